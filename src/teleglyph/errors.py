@@ -1,0 +1,156 @@
+"""Every exception this project raises on purpose, in one tree.
+
+The three branches say who can do something about it: the *peer* broke the protocol or refused us
+(:class:`PeerError`), the *user* asked for something that cannot be (:class:`UserError`), or *this machine*
+lacks something (:class:`LocalError`).  A message says what happened, with which value, and what to do about it.
+``exit_code`` is the process's exit status when the error ends a command; the numbers are those that ACIP peers
+also put into ERROR_MESSAGE packets.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class TeleglyphError(Exception):
+    """Root of all errors raised on purpose."""
+
+    exit_code: ClassVar[int] = 1
+
+
+# --- the peer ---------------------------------------------------------------------------------------------
+
+
+class PeerError(TeleglyphError):
+    """The other end of a connection broke a rule, or refused us."""
+
+    exit_code = 40
+
+
+class ProtocolError(PeerError):
+    """Bytes from the peer are not valid ACIP; the connection ends without an explanation to the peer."""
+
+    exit_code = 44
+
+
+class BadData(ProtocolError):
+    """A well-framed packet carries values outside their range; the peer is told why before the connection ends.
+
+    ``str(error)`` is the reason text for the peer.
+    """
+
+
+class CryptoError(PeerError):
+    """An encrypted packet could not be opened, was repeated, reflected or out of order."""
+
+    exit_code = 60
+
+
+class HandshakeError(PeerError):
+    """The peer left the order or the parameters of the handshake."""
+
+    exit_code = 63
+
+
+class AuthenticationError(PeerError):
+    """A password or key was missing or wrong; ``reasons`` holds the AUTH_FAILED bits, 0 if none were sent."""
+
+    exit_code = 62
+
+    def __init__(self, message: str, reasons: int = 0) -> None:
+        super().__init__(message)
+        self.reasons = reasons
+
+
+class VerificationError(PeerError):
+    """The server did not prove the identity we expect of it."""
+
+    exit_code = 64
+
+
+class ServerFull(PeerError):
+    """The server has no place left."""
+
+    exit_code = 48
+
+
+class RateLimited(PeerError):
+    """The server closed the connection because too many came from this address."""
+
+    exit_code = 46
+
+
+class ConnectionLost(PeerError):
+    """The connection ended or fell silent."""
+
+    exit_code = 40
+
+
+class ConnectFailed(PeerError):
+    """No connection could be made: wrong address or port, refused, unreachable."""
+
+    exit_code = 42
+
+
+class PeerTimeout(PeerError):
+    """The peer did not answer in time."""
+
+    exit_code = 43
+
+
+# --- the user ---------------------------------------------------------------------------------------------
+
+
+class UserError(TeleglyphError):
+    """A command was given values that cannot work."""
+
+    exit_code = 2
+
+
+class ConfigurationError(UserError):
+    """A configuration value or file is wrong."""
+
+    exit_code = 4
+
+
+class MediaFileNotFound(UserError):
+    """A named file does not exist or may not be read."""
+
+    exit_code = 106
+
+
+# --- this machine -----------------------------------------------------------------------------------------
+
+
+class LocalError(TeleglyphError):
+    """Something on this machine is missing or in use."""
+
+
+class BindFailed(LocalError):
+    """A listening address is in use or not ours."""
+
+    exit_code = 41
+
+
+class CameraError(LocalError):
+    """The camera is missing, in use or forbidden."""
+
+    exit_code = 20
+
+
+class TerminalError(LocalError):
+    """The terminal cannot do what is needed."""
+
+    exit_code = 25
+
+
+class MediaOpenError(LocalError):
+    """A media file or stream could not be opened."""
+
+    exit_code = 27
+
+
+class MediaDecodeError(LocalError):
+    """A picture could not be decoded."""
+
+    exit_code = 28
