@@ -1,1 +1,24 @@
-"""."""
+"""Connections: everything between a socket and whole wire messages.
+
+Owns the transports, one :class:`Outbox` and one writer per connection, rate limits and admission counters.  Never
+knows what a message means.  Begin at :class:`teleglyph.net.connection.Connection`.
+"""
+
+from teleglyph.net.connection import Connection, ConnectionLimits, Traffic
+from teleglyph.net.outbox import Outbox, OutboxCounters, OutboxLimits
+from teleglyph.net.ratelimit import SlidingWindow, TokenBucket, network_of
+from teleglyph.net.tcp import Listener, connect_tcp
+
+__all__ = [
+    "Connection",
+    "ConnectionLimits",
+    "Listener",
+    "Outbox",
+    "OutboxCounters",
+    "OutboxLimits",
+    "SlidingWindow",
+    "TokenBucket",
+    "Traffic",
+    "connect_tcp",
+    "network_of",
+]

@@ -1,0 +1,174 @@
+"""One synthetic participant in its own process, for the server benchmark.
+
+It sends noise pictures, counts what it gets, and measures how long a marked picture (one plain colour that occurs
+nowhere else) takes until a received frame shows it.  It prints one JSON line and ends.  It is kept as cheap as
+possible, because it shares the machine with the server it measures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import socket
+import statistics
+import struct
+import sys
+import threading
+import time
+
+import nacl.bindings
+
+from teleglyph.wire import (
+    Capabilities,
+    ClientSession,
+    HandshakeDone,
+    ImageFrame,
+    Ping,
+    StreamStart,
+    encode,
+)
+
+HEADER = struct.Struct(">QHIII")
+ASCII_FRAME, ENCRYPTED = 3000, 1200
+SIZE = (160, 90)
+
+
+class LoadClient:
+    """A participant that sends at a fixed rate and measures what comes back."""
+
+    def __init__(self, port: int, index: int, columns: int, rows: int, send_rate: float) -> None:
+        self.index = index
+        self.columns, self.rows = columns, rows
+        self.interval = 1.0 / send_rate
+        self.session = ClientSession()
+        self.socket = socket.create_connection(("127.0.0.1", port))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.marker = (255, 0, (index * 7 + 3) % 256)
+        self.pattern = b"38;2;%d;%d;%dm" % self.marker
+        self.marked_at = 0.0
+        self.waiting = False
+        self.latencies: list[float] = []
+        self.arrivals: list[float] = []
+        self.bytes = 0
+        self.stop = False
+        self._buffer = bytearray()
+
+    def handshake(self) -> None:
+        while True:
+            data = self.session.data_to_send()
+            if data:
+                self.socket.sendall(data)
+            event = self.session.next_event()
+            if isinstance(event, HandshakeDone):
+                return
+            if event is None:
+                self.session.receive_data(self.socket.recv(4096))
+
+    def start(self) -> None:
+        self.handshake()
+        capabilities = Capabilities(
+            width=self.columns,
+            height=self.rows,
+            color_level=3,
+            render_mode=0,
+            desired_fps=60,
+            wants_padding=True,
+            utf8=True,
+        )
+        self.send(encode(capabilities))
+        self.send(encode(StreamStart(1)))
+        threading.Thread(target=self.send_pictures, daemon=True).start()
+
+    def send(self, packet: bytes) -> None:
+        self.socket.sendall(self.session.seal(packet))
+
+    def send_pictures(self) -> None:
+        width, height = SIZE
+        noise = [encode(ImageFrame(width, height, os.urandom(3 * width * height))) for _ in range(8)]
+        marked = encode(ImageFrame(width, height, bytes(self.marker) * (width * height)))
+        due = time.monotonic() + self.interval * (self.index * 0.381966 % 1.0)
+        number = 0
+        while not self.stop:
+            pause = due - time.monotonic()
+            if pause > 0:
+                time.sleep(pause)
+            due += self.interval
+            number += 1
+            if number % 15 == 0:
+                self.marked_at, self.waiting = time.monotonic(), True
+                self.send(marked)
+            else:
+                self.send(noise[number % 8])
+
+    def receive(self, seconds: float) -> None:
+        """Count frames for a while; secretbox is opened by hand because only frames matter here."""
+        key, deadline = self.session_key(), time.monotonic() + seconds
+        last_ping = 0.0
+        while time.monotonic() < deadline:
+            header = self.read(HEADER.size)
+            _, kind, length, _, _ = HEADER.unpack(header)
+            payload = self.read(length)
+            now = time.monotonic()
+            if kind != ENCRYPTED:
+                continue
+            plain = nacl.bindings.crypto_secretbox_open_easy(payload[24:], payload[:24], key)
+            if plain[8] << 8 | plain[9] == ASCII_FRAME:
+                self.arrivals.append(now)
+                self.bytes += len(plain)
+                if self.waiting and self.pattern in plain:
+                    self.waiting = False
+                    self.latencies.append(now - self.marked_at)
+            if now - last_ping > 10:
+                last_ping = now
+                self.send(encode(Ping()))
+
+    def session_key(self) -> bytes:
+        return self.session.shared_key
+
+    def read(self, size: int) -> bytes:
+        while len(self._buffer) < size:
+            chunk = self.socket.recv(1 << 19)
+            if not chunk:
+                sys.exit("the server closed the connection")
+            self._buffer += chunk
+        data = bytes(memoryview(self._buffer)[:size])
+        del self._buffer[:size]
+        return data
+
+    def result(self) -> dict[str, object]:
+        gaps = [b - a for a, b in zip(self.arrivals, self.arrivals[1:], strict=False)]
+        span = self.arrivals[-1] - self.arrivals[0] if len(gaps) > 0 else 1.0
+        return {
+            "fps": len(gaps) / span,
+            "gaps": [round(1e3 * gap, 3) for gap in gaps],
+            "latencies": [round(1e3 * latency, 3) for latency in self.latencies],
+            "kilobytes_per_frame": self.bytes / max(1, len(self.arrivals)) / 1e3,
+            "gap_median": 1e3 * statistics.median(gaps) if gaps else 0.0,
+        }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--index", type=int, required=True)
+    parser.add_argument("--columns", type=int, default=80)
+    parser.add_argument("--rows", type=int, default=24)
+    parser.add_argument("--rate", type=float, default=30.0)
+    parser.add_argument("--seconds", type=float, default=8.0)
+    options = parser.parse_args()
+    client = LoadClient(options.port, options.index, options.columns, options.rows, options.rate)
+    client.start()
+    print("ready", flush=True)
+    sys.stdin.readline()
+    client.receive(1.0)
+    client.arrivals.clear()
+    client.latencies.clear()
+    client.bytes = 0
+    client.receive(options.seconds)
+    client.stop = True
+    print(json.dumps(client.result()), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""Every number that bounds what a call's participant may do or cost, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class CallLimits:
+    """Limits of one server's calls; times in seconds."""
+
+    max_participants: int = 32
+    handshake_timeout: float = 5.0
+    """For the whole handshake; peers of ascii-chat give each step one second."""
+    capabilities_timeout: float = 5.0
+    """From the end of the handshake to the first CLIENT_CAPABILITIES."""
+    silence_timeout: float = 5.0
+    """Without a single byte, while peers have to send something every second."""
+    packet_timeout: float = 20.0
+    """Without a complete packet: nobody gets to hold a place with one byte a second."""
+    stall_timeout: float = 30.0
+    """A peer that takes no bytes for so long has stopped reading."""
+    keepalive: float = 0.3
+    """ascii-chat's client gives a connection up after 1.0 s without a byte (spec acip-wire 0.1)."""
+    frames_per_second: float = 144.0
+    """Pictures accepted from one participant; more are dropped unseen."""
+    decode_queue_bytes: int = 2 << 20
+    """Compressed pictures that may wait for one participant's decoder."""
+    decode_queue_packets: int = 60
+    max_picture_pixels: int = 4096 * 2160
+    max_view_cells: int = 160_000
+    """Terminal cells drawn for one viewer; a larger terminal gets a smaller picture, because a frame of more cells
+    cannot be put into one encrypted packet (1 MiB) even in 16 colours."""

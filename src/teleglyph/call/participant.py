@@ -1,0 +1,336 @@
+"""One person (or program) in a call, from connecting to gone.
+
+The life cycle is a table of allowed transitions; what each kind of message does is one method of
+:class:`Participant`.  The participant writes to nobody's socket: everything goes through its outbox.
+"""
+
+from __future__ import annotations
+
+import enum
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from teleglyph.call.ingest import HevcIngest
+from teleglyph.call.limits import CallLimits
+from teleglyph.call.picture import PictureSlot
+from teleglyph.call.statistics import ParticipantCounters, ParticipantReport
+from teleglyph.call.view import View, ViewKey, limit_cells
+from teleglyph.errors import BadData, ServerFull
+from teleglyph.media.modes import ColorLevel, RenderMode
+from teleglyph.media.palette import BUILT_IN, Palette, custom_palette
+from teleglyph.media.style import Style
+from teleglyph.net import Connection, TokenBucket
+from teleglyph.wire import (
+    AudioBatch,
+    Capabilities,
+    ClientJoin,
+    ClientLeave,
+    ErrorMessage,
+    Event,
+    HevcFrame,
+    ImageFrame,
+    OpusBatch,
+    Ping,
+    Pong,
+    RemoteLog,
+    StreamStart,
+    StreamStop,
+    encode,
+)
+
+if TYPE_CHECKING:
+    from teleglyph.call.room import Room
+
+_log = logging.getLogger(__name__)
+
+VIDEO, AUDIO = 0x01, 0x02
+_LOG_INFO, _TO_CLIENT = 2, 1
+_COLOR_NAMES = {
+    ColorLevel.NONE: "no colour",
+    ColorLevel.ANSI16: "16 colours",
+    ColorLevel.ANSI256: "256 colours",
+    ColorLevel.TRUECOLOR: "truecolor",
+}
+_MODE_NAMES = {
+    RenderMode.FOREGROUND: "foreground",
+    RenderMode.BACKGROUND: "background",
+    RenderMode.HALF_BLOCK: "half-block",
+}
+_PALETTES = {1: "standard", 2: "blocks", 3: "digital", 4: "minimal", 5: "cool"}
+_CUSTOM_PALETTE = 6
+
+_PONG = encode(Pong())
+_PING = encode(Ping())
+
+
+class State(enum.Enum):
+    """Where in its life a participant is."""
+
+    CONNECTED = enum.auto()
+    SECURED = enum.auto()
+    JOINED = enum.auto()
+    STREAMING = enum.auto()
+    LEAVING = enum.auto()
+    GONE = enum.auto()
+
+
+TRANSITIONS: dict[State, frozenset[State]] = {
+    State.CONNECTED: frozenset({State.SECURED, State.LEAVING}),
+    State.SECURED: frozenset({State.JOINED, State.LEAVING}),
+    State.JOINED: frozenset({State.STREAMING, State.LEAVING}),
+    State.STREAMING: frozenset({State.JOINED, State.LEAVING}),
+    State.LEAVING: frozenset({State.GONE}),
+    State.GONE: frozenset(),
+}
+"""Allowed next states; SECURED means that the handshake is done, STREAMING that video is on."""
+
+
+class Participant:
+    """A peer in a room.
+
+    Args:
+        number: unique in the server, never used again.
+        connection: its connection; the session task owns the reading side.
+        room: where it joins once its capabilities are known.
+        pool: threads for decoding.
+    """
+
+    def __init__(
+        self, number: int, connection: Connection, room: Room, limits: CallLimits, pool: Executor
+    ) -> None:
+        self.number = number
+        self.name = f"guest-{number}"
+        self.connection = connection
+        self.state = State.CONNECTED
+        self.picture = PictureSlot()
+        self.counters = ParticipantCounters()
+        self.view: View | None = None
+        self.frame_rate = 60
+        self.shown_frame = 0
+        """Number of the frame last put into the outbox."""
+        self.shown_layout = 0
+        self.left = False
+        """The peer said that it leaves."""
+        self._audio = False
+        self._room = room
+        self._limits = limits
+        self._rate = TokenBucket(limits.frames_per_second, limits.frames_per_second / 4)
+        self._ingest = HevcIngest(
+            self.picture, self.counters, limits, pool, room.largest_picture, self._picture_changed
+        )
+        self._had_picture = False
+        connection.on_writable = room.wake
+        self._handlers: dict[type[Event], Callable[..., None]] = {
+            Capabilities: self._on_capabilities,
+            StreamStart: self._on_stream_start,
+            StreamStop: self._on_stream_stop,
+            ImageFrame: self._on_image,
+            HevcFrame: self._on_hevc,
+            OpusBatch: self._on_opus,
+            AudioBatch: self._on_audio,
+            Ping: lambda _: connection.outbox.put_control(_PONG),
+            ClientJoin: self._on_join,
+            ClientLeave: self._on_leave,
+            RemoteLog: self._on_remote_log,
+            ErrorMessage: self._on_error_message,
+        }
+
+    # --- life cycle -----------------------------------------------------------------------------------
+
+    def advance(self, state: State) -> None:
+        """Move on in the life cycle.
+
+        Raises:
+            ValueError: the table does not allow it; a fault of ours, never of the peer.
+        """
+        if state not in TRANSITIONS[self.state]:
+            raise ValueError(f"{self.name} cannot go from {self.state.name} to {state.name}")
+        self.state = state
+
+    @property
+    def in_room(self) -> bool:
+        """Joined and not leaving."""
+        return self.state in (State.JOINED, State.STREAMING)
+
+    @property
+    def sends_video(self) -> bool:
+        """Video is on, and a picture has arrived."""
+        return self.state is State.STREAMING and self.picture.pixels is not None
+
+    async def leave(self) -> None:
+        """Every exit comes through here: out of the room first, then the decoder, then the picture."""
+        if self.state in (State.LEAVING, State.GONE):
+            return
+        was_in_room = self.in_room
+        self.advance(State.LEAVING)
+        if was_in_room:
+            self._room.remove(self)
+        await self._ingest.close()
+        self.picture.clear()
+        self.connection.on_writable = None
+        self.advance(State.GONE)
+
+    # --- sending --------------------------------------------------------------------------------------
+
+    def tell(self, text: str) -> None:
+        """Send a line that the peer's program may show or log."""
+        self.connection.outbox.put_control(encode(RemoteLog(_LOG_INFO, _TO_CLIENT, text)))
+
+    def ping(self) -> None:
+        """Send a sign of life."""
+        self.connection.outbox.put_control(_PING)
+
+    # --- receiving ------------------------------------------------------------------------------------
+
+    def receive(self, message: Event) -> None:
+        """Act on one message.
+
+        Raises:
+            BadData: the message is not allowed at this moment.
+            ServerFull: the last place was taken during this peer's handshake.
+        """
+        handler = self._handlers.get(type(message))
+        if handler is not None:
+            handler(message)
+
+    def _on_capabilities(self, message: Capabilities) -> None:
+        self.frame_rate = message.desired_fps
+        key = self._view_key(message)
+        self._room.watch(self, key)
+        if self.state is State.SECURED:
+            if len(self._room) >= self._limits.max_participants:
+                raise ServerFull(f"The call is full: {len(self._room)} participants")
+            self.advance(State.JOINED)
+            self._room.add(self)
+        self.tell(
+            f"Terminal configured: {message.width}x{message.height}, {_COLOR_NAMES[key.style.color]}, "
+            f"{_MODE_NAMES[key.style.render]} mode, {message.desired_fps} fps"
+        )
+
+    def _view_key(self, message: Capabilities) -> ViewKey:
+        style = Style.create(
+            ColorLevel(message.color_level),
+            RenderMode(message.render_mode),
+            _palette_of(message),
+            message.utf8,
+        )
+        columns, rows = limit_cells(message.width, message.height, self._limits.max_view_cells)
+        return ViewKey(columns, rows, message.wants_padding, style)
+
+    def _on_stream_start(self, message: StreamStart) -> None:
+        if message.kinds & VIDEO and self.state is State.JOINED:
+            self.advance(State.STREAMING)
+            self._room.video_changed(self)
+        if message.kinds & AUDIO:
+            self._audio = True
+        self.tell(f"Stream started: {_kinds_name(message.kinds)}")
+
+    def _on_stream_stop(self, message: StreamStop) -> None:
+        if message.kinds & VIDEO and self.state is State.STREAMING:
+            self.advance(State.JOINED)
+            self.picture.clear()
+            self._had_picture = False
+            self._room.video_changed(self)
+        if message.kinds & AUDIO:
+            self._audio = False
+        self.tell(f"Stream stopped: {_kinds_name(message.kinds)}")
+
+    def _on_image(self, message: ImageFrame) -> None:
+        if not self._accepts_picture(message.width, message.height):
+            return
+        pixels = np.frombuffer(message.pixels, np.uint8)
+        self.counters.pictures_in += 1
+        self.picture.put(pixels.reshape(message.height, message.width, 3))
+        self._picture_changed()
+
+    def _on_hevc(self, message: HevcFrame) -> None:
+        if self._accepts_picture(message.width, message.height):
+            self._ingest.put(bytes(message.bitstream))
+
+    def _accepts_picture(self, width: int, height: int) -> bool:
+        if width * height > self._limits.max_picture_pixels:
+            raise BadData(f"picture of {width}x{height} pixels is too large")
+        if self.state is State.JOINED:
+            self.advance(State.STREAMING)
+            self._room.video_changed(self)
+        if not self._rate.allow(time.monotonic()):
+            self.counters.pictures_over_rate += 1
+            return False
+        return True
+
+    def _picture_changed(self) -> None:
+        if self.state is not State.STREAMING:
+            return
+        if not self._had_picture:
+            self._had_picture = True
+            self._room.video_changed(self)
+            self.tell("First video frame received - streaming active")
+        self._room.picture_changed()
+
+    def _on_opus(self, _message: OpusBatch) -> None:
+        if not self._audio:
+            raise BadData("AUDIO_OPUS_BATCH received before audio stream enabled")
+        self.counters.audio_packets_in += 1
+
+    def _on_audio(self, _message: AudioBatch) -> None:
+        self.counters.audio_packets_in += self._audio
+
+    def _on_join(self, message: ClientJoin) -> None:
+        self.name = printable(message.display_name, 32) or self.name
+        video, audio = ("yes" if message.capabilities & bit else "no" for bit in (VIDEO, AUDIO))
+        self.tell(f"Joined as '{self.name}' (video={video}, audio={audio})")
+        _log.info("%s is called %s", self.connection.peer, self.name)
+
+    def _on_leave(self, _message: ClientLeave) -> None:
+        self.left = True
+
+    def _on_remote_log(self, message: RemoteLog) -> None:
+        _log.debug("%s says: %s", self.name, printable(message.text, 500))
+
+    def _on_error_message(self, message: ErrorMessage) -> None:
+        _log.info("%s reports error %d: %s", self.name, message.code, printable(message.text, 500))
+
+    # --- reporting ------------------------------------------------------------------------------------
+
+    def report(self) -> ParticipantReport:
+        """Counters as plain values."""
+        outbox, traffic, counters = self.connection.outbox, self.connection.traffic, self.counters
+        return ParticipantReport(
+            self.name,
+            self.connection.peer,
+            {
+                "pictures_in": counters.pictures_in,
+                "pictures_over_rate": counters.pictures_over_rate,
+                "pictures_undecodable": counters.pictures_undecodable,
+                "pictures_skipped": counters.pictures_skipped,
+                "frames_delivered": counters.frames_delivered,
+                "frames_sent": outbox.counters.video_frames,
+                "frames_skipped": counters.frames_skipped,
+                "frames_dropped": outbox.counters.video_dropped,
+                "audio_packets_in": counters.audio_packets_in,
+                "bytes_in": traffic.bytes_in,
+                "bytes_out": traffic.bytes_out,
+                "throttled": traffic.throttled,
+                "queue_peak_bytes": outbox.counters.peak_control_bytes,
+            },
+        )
+
+
+def printable(text: str, limit: int) -> str:
+    """Text from a peer made safe for logs and terminals: no control characters, at most ``limit`` characters."""
+    return "".join(char if char.isprintable() else "?" for char in text.strip()[:limit])
+
+
+def _palette_of(message: Capabilities) -> Palette:
+    if message.palette_type == _CUSTOM_PALETTE:
+        return custom_palette(message.palette_custom)
+    return BUILT_IN[_PALETTES.get(message.palette_type, "standard")]
+
+
+def _kinds_name(kinds: int) -> str:
+    return {VIDEO: "video", AUDIO: "audio", VIDEO | AUDIO: "video+audio"}[kinds]

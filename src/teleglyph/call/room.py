@@ -1,0 +1,140 @@
+"""A call room: its participants in order of joining, and the views they look at."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from teleglyph.call.participant import Participant
+from teleglyph.call.statistics import RoomCounters, RoomReport
+from teleglyph.call.view import View, ViewKey
+from teleglyph.wire import ServerState, encode
+
+_SUBROWS = 2
+"""Pixels that a character cell is high when it is one pixel wide."""
+
+
+class Room:
+    """Who is here and what they see; pacing is :class:`teleglyph.call.pacer.Pacer`'s.
+
+    ``revision`` grows with everything that changes a picture on somebody's screen.  Everything runs on the event
+    loop, so there are no locks.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.counters = RoomCounters()
+        self.revision = 0
+        self.changed = asyncio.Event()
+        """Set when there may be something new to show; the pacer clears it."""
+        self._participants: dict[int, Participant] = {}
+        self._views: dict[ViewKey, View] = {}
+        self._viewers: dict[View, set[Participant]] = {}
+
+    @property
+    def participants(self) -> list[Participant]:
+        """In order of joining."""
+        return list(self._participants.values())
+
+    @property
+    def sources(self) -> list[Participant]:
+        """Those whose picture is part of the grid, in order of joining."""
+        return [participant for participant in self._participants.values() if participant.sends_video]
+
+    def __len__(self) -> int:
+        return len(self._participants)
+
+    # --- membership -----------------------------------------------------------------------------------
+
+    def add(self, participant: Participant) -> None:
+        """Let a participant in and tell everybody."""
+        self._participants[participant.number] = participant
+        self._announce()
+        self.picture_changed()
+
+    def remove(self, participant: Participant) -> None:
+        """Take a participant out, with its picture and its view, and tell everybody."""
+        self._participants.pop(participant.number, None)
+        self._unwatch(participant)
+        self._announce()
+        self.picture_changed()
+
+    def video_changed(self, _participant: Participant) -> None:
+        """A participant's video went on or off."""
+        self._announce()
+        self.picture_changed()
+
+    def _announce(self) -> None:
+        active = sum(1 for participant in self._participants.values() if participant.sends_video)
+        packet = encode(ServerState(len(self._participants), active))
+        for participant in self._participants.values():
+            participant.connection.outbox.put_control(packet)
+
+    # --- views ----------------------------------------------------------------------------------------
+
+    def watch(self, participant: Participant, key: ViewKey) -> None:
+        """Give a participant the view of that key, made if nobody had it yet."""
+        if participant.view is not None and participant.view.key == key:
+            return
+        self._unwatch(participant)
+        view = self._views.get(key)
+        if view is None:
+            view = self._views[key] = View(key)
+            self._viewers[view] = set()
+        self._viewers[view].add(participant)
+        participant.view = view
+        participant.shown_frame = participant.shown_layout = 0
+        self.wake()
+
+    def _unwatch(self, participant: Participant) -> None:
+        view, participant.view = participant.view, None
+        if view is None:
+            return
+        viewers = self._viewers[view]
+        viewers.discard(participant)
+        if not viewers:
+            del self._viewers[view]
+            del self._views[view.key]
+
+    @property
+    def views(self) -> Iterable[View]:
+        """All views somebody looks at."""
+        return self._views.values()
+
+    def largest_picture(self) -> tuple[int, int] | None:
+        """Width and height in pixels of the largest picture anybody is shown; None while nobody is."""
+        places = [place for view in self._views.values() for place in view.placements]
+        if not places:
+            return None
+        return max(place.width for place in places), max(place.height for place in places) * _SUBROWS
+
+    # --- changes --------------------------------------------------------------------------------------
+
+    def picture_changed(self) -> None:
+        """Something on the screens is out of date."""
+        self.revision += 1
+        self.changed.set()
+
+    def wake(self) -> None:
+        """Have the pacer look again: a viewer is new, or its connection takes frames again."""
+        self.changed.set()
+
+    # --- reporting ------------------------------------------------------------------------------------
+
+    def report(self) -> RoomReport:
+        """Counters of the room and of everybody in it."""
+        counters = self.counters
+        rendered = counters.frames_rendered
+        return RoomReport(
+            self.name,
+            [participant.report() for participant in self._participants.values()],
+            {
+                "views": len(self._views),
+                "ticks": counters.ticks,
+                "late_ticks": counters.late_ticks,
+                "frames_rendered": rendered,
+                "frames_shared": counters.frames_shared,
+                "frames_degraded": counters.frames_degraded,
+                "render_us": 1e6 * counters.render_seconds / rendered if rendered else 0.0,
+            },
+        )

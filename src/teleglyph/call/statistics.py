@@ -1,0 +1,70 @@
+"""Counters of a call and the lines they are reported in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class ParticipantCounters:
+    """What one participant sent and got; the transport's and the outbox's counters are kept there."""
+
+    pictures_in: int = 0
+    """Pictures accepted, raw or decoded."""
+    pictures_over_rate: int = 0
+    pictures_undecodable: int = 0
+    pictures_skipped: int = 0
+    """Compressed pictures thrown away because the decoder could not keep up."""
+    frames_delivered: int = 0
+    """Frames put into this viewer's outbox."""
+    frames_skipped: int = 0
+    """Times a new frame was not made for this viewer because its connection was still busy with the last one."""
+    audio_packets_in: int = 0
+
+
+@dataclass(slots=True)
+class RoomCounters:
+    """What a room's pacing did."""
+
+    ticks: int = 0
+    late_ticks: int = 0
+    """Ticks that were skipped because the one before took too long."""
+    frames_rendered: int = 0
+    frames_shared: int = 0
+    """Deliveries that needed no rendering because another viewer has the same view."""
+    frames_degraded: int = 0
+    """Frames drawn in a cheaper mode because they did not fit into one packet."""
+    render_seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class ParticipantReport:
+    """One participant's part of a report, as plain values."""
+
+    name: str
+    peer: str
+    values: dict[str, int | float] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        values = " ".join(f"{key}={_short(value)}" for key, value in self.values.items())
+        return f"{self.name}@{self.peer} {values}"
+
+
+@dataclass(slots=True)
+class RoomReport:
+    """One room's report."""
+
+    name: str
+    participants: list[ParticipantReport]
+    values: dict[str, int | float]
+
+    def lines(self) -> list[str]:
+        """Text for the log: the room first, then a line for each participant."""
+        values = " ".join(f"{key}={_short(value)}" for key, value in self.values.items())
+        return [f"room {self.name}: participants={len(self.participants)} {values}"] + [
+            f"  {participant}" for participant in self.participants
+        ]
+
+
+def _short(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.3g}"

@@ -1,0 +1,98 @@
+"""Entry point: finds the command, runs it, turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import sys
+from collections.abc import Sequence
+
+import click
+
+import teleglyph
+from teleglyph.cli.logs import LogOptions
+from teleglyph.errors import TeleglyphError
+
+_COMMANDS = {
+    "demo": "A call with animated participants on this machine, to look at",
+    "server": "Host calls for others",
+    "client": "Join a call",
+    "mirror": "Show your own camera or a file, without any network",
+    "devices": "List cameras",
+    "capabilities": "Show what this terminal can do",
+}
+_MODULES = {"devices": "devices", "capabilities": "devices"}
+
+
+class _Commands(click.Group):
+    """A group whose commands are imported when they are needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"teleglyph.cli.{_MODULES.get(cmd_name, cmd_name)}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], _COMMANDS, n=1)
+            hint = f" Did you mean '{near[0]}'?" if near else f" Commands: {', '.join(_COMMANDS)}."
+            ctx.fail(f"There is no command '{args[0]}'.{hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="'teleglyph COMMAND --help' explains a command's options. Start with 'teleglyph demo'.",
+)
+@click.version_option(teleglyph.__version__, "-v", "--version", prog_name="teleglyph")
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warn", "error"], case_sensitive=False),
+    default="info",
+    show_default=True,
+    envvar="TELEGLYPH_LOG_LEVEL",
+    help="Lowest level that is logged.",
+)
+@click.option(
+    "-L",
+    "--log-file",
+    type=click.Path(dir_okay=False),
+    envvar="TELEGLYPH_LOG_FILE",
+    help="Append the log to this file as well.",
+)
+@click.option("--json", "as_json", is_flag=True, envvar="TELEGLYPH_JSON", help="Log JSON lines.")
+@click.option("-q", "--quiet", is_flag=True, envvar="TELEGLYPH_QUIET", help="No log on the terminal.")
+@click.pass_context
+def cli(ctx: click.Context, log_level: str, log_file: str | None, as_json: bool, quiet: bool) -> None:
+    """Live video calls drawn in characters."""
+    ctx.obj = LogOptions(log_level.lower(), log_file, as_json, quiet)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with the codes that the documentation lists."""
+    try:
+        code = cli.main(args=arguments, prog_name="teleglyph", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(1)
+    except TeleglyphError as error:
+        click.echo(f"teleglyph: {error}", err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,128 @@
+"""``teleglyph server``: hosts calls."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from teleglyph.cli.lifecycle import run
+from teleglyph.cli.logs import LogOptions
+from teleglyph.server.config import DEFAULT_ADDRESSES, DEFAULT_HTTP_PORT, DEFAULT_PORT, ServerConfig
+
+_PASSWORD_BYTES = range(8, 257)
+
+
+def check_password(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    """Refuse passwords that the protocol cannot carry (spec acip-crypto 5.2: 8 to 256 bytes)."""
+    if value is not None and len(value.encode()) not in _PASSWORD_BYTES:
+        raise click.BadParameter(f"has {len(value.encode())} bytes; a password needs 8 to 256")
+    return value
+
+
+def _check_addresses(
+    _ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]
+) -> tuple[str, ...]:
+    addresses = []
+    for value in values:
+        literal = value.strip("[]")
+        try:
+            ipaddress.ip_address(literal)
+        except ValueError:
+            raise click.BadParameter(
+                f"'{value}' is not an IPv4 or IPv6 address; '0.0.0.0' and '::' mean all of this machine's"
+            ) from None
+        addresses.append(literal)
+    return tuple(addresses) or DEFAULT_ADDRESSES
+
+
+@click.command(context_settings={"auto_envvar_prefix": "TELEGLYPH"})
+@click.argument("addresses", nargs=-1, callback=_check_addresses)
+@click.option(
+    "-p",
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=DEFAULT_PORT,
+    show_default=True,
+    envvar="TELEGLYPH_PORT",
+    help="TCP port for calls; 0 lets the system choose.",
+)
+@click.option(
+    "--http-port",
+    type=click.IntRange(1, 65535),
+    default=DEFAULT_HTTP_PORT,
+    show_default=True,
+    envvar="TELEGLYPH_HTTP_PORT",
+    help="Port of the status pages (/health, /statistics).",
+)
+@click.option("--http/--no-http", default=True, show_default=True, envvar="TELEGLYPH_HTTP", help="Serve HTTP.")
+@click.option(
+    "--max-clients",
+    type=click.IntRange(1, 1000),
+    default=32,
+    show_default=True,
+    envvar="TELEGLYPH_MAX_CLIENTS",
+    help="Participants at once.",
+)
+@click.option(
+    "--password",
+    callback=check_password,
+    envvar="TELEGLYPH_PASSWORD",
+    help="Password everybody has to know, 8 to 256 bytes. The environment variable TELEGLYPH_PASSWORD keeps "
+    "it out of the process list.",
+)
+@click.option(
+    "--encrypt/--no-encrypt",
+    default=True,
+    show_default=True,
+    envvar="TELEGLYPH_ENCRYPT",
+    help="--no-encrypt also lets in peers that do not encrypt. Only for tests on one machine.",
+)
+@click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    envvar="TELEGLYPH_DATA_DIR",
+    help="Directory for everything the server keeps.",
+)
+@click.option(
+    "--connection-rate",
+    type=click.IntRange(0),
+    default=50,
+    show_default=True,
+    envvar="TELEGLYPH_CONNECTION_RATE",
+    help="New connections per minute from one address; 0: any number.",
+)
+@click.pass_obj
+def server(
+    logs: LogOptions,
+    addresses: tuple[str, ...],
+    port: int,
+    http_port: int,
+    http: bool,
+    max_clients: int,
+    password: str | None,
+    encrypt: bool,
+    data_dir: Path | None,
+    connection_rate: int,
+) -> int:
+    """Host calls for others.
+
+    ADDRESSES are the IPv4 and IPv6 addresses to listen on; without any, only this machine can connect
+    (127.0.0.1 and ::1). Use '0.0.0.0 ::' to let others in.
+    """
+    if password is not None and not encrypt:
+        raise click.UsageError("--password needs encryption: leave --no-encrypt out")
+    config = ServerConfig(
+        addresses=addresses,
+        port=port,
+        http_port=http_port if http else None,
+        password=password,
+        encrypt=encrypt,
+        data_dir=data_dir,
+        connections_per_minute=connection_rate,
+    )
+    config = replace(config, call=replace(config.call, max_participants=max_clients))
+    logs.apply()
+    return run(lambda stop: _serve(config, stop))

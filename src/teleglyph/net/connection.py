@@ -1,0 +1,330 @@
+"""One peer: whole messages in, an outbox out, two tasks at the most.
+
+The owner of a :class:`Connection` is its reader: it iterates over the messages.  The connection itself runs one
+writer task, which alone touches the transport's write side.  Which transport lies below (TCP here, WebSocket or a
+data channel elsewhere) does not matter: it has to deliver bytes through the ``*_received``/``*_writing`` callbacks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from teleglyph.errors import ConnectionLost, PeerError, PeerTimeout
+from teleglyph.net.outbox import Outbox, OutboxLimits
+from teleglyph.net.ratelimit import TokenBucket
+from teleglyph.wire import Event, HandshakeDone, Session, SessionState
+
+_FAIRNESS = 64
+"""Messages one reader may handle before it lets the others run."""
+
+
+class Transport(Protocol):
+    """What a connection needs from the transport below it (:class:`asyncio.Transport` has it)."""
+
+    def write(self, data: bytes) -> None:
+        """Send bytes, buffering what the kernel does not take."""
+
+    def pause_reading(self) -> None:
+        """Stop delivering bytes."""
+
+    def resume_reading(self) -> None:
+        """Deliver bytes again."""
+
+    def write_eof(self) -> None:
+        """Tell the peer that nothing more will come."""
+
+    def abort(self) -> None:
+        """Close at once, losing what is buffered."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """What one peer may do to us."""
+
+    packets_per_second: float = 2000.0
+    packet_burst: float = 500.0
+    bytes_per_second: float = 64 * 2**20
+    byte_burst: float = 8 * 2**20
+    receive_buffer: int = 512 << 10
+    """Unread bytes at which reading from the transport pauses."""
+    outbox: OutboxLimits = OutboxLimits()
+
+
+@dataclass(slots=True)
+class Traffic:
+    """Counters of one connection."""
+
+    bytes_in: int = 0
+    bytes_out: int = 0
+    messages_in: int = 0
+    throttled: int = 0
+    """How often the reader was made to pause because the peer sent too much."""
+
+
+class Connection:
+    """Whole wire messages over some byte transport.
+
+    Args:
+        session: the protocol object of this connection; it belongs to the connection from now on.
+        peer: the peer's address for logs and limits.
+        limits: rates and bounds.
+    """
+
+    def __init__(self, session: Session, peer: str, limits: ConnectionLimits | None = None) -> None:
+        self.session = session
+        self.peer = peer
+        self.limits = limits or ConnectionLimits()
+        self.traffic = Traffic()
+        self.outbox = Outbox(self.limits.outbox, on_overflow=self._too_slow)
+        now = time.monotonic()
+        self.opened_at = now
+        self.last_received = now
+        self.last_message = now
+        self.last_sent = now
+        self.blocked_since: float | None = None
+        """When the transport stopped taking bytes, or None while it takes them."""
+        self.on_writable: Callable[[], None] | None = None
+        """Called when a transport that was full takes bytes again: the moment to make a fresh frame for this peer."""
+        self._packets = TokenBucket(self.limits.packets_per_second, self.limits.packet_burst)
+        self._bytes = TokenBucket(self.limits.bytes_per_second, self.limits.byte_burst)
+        self._chunks: deque[bytes] = deque()
+        self._unread = 0
+        self._transport: Transport | None = None
+        self._reading_paused = False
+        self._discarding = False
+        self._failure: PeerError | None = None
+        self._since_yield = 0
+        self._readable: asyncio.Future[None] | None = None
+        self._writable: asyncio.Future[None] | None = None
+        self._gone = asyncio.Event()
+        self._writer: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Connection {self.peer} {self.session.state.name.lower()}>"
+
+    # --- called by the transport ----------------------------------------------------------------------
+
+    def opened(self, transport: Transport) -> None:
+        """The transport is connected: start the writer and, on the client side, the handshake."""
+        self._transport = transport
+        self._flush_handshake()
+        self._writer = asyncio.get_running_loop().create_task(self._write_loop(), name=f"writer {self.peer}")
+
+    def bytes_received(self, data: bytes) -> None:
+        """Bytes came in; reading pauses while too many of them wait for the reader."""
+        self.last_received = time.monotonic()
+        self.traffic.bytes_in += len(data)
+        if self._discarding:
+            return
+        self._chunks.append(data)
+        self._unread += len(data)
+        if self._unread > self.limits.receive_buffer and not self._reading_paused and self._transport:
+            self._reading_paused = True
+            self._transport.pause_reading()
+        _resolve(self._readable)
+
+    def writing_paused(self) -> None:
+        """The transport's buffer is full."""
+        self.blocked_since = time.monotonic()
+
+    def writing_resumed(self) -> None:
+        """The transport takes bytes again."""
+        self.blocked_since = None
+        _resolve(self._writable)
+        if self.on_writable is not None:
+            self.on_writable()
+
+    def closed(self) -> None:
+        """The transport is gone."""
+        self._gone.set()
+        self.outbox.close()
+        _resolve(self._readable)
+        _resolve(self._writable)
+
+    # --- reading --------------------------------------------------------------------------------------
+
+    async def handshake(self, timeout: float) -> None:
+        """Read until the session is established.
+
+        Raises:
+            PeerTimeout: it took longer than ``timeout`` seconds.
+            PeerError: the peer broke the handshake, refused us or went away.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                while self.session.state is SessionState.HANDSHAKE:
+                    event = await self._next_event()
+                    if event is None:
+                        raise ConnectionLost(f"{self.peer} closed the connection during the handshake")
+                    if isinstance(event, HandshakeDone):
+                        return
+        except TimeoutError:
+            raise PeerTimeout(f"{self.peer} did not finish the handshake within {timeout:g} s") from None
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        """Yield messages until the peer closes the connection.
+
+        Raises:
+            PeerError: the peer broke the protocol, or was too slow to take what it had to get.
+        """
+        while (event := await self._next_event()) is not None:
+            yield event
+
+    async def _next_event(self) -> Event | None:
+        while True:
+            if self._failure is not None:
+                raise self._failure
+            event = self._parse()
+            if event is not None:
+                await self._throttle()
+                return event
+            if not self._chunks:
+                if self._gone.is_set():
+                    return None
+                await self._wait_readable()
+                continue
+            await self._feed(self._chunks.popleft())
+
+    def _parse(self) -> Event | None:
+        try:
+            event = self.session.next_event()
+        finally:
+            self._flush_handshake()
+        if event is not None:
+            self.traffic.messages_in += 1
+            self.last_message = time.monotonic()
+        return event
+
+    async def _feed(self, chunk: bytes) -> None:
+        self._unread -= len(chunk)
+        if self._reading_paused and self._unread <= self.limits.receive_buffer // 2 and self._transport:
+            self._reading_paused = False
+            if not self._gone.is_set():
+                self._transport.resume_reading()
+        pause = self._bytes.take(len(chunk), time.monotonic())
+        if pause > 0:
+            self.traffic.throttled += 1
+            await asyncio.sleep(pause)
+        self.session.receive_data(chunk)
+
+    async def _throttle(self) -> None:
+        pause = self._packets.take(1, self.last_message)
+        self._since_yield += 1
+        if pause > 0:
+            self.traffic.throttled += 1
+            self._since_yield = 0
+            await asyncio.sleep(pause)
+        elif self._since_yield >= _FAIRNESS:
+            self._since_yield = 0
+            await asyncio.sleep(0)
+
+    async def _wait_readable(self) -> None:
+        self._since_yield = 0
+        self._readable = asyncio.get_running_loop().create_future()
+        try:
+            await self._readable
+        finally:
+            self._readable = None
+
+    def fail(self, error: PeerError) -> None:
+        """Make the reader raise ``error`` at its next step; for whoever watches the connection from outside."""
+        if self._failure is None:
+            self._failure = error
+        _resolve(self._readable)
+
+    def _too_slow(self) -> None:
+        waiting = self.outbox.queued_bytes
+        self.fail(PeerTimeout(f"{self.peer} is too slow: {waiting} bytes wait for it"))
+
+    # --- writing --------------------------------------------------------------------------------------
+
+    def _flush_handshake(self) -> None:
+        data = self.session.data_to_send()
+        if data:
+            self.outbox.put_raw(data)
+
+    async def _write_loop(self) -> None:
+        transport = self._transport
+        if transport is None:
+            return
+        while True:
+            await self.outbox.wait()
+            if self._gone.is_set() or self.outbox.finished:
+                return
+            sealed = [
+                item.data if item.raw else self.session.seal(item.data) for item in self.outbox.take()
+            ]
+            data = sealed[0] if len(sealed) == 1 else b"".join(sealed)
+            self.traffic.bytes_out += len(data)
+            transport.write(data)
+            self.last_sent = time.monotonic()
+            if self.blocked_since is not None:
+                await self._wait_writable()
+
+    async def _wait_writable(self) -> None:
+        if self._gone.is_set():
+            return
+        self._writable = asyncio.get_running_loop().create_future()
+        try:
+            await self._writable
+        finally:
+            self._writable = None
+
+    # --- closing --------------------------------------------------------------------------------------
+
+    @property
+    def is_closed(self) -> bool:
+        """The transport is gone."""
+        return self._gone.is_set()
+
+    async def close(self, *farewell: bytes, linger: float = 0.5) -> None:
+        """End the connection; safe to call more than once.
+
+        What waits in the control lane and the ``farewell`` packets are still sent, as far as the peer takes them
+        within ``linger`` seconds.  After a farewell our side is shut down first and the peer's bytes are discarded for
+        a moment: closing a socket with unread bytes would make the kernel destroy the farewell in flight.
+        """
+        for packet in farewell:
+            self.outbox.put_control(packet)
+        self.outbox.close()
+        self._discard_input()
+        try:
+            if self._writer is not None:
+                await asyncio.wait([self._writer], timeout=linger)
+                if farewell and not self._gone.is_set() and self._transport:
+                    with contextlib.suppress(OSError, RuntimeError):
+                        self._transport.write_eof()
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._gone.wait(), linger)
+        finally:
+            self._drop()
+
+    def abort(self) -> None:
+        """End the connection at once."""
+        self.outbox.close()
+        self._drop()
+
+    def _drop(self) -> None:
+        if self._writer is not None:
+            self._writer.cancel()
+        if self._transport is not None and not self._gone.is_set():
+            self._transport.abort()
+
+    def _discard_input(self) -> None:
+        self._discarding = True
+        self._chunks.clear()
+        self._unread = 0
+        if self._reading_paused and self._transport and not self._gone.is_set():
+            self._reading_paused = False
+            self._transport.resume_reading()
+
+
+def _resolve(waiter: asyncio.Future[None] | None) -> None:
+    if waiter is not None and not waiter.done():
+        waiter.set_result(None)

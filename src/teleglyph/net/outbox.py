@@ -1,0 +1,209 @@
+"""The queue in front of a connection's only writer.
+
+Producers call ``put_*`` and never wait; the writer takes batches.  Each lane has its own policy when it is full:
+
+========  =======================  ==========================================================
+lane      order                    when full
+========  =======================  ==========================================================
+control   first in, first out      never drops: the peer is too slow, the connection ends
+audio     first in, first out      the oldest packet goes; the bound is a time, not a count
+video     one slot                 the older frame goes, its prefix is kept for the newer one
+========  =======================  ==========================================================
+
+Packets are queued by reference, so one rendered frame serves every viewer; whatever is per connection
+(encryption, framing) is done by the writer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxLimits:
+    """Bounds of one outbox."""
+
+    control_bytes: int = 1 << 20
+    """Control bytes that may wait before the peer counts as too slow."""
+    audio_seconds: float = 0.2
+    """Sound that may wait; older sound would only be heard too late."""
+    batch_bytes: int = 256 << 10
+    """Bytes of control and audio that one batch may hold before the writer gets to look at the transport."""
+
+
+@dataclass(slots=True)
+class OutboxCounters:
+    """What went through one outbox; every drop is in here."""
+
+    control_packets: int = 0
+    audio_packets: int = 0
+    video_frames: int = 0
+    audio_dropped: int = 0
+    video_dropped: int = 0
+    peak_control_bytes: int = 0
+    peak_audio_seconds: float = 0.0
+
+
+class Outgoing(NamedTuple):
+    """One packet for the writer; ``raw`` ones (handshake bytes) go out as they are, the others are sealed."""
+
+    data: bytes
+    raw: bool
+
+
+class _Sound(NamedTuple):
+    packet: bytes
+    seconds: float
+
+
+class _Picture(NamedTuple):
+    packet: bytes
+    prefix: bytes | None
+
+
+class Outbox:
+    """Bounded lanes in front of one writer.
+
+    Args:
+        limits: the bounds.
+        on_overflow: called once, from inside ``put_control``, when the control lane is over its bound.
+    """
+
+    def __init__(
+        self, limits: OutboxLimits | None = None, on_overflow: Callable[[], None] | None = None
+    ) -> None:
+        self.limits = limits or OutboxLimits()
+        self.counters = OutboxCounters()
+        self._on_overflow = on_overflow
+        self._control: deque[Outgoing] = deque()
+        self._control_bytes = 0
+        self._audio: deque[_Sound] = deque()
+        self._audio_seconds = 0.0
+        self._picture: _Picture | None = None
+        self._closed = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    # --- producers ------------------------------------------------------------------------------------
+
+    def put_control(self, packet: bytes) -> None:
+        """Queue a packet that must arrive, in order."""
+        self._put_control(Outgoing(packet, raw=False))
+
+    def put_raw(self, data: bytes) -> None:
+        """Queue bytes that are sent as they are (handshake packets), in order with the control packets."""
+        self._put_control(Outgoing(data, raw=True))
+
+    def put_audio(self, packet: bytes, seconds: float) -> None:
+        """Queue a packet that holds ``seconds`` of sound; the oldest sound goes when too much waits."""
+        if self._closed:
+            return
+        self._audio.append(_Sound(packet, seconds))
+        self._audio_seconds += seconds
+        while self._audio_seconds > self.limits.audio_seconds and len(self._audio) > 1:
+            self._audio_seconds -= self._audio.popleft().seconds
+            self.counters.audio_dropped += 1
+        self.counters.peak_audio_seconds = max(self.counters.peak_audio_seconds, self._audio_seconds)
+        self._wake()
+
+    def put_video(self, packet: bytes, prefix: bytes | None = None) -> None:
+        """Put a frame into the slot; a frame that still waits there is dropped.
+
+        ``prefix`` is a packet that must go out directly before the frame (a request to clear the screen, say).
+        It survives when its own frame is replaced by a newer one.
+        """
+        if self._closed:
+            return
+        if self._picture is not None:
+            self.counters.video_dropped += 1
+            prefix = prefix or self._picture.prefix
+        self._picture = _Picture(packet, prefix)
+        self._wake()
+
+    def close(self) -> None:
+        """Accept nothing more; what is queued in the control lane is still sent, media is not."""
+        self._closed = True
+        self._audio.clear()
+        self._audio_seconds = 0.0
+        self._picture = None
+        self._wake()
+
+    # --- the writer -----------------------------------------------------------------------------------
+
+    @property
+    def idle(self) -> bool:
+        """Nothing waits."""
+        return not (self._control or self._audio or self._picture)
+
+    @property
+    def finished(self) -> bool:
+        """Closed, and everything that had to be sent was taken."""
+        return self._closed and self.idle
+
+    @property
+    def queued_bytes(self) -> int:
+        """Bytes that wait in all lanes."""
+        picture = len(self._picture.packet) if self._picture else 0
+        return self._control_bytes + sum(len(sound.packet) for sound in self._audio) + picture
+
+    async def wait(self) -> None:
+        """Return when there is something to take, or when the outbox is finished."""
+        if self._closed or not self.idle:
+            return
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def take(self) -> list[Outgoing]:
+        """The next batch, in sending order: sound, then control, then at most one video frame.
+
+        The frame is left for a later batch when sound and control alone reach the byte budget, and is chosen only
+        now, so that a frame which arrives while the transport is busy replaces the older one.
+        """
+        batch: list[Outgoing] = []
+        size = 0
+        while self._audio and size < self.limits.batch_bytes:
+            sound = self._audio.popleft()
+            self._audio_seconds -= sound.seconds
+            self.counters.audio_packets += 1
+            batch.append(Outgoing(sound.packet, raw=False))
+            size += len(sound.packet)
+        while self._control and size < self.limits.batch_bytes:
+            item = self._control.popleft()
+            self._control_bytes -= len(item.data)
+            self.counters.control_packets += 1
+            batch.append(item)
+            size += len(item.data)
+        if self._picture is not None and size < self.limits.batch_bytes:
+            if self._picture.prefix:
+                batch.append(Outgoing(self._picture.prefix, raw=False))
+            batch.append(Outgoing(self._picture.packet, raw=False))
+            self.counters.video_frames += 1
+            self._picture = None
+        return batch
+
+    # --- internals ------------------------------------------------------------------------------------
+
+    def _put_control(self, item: Outgoing) -> None:
+        if self._closed:
+            return
+        self._control.append(item)
+        self._control_bytes += len(item.data)
+        self.counters.peak_control_bytes = max(self.counters.peak_control_bytes, self._control_bytes)
+        if self._control_bytes > self.limits.control_bytes:
+            self._overflow()
+        self._wake()
+
+    def _overflow(self) -> None:
+        callback, self._on_overflow = self._on_overflow, None
+        if callback is not None:
+            callback()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)

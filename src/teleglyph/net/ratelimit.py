@@ -1,0 +1,90 @@
+"""Rate limits as small policies: time is an argument, nothing here reads a clock or sleeps."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import OrderedDict, deque
+
+
+class TokenBucket:
+    """Allows ``rate`` units a second on average and ``burst`` at once.
+
+    Args:
+        rate: units a second.
+        burst: units that may be taken at once after a pause.
+    """
+
+    __slots__ = ("_level", "_updated", "burst", "rate")
+
+    def __init__(self, rate: float, burst: float) -> None:
+        self.rate = rate
+        self.burst = burst
+        self._level = burst
+        self._updated: float | None = None
+
+    def take(self, amount: float, now: float) -> float:
+        """Take ``amount`` and return for how many seconds the taker must pause (0.0: not at all).
+
+        The amount is taken in any case, so the pause grows with what was taken too much.
+        """
+        self._refill(now)
+        self._level -= amount
+        return 0.0 if self._level >= 0 else -self._level / self.rate
+
+    def allow(self, now: float, amount: float = 1.0) -> bool:
+        """Take ``amount`` if it is there; otherwise take nothing and return False."""
+        self._refill(now)
+        if self._level < amount:
+            return False
+        self._level -= amount
+        return True
+
+    def _refill(self, now: float) -> None:
+        if self._updated is not None and now > self._updated:
+            self._level = min(self.burst, self._level + (now - self._updated) * self.rate)
+        self._updated = now
+
+
+class SlidingWindow:
+    """Allows ``limit`` events per ``period`` seconds for each key, over a window that slides.
+
+    The memory is bounded: at most ``max_keys`` keys are remembered, the ones longest unseen go first.
+    A limit of 0 allows everything.
+    """
+
+    def __init__(self, limit: int, period: float, max_keys: int = 10_000) -> None:
+        self.limit = limit
+        self.period = period
+        self.max_keys = max_keys
+        self._events: OrderedDict[str, deque[float]] = OrderedDict()
+
+    def allow(self, key: str, now: float) -> bool:
+        """Count one event of ``key`` and say whether it is within the limit; refused events are not counted."""
+        if self.limit == 0:
+            return True
+        events = self._events.pop(key, None) or deque()
+        self._events[key] = events
+        while events and events[0] <= now - self.period:
+            events.popleft()
+        while len(self._events) > self.max_keys:
+            self._events.popitem(last=False)
+        if len(events) >= self.limit:
+            return False
+        events.append(now)
+        return True
+
+
+def network_of(address: str) -> str:
+    """The key under which an address is limited: itself for IPv4, its /64 for IPv6 (one subscriber has a whole /64).
+
+    IPv4 addresses written as IPv6 (``::ffff:a.b.c.d``) count as IPv4; text that is no address is its own key.
+    """
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped is not None:
+            return str(parsed.ipv4_mapped)
+        return str(ipaddress.ip_network((parsed, 64), strict=False))
+    return str(parsed)

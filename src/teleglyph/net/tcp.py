@@ -1,0 +1,166 @@
+"""TCP below :class:`~teleglyph.net.connection.Connection`: listening and connecting."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import socket
+from collections.abc import Callable
+
+from teleglyph.errors import BindFailed, ConnectFailed
+from teleglyph.net.connection import Connection, ConnectionLimits
+from teleglyph.wire import Session
+
+_BACKLOG = 128
+_SEND_BUFFER = 512 << 10
+"""Kernel bytes per peer: a few frames, so that what a slow peer gets to see is never long out of date."""
+_UNSENT_LOW_WATER = 128 << 10
+_KEEPALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 8))
+
+Admission = Callable[[str], "Connection | bytes | None"]
+"""Decides about a new peer by its address: a connection to run, bytes to send before closing, or None to close."""
+
+
+class _TcpProtocol(asyncio.Protocol):
+    """Glue between asyncio's callbacks and a connection."""
+
+    def __init__(self, admit: Admission, accepted: Callable[[Connection], None] | None = None) -> None:
+        self._admit = admit
+        self._accepted = accepted
+        self.connection: Connection | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - narrows asyncio's own type
+        verdict = self._admit(_peer_name(transport))
+        if not isinstance(verdict, Connection):
+            if verdict:
+                transport.write(verdict)
+                transport.close()
+            else:
+                transport.abort()
+            return
+        _tune(transport)
+        self.connection = verdict
+        verdict.opened(transport)
+        if self._accepted is not None:
+            self._accepted(verdict)
+
+    def data_received(self, data: bytes) -> None:
+        if self.connection is not None:
+            self.connection.bytes_received(data)
+
+    def pause_writing(self) -> None:
+        if self.connection is not None:
+            self.connection.writing_paused()
+
+    def resume_writing(self) -> None:
+        if self.connection is not None:
+            self.connection.writing_resumed()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.connection is not None:
+            self.connection.closed()
+
+
+class Listener:
+    """Listening sockets that hand every admitted peer to ``accepted``."""
+
+    def __init__(self, admit: Admission, accepted: Callable[[Connection], None]) -> None:
+        self._admit = admit
+        self._accepted = accepted
+        self._servers: list[asyncio.Server] = []
+
+    async def listen(self, host: str, port: int) -> tuple[str, int]:
+        """Listen on one more address (an IPv4 or IPv6 literal) and return what was bound.
+
+        Raises:
+            BindFailed: the address is in use, not ours, or the port is reserved.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            server = await loop.create_server(
+                lambda: _TcpProtocol(self._admit, self._accepted), host, port, backlog=_BACKLOG
+            )
+        except OSError as error:
+            raise BindFailed(_bind_advice(host, port, error)) from error
+        self._servers.append(server)
+        name = server.sockets[0].getsockname()
+        return str(name[0]), int(name[1])
+
+    async def close(self) -> None:
+        """Stop listening; accepted connections go on."""
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+
+
+async def connect_tcp(
+    host: str, port: int, session: Session, *, timeout: float = 3.0, limits: ConnectionLimits | None = None
+) -> Connection:
+    """Connect to a server; every address of ``host`` is tried in the resolver's order.
+
+    Raises:
+        ConnectFailed: no address could be reached within ``timeout`` seconds; the message says why.
+    """
+    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    connection = Connection(session, where, limits)
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(timeout):
+            await loop.create_connection(lambda: _TcpProtocol(lambda _peer: connection), host, port)
+    except TimeoutError:
+        raise ConnectFailed(
+            f"{where} did not answer within {timeout:g} s: check the address, and that no firewall drops port {port}"
+        ) from None
+    except socket.gaierror as error:
+        raise ConnectFailed(f"The host name '{host}' is not known ({error.strerror}): check the spelling") from error
+    except OSError as error:
+        raise ConnectFailed(_connect_advice(where, error)) from error
+    return connection
+
+
+def _connect_advice(where: str, error: OSError) -> str:
+    code = error.errno
+    if code is None and "refused" in str(error).lower():
+        code = errno.ECONNREFUSED
+    if code == errno.ECONNREFUSED or isinstance(error, ConnectionRefusedError):
+        return f"{where} refused the connection: is a server running there, on this port?"
+    if code in (errno.EHOSTUNREACH, errno.ENETUNREACH):
+        return f"{where} cannot be reached from here: check the address and the network"
+    return f"Cannot connect to {where}: {error.strerror or error}"
+
+
+def _bind_advice(host: str, port: int, error: OSError) -> str:
+    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    if error.errno == errno.EADDRINUSE:
+        return f"Port {port} on {host} is in use: stop the other program or choose another port with --port"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"{host} is not an address of this machine"
+    if error.errno == errno.EACCES:
+        return f"No permission to listen on {where}: ports below 1024 are reserved, choose another with --port"
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    return f"Cannot listen on {where}: {reason}"
+
+
+def _peer_name(transport: asyncio.Transport) -> str:
+    name = transport.get_extra_info("peername")
+    return str(name[0]) if name else "unknown"
+
+
+def _tune(transport: asyncio.Transport) -> None:
+    """Keep little inside the transport: bytes that wait belong into the outbox, where newer ones replace them."""
+    transport.set_write_buffer_limits(high=0)
+    sock = transport.get_extra_info("socket")
+    if sock is None:
+        return
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_LOW_WATER)
+        for name, value in _KEEPALIVE:
+            if hasattr(socket, name):
+                sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

@@ -1,0 +1,195 @@
+"""Puts the services of one server together and takes them apart again."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+from teleglyph.call.pacer import Pacer
+from teleglyph.call.participant import Participant, State
+from teleglyph.call.room import Room
+from teleglyph.call.session import run_participant, watch_connection
+from teleglyph.call.statistics import RoomReport
+from teleglyph.errors import BindFailed
+from teleglyph.media import retain_large_buffers
+from teleglyph.net import Connection, Listener, SlidingWindow, network_of
+from teleglyph.server.config import DEFAULT_ADDRESSES, ServerConfig
+from teleglyph.server.http import StatusPage
+from teleglyph.wire import ServerSession, derive_password_key
+
+_log = logging.getLogger(__name__)
+
+_WATCH_INTERVAL = 0.1
+_SHUTDOWN_SECONDS = 0.8
+"""For farewells; together with the rest of the shutdown well under a second."""
+_FULL = b"SERVER_FULL: Maximum client limit reached\n"
+_BUSY = b"SERVER_FULL: Too many connections are being set up, try again\n"
+
+
+class Server:
+    """One server process's services.
+
+    Use::
+
+        server = Server(config)
+        await server.start()
+        ...
+        await server.stop()
+    """
+
+    def __init__(self, config: ServerConfig) -> None:
+        self.config = config
+        self.default_room = Room("lobby")
+        self.rooms = {self.default_room.name: self.default_room}
+        self.bound: list[tuple[str, int]] = []
+        """Addresses and ports the call service listens on."""
+        self.started_at = time.monotonic()
+        self.refused: Counter[str] = Counter()
+        """Connections that were not admitted, by reason."""
+        self._password_key: bytes | None = None
+        self._pool = ThreadPoolExecutor(2, thread_name_prefix="media")
+        self._numbers = itertools.count(1)
+        self._window = SlidingWindow(config.connections_per_minute, 60.0)
+        self._listener = Listener(self._admit, self._accepted)
+        self._sessions: dict[asyncio.Task[None], Participant] = {}
+        self._background: list[asyncio.Task[None]] = []
+        self._status = StatusPage(self)
+
+    # --- life cycle -----------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Listen and serve.
+
+        Raises:
+            BindFailed: an address that was asked for cannot be listened on.
+        """
+        retain_large_buffers()
+        if self.config.data_dir is not None:
+            self.config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self.config.password is not None:
+            self._password_key = await asyncio.to_thread(derive_password_key, self.config.password)
+        await self._listen()
+        if self.config.http_port is not None:
+            await self._status.start(self.config.addresses, self.config.http_port)
+        self._spawn(self._watch(), "watch")
+        self._spawn(self._report(), "statistics")
+        for room in self.rooms.values():
+            self._spawn(Pacer(room, self._pool).run(), f"pacer {room.name}")
+
+    async def stop(self) -> None:
+        """Stop listening, take leave of everybody, release everything; takes less than a second."""
+        await self._listener.close()
+        await self._status.stop()
+        for task in self._sessions:
+            task.cancel()
+        if self._sessions:
+            await asyncio.wait(self._sessions, timeout=_SHUTDOWN_SECONDS)
+        for participant in self._sessions.values():
+            participant.connection.abort()
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._log_report("final ")
+
+    async def _listen(self) -> None:
+        port = self.config.port
+        for address in self.config.addresses:
+            try:
+                bound = await self._listener.listen(address, port)
+            except BindFailed as error:
+                if not self._may_do_without(address):
+                    await self._listener.close()
+                    raise
+                _log.warning("%s; going on without it", error)
+                continue
+            port = bound[1]
+            self.bound.append(bound)
+        if not self.bound:
+            raise BindFailed("None of the addresses can be listened on: " + ", ".join(self.config.addresses))
+        _log.info("listening on %s", ", ".join(_authority(*bound) for bound in self.bound))
+
+    def _may_do_without(self, address: str) -> bool:
+        """Machines without IPv6 are common; the default ``::1`` is a wish, an explicit address an order."""
+        return self.config.addresses == DEFAULT_ADDRESSES and ":" in address and bool(self.bound)
+
+    def _spawn(self, coroutine, name: str) -> None:  # type: ignore[no-untyped-def]
+        task = asyncio.get_running_loop().create_task(coroutine, name=name)
+        task.add_done_callback(_log_failure)
+        self._background.append(task)
+
+    # --- admission ------------------------------------------------------------------------------------
+
+    @property
+    def participants(self) -> list[Participant]:
+        """Everybody who is connected, also those not yet in a room."""
+        return list(self._sessions.values())
+
+    def _admit(self, peer: str) -> Connection | bytes | None:
+        if not self._window.allow(network_of(peer), time.monotonic()):
+            self.refused["rate"] += 1
+            _log.warning("%s was refused: more than %d connections in a minute", peer, self._window.limit)
+            return None
+        unfinished = sum(1 for p in self._sessions.values() if p.state in (State.CONNECTED, State.SECURED))
+        if len(self._sessions) - unfinished >= self.config.call.max_participants:
+            self.refused["full"] += 1
+            _log.warning("%s was refused: the server is full", peer)
+            return _FULL
+        if unfinished >= self.config.max_handshakes:
+            self.refused["handshakes"] += 1
+            _log.warning("%s was refused: %d handshakes are unfinished", peer, unfinished)
+            return _BUSY
+        session = ServerSession(
+            password_key=self._password_key, allow_plaintext=not self.config.encrypt
+        )
+        return Connection(session, peer, self.config.connection)
+
+    def _accepted(self, connection: Connection) -> None:
+        number = next(self._numbers)
+        participant = Participant(number, connection, self.default_room, self.config.call, self._pool)
+        task = asyncio.get_running_loop().create_task(self._serve(participant), name=f"session {number}")
+        self._sessions[task] = participant
+        task.add_done_callback(self._sessions.pop)
+
+    async def _serve(self, participant: Participant) -> None:
+        _log.info("%s connected as %s", participant.connection.peer, participant.name)
+        reason = await run_participant(participant, self.config.call)
+        _log.info("%s is gone (%s): %s", participant.name, reason, participant.report())
+
+    # --- background -----------------------------------------------------------------------------------
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(_WATCH_INTERVAL)
+            now = time.monotonic()
+            for participant in self._sessions.values():
+                watch_connection(participant.connection, participant, self.config.call, now)
+
+    async def _report(self) -> None:
+        while True:
+            await asyncio.sleep(self.config.statistics_interval)
+            self._log_report("")
+
+    def reports(self) -> list[RoomReport]:
+        """The counters of all rooms."""
+        return [room.report() for room in self.rooms.values()]
+
+    def _log_report(self, prefix: str) -> None:
+        for report in self.reports():
+            for line in report.lines():
+                _log.info("%sstatistics: %s", prefix, line)
+        if self.refused:
+            _log.info("%sstatistics: refused connections %s", prefix, dict(self.refused))
+
+
+def _log_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        _log.error("task %s failed", task.get_name(), exc_info=task.exception())
+
+
+def _authority(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,36 @@
+"""What a server can be told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from teleglyph.call.limits import CallLimits
+from teleglyph.net import ConnectionLimits
+
+DEFAULT_PORT = 27224
+DEFAULT_HTTP_PORT = 27226
+DEFAULT_ADDRESSES = ("127.0.0.1", "::1")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """All settings of one server; every service advertises and enforces its limits from here."""
+
+    addresses: tuple[str, ...] = DEFAULT_ADDRESSES
+    port: int = DEFAULT_PORT
+    """0 lets the system choose."""
+    http_port: int | None = DEFAULT_HTTP_PORT
+    """None: no HTTP at all."""
+    password: str | None = field(default=None, repr=False)
+    encrypt: bool = True
+    """False also lets peers in that do not encrypt."""
+    data_dir: Path | None = None
+    """Where everything lies that the server keeps; None: nothing is kept."""
+    connections_per_minute: int = 50
+    """New connections allowed from one address (an IPv6 /64 counts as one); 0: any number."""
+    max_handshakes: int = 128
+    """Connections that may be unfinished at once, from everywhere."""
+    statistics_interval: float = 30.0
+    call: CallLimits = CallLimits()
+    connection: ConnectionLimits = ConnectionLimits()

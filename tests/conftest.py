@@ -1,0 +1,102 @@
+"""Real parts for tests: server processes and independent peers."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+from acip_peer import AcipPeer
+
+
+class ServerProcess:
+    """A ``teleglyph server`` on a port of its own, with its log."""
+
+    def __init__(self, *options: str, environment: dict[str, str] | None = None) -> None:
+        command = [sys.executable, "-m", "teleglyph", "--log-level", "debug", "server", "127.0.0.1"]
+        self.process = subprocess.Popen(
+            [*command, "--port", "0", "--no-http", "--connection-rate", "0", *options],
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **(environment or {})},
+        )
+        self.log: list[str] = []
+        self.port = 0
+        self._listening = threading.Event()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        assert self._listening.wait(30), self.log
+        assert self.port, "".join(self.log)
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.log.append(line)
+            if found := re.search(r"listening on 127\.0\.0\.1:(\d+)", line):
+                self.port = int(found[1])
+                self._listening.set()
+        self._listening.set()
+
+    def wait_for_log(self, pattern: str, seconds: float = 10.0) -> str:
+        """The first log line that matches, now or within ``seconds``."""
+        for _ in range(int(seconds * 20)):
+            for line in list(self.log):
+                if re.search(pattern, line):
+                    return line
+            self._listening.clear()
+            threading.Event().wait(0.05)
+        raise AssertionError(f"nothing in the log matches {pattern!r}:\n{''.join(self.log)}")
+
+    def stop(self, signal_number: int = signal.SIGTERM) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(signal_number)
+        try:
+            code = self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+        self._reader.join(5)
+        return code
+
+
+@pytest.fixture
+def start_server() -> Iterator[Callable[..., ServerProcess]]:
+    """Starts servers; they are stopped at the end, and must end in good order."""
+    servers: list[ServerProcess] = []
+
+    def start(*options: str, **kwargs: dict[str, str]) -> ServerProcess:
+        servers.append(ServerProcess(*options, **kwargs))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        was_running = server.process.poll() is None
+        code = server.stop()
+        if was_running:
+            assert code == 0, "".join(server.log)
+        assert "Traceback" not in "".join(server.log), "".join(server.log)
+
+
+@pytest.fixture
+def server(start_server: Callable[..., ServerProcess]) -> ServerProcess:
+    """One server with default options."""
+    return start_server()
+
+
+@pytest.fixture
+def connect() -> Iterator[Callable[[ServerProcess], AcipPeer]]:
+    """Connects independent peers; they are closed at the end."""
+    peers: list[AcipPeer] = []
+
+    def open_peer(server: ServerProcess) -> AcipPeer:
+        peers.append(AcipPeer(server.port))
+        return peers[-1]
+
+    yield open_peer
+    for peer in peers:
+        peer.close()

@@ -1,0 +1,310 @@
+"""Peers that misbehave on real sockets harm only themselves.
+
+Two well-behaved participants exchange pictures all the while; after each attack they must still see every new
+picture of each other.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import acip_peer as acip
+import pytest
+from acip_peer import AcipPeer
+from conftest import ServerProcess
+
+Connect = Callable[[ServerProcess], AcipPeer]
+
+
+class Victims:
+    """Two participants who look at each other in the background."""
+
+    def __init__(self, server: ServerProcess) -> None:
+        self.server = server
+        self.sender = AcipPeer(server.port).join()
+        self.viewer = AcipPeer(server.port).join(video=False)
+        self.sent: list[str] = []
+        self.seen: set[str] = set()
+        self.failure: BaseException | None = None
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._guard, args=(run,)) for run in (self._send, self._drain, self._view)]
+        for thread in self._threads:
+            thread.start()
+
+    def _guard(self, run: Callable[[], None]) -> None:
+        try:
+            run()
+        except BaseException as error:
+            if not self._stop.is_set():
+                self.failure = error
+
+    def _send(self) -> None:
+        number = 0
+        while not self._stop.wait(1 / 30):
+            number = (number + 1) % 250
+            color = (number, 255 - number, 77)
+            self.sender.send_color(*color)
+            self.sent.append("38;2;%d;%d;%dm" % color)
+
+    def _drain(self) -> None:
+        while not self._stop.is_set():
+            self.sender.receive()
+
+    def _view(self) -> None:
+        last_ping = 0.0
+        while not self._stop.is_set():
+            kind, body = self.viewer.receive()
+            if kind == acip.ASCII_FRAME:
+                self.seen.update(re.findall(r"38;2;\d+;\d+;77m", acip.frame_text(body)))
+            if time.monotonic() - last_ping > 0.4:
+                last_ping = time.monotonic()
+                self.viewer.send(acip.PING)
+
+    def check(self, pictures: int = 20) -> None:
+        """The next pictures arrive (nearly all: a frame shows only the newest of those sent in one tick)."""
+        assert self.failure is None
+        start = len(self.sent)
+        deadline = time.monotonic() + 30
+        while len(self.sent) < start + pictures and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(0.3)
+        expected = self.sent[start : start + pictures]
+        assert len(expected) == pictures
+        assert len(self.seen.intersection(expected)) >= 0.8 * pictures
+        assert self.failure is None
+
+    def stop(self) -> None:
+        self._stop.set()
+        self.sender.close()
+        self.viewer.close()
+        for thread in self._threads:
+            thread.join(5)
+
+
+@pytest.fixture
+def victims(server: ServerProcess) -> Iterator[Victims]:
+    pair = Victims(server)
+    pair.check(5)
+    yield pair
+    pair.check()
+    pair.stop()
+
+
+def memory_mib(server: ServerProcess) -> float:
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    found = re.search(r"VmRSS:\s+(\d+)", status)
+    assert found
+    return int(found[1]) / 1024
+
+
+def test_a_viewer_that_stops_reading_costs_the_others_and_the_memory_nothing(
+    server: ServerProcess, victims: Victims, connect: Connect
+) -> None:
+    stalled = connect(server).join(columns=200, rows=60)
+    for _ in range(3):
+        stalled.send_color(1, 2, 3)
+    before = memory_mib(server)
+    for _ in range(20):
+        stalled.send(acip.PING)
+        time.sleep(0.1)
+    victims.check()
+    assert memory_mib(server) < before + 16
+
+
+def test_a_viewer_that_resumes_sees_a_fresh_picture(
+    server: ServerProcess, victims: Victims, connect: Connect
+) -> None:
+    stalled = connect(server).join(columns=200, rows=60, video=False)
+    for _ in range(15):
+        stalled.send(acip.PING)
+        time.sleep(0.1)
+    mark = len(victims.sent)
+    victims.check(5)
+    fresh = set(victims.sent[mark:])
+    assert stalled.frame(lambda text: bool(fresh.intersection(re.findall(r"38;2;\d+;\d+;77m", text))))
+
+
+def test_a_flood_of_pings_is_throttled(server: ServerProcess, victims: Victims, connect: Connect) -> None:
+    flooder = connect(server).join(video=False)
+    burst = b"".join(flooder.seal(acip.packet(acip.PING)) for _ in range(3000))
+    drain = threading.Thread(target=lambda: [None for _ in flooder.packets(4)], daemon=True)
+    drain.start()
+    flooder.send_raw(burst)
+    victims.check()
+    flooder.send(acip.CLIENT_LEAVE)
+    found = re.search(r"throttled=(\d+)", server.wait_for_log(r"is gone \(left\).*throttled=[1-9]", 20))
+    assert found
+    drain.join(5)
+
+
+def test_a_flood_of_pings_whose_answers_are_not_read_ends_that_peer_only(
+    server: ServerProcess, victims: Victims, connect: Connect
+) -> None:
+    flooder = connect(server).join(video=False)
+    flooder.socket.settimeout(0.2)
+    try:
+        while True:
+            flooder.send_raw(b"".join(flooder.seal(acip.packet(acip.PING)) for _ in range(500)))
+            if "too slow" in "".join(server.log[-50:]):
+                break
+    except OSError:
+        pass
+    victims.check()
+
+
+def test_pictures_over_the_rate_are_dropped_and_counted(
+    server: ServerProcess, victims: Victims, connect: Connect
+) -> None:
+    flooder = connect(server).join()
+    picture = acip.image(32, 18, bytes(32 * 18 * 3))
+    flooder.send_raw(b"".join(flooder.seal(acip.packet(acip.IMAGE_FRAME, picture)) for _ in range(400)))
+    victims.check()
+    flooder.send(acip.CLIENT_LEAVE)
+    assert server.wait_for_log(r"is gone \(left\).*pictures_over_rate=[1-9]")
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload", "reason"),
+    [
+        (acip.IMAGE_FRAME, struct.pack(">IIIIII", 8192, 8192, 1, 0, 0, 0) + bytes(100), None),
+        (acip.IMAGE_FRAME, struct.pack(">IIIIII", 0, 10, 1, 0, 0, 0), None),
+        (acip.IMAGE_FRAME_H265, struct.pack(">BHH", 1, 0, 0), None),
+        (acip.CLIENT_CAPABILITIES, bytes(167), "CLIENT_CAPABILITIES payload size 167 (expected 168)"),
+        (acip.CLIENT_CAPABILITIES, acip.capabilities(0, 24), "CLIENT_CAPABILITIES width cannot be zero"),
+        (acip.STREAM_START, struct.pack(">I", 4), "STREAM_START unknown flags set"),
+        (acip.AUDIO_OPUS_BATCH, bytes(20), "AUDIO_OPUS_BATCH received before audio stream enabled"),
+        (acip.CLIENT_JOIN, bytes(40), "CLIENT_JOIN display_name cannot be empty"),
+        (acip.REMOTE_LOG, struct.pack(">BBHI", 2, 1, 0, 1) + b"x", "REMOTE_LOG direction mismatch"),
+        (2002, b"text", None),
+        (0, b"", None),
+        (65535, b"", None),
+    ],
+)
+def test_bad_packets_end_the_connection_with_the_reason_where_the_protocol_has_one(
+    server: ServerProcess, victims: Victims, connect: Connect, kind: int, payload: bytes, reason: str | None
+) -> None:
+    peer = connect(server).join()
+    peer.wait_for(acip.SERVER_STATE)
+    peer.send(kind, payload)
+    packets = peer.wait_closed()
+    errors = [body for kind, body in packets if kind == acip.ERROR_MESSAGE]
+    if reason is None:
+        assert errors == []
+    else:
+        assert struct.unpack_from(">I", errors[0])[0] == 44
+        assert reason in errors[0][8:].decode()
+        violations = [body[8:].decode() for kind, body in packets if kind == acip.REMOTE_LOG]
+        assert any(text.startswith("Protocol violation: ") and reason in text for text in violations)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        os.urandom(4096),
+        b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        struct.pack(">QHIII", acip.MAGIC, 1, 0xFFFFFFFF, 0, 0),
+        struct.pack(">QHIII", acip.MAGIC, 1, 16, 12345, 0) + bytes(16),
+        acip.packet(acip.ENCRYPTED, bytes(200)),
+        acip.packet(acip.PROTOCOL_VERSION, bytes(16)),
+    ],
+    ids=["noise", "http", "ssh", "huge length", "wrong checksum", "too early", "mode 0"],
+)
+def test_garbage_instead_of_a_handshake_is_closed(
+    server: ServerProcess, victims: Victims, connect: Connect, data: bytes
+) -> None:
+    peer = connect(server)
+    peer.send_raw(data)
+    with pytest.raises(acip.PeerClosed):
+        peer.receive_outer()
+
+
+def test_replayed_and_damaged_packets_end_the_connection(
+    server: ServerProcess, victims: Victims, connect: Connect
+) -> None:
+    replayer, damager, truncator = (connect(server).join() for _ in range(3))
+    ping = replayer.seal(acip.packet(acip.PING))
+    replayer.send_raw(ping + ping)
+    replayer.wait_closed()
+    damaged = bytearray(damager.seal(acip.packet(acip.PING)))
+    damaged[-1] ^= 1
+    damaged[14:18] = acip.packet(acip.ENCRYPTED, bytes(damaged[22:]))[14:18]
+    damager.send_raw(bytes(damaged))
+    damager.wait_closed()
+    truncator.send_raw(acip.packet(acip.ENCRYPTED, bytes(30)))
+    truncator.wait_closed()
+
+
+def test_half_open_connections_are_ended_and_do_not_keep_others_out(
+    server: ServerProcess, victims: Victims, connect: Connect
+) -> None:
+    silent = [connect(server) for _ in range(60)]
+    newcomer = connect(server).join()
+    newcomer.send_color(0, 0, 9)
+    assert newcomer.frame()
+    newcomer.close()
+    for peer in silent:
+        with pytest.raises(acip.PeerClosed):
+            peer.receive_outer()
+
+
+def test_one_byte_a_second_does_not_keep_a_handshake_open(
+    server: ServerProcess, victims: Victims, connect: Connect
+) -> None:
+    peer = connect(server)
+    hello = acip.packet(acip.PROTOCOL_VERSION, struct.pack(">HHBBBH7x", 1, 0, 1, 0, 0, 0))
+    with pytest.raises(OSError):  # noqa: PT011 - reset or broken pipe, whichever comes first
+        for byte in hello:
+            peer.send_raw(bytes([byte]))
+            time.sleep(0.5)
+    server.wait_for_log("did not finish the handshake within 5 s")
+
+
+def test_a_peer_that_falls_silent_is_ended(server: ServerProcess, victims: Victims, connect: Connect) -> None:
+    peer = connect(server).join()
+    peer.wait_for(acip.SERVER_STATE)
+    deadline = time.monotonic() + 20
+    with pytest.raises(acip.PeerClosed):
+        while time.monotonic() < deadline:
+            peer.receive_outer()
+    server.wait_for_log("sent nothing for")
+
+
+def test_a_stream_that_is_no_hevc_harms_only_its_sender(
+    server: ServerProcess, victims: Victims, connect: Connect
+) -> None:
+    peer = connect(server).join()
+    start = b"\0\0\0\1"
+    for _ in range(30):
+        junk = start + b"\x40\x01" + os.urandom(60) + start + b"\x26\x01" + os.urandom(500)
+        peer.send(acip.IMAGE_FRAME_H265, struct.pack(">BHH", 1, 480, 270) + junk)
+    victims.check()
+    peer.send_color(9, 8, 7)
+    assert peer.frame(lambda text: "38;2;9;8;7m" in text)
+
+
+def test_connections_that_come_and_go_leave_nothing_behind(server: ServerProcess, victims: Victims) -> None:
+    descriptors = Path(f"/proc/{server.process.pid}/fd")
+
+    def storm(count: int) -> None:
+        for number in range(count):
+            peer = AcipPeer(server.port)
+            if number % 2:
+                peer.join()
+            peer.close()
+        deadline = time.monotonic() + 10
+        while len(list(descriptors.iterdir())) > open_before and time.monotonic() < deadline:
+            time.sleep(0.1)
+
+    open_before = len(list(descriptors.iterdir()))
+    storm(40)
+    before = memory_mib(server)
+    storm(200)
+    assert len(list(descriptors.iterdir())) <= open_before
+    assert memory_mib(server) < before + 8
