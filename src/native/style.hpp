@@ -1,0 +1,45 @@
+// How cells become characters: colours, use of the character cell, glyphs.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "cells.hpp"
+#include "tables.hpp"
+
+namespace teleglyph {
+
+enum class ColorLevel : std::uint8_t { none, ansi16, ansi256, truecolor };
+enum class RenderMode : std::uint8_t { foreground, background, half_block };
+
+// Shade of a transparent cell, one past the luminances 0 to 255.
+inline constexpr std::uint16_t kBlankShade = 256;
+
+// One character in UTF-8.
+struct Glyph {
+    char bytes[4];
+    std::uint16_t length;
+    std::uint16_t blank;  // 1 for the space, which looks the same in every foreground colour
+};
+
+// Immutable; shared by any number of threads.
+class Style {
+public:
+    // `characters` run from dark to light: 1 to 255 of them, each one character in UTF-8 (1 to 4 bytes).
+    // Throws std::invalid_argument if they do not, or if background mode is asked for without colours.
+    Style(ColorLevel color, RenderMode render, const std::vector<std::string>& characters);
+
+    ColorLevel color;
+    RenderMode render;
+    std::array<Glyph, 257> glyphs;    // by luminance; kBlankShade is the space
+    std::uint16_t widest_glyph;       // bytes
+    const IndexedColors* indexed;     // set for 16 and 256 colours
+
+    // Rows of cells in one row of characters.
+    std::uint32_t subrows() const noexcept { return render == RenderMode::half_block ? 2 : 1; }
+};
+
+}  // namespace teleglyph

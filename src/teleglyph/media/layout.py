@@ -1,0 +1,109 @@
+"""Where each picture of a call goes on the screen."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+CHARACTER_ASPECT = 0.5
+"""Width of a character cell divided by its height."""
+
+
+class Placement(NamedTuple):
+    """A rectangle in character cells, from the top left corner of the screen."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+class _Grid(NamedTuple):
+    """A division of the screen into equal cells."""
+
+    grid_columns: int
+    grid_rows: int
+    cell_width: int
+    cell_height: int
+
+
+def fit(aspect: float, width: int, height: int) -> tuple[int, int]:
+    """The largest size in characters that shows a picture whole and in its shape within a box, at least 1x1.
+
+    Args:
+        aspect: width of the picture divided by its height.
+        width: columns of the box.
+        height: rows of the box.
+    """
+    columns_at_full_height = _round(height * aspect / CHARACTER_ASPECT)
+    if columns_at_full_height <= width:
+        return max(1, columns_at_full_height), height
+    return width, min(height, max(1, _round(width * CHARACTER_ASPECT / aspect)))
+
+
+def arrange(aspects: Sequence[float], columns: int, rows: int) -> tuple[Placement, ...]:
+    """Lay pictures out in the grid that shows the most of them.
+
+    Of all grids with one column and more, that one is taken whose fitted pictures cover the largest area; of equal
+    ones that with fewer empty places, then with fewer columns.  Pictures keep their order, row by row; each is centred
+    in its place, the last row on the screen.  If there are more pictures than characters, the last ones share the
+    place of the last character.
+
+    Args:
+        aspects: width divided by height of each picture, in pixels.
+        columns: width of the screen in characters.
+        rows: height of the screen in characters.
+
+    Raises:
+        ValueError: a size or an aspect is not positive.
+    """
+    if columns < 1 or rows < 1:
+        raise ValueError(f"a screen has at least one column and one row, not {columns}x{rows}")
+    if not all(aspect > 0 for aspect in aspects):
+        raise ValueError("a picture's aspect is positive")
+    if not aspects:
+        return ()
+    shapes = Counter(aspects)
+    grid = max(_grids(len(aspects), columns, rows), key=lambda grid: _score(grid, shapes))
+    return tuple(_placements(grid, aspects, columns, rows))
+
+
+def _round(value: float) -> int:
+    """Round half up, as ACIP peers do (media.md section 1.5)."""
+    return int(value + 0.5)
+
+
+def _grids(pictures: int, columns: int, rows: int) -> Iterator[_Grid]:
+    """Every grid that has a place of at least one character for each picture, or for as many as there can be."""
+    places = min(pictures, columns * rows)
+    for grid_columns in range(1, min(places, columns) + 1):
+        grid_rows = -(-places // grid_columns)
+        if grid_rows <= rows:
+            yield _Grid(grid_columns, grid_rows, columns // grid_columns, rows // grid_rows)
+
+
+def _score(grid: _Grid, shapes: Counter[float]) -> tuple[int, int, int]:
+    """Sorts grids from worse to better: covered characters, then few places, then few columns."""
+    covered = 0
+    for aspect, count in shapes.items():
+        width, height = fit(aspect, grid.cell_width, grid.cell_height)
+        covered += count * width * height
+    return covered, -grid.grid_columns * grid.grid_rows, -grid.grid_columns
+
+
+def _placements(grid: _Grid, aspects: Sequence[float], columns: int, rows: int) -> Iterator[Placement]:
+    places = grid.grid_columns * grid.grid_rows
+    top = (rows - grid.grid_rows * grid.cell_height) // 2
+    for index, aspect in enumerate(aspects):
+        row, column = divmod(min(index, columns * rows - 1), grid.grid_columns)
+        is_last_row = row == grid.grid_rows - 1
+        empty = max(0, places - len(aspects)) if is_last_row else 0
+        left = (columns - (grid.grid_columns - empty) * grid.cell_width) // 2
+        width, height = fit(aspect, grid.cell_width, grid.cell_height)
+        yield Placement(
+            left + column * grid.cell_width + (grid.cell_width - width) // 2,
+            top + row * grid.cell_height + (grid.cell_height - height) // 2,
+            width,
+            height,
+        )

@@ -1,0 +1,28 @@
+"""What a terminal can show, by the numbers of CLIENT_CAPABILITIES (acip-wire.md section 6)."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ColorLevel(IntEnum):
+    """How many colours there are."""
+
+    NONE = 0
+    ANSI16 = 1
+    """The 16 colours of SGR 30-37 and 90-97."""
+    ANSI256 = 2
+    """xterm's indexed colours; only the fixed ones, 16 to 255, are used."""
+    TRUECOLOR = 3
+    """24 bits."""
+
+
+class RenderMode(IntEnum):
+    """How a character cell is used."""
+
+    FOREGROUND = 0
+    """A coloured glyph whose ink follows the luminance."""
+    BACKGROUND = 1
+    """A space on a coloured background: one plain pixel a character."""
+    HALF_BLOCK = 2
+    """Two pixels above each other a character, by U+2580 with a foreground and a background colour."""
