@@ -9,11 +9,11 @@
 namespace teleglyph {
 namespace {
 
-std::string by(std::uint64_t width, std::uint64_t height) { return std::to_string(width) + "x" + std::to_string(height); }
+std::string by(std::int64_t width, std::int64_t height) { return std::to_string(width) + "x" + std::to_string(height); }
 
-void check_size(std::uint32_t columns, std::uint32_t rows, std::uint32_t subrows) {
+void check_size(std::int64_t columns, std::int64_t rows, std::int64_t subrows) {
     if (columns < 1 || rows < 1 || columns > kMaxColumns || rows > kMaxRows ||
-        static_cast<std::uint64_t>(columns) * rows > kMaxCharacters)
+        columns * rows > kMaxCharacters)
         throw std::invalid_argument("a canvas has 1 to " + std::to_string(kMaxColumns) + " columns and rows and at most " +
                                     std::to_string(kMaxCharacters) + " characters, not " + by(columns, rows));
     if (subrows != 1 && subrows != 2)
@@ -22,10 +22,12 @@ void check_size(std::uint32_t columns, std::uint32_t rows, std::uint32_t subrows
 
 }  // namespace
 
-Canvas::Canvas(std::uint32_t columns, std::uint32_t rows, std::uint32_t subrows)
-    : columns_(columns), rows_(rows), subrows_(subrows) {
+Canvas::Canvas(std::int64_t columns, std::int64_t rows, std::int64_t subrows)
+    : columns_(static_cast<std::uint32_t>(columns)),
+      rows_(static_cast<std::uint32_t>(rows)),
+      subrows_(static_cast<std::uint32_t>(subrows)) {
     check_size(columns, rows, subrows);
-    cells_.assign(static_cast<std::size_t>(columns) * rows * subrows, kTransparent);
+    cells_.assign(static_cast<std::size_t>(columns * rows * subrows), kTransparent);
 }
 
 void Canvas::clear() {

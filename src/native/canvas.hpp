@@ -23,7 +23,7 @@ struct Draw {
 class Canvas {
 public:
     // Throws std::invalid_argument unless the sizes are within the limits of cells.hpp and subrows is 1 or 2.
-    Canvas(std::uint32_t columns, std::uint32_t rows, std::uint32_t subrows);
+    Canvas(std::int64_t columns, std::int64_t rows, std::int64_t subrows);
 
     std::uint32_t columns() const noexcept { return columns_; }
     std::uint32_t rows() const noexcept { return rows_; }

@@ -59,9 +59,9 @@ private:
 };
 
 std::uint32_t cell_number(PyObject* value) {
-    const unsigned long number = PyLong_AsUnsignedLong(value);
-    if (number == static_cast<unsigned long>(-1) && PyErr_Occurred() != nullptr) throw nb::python_error();
-    if (number > UINT32_MAX) throw nb::value_error("a cell coordinate is too large");
+    const long long number = PyLong_AsLongLong(value);
+    if (number == -1 && PyErr_Occurred() != nullptr) throw nb::python_error();
+    if (number < 0 || number > UINT32_MAX) throw nb::value_error("a cell coordinate is negative or too large");
     return static_cast<std::uint32_t>(number);
 }
 
@@ -188,7 +188,7 @@ NB_MODULE(_native, module) {
         .def_prop_ro("subrows", &Style::subrows);
 
     nb::class_<Canvas>(module, "Canvas", "The persistent picture of one view.")
-        .def(nb::init<std::uint32_t, std::uint32_t, std::uint32_t>(), nb::arg("columns"), nb::arg("rows"),
+        .def(nb::init<std::int64_t, std::int64_t, std::int64_t>(), nb::arg("columns"), nb::arg("rows"),
              nb::arg("subrows"))
         .def_prop_ro("columns", &Canvas::columns)
         .def_prop_ro("rows", &Canvas::rows)

@@ -33,4 +33,4 @@ def retain_large_buffers() -> bool:
     """
 
 def set_simd(enabled: bool) -> bool:
-    """Allow or forbid AVX2 for the whole process; True if it is in use from now on.  The results are the same."""
+    """Allow or forbid AVX2 for the whole process, with equal results; True if it is in use from now on."""

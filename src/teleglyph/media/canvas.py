@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 class Draw(NamedTuple):
     """A picture and the rectangle that it fills, in character cells from the top left corner.
 
-    The picture is stretched to the rectangle; :func:`teleglyph.media.layout.arrange` gives rectangles of its shape.
+    The picture is stretched to the rectangle; :func:`teleglyph.media.layout.arrange` gives rectangles of its
+    shape.
     """
 
     pixels: NDArray[np.uint8]
@@ -34,8 +35,8 @@ class Draw(NamedTuple):
 class Canvas:
     """A persistent picture of ``columns`` x ``rows * subrows`` cells, transparent at first.
 
-    What has been drawn stays until it is drawn over, so only pictures that changed have to be drawn again.  Any thread
-    may use a canvas; calls on the same one wait for each other.
+    What has been drawn stays until it is drawn over, so only pictures that changed have to be drawn again.
+    Any thread may use a canvas; calls on the same one wait for each other.
 
     Args:
         columns: width in characters.
@@ -71,14 +72,15 @@ class Canvas:
     def render(self, draws: Sequence[Draw], style: Style) -> bytes:
         """Draw pictures, then write out the whole canvas.
 
-        Every cell takes the mean of its box of pixels (columns ``x*W//w`` to ``(x+1)*W//w``, rows alike, at least one
-        pixel), each channel rounded half up.  The text has ``rows`` rows joined by LF, each exactly ``columns`` columns
-        wide, without cursor movement and without an active colour at its end.  Transparent cells are spaces on the
-        default background.
+        Every cell takes the mean of its box of pixels (columns ``x*W//w`` to ``(x+1)*W//w``, rows alike, at
+        least one pixel), each channel rounded half up.  The text has ``rows`` rows joined by LF, each
+        exactly ``columns`` columns wide, without cursor movement and without an active colour at its end.
+        Transparent cells are spaces on the default background.
 
         Raises:
-            ValueError: a rectangle leaves the canvas, a picture has another format or size than :class:`Draw` says, or
-                the style has another number of subrows.
+            ValueError: a rectangle leaves the canvas, a picture has another format, order or size than
+                :class:`Draw` says, or the style has another number of subrows.
+            TypeError: a draw is not such a tuple, or its pixels are no buffer.
         """
         return _native.render(self.native, draws, style.native)
 

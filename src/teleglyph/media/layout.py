@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -45,10 +46,10 @@ def fit(aspect: float, width: int, height: int) -> tuple[int, int]:
 def arrange(aspects: Sequence[float], columns: int, rows: int) -> tuple[Placement, ...]:
     """Lay pictures out in the grid that shows the most of them.
 
-    Of all grids with one column and more, that one is taken whose fitted pictures cover the largest area; of equal
-    ones that with fewer empty places, then with fewer columns.  Pictures keep their order, row by row; each is centred
-    in its place, the last row on the screen.  If there are more pictures than characters, the last ones share the
-    place of the last character.
+    Of all grids with one column and more, that one is taken whose fitted pictures cover the largest area;
+    of equal ones that with fewer empty places, then with fewer columns.  Pictures keep their order, row by
+    row; each is centred in its place, the last row on the screen.  If there are more pictures than
+    characters, the last ones share the place of the last character.
 
     Args:
         aspects: width divided by height of each picture, in pixels.
@@ -56,12 +57,12 @@ def arrange(aspects: Sequence[float], columns: int, rows: int) -> tuple[Placemen
         rows: height of the screen in characters.
 
     Raises:
-        ValueError: a size or an aspect is not positive.
+        ValueError: a size or an aspect is not positive, or infinite.
     """
     if columns < 1 or rows < 1:
         raise ValueError(f"a screen has at least one column and one row, not {columns}x{rows}")
-    if not all(aspect > 0 for aspect in aspects):
-        raise ValueError("a picture's aspect is positive")
+    if not all(0 < aspect < math.inf for aspect in aspects):
+        raise ValueError("a picture's aspect is a positive number")
     if not aspects:
         return ()
     shapes = Counter(aspects)
@@ -75,7 +76,7 @@ def _round(value: float) -> int:
 
 
 def _grids(pictures: int, columns: int, rows: int) -> Iterator[_Grid]:
-    """Every grid that has a place of at least one character for each picture, or for as many as there can be."""
+    """Every grid that has a place of at least one character for each picture, or for as many as possible."""
     places = min(pictures, columns * rows)
     for grid_columns in range(1, min(places, columns) + 1):
         grid_rows = -(-places // grid_columns)

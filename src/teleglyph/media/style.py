@@ -35,8 +35,9 @@ class Style:
     def create(cls, color: ColorLevel, render: RenderMode, palette: Palette, utf8: bool) -> Style:
         """The style that comes nearest to what is asked for.
 
-        Half-blocks need UTF-8, backgrounds need colours: the next of half-block, background and foreground that is
-        possible is taken.  Without UTF-8 a palette with other than ASCII characters gives way to the standard one.
+        Half-blocks need UTF-8, backgrounds need colours: the next of half-block, background and foreground
+        that is possible is taken.  Without UTF-8 a palette with other than ASCII characters gives way to
+        the standard one.
         """
         if render is RenderMode.HALF_BLOCK and not utf8:
             render = RenderMode.BACKGROUND

@@ -1,0 +1,163 @@
+"""Frames of random pictures, sizes and styles look, on an emulated terminal, as the reference says."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import wcwidth
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from emulated_screen import looks_of, show
+from reference_renderer import frame_looks
+from teleglyph.media import _native
+from teleglyph.media.canvas import Canvas, Draw, render_batch
+from teleglyph.media.modes import ColorLevel, RenderMode
+from teleglyph.media.palette import BUILT_IN, custom_palette
+from teleglyph.media.style import Style
+
+PALETTES = [*BUILT_IN.values(), custom_palette("a"), custom_palette("▒ é#")]
+MODES = [
+    (color, render)
+    for color in ColorLevel
+    for render in RenderMode
+    if (color, render) != (ColorLevel.NONE, RenderMode.BACKGROUND)
+]
+SEQUENCE = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@pytest.fixture(params=[True, False], ids=["simd", "portable"], autouse=True, scope="module")
+def _instructions(request: pytest.FixtureRequest) -> Iterator[None]:
+    _native.set_simd(request.param)
+    yield
+    _native.set_simd(True)
+
+
+@st.composite
+def pictures(draw: st.DrawFn) -> np.ndarray:
+    """Small pictures: noise, two extremes, one colour, or noise in steps so that neighbours are equal."""
+    height, width = draw(st.tuples(st.integers(1, 20), st.integers(1, 40)))
+    generator = np.random.default_rng(draw(st.integers(0, 2**32)))
+    kind = draw(st.sampled_from(["noise", "extremes", "plain", "steps"]))
+    noise = generator.integers(0, 256, (height, width, 3), np.uint8)
+    if kind == "extremes":
+        return np.where(noise < 128, 0, 255).astype(np.uint8)
+    if kind == "plain":
+        return np.broadcast_to(noise[:1, :1], noise.shape).copy()
+    return noise // 64 * 85 if kind == "steps" else noise
+
+
+@st.composite
+def draws_within(draw: st.DrawFn, columns: int, rows: int) -> Draw:
+    width, height = draw(st.integers(1, columns)), draw(st.integers(1, rows))
+    x, y = draw(st.integers(0, columns - width)), draw(st.integers(0, rows - height))
+    return Draw(draw(pictures()), x, y, width, height)
+
+
+@st.composite
+def frames(draw: st.DrawFn) -> tuple[int, int, list[Draw]]:
+    """A canvas size and up to three pictures on it, with or without margins."""
+    columns, rows = draw(st.integers(1, 24)), draw(st.integers(1, 8))
+    return columns, rows, draw(st.lists(draws_within(columns, rows), max_size=3))
+
+
+styles = st.builds(
+    lambda mode, palette, utf8: Style.create(*mode, palette, utf8),
+    st.sampled_from(MODES),
+    st.sampled_from(PALETTES),
+    st.booleans(),
+)
+
+
+def check_against_reference(columns: int, rows: int, draws: list[Draw], style: Style) -> None:
+    """Glyphs, inks and colours of every character equal the reference's."""
+    frame = Canvas(columns, rows, style.subrows).render(draws, style)
+    half_block = style.render is RenderMode.HALF_BLOCK
+    shown = looks_of(show(frame, columns, rows), style.color, half_block)
+    expected = frame_looks(columns, rows, (style.color, style.render, style.palette.glyphs), draws)
+    assert shown == expected
+
+
+@pytest.mark.parametrize("mode", MODES, ids=lambda mode: f"{mode[0].name}-{mode[1].name}".lower())
+@settings(max_examples=40, deadline=None)
+@given(frame=frames(), palette=st.sampled_from(PALETTES))
+def test_a_frame_looks_as_the_reference_says(mode, palette, frame) -> None:  # type: ignore[no-untyped-def]
+    check_against_reference(*frame, Style.create(*mode, palette, True))
+
+
+@pytest.mark.parametrize("palette", PALETTES, ids=lambda palette: palette.glyphs.strip())
+@settings(max_examples=15, deadline=None)
+@given(frame=frames(), color=st.sampled_from(ColorLevel))
+def test_every_palette_looks_as_the_reference_says(palette, frame, color) -> None:  # type: ignore[no-untyped-def]
+    check_against_reference(*frame, Style.create(color, RenderMode.FOREGROUND, palette, True))
+
+
+@settings(max_examples=200, deadline=None)
+@given(frame=frames(), style=styles)
+def test_a_frame_is_rows_of_equal_width_and_colours_only(
+    frame: tuple[int, int, list[Draw]], style: Style
+) -> None:
+    columns, rows, draws = frame
+    text = Canvas(columns, rows, style.subrows).render(draws, style).decode()
+    lines = SEQUENCE.sub("", text).split("\n")
+    assert [wcwidth.wcswidth(line) for line in lines] == [columns] * rows
+    if style.color is ColorLevel.NONE:
+        assert "\x1b" not in text
+    if not style.utf8:
+        assert text.isascii()
+
+
+@settings(max_examples=200, deadline=None)
+@given(frame=frames(), style=styles)
+def test_no_colour_is_active_where_a_terminal_could_paint_with_it(
+    frame: tuple[int, int, list[Draw]], style: Style
+) -> None:
+    columns, rows, draws = frame
+    text = Canvas(columns, rows, style.subrows).render(draws, style)
+    cursor = show(text, columns, rows).cursor
+    assert (cursor.attrs.fg, cursor.attrs.bg) == ("default", "default")
+    if style.render is RenderMode.FOREGROUND:
+        assert text.count(b"\x1b[0m") == (b"\x1b" in text)
+    for end in range(1, rows):
+        upper_rows = b"\n".join(text.split(b"\n")[:end])
+        assert show(upper_rows, columns, rows).cursor.attrs.bg == "default"
+
+
+@settings(max_examples=100, deadline=None)
+@given(frame=frames(), style=styles)
+def test_a_sequence_changes_what_is_seen(frame: tuple[int, int, list[Draw]], style: Style) -> None:
+    columns, rows, draws = frame
+    for line in Canvas(columns, rows, style.subrows).render(draws, style).decode().split("\n"):
+        body = line.removesuffix("\x1b[0m")
+        assert not re.search(r"\x1b\[[0-9;]*m\x1b", body)
+        sequences = SEQUENCE.findall(body)
+        if style.render is not RenderMode.HALF_BLOCK:
+            assert all(a != b for a, b in itertools.pairwise(sequences))
+
+
+@settings(max_examples=100, deadline=None)
+@given(frame=frames(), style=styles, data=st.data())
+def test_drawing_step_by_step_equals_drawing_at_once(
+    frame: tuple[int, int, list[Draw]], style: Style, data: st.DataObject
+) -> None:
+    columns, rows, draws = frame
+    canvas = Canvas(columns, rows, style.subrows)
+    steps = data.draw(st.lists(st.integers(0, len(draws)), max_size=3).map(sorted))
+    for start, end in zip([0, *steps], [*steps, len(draws)], strict=True):
+        stepwise = canvas.render(draws[start:end], style)
+    assert stepwise == Canvas(columns, rows, style.subrows).render(draws, style)
+
+
+@settings(max_examples=50, deadline=None)
+@given(jobs=st.lists(st.tuples(frames(), styles), max_size=5))
+def test_a_batch_gives_what_single_calls_give(jobs: list[tuple[tuple[int, int, list[Draw]], Style]]) -> None:
+    def prepared() -> list[tuple[Canvas, list[Draw], Style]]:
+        return [
+            (Canvas(columns, rows, style.subrows), draws, style) for (columns, rows, draws), style in jobs
+        ]
+
+    assert render_batch(prepared()) == [canvas.render(draws, style) for canvas, draws, style in prepared()]
