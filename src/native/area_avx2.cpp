@@ -58,7 +58,7 @@ TELEGLYPH_AVX2 inline __m128i load_pixel(const std::uint16_t* sums) {
 TELEGLYPH_AVX2 inline Cell mean_cell(__m128i sums, const Divisor& divisor, std::uint32_t wide) {
     const __m128 biased = _mm_add_ps(_mm_cvtepi32_ps(sums), divisor.bias[wide]);
     const __m128i mean = _mm_cvttps_epi32(_mm_mul_ps(biased, divisor.reciprocal[wide]));
-    const __m128i bytes = _mm_shuffle_epi8(mean, _mm_cvtsi32_si128(0x80080400));
+    const __m128i bytes = _mm_shuffle_epi8(mean, _mm_cvtsi32_si128(static_cast<int>(0x80080400U)));
     return kOpaque | static_cast<Cell>(_mm_cvtsi128_si32(bytes));
 }
 

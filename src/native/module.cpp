@@ -207,5 +207,4 @@ NB_MODULE(_native, module) {
 
     // Built now rather than at the first frame that needs them.
     teleglyph::colors_16();
-    teleglyph::colors_256();
 }

@@ -1,5 +1,6 @@
 #include "tables.hpp"
 
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <limits>
@@ -23,9 +24,8 @@ double linear_light(unsigned channel) {
     return value <= 0.04045 ? value / 12.92 : std::pow((value + 0.055) / 1.055, 2.4);
 }
 
-// Björn Ottosson's OKLab, in which Euclidean distance is close to perceived difference.
-Oklab to_oklab(Rgb color) {
-    const double r = linear_light(color.red), g = linear_light(color.green), b = linear_light(color.blue);
+// Björn Ottosson's OKLab of linear light, in which Euclidean distance is close to perceived difference.
+Oklab to_oklab(double r, double g, double b) {
     const double l = std::cbrt(0.4122214708 * r + 0.5363325363 * g + 0.0514459929 * b);
     const double m = std::cbrt(0.2119034982 * r + 0.6806995451 * g + 0.1073969566 * b);
     const double s = std::cbrt(0.0883024619 * r + 0.2817188376 * g + 0.6299787005 * b);
@@ -34,8 +34,20 @@ Oklab to_oklab(Rgb color) {
             0.0259040371 * l + 0.7827717662 * m - 0.8086757660 * s};
 }
 
-// The colour that a five-bit channel value stands for: 0 is 0 and 31 is 255.
-constexpr unsigned widen(unsigned five_bits) { return five_bits << 3 | five_bits >> 2; }
+Oklab to_oklab(Rgb color) {
+    return to_oklab(linear_light(color.red), linear_light(color.green), linear_light(color.blue));
+}
+
+// All colours of five bits a channel, by the key of IndexedColors::nearest. A channel value of 0 stands for 0 and one
+// of 31 for 255.
+std::vector<Oklab> five_bit_colors() {
+    std::array<double, 32> light{};
+    for (unsigned value = 0; value < 32; ++value) light[value] = linear_light(value << 3 | value >> 2);
+    std::vector<Oklab> colors(32768);
+    for (unsigned key = 0; key < 32768; ++key)
+        colors[key] = to_oklab(light[key >> 10], light[key >> 5 & 31], light[key & 31]);
+    return colors;
+}
 
 std::size_t nearest_of(const std::vector<Oklab>& palette, const Oklab& color) {
     double best = std::numeric_limits<double>::infinity();
@@ -53,14 +65,13 @@ std::size_t nearest_of(const std::vector<Oklab>& palette, const Oklab& color) {
     return answer;
 }
 
-void fill_nearest(IndexedColors& colors, const std::vector<Rgb>& palette, unsigned first_index) {
+void fill_nearest(IndexedColors& colors, const std::vector<Oklab>& keys, const std::vector<Rgb>& palette,
+                  std::size_t first_index) {
     std::vector<Oklab> points;
     points.reserve(palette.size());
     for (const Rgb& color : palette) points.push_back(to_oklab(color));
-    for (unsigned key = 0; key < 32768; ++key) {
-        const Rgb color{widen(key >> 10), widen(key >> 5 & 31), widen(key & 31)};
-        colors.nearest[key] = static_cast<std::uint8_t>(first_index + nearest_of(points, to_oklab(color)));
-    }
+    for (std::size_t key = 0; key < keys.size(); ++key)
+        colors.nearest[key] = static_cast<std::uint8_t>(first_index + nearest_of(points, keys[key]));
 }
 
 Text make_text(std::string_view text) {
@@ -77,23 +88,20 @@ void set_sequences(IndexedColors& colors, std::size_t index, const std::string& 
     colors.background[index] = make_text(background + "m");
 }
 
-std::unique_ptr<const IndexedColors> make_256() {
-    auto colors = std::make_unique<IndexedColors>();
+void fill_256(IndexedColors& colors, const std::vector<Oklab>& keys) {
     std::vector<Rgb> palette;
     constexpr unsigned levels[6] = {0, 95, 135, 175, 215, 255};
     for (unsigned red : levels)
         for (unsigned green : levels)
             for (unsigned blue : levels) palette.push_back({red, green, blue});
     for (unsigned i = 0; i < 24; ++i) palette.push_back({8 + 10 * i, 8 + 10 * i, 8 + 10 * i});
-    fill_nearest(*colors, palette, 16);
+    fill_nearest(colors, keys, palette, 16);
     for (std::size_t i = 0; i < 256; ++i)
-        set_sequences(*colors, i, "38;5;" + std::to_string(i), "48;5;" + std::to_string(i));
-    colors->background[kNoColor] = make_text("49m");
-    return colors;
+        set_sequences(colors, i, "38;5;" + std::to_string(i), "48;5;" + std::to_string(i));
+    colors.background[kNoColor] = make_text("49m");
 }
 
-std::unique_ptr<const IndexedColors> make_16() {
-    auto colors = std::make_unique<IndexedColors>();
+void fill_16(IndexedColors& colors, const std::vector<Oklab>& keys) {
     std::vector<Rgb> palette;
     for (unsigned i = 0; i < 16; ++i) {
         const unsigned on = i < 8 ? 128 : 255;
@@ -101,25 +109,37 @@ std::unique_ptr<const IndexedColors> make_16() {
     }
     palette[7] = {192, 192, 192};
     palette[8] = {128, 128, 128};
-    fill_nearest(*colors, palette, 0);
+    fill_nearest(colors, keys, palette, 0);
     for (std::size_t i = 0; i < 16; ++i) {
         const std::size_t foreground = i < 8 ? 30 + i : 90 + i - 8;
-        set_sequences(*colors, i, std::to_string(foreground), std::to_string(foreground + 10));
+        set_sequences(colors, i, std::to_string(foreground), std::to_string(foreground + 10));
     }
-    colors->background[kNoColor] = make_text("49m");
-    return colors;
+    colors.background[kNoColor] = make_text("49m");
+}
+
+struct Palettes {
+    IndexedColors ansi16{};
+    IndexedColors ansi256{};
+};
+
+std::unique_ptr<const Palettes> make_palettes() {
+    auto palettes = std::make_unique<Palettes>();
+    const std::vector<Oklab> keys = five_bit_colors();
+    fill_16(palettes->ansi16, keys);
+    fill_256(palettes->ansi256, keys);
+    return palettes;
+}
+
+// Made by the first call, which is safe from any thread.
+const Palettes& palettes() {
+    static const std::unique_ptr<const Palettes> made = make_palettes();
+    return *made;
 }
 
 }  // namespace
 
-const IndexedColors& colors_256() {
-    static const std::unique_ptr<const IndexedColors> colors = make_256();
-    return *colors;
-}
+const IndexedColors& colors_256() { return palettes().ansi256; }
 
-const IndexedColors& colors_16() {
-    static const std::unique_ptr<const IndexedColors> colors = make_16();
-    return *colors;
-}
+const IndexedColors& colors_16() { return palettes().ansi16; }
 
 }  // namespace teleglyph
