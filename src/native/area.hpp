@@ -18,7 +18,7 @@ struct Span {
 };
 
 constexpr Span covered(std::uint32_t index, std::uint32_t source, std::uint32_t target) noexcept {
-    // Sides are at most 8192 and 4096, so the products fit into 32 bits.
+    // Sides are at most 8192 (of a target: 4096 rows of two), so the products fit into 32 bits.
     const std::uint32_t begin = index * source / target;
     const std::uint32_t end = (index + 1) * source / target;
     return {begin, end > begin ? end - begin : 1};
@@ -54,7 +54,7 @@ inline constexpr std::uint32_t kMaxRowsPerSum = 257;
 // Half-up rounding is floor((2s + d) / 2d). Adding a quarter keeps the exact quotient at least 1/(4d) away from every
 // integer. The sum in parentheses is a multiple of 1/4 below 2^22 and thus exact. The reciprocal and the product are
 // rounded once each, by a factor of at most 1 + 2^-24, so the quotient, which is below 256, is off by less than
-// 256 * (2^-23 + 2^-48) < 3.06e-5. For d <= 8000 that is less than 1/(4d) >= 3.12e-5: truncation gives the exact result.
+// 256 * (2^-23 + 2^-48) < 3.06e-5. For d <= 8000 that is less than 1/(4d) >= 3.12e-5, and truncation is exact.
 inline constexpr std::uint32_t kMaxExactArea = 8000;
 
 // Readable elements behind the last sum, for vector loads that take more than one pixel.

@@ -14,8 +14,9 @@ std::string by(std::int64_t width, std::int64_t height) { return std::to_string(
 void check_size(std::int64_t columns, std::int64_t rows, std::int64_t subrows) {
     if (columns < 1 || rows < 1 || columns > kMaxColumns || rows > kMaxRows ||
         columns * rows > kMaxCharacters)
-        throw std::invalid_argument("a canvas has 1 to " + std::to_string(kMaxColumns) + " columns and rows and at most " +
-                                    std::to_string(kMaxCharacters) + " characters, not " + by(columns, rows));
+        throw std::invalid_argument("a canvas has 1 to " + std::to_string(kMaxColumns) +
+                                    " columns and rows and at most " + std::to_string(kMaxCharacters) +
+                                    " characters, not " + by(columns, rows));
     if (subrows != 1 && subrows != 2)
         throw std::invalid_argument("a canvas has 1 or 2 subrows, not " + std::to_string(subrows));
 }

@@ -32,7 +32,8 @@ public:
     // Make everything transparent.
     void clear();
 
-    // Throws std::invalid_argument if the rectangle is empty or leaves the canvas, or the picture is empty or too large.
+    // Throws std::invalid_argument if the rectangle is empty or leaves the canvas, or the picture is empty or too
+    // large.
     void check(const Draw& draw) const;
 
     // Throws std::invalid_argument if the style does not use as many subrows as this canvas has.

@@ -262,8 +262,10 @@ char* emit_half_plain(const CellGrid& grid, char* out) noexcept {
         if (y > 0) *out++ = '\n';
         shade_row(row, grid.columns, upper);
         shade_row(row + grid.columns, grid.columns, lower);
-        for (std::uint32_t x = 0; x < grid.columns; ++x)
-            out = put(out, shapes[static_cast<int>(lit(upper[x], x, y)) + 2 * static_cast<int>(lit(lower[x], x, y + 1))]);
+        for (std::uint32_t x = 0; x < grid.columns; ++x) {
+            const std::size_t shape = (lit(upper[x], x, y) ? 1 : 0) + (lit(lower[x], x, y + 1) ? 2 : 0);
+            out = put(out, shapes[shape]);
+        }
     }
     return out;
 }

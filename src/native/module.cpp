@@ -3,6 +3,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -50,7 +51,8 @@ public:
 
     Picture picture() const {
         // Larger sides than 32 bits hold are larger than any limit: clamp them, Canvas::check refuses them.
-        const auto side = [](Py_ssize_t size) { return static_cast<std::uint32_t>(size < 0x7FFFFFFF ? size : 0x7FFFFFFF); };
+        constexpr Py_ssize_t kTooLarge = 0x7FFFFFFF;
+        const auto side = [](Py_ssize_t size) { return static_cast<std::uint32_t>(std::min(size, kTooLarge)); };
         return {static_cast<const std::uint8_t*>(view_.buf), side(view_.shape[1]), side(view_.shape[0])};
     }
 
@@ -163,8 +165,8 @@ RenderMode to_render_mode(unsigned value) {
 
 bool retain_large_buffers() {
 #if defined(__GLIBC__)
-    // Frames of 100 KB and more would otherwise be mapped and unmapped each time, at the price of a page fault for every
-    // 4 KiB written.
+    // Frames of 100 KB and more would otherwise be mapped and unmapped each time, at the price of a page fault for
+    // every 4 KiB written.
     constexpr int kMapFrom = 8 << 20;
     constexpr int kTrimFrom = 32 << 20;
     return mallopt(M_MMAP_THRESHOLD, kMapFrom) == 1 && mallopt(M_TRIM_THRESHOLD, kTrimFrom) == 1;

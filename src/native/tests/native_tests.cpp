@@ -96,7 +96,8 @@ void check_means() {
         const float reciprocal = 1.0F / static_cast<float>(area);
         const auto check = [&](std::uint32_t sum) {
             const auto mean = static_cast<std::uint32_t>((static_cast<float>(sum) + bias) * reciprocal);
-            expect(mean == (2 * sum + area) / (2 * area), "mean of " + std::to_string(sum) + " over " + std::to_string(area));
+            expect(mean == (2 * sum + area) / (2 * area),
+                   "mean of " + std::to_string(sum) + " over " + std::to_string(area));
         };
         for (std::uint32_t step = 0; step <= 255; ++step)
             for (std::uint32_t near = 0; near <= 2; ++near) {
@@ -111,9 +112,10 @@ void check_means() {
 std::vector<Style> all_styles() {
     const std::vector<std::vector<std::string>> palettes = {
         {" ", ".", "#"}, {"\xe2\x96\x91", "\xe2\x96\x88"}, {"a"}, {" ", "\xf0\x9d\x84\x9e"}};
+    constexpr ColorLevel colors[] = {ColorLevel::none, ColorLevel::ansi16, ColorLevel::ansi256, ColorLevel::truecolor};
     std::vector<Style> styles;
     for (const auto& palette : palettes)
-        for (const ColorLevel color : {ColorLevel::none, ColorLevel::ansi16, ColorLevel::ansi256, ColorLevel::truecolor})
+        for (const ColorLevel color : colors)
             for (const RenderMode render : {RenderMode::foreground, RenderMode::background, RenderMode::half_block})
                 if (color != ColorLevel::none || render != RenderMode::background)
                     styles.emplace_back(color, render, palette);
@@ -131,7 +133,8 @@ std::string render(Canvas& canvas, std::span<const Draw> draws, const Style& sty
 // Colours with the longest texts that all differ: the worst case for the length of a frame.
 std::unique_ptr<std::uint8_t[]> make_widest_pixels(std::size_t pixels) {
     auto bytes = std::make_unique<std::uint8_t[]>(3 * pixels);
-    for (std::size_t i = 0; i < 3 * pixels; ++i) bytes[i] = static_cast<std::uint8_t>(100 + (i * 37 + i / 3 * 11) % 156);
+    for (std::size_t i = 0; i < 3 * pixels; ++i)
+        bytes[i] = static_cast<std::uint8_t>(100 + (i * 37 + i / 3 * 11) % 156);
     return bytes;
 }
 

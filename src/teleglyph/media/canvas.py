@@ -21,7 +21,7 @@ class Draw(NamedTuple):
     """A picture and the rectangle that it fills, in character cells from the top left corner.
 
     The picture is stretched to the rectangle; :func:`teleglyph.media.layout.arrange` gives rectangles of its
-    shape.
+    shape.  Its memory is read without the GIL: nobody may write to it during the call.
     """
 
     pixels: NDArray[np.uint8]
