@@ -51,8 +51,9 @@ public:
 
     Picture picture() const {
         // Larger sides than 32 bits hold are larger than any limit: clamp them, Canvas::check refuses them.
-        constexpr Py_ssize_t kTooLarge = 0x7FFFFFFF;
-        const auto side = [](Py_ssize_t size) { return static_cast<std::uint32_t>(std::min(size, kTooLarge)); };
+        const auto side = [](Py_ssize_t size) {
+            return static_cast<std::uint32_t>(std::min<Py_ssize_t>(size, INT32_MAX));
+        };
         return {static_cast<const std::uint8_t*>(view_.buf), side(view_.shape[1]), side(view_.shape[0])};
     }
 
