@@ -1,0 +1,169 @@
+"""The client's side of the handshake (spec acip-crypto 3 and 4)."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+
+from teleglyph.errors import AuthenticationError, HandshakeError, VerificationError
+from teleglyph.wire.handshake import Handshake, HandshakeResult, Transitions
+from teleglyph.wire.messages.control import Ping
+from teleglyph.wire.messages.handshake import (
+    KEY_SIZE,
+    SIGNATURE_SIZE,
+    AuthChallenge,
+    AuthFailed,
+    AuthFailure,
+    AuthResponse,
+    ChallengeFlag,
+    CryptoCapabilities,
+    CryptoMode,
+    CryptoParameters,
+    HandshakeComplete,
+    KeyExchangeInit,
+    KeyExchangeResponse,
+    ProtocolVersion,
+    ServerAuthResponse,
+)
+from teleglyph.wire.packet_type import PacketType
+from teleglyph.wire.primitives import (
+    EphemeralKey,
+    RandomBytes,
+    authentication_tag,
+    tags_equal,
+    verify_signature,
+)
+
+IdentityCheck = Callable[[bytes | None], None]
+"""Gets the server's proven identity, or None if it shows none; raises a PeerError to refuse it."""
+
+_SENTENCES = {
+    AuthFailure.PASSWORD_REQUIRED: "the server wants a password: ask the host for it and give it with --password",
+    AuthFailure.PASSWORD_INCORRECT: "wrong password: ask the host for the right one",
+    AuthFailure.CLIENT_KEY_REQUIRED: "the server only admits known client keys, and none was shown",
+    AuthFailure.CLIENT_KEY_REJECTED: "the server does not know our client key: ask the host to add it",
+    AuthFailure.SIGNATURE_INVALID: "the server could not verify the signature of our client key",
+}
+
+
+class ClientStep(enum.Enum):
+    """What the client waits for."""
+
+    VERSION = "waiting for the protocol version"
+    PARAMETERS = "waiting for the server's choice of algorithms"
+    KEY = "waiting for the server's key"
+    VERDICT = "waiting for the server's verdict or challenge"
+    PROOF = "waiting for the server's proof"
+    DONE = "the handshake is over"
+
+
+class ClientHandshake(Handshake):
+    """The client's steps; its first packet is in ``outgoing`` from the start.
+
+    Args:
+        password_key: what to prove when the server asks, or None.
+        check_identity: decides about the server's identity.
+        random: draws the ephemeral key (32 bytes), then the client nonce (32 bytes) if there is a challenge.
+    """
+
+    def __init__(
+        self, password_key: bytes | None, check_identity: IdentityCheck | None, random: RandomBytes
+    ) -> None:
+        super().__init__()
+        self.step: ClientStep = ClientStep.VERSION
+        self._password_key = password_key
+        self._check_identity = check_identity
+        self._random = random
+        self._ephemeral = EphemeralKey(random)
+        self._mode = CryptoMode.ENCRYPT | (CryptoMode.AUTHENTICATE if password_key else CryptoMode(0))
+        self._identity_announced = False
+        self._identity: bytes | None = None
+        self._shared = b""
+        self._nonce = b""
+        self.send(ProtocolVersion(self._mode))
+
+    @property
+    def transitions(self) -> Transitions:
+        return _TRANSITIONS
+
+    def _on_version(self, message: ProtocolVersion) -> None:
+        if message.mode != self._mode:
+            raise HandshakeError(f"we asked for crypto mode {self._mode:#04x}, the server chose {message.mode:#04x}")
+        authenticate = int(CryptoMode.AUTHENTICATE in self._mode)
+        self.send(CryptoCapabilities(preferred_authentication=authenticate))
+        self.step = ClientStep.PARAMETERS
+
+    def _on_parameters(self, message: CryptoParameters) -> None:
+        if (message.key_exchange, message.cipher) != (1, 1):
+            raise HandshakeError(
+                f"the server chose key exchange {message.key_exchange} and cipher {message.cipher}; we know only 1"
+            )
+        sizes = (message.key_exchange_size, message.identity_size, message.signature_size)
+        if sizes[0] != KEY_SIZE or sizes[1] not in (0, KEY_SIZE) or sizes[2] not in (0, SIGNATURE_SIZE):
+            raise HandshakeError("the server announces keys and signatures of %d, %d and %d bytes" % sizes)
+        self._identity_announced = message.authentication == 1
+        if self._identity_announced:
+            # ascii-chat's server waits for a packet here, but refuses the CLIENT_HELLO it waits for; any other type
+            # makes it go on with its default identity (spec acip-crypto 4.4).
+            self.send(Ping())
+        self.step = ClientStep.KEY
+
+    def _on_key(self, message: KeyExchangeInit) -> None:
+        if message.identity is not None:
+            verify_signature(message.identity, message.public_key, message.signature)
+        elif self._identity_announced:
+            raise VerificationError("the server announced an identity but did not show it")
+        if self._check_identity is not None:
+            self._check_identity(message.identity)
+        self._identity = message.identity
+        self._shared = self._ephemeral.exchange(message.public_key)
+        self.send(KeyExchangeResponse(self._ephemeral.public_key))
+        self.step = ClientStep.VERDICT
+
+    def _on_complete(self, _message: HandshakeComplete) -> None:
+        self._finish(authenticated=False)
+
+    def _on_challenge(self, message: AuthChallenge) -> None:
+        needs_password = bool(message.flags & ChallengeFlag.PASSWORD)
+        if message.flags & ChallengeFlag.CLIENT_KEY and not needs_password:
+            raise _refused(AuthFailure.CLIENT_KEY_REQUIRED)
+        if self._password_key is None:
+            raise _refused(AuthFailure.PASSWORD_REQUIRED)
+        self._nonce = self._random(KEY_SIZE)
+        tag = authentication_tag(self._password_key, message.nonce, self._shared)
+        self.send(AuthResponse(tag, self._nonce))
+        self.step = ClientStep.PROOF
+
+    def _on_proof(self, message: ServerAuthResponse) -> None:
+        expected = authentication_tag(self._password_key or self._shared, self._nonce, self._shared)
+        if not tags_equal(message.tag, expected):
+            raise AuthenticationError("the server does not know the password; it may not be the one you mean")
+        self._finish(authenticated=True)
+
+    def _on_refusal(self, message: AuthFailed) -> None:
+        raise _refused(message.reasons)
+
+    def _finish(self, *, authenticated: bool) -> None:
+        self.result = HandshakeResult(self._shared, self._identity, authenticated)
+        self.step = ClientStep.DONE
+
+
+def _refused(reasons: int) -> AuthenticationError:
+    sentences = [sentence for bit, sentence in _SENTENCES.items() if reasons & bit]
+    text = "; ".join(sentences) or f"the server refused us without a reason we know ({reasons:#04x})"
+    return AuthenticationError(text, reasons)
+
+
+_TRANSITIONS: Transitions = {
+    (ClientStep.VERSION, PacketType.PROTOCOL_VERSION): (ProtocolVersion, ClientHandshake._on_version),
+    (ClientStep.PARAMETERS, PacketType.CRYPTO_PARAMETERS): (CryptoParameters, ClientHandshake._on_parameters),
+    (ClientStep.KEY, PacketType.CRYPTO_KEY_EXCHANGE_INIT): (KeyExchangeInit, ClientHandshake._on_key),
+    (ClientStep.VERDICT, PacketType.CRYPTO_HANDSHAKE_COMPLETE): (HandshakeComplete, ClientHandshake._on_complete),
+    (ClientStep.VERDICT, PacketType.CRYPTO_AUTH_CHALLENGE): (AuthChallenge, ClientHandshake._on_challenge),
+    (ClientStep.PROOF, PacketType.CRYPTO_SERVER_AUTH_RESP): (ServerAuthResponse, ClientHandshake._on_proof),
+    **{
+        (step, PacketType.CRYPTO_AUTH_FAILED): (AuthFailed, ClientHandshake._on_refusal)
+        for step in ClientStep
+        if step is not ClientStep.DONE
+    },
+}

@@ -1,0 +1,211 @@
+"""The server's side of the handshake (spec acip-crypto 3 and 4)."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+
+from teleglyph.errors import AuthenticationError, HandshakeError
+from teleglyph.wire.handshake import Handshake, HandshakeResult, Transitions
+from teleglyph.wire.messages.control import Ping
+from teleglyph.wire.messages.handshake import (
+    KEY_SIZE,
+    SIGNATURE_SIZE,
+    AuthChallenge,
+    AuthFailed,
+    AuthFailure,
+    AuthResponse,
+    ChallengeFlag,
+    ClientHello,
+    CryptoCapabilities,
+    CryptoMode,
+    CryptoParameters,
+    HandshakeComplete,
+    KeyExchangeInit,
+    KeyExchangeResponse,
+    NoEncryption,
+    ProtocolVersion,
+    ServerAuthResponse,
+)
+from teleglyph.wire.packet import Packet
+from teleglyph.wire.packet_type import PacketType
+from teleglyph.wire.primitives import EphemeralKey, Identity, RandomBytes, authentication_tag, tags_equal
+
+
+class ServerStep(enum.Enum):
+    """What the server waits for."""
+
+    VERSION = "waiting for the protocol version"
+    CAPABILITIES = "waiting for the client's algorithms"
+    HELLO = "waiting for the name of an identity"
+    KEY_OR_HELLO = "waiting for the client's key or the name of an identity"
+    KEY = "waiting for the client's key"
+    RESPONSE = "waiting for the answer to the challenge"
+    DONE = "the handshake is over"
+
+
+class ServerHandshake(Handshake):
+    """The server's steps.
+
+    Args:
+        password_key: what clients must prove to know, or None.
+        identities: the server's keys; the first is the default.
+        allow_plaintext: also serve clients that ask for no encryption.  A server with a password never does.
+        random: draws the ephemeral key (32 bytes), then the challenge nonce (32 bytes) if there is a challenge.
+    """
+
+    def __init__(
+        self,
+        password_key: bytes | None,
+        identities: Sequence[Identity],
+        allow_plaintext: bool,
+        random: RandomBytes,
+    ) -> None:
+        super().__init__()
+        self.step: ServerStep = ServerStep.VERSION
+        self._password_key = password_key
+        self._identities = tuple(identities)
+        self._identity = self._identities[0] if self._identities else None
+        self._allow_plaintext = allow_plaintext
+        self._random = random
+        self._ephemeral = EphemeralKey(random)
+        self._shared = b""
+        self._nonce = b""
+
+    @property
+    def transitions(self) -> Transitions:
+        return _TRANSITIONS
+
+    @property
+    def waiting_for_hello(self) -> bool:
+        """With several identities: the client has not yet said which it expects."""
+        return self.step is ServerStep.HELLO
+
+    def hello_timeout(self) -> None:
+        """Go on with the default identity; does nothing when no longer waiting for the client's choice."""
+        if self.waiting_for_hello:
+            self._send_key(ServerStep.KEY_OR_HELLO)
+
+    def receive(self, packet: Packet) -> None:
+        if self.step is ServerStep.VERSION and packet.type == PacketType.CLIENT_CAPABILITIES:
+            self._start_plaintext(packet)
+        else:
+            super().receive(packet)
+
+    def _start_plaintext(self, first_packet: Packet | None = None) -> None:
+        if self._password_key is not None:
+            self.send(AuthFailed(AuthFailure.PASSWORD_REQUIRED))
+            raise AuthenticationError(
+                "the client wants no encryption, which would skip the password", AuthFailure.PASSWORD_REQUIRED
+            )
+        if not self._allow_plaintext:
+            raise HandshakeError("the client wants no encryption, and this server insists on it")
+        self._finish(HandshakeResult(None, first_packet=first_packet))
+
+    def _on_version(self, message: ProtocolVersion) -> None:
+        if message.mode & ~(CryptoMode.ENCRYPT | CryptoMode.AUTHENTICATE):
+            raise HandshakeError(f"the client asks for the unknown crypto mode {message.mode:#04x}")
+        if message.mode == 0:
+            self._start_plaintext()
+        elif not message.mode & CryptoMode.ENCRYPT:
+            raise HandshakeError("the client asks for authentication without encryption, which cannot work")
+        else:
+            self.step = ServerStep.CAPABILITIES
+        self.send(ProtocolVersion(message.mode))
+
+    def _on_capabilities(self, message: CryptoCapabilities) -> None:
+        if not message.key_exchange & message.cipher & 1:
+            raise HandshakeError(
+                f"no common algorithms: the client offers key exchanges {message.key_exchange:#06x} "
+                f"and ciphers {message.cipher:#06x}"
+            )
+        if self._identity is None:
+            self.send(CryptoParameters())
+        else:
+            self.send(CryptoParameters(authentication=1, identity_size=KEY_SIZE, signature_size=SIGNATURE_SIZE))
+        if len(self._identities) > 1:
+            self.step = ServerStep.HELLO
+        else:
+            self._send_key(ServerStep.KEY_OR_HELLO)
+
+    def _on_hello(self, message: ClientHello) -> None:
+        for identity in self._identities:
+            if identity.public_key == message.server_identity:
+                self._identity = identity
+                return self._send_key(ServerStep.KEY)
+        raise _unknown_identity(message)
+
+    def _on_default_hello(self, _message: Ping) -> None:
+        self._send_key(ServerStep.KEY)
+
+    def _on_late_hello(self, message: ClientHello | Ping) -> None:
+        if (
+            isinstance(message, ClientHello)
+            and self._identity is not None
+            and message.server_identity != self._identity.public_key
+        ):
+            raise _unknown_identity(message)
+        self.step = ServerStep.KEY
+
+    def _send_key(self, step: ServerStep) -> None:
+        public_key = self._ephemeral.public_key
+        if self._identity is None:
+            self.send(KeyExchangeInit(public_key))
+        else:
+            signature = self._identity.sign(public_key)
+            self.send(KeyExchangeInit(public_key, self._identity.public_key, signature))
+        self.step = step
+
+    def _on_key(self, message: KeyExchangeResponse) -> None:
+        self._shared = self._ephemeral.exchange(message.public_key)
+        if self._password_key is None:
+            self.send(HandshakeComplete())
+            self._finish(HandshakeResult(self._shared))
+        else:
+            self._nonce = self._random(KEY_SIZE)
+            self.send(AuthChallenge(ChallengeFlag.PASSWORD, self._nonce))
+            self.step = ServerStep.RESPONSE
+
+    def _on_response(self, message: AuthResponse) -> None:
+        if self._password_key is None:
+            raise HandshakeError("the client answered a challenge that it was not given")
+        expected = authentication_tag(self._password_key, self._nonce, self._shared)
+        if not tags_equal(message.proof, expected):
+            self.send(AuthFailed(AuthFailure.PASSWORD_INCORRECT))
+            raise AuthenticationError("the client does not know the password", AuthFailure.PASSWORD_INCORRECT)
+        self.send(ServerAuthResponse(authentication_tag(self._password_key, message.nonce, self._shared)))
+        self._finish(HandshakeResult(self._shared, authenticated=True))
+
+    def _on_no_encryption(self, _message: NoEncryption) -> None:
+        self.send(AuthFailed(AuthFailure(0)))
+        raise HandshakeError("the client refuses to encrypt")
+
+    def _finish(self, result: HandshakeResult) -> None:
+        self.result = result
+        self.step = ServerStep.DONE
+
+
+def _unknown_identity(message: ClientHello) -> HandshakeError:
+    return HandshakeError(f"the client expects the identity {message.server_identity.hex()}, which is not ours")
+
+
+_TRANSITIONS: Transitions = {
+    (ServerStep.VERSION, PacketType.PROTOCOL_VERSION): (ProtocolVersion, ServerHandshake._on_version),
+    (ServerStep.CAPABILITIES, PacketType.CRYPTO_CAPABILITIES): (
+        CryptoCapabilities,
+        ServerHandshake._on_capabilities,
+    ),
+    (ServerStep.HELLO, PacketType.CRYPTO_CLIENT_HELLO): (ClientHello, ServerHandshake._on_hello),
+    (ServerStep.HELLO, PacketType.PING): (Ping, ServerHandshake._on_default_hello),
+    (ServerStep.KEY_OR_HELLO, PacketType.CRYPTO_CLIENT_HELLO): (ClientHello, ServerHandshake._on_late_hello),
+    (ServerStep.KEY_OR_HELLO, PacketType.PING): (Ping, ServerHandshake._on_late_hello),
+    (ServerStep.RESPONSE, PacketType.CRYPTO_AUTH_RESPONSE): (AuthResponse, ServerHandshake._on_response),
+    **{
+        (step, PacketType.CRYPTO_KEY_EXCHANGE_RESP): (KeyExchangeResponse, ServerHandshake._on_key)
+        for step in (ServerStep.KEY_OR_HELLO, ServerStep.KEY)
+    },
+    **{
+        (step, PacketType.CRYPTO_NO_ENCRYPTION): (NoEncryption, ServerHandshake._on_no_encryption)
+        for step in (ServerStep.CAPABILITIES, ServerStep.HELLO, ServerStep.KEY_OR_HELLO, ServerStep.KEY)
+    },
+}
