@@ -1,97 +1,85 @@
-"""Encryption of packets after the handshake (spec acip-crypto 6)."""
+"""Encrypted packets after the handshake (spec acip-crypto 6)."""
 
 from __future__ import annotations
+
+import struct
 
 import nacl.bindings
 import nacl.exceptions
 
 from teleglyph.errors import CryptoError
-from teleglyph.wire.packet import HEADER, MAX_PLAINTEXT, pack_header
-from teleglyph.wire.packet_type import PacketType
+from teleglyph.wire.packet import HEADER, MAX_PLAINTEXT
 
 SESSION_ID_SIZE = 16
-NONCE_SIZE = nacl.bindings.crypto_secretbox_NONCEBYTES
-MAC_SIZE = nacl.bindings.crypto_secretbox_MACBYTES
-MAX_SEALED = NONCE_SIZE + MAC_SIZE + MAX_PLAINTEXT
-"""Largest payload of an ENCRYPTED packet in bytes."""
-REPLAY_WINDOW = 64
-"""How far behind the newest packet another one may arrive: ascii-chat's server sends its log lines on a path of its
-own, which can overtake."""
-
-
-class ReplayWindow:
-    """Remembers which counters were seen, down to ``REPLAY_WINDOW`` below the highest (the way of RFC 4303, A2)."""
-
-    def __init__(self) -> None:
-        self._highest = 0
-        self._seen = 0
-        """Bit i stands for the counter ``_highest - i``."""
-
-    def check(self, counter: int) -> None:
-        """Raise CryptoError unless the counter is new; changes nothing."""
-        age = self._highest - counter
-        if counter == 0 or age >= REPLAY_WINDOW:
-            raise CryptoError(f"encrypted packet {counter} comes too late: {self._highest} was already here")
-        if age >= 0 and self._seen >> age & 1:
-            raise CryptoError(f"encrypted packet {counter} was repeated")
-
-    def add(self, counter: int) -> None:
-        """Remember a counter that passed :meth:`check`."""
-        age = self._highest - counter
-        if age < 0:
-            kept = self._seen << -age if -age < REPLAY_WINDOW else 0
-            self._seen = kept & (1 << REPLAY_WINDOW) - 1
-            self._highest, age = counter, 0
-        self._seen |= 1 << age
+_NONCE = struct.Struct(">16sQ")
+_OVERHEAD = 24 + 16
+REORDER_WINDOW = 64
+"""How far a packet may come late; ascii-chat's server numbers its log lines without the lock of its
+frames."""
 
 
 class SessionCipher:
-    """XSalsa20-Poly1305 with one key for both directions, kept apart by the two sides' session ids.
+    """Seals and opens packets with one key and a counter for each direction.
 
     Args:
-        key: the 32-byte shared secret of the handshake.
-        session_id: 16 random bytes that no other session of this key uses.
+        key: the 32-byte session key.
+        session_id: our random 16 bytes, different from the peer's.
     """
 
     def __init__(self, key: bytes, session_id: bytes) -> None:
         self._key = key
         self._session_id = session_id
-        self._counter = 0
+        self._sent = 0
         self._peer_id: bytes | None = None
-        self._window = ReplayWindow()
+        self._highest = 0
+        self._seen = 0
+        """Bit n: counter ``_highest - n`` was used."""
 
     def seal(self, packet: bytes) -> bytes:
-        """Encrypt a whole plain packet; returns the whole ENCRYPTED packet.
-
-        Raises:
-            ValueError: the packet exceeds ``MAX_PLAINTEXT``.
-        """
+        """The payload of an ENCRYPTED packet that carries a whole plain packet."""
         if len(packet) > MAX_PLAINTEXT:
-            raise ValueError(f"a packet of {len(packet)} bytes cannot be encrypted; the limit is {MAX_PLAINTEXT}")
-        self._counter += 1
-        nonce = self._session_id + self._counter.to_bytes(8, "big")
-        sealed = nacl.bindings.crypto_secretbox_easy(packet, nonce, self._key)
-        return b"".join((pack_header(PacketType.ENCRYPTED, nonce, sealed), nonce, sealed))
+            raise ValueError(
+                f"a packet of {len(packet)} bytes exceeds {MAX_PLAINTEXT}, the most that is encrypted"
+            )
+        self._sent += 1
+        nonce = _NONCE.pack(self._session_id, self._sent)
+        return nonce + nacl.bindings.crypto_secretbox_easy(packet, nonce, self._key)
 
     def open(self, payload: bytes) -> bytes:
-        """Decrypt the payload of an ENCRYPTED packet.
+        """The plain packet inside an ENCRYPTED payload.
 
         Raises:
-            CryptoError: truncated, damaged, repeated, too late, reflected, or of another session.
+            CryptoError: too short or too long, not made with our key, sent before, much too late, from
+                another session, or our own packet sent back to us.
         """
-        if len(payload) < NONCE_SIZE + MAC_SIZE + HEADER.size:
-            raise CryptoError(f"an encrypted packet of {len(payload)} bytes is too short")
-        nonce = payload[:NONCE_SIZE]
-        peer_id, counter = nonce[:SESSION_ID_SIZE], int.from_bytes(nonce[SESSION_ID_SIZE:], "big")
-        if peer_id == self._session_id:
-            raise CryptoError("one of our own encrypted packets came back")
-        if self._peer_id not in (None, peer_id):
-            raise CryptoError("the peer changed its session id")
-        self._window.check(counter)
+        size = len(payload) - _OVERHEAD
+        if not HEADER.size <= size <= MAX_PLAINTEXT:
+            raise CryptoError(f"an encrypted packet of {len(payload)} bytes has a wrong size")
+        nonce = payload[: _NONCE.size]
+        session_id, counter = _NONCE.unpack(nonce)
+        self._check_fresh(session_id, counter)
         try:
-            packet = nacl.bindings.crypto_secretbox_open_easy(payload[NONCE_SIZE:], nonce, self._key)
+            packet = nacl.bindings.crypto_secretbox_open_easy(payload[_NONCE.size :], nonce, self._key)
         except nacl.exceptions.CryptoError:
-            raise CryptoError(f"encrypted packet {counter} is damaged or was made with another key") from None
-        self._peer_id = peer_id
-        self._window.add(counter)
+            raise CryptoError("an encrypted packet was not made with this session's key") from None
+        self._note(session_id, counter)
         return packet
+
+    def _check_fresh(self, session_id: bytes, counter: int) -> None:
+        if session_id == self._session_id:
+            raise CryptoError("our own packet was sent back to us")
+        if self._peer_id is not None and session_id != self._peer_id:
+            raise CryptoError("an encrypted packet belongs to another session")
+        behind = self._highest - counter
+        if counter == 0 or behind >= REORDER_WINDOW or (behind >= 0 and self._seen >> behind & 1):
+            raise CryptoError(f"encrypted packet {counter} was sent before or comes too late")
+
+    def _note(self, session_id: bytes, counter: int) -> None:
+        self._peer_id = session_id
+        ahead = counter - self._highest
+        if ahead > 0:
+            shift = min(ahead, REORDER_WINDOW)
+            self._seen = (self._seen << shift | 1) & ((1 << REORDER_WINDOW) - 1)
+            self._highest = counter
+        else:
+            self._seen |= 1 << -ahead

@@ -38,7 +38,7 @@ IdentityCheck = Callable[[bytes | None], None]
 """Gets the server's proven identity, or None if it shows none; raises a PeerError to refuse it."""
 
 _SENTENCES = {
-    AuthFailure.PASSWORD_REQUIRED: "the server wants a password: ask the host for it and give it with --password",
+    AuthFailure.PASSWORD_REQUIRED: "the server wants a password: ask the host for it",
     AuthFailure.PASSWORD_INCORRECT: "wrong password: ask the host for the right one",
     AuthFailure.CLIENT_KEY_REQUIRED: "the server only admits known client keys, and none was shown",
     AuthFailure.CLIENT_KEY_REJECTED: "the server does not know our client key: ask the host to add it",
@@ -88,7 +88,9 @@ class ClientHandshake(Handshake):
 
     def _on_version(self, message: ProtocolVersion) -> None:
         if message.mode != self._mode:
-            raise HandshakeError(f"we asked for crypto mode {self._mode:#04x}, the server chose {message.mode:#04x}")
+            raise HandshakeError(
+                f"we asked for crypto mode {self._mode:#04x}, the server chose {message.mode:#04x}"
+            )
         authenticate = int(CryptoMode.AUTHENTICATE in self._mode)
         self.send(CryptoCapabilities(preferred_authentication=authenticate))
         self.step = ClientStep.PARAMETERS
@@ -96,15 +98,22 @@ class ClientHandshake(Handshake):
     def _on_parameters(self, message: CryptoParameters) -> None:
         if (message.key_exchange, message.cipher) != (1, 1):
             raise HandshakeError(
-                f"the server chose key exchange {message.key_exchange} and cipher {message.cipher}; we know only 1"
+                f"the server chose key exchange {message.key_exchange} and cipher {message.cipher}; "
+                "only number 1 of each is known"
             )
-        sizes = (message.key_exchange_size, message.identity_size, message.signature_size)
-        if sizes[0] != KEY_SIZE or sizes[1] not in (0, KEY_SIZE) or sizes[2] not in (0, SIGNATURE_SIZE):
-            raise HandshakeError("the server announces keys and signatures of %d, %d and %d bytes" % sizes)
+        if (
+            message.key_exchange_size != KEY_SIZE
+            or message.identity_size not in (0, KEY_SIZE)
+            or message.signature_size not in (0, SIGNATURE_SIZE)
+        ):
+            raise HandshakeError(
+                f"the server announces X25519 keys of {message.key_exchange_size} bytes, identities of "
+                f"{message.identity_size} and signatures of {message.signature_size}"
+            )
         self._identity_announced = message.authentication == 1
         if self._identity_announced:
-            # ascii-chat's server waits for a packet here, but refuses the CLIENT_HELLO it waits for; any other type
-            # makes it go on with its default identity (spec acip-crypto 4.4).
+            # ascii-chat's server waits for a packet here, but refuses the CLIENT_HELLO it waits for; any
+            # other type makes it go on with its default identity (spec acip-crypto 4.4).
             self.send(Ping())
         self.step = ClientStep.KEY
 
@@ -158,7 +167,10 @@ _TRANSITIONS: Transitions = {
     (ClientStep.VERSION, PacketType.PROTOCOL_VERSION): (ProtocolVersion, ClientHandshake._on_version),
     (ClientStep.PARAMETERS, PacketType.CRYPTO_PARAMETERS): (CryptoParameters, ClientHandshake._on_parameters),
     (ClientStep.KEY, PacketType.CRYPTO_KEY_EXCHANGE_INIT): (KeyExchangeInit, ClientHandshake._on_key),
-    (ClientStep.VERDICT, PacketType.CRYPTO_HANDSHAKE_COMPLETE): (HandshakeComplete, ClientHandshake._on_complete),
+    (ClientStep.VERDICT, PacketType.CRYPTO_HANDSHAKE_COMPLETE): (
+        HandshakeComplete,
+        ClientHandshake._on_complete,
+    ),
     (ClientStep.VERDICT, PacketType.CRYPTO_AUTH_CHALLENGE): (AuthChallenge, ClientHandshake._on_challenge),
     (ClientStep.PROOF, PacketType.CRYPTO_SERVER_AUTH_RESP): (ServerAuthResponse, ClientHandshake._on_proof),
     **{

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,7 +35,7 @@ Transitions = Mapping[tuple[enum.Enum, int], tuple[type[Message], Callable[[Any,
 """(step, packet type) → (message class, unbound method that acts on the message and names the next step)."""
 
 
-class Handshake:
+class Handshake(ABC):
     """One side of a handshake, driven by packets; collects what is to be sent in ``outgoing``.
 
     Anything that the table of the role does not list is an error, whatever it is.
@@ -57,8 +57,8 @@ class Handshake:
         """Take one step.
 
         Raises:
-            PeerError: the packet is not allowed here, is malformed or refuses us; ``outgoing`` may hold an answer
-                that should still be sent.
+            PeerError: the packet is not allowed here, is malformed or refuses us; ``outgoing`` may hold an
+                answer that should still be sent.
         """
         try:
             kind, act = self.transitions[self.step, packet.type]
@@ -69,3 +69,20 @@ class Handshake:
     def send(self, message: Message) -> None:
         """Add a message to what is to be sent."""
         self.outgoing += encode(message)
+
+
+class _NoStep(enum.Enum):
+    DONE = "there is no handshake"
+
+
+class NoHandshake(Handshake):
+    """The handshake of a session that both sides take up in plaintext at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.step = _NoStep.DONE
+        self.result = HandshakeResult(None)
+
+    @property
+    def transitions(self) -> Transitions:
+        return {}

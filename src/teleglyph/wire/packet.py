@@ -23,8 +23,8 @@ _MAGIC_BYTES = MAGIC.to_bytes(8, "big")
 _REFUSAL = b"SERVER_FULL"
 _MAX_REFUSAL = 256
 _SMALL_CHUNK, _BLOCK = 4096, 65536
-"""Chunks below the first size are gathered into blocks of at least the second: a peer that sends single bytes must
-not cost one Python object for each."""
+"""Chunks below the first size are gathered into blocks of at least the second: a peer that sends single bytes
+must not cost one Python object for each."""
 
 
 class Packet(NamedTuple):
@@ -93,8 +93,8 @@ def _finish(header: _Header, payload: bytes) -> Packet:
 class PacketDecoder:
     """Splits a stream, fed in chunks of any size, into packets.
 
-    It keeps the chunks as they come and copies each payload once; what it holds is what was fed, however much a
-    header announces.
+    It keeps the chunks as they come and copies each payload once; what it holds is what was fed, however much
+    a header announces.
 
     Args:
         max_payload: a longer payload is refused as soon as its header is read.
@@ -134,7 +134,8 @@ class PacketDecoder:
         """The next whole packet, or None while its bytes are incomplete.
 
         Raises:
-            ProtocolError: wrong magic or checksum, or a payload longer than allowed.  The decoder is useless then.
+            ProtocolError: wrong magic or checksum, or a payload longer than allowed.  The decoder is useless
+                then.
             ServerFull: instead of a packet came the line of a server that is full.
         """
         if self._header is None:
@@ -143,7 +144,7 @@ class PacketDecoder:
             header = _parse_header(self._take(HEADER.size))
             if header.length > self.max_payload:
                 raise ProtocolError(
-                    f"{name_of(header.type)} announces {header.length} bytes; at most {self.max_payload} are allowed"
+                    f"{name_of(header.type)} announces {header.length} bytes; the limit is {self.max_payload}"
                 )
             self._header = header
         if self._buffered < self._header.length:
@@ -152,7 +153,8 @@ class PacketDecoder:
         return _finish(header, self._take(header.length))
 
     def _at_packet(self) -> bool:
-        """Whether a packet may begin here; looks at the first bytes so that junk does not wait for 22 of them."""
+        """Whether a packet may begin here; looks at the first bytes so that junk does not wait for 22 of
+        them."""
         if not self._chunks:
             return False
         start = bytes(self._chunks[0][self._offset : self._offset + len(_MAGIC_BYTES)])

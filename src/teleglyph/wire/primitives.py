@@ -1,4 +1,5 @@
-"""The cryptographic functions of the handshake: X25519, Argon2id, HMAC-SHA256, Ed25519 (spec acip-crypto 1 and 5)."""
+"""The cryptographic functions of the handshake: X25519, Argon2id, HMAC-SHA256, Ed25519 (spec acip-crypto 1
+and 5)."""
 
 from __future__ import annotations
 
@@ -52,7 +53,9 @@ class EphemeralKey:
         try:
             return nacl.bindings.crypto_scalarmult(self._private_key, peer_key)
         except nacl.exceptions.CryptoError:
-            raise HandshakeError("the peer's X25519 key is of low order; the connection cannot be secret") from None
+            raise HandshakeError(
+                "the peer's X25519 key is of low order; the connection cannot be secret"
+            ) from None
 
 
 def derive_password_key(password: str) -> bytes:
@@ -70,7 +73,8 @@ def derive_password_key(password: str) -> bytes:
 
 
 def authentication_tag(key: bytes, nonce: bytes, shared: bytes) -> bytes:
-    """The 32-byte proof of knowing ``key`` that answers ``nonce`` on this connection (spec acip-crypto 5.3)."""
+    """The 32-byte proof of knowing ``key`` that answers ``nonce`` on this connection (spec acip-crypto
+    5.3)."""
     return hmac.digest(key, nonce + shared, "sha256")
 
 
@@ -89,5 +93,5 @@ def verify_signature(identity: bytes, data: bytes, signature: bytes) -> None:
         nacl.signing.VerifyKey(identity).verify(data, signature)
     except nacl.exceptions.BadSignatureError:
         raise VerificationError(
-            f"the server shows the identity {identity.hex()} but cannot sign with it; somebody may be in the middle"
+            f"the server shows the identity {identity.hex()} without owning it; somebody may be in the middle"
         ) from None

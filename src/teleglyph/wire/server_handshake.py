@@ -51,7 +51,8 @@ class ServerHandshake(Handshake):
         password_key: what clients must prove to know, or None.
         identities: the server's keys; the first is the default.
         allow_plaintext: also serve clients that ask for no encryption.  A server with a password never does.
-        random: draws the ephemeral key (32 bytes), then the challenge nonce (32 bytes) if there is a challenge.
+        random: draws the ephemeral key (32 bytes), then the challenge nonce (32 bytes) if there is a
+            challenge.
     """
 
     def __init__(
@@ -122,7 +123,9 @@ class ServerHandshake(Handshake):
         if self._identity is None:
             self.send(CryptoParameters())
         else:
-            self.send(CryptoParameters(authentication=1, identity_size=KEY_SIZE, signature_size=SIGNATURE_SIZE))
+            self.send(
+                CryptoParameters(authentication=1, identity_size=KEY_SIZE, signature_size=SIGNATURE_SIZE)
+            )
         if len(self._identities) > 1:
             self.step = ServerStep.HELLO
         else:
@@ -186,7 +189,9 @@ class ServerHandshake(Handshake):
 
 
 def _unknown_identity(message: ClientHello) -> HandshakeError:
-    return HandshakeError(f"the client expects the identity {message.server_identity.hex()}, which is not ours")
+    return HandshakeError(
+        f"the client expects the identity {message.server_identity.hex()}, which is not ours"
+    )
 
 
 _TRANSITIONS: Transitions = {

@@ -1,7 +1,7 @@
 """The content of every packet type of a call, as frozen dataclasses.
 
-Each knows its packet type, writes its payload and parses it with all the checks of the protocol.  Nothing here knows
-about sessions or order.  Begin at :class:`teleglyph.wire.messages.base.Message`.
+Each knows its packet type, writes its payload and parses it with all the checks of the protocol.  Nothing
+here knows about sessions or order.  Begin at :class:`teleglyph.wire.messages.base.Message`.
 """
 
 from teleglyph.wire.messages.audio import AudioBatch, OpusBatch

@@ -30,8 +30,8 @@ class OpusBatch(Message):
     Attributes:
         sample_rate: Hz; 48000 in practice.
         frame_duration: milliseconds of each frame; 20 in practice.
-        frames: mono Opus packets.  Batches inside a batch, which ascii-chat's server makes when several wait, are
-            taken apart; a frame whose announced size exceeds the data is dropped with all behind it.
+        frames: mono Opus packets.  Batches inside a batch, which ascii-chat's server makes when several wait,
+            are taken apart; a frame whose announced size exceeds the data is dropped with all behind it.
     """
 
     type: ClassVar = PacketType.AUDIO_OPUS_BATCH
@@ -58,9 +58,8 @@ class OpusBatch(Message):
             raise BadData("AUDIO_OPUS_BATCH opus data cannot be empty")
         samples = sample_rate * frame_duration // 1000
         if not 1 <= samples <= MAX_SAMPLES_PER_FRAME:
-            raise BadData(
-                f"AUDIO_OPUS_BATCH samples_per_frame out of range: {samples} (valid: 1-{MAX_SAMPLES_PER_FRAME})"
-            )
+            valid = f"1-{MAX_SAMPLES_PER_FRAME}"
+            raise BadData(f"AUDIO_OPUS_BATCH samples_per_frame out of range: {samples} (valid: {valid})")
         sizes = struct.unpack_from(f">{count}H", payload, _BATCH.size)
         return cls(sample_rate, frame_duration, tuple(_frames(payload, start, sizes)))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from typing import ClassVar
 
 from teleglyph.errors import ProtocolError
@@ -16,7 +16,7 @@ class Event:
     __slots__ = ()
 
 
-class Message(Event):
+class Message(Event, ABC):
     """The content of one packet; subclasses are frozen dataclasses."""
 
     __slots__ = ()

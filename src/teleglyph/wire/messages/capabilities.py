@@ -15,7 +15,14 @@ MAX_FPS = 144
 CUSTOM_PALETTE = 6
 
 _LAYOUT = struct.Struct(">IIIIHH32s32sBII64sBBBII")
-_NAME_FIELD, _PALETTE_FIELD = 32, 64
+_FIELDS = (
+    *("terminal_flags", "color_level", "color_count", "render_mode", "width", "height"),
+    *("term_type", "colorterm", "detection_reliable", "utf8", "palette_type", "palette_custom"),
+    *("desired_fps", "color_filter", "wants_padding", "video_codecs", "audio_codecs"),
+)
+"""The attributes in the order of the layout."""
+_TEXT_SIZES = {"term_type": 32, "colorterm": 32, "palette_custom": 64}
+_FLAGS = ("detection_reliable", "utf8", "wants_padding")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +37,11 @@ class Capabilities(Message):
             machine's byte order.
         desired_fps: frames per second, 1 to 144.
         wants_padding: centre the picture with spaces.
-        palette_type: 0 unset (use the standard one), 1 standard, 2 blocks, 3 digital, 4 minimal, 5 cool, 6 custom.
-            Custom is allowed here, though ascii-chat's server refuses it.
+        palette_type: 0 unset (use the standard one), 1 standard, 2 blocks, 3 digital, 4 minimal, 5 cool, 6
+            custom. Custom is allowed here, though ascii-chat's server refuses it.
         palette_custom: the glyphs from dark to light, at most 64 bytes of UTF-8.
-        terminal_flags: 0x01 16 colours, 0x02 256 colours, 0x04 truecolor, 0x08 UTF-8, 0x10 background colours.
+        terminal_flags: 0x01 16 colours, 0x02 256 colours, 0x04 truecolor, 0x08 UTF-8, 0x10 background
+            colours.
         color_filter: any byte; ascii-chat's client leaves it uninitialised.
         video_codecs: 0x01 raw RGB, 0x02 H.265, 0x04 JPEG.
         audio_codecs: 0x01 raw, 0x02 Opus.
@@ -59,54 +67,21 @@ class Capabilities(Message):
     audio_codecs: int = 0x03
 
     def encode_payload(self) -> bytes:
-        return _LAYOUT.pack(
-            self.terminal_flags,
-            self.color_level,
-            self.color_count,
-            self.render_mode,
-            self.width,
-            self.height,
-            clip_text(self.term_type, _NAME_FIELD),
-            clip_text(self.colorterm, _NAME_FIELD),
-            self.detection_reliable,
-            self.utf8,
-            self.palette_type,
-            clip_text(self.palette_custom, _PALETTE_FIELD),
-            self.desired_fps,
-            self.color_filter,
-            self.wants_padding,
-            self.video_codecs,
-            self.audio_codecs,
-        )
+        values = {name: getattr(self, name) for name in _FIELDS}
+        for name, size in _TEXT_SIZES.items():
+            values[name] = clip_text(values[name], size)
+        return _LAYOUT.pack(*values.values())
 
     @classmethod
     def decode_payload(cls, payload: bytes) -> Self:
         if len(payload) != _LAYOUT.size:
             raise BadData(f"CLIENT_CAPABILITIES payload size {len(payload)} (expected {_LAYOUT.size})")
-        (
-            *(terminal_flags, color_level, color_count, render_mode, width, height),
-            *(term_type, colorterm, reliable, utf8, palette_type, palette_custom),
-            *(desired_fps, color_filter, wants_padding, video_codecs, audio_codecs),
-        ) = _LAYOUT.unpack(payload)
-        message = cls(
-            width=width,
-            height=height,
-            color_level=color_level,
-            render_mode=render_mode,
-            utf8=bool(utf8),
-            desired_fps=desired_fps,
-            wants_padding=bool(wants_padding),
-            palette_type=palette_type,
-            palette_custom=decode_padded(palette_custom),
-            terminal_flags=terminal_flags,
-            color_count=color_count,
-            term_type=decode_padded(term_type),
-            colorterm=decode_padded(colorterm),
-            detection_reliable=bool(reliable),
-            color_filter=color_filter,
-            video_codecs=video_codecs,
-            audio_codecs=audio_codecs,
-        )
+        values = dict(zip(_FIELDS, _LAYOUT.unpack(payload), strict=True))
+        for name in _TEXT_SIZES:
+            values[name] = decode_padded(values[name])
+        for name in _FLAGS:
+            values[name] = bool(values[name])
+        message = cls(**values)
         message._check_ranges()
         return message
 

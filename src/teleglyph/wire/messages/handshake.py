@@ -119,7 +119,8 @@ class CryptoCapabilities(Message):
 
 @dataclass(frozen=True, slots=True)
 class CryptoParameters(Message):
-    """The algorithms the server chose and the sizes that follow from them, in bytes (spec acip-crypto 4.3)."""
+    """The algorithms the server chose and the sizes that follow from them, in bytes (spec acip-crypto
+    4.3)."""
 
     type: ClassVar = PacketType.CRYPTO_PARAMETERS
     key_exchange: int = 1
@@ -173,7 +174,8 @@ class ClientHello(Message):
 
 @dataclass(frozen=True, slots=True)
 class KeyExchangeInit(Message):
-    """The server's ephemeral X25519 key, with its identity and signature if it has one (spec acip-crypto 4.5)."""
+    """The server's ephemeral X25519 key, with its identity and signature if it has one (spec acip-crypto
+    4.5)."""
 
     type: ClassVar = PacketType.CRYPTO_KEY_EXCHANGE_INIT
     public_key: bytes
@@ -215,14 +217,17 @@ class KeyExchangeResponse(Message):
         if len(payload) == KEY_SIZE:
             return cls(payload)
         if not head <= len(payload) <= head + 1 + MAX_KEY_ID:
-            raise ProtocolError(f"CRYPTO_KEY_EXCHANGE_RESP payload size {len(payload)} (expected 32 or 128-169)")
+            raise ProtocolError(
+                f"CRYPTO_KEY_EXCHANGE_RESP payload size {len(payload)} (expected 32 or 128-169)"
+            )
         key_id = _decode_key_id(payload[head:]) if len(payload) > head else b""
         return cls(payload[:KEY_SIZE], payload[KEY_SIZE : 2 * KEY_SIZE], payload[2 * KEY_SIZE : head], key_id)
 
 
 @dataclass(frozen=True, slots=True)
 class AuthChallenge(Message):
-    """The server asks for proof: ``flags`` of :class:`ChallengeFlag` and a random nonce (spec acip-crypto 4.7)."""
+    """The server asks for proof: ``flags`` of :class:`ChallengeFlag` and a random nonce (spec acip-crypto
+    4.7)."""
 
     type: ClassVar = PacketType.CRYPTO_AUTH_CHALLENGE
     flags: int

@@ -34,9 +34,11 @@ _START_CODE_WITHIN = 64
 _KEYFRAME, _SIZE_CHANGE = 0x01, 0x02
 _COLOR, _ZSTD, _STRETCH = 0x01, 0x02, 0x08
 _ZSTD_LEVEL = 1
-"""Frames are compressed between two ticks: at level 1 a frame of 31 KB takes about 55 µs and shrinks to a fifth."""
+"""Frames are compressed between two ticks: at level 1 a frame of 31 KB takes about 55 µs and shrinks to a
+fifth."""
 _ZSTD_WINDOW_LOG = 23
-"""A decoder should accept windows up to 8 MiB (RFC 8878 section 3.1.1.1.2); larger ones only for larger texts."""
+"""A decoder should accept windows up to 8 MiB (RFC 8878 section 3.1.1.1.2); larger ones only for larger
+texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +87,8 @@ class HevcFrame(Message):
     Attributes:
         width, height: pixels, 1 to 8192.
         bitstream: Annex B, from the first start code on; empty while the encoder has nothing to send.
-        keyframe, size_change: what the sender says of the packet.  ascii-chat's client writes its header twice and the
-            true flags only into the second copy; both copies are read.
+        keyframe, size_change: what the sender says of the packet.  ascii-chat's client writes its header
+            twice and the true flags only into the second copy; both copies are read.
     """
 
     type: ClassVar = PacketType.IMAGE_FRAME_H265
