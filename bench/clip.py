@@ -6,9 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def make_clip(
-    width: int, height: int, frames: int, noise: float = 4.0, seed: int = 7
-) -> list[NDArray[np.uint8]]:
+def make_clip(width: int, height: int, frames: int, noise: float = 4.0, seed: int = 7) -> list[NDArray[np.uint8]]:
     """Photo-like RGB pictures of the shape (height, width, 3) in which everything moves a little.
 
     Args:
@@ -22,9 +20,7 @@ def make_clip(
     return [_picture(width, height, 2 * np.pi * i / frames, noise, generator) for i in range(frames)]
 
 
-def _picture(
-    width: int, height: int, phase: float, noise: float, generator: np.random.Generator
-) -> NDArray[np.uint8]:
+def _picture(width: int, height: int, phase: float, noise: float, generator: np.random.Generator) -> NDArray[np.uint8]:
     y, x = np.mgrid[0:height, 0:width].astype(np.float32) / height
     aspect = width / height
     background = np.stack(

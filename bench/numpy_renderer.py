@@ -59,9 +59,7 @@ class NumpyRenderer:
         encoded = [glyph.encode() for glyph in style.palette.glyphs]
         glyph_bytes = max(map(len, encoded))
         self._glyphs = np.array([list(encoded[s].ljust(glyph_bytes)) for s in steps], np.uint8)
-        self._nearest = (
-            None if style.color in (ColorLevel.NONE, ColorLevel.TRUECOLOR) else self._make_nearest()
-        )
+        self._nearest = None if style.color in (ColorLevel.NONE, ColorLevel.TRUECOLOR) else self._make_nearest()
 
     def render(self, pixels: Bytes) -> bytes:
         columns, rows = self._size

@@ -94,9 +94,7 @@ def measure(size: tuple[int, int], style: Style, clip: Sequence[Picture], second
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=0.4, help="for each figure")
     options = parser.parse_args()
     retain_large_buffers()

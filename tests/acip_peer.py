@@ -200,9 +200,7 @@ class AcipPeer:
             except TimeoutError:
                 return
 
-    def wait_for(
-        self, kind: int, accept: Callable[[bytes], bool] = lambda _: True, seconds: float = 10.0
-    ) -> bytes:
+    def wait_for(self, kind: int, accept: Callable[[bytes], bool] = lambda _: True, seconds: float = 10.0) -> bytes:
         """The payload of the next packet of a kind that is accepted; pings are answered meanwhile."""
         alive = time.monotonic()
         for got, payload in self.packets(seconds):

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
+
 from acip_peer import AcipPeer
 
 
@@ -61,6 +62,8 @@ class ServerProcess:
             self.process.kill()
             raise
         self._reader.join(5)
+        if self.process.stderr is not None:
+            self.process.stderr.close()
         return code
 
 

@@ -26,16 +26,11 @@ def show(frame: bytes, columns: int, rows: int) -> pyte.Screen:
 
 def looks_of(screen: pyte.Screen, color: int, half_block: bool) -> list[list[Look]]:
     """How every character of the screen looks, in the terms of the reference renderer."""
-    return [
-        [_look(screen.buffer[y][x], color, half_block) for x in range(screen.columns)]
-        for y in range(screen.lines)
-    ]
+    return [[_look(screen.buffer[y][x], color, half_block) for x in range(screen.columns)] for y in range(screen.lines)]
 
 
 def _look(character: pyte.screens.Char, color: int, half_block: bool) -> Look:
-    assert character == character._replace(
-        bold=False, italics=False, underscore=False, reverse=False, blink=False
-    )
+    assert character == character._replace(bold=False, italics=False, underscore=False, reverse=False, blink=False)
     background = _color(character.bg, color, _INDEX_OF_BACKGROUND)
     if color == NONE:
         assert character.fg == character.bg == "default"

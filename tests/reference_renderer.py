@@ -59,11 +59,7 @@ def average(pixels: np.ndarray, width: int, height: int) -> list[list[Color]]:
         row = []
         for x in range(width):
             left, right = x * source_width // width, (x + 1) * source_width // width
-            box = [
-                picture[j][i]
-                for j in range(top, max(bottom, top + 1))
-                for i in range(left, max(right, left + 1))
-            ]
+            box = [picture[j][i] for j in range(top, max(bottom, top + 1)) for i in range(left, max(right, left + 1))]
             row.append(tuple((2 * sum(p[c] for p in box) + len(box)) // (2 * len(box)) for c in range(3)))
         rows.append(row)
     return rows

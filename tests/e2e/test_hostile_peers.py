@@ -14,8 +14,9 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import acip_peer as acip
 import pytest
+
+import acip_peer as acip
 from acip_peer import AcipPeer
 from conftest import ServerProcess
 
@@ -33,7 +34,9 @@ class Victims:
         self.seen: set[str] = set()
         self.failure: BaseException | None = None
         self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._guard, args=(run,)) for run in (self._send, self._drain, self._view)]
+        self._threads = [
+            threading.Thread(target=self._guard, args=(run,)) for run in (self._send, self._drain, self._view)
+        ]
         for thread in self._threads:
             thread.start()
 
@@ -117,9 +120,7 @@ def test_a_viewer_that_stops_reading_costs_the_others_and_the_memory_nothing(
     assert memory_mib(server) < before + 16
 
 
-def test_a_viewer_that_resumes_sees_a_fresh_picture(
-    server: ServerProcess, victims: Victims, connect: Connect
-) -> None:
+def test_a_viewer_that_resumes_sees_a_fresh_picture(server: ServerProcess, victims: Victims, connect: Connect) -> None:
     stalled = connect(server).join(columns=200, rows=60, video=False)
     for _ in range(15):
         stalled.send(acip.PING)

@@ -6,8 +6,9 @@ import re
 import struct
 from collections.abc import Callable
 
-import acip_peer as acip
 import pytest
+
+import acip_peer as acip
 from acip_peer import AcipPeer
 from conftest import ServerProcess
 
@@ -16,9 +17,7 @@ StartServer = Callable[..., ServerProcess]
 
 
 def colors_of(text: str) -> set[tuple[int, int, int]]:
-    return {
-        (int(r), int(g), int(b)) for r, g, b in re.findall(r"38;2;(\d+);(\d+);(\d+)m", text)
-    }
+    return {(int(r), int(g), int(b)) for r, g, b in re.findall(r"38;2;(\d+);(\d+);(\d+)m", text)}
 
 
 def rows_of(text: str) -> list[str]:

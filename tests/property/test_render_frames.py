@@ -98,9 +98,7 @@ def test_every_palette_looks_as_the_reference_says(palette, frame, color) -> Non
 
 @settings(max_examples=200, deadline=None)
 @given(frame=frames(), style=styles)
-def test_a_frame_is_rows_of_equal_width_and_colours_only(
-    frame: tuple[int, int, list[Draw]], style: Style
-) -> None:
+def test_a_frame_is_rows_of_equal_width_and_colours_only(frame: tuple[int, int, list[Draw]], style: Style) -> None:
     columns, rows, draws = frame
     text = Canvas(columns, rows, style.subrows).render(draws, style).decode()
     lines = SEQUENCE.sub("", text).split("\n")
@@ -156,8 +154,6 @@ def test_drawing_step_by_step_equals_drawing_at_once(
 @given(jobs=st.lists(st.tuples(frames(), styles), max_size=5))
 def test_a_batch_gives_what_single_calls_give(jobs: list[tuple[tuple[int, int, list[Draw]], Style]]) -> None:
     def prepared() -> list[tuple[Canvas, list[Draw], Style]]:
-        return [
-            (Canvas(columns, rows, style.subrows), draws, style) for (columns, rows, draws), style in jobs
-        ]
+        return [(Canvas(columns, rows, style.subrows), draws, style) for (columns, rows, draws), style in jobs]
 
     assert render_batch(prepared()) == [canvas.render(draws, style) for canvas, draws, style in prepared()]

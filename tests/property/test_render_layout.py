@@ -37,11 +37,7 @@ def test_pictures_stay_on_the_screen_and_apart(pictures: list[float], columns: i
         assert place.height >= 1
         assert place.x + place.width <= columns
         assert place.y + place.height <= rows
-        cells = {
-            (x, y)
-            for x in range(place.x, place.x + place.width)
-            for y in range(place.y, place.y + place.height)
-        }
+        cells = {(x, y) for x in range(place.x, place.x + place.width) for y in range(place.y, place.y + place.height)}
         assert not cells & taken
         taken |= cells
     assert all(place == places[columns * rows - 1] for place in places[columns * rows :])

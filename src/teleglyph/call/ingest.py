@@ -65,10 +65,7 @@ class HevcIngest:
             self._waiting_for_keyframe = False
         self._queue.append(bitstream)
         self._queued_bytes += len(bitstream)
-        if (
-            self._queued_bytes > self._limits.decode_queue_bytes
-            or len(self._queue) > self._limits.decode_queue_packets
-        ):
+        if self._queued_bytes > self._limits.decode_queue_bytes or len(self._queue) > self._limits.decode_queue_packets:
             self._start_over()
         elif self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._run(), name="hevc decoder")
@@ -95,9 +92,7 @@ class HevcIngest:
             decoder = self._decoder or HevcDecoder(max_pixels=self._limits.max_picture_pixels)
             self._decoder = decoder
             try:
-                pixels = await loop.run_in_executor(
-                    self._pool, decoder.decode, bitstream, self._size_limit()
-                )
+                pixels = await loop.run_in_executor(self._pool, decoder.decode, bitstream, self._size_limit())
             except MediaDecodeError as error:
                 self._counters.pictures_undecodable += 1
                 self._decoder = None

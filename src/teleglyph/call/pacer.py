@@ -93,9 +93,7 @@ class Pacer:
             return
         while stale:
             texts = await self._run_batch(stale, [view.plan(slots) for view in stale])
-            rejected = [
-                view for view, text in zip(stale, texts, strict=True) if not view.accept(text, revision)
-            ]
+            rejected = [view for view, text in zip(stale, texts, strict=True) if not view.accept(text, revision)]
             self._room.counters.frames_degraded += len(rejected)
             self._room.counters.frames_rendered += len(stale)
             stale = rejected

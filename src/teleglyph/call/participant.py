@@ -100,9 +100,7 @@ class Participant:
         pool: threads for decoding.
     """
 
-    def __init__(
-        self, number: int, connection: Connection, room: Room, limits: CallLimits, pool: Executor
-    ) -> None:
+    def __init__(self, number: int, connection: Connection, room: Room, limits: CallLimits, pool: Executor) -> None:
         self.number = number
         self.name = f"guest-{number}"
         self.connection = connection

@@ -56,9 +56,7 @@ async def _serve(participant: Participant, limits: CallLimits) -> str:
     participant.advance(State.SECURED)
     if connection.session.encrypted:
         participant.tell("Encryption established - secure channel ready")
-    deadline = asyncio.get_running_loop().call_later(
-        limits.capabilities_timeout, _require_capabilities, participant
-    )
+    deadline = asyncio.get_running_loop().call_later(limits.capabilities_timeout, _require_capabilities, participant)
     try:
         async for message in connection:
             participant.receive(message)
@@ -71,9 +69,7 @@ async def _serve(participant: Participant, limits: CallLimits) -> str:
 
 def _require_capabilities(participant: Participant) -> None:
     if participant.state is State.SECURED:
-        participant.connection.fail(
-            PeerTimeout(f"{participant.connection.peer} did not say what its terminal can do")
-        )
+        participant.connection.fail(PeerTimeout(f"{participant.connection.peer} did not say what its terminal can do"))
 
 
 def violation_packets(reason: str) -> list[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import click
 
 from teleglyph.cli.lifecycle import run
 from teleglyph.cli.logs import LogOptions
+from teleglyph.server.app import Server
 from teleglyph.server.config import DEFAULT_ADDRESSES, DEFAULT_HTTP_PORT, DEFAULT_PORT, ServerConfig
 
 _PASSWORD_BYTES = range(8, 257)
@@ -22,9 +24,7 @@ def check_password(_ctx: click.Context, _param: click.Parameter, value: str | No
     return value
 
 
-def _check_addresses(
-    _ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]
-) -> tuple[str, ...]:
+def _check_addresses(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
     addresses = []
     for value in values:
         literal = value.strip("[]")
@@ -126,3 +126,11 @@ def server(
     config = replace(config, call=replace(config.call, max_participants=max_clients))
     logs.apply()
     return run(lambda stop: _serve(config, stop))
+
+
+async def _serve(config: ServerConfig, stop: asyncio.Event) -> int:
+    service = Server(config)
+    await service.start()
+    await stop.wait()
+    await service.stop()
+    return 0

@@ -257,9 +257,7 @@ class Connection:
             await self.outbox.wait()
             if self._gone.is_set() or self.outbox.finished:
                 return
-            sealed = [
-                item.data if item.raw else self.session.seal(item.data) for item in self.outbox.take()
-            ]
+            sealed = [item.data if item.raw else self.session.seal(item.data) for item in self.outbox.take()]
             data = sealed[0] if len(sealed) == 1 else b"".join(sealed)
             self.traffic.bytes_out += len(data)
             transport.write(data)

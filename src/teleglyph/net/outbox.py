@@ -73,9 +73,7 @@ class Outbox:
         on_overflow: called once, from inside ``put_control``, when the control lane is over its bound.
     """
 
-    def __init__(
-        self, limits: OutboxLimits | None = None, on_overflow: Callable[[], None] | None = None
-    ) -> None:
+    def __init__(self, limits: OutboxLimits | None = None, on_overflow: Callable[[], None] | None = None) -> None:
         self.limits = limits or OutboxLimits()
         self.counters = OutboxCounters()
         self._on_overflow = on_overflow

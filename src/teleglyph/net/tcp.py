@@ -8,6 +8,7 @@ import errno
 import os
 import socket
 from collections.abc import Callable
+from typing import cast
 
 from teleglyph.errors import BindFailed, ConnectFailed
 from teleglyph.net.connection import Connection, ConnectionLimits
@@ -31,8 +32,8 @@ class _TcpProtocol(asyncio.Protocol):
         self._accepted = accepted
         self.connection: Connection | None = None
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - narrows asyncio's own type
+    def connection_made(self, base: asyncio.BaseTransport) -> None:
+        transport = cast(asyncio.Transport, base)
         verdict = self._admit(_peer_name(transport))
         if not isinstance(verdict, Connection):
             if verdict:

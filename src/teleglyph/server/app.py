@@ -143,9 +143,7 @@ class Server:
             self.refused["handshakes"] += 1
             _log.warning("%s was refused: %d handshakes are unfinished", peer, unfinished)
             return _BUSY
-        session = ServerSession(
-            password_key=self._password_key, allow_plaintext=not self.config.encrypt
-        )
+        session = ServerSession(password_key=self._password_key, allow_plaintext=not self.config.encrypt)
         return Connection(session, peer, self.config.connection)
 
     def _accepted(self, connection: Connection) -> None:

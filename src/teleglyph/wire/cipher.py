@@ -38,9 +38,7 @@ class SessionCipher:
     def seal(self, packet: bytes) -> bytes:
         """The payload of an ENCRYPTED packet that carries a whole plain packet."""
         if len(packet) > MAX_PLAINTEXT:
-            raise ValueError(
-                f"a packet of {len(packet)} bytes exceeds {MAX_PLAINTEXT}, the most that is encrypted"
-            )
+            raise ValueError(f"a packet of {len(packet)} bytes exceeds {MAX_PLAINTEXT}, the most that is encrypted")
         self._sent += 1
         nonce = _NONCE.pack(self._session_id, self._sent)
         return nonce + nacl.bindings.crypto_secretbox_easy(packet, nonce, self._key)

@@ -66,9 +66,7 @@ class ClientHandshake(Handshake):
         random: draws the ephemeral key (32 bytes), then the client nonce (32 bytes) if there is a challenge.
     """
 
-    def __init__(
-        self, password_key: bytes | None, check_identity: IdentityCheck | None, random: RandomBytes
-    ) -> None:
+    def __init__(self, password_key: bytes | None, check_identity: IdentityCheck | None, random: RandomBytes) -> None:
         super().__init__()
         self.step: ClientStep = ClientStep.VERSION
         self._password_key = password_key
@@ -88,9 +86,7 @@ class ClientHandshake(Handshake):
 
     def _on_version(self, message: ProtocolVersion) -> None:
         if message.mode != self._mode:
-            raise HandshakeError(
-                f"we asked for crypto mode {self._mode:#04x}, the server chose {message.mode:#04x}"
-            )
+            raise HandshakeError(f"we asked for crypto mode {self._mode:#04x}, the server chose {message.mode:#04x}")
         authenticate = int(CryptoMode.AUTHENTICATE in self._mode)
         self.send(CryptoCapabilities(preferred_authentication=authenticate))
         self.step = ClientStep.PARAMETERS

@@ -91,11 +91,7 @@ REKEY_TYPES = frozenset(
 """Key changes within a session, which no ascii-chat program can complete (spec acip-crypto 8)."""
 
 HANDSHAKE_TYPES = (
-    frozenset(
-        kind
-        for kind in PacketType
-        if PacketType.CRYPTO_CAPABILITIES <= kind <= PacketType.CRYPTO_NO_ENCRYPTION
-    )
+    frozenset(kind for kind in PacketType if PacketType.CRYPTO_CAPABILITIES <= kind <= PacketType.CRYPTO_NO_ENCRYPTION)
     | {PacketType.CRYPTO_CLIENT_HELLO}
     | REKEY_TYPES
 )

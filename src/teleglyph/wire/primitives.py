@@ -53,9 +53,7 @@ class EphemeralKey:
         try:
             return nacl.bindings.crypto_scalarmult(self._private_key, peer_key)
         except nacl.exceptions.CryptoError:
-            raise HandshakeError(
-                "the peer's X25519 key is of low order; the connection cannot be secret"
-            ) from None
+            raise HandshakeError("the peer's X25519 key is of low order; the connection cannot be secret") from None
 
 
 def derive_password_key(password: str) -> bytes:

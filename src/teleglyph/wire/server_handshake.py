@@ -123,9 +123,7 @@ class ServerHandshake(Handshake):
         if self._identity is None:
             self.send(CryptoParameters())
         else:
-            self.send(
-                CryptoParameters(authentication=1, identity_size=KEY_SIZE, signature_size=SIGNATURE_SIZE)
-            )
+            self.send(CryptoParameters(authentication=1, identity_size=KEY_SIZE, signature_size=SIGNATURE_SIZE))
         if len(self._identities) > 1:
             self.step = ServerStep.HELLO
         else:
@@ -189,9 +187,7 @@ class ServerHandshake(Handshake):
 
 
 def _unknown_identity(message: ClientHello) -> HandshakeError:
-    return HandshakeError(
-        f"the client expects the identity {message.server_identity.hex()}, which is not ours"
-    )
+    return HandshakeError(f"the client expects the identity {message.server_identity.hex()}, which is not ours")
 
 
 _TRANSITIONS: Transitions = {

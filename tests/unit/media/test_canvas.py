@@ -67,9 +67,7 @@ def test_256_colour_foreground_is_what_acip_peers_draw_with_fewer_sequences() ->
 
 
 def test_16_colour_foreground_is_what_acip_peers_draw_with_fewer_sequences() -> None:
-    assert draw_all(COLORS, ColorLevel.ANSI16, FOREGROUND) == (
-        "\x1b[91m,,\x1b[92md\x1b[94m.\n\x1b[97mMMMM\x1b[0m"
-    )
+    assert draw_all(COLORS, ColorLevel.ANSI16, FOREGROUND) == ("\x1b[91m,,\x1b[92md\x1b[94m.\n\x1b[97mMMMM\x1b[0m")
 
 
 def test_without_colours_glyphs_follow_the_luminance() -> None:
@@ -103,9 +101,7 @@ def test_the_standard_palette_changes_glyphs_at_the_stated_luminances() -> None:
     assert changes == [29, 64, 76, 87, 99, 111, *later]
 
 
-@pytest.mark.parametrize(
-    ("palette", "first"), [("blocks", 64), ("digital", 71), ("minimal", 92), ("cool", 64)]
-)
+@pytest.mark.parametrize(("palette", "first"), [("blocks", 64), ("digital", 71), ("minimal", 92), ("cool", 64)])
 def test_other_palettes_leave_the_blank_at_the_stated_luminance(palette: str, first: int) -> None:
     text = draw_all(picture(grey(*range(256))), ColorLevel.NONE, FOREGROUND, palette)
     assert len(text) - len(text.lstrip(" ")) == first
@@ -197,17 +193,13 @@ def test_cells_are_exact_means_of_their_boxes(source: tuple[int, int], target: t
 
 def test_means_are_rounded_half_up() -> None:
     pixels = picture([(0, 1, 254), (1, 2, 255)])
-    text = (
-        Canvas(1, 1, 1).render([Draw(pixels, 0, 0, 1, 1)], style(ColorLevel.TRUECOLOR, BACKGROUND)).decode()
-    )
+    text = Canvas(1, 1, 1).render([Draw(pixels, 0, 0, 1, 1)], style(ColorLevel.TRUECOLOR, BACKGROUND)).decode()
     assert text == "\x1b[48;2;1;2;255m \x1b[0m"
 
 
 def test_enlarging_repeats_the_nearest_pixel() -> None:
     pixels = picture([RED, GREEN, BLUE, WHITE])
-    text = (
-        Canvas(10, 1, 1).render([Draw(pixels, 0, 0, 10, 1)], style(ColorLevel.TRUECOLOR, BACKGROUND)).decode()
-    )
+    text = Canvas(10, 1, 1).render([Draw(pixels, 0, 0, 10, 1)], style(ColorLevel.TRUECOLOR, BACKGROUND)).decode()
     assert shown_colors(text, 10) == [[RED] * 3 + [GREEN] * 2 + [BLUE] * 3 + [WHITE] * 2]
 
 
@@ -356,9 +348,7 @@ def test_one_bad_job_stops_the_batch_before_anything_is_drawn() -> None:
     canvas, chosen = Canvas(1, 1, 1), style(ColorLevel.NONE, FOREGROUND)
     white = picture([WHITE])
     with pytest.raises(ValueError, match="is not within"):
-        render_batch(
-            [(canvas, [Draw(white, 0, 0, 1, 1)], chosen), (canvas, [Draw(white, 1, 0, 1, 1)], chosen)]
-        )
+        render_batch([(canvas, [Draw(white, 0, 0, 1, 1)], chosen), (canvas, [Draw(white, 1, 0, 1, 1)], chosen)])
     assert canvas.render([], chosen) == b" "
 
 

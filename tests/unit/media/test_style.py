@@ -54,9 +54,7 @@ def test_a_palette_beyond_ascii_without_utf8_becomes_the_standard_one() -> None:
 
 
 def test_half_blocks_have_two_cells_in_a_character() -> None:
-    subrows = {
-        render: Style.create(ColorLevel.TRUECOLOR, render, STANDARD, True).subrows for render in RenderMode
-    }
+    subrows = {render: Style.create(ColorLevel.TRUECOLOR, render, STANDARD, True).subrows for render in RenderMode}
     assert subrows == {RenderMode.FOREGROUND: 1, RenderMode.BACKGROUND: 1, RenderMode.HALF_BLOCK: 2}
 
 

@@ -217,9 +217,7 @@ class KeyExchangeResponse(Message):
         if len(payload) == KEY_SIZE:
             return cls(payload)
         if not head <= len(payload) <= head + 1 + MAX_KEY_ID:
-            raise ProtocolError(
-                f"CRYPTO_KEY_EXCHANGE_RESP payload size {len(payload)} (expected 32 or 128-169)"
-            )
+            raise ProtocolError(f"CRYPTO_KEY_EXCHANGE_RESP payload size {len(payload)} (expected 32 or 128-169)")
         key_id = _decode_key_id(payload[head:]) if len(payload) > head else b""
         return cls(payload[:KEY_SIZE], payload[KEY_SIZE : 2 * KEY_SIZE], payload[2 * KEY_SIZE : head], key_id)
 

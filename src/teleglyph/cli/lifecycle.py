@@ -1,0 +1,63 @@
+"""How a command lives and dies: the event loop, Ctrl-C, SIGTERM, and a look inside with SIGUSR1."""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+import io
+import logging
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Awaitable, Callable
+
+_log = logging.getLogger(__name__)
+
+Main = Callable[[asyncio.Event], Awaitable[int]]
+"""A command's work: runs until it is done or the event is set, and returns the exit code."""
+
+
+def run(main: Main) -> int:
+    """Run a command on an event loop.
+
+    The first SIGINT or SIGTERM sets the event, so that the command ends in good order; a second one ends the process
+    at once with exit code 1.  SIGUSR1 writes the stacks of all tasks and threads to the log.
+    """
+    if sys.platform == "win32":
+        return asyncio.run(_supervise(main))
+    import uvloop
+
+    return uvloop.run(_supervise(main))
+
+
+async def _supervise(main: Main) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_stop() -> None:
+        if stop.is_set():
+            os._exit(1)
+        stop.set()
+
+    if sys.platform != "win32":
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, on_stop)
+        loop.add_signal_handler(signal.SIGUSR1, dump_stacks)
+    return await main(stop)
+
+
+def dump_stacks() -> None:
+    """Write the stacks of all asyncio tasks and all threads to the log, as warnings so that they are seen."""
+    for task in asyncio.all_tasks():
+        text = io.StringIO()
+        task.print_stack(file=text)
+        _log.warning("stack of task %s:\n%s", task.get_name(), text.getvalue())
+    for ident, frame in sys._current_frames().items():
+        _log.warning("stack of thread %d:\n%s", ident, "".join(traceback.format_stack(frame)))
+
+
+def enable_crash_reports() -> None:
+    """Have a crash in native code print the Python stacks."""
+    if sys.stderr is not None and not faulthandler.is_enabled():
+        faulthandler.enable()
