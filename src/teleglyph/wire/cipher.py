@@ -13,6 +13,8 @@ from teleglyph.wire.packet import HEADER, MAX_PLAINTEXT
 SESSION_ID_SIZE = 16
 _NONCE = struct.Struct(">16sQ")
 _OVERHEAD = 24 + 16
+MAX_SEALED = MAX_PLAINTEXT + _OVERHEAD
+"""Largest payload of an ENCRYPTED packet, in bytes."""
 REORDER_WINDOW = 64
 """How far a packet may come late; ascii-chat's server numbers its log lines without the lock of its
 frames."""
@@ -35,13 +37,17 @@ class SessionCipher:
         self._seen = 0
         """Bit n: counter ``_highest - n`` was used."""
 
-    def seal(self, packet: bytes) -> bytes:
-        """The payload of an ENCRYPTED packet that carries a whole plain packet."""
+    def seal(self, packet: bytes) -> tuple[bytes, bytes]:
+        """Nonce and ciphertext, together the payload of an ENCRYPTED packet that carries a whole plain packet.
+
+        Raises:
+            ValueError: the packet exceeds ``MAX_PLAINTEXT``.
+        """
         if len(packet) > MAX_PLAINTEXT:
             raise ValueError(f"a packet of {len(packet)} bytes exceeds {MAX_PLAINTEXT}, the most that is encrypted")
         self._sent += 1
         nonce = _NONCE.pack(self._session_id, self._sent)
-        return nonce + nacl.bindings.crypto_secretbox_easy(packet, nonce, self._key)
+        return nonce, nacl.bindings.crypto_secretbox_easy(packet, nonce, self._key)
 
     def open(self, payload: bytes) -> bytes:
         """The plain packet inside an ENCRYPTED payload.

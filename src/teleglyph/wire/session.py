@@ -2,18 +2,20 @@
 
 A :class:`Session` runs the handshake, opens encrypted packets and turns them into messages.  It knows neither
 sockets nor time; whoever owns the transport feeds it.  :class:`ServerSession` and :class:`ClientSession` are
-its two roles.
+its two roles.  A session has one reader, which calls everything but :meth:`Session.seal`, and one writer, which
+calls only that.
 """
 
 from __future__ import annotations
 
 import enum
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from teleglyph.errors import BadData, PeerError, ProtocolError
-from teleglyph.wire.cipher import SESSION_ID_SIZE, SessionCipher
+from teleglyph.errors import BadData, HandshakeError, PeerError, ProtocolError
+from teleglyph.wire.cipher import MAX_SEALED, SESSION_ID_SIZE, SessionCipher
 from teleglyph.wire.client_handshake import ClientHandshake, IdentityCheck
 from teleglyph.wire.handshake import Handshake, HandshakeResult, NoHandshake
 from teleglyph.wire.messages import (
@@ -37,22 +39,19 @@ from teleglyph.wire.messages import (
     StreamStop,
 )
 from teleglyph.wire.messages.base import Event, Message
-from teleglyph.wire.packet import Packet, PacketDecoder, pack_header, parse_packet
+from teleglyph.wire.messages.video import MAX_FRAME_TEXT
+from teleglyph.wire.packet import MAX_PAYLOAD, Packet, PacketDecoder, pack_header, parse_packet
 from teleglyph.wire.packet_type import HANDSHAKE_TYPES, REKEY_TYPES, PacketType, name_of
 from teleglyph.wire.primitives import Identity, RandomBytes
 from teleglyph.wire.server_handshake import ServerHandshake
 
+PayloadDecoder = Callable[[bytes], Event | None]
+"""Parses a payload; None for a packet that is allowed but means nothing here."""
 
-def _by_type(*kinds: type[Message]) -> dict[int, type[Message]]:
-    return {int(kind.type): kind for kind in kinds}
-
-
-_COMMON = (AudioBatch, OpusBatch, Ping, Pong, RemoteLog, ErrorMessage)
-_SERVER_ACCEPTS = _by_type(
-    *_COMMON,
-    *(ProtocolVersion, ImageFrame, HevcFrame, Capabilities, ClientJoin, ClientLeave, StreamStart, StreamStop),
-)
-_CLIENT_ACCEPTS = _by_type(*_COMMON, AsciiFrame, ServerState, ClearConsole)
+_MAX_HANDSHAKE_PAYLOAD = 1024
+"""No packet of a handshake comes near: who was not let in cannot make us buffer more."""
+_MAX_IGNORED = 1000
+"""Packets without effect in one session.  They make no events, so no limit of the caller would ever see them."""
 
 
 class SessionState(enum.Enum):
@@ -83,7 +82,7 @@ class Session:
 
     Args:
         handshake: this role's side of the handshake.
-        accepted: the application messages this role takes, by packet type (spec acip-wire 4.2).
+        accepted: how to parse what this role takes after the handshake, by packet type (spec acip-wire 4.2).
         recognize_refusal: understand the line of a full server.
         random: source of random bytes.
     """
@@ -91,7 +90,7 @@ class Session:
     def __init__(
         self,
         handshake: Handshake,
-        accepted: dict[int, type[Message]],
+        accepted: Mapping[int, PayloadDecoder],
         *,
         recognize_refusal: bool,
         random: RandomBytes,
@@ -100,9 +99,10 @@ class Session:
         self._handshake = handshake
         self._accepted = accepted
         self._random = random
-        self._decoder = PacketDecoder(recognize_refusal=recognize_refusal)
+        self._decoder = PacketDecoder(max_payload=_MAX_HANDSHAKE_PAYLOAD, recognize_refusal=recognize_refusal)
         self._cipher: SessionCipher | None = None
         self._first_packet: Packet | None = None
+        self._ignored = 0
         self._error: PeerError | None = None
 
     @property
@@ -110,13 +110,18 @@ class Session:
         """Whether packets are sealed."""
         return self._cipher is not None
 
+    @property
+    def shared_key(self) -> bytes | None:
+        """The session key, for measuring tools that open packets themselves; None without one.  A secret."""
+        return self._handshake.result.shared_key if self._handshake.result else None
+
     def receive_data(self, data: bytes) -> None:
-        """Feed bytes from the transport, in chunks of any size."""
+        """Feed bytes from the transport, in chunks of any size; a failed session drops them."""
         if self._error is None:
             self._decoder.feed(data)
 
     def data_to_send(self) -> bytes:
-        """Handshake bytes that are to be sent now; each is given out once."""
+        """Handshake bytes that are to be sent as they are; each is given out once.  Ask after an error too."""
         data = bytes(self._handshake.outgoing)
         self._handshake.outgoing.clear()
         return data
@@ -125,10 +130,11 @@ class Session:
         """The next message or step, or None while more bytes are needed.
 
         Raises:
-            PeerError: the peer broke the protocol or refused us; every later call raises the same.
+            PeerError: the peer broke the protocol or refused us.  All that came before was delivered; every
+                later call raises the same error.
         """
         if self._error is not None:
-            raise self._error
+            raise self._error.with_traceback(None)
         try:
             return self._advance()
         except PeerError as error:
@@ -137,55 +143,79 @@ class Session:
             raise
 
     def seal(self, packet: bytes) -> bytes:
-        """Bytes for the transport that carry a complete plain packet; only the connection's writer calls this."""
-        if self._cipher is None:
-            return packet
-        payload = self._cipher.seal(packet)
-        return pack_header(PacketType.ENCRYPTED, payload) + payload
+        """Bytes for the transport that carry a complete plain packet; works on a failed session too.
+
+        Raises:
+            ValueError: the packet is too large to be encrypted.
+            RuntimeError: the handshake is not complete, so nothing can be sent in secret yet.
+        """
+        if self._cipher is not None:
+            nonce, sealed = self._cipher.seal(packet)
+            return b"".join((pack_header(PacketType.ENCRYPTED, nonce, sealed), nonce, sealed))
+        if self._handshake.result is None or self._handshake.result.shared_key is not None:
+            raise RuntimeError("a session cannot send messages before its handshake is complete")
+        return packet
 
     def _advance(self) -> Event | None:
-        if self.state is SessionState.HANDSHAKE and self._handshake.result is not None:
-            return self._establish(self._handshake.result)
+        if self.state is SessionState.HANDSHAKE:
+            return self._shake_hands()
         while (packet := self._next_packet()) is not None:
-            event: Event | None = None
-            if self.state is SessionState.ESTABLISHED:
-                event = self._on_packet(packet)
-            else:
-                self._handshake.receive(packet)
-                if self._handshake.result is not None:
-                    event = self._establish(self._handshake.result)
+            event = self._on_packet(packet)
             if event is not None:
                 return event
+            self._count_ignored()
         return None
+
+    def _shake_hands(self) -> HandshakeDone | None:
+        while self._handshake.result is None:
+            packet = self._decoder.next_packet()
+            if packet is None:
+                return None
+            self._handshake.receive(packet)
+        return self._establish(self._handshake.result)
+
+    def _establish(self, result: HandshakeResult) -> HandshakeDone:
+        if result.shared_key is not None:
+            self._cipher = SessionCipher(result.shared_key, self._random(SESSION_ID_SIZE))
+        self._decoder.max_payload = MAX_SEALED if self._cipher else MAX_PAYLOAD
+        self._first_packet = result.first_packet
+        self.state = SessionState.ESTABLISHED
+        return HandshakeDone(self.encrypted, result.identity, result.authenticated)
 
     def _next_packet(self) -> Packet | None:
         first, self._first_packet = self._first_packet, None
         return first or self._decoder.next_packet()
 
-    def _establish(self, result: HandshakeResult) -> HandshakeDone:
-        if result.shared_key is not None:
-            self._cipher = SessionCipher(result.shared_key, self._random(SESSION_ID_SIZE))
-        self._first_packet = result.first_packet
-        self.state = SessionState.ESTABLISHED
-        return HandshakeDone(self.encrypted, result.identity, result.authenticated)
-
     def _on_packet(self, packet: Packet) -> Event | None:
         if packet.type in REKEY_TYPES:
             return None
-        if self._cipher is None:
-            return self._on_message(packet)
+        if packet.type in HANDSHAKE_TYPES:
+            raise self._late_handshake(packet)
+        if self._cipher is not None:
+            packet = self._open(self._cipher, packet)
+        return self._on_message(packet)
+
+    def _open(self, cipher: SessionCipher, packet: Packet) -> Packet:
         if packet.type != PacketType.ENCRYPTED:
             raise ProtocolError(f"{name_of(packet.type)} came unencrypted")
-        inner = parse_packet(self._cipher.open(packet.payload))
+        inner = parse_packet(cipher.open(packet.payload))
         if inner.type == PacketType.ENCRYPTED or inner.type in HANDSHAKE_TYPES:
             raise ProtocolError(f"{name_of(inner.type)} must not be encrypted")
-        return self._on_message(inner)
+        return inner
 
     def _on_message(self, packet: Packet) -> Event | None:
-        kind = self._accepted.get(packet.type)
-        if kind is None:
+        decode = self._accepted.get(packet.type)
+        if decode is None:
             raise ProtocolError(f"{name_of(packet.type)} is not accepted here")
-        return kind.decode_payload(packet.payload)
+        return decode(packet.payload)
+
+    def _late_handshake(self, packet: Packet) -> PeerError:
+        return HandshakeError(f"{name_of(packet.type)} came after the handshake")
+
+    def _count_ignored(self) -> None:
+        self._ignored += 1
+        if self._ignored > _MAX_IGNORED:
+            raise ProtocolError(f"the peer sent more than {_MAX_IGNORED} packets without effect")
 
 
 class ServerSession(Session):
@@ -220,16 +250,16 @@ class ServerSession(Session):
         self._server_handshake.hello_timeout()
 
     def _on_message(self, packet: Packet) -> Event | None:
-        if not self._has_capabilities and packet.type not in (
-            PacketType.CLIENT_CAPABILITIES,
-            PacketType.PING,
-        ):
+        is_first = packet.type in (PacketType.CLIENT_CAPABILITIES, PacketType.PING)
+        if not self._has_capabilities and not is_first:
             raise ProtocolError(f"{name_of(packet.type)} came before CLIENT_CAPABILITIES")
         message = super()._on_message(packet)
         self._has_capabilities = self._has_capabilities or isinstance(message, Capabilities)
-        if isinstance(message, RemoteLog) and message.direction != LogDirection.CLIENT_TO_SERVER:
-            raise BadData(f"REMOTE_LOG direction mismatch: {message.direction}")
         return message
+
+    def _late_handshake(self, packet: Packet) -> PeerError:
+        reason = _LATE_HANDSHAKE.get(packet.type)
+        return BadData(reason) if reason else super()._late_handshake(packet)
 
 
 class ClientSession(Session):
@@ -238,8 +268,10 @@ class ClientSession(Session):
     Args:
         password_key: from :func:`~teleglyph.wire.primitives.derive_password_key`, or None.
         encrypt: False sends no handshake at all; only for servers that were told to allow it.
-        check_identity: decides about the server's identity.
+        check_identity: gets the server's proven identity, or None if it shows none, and raises a PeerError to
+            refuse it; without it every identity is accepted.
         random: source of random bytes.
+        max_frame_text: a character frame whose text has more bytes is dropped.
     """
 
     def __init__(
@@ -249,6 +281,48 @@ class ClientSession(Session):
         encrypt: bool = True,
         check_identity: IdentityCheck | None = None,
         random: RandomBytes = os.urandom,
+        max_frame_text: int = MAX_FRAME_TEXT,
     ) -> None:
         handshake = ClientHandshake(password_key, check_identity, random) if encrypt else NoHandshake()
-        super().__init__(handshake, _CLIENT_ACCEPTS, recognize_refusal=True, random=random)
+        decode_frame = partial(AsciiFrame.decode_payload, max_text=max_frame_text)
+        accepted: dict[int, PayloadDecoder] = {**_CLIENT_ACCEPTS, PacketType.ASCII_FRAME: decode_frame}
+        super().__init__(handshake, accepted, recognize_refusal=True, random=random)
+
+
+def _log_from_client(payload: bytes) -> RemoteLog:
+    message = RemoteLog.decode_payload(payload)
+    if message.direction != LogDirection.CLIENT_TO_SERVER:
+        raise BadData(f"REMOTE_LOG direction mismatch: {message.direction}")
+    return message
+
+
+def _check_version(payload: bytes) -> None:
+    ProtocolVersion.decode_payload(payload)
+
+
+def _ignore(_payload: bytes) -> None:
+    return None
+
+
+def _by_type(*kinds: type[Message]) -> dict[int, PayloadDecoder]:
+    return {int(kind.type): kind.decode_payload for kind in kinds}
+
+
+_COMMON = (AudioBatch, OpusBatch, Ping, Pong, RemoteLog, ErrorMessage)
+_SERVER_ACCEPTS: Mapping[int, PayloadDecoder] = {
+    **_by_type(*_COMMON, ImageFrame, HevcFrame, Capabilities, ClientJoin, ClientLeave, StreamStart, StreamStop),
+    PacketType.REMOTE_LOG: _log_from_client,
+    PacketType.PROTOCOL_VERSION: _check_version,
+}
+_CLIENT_ACCEPTS: Mapping[int, PayloadDecoder] = {
+    **_by_type(*_COMMON, AsciiFrame, ServerState, ClearConsole),
+    PacketType.SESSION_JOINED: _ignore,
+    PacketType.WEBRTC_SDP: _ignore,
+    PacketType.WEBRTC_ICE: _ignore,
+}
+_LATE_HANDSHAKE: Mapping[int, str] = {
+    PacketType.CRYPTO_KEY_EXCHANGE_RESP: "Crypto handshake auth challenge failed",
+    PacketType.CRYPTO_AUTH_RESPONSE: "Crypto handshake complete failed",
+    PacketType.CRYPTO_NO_ENCRYPTION: "Encryption mode mismatch - server requires encryption",
+}
+"""What a client is told that goes back to the handshake (spec acip-wire 8.2)."""
