@@ -40,7 +40,7 @@ def test_a_peer_sees_its_own_picture_in_its_terminal_size(server: ServerProcess,
 def test_two_peers_see_both_pictures_each_in_its_own_terminal(server: ServerProcess, connect: Connect) -> None:
     first = connect(server).join(columns=80, rows=24)
     second = connect(server).join(columns=120, rows=40, color=2)
-    red, blue = (250, 0, 0), (0, 0, 250)
+    red, blue = (250, 0, 0), (60, 60, 250)
     first.send_color(*red)
     second.send_color(*blue)
     assert first.frame(lambda text: colors_of(text) == {red, blue})
@@ -52,7 +52,7 @@ def test_two_peers_see_both_pictures_each_in_its_own_terminal(server: ServerProc
 def test_the_password_lets_in_who_knows_it(start_server: StartServer, connect: Connect) -> None:
     server = start_server("--password", "correct horse")
     peer = connect(server).join("correct horse")
-    peer.send_color(1, 2, 3)
+    peer.send_color(101, 102, 103)
     assert peer.frame()
     assert "Encryption established - secure channel ready" in logs_of(peer)
 
@@ -82,7 +82,7 @@ def test_the_server_says_what_the_c_client_expects_to_hear(server: ServerProcess
     peer = connect(server).join(columns=80, rows=24, video=False)
     peer.send(acip.CLIENT_JOIN, struct.pack(">I32sI", 0, b"bob", 3))
     peer.send(acip.STREAM_START, struct.pack(">I", 3))
-    peer.send_color(9, 9, 9)
+    peer.send_color(99, 99, 99)
     peer.wait_for(acip.REMOTE_LOG, lambda body: b"First video frame" in body)
     logs = logs_of(peer)
     assert "Terminal configured: 80x24, truecolor, foreground mode, 60 fps" in logs
@@ -127,7 +127,7 @@ def test_the_screen_is_cleared_once_per_layout_directly_before_its_first_frame(
     server: ServerProcess, connect: Connect
 ) -> None:
     viewer = connect(server).join()
-    red, green, blue = (250, 0, 0), (0, 250, 0), (0, 0, 250)
+    red, green, blue = (250, 0, 0), (0, 250, 0), (60, 60, 250)
     viewer.send_color(*red)
     viewer.frame(lambda text: colors_of(text) == {red})
     second = connect(server).join()
@@ -160,7 +160,7 @@ def test_the_screen_is_cleared_once_per_layout_directly_before_its_first_frame(
 
 def test_a_resize_takes_effect_at_once(server: ServerProcess, connect: Connect) -> None:
     peer = connect(server).join(columns=80, rows=24)
-    peer.send_color(5, 6, 7)
+    peer.send_color(105, 106, 107)
     peer.frame()
     peer.send(acip.CLIENT_CAPABILITIES, acip.capabilities(50, 20, color=0))
     text = peer.frame(lambda text: "\x1b" not in text)
@@ -169,7 +169,7 @@ def test_a_resize_takes_effect_at_once(server: ServerProcess, connect: Connect) 
 
 def test_without_padding_the_frame_is_cut_to_the_pictures(server: ServerProcess, connect: Connect) -> None:
     peer = connect(server).join(columns=80, rows=24, padding=False)
-    peer.send_color(5, 6, 7, width=100, height=100)
+    peer.send_color(105, 106, 107, width=100, height=100)
     text = peer.frame(lambda text: bool(colors_of(text)))
     assert [len(row) for row in rows_of(text)] == [48] * 24
 
@@ -177,7 +177,7 @@ def test_without_padding_the_frame_is_cut_to_the_pictures(server: ServerProcess,
 @pytest.mark.parametrize("utf8", [False, True])
 def test_a_terminal_without_utf8_gets_ascii_only(server: ServerProcess, connect: Connect, utf8: bool) -> None:
     peer = connect(server).join(render=2, palette=2, utf8=utf8)
-    peer.send_color(180, 100, 30)
+    peer.send_picture(16, 16, bytes(index * 7 % 256 for index in range(16 * 16 * 3)))
     text = peer.frame(lambda text: "48;2;" in text)
     assert text.isascii() is not utf8
 
@@ -202,8 +202,8 @@ def test_no_frame_is_sent_again_when_nothing_changes_but_the_link_stays_alive(
     server: ServerProcess, connect: Connect
 ) -> None:
     peer = connect(server).join()
-    peer.send_color(7, 7, 7)
-    peer.frame(lambda text: (7, 7, 7) in colors_of(text))
+    peer.send_color(107, 107, 107)
+    peer.frame(lambda text: (107, 107, 107) in colors_of(text))
     peer.received.clear()
     for _ in range(4):
         for _ in peer.packets(0.4):
@@ -247,11 +247,11 @@ def test_plaintext_peers_are_let_in_only_when_asked_for(start_server: StartServe
     with pytest.raises(acip.PeerClosed):
         refused.receive_outer()
     plain.send_raw(acip.packet(acip.CLIENT_CAPABILITIES, acip.capabilities()))
-    pixels = bytes((3, 5, 7)) * 64
+    pixels = bytes((103, 105, 107)) * 64
     plain.send_raw(acip.packet(acip.IMAGE_FRAME, acip.image(8, 8, pixels)))
     while True:
         kind, payload = plain.receive_outer()
-        if kind == acip.ASCII_FRAME and (3, 5, 7) in colors_of(acip.frame_text(payload)):
+        if kind == acip.ASCII_FRAME and (103, 105, 107) in colors_of(acip.frame_text(payload)):
             break
     secret.join()
-    assert secret.frame(lambda text: (3, 5, 7) in colors_of(text))
+    assert secret.frame(lambda text: (103, 105, 107) in colors_of(text))

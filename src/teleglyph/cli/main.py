@@ -14,14 +14,8 @@ from teleglyph.cli.logs import LogOptions
 from teleglyph.errors import TeleglyphError
 
 _COMMANDS = {
-    "demo": "A call with animated participants on this machine, to look at",
     "server": "Host calls for others",
-    "client": "Join a call",
-    "mirror": "Show your own camera or a file, without any network",
-    "devices": "List cameras",
-    "capabilities": "Show what this terminal can do",
 }
-_MODULES = {"devices": "devices", "capabilities": "devices"}
 
 
 class _Commands(click.Group):
@@ -33,7 +27,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        module = importlib.import_module(f"teleglyph.cli.{_MODULES.get(cmd_name, cmd_name)}")
+        module = importlib.import_module(f"teleglyph.cli.{cmd_name}")
         command: click.Command = getattr(module, cmd_name)
         return command
 
@@ -54,7 +48,7 @@ class _Commands(click.Group):
 @click.group(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="'teleglyph COMMAND --help' explains a command's options. Start with 'teleglyph demo'.",
+    epilog="'teleglyph COMMAND --help' explains a command's options.",
 )
 @click.version_option(teleglyph.__version__, "-v", "--version", prog_name="teleglyph")
 @click.option(

@@ -167,7 +167,7 @@ class ServerState(Message):
 
 
 def _check_flags(name: str, flags: int, known: int) -> None:
-    if flags & ~known:
+    if flags & ~int(known):  # an IntFlag's own complement leaves unknown bits out
         raise BadData(f"{name} unknown flags set ({flags:#x})")
     if not flags:
         raise BadData(f"{name} no valid capability flags set ({flags:#x})")
