@@ -14,6 +14,7 @@ from teleglyph.cli.logs import LogOptions
 from teleglyph.errors import TeleglyphError
 
 _COMMANDS = {
+    "demo": "A call with animated participants on this machine, to look at",
     "server": "Host calls for others",
 }
 
@@ -48,7 +49,7 @@ class _Commands(click.Group):
 @click.group(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="'teleglyph COMMAND --help' explains a command's options.",
+    epilog="'teleglyph COMMAND --help' explains a command's options. Start with 'teleglyph demo'.",
 )
 @click.version_option(teleglyph.__version__, "-v", "--version", prog_name="teleglyph")
 @click.option(
