@@ -104,7 +104,7 @@ class ServerHandshake(Handshake):
         self._finish(HandshakeResult(None, first_packet=first_packet))
 
     def _on_version(self, message: ProtocolVersion) -> None:
-        if message.mode & ~(CryptoMode.ENCRYPT | CryptoMode.AUTHENTICATE):
+        if message.mode & ~int(CryptoMode.ENCRYPT | CryptoMode.AUTHENTICATE):
             raise HandshakeError(f"the client asks for the unknown crypto mode {message.mode:#04x}")
         if message.mode == 0:
             self._start_plaintext()
