@@ -12,14 +12,12 @@ import json
 import os
 import socket
 import statistics
-import struct
 import sys
 import threading
 import time
 
-import nacl.bindings
-
 from teleglyph.wire import (
+    AsciiFrame,
     Capabilities,
     ClientSession,
     HandshakeDone,
@@ -29,8 +27,6 @@ from teleglyph.wire import (
     encode,
 )
 
-HEADER = struct.Struct(">QHIII")
-ASCII_FRAME, ENCRYPTED = 3000, 1200
 SIZE = (160, 90)
 
 
@@ -52,7 +48,6 @@ class LoadClient:
         self.arrivals: list[float] = []
         self.bytes = 0
         self.stop = False
-        self._buffer = bytearray()
 
     def handshake(self) -> None:
         while True:
@@ -102,39 +97,24 @@ class LoadClient:
                 self.send(noise[number % 8])
 
     def receive(self, seconds: float) -> None:
-        """Count frames for a while; secretbox is opened by hand because only frames matter here."""
-        key, deadline = self.session_key(), time.monotonic() + seconds
-        last_ping = 0.0
-        while time.monotonic() < deadline:
-            header = self.read(HEADER.size)
-            _, kind, length, _, _ = HEADER.unpack(header)
-            payload = self.read(length)
-            now = time.monotonic()
-            if kind != ENCRYPTED:
-                continue
-            plain = nacl.bindings.crypto_secretbox_open_easy(payload[24:], payload[:24], key)
-            if plain[8] << 8 | plain[9] == ASCII_FRAME:
+        """Count frames for a while."""
+        deadline, last_ping = time.monotonic() + seconds, 0.0
+        while (now := time.monotonic()) < deadline:
+            event = self.session.next_event()
+            if event is None:
+                chunk = self.socket.recv(1 << 19)
+                if not chunk:
+                    sys.exit("the server closed the connection")
+                self.session.receive_data(chunk)
+            elif isinstance(event, AsciiFrame):
                 self.arrivals.append(now)
-                self.bytes += len(plain)
-                if self.waiting and self.pattern in plain:
+                self.bytes += len(event.text)
+                if self.waiting and self.pattern in event.text:
                     self.waiting = False
                     self.latencies.append(now - self.marked_at)
             if now - last_ping > 10:
                 last_ping = now
                 self.send(encode(Ping()))
-
-    def session_key(self) -> bytes:
-        return self.session.shared_key
-
-    def read(self, size: int) -> bytes:
-        while len(self._buffer) < size:
-            chunk = self.socket.recv(1 << 19)
-            if not chunk:
-                sys.exit("the server closed the connection")
-            self._buffer += chunk
-        data = bytes(memoryview(self._buffer)[:size])
-        del self._buffer[:size]
-        return data
 
     def result(self) -> dict[str, object]:
         gaps = [b - a for a, b in zip(self.arrivals, self.arrivals[1:], strict=False)]
