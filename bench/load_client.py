@@ -48,13 +48,14 @@ class LoadClient:
         self.arrivals: list[float] = []
         self.bytes = 0
         self.stop = False
+        self.sending = threading.Lock()
 
     def handshake(self) -> None:
         while True:
+            event = self.session.next_event()
             data = self.session.data_to_send()
             if data:
                 self.socket.sendall(data)
-            event = self.session.next_event()
             if isinstance(event, HandshakeDone):
                 return
             if event is None:
@@ -76,7 +77,8 @@ class LoadClient:
         threading.Thread(target=self.send_pictures, daemon=True).start()
 
     def send(self, packet: bytes) -> None:
-        self.socket.sendall(self.session.seal(packet))
+        with self.sending:
+            self.socket.sendall(self.session.seal(packet))
 
     def send_pictures(self) -> None:
         width, height = SIZE
@@ -116,6 +118,13 @@ class LoadClient:
                 last_ping = now
                 self.send(encode(Ping()))
 
+    def receive_until_told(self) -> None:
+        """Keep reading, as every viewer does, until a line on standard input says that all have joined."""
+        told = threading.Event()
+        threading.Thread(target=lambda: (sys.stdin.readline(), told.set()), daemon=True).start()
+        while not told.is_set():
+            self.receive(0.2)
+
     def result(self) -> dict[str, object]:
         gaps = [b - a for a, b in zip(self.arrivals, self.arrivals[1:], strict=False)]
         span = self.arrivals[-1] - self.arrivals[0] if len(gaps) > 0 else 1.0
@@ -140,7 +149,7 @@ def main() -> None:
     client = LoadClient(options.port, options.index, options.columns, options.rows, options.rate)
     client.start()
     print("ready", flush=True)
-    sys.stdin.readline()
+    client.receive_until_told()
     client.receive(1.0)
     client.arrivals.clear()
     client.latencies.clear()
