@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import socket
 import statistics
 import sys
@@ -93,6 +94,8 @@ class LoadClient:
             due += self.interval
             number += 1
             if number % 15 == 0:
+                # Pictures and frames keep step, so that without this every mark would meet the same moment of a tick.
+                time.sleep(random.uniform(0, 1 / 60))
                 self.marked_at, self.waiting = time.monotonic(), True
                 self.send(marked)
             else:

@@ -18,6 +18,7 @@
 #include "emit.hpp"
 #include "simd.hpp"
 #include "style.hpp"
+#include "text.hpp"
 
 namespace nb = nanobind;
 
@@ -154,6 +155,16 @@ nb::list render_batch(nb::sequence items) {
     return texts;
 }
 
+nb::object measure_text(nb::bytes text) {
+    teleglyph::TextMeasure measure;
+    {
+        nb::gil_scoped_release release;
+        measure = teleglyph::measure_text({text.c_str(), text.size()});
+    }
+    if (!measure.drawable) return nb::none();
+    return nb::make_tuple(measure.rows, measure.narrowest, measure.widest);
+}
+
 ColorLevel to_color(unsigned value) {
     if (value > 3) throw nb::value_error("a colour level is 0 to 3");
     return static_cast<ColorLevel>(value);
@@ -200,6 +211,7 @@ NB_MODULE(_native, module) {
 
     module.def("render", &render, nb::arg("canvas"), nb::arg("draws"), nb::arg("style"));
     module.def("render_batch", &render_batch, nb::arg("jobs"));
+    module.def("measure_text", &measure_text, nb::arg("text"));
     module.def("retain_large_buffers", &retain_large_buffers);
     module.def("set_simd", &teleglyph::set_simd, nb::arg("enabled"));
 

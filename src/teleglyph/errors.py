@@ -133,9 +133,21 @@ class BindFailed(LocalError):
 
 
 class CameraError(LocalError):
-    """The camera is missing, in use or forbidden."""
+    """The camera is missing, broken or not to be used."""
 
     exit_code = 20
+
+
+class CameraBusy(CameraError):
+    """Another program uses the camera."""
+
+    exit_code = 21
+
+
+class CameraForbidden(CameraError):
+    """The system does not let us use the camera."""
+
+    exit_code = 22
 
 
 class TerminalError(LocalError):
@@ -148,6 +160,12 @@ class MediaOpenError(LocalError):
     """A media file or stream could not be opened."""
 
     exit_code = 27
+
+
+class NotSupported(LocalError):
+    """This installation lacks what is needed."""
+
+    exit_code = 30
 
 
 class MediaDecodeError(LocalError):

@@ -14,8 +14,10 @@ from teleglyph.cli.logs import LogOptions
 from teleglyph.errors import TeleglyphError
 
 _COMMANDS = {
-    "demo": "A call with animated participants on this machine, to look at",
     "server": "Host calls for others",
+    "client": "Join a call",
+    "mirror": "See your own picture, without a call",
+    "demo": "A call with animated participants on this machine, to look at",
 }
 
 
@@ -46,6 +48,22 @@ class _Commands(click.Group):
             formatter.write_dl(list(_COMMANDS.items()))
 
 
+def _list_webcams(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from teleglyph.cli.devices import list_webcams
+
+        list_webcams()
+        ctx.exit()
+
+
+def _show_capabilities(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from teleglyph.cli.devices import show_capabilities
+
+        show_capabilities()
+        ctx.exit()
+
+
 @click.group(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -69,6 +87,17 @@ class _Commands(click.Group):
 )
 @click.option("--json", "as_json", is_flag=True, envvar="TELEGLYPH_JSON", help="Log JSON lines.")
 @click.option("-q", "--quiet", is_flag=True, envvar="TELEGLYPH_QUIET", help="No log on the terminal.")
+@click.option(
+    "--list-webcams", is_flag=True, is_eager=True, expose_value=False, callback=_list_webcams, help="List cameras."
+)
+@click.option(
+    "--show-capabilities",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_capabilities,
+    help="Print what this terminal can show.",
+)
 @click.pass_context
 def cli(ctx: click.Context, log_level: str, log_file: str | None, as_json: bool, quiet: bool) -> None:
     """Live video calls drawn in characters."""

@@ -11,17 +11,9 @@ import click
 
 from teleglyph.cli.lifecycle import run
 from teleglyph.cli.logs import LogOptions
+from teleglyph.cli.options import check_password
 from teleglyph.server.app import Server
 from teleglyph.server.config import DEFAULT_ADDRESSES, DEFAULT_HTTP_PORT, DEFAULT_PORT, ServerConfig
-
-_PASSWORD_BYTES = range(8, 257)
-
-
-def check_password(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
-    """Refuse passwords that the protocol cannot carry (spec acip-crypto 5.2: 8 to 256 bytes)."""
-    if value is not None and len(value.encode()) not in _PASSWORD_BYTES:
-        raise click.BadParameter(f"has {len(value.encode())} bytes; a password needs 8 to 256")
-    return value
 
 
 def _check_addresses(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:

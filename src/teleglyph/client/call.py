@@ -1,122 +1,204 @@
-"""A participant's side of a call: pictures out, frames in."""
+"""One connection to a call: introduces us, hands over what comes, sends what is to be sent."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from teleglyph.errors import PeerError
-from teleglyph.media.pattern import Paint
+from teleglyph.client.address import Address
+from teleglyph.client.uplink import Uplink
+from teleglyph.errors import ConnectionLost, HandshakeError, PeerError, PeerTimeout, ProtocolError
 from teleglyph.net import Connection, connect_tcp
 from teleglyph.wire import (
     AsciiFrame,
     Capabilities,
     ClearConsole,
     ClientJoin,
+    ClientLeave,
     ClientSession,
     ErrorMessage,
     Event,
-    ImageFrame,
+    HandshakeDone,
+    JoinFlag,
     Ping,
     Pong,
-    StreamStart,
+    RemoteLog,
+    ServerState,
     encode,
 )
 
+_log = logging.getLogger(__name__)
+
+CONNECT_SECONDS = 3.0
+HANDSHAKE_SECONDS = 5.0
 _PING_AFTER = 0.4
-_HANDSHAKE_SECONDS = 5.0
-_VIDEO = 1
+"""Seconds without a packet of ours after which a sign of life goes out; peers of ascii-chat want one every second."""
+_ASK_AFTER, _GIVE_UP_AFTER = 3.0, 12.0
+"""Seconds of the server's silence after which it is asked, and after which the connection counts as lost."""
+_TICK = 0.1
+
+
+def _ignore(*_: object) -> None:
+    """What happens when nobody listens."""
+
+
+@dataclass(slots=True)
+class CallEvents:
+    """Who wants to know what."""
+
+    joined: Callable[[HandshakeDone], None] = _ignore
+    """The server let us in."""
+    frame: Callable[[bytes], None] = _ignore
+    """The text of a frame."""
+    clear: Callable[[], None] = _ignore
+    """The screen is to be cleared before the next frame."""
+    members: Callable[[int, int], None] = _ignore
+    """How many are connected, and how many of them send a picture."""
+    notice: Callable[[str], None] = _ignore
+    """A sentence from the server for people."""
+
+
+@dataclass(slots=True)
+class Received:
+    """Counters over all connections of a client."""
+
+    frames: int = 0
+    frame_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """What a participant sends."""
+class Credentials:
+    """How to join.
 
-    paint: Paint
-    rate: float = 30.0
+    Attributes:
+        name: shown to the others.
+        password_key: what :func:`teleglyph.wire.derive_password_key` makes of the password.
+        encrypt: False only for servers that are told not to encrypt either.
+    """
+
+    name: str
+    password_key: bytes | None = field(default=None, repr=False)
+    encrypt: bool = True
 
 
 class CallClient:
-    """One participant in a call.
+    """One participant in a call; :meth:`run` is one stay in it and may be repeated.
 
     Args:
-        capabilities: the terminal frames are wanted for.
-        name: shown to the others.
-        picture: what to send; None sends nothing.
-        on_frame: gets the text of each frame.
-        on_clear: called when the screen is to be cleared before the next frame.
+        address: the server.
+        credentials: how to join.
+        capabilities: the terminal that frames are wanted for.
+        uplink: what to send; None sends nothing.
+        events: who wants to know what happens.
     """
 
     def __init__(
         self,
+        address: Address,
+        credentials: Credentials,
         capabilities: Capabilities,
-        name: str,
-        picture: Picture | None,
-        on_frame: Callable[[bytes], None] = lambda _: None,
-        on_clear: Callable[[], None] = lambda: None,
+        uplink: Uplink | None = None,
+        events: CallEvents | None = None,
     ) -> None:
+        self.received = Received()
+        self._address = address
+        self._credentials = credentials
         self._capabilities = capabilities
-        self._name = name
-        self._picture = picture
-        self._on_frame = on_frame
-        self._on_clear = on_clear
+        self._uplink = uplink
+        self._events = events or CallEvents()
         self._connection: Connection | None = None
 
-    async def run(self, host: str, port: int, password_key: bytes | None = None) -> None:
-        """Join and stay until the server ends the connection.
+    @property
+    def bytes_in(self) -> int:
+        """Bytes received over the present connection."""
+        return self._connection.traffic.bytes_in if self._connection else 0
+
+    async def run(self) -> None:
+        """Join and stay until the connection ends.
 
         Raises:
-            PeerError: the server cannot be reached, refuses us or breaks the protocol.
+            PeerError: always, in the end: the server cannot be reached, refuses us, breaks the protocol or is gone.
         """
-        connection = await connect_tcp(host, port, ClientSession(password_key=password_key))
-        self._connection = connection
-        sender: asyncio.Task[None] | None = None
+        session = ClientSession(password_key=self._credentials.password_key, encrypt=self._credentials.encrypt)
+        connection = await connect_tcp(*self._address, session, timeout=CONNECT_SECONDS)
+        tasks: list[asyncio.Task[None]] = []
+        farewell: list[bytes] = []
         try:
-            await connection.handshake(_HANDSHAKE_SECONDS)
-            self._introduce(connection)
-            sender = asyncio.create_task(self._send(connection))
+            self._events.joined(await self._join(connection))
+            self._connection = connection
+            tasks.append(asyncio.create_task(self._keep_alive(connection), name="keep-alive"))
+            if self._uplink is not None:
+                tasks.append(asyncio.create_task(self._uplink.send(connection), name="uplink"))
             async for message in connection:
                 self._receive(connection, message)
+            raise ConnectionLost("The server closed the connection")
+        except asyncio.CancelledError:
+            farewell = [encode(ClientLeave("The user left"))] if self._connection else []
+            raise
         finally:
-            if sender is not None:
-                sender.cancel()
-            await connection.close()
+            self._connection = None
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await connection.close(*farewell)
 
-    def resize(self, capabilities: Capabilities) -> None:
-        """The terminal changed; frames of the new kind follow."""
+    def change(self, capabilities: Capabilities) -> None:
+        """The terminal or the wishes changed; frames of the new kind follow."""
         self._capabilities = capabilities
         if self._connection is not None:
             self._connection.outbox.put_control(encode(capabilities))
 
-    def _introduce(self, connection: Connection) -> None:
+    # --- internals ------------------------------------------------------------------------------------
+
+    async def _join(self, connection: Connection) -> HandshakeDone:
+        try:
+            done = await connection.handshake(HANDSHAKE_SECONDS)
+        except PeerTimeout:
+            raise PeerTimeout(
+                f"{self._address} answers nothing within {HANDSHAKE_SECONDS:g} s: is it the port of a call server?"
+            ) from None
+        except HandshakeError:
+            raise
+        except ProtocolError as error:
+            raise ProtocolError(
+                f"{self._address} is no call server, or the port is another service's ({error})"
+            ) from error
         connection.outbox.put_control(encode(self._capabilities))
-        connection.outbox.put_control(encode(ClientJoin(self._name, _VIDEO)))
-        if self._picture is not None:
-            connection.outbox.put_control(encode(StreamStart(_VIDEO)))
+        # Servers refuse a client that can do nothing; what it does send is said by STREAM_START.
+        connection.outbox.put_control(encode(ClientJoin(self._credentials.name, JoinFlag.VIDEO)))
+        return done
 
     def _receive(self, connection: Connection, message: Event) -> None:
         match message:
             case AsciiFrame():
-                self._on_frame(message.text)
+                self.received.frames += 1
+                self.received.frame_bytes += len(message.text)
+                self._events.frame(message.text)
             case ClearConsole():
-                self._on_clear()
+                self._events.clear()
             case Ping():
                 connection.outbox.put_control(encode(Pong()))
+            case ServerState():
+                self._events.members(message.connected, message.active)
+            case RemoteLog():
+                _log.debug("server: %s", message.text)
+                self._events.notice(message.text)
             case ErrorMessage():
                 raise PeerError(f"The server ends the connection: {message.text} (code {message.code})")
 
-    async def _send(self, connection: Connection) -> None:
-        started = time.monotonic()
-        rate = self._picture.rate if self._picture else 1 / _PING_AFTER
-        number = 0
+    async def _keep_alive(self, connection: Connection) -> None:
+        asked = 0.0
         while True:
-            if self._picture is not None:
-                pixels = await asyncio.to_thread(self._picture.paint, time.time() % 43200)
-                height, width = pixels.shape[:2]
-                connection.outbox.put_video(encode(ImageFrame(width, height, pixels.tobytes())))
-            if time.monotonic() - connection.last_sent > _PING_AFTER:
+            await asyncio.sleep(_TICK)
+            now = time.monotonic()
+            silence = now - connection.last_received
+            if silence > _GIVE_UP_AFTER:
+                connection.fail(PeerTimeout(f"{self._address} has been silent for {silence:.0f} s"))
+                return
+            is_due = now - connection.last_sent > _PING_AFTER or (silence > _ASK_AFTER and now - asked > 1.0)
+            if is_due and connection.blocked_since is None:
+                asked = now
                 connection.outbox.put_control(encode(Ping()))
-            number += 1
-            await asyncio.sleep(max(0.0, started + number / rate - time.monotonic()))

@@ -2,88 +2,234 @@
 
 from __future__ import annotations
 
+import atexit
 import os
-import re
-import sys
+import select
 import termios
 import threading
 import tty
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
+import wcwidth
+
+from teleglyph.media.frame_text import measure
+
 _ENTER = b"\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J"
-_LEAVE = b"\x1b[0m\x1b[?7h\x1b[?25h\x1b[?1049l"
-_SAFE = re.compile(rb"(?:[^\x00-\x1f\x7f]|\n|\x1b\[[0-9;]*m)*")
-
-
-def is_safe(text: bytes) -> bool:
-    """Whether a frame holds nothing but printable text, line ends and colours; only such frames are drawn."""
-    return _SAFE.fullmatch(text) is not None
+_LEAVE = b"\x18\x1b[?2026l\x1b[0m\x1b[?7h\x1b[?25h\x1b[?1049l"
+"""CAN first: it ends an escape sequence that a slow terminal got only half of."""
+_BEGIN_UPDATE, _END_UPDATE = b"\x1b[?2026h", b"\x1b[?2026l"
+_CHUNK = 16 << 10
+"""Bytes between two looks at whether the screen is being left."""
 
 
 class Screen:
-    """Draws on standard output in a thread of its own, so that a slow terminal holds nobody up: the newest frame wins.
+    """Draws in a thread of its own, so that a slow terminal holds nobody up: the newest frame wins.
 
-    Use as a context manager; on every exit the terminal is restored.
+    The last row is the status line, the rest is the picture's.  Use as a context manager; the terminal is restored on
+    every exit.
+
+    Args:
+        columns, rows: size of the terminal.
+        synchronized: the terminal can be told to show complete frames only.
+        input_fd, output_fd: the terminal; ``input_fd`` is None when keys come from elsewhere.
     """
 
-    def __init__(self) -> None:
-        self._input = sys.stdin.fileno() if sys.stdin.isatty() else None
-        self._output = sys.stdout.fileno()
+    def __init__(
+        self, columns: int, rows: int, *, synchronized: bool = False, input_fd: int | None = 0, output_fd: int = 1
+    ) -> None:
+        self.dropped_frames = 0
+        """Frames that were replaced before they were drawn."""
+        self.unsafe_frames = 0
+        """Frames that held something which no terminal should get to see."""
+        self._synchronized = synchronized
+        self._input = input_fd if input_fd is not None and os.isatty(input_fd) else None
+        self._output = output_fd
+        self._size = (columns, rows)
         self._saved: list[Any] | None = None
+        self._entered = False
         self._frame: bytes | None = None
-        self._clear = False
+        self._shown: bytes = b""
+        self._overlay: tuple[str, ...] = ()
+        self._status = ""
+        self._clear = True
+        self._dirty = False
         self._closed = False
         self._wake = threading.Condition()
-        self._thread = threading.Thread(target=self._draw, name="screen", daemon=True)
+        self._thread: threading.Thread | None = None
+
+    # --- life -----------------------------------------------------------------------------------------
 
     def __enter__(self) -> Self:
-        if self._input is not None:
-            self._saved = termios.tcgetattr(self._input)
-            tty.setcbreak(self._input)
-        self._write(_ENTER)
-        self._thread.start()
+        self.enter()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.leave()
+
+    def enter(self) -> None:
+        """Take the terminal over; also again after :meth:`leave`."""
+        if self._entered:
+            return
+        self._entered, self._closed, self._clear = True, False, True
+        if self._input is not None:
+            self._saved = termios.tcgetattr(self._input)
+            tty.setcbreak(self._input, termios.TCSADRAIN)
+        atexit.register(self.restore)
+        self._write(_ENTER)
+        self._thread = threading.Thread(target=self._draw_loop, name="screen", daemon=True)
+        self._thread.start()
+        self._redraw()
+
+    def leave(self) -> None:
+        """Stop drawing and give the terminal back as it was."""
         with self._wake:
             self._closed = True
             self._wake.notify()
-        self._thread.join(0.5)
-        self._write(_LEAVE)
-        if self._input is not None and self._saved is not None:
-            termios.tcsetattr(self._input, termios.TCSAFLUSH, self._saved)
+        if self._thread is not None:
+            self._thread.join(0.5)
+            self._thread = None
+        self.restore()
+
+    def restore(self) -> None:
+        """Give the terminal back at once, whatever the drawing thread does; safe to call at any moment."""
+        if not self._entered:
+            return
+        self._entered, self._closed = False, True
+        atexit.unregister(self.restore)
+        try:
+            # A terminal that takes nothing (Ctrl-S, a dead connection) must not keep us from ending.
+            if select.select([], [self._output], [], 0.2)[1]:
+                os.write(self._output, _LEAVE)
+            if self._input is not None and self._saved is not None:
+                termios.tcsetattr(self._input, termios.TCSANOW, self._saved)
+        except OSError:
+            pass
+
+    # --- what is shown --------------------------------------------------------------------------------
+
+    @property
+    def picture_size(self) -> tuple[int, int]:
+        """Columns and rows of the picture."""
+        columns, rows = self._size
+        return columns, max(1, rows - 1)
 
     def show(self, text: bytes) -> None:
-        """Draw a frame soon; a frame that is still waiting is dropped, and so is one that is not safe to draw."""
-        if not is_safe(text):
-            return
+        """Draw a frame soon; one that still waits is dropped."""
         with self._wake:
+            self.dropped_frames += self._frame is not None
             self._frame = text
             self._wake.notify()
 
-    def clear(self) -> None:
-        """Erase the screen before the next frame."""
-        self._clear = True
+    def resize(self, columns: int, rows: int) -> None:
+        """The terminal has another size now."""
+        self._size = (columns, rows)
+        self.clear()
 
-    def _draw(self) -> None:
+    def clear(self) -> None:
+        """Erase the screen, and forget the last frame."""
+        with self._wake:
+            self._shown, self._clear, self._dirty = b"", True, True
+            self._wake.notify()
+
+    def set_status(self, text: str) -> None:
+        """The status line."""
+        if text != self._status:
+            self._status = text
+            self._redraw()
+
+    def set_overlay(self, lines: Sequence[str]) -> None:
+        """Lines in a box over the middle of the picture; none take the box away."""
+        overlay = tuple(lines)
+        if overlay != self._overlay:
+            with self._wake:
+                self._overlay, self._clear, self._dirty = overlay, True, True
+                self._wake.notify()
+
+    def _redraw(self) -> None:
+        with self._wake:
+            self._dirty = True
+            self._wake.notify()
+
+    # --- drawing --------------------------------------------------------------------------------------
+
+    def _draw_loop(self) -> None:
         while True:
             with self._wake:
-                self._wake.wait_for(lambda: self._frame is not None or self._closed)
+                self._wake.wait_for(lambda: self._frame is not None or self._dirty or self._closed)
+                if self._closed:
+                    return
                 frame, self._frame = self._frame, None
-                clear, self._clear = self._clear, False
-            if frame is None:
-                return
-            rows = frame.replace(b"\n", b"\x1b[0m\x1b[K\r\n")
-            start = b"\x1b[?2026h\x1b[0m" + (b"\x1b[2J" if clear else b"") + b"\x1b[H"
-            self._write(start + rows + b"\x1b[0m\x1b[K\x1b[?2026l")
+                clear, self._clear, self._dirty = self._clear, False, False
+            self._write(self._compose(frame, clear))
+
+    def _compose(self, frame: bytes | None, clear: bool) -> bytes:
+        parts = [b"\x1b[0m\x1b[2J" if clear else b"\x1b[0m"]
+        if frame is not None:
+            self._shown = frame
+        if frame is not None or clear:
+            parts.append(self._picture(self._shown))
+            parts += self._box()
+        parts.append(self._status_line())
+        body = b"".join(parts)
+        return _BEGIN_UPDATE + body + _END_UPDATE if self._synchronized else body
+
+    def _picture(self, text: bytes) -> bytes:
+        shape = measure(text)
+        if shape is None:
+            self.unsafe_frames += 1
+            return b""
+        if not text:
+            return b""
+        columns, height = self.picture_size
+        rows = text.split(b"\n", height)[:height]
+        # Rows are erased before they are drawn, and only if some are short: erasing behind a full row would take
+        # its last character, because the cursor stays on it.
+        has_gaps = shape.narrowest < columns or len(rows) < height
+        start = b"\x1b[0m\x1b[K" if has_gaps else b"\x1b[0m"
+        rows += [b""] * (height - len(rows))
+        return b"\x1b[H" + start + (b"\r\n" + start).join(rows)
+
+    def _box(self) -> list[bytes]:
+        columns, height = self.picture_size
+        lines = [clip(line, columns - 4) for line in self._overlay[: max(0, height)]]
+        width = max((wcwidth.wcswidth(line) for line in lines), default=0)
+        if not lines or width <= 0:
+            return []
+        left, top = (columns - width - 4) // 2 + 1, (height - len(lines)) // 2 + 1
+        padded = (f"  {line}{' ' * (width - wcwidth.wcswidth(line))}  " for line in lines)
+        return [
+            f"\x1b[{top + index};{max(1, left)}H\x1b[0;7m{line}\x1b[0m".encode() for index, line in enumerate(padded)
+        ]
+
+    def _status_line(self) -> bytes:
+        columns, rows = self._size
+        if rows < 2:
+            return b""
+        text = clip(self._status, columns)
+        padding = " " * (columns - max(0, wcwidth.wcswidth(text)))
+        return f"\x1b[{rows};1H\x1b[0;7m{text}{padding}\x1b[0m".encode()
 
     def _write(self, data: bytes) -> None:
         view = memoryview(data)
-        while view:
+        while view and not self._closed:
             try:
-                view = view[os.write(self._output, view) :]
+                view = view[os.write(self._output, view[:_CHUNK]) :]
+            except BlockingIOError:
+                select.select([], [self._output], [], 0.1)
             except OSError:
                 return
+
+
+def clip(text: str, columns: int) -> str:
+    """As much of a text as fits into so many columns, without control characters."""
+    printable = "".join(char if char.isprintable() and wcwidth.wcwidth(char) >= 0 else "?" for char in text)
+    width = 0
+    for index, char in enumerate(printable):
+        width += wcwidth.wcwidth(char)
+        if width > columns:
+            return printable[:index]
+    return printable

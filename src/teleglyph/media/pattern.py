@@ -86,5 +86,18 @@ def balls(time: float, width: int = 72, height: int = 128) -> Pixels:
     return picture.astype(np.uint8)
 
 
+def bars(time: float, width: int = 160, height: int = 90) -> Pixels:
+    """Colour bars with a line that wanders over them once in four seconds, 16:9."""
+    colors = [(191, 191, 191), (191, 191, 0), (0, 191, 191), (0, 191, 0), (191, 0, 191), (191, 0, 0), (0, 0, 191)]
+    columns = np.array(colors, np.uint8)[np.arange(width) * len(colors) // width]
+    picture = np.repeat(columns[None], height, axis=0)
+    picture[height * 4 // 5 :] = np.linspace(0, 255, width, dtype=np.uint8)[None, :, None]
+    line = int(time / 4 % 1 * width)
+    picture[:, line : line + 2] = 255
+    return picture
+
+
 PATTERNS: dict[str, Paint] = {"face": face, "plasma": plasma, "clock": clock, "balls": balls}
+"""The people of demonstrations by name."""
+TEST_PATTERNS: dict[str, Paint] = {"bars": bars, **PATTERNS}
 """All patterns by name."""

@@ -18,7 +18,7 @@ from typing import Protocol
 from teleglyph.errors import ConnectionLost, PeerError, PeerTimeout
 from teleglyph.net.outbox import Outbox, OutboxLimits
 from teleglyph.net.ratelimit import TokenBucket
-from teleglyph.wire import Event, HandshakeDone, Session, SessionState
+from teleglyph.wire import Event, HandshakeDone, Session
 
 _FAIRNESS = 64
 """Messages one reader may handle before it lets the others run."""
@@ -149,8 +149,8 @@ class Connection:
 
     # --- reading --------------------------------------------------------------------------------------
 
-    async def handshake(self, timeout: float) -> None:
-        """Read until the session is established.
+    async def handshake(self, timeout: float) -> HandshakeDone:
+        """Read until the session is established, and return what was agreed.
 
         Raises:
             PeerTimeout: it took longer than ``timeout`` seconds.
@@ -158,12 +158,12 @@ class Connection:
         """
         try:
             async with asyncio.timeout(timeout):
-                while self.session.state is SessionState.HANDSHAKE:
+                while True:
                     event = await self._next_event()
                     if event is None:
                         raise ConnectionLost(f"{self.peer} closed the connection during the handshake")
                     if isinstance(event, HandshakeDone):
-                        return
+                        return event
         except TimeoutError:
             raise PeerTimeout(f"{self.peer} did not finish the handshake within {timeout:g} s") from None
 

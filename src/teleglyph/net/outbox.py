@@ -84,6 +84,7 @@ class Outbox:
         self._picture: _Picture | None = None
         self._closed = False
         self._waiter: asyncio.Future[None] | None = None
+        self._slot_waiter: asyncio.Future[None] | None = None
 
     # --- producers ------------------------------------------------------------------------------------
 
@@ -121,12 +122,24 @@ class Outbox:
         self._picture = _Picture(packet, prefix)
         self._wake()
 
+    async def video_taken(self) -> None:
+        """Return when the slot is empty.  Only for a lone producer whose frames build on each other: it has to make the
+        next one when it can be sent, because one that is replaced in the slot would spoil those after it.
+        """
+        while self._picture is not None:
+            self._slot_waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._slot_waiter
+            finally:
+                self._slot_waiter = None
+
     def close(self) -> None:
         """Accept nothing more; what is queued in the control lane is still sent, media is not."""
         self._closed = True
         self._audio.clear()
         self._audio_seconds = 0.0
         self._picture = None
+        _resolve(self._slot_waiter)
         self._wake()
 
     # --- the writer -----------------------------------------------------------------------------------
@@ -183,6 +196,7 @@ class Outbox:
             batch.append(Outgoing(self._picture.packet, raw=False))
             self.counters.video_frames += 1
             self._picture = None
+            _resolve(self._slot_waiter)
         return batch
 
     # --- internals ------------------------------------------------------------------------------------
@@ -203,5 +217,9 @@ class Outbox:
             callback()
 
     def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        _resolve(self._waiter)
+
+
+def _resolve(waiter: asyncio.Future[None] | None) -> None:
+    if waiter is not None and not waiter.done():
+        waiter.set_result(None)

@@ -1,0 +1,175 @@
+"""``teleglyph client``: joins a call."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from dataclasses import dataclass, replace
+
+import click
+
+from teleglyph.cli.lifecycle import run
+from teleglyph.cli.logs import LogOptions
+from teleglyph.cli.options import (
+    DisplayOptions,
+    SourceOptions,
+    check_password,
+    default_name,
+    display_options,
+    require_password,
+    source_options,
+)
+from teleglyph.client.address import DEFAULT_PORT, parse_address
+from teleglyph.client.call import Credentials
+from teleglyph.client.terminal import Terminal, detect
+from teleglyph.client.uplink import Codec, Uplink
+from teleglyph.client.viewer import CallOptions, pipe_call, snapshot_call, watch_call
+from teleglyph.errors import AuthenticationError, CameraError, NotSupported
+from teleglyph.wire import AuthFailure, derive_password_key
+
+
+@click.command(context_settings={"auto_envvar_prefix": "TELEGLYPH"})
+@click.argument("address", default="")
+@click.option(
+    "-p",
+    "--port",
+    type=click.IntRange(1, 65535),
+    envvar="TELEGLYPH_PORT",
+    help=f"TCP port of the server.  [default: {DEFAULT_PORT}]",
+)
+@click.option(
+    "--password",
+    callback=check_password,
+    envvar="TELEGLYPH_PASSWORD",
+    help="Password of the call. Without it you are asked when the server wants one; the environment variable "
+    "TELEGLYPH_PASSWORD keeps it out of the process list.",
+)
+@click.option(
+    "--encrypt/--no-encrypt",
+    default=True,
+    show_default=True,
+    envvar="TELEGLYPH_ENCRYPT",
+    help="--no-encrypt only works with a server that is started with it, too.",
+)
+@click.option("--name", default=default_name, show_default="your user name", help="What the others call you.")
+@source_options
+@click.option("--no-video", is_flag=True, help="Watch only: send no picture.")
+@click.option(
+    "--video-codec",
+    type=click.Choice(["auto", "hevc", "raw"], case_sensitive=False),
+    default="auto",
+    show_default=True,
+    help="How your picture travels; auto: HEVC where its encoder is installed.",
+)
+@display_options
+@click.option(
+    "--reconnect-attempts",
+    type=click.IntRange(-1, 99),
+    default=-1,
+    show_default=True,
+    help="After a lost connection; -1: for ever. A snapshot never tries again.",
+)
+@click.pass_obj
+def client(
+    logs: LogOptions,
+    address: str,
+    port: int | None,
+    password: str | None,
+    encrypt: bool,
+    name: str,
+    source_options: SourceOptions,
+    no_video: bool,
+    video_codec: str,
+    display_options: DisplayOptions,
+    reconnect_attempts: int,
+) -> int:
+    """Join a call.
+
+    ADDRESS is the server: HOST, HOST:PORT, an IPv4 or IPv6 address, or [IPv6]:PORT; this machine without one.
+    Keys while you are in: q quits, ? shows the others.
+    """
+    where = parse_address(address, port)
+    if password is not None and not encrypt:
+        raise click.UsageError("--password needs encryption: leave --no-encrypt out")
+    if no_video and not source_options.is_default:
+        raise click.UsageError("--no-video contradicts --file, --test-pattern, --pattern and --webcam-index")
+    interactive = sys.stdout.isatty() and not display_options.snapshot
+    logs.apply(console=not interactive)
+    terminal = detect(os.environ, ask=interactive)
+    options = CallOptions(
+        address=where,
+        credentials=Credentials(name, derive_password_key(password) if password else None, encrypt),
+        display=display_options.display(terminal, whole_screen=not interactive),
+        fixed_size=display_options.fixed_size,
+        reconnect_attempts=reconnect_attempts,
+    )
+    job = _Job(options, terminal, display_options, None if no_video else source_options, video_codec)
+    try:
+        return run(job.run)
+    except AuthenticationError as error:
+        if password is not None or not error.reasons & AuthFailure.PASSWORD_REQUIRED or not sys.stdin.isatty():
+            raise
+    asked = click.prompt(f"Password for {where}", hide_input=True, err=True, value_proc=require_password)
+    credentials = replace(options.credentials, password_key=derive_password_key(asked))
+    return run(replace(job, options=replace(options, credentials=credentials)).run)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One run of the command on an event loop."""
+
+    options: CallOptions
+    terminal: Terminal
+    display: DisplayOptions
+    source: SourceOptions | None
+    codec: str
+
+    async def run(self, stop: asyncio.Event) -> int:
+        uplink, notice = await open_uplink(self.source, self.codec)
+        try:
+            if self.display.snapshot:
+                text = await snapshot_call(self.options, uplink, self.display.snapshot_delay, stop)
+                if text is not None:
+                    click.echo(text)
+                return 0
+            if self.terminal.interactive:
+                return await watch_call(self.options, self.terminal, uplink, stop, notice)
+            if notice:
+                click.echo(f"teleglyph: {notice}", err=True)
+            return await pipe_call(self.options, uplink, stop)
+        finally:
+            if uplink is not None:
+                uplink.close()
+
+
+async def open_uplink(source: SourceOptions | None, codec_name: str) -> tuple[Uplink | None, str]:
+    """Open the picture source; None, and why, if there is only no camera where none was asked for.
+
+    Raises:
+        LocalError, UserError: the source that was asked for cannot be opened.
+    """
+    if source is None:
+        return None, ""
+    codec = await asyncio.to_thread(_choose_codec, codec_name)
+    uplink = Uplink(source.opener(codec), codec)
+    try:
+        await uplink.open()
+    except CameraError as error:
+        uplink.close()
+        if not source.is_default:
+            raise
+        return None, f"You are not seen: {error}"
+    return uplink, ""
+
+
+def _choose_codec(name: str) -> Codec:
+    if name == "raw":
+        return Codec.RAW
+    from teleglyph.media.hevc import hevc_available
+
+    if hevc_available():
+        return Codec.HEVC
+    if name == "hevc":
+        raise NotSupported("There is no HEVC encoder in this installation of PyAV: use --video-codec raw")
+    return Codec.RAW

@@ -1,0 +1,42 @@
+"""What this machine has: cameras, and what its terminal can show."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from teleglyph.cli.options import DisplayOptions
+from teleglyph.client.display import COLOR_NAMES
+from teleglyph.client.terminal import detect, terminal_size
+from teleglyph.media.palette import STANDARD
+
+
+def list_webcams() -> None:
+    """Print the cameras with the numbers that --webcam-index takes."""
+    from teleglyph.media.camera import list_cameras
+
+    cameras = list_cameras()
+    for camera in cameras:
+        click.echo(f"{camera.index}  {camera.name}  ({camera.device})")
+    if not cameras:
+        click.echo("No camera was found.")
+
+
+def show_capabilities() -> None:
+    """Print what was found out about the terminal."""
+    terminal = detect(os.environ)
+    columns, rows = terminal_size(os.environ)
+    options = DisplayOptions(None, None, STANDARD, None, 0, 0, 60, snapshot=False, snapshot_delay=0.0)
+    display = options.display(terminal, whole_screen=False)
+    for name, value in (
+        ("terminal", "yes" if terminal.interactive else "no"),
+        ("size", f"{columns}x{rows}"),
+        ("TERM", terminal.term or "-"),
+        ("COLORTERM", terminal.colorterm or "-"),
+        ("colours", f"{COLOR_NAMES[terminal.color]} ({terminal.color_source})"),
+        ("UTF-8", "yes" if terminal.utf8 else "no"),
+        ("synchronized output", "yes" if terminal.synchronized else "no"),
+        ("pictures", display.describe()),
+    ):
+        click.echo(f"{name + ':':21}{value}")

@@ -1,0 +1,50 @@
+"""``teleglyph mirror``: one's own picture, without a call."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+
+import click
+
+from teleglyph.cli.lifecycle import run
+from teleglyph.cli.logs import LogOptions
+from teleglyph.cli.options import DisplayOptions, SourceOptions, display_options, source_options
+from teleglyph.client.mirror import pipe_mirror, snapshot_mirror, watch_mirror
+from teleglyph.client.terminal import detect
+
+
+@click.command(context_settings={"auto_envvar_prefix": "TELEGLYPH"})
+@click.argument("file_or_camera", default="", metavar="[FILE]")
+@source_options
+@display_options
+@click.pass_obj
+def mirror(
+    logs: LogOptions, file_or_camera: str, source_options: SourceOptions, display_options: DisplayOptions
+) -> int:
+    """See your camera, a FILE or a test pattern as others would see it in a call.
+
+    Keys: q quits, ? shows the others.
+    """
+    if file_or_camera:
+        if not source_options.is_default:
+            raise click.UsageError("FILE excludes --file, --test-pattern, --pattern and --webcam-index")
+        source_options = SourceOptions(file_or_camera, source_options.loop, None, None)
+    interactive = sys.stdout.isatty() and not display_options.snapshot
+    logs.apply(console=not interactive)
+    terminal = detect(os.environ, ask=interactive)
+    display = display_options.display(terminal, whole_screen=not interactive)
+
+    async def show(stop: asyncio.Event) -> int:
+        source = await asyncio.to_thread(source_options.opener())
+        if display_options.snapshot:
+            text = await snapshot_mirror(source, display, display_options.snapshot_delay, stop)
+            if text is not None:
+                click.echo(text)
+            return 0
+        if terminal.interactive:
+            return await watch_mirror(source, display, display_options.fixed_size, terminal, stop)
+        return await pipe_mirror(source, display, stop)
+
+    return run(show)

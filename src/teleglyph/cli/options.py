@@ -1,0 +1,296 @@
+"""Options that several commands share, and what becomes of them."""
+
+from __future__ import annotations
+
+import functools
+import getpass
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ParamSpec, TypeVar
+
+import click
+
+from teleglyph.client.display import MAX_SIDE, Display
+from teleglyph.client.terminal import Terminal, terminal_size
+from teleglyph.client.uplink import Codec, SourceOpener
+from teleglyph.errors import UserError
+from teleglyph.media.modes import ColorLevel, RenderMode
+from teleglyph.media.palette import BUILT_IN, Palette, custom_palette
+from teleglyph.media.pattern import TEST_PATTERNS
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_PASSWORD_BYTES = range(8, 257)
+_PALETTE_BYTES = 63
+"""Room for a custom palette in CLIENT_CAPABILITIES (spec acip-wire 5.2)."""
+_HEVC_SIZE, _RAW_SIZE = (480, 270), (320, 180)
+"""What a picture is scaled down to.  Raw pixels are fewer: they cost bytes, and characters show no more of them."""
+
+_COLOR_WORDS = {
+    "none": ColorLevel.NONE,
+    "mono": ColorLevel.NONE,
+    "16": ColorLevel.ANSI16,
+    "16color": ColorLevel.ANSI16,
+    "ansi": ColorLevel.ANSI16,
+    "256": ColorLevel.ANSI256,
+    "256color": ColorLevel.ANSI256,
+    "truecolor": ColorLevel.TRUECOLOR,
+    "true": ColorLevel.TRUECOLOR,
+    "tc": ColorLevel.TRUECOLOR,
+    "rgb": ColorLevel.TRUECOLOR,
+    "24bit": ColorLevel.TRUECOLOR,
+}
+_RENDER_WORDS = {
+    "foreground": RenderMode.FOREGROUND,
+    "fg": RenderMode.FOREGROUND,
+    "background": RenderMode.BACKGROUND,
+    "bg": RenderMode.BACKGROUND,
+    "half-block": RenderMode.HALF_BLOCK,
+    "halfblock": RenderMode.HALF_BLOCK,
+}
+_TRUE_WORDS = ("true", "yes", "1", "on")
+
+
+def require_password(value: str) -> str:
+    """Refuse passwords that the protocol cannot carry (spec acip-crypto 5.2: 8 to 256 bytes)."""
+    if len(value.encode()) not in _PASSWORD_BYTES:
+        raise click.BadParameter(f"has {len(value.encode())} bytes; a password needs 8 to 256")
+    return value
+
+
+def check_password(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    """:func:`require_password` as an option's callback."""
+    return None if value is None else require_password(value)
+
+
+class _Words(click.ParamType[Any, Any]):
+    """One of several words, some of which mean the same; the first ones are shown in help."""
+
+    name = "word"
+
+    def __init__(self, words: Mapping[str, object], shown: tuple[str, ...]) -> None:
+        self._words = words
+        self._shown = shown
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        return f"[{'|'.join(self._shown)}]"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> object:
+        if not isinstance(value, str):
+            return value
+        word = value.lower()
+        if word == "auto":
+            return None
+        if word not in self._words:
+            self.fail(f"'{value}' is not one of {', '.join(self._shown)}", param, ctx)
+        return self._words[word]
+
+
+@dataclass(frozen=True, slots=True)
+class DisplayOptions:
+    """How pictures are to be drawn; None means what the terminal can do best."""
+
+    color: ColorLevel | None
+    render: RenderMode | None
+    palette: Palette
+    utf8: bool | None
+    width: int
+    height: int
+    fps: int
+    snapshot: bool
+    snapshot_delay: float
+
+    @property
+    def fixed_size(self) -> tuple[int, int]:
+        """Columns and rows that the user insists on, 0 for the window's."""
+        return self.width, self.height
+
+    def display(self, terminal: Terminal, *, whole_screen: bool) -> Display:
+        """These options on this terminal.
+
+        Raises:
+            UserError: the palette cannot be shown.
+        """
+        columns, rows = terminal_size(os.environ)
+        utf8 = terminal.utf8 if self.utf8 is None else self.utf8
+        if not utf8 and self.palette.name == "custom" and not self.palette.glyphs.isascii():
+            raise UserError(
+                "--palette-chars has characters outside ASCII, but the terminal is not UTF-8: add --utf8 true"
+            )
+        display = Display(
+            columns=1,
+            rows=1,
+            color=terminal.color if self.color is None else self.color,
+            render=self.render,
+            palette=self.palette,
+            utf8=utf8,
+            frame_rate=self.fps,
+            terminal=terminal,
+            padding=not self.snapshot,
+        )
+        return display.resized(self.width or columns, self.height or (rows if whole_screen else rows - 1))
+
+
+def display_options(command: Callable[P, R]) -> Callable[..., R]:
+    """Add the options of :class:`DisplayOptions`, and hand them to the command as ``display_options``."""
+
+    @click.option(
+        "--color-mode",
+        type=_Words(_COLOR_WORDS, ("auto", "none", "16", "256", "truecolor")),
+        default="auto",
+        help="Colours; auto: as many as the terminal shows.",
+    )
+    @click.option(
+        "-M",
+        "--render-mode",
+        type=_Words(_RENDER_WORDS, ("auto", "foreground", "background", "half-block")),
+        default="auto",
+        help="How cells are drawn; auto: half-blocks where UTF-8 and 256 colours are there, else glyphs.",
+    )
+    @click.option(
+        "-P",
+        "--palette",
+        type=click.Choice([*BUILT_IN, "custom"], case_sensitive=False),
+        default="standard",
+        show_default=True,
+        help="Glyphs of foreground mode.",
+    )
+    @click.option("-C", "--palette-chars", metavar="TEXT", help="Glyphs of your own, from dark to bright.")
+    @click.option(
+        "--utf8",
+        type=click.Choice(["auto", "true", "false"], case_sensitive=False),
+        default="auto",
+        help="Characters outside ASCII; auto: as the locale says.",
+    )
+    @click.option(
+        "-x", "--width", type=click.IntRange(0, MAX_SIDE), default=0, help="Columns; 0: those of the terminal."
+    )
+    @click.option("-y", "--height", type=click.IntRange(0, MAX_SIDE), default=0, help="Rows; 0: those of the terminal.")
+    @click.option(
+        "--fps", type=click.IntRange(1, 144), default=60, show_default=True, help="Frames per second to be shown."
+    )
+    @click.option("-S", "--snapshot", is_flag=True, help="Print one picture and leave.")
+    @click.option(
+        "-D",
+        "--snapshot-delay",
+        type=click.FloatRange(0, 3600),
+        help="Seconds from the first picture to the one that is printed.  [default: 3]",
+    )
+    @functools.wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        values: dict[str, Any] = dict(kwargs)
+        names = ("color_mode", "render_mode", "palette", "palette_chars", "utf8", "width", "height", "fps")
+        taken = {name: values.pop(name) for name in (*names, "snapshot", "snapshot_delay")}
+        values["display_options"] = _display_options(**taken)
+        return command(*args, **values)
+
+    return wrapped
+
+
+def _display_options(
+    *,
+    color_mode: ColorLevel | None,
+    render_mode: RenderMode | None,
+    palette: str,
+    palette_chars: str | None,
+    utf8: str,
+    width: int,
+    height: int,
+    fps: int,
+    snapshot: bool,
+    snapshot_delay: float | None,
+) -> DisplayOptions:
+    if snapshot_delay is not None and not snapshot:
+        raise click.UsageError("--snapshot-delay needs --snapshot")
+    if palette == "custom" and palette_chars is None:
+        raise click.UsageError("--palette custom needs --palette-chars")
+    if palette_chars is not None and len(palette_chars.encode()) > _PALETTE_BYTES:
+        raise click.UsageError(
+            f"--palette-chars has {len(palette_chars.encode())} bytes; {_PALETTE_BYTES} are the most"
+        )
+    return DisplayOptions(
+        color=color_mode,
+        render=render_mode,
+        palette=BUILT_IN[palette] if palette_chars is None else custom_palette(palette_chars),
+        utf8=None if utf8 == "auto" else utf8 == "true",
+        width=width,
+        height=height,
+        fps=fps,
+        snapshot=snapshot,
+        snapshot_delay=3.0 if snapshot_delay is None else snapshot_delay,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOptions:
+    """Where the picture comes from."""
+
+    file: str | None
+    loop: bool
+    pattern: str | None
+    camera: int | None
+
+    @property
+    def is_default(self) -> bool:
+        """Nothing was asked for: the first camera, if there is one."""
+        return self.file is None and self.pattern is None and self.camera is None
+
+    def opener(self, codec: Codec = Codec.HEVC) -> SourceOpener:
+        """What opens the source, in a thread; errors are those of the source."""
+        max_size = _HEVC_SIZE if codec is Codec.HEVC else _RAW_SIZE
+        if self.file is not None:
+            from teleglyph.media.file import open_file
+
+            return functools.partial(open_file, self.file, loop=self.loop, max_size=max_size)
+        if self.pattern is not None:
+            from teleglyph.media.source import open_pattern
+
+            return functools.partial(open_pattern, self.pattern)
+        from teleglyph.media.camera import open_camera
+
+        return functools.partial(open_camera, self.camera or 0, max_size=max_size)
+
+
+def source_options(command: Callable[P, R]) -> Callable[..., R]:
+    """Add the options of :class:`SourceOptions`, and hand them to the command as ``source_options``."""
+
+    @click.option(
+        "-f", "--file", metavar="FILE", help="Anything FFmpeg opens, instead of a camera; '-': standard input."
+    )
+    @click.option("-l", "--loop", is_flag=True, help="Begin the file again when it ends.")
+    @click.option("--test-pattern", is_flag=True, help="Colour bars instead of a camera.")
+    @click.option(
+        "--pattern",
+        type=click.Choice(list(TEST_PATTERNS), case_sensitive=False),
+        help="Another test picture instead of a camera.",
+    )
+    @click.option("-c", "--webcam-index", type=click.IntRange(0, 63), help="Which camera; see --list-webcams.")
+    @functools.wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        values: dict[str, Any] = dict(kwargs)
+        test_pattern = values.pop("test_pattern")
+        file, loop, pattern = values.pop("file"), values.pop("loop"), values.pop("pattern")
+        camera = values.pop("webcam_index")
+        pattern = pattern or ("bars" if test_pattern or _camera_is_disabled() else None)
+        if sum(thing is not None for thing in (file, pattern, camera)) > 1 and not _camera_is_disabled():
+            raise click.UsageError("--file, --test-pattern, --pattern and --webcam-index exclude each other")
+        if loop and file is None:
+            raise click.UsageError("--loop needs --file")
+        values["source_options"] = SourceOptions(file, loop, None if file else pattern, camera)
+        return command(*args, **values)
+
+    return wrapped
+
+
+def _camera_is_disabled() -> bool:
+    return os.environ.get("WEBCAM_DISABLED", "").lower() in _TRUE_WORDS
+
+
+def default_name() -> str:
+    """The user's name on this machine, for the others in a call."""
+    try:
+        return getpass.getuser()[:31]
+    except (OSError, KeyError):
+        return "guest"

@@ -1,0 +1,178 @@
+"""One's own picture on one's own terminal: the path of a call without the network."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+
+import numpy as np
+from numpy.typing import NDArray
+
+from teleglyph.client.display import Display
+from teleglyph.client.interface import Interface
+from teleglyph.client.output import FrameWriter
+from teleglyph.client.terminal import Terminal
+from teleglyph.errors import LocalError
+from teleglyph.media.canvas import Canvas, Draw
+from teleglyph.media.layout import arrange
+from teleglyph.media.pump import Pump
+from teleglyph.media.source import VideoSource
+from teleglyph.media.style import Style
+
+_FIRST_PICTURE_SECONDS = 10.0
+
+
+class Mirror:
+    """Draws the newest picture of a source.
+
+    Args:
+        source: belongs to the mirror from now on.
+        display: how to draw.
+    """
+
+    def __init__(self, source: VideoSource, display: Display) -> None:
+        self.display = display
+        self.description = source.description
+        loop = asyncio.get_running_loop()
+        self._fresh = asyncio.Event()
+        self._pump = Pump(source, on_frame=lambda: loop.call_soon_threadsafe(self._fresh.set))
+        self._canvas: tuple[Canvas, Style] | None = None
+
+    def change(self, display: Display) -> None:
+        """Draw in another way from now on."""
+        self.display = display
+        self._canvas = None
+        self._fresh.set()
+
+    async def run(self, show: Callable[[bytes], None]) -> None:
+        """Draw until the source ends.
+
+        Raises:
+            LocalError: the source broke.
+        """
+        due = 0.0
+        while True:
+            await self._fresh.wait()
+            self._fresh.clear()
+            newest = self._pump.latest()
+            if newest is not None:
+                show(self.draw(newest[1]))
+            if self._pump.ended:
+                if self._pump.error is not None:
+                    raise self._pump.error
+                return
+            now = time.monotonic()
+            due = max(due + 1 / self.display.frame_rate, now)
+            await asyncio.sleep(due - now)
+
+    def draw(self, pixels: NDArray[np.uint8]) -> bytes:
+        """One picture as text."""
+        if self._canvas is None:
+            style = self.display.style()
+            self._canvas = Canvas(self.display.columns, self.display.rows, style.subrows), style
+        canvas, style = self._canvas
+        height, width = pixels.shape[:2]
+        (place,) = arrange([width / height], canvas.columns, canvas.rows)
+        canvas.clear()
+        return canvas.render([Draw(pixels, *place)], style)
+
+    def close(self) -> None:
+        """Close the source."""
+        self._pump.close()
+
+
+async def watch_mirror(
+    source: VideoSource, display: Display, fixed_size: tuple[int, int], terminal: Terminal, stop: asyncio.Event
+) -> int:
+    """Show a source on this terminal until it ends or the user leaves; returns the exit code.
+
+    Raises:
+        LocalError: the source broke.
+    """
+    mirror = Mirror(source, display)
+    interface = Interface(
+        terminal,
+        display,
+        fixed_size=fixed_size,
+        stop=stop,
+        on_display=mirror.change,
+        actions={},
+        status=lambda: f" ? help | {mirror.description} | {mirror.display.describe()}",
+    )
+    mirror.change(interface.display)
+    try:
+        async with interface:
+            await _until_stopped(mirror.run(interface.screen.show), stop)
+    finally:
+        mirror.close()
+    return 0
+
+
+async def pipe_mirror(source: VideoSource, display: Display, stop: asyncio.Event) -> int:
+    """Write a source's frames to standard output, which is no terminal.
+
+    Raises:
+        LocalError: the source broke.
+    """
+    loop = asyncio.get_running_loop()
+    mirror = Mirror(source, display)
+    writer = FrameWriter(on_closed=lambda: loop.call_soon_threadsafe(stop.set))
+    try:
+        await _until_stopped(mirror.run(writer.show), stop)
+    finally:
+        mirror.close()
+        writer.close()
+    return 0
+
+
+async def snapshot_mirror(source: VideoSource, display: Display, delay: float, stop: asyncio.Event) -> bytes | None:
+    """The frame ``delay`` seconds after the first, or the last of a source that ends sooner; None if the user left.
+
+    Raises:
+        LocalError: the source gives no picture.
+    """
+    mirror = Mirror(source, display)
+    frames: list[bytes] = []
+    first = asyncio.Event()
+
+    def keep(text: bytes) -> None:
+        frames[:] = [text]
+        first.set()
+
+    try:
+        await _until_stopped(_some_frames(mirror, keep, first, delay), stop)
+    finally:
+        mirror.close()
+    if stop.is_set():
+        return None
+    if not frames:
+        raise LocalError(f"{mirror.description} gave no picture within {_FIRST_PICTURE_SECONDS:g} s")
+    return frames[0]
+
+
+async def _some_frames(mirror: Mirror, keep: Callable[[bytes], None], first: asyncio.Event, delay: float) -> None:
+    drawing = asyncio.create_task(mirror.run(keep))
+    started = asyncio.create_task(first.wait())
+    try:
+        await asyncio.wait({drawing, started}, timeout=_FIRST_PICTURE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        if first.is_set():
+            await asyncio.wait({drawing}, timeout=delay)
+        if drawing.done():
+            await drawing
+    finally:
+        drawing.cancel()
+        started.cancel()
+        await asyncio.gather(drawing, started, return_exceptions=True)
+
+
+async def _until_stopped(work: Coroutine[None, None, None], stop: asyncio.Event) -> None:
+    task, stopped = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            await task
+    finally:
+        task.cancel()
+        stopped.cancel()
+        await asyncio.gather(task, stopped, return_exceptions=True)

@@ -1,0 +1,160 @@
+"""The picture that this side sends: from a camera, a file or a test pattern into the connection."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from teleglyph.errors import LocalError, UserError
+from teleglyph.media.pump import Pump
+from teleglyph.media.source import VideoSource
+from teleglyph.net import Connection
+from teleglyph.wire import HevcFrame, ImageFrame, StreamKind, StreamStart, StreamStop, encode
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from teleglyph.media.hevc import HevcEncoder
+
+_log = logging.getLogger(__name__)
+
+MAX_RATE = 30.0
+"""Pictures a second; more would not be told apart in characters."""
+
+SourceOpener = Callable[[], VideoSource]
+
+
+class Codec(enum.Enum):
+    """How pictures travel."""
+
+    RAW = "raw"
+    HEVC = "hevc"
+
+
+class Uplink:
+    """One picture source that can be switched on and off, and sent over one connection after the other.
+
+    Args:
+        open_source: opens the camera, file or pattern; may take its time, runs in a thread.
+        codec: how pictures travel.
+
+    Attributes:
+        on_notice: gets a sentence when the source ends, breaks, or cannot be opened again.
+    """
+
+    def __init__(self, open_source: SourceOpener, codec: Codec) -> None:
+        self.codec = codec
+        self.on_notice: Callable[[str], None] = _log.warning
+        self.description = ""
+        self._open_source = open_source
+        self._wanted = asyncio.Event()
+        self._wanted.set()
+        self._fresh = asyncio.Event()
+        self._pump: Pump | None = None
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="encoder")
+        self._encoder: HevcEncoder | None = None
+        self._encoder_size = (0, 0)
+
+    @property
+    def is_on(self) -> bool:
+        """Pictures are sent, or would be if there were a connection."""
+        return self._wanted.is_set()
+
+    def toggle(self) -> None:
+        """Switch the picture off or on; a camera that is off is really closed."""
+        if self._wanted.is_set():
+            self._wanted.clear()
+            self._fresh.set()
+        else:
+            self._wanted.set()
+
+    async def open(self) -> None:
+        """Open the source now, so that whoever starts the program hears at once what is wrong with it.
+
+        Raises:
+            LocalError, UserError: there is no such source.
+        """
+        loop = asyncio.get_running_loop()
+        source = await loop.run_in_executor(self._executor, self._open_source)
+        self.description = source.description
+        self._pump = Pump(source, on_frame=lambda: loop.call_soon_threadsafe(self._fresh.set))
+
+    def close(self) -> None:
+        """Close the source."""
+        self._close_source()
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    async def send(self, connection: Connection) -> None:
+        """Send pictures over a connection until cancelled."""
+        self._encoder = None
+        while True:
+            await self._wanted.wait()
+            if self._pump is None and not await self._reopen():
+                continue
+            connection.outbox.put_control(encode(StreamStart(StreamKind.VIDEO)))
+            await self._send_while_on(connection)
+            connection.outbox.put_control(encode(StreamStop(StreamKind.VIDEO)))
+
+    # --- internals ------------------------------------------------------------------------------------
+
+    async def _reopen(self) -> bool:
+        try:
+            await self.open()
+        except (LocalError, UserError) as error:
+            self._wanted.clear()
+            self.on_notice(str(error))
+            return False
+        return True
+
+    async def _send_while_on(self, connection: Connection) -> None:
+        pump, seen, due = self._pump, -1, 0.0
+        while self._wanted.is_set() and pump is not None:
+            await self._fresh.wait()
+            self._fresh.clear()
+            newest = pump.latest()
+            if newest is not None and newest[0] != seen:
+                seen = newest[0]
+                await self._send_picture(connection, newest[1])
+                now = time.monotonic()
+                due = max(due + 1 / MAX_RATE, now)
+                await asyncio.sleep(due - now)
+            if pump.ended and (newest is None or newest[0] == seen):
+                break
+        if pump is not None and pump.ended:
+            self._wanted.clear()
+            self.on_notice(str(pump.error) if pump.error else f"{self.description} has ended")
+        self._close_source()
+
+    async def _send_picture(self, connection: Connection, pixels: NDArray[np.uint8]) -> None:
+        await connection.outbox.video_taken()
+        for packet in await asyncio.get_running_loop().run_in_executor(self._executor, self._pack, pixels):
+            connection.outbox.put_video(packet)
+
+    def _pack(self, pixels: NDArray[np.uint8]) -> list[bytes]:
+        height, width = pixels.shape[:2]
+        if self.codec is Codec.RAW:
+            return [encode(ImageFrame(width, height, pixels.tobytes()))]
+        from teleglyph.media.hevc import HevcEncoder
+
+        size = (width, height)
+        changed = self._encoder_size != size
+        if self._encoder is None or changed:
+            self._encoder = HevcEncoder(width, height, MAX_RATE)
+            self._encoder_size = size
+        encoder = self._encoder
+        return [
+            encode(HevcFrame(encoder.width, encoder.height, picture.data, picture.keyframe, size_change=changed))
+            for picture in encoder.encode(pixels)
+        ]
+
+    def _close_source(self) -> None:
+        if self._pump is not None:
+            self._pump.close()
+            self._pump = None
+        self._encoder = None

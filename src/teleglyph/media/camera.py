@@ -1,0 +1,120 @@
+"""Cameras: which there are, and their pictures (Video4Linux on Linux, AVFoundation on macOS, both through FFmpeg)."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from teleglyph.errors import CameraBusy, CameraError, CameraForbidden, MediaFileNotFound, MediaOpenError
+from teleglyph.media.file import FileSource, open_container
+from teleglyph.media.source import VideoSource
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """A camera of this machine.
+
+    Attributes:
+        index: what ``--webcam-index`` takes.
+        name: what its maker calls it.
+        device: what FFmpeg opens.
+    """
+
+    index: int
+    name: str
+    device: str
+
+
+def list_cameras(
+    system_dir: Path = Path("/sys/class/video4linux"), device_dir: Path = Path("/dev"), platform: str = sys.platform
+) -> list[Camera]:
+    """The cameras in the system's order.
+
+    Args:
+        system_dir, device_dir: where Linux describes video devices, and where their nodes are.
+        platform: as :data:`sys.platform`.
+    """
+    if platform == "darwin":
+        return _mac_cameras()
+    found = []
+    for entry in sorted(system_dir.glob("video*"), key=lambda path: (len(path.name), path.name)):
+        # A camera has several nodes; the first one, with index 0, gives the pictures.
+        if _text(entry / "index") in ("0", "") and (device_dir / entry.name).exists():
+            found.append((_text(entry / "name") or entry.name, str(device_dir / entry.name)))
+    return [Camera(index, name, device) for index, (name, device) in enumerate(found)]
+
+
+def _mac_cameras() -> list[Camera]:
+    from av.device import enumerate_input_devices
+
+    devices = [device for device in enumerate_input_devices("avfoundation") if "video" in device.media_types]
+    return [Camera(index, device.description, str(index)) for index, device in enumerate(devices)]
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def open_camera(
+    index: int = 0,
+    *,
+    max_size: tuple[int, int] = (480, 270),
+    frame_rate: int = 30,
+    cameras: list[Camera] | None = None,
+) -> VideoSource:
+    """A camera's pictures.
+
+    Args:
+        index: as :func:`list_cameras` counts.
+        max_size: pictures are scaled down to fit into this width and height.
+        frame_rate: asked of the camera; it may give fewer.
+        cameras: those to choose from; by default this machine's.
+
+    Raises:
+        CameraError: there is none of that number, it is in use, or we may not use it.
+    """
+    known = list_cameras() if cameras is None else cameras
+    if index >= len(known):
+        raise CameraError(_missing(index, known))
+    camera = known[index]
+    kind = "avfoundation" if sys.platform == "darwin" else "v4l2"
+    _check_access(camera)
+    try:
+        try:
+            container = open_container(
+                camera.device, camera.name, format=kind, options={"framerate": str(frame_rate), "video_size": "640x480"}
+            )
+        except MediaOpenError:  # the camera has other sizes and rates
+            container = open_container(camera.device, camera.name, format=kind)
+    except (MediaOpenError, MediaFileNotFound) as error:
+        raise _refused(camera, error) from error
+    return FileSource(container, f"camera {index}: {camera.name}", max_size=max_size, live=True)
+
+
+def _missing(index: int, known: list[Camera]) -> str:
+    if not known:
+        return "No camera was found: connect one, or start with --file or --test-pattern"
+    last = f"0 to {len(known) - 1}" if len(known) > 1 else "0"
+    return f"There is no camera {index}: the cameras here are {last}, see --list-webcams"
+
+
+def _check_access(camera: Camera) -> None:
+    if camera.device.startswith("/") and not os.access(camera.device, os.R_OK | os.W_OK):
+        raise CameraForbidden(
+            f"No permission for the camera {camera.name} ({camera.device}): on Linux, join the group 'video'"
+        )
+
+
+def _refused(camera: Camera, error: Exception) -> CameraError:
+    code = getattr(error.__cause__, "errno", None)
+    if code == errno.EBUSY:
+        return CameraBusy(f"The camera {camera.name} is in use by another program: close that, or choose another")
+    if code in (errno.EACCES, errno.EPERM):
+        return CameraForbidden(f"No permission for the camera {camera.name}: allow it in the system's settings")
+    return CameraError(f"The camera {camera.name} cannot be opened: {error}")

@@ -1,0 +1,103 @@
+"""Sources of pictures: what they have in common, and the ones made in process."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from teleglyph.media.pattern import TEST_PATTERNS, Paint
+
+_DAY = 43200.0
+"""Patterns repeat after half a day, the clock's hands included; larger times would lose precision."""
+
+
+class VideoSource(Protocol):
+    """Gives pictures one after the other.
+
+    Attributes:
+        description: for people: "camera 0: ...", a file's name, "test pattern face".
+    """
+
+    description: str
+
+    def read(self) -> NDArray[np.uint8] | None:
+        """Wait for the next picture's time and return it: RGB, C-contiguous, shape (height, width, 3).
+
+        Returns None at the end, also after :meth:`close`.
+
+        Raises:
+            MediaDecodeError, CameraError: there will be no more pictures.
+        """
+
+    def close(self) -> None:
+        """Release what is open; any thread, any number of times.  A read that waits ends soon."""
+
+
+class Pacer:
+    """Waits until the time of a picture; late ones are not waited for."""
+
+    def __init__(self) -> None:
+        self._closed = threading.Event()
+        self._start: float | None = None
+
+    @property
+    def is_closed(self) -> bool:
+        """:meth:`close` was called."""
+        return self._closed.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until ``seconds`` after the start, which is now if this is the first call; False when closed."""
+        now = time.monotonic()
+        if self._start is None:
+            self._start = now - seconds
+        return not self._closed.wait(max(0.0, self._start + seconds - now))
+
+    def restart(self) -> None:
+        """Let the next call be the first."""
+        self._start = None
+
+    def close(self) -> None:
+        """End a wait, and all to come."""
+        self._closed.set()
+
+
+class PatternSource:
+    """A test pattern, painted at the time of day.
+
+    Args:
+        name: for people.
+        paint: the pattern.
+        frame_rate: pictures per second.
+        clock: gives the time of day in seconds.
+    """
+
+    def __init__(self, name: str, paint: Paint, frame_rate: float, clock: Callable[[], float] = time.time) -> None:
+        self.description = f"test pattern {name}"
+        self._paint = paint
+        self._interval = 1 / frame_rate
+        self._clock = clock
+        self._pacer = Pacer()
+        self._number = 0
+
+    def read(self) -> NDArray[np.uint8] | None:
+        if not self._pacer.wait(self._number * self._interval):
+            return None
+        self._number += 1
+        return self._paint(self._clock() % _DAY)
+
+    def close(self) -> None:
+        self._pacer.close()
+
+
+def open_pattern(name: str, frame_rate: float = 30.0) -> VideoSource:
+    """A test pattern by name.
+
+    Raises:
+        KeyError: there is none of that name in :data:`teleglyph.media.pattern.TEST_PATTERNS`.
+    """
+    return PatternSource(name, TEST_PATTERNS[name], frame_rate)

@@ -1,0 +1,63 @@
+"""Addresses as people write them."""
+
+import pytest
+
+from teleglyph.client.address import Address, parse_address
+from teleglyph.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", ("localhost", 27224)),
+        ("example.org", ("example.org", 27224)),
+        ("example.org:1234", ("example.org", 1234)),
+        (":1234", ("localhost", 1234)),
+        ("192.0.2.7", ("192.0.2.7", 27224)),
+        ("192.0.2.7:80", ("192.0.2.7", 80)),
+        ("::1", ("::1", 27224)),
+        ("2001:db8::5", ("2001:db8::5", 27224)),
+        ("[::1]", ("::1", 27224)),
+        ("[::1]:9", ("::1", 9)),
+        ("tcp://example.org:1234", ("example.org", 1234)),
+        ("TCP://example.org/", ("example.org", 27224)),
+        (" example.org ", ("example.org", 27224)),
+    ],
+)
+def test_every_form_of_an_address_is_read(text: str, expected: tuple[str, int]) -> None:
+    assert parse_address(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("host:0", "from 1 to 65535"),
+        ("host:65536", "from 1 to 65535"),
+        ("host:", "from 1 to 65535"),
+        ("host:٣", "from 1 to 65535"),
+        ("host:12345678901234567890", "from 1 to 65535"),
+        ("::1:27224:zz", r"\[ADDRESS\]:PORT"),
+        ("[::1", r"\[ADDRESS\]:PORT"),
+        ("[example.org]:1", r"\[ADDRESS\]:PORT"),
+        ("[::1]x", r"\[ADDRESS\]:PORT"),
+        ("ws://example.org", "tcp://"),
+        ("two words", "is not an address"),
+        ("user@host", "is not an address"),
+        ("host/path", "is not an address"),
+    ],
+)
+def test_what_is_no_address_is_refused_with_advice(text: str, complaint: str) -> None:
+    with pytest.raises(UserError, match=complaint):
+        parse_address(text)
+
+
+def test_a_port_option_fills_in_but_does_not_contradict() -> None:
+    assert parse_address("host", 5) == ("host", 5)
+    assert parse_address("host:5", 5) == ("host", 5)
+    with pytest.raises(UserError, match="different ports"):
+        parse_address("host:6", 5)
+
+
+def test_an_ipv6_address_is_shown_in_brackets() -> None:
+    assert str(Address("::1", 9)) == "[::1]:9"
+    assert str(Address("host", 9)) == "host:9"
