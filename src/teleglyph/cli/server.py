@@ -86,6 +86,14 @@ def _check_addresses(_ctx: click.Context, _param: click.Parameter, values: tuple
     envvar="TELEGLYPH_CONNECTION_RATE",
     help="New connections per minute from one address; 0: any number.",
 )
+@click.option(
+    "--statistics-interval",
+    type=click.FloatRange(0.1, 86400),
+    default=30.0,
+    show_default=True,
+    envvar="TELEGLYPH_STATISTICS_INTERVAL",
+    help="Seconds between two lines of statistics in the log.",
+)
 @click.pass_obj
 def server(
     logs: LogOptions,
@@ -98,6 +106,7 @@ def server(
     encrypt: bool,
     data_dir: Path | None,
     connection_rate: int,
+    statistics_interval: float,
 ) -> int:
     """Host calls for others.
 
@@ -114,6 +123,7 @@ def server(
         encrypt=encrypt,
         data_dir=data_dir,
         connections_per_minute=connection_rate,
+        statistics_interval=statistics_interval,
     )
     config = replace(config, call=replace(config.call, max_participants=max_clients))
     logs.apply()

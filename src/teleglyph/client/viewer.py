@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -64,6 +64,8 @@ class _Stay:
 
     def __init__(self, options: CallOptions, uplink: Uplink | None, stop: asyncio.Event) -> None:
         self.connected = self.active = 0
+        self.on_change: Callable[[], None] = lambda: None
+        """Called when the numbers of participants change."""
         self.client = CallClient(
             options.address,
             options.credentials,
@@ -149,6 +151,7 @@ class _Stay:
 
     def _on_members(self, connected: int, active: int) -> None:
         self.connected, self.active = connected, active
+        self.on_change()
         if active == 0:
             self._on_clear()
             self._say("Nobody sends a picture at the moment.")
@@ -179,6 +182,7 @@ class _InteractiveCall:
         )
 
     async def run(self) -> int:
+        self._stay.on_change = self._interface.refresh
         self._stay.client.change(self._interface.display.capabilities())
         try:
             if await self._stay.join():
@@ -206,7 +210,7 @@ class _InteractiveCall:
         people = f"{self._stay.connected} in the call" if self._stay.connected else "in the call"
         picture = "no picture" if self._uplink is None else f"picture {'on' if self._uplink.is_on else 'off'}"
         display = self._interface.display.describe()
-        return f" ? help | {people} | {picture} | {frames:.0f} frames/s | {rate / 1000:.0f} kB/s | {display}"
+        return f" ? help | {people} | {picture} | {display} | {frames:.0f} frames/s | {rate / 1000:.0f} kB/s"
 
     def _measure(self) -> tuple[float, float]:
         now, received = time.monotonic(), self._stay.client.received

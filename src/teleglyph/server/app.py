@@ -7,6 +7,7 @@ import itertools
 import logging
 import time
 from collections import Counter
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 
 from teleglyph.call.pacer import Pacer
@@ -117,7 +118,7 @@ class Server:
         """Machines without IPv6 are common; the default ``::1`` is a wish, an explicit address an order."""
         return self.config.addresses == DEFAULT_ADDRESSES and ":" in address and bool(self.bound)
 
-    def _spawn(self, coroutine, name: str) -> None:  # type: ignore[no-untyped-def]
+    def _spawn(self, coroutine: Coroutine[None, None, None], name: str) -> None:
         task = asyncio.get_running_loop().create_task(coroutine, name=name)
         task.add_done_callback(_log_failure)
         self._background.append(task)

@@ -1,0 +1,138 @@
+"""A call between people: the server and two clients, each in a terminal of its own."""
+
+import re
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from terminal import Terminal, terminal
+
+TELEGLYPH = f"{sys.executable} -m teleglyph"
+PLAIN = "--color-mode none --render-mode foreground --palette-chars .:oM"
+"""Four glyphs without colours: '.' for the dark quarter up to 'M' for the bright one."""
+
+
+def still(path: Path, luminance: int) -> Path:
+    """A picture of one shade of grey, 16:9."""
+    path.write_bytes(b"P5 160 90 255\n" + bytes([luminance]) * (160 * 90))
+    return path
+
+
+def start_server(window: Terminal, *options: str) -> int:
+    window.type(f"{TELEGLYPH} server 127.0.0.1 --port 0 --no-http {' '.join(options)}; echo code=$?")
+    window.expect("listening on")
+    found = re.search(r"listening on 127\.0\.0\.1:(\d+)", window.screen.replace("\n", ""))
+    assert found, window.screen
+    return int(found[1])
+
+
+def glyphs(screen: str, glyph: str) -> int:
+    """How often a glyph stands in the picture, which is everything above the status line."""
+    return "\n".join(screen.rstrip("\n").split("\n")[:-1]).count(glyph)
+
+
+def is_restored(window: Terminal) -> bool:
+    return window.mode("alternate_on", "cursor_flag", "wrap_flag") == ["0", "1", "1"]
+
+
+@pytest.mark.parametrize("codec", ["raw", "hevc"])
+def test_two_people_see_each_other_until_one_leaves(tmp_path: Path, codec: str) -> None:
+    bright, dim = still(tmp_path / "bright.pgm", 250), still(tmp_path / "dim.pgm", 150)
+    with ExitStack() as stack:
+        host, ann, bob = (stack.enter_context(terminal(columns, 26)) for columns in (150, 100, 70))
+        port = start_server(host)
+        for window, file, name in ((ann, bright, "ann"), (bob, dim, "bob")):
+            options = f"--file {file} --video-codec {codec} --name {name} {PLAIN}"
+            window.type(f"{TELEGLYPH} client :{port} {options}; echo code=$?")
+            window.wait(lambda s: glyphs(s, "M") > 300, "the first to come is shown")
+        for window in (ann, bob):
+            window.wait(lambda s: glyphs(s, "M") > 300 and glyphs(s, "o") > 300, "both pictures are shown")
+            window.expect("2 in the call")
+            assert window.mode("alternate_on", "cursor_flag") == ["1", "0"]
+            window.wait(lambda s: -1 < s.find("M") < s.find("o"), "the first to come has the first place")
+        before = glyphs(ann.screen, "M")
+
+        bob.press("q")
+        bob.expect("code=0")
+        assert is_restored(bob)
+        ann.wait(lambda s: glyphs(s, "o") == 0 and glyphs(s, "M") > 1.5 * before, "the one who stays fills the screen")
+        ann.expect("1 in the call")
+
+        ann.press("C-c")
+        ann.expect("code=0")
+        assert is_restored(ann)
+        host.press("C-c")
+        host.expect("code=0")
+        assert "final statistics" in host.screen
+
+
+def test_a_resize_a_key_and_the_camera_switch_are_followed_at_once(tmp_path: Path) -> None:
+    with terminal(100, 30) as host, terminal(90, 30) as ann:
+        port = start_server(host)
+        ann.type(f"{TELEGLYPH} client :{port} --file {still(tmp_path / 'bright.pgm', 250)} {PLAIN}; echo code=$?")
+        ann.wait(lambda s: glyphs(s, "M") == 90 * 25, "the picture is as wide as the window")
+        ann.resize(60, 20)
+        ann.wait(lambda s: glyphs(s, "M") == 60 * 17, "the picture follows the window")
+        ann.press("r")
+        ann.expect("half-block")
+        ann.wait(lambda s: s.count("█" * 60) == 17, "half-blocks without colours")
+        ann.press("r")
+        ann.expect("foreground")
+        ann.press("c")
+        ann.expect("16 colours")
+        ann.press("?")
+        ann.expect("camera on and off")
+        ann.press("Escape")
+        ann.wait(lambda s: "camera on and off" not in s, "Escape closes the help, not the program")
+        ann.press("v")
+        ann.expect("Nobody")
+        ann.expect("picture off")
+        ann.press("v")
+        ann.wait(lambda s: glyphs(s, "M") > 500, "the picture is back")
+        ann.press("Escape")
+        ann.expect("code=0")
+        assert is_restored(ann)
+
+
+def test_a_lost_server_is_told_on_the_screen_and_found_again(tmp_path: Path) -> None:
+    with terminal(100, 30) as host, terminal(90, 24) as ann:
+        port = start_server(host)
+        ann.type(f"{TELEGLYPH} client :{port} --file {still(tmp_path / 'bright.pgm', 250)} {PLAIN}; echo code=$?")
+        ann.wait(lambda s: glyphs(s, "M") > 300, "the picture is shown")
+        host.press("C-c")
+        host.expect("code=0")
+        ann.expect("Connecting again in")
+        host.type("clear")
+        host.type(f"{TELEGLYPH} server 127.0.0.1 --port {port} --no-http; echo code=$?")
+        ann.wait(lambda s: "Connecting" not in s and glyphs(s, "M") > 300, "the picture is back")
+        ann.press("q")
+        ann.expect("code=0")
+
+
+def test_ctrl_z_gives_the_terminal_back_and_fg_takes_it_again(tmp_path: Path) -> None:
+    with terminal(100, 30) as host, terminal(90, 24) as ann:
+        port = start_server(host)
+        ann.type("set -m")
+        ann.type(f"{TELEGLYPH} client :{port} --file {still(tmp_path / 'bright.pgm', 250)} {PLAIN}")
+        ann.wait(lambda s: glyphs(s, "M") > 300, "the picture is shown")
+        ann.press("C-z")
+        ann.expect("Stopped")
+        assert is_restored(ann)
+        ann.type("fg")
+        ann.wait(lambda s: glyphs(s, "M") > 300, "the picture is back")
+        ann.press("q")
+        ann.wait(lambda s: s.rstrip().endswith("ready$"), "the shell goes on")
+        assert is_restored(ann)
+
+
+def test_a_mirror_shows_a_file_and_follows_its_keys(tmp_path: Path) -> None:
+    with terminal(90, 30) as ann:
+        ann.type(f"{TELEGLYPH} mirror {still(tmp_path / 'bright.pgm', 250)} {PLAIN}; echo code=$?")
+        ann.wait(lambda s: glyphs(s, "M") == 90 * 25, "the picture fills the window")
+        ann.resize(40, 20)
+        ann.wait(lambda s: glyphs(s, "M") == 40 * 11, "the picture follows the window")
+        ann.press("q")
+        ann.expect("code=0")
+        assert is_restored(ann)
