@@ -283,18 +283,30 @@ async def pipe_call(options: CallOptions, uplink: Uplink | None, stop: asyncio.E
 async def snapshot_call(options: CallOptions, uplink: Uplink | None, delay: float, stop: asyncio.Event) -> bytes | None:
     """The last frame that came within ``delay`` seconds after the first; None if the user left before.
 
+    Frames from before anybody sends a picture only say so, and do not count.
+
     Raises:
         PeerError: the call cannot be joined, or no frame came.
     """
     frames: list[bytes] = []
     first = asyncio.Event()
+    is_empty = False
+
+    def count(_connected: int, active: int) -> None:
+        nonlocal is_empty
+        is_empty = active == 0
 
     def keep(text: bytes) -> None:
-        frames[:] = [text]
-        first.set()
+        if not is_empty:
+            frames[:] = [text]
+            first.set()
 
     client = CallClient(
-        options.address, options.credentials, options.display.capabilities(), uplink, CallEvents(frame=keep)
+        options.address,
+        options.credentials,
+        options.display.capabilities(),
+        uplink,
+        CallEvents(frame=keep, members=count),
     )
     task = asyncio.create_task(client.run(), name="call")
     try:

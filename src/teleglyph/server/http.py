@@ -55,6 +55,7 @@ class StatusPage:
             )
         for failure in failures:
             _log.warning("no HTTP on %s", failure)
+        _log.info("status pages on HTTP port %d", port)
 
     async def stop(self) -> None:
         """Close the port."""

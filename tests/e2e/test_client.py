@@ -1,0 +1,232 @@
+"""The client's ends: what it says and returns when something is wrong, and what it writes without a terminal."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pexpect
+import pytest
+
+from acip_peer import AcipPeer
+from conftest import ServerProcess
+
+CLIENT = [sys.executable, "-m", "teleglyph", "client"]
+StartServer = Callable[..., ServerProcess]
+
+
+def run(*arguments: str, seconds: float = 60, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*CLIENT, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, **environment},
+    )
+
+
+def unused_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+@pytest.fixture
+def foreign_service() -> Iterator[Callable[[bytes], int]]:
+    """Services that are no call servers: each says one thing to whoever comes, and then nothing more."""
+    listeners: list[socket.socket] = []
+    accepted: list[socket.socket] = []
+
+    def serve(listener: socket.socket, greeting: bytes) -> None:
+        try:
+            while True:
+                accepted.append(listener.accept()[0])
+                accepted[-1].sendall(greeting)
+        except OSError:
+            return
+
+    def start(greeting: bytes) -> int:
+        listeners.append(socket.create_server(("127.0.0.1", 0)))
+        threading.Thread(target=serve, args=(listeners[-1], greeting), daemon=True).start()
+        return int(listeners[-1].getsockname()[1])
+
+    yield start
+    for listener in listeners:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+    for connection in accepted:
+        connection.close()
+
+
+def complaint(done: subprocess.CompletedProcess[str]) -> str:
+    """The one line of an error; fails if there is more, or a traceback."""
+    lines = [line for line in done.stderr.splitlines() if "You are not seen" not in line]
+    assert len(lines) == 1, done.stderr
+    assert done.stdout == ""
+    return lines[0]
+
+
+def test_a_server_that_is_not_there_is_one_line_and_code_42() -> None:
+    done = run(f"127.0.0.1:{unused_port()}")
+    assert "refused the connection: is a server running there" in complaint(done)
+    assert done.returncode == 42
+
+
+def test_an_unknown_host_is_one_line_and_code_42() -> None:
+    done = run("no-such-host.invalid")
+    assert "'no-such-host.invalid' is not known" in complaint(done)
+    assert done.returncode == 42
+
+
+@pytest.mark.parametrize("greeting", [b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTP/1.1 400 Bad Request\r\n\r\n" + b"x" * 100])
+def test_another_service_on_the_port_is_one_line_and_code_44(
+    foreign_service: Callable[[bytes], int], greeting: bytes
+) -> None:
+    done = run(f"127.0.0.1:{foreign_service(greeting)}")
+    assert "no call server" in complaint(done)
+    assert done.returncode == 44
+
+
+def test_a_service_that_says_nothing_is_one_line_and_code_43(foreign_service: Callable[[bytes], int]) -> None:
+    done = run(f"127.0.0.1:{foreign_service(b'')}")
+    assert "answers nothing within" in complaint(done)
+    assert done.returncode == 43
+
+
+def test_a_full_server_is_one_line_and_code_48(
+    start_server: StartServer, connect: Callable[[ServerProcess], AcipPeer]
+) -> None:
+    server = start_server("--max-clients", "1")
+    first = connect(server)
+    first.join()
+    done = run(f"127.0.0.1:{server.port}")
+    assert "full" in complaint(done)
+    assert done.returncode == 48
+
+
+def test_a_wrong_password_is_one_line_and_code_62(start_server: StartServer) -> None:
+    server = start_server(environment={"TELEGLYPH_PASSWORD": "correct horse"})
+    done = run(f"127.0.0.1:{server.port}", TELEGLYPH_PASSWORD="wrong horse")
+    assert "password" in complaint(done)
+    assert done.returncode == 62
+    server.wait_for_log("was refused")
+    assert "horse" not in "".join(server.log)
+
+
+def test_a_missing_password_is_one_line_and_code_62_when_nobody_can_be_asked(start_server: StartServer) -> None:
+    server = start_server(environment={"TELEGLYPH_PASSWORD": "correct horse"})
+    done = run(f"127.0.0.1:{server.port}")
+    assert "password" in complaint(done)
+    assert done.returncode == 62
+
+
+def test_on_a_terminal_a_missing_password_is_asked_for_without_an_echo(start_server: StartServer) -> None:
+    server = start_server(environment={"TELEGLYPH_PASSWORD": "correct horse"})
+    arguments = [*CLIENT[1:], f"127.0.0.1:{server.port}", "--test-pattern", "--snapshot", "-D", "0", "-x", "40"]
+    child = pexpect.spawn(CLIENT[0], arguments, timeout=60, encoding="utf-8")
+    child.expect("Password for 127.0.0.1")
+    child.sendline("short")
+    child.expect("8 to 256")
+    child.expect("Password for 127.0.0.1")
+    child.sendline("correct horse")
+    child.expect(pexpect.EOF)
+    assert "correct" not in child.before
+    child.close()
+    assert child.exitstatus == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--snapshot-delay", "1"], "--snapshot-delay needs --snapshot"),
+        (["--loop"], "--loop needs --file"),
+        (["--file", "a", "--test-pattern"], "exclude each other"),
+        (["--no-video", "--test-pattern"], "--no-video contradicts"),
+        (["--palette", "custom"], "needs --palette-chars"),
+        (["--palette-chars", "x" * 64], "63 are the most"),
+        (["--palette-chars", "日本"], "columns wide"),
+        (["--color-mode", "17"], "'17' is not one of auto, none, 16, 256, truecolor"),
+        (["--fps", "145"], "1<=x<=144"),
+        (["host", "--port", "0"], "1<=x<=65535"),
+        (["host:1", "--port", "2"], "different ports"),
+        (["--password", "short"], "8 to 256"),
+        (["--password", "long enough", "--no-encrypt"], "needs encryption"),
+        (["--snapshto"], "--snapshot"),
+    ],
+)
+def test_options_that_cannot_be_are_refused_with_code_2(arguments: list[str], words: str) -> None:
+    done = run(*arguments)
+    assert words in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 2
+
+
+@pytest.mark.parametrize(("file", "code"), [("missing.mp4", 106), (".", 106), ("text.mp4", 27)])
+def test_a_file_that_cannot_be_shown_is_one_line_and_its_code(tmp_path: Path, file: str, code: int) -> None:
+    (tmp_path / "text.mp4").write_text("this is no film\n" * 50)
+    done = run("--file", str(tmp_path / file))
+    assert str(tmp_path) in complaint(done)
+    assert done.returncode == code
+
+
+def test_a_snapshot_prints_one_picture_without_cursor_moves(server: ServerProcess) -> None:
+    done = run(f"127.0.0.1:{server.port}", "--pattern", "face", "--snapshot", "-D", "0.2", "-x", "50", "-y", "20")
+    assert done.returncode == 0, done.stderr
+    rows = done.stdout.rstrip("\n").split("\n")
+    assert 15 <= len(rows) <= 20
+    assert max(map(len, rows)) == 50
+    assert "\x1b" not in done.stdout
+    assert len(set(done.stdout)) > 5
+
+
+def test_colours_are_printed_into_a_pipe_when_asked_for(server: ServerProcess) -> None:
+    options = ["--test-pattern", "--snapshot", "-D", "0", "--color-mode", "truecolor", "--utf8", "true"]
+    done = run(f"127.0.0.1:{server.port}", *options)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"\x1b\[(?:[\d;]+;)?48;2;\d+;\d+;\d+", done.stdout)
+    assert not re.search(r"\x1b\[[\d;?]*[A-Za-ln-z]", done.stdout), "nothing but colours"
+
+
+def test_without_a_terminal_frames_go_out_one_after_the_other_until_nobody_reads(server: ServerProcess) -> None:
+    with subprocess.Popen(
+        [*CLIENT, f"127.0.0.1:{server.port}", "--pattern", "clock", "-x", "40", "-y", "10"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+    ) as client:
+        assert client.stdout is not None
+        assert client.stderr is not None
+        for _ in range(100):
+            assert len(client.stdout.readline().rstrip(b"\n")) <= 40
+        client.stdout.close()
+        assert client.wait(20) == 0
+        assert b"Traceback" not in client.stderr.read()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_in_good_order(server: ServerProcess, number: int) -> None:
+    with subprocess.Popen(
+        [*CLIENT, f"127.0.0.1:{server.port}", "--test-pattern", "--name", "visitor"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    ) as client:
+        server.wait_for_log("is called visitor")
+        client.send_signal(number)
+        assert client.wait(10) == 0
+    server.wait_for_log(r"visitor is gone \(left\)")
+
+
+def test_the_name_is_told_and_the_picture_travels_as_hevc(server: ServerProcess) -> None:
+    options = ["--pattern", "face", "--name", "Zoë", "--snapshot", "-D", "0.5"]
+    assert run(f"127.0.0.1:{server.port}", *options).returncode == 0
+    line = server.wait_for_log("Zoë is gone")
+    received = re.search(r"pictures_in=(\d+) .* bytes_in=(\d+)", line)
+    assert received
+    pictures, size = map(int, received.groups())
+    assert pictures > 5
+    assert size / pictures < 4000, "raw pictures would have 46 kilobytes each"

@@ -1,0 +1,43 @@
+"""When a lost server is tried again."""
+
+import pytest
+
+from teleglyph.client.attempts import FIRST_PAUSE, LONGEST_PAUSE, Attempts
+from teleglyph.errors import (
+    AuthenticationError,
+    ConnectFailed,
+    ConnectionLost,
+    HandshakeError,
+    PeerError,
+    VerificationError,
+)
+
+
+def test_pauses_double_up_to_a_limit_and_begin_anew_after_a_success() -> None:
+    attempts = Attempts(-1, lambda: 0.5)
+    pauses = [attempts.next_pause(ConnectionLost("gone")) for _ in range(8)]
+    assert pauses == [0.5, 1, 2, 4, 8, LONGEST_PAUSE, LONGEST_PAUSE, LONGEST_PAUSE]
+    assert attempts.number == 8
+    attempts.succeeded()
+    assert attempts.next_pause(ConnectionLost("gone")) == FIRST_PAUSE
+
+
+def test_pauses_are_spread_around_their_middle() -> None:
+    shortest = Attempts(-1, lambda: 0.0).next_pause(ConnectFailed("refused"))
+    longest = Attempts(-1, lambda: 1.0).next_pause(ConnectFailed("refused"))
+    assert shortest == pytest.approx(0.8 * FIRST_PAUSE)
+    assert longest == pytest.approx(1.2 * FIRST_PAUSE)
+
+
+@pytest.mark.parametrize("limit", [0, 1, 3])
+def test_the_limit_counts_attempts_since_the_last_success(limit: int) -> None:
+    attempts = Attempts(limit, lambda: 0.5)
+    for _ in range(2):
+        pauses = [attempts.next_pause(ConnectionLost("gone")) for _ in range(limit + 1)]
+        assert [pause is not None for pause in pauses] == [True] * limit + [False]
+        attempts.succeeded()
+
+
+@pytest.mark.parametrize("error", [AuthenticationError("no"), VerificationError("no"), HandshakeError("no")])
+def test_a_refusal_is_not_tried_again(error: PeerError) -> None:
+    assert Attempts(-1, lambda: 0.5).next_pause(error) is None

@@ -1,0 +1,145 @@
+"""What terminals are found to be able to do."""
+
+import os
+import subprocess
+import sys
+import termios
+from collections.abc import Callable
+
+import pytest
+
+from pseudo_terminal import PseudoTerminal
+from teleglyph.client.terminal import Terminal, detect, terminal_size, utf8_from_environment
+from teleglyph.media.modes import ColorLevel
+
+ATTRIBUTES = b"\x1b[?62;22c"
+
+
+def looked_at(answer: Callable[[bytes], bytes], **environment: str) -> tuple[Terminal, bytes]:
+    """What is detected on a pseudo terminal that answers so, and what was asked."""
+    terminal = PseudoTerminal(answer=answer)
+    before = termios.tcgetattr(terminal.fd)
+    try:
+        found = detect(environment, input_fd=terminal.fd, output_fd=terminal.fd)
+        assert termios.tcgetattr(terminal.fd) == before
+        return found, terminal.written
+    finally:
+        terminal.close()
+
+
+def silent(_written: bytes) -> bytes:
+    return b""
+
+
+def answering(*answers: bytes) -> Callable[[bytes], bytes]:
+    """A terminal that answers all questions at once, the primary attributes last."""
+    done = False
+
+    def answer(written: bytes) -> bytes:
+        nonlocal done
+        if done or not written.endswith(b"\x1b[c"):
+            return b""
+        done = True
+        return b"".join(answers) + ATTRIBUTES
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("environment", "color"),
+    [
+        ({"TERM": "xterm-256color", "COLORTERM": "truecolor"}, ColorLevel.TRUECOLOR),
+        ({"TERM": "xterm-256color", "COLORTERM": "24bit"}, ColorLevel.TRUECOLOR),
+        ({"TERM": "xterm-kitty"}, ColorLevel.TRUECOLOR),
+        ({"TERM": "xterm-256color", "TERM_PROGRAM": "WezTerm"}, ColorLevel.TRUECOLOR),
+        ({"TERM": "xterm-256color"}, ColorLevel.ANSI256),
+        ({"TERM": "linux"}, ColorLevel.ANSI16),
+        ({"TERM": "vt100"}, ColorLevel.NONE),
+        ({"TERM": "dumb", "COLORTERM": "truecolor"}, ColorLevel.NONE),
+        ({}, ColorLevel.NONE),
+        ({"TERM": "xterm-256color", "COLORTERM": "truecolor", "NO_COLOR": "1"}, ColorLevel.NONE),
+        ({"TERM": "xterm-256color", "NO_COLOR": ""}, ColorLevel.ANSI256),
+        ({"TERM": "no-such-terminal-256color"}, ColorLevel.ANSI256),
+    ],
+)
+def test_colours_follow_the_environment_and_terminfo(environment: dict[str, str], color: ColorLevel) -> None:
+    # A process reads terminfo once, so every case gets one of its own.
+    code = (
+        "from teleglyph.client.terminal import color_from_environment;"
+        f"print(int(color_from_environment({environment!r}, 1, interactive=True)[0]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == str(int(color)), done.stderr
+
+
+@pytest.mark.parametrize("reply", [b"48:2:1:2:3", b"0;48;2;1;2;3", b"48:2::1:2:3"])
+def test_a_terminal_that_shows_a_direct_colour_says_so_when_asked(reply: bytes) -> None:
+    found, _ = looked_at(answering(b"\x1bP1$r" + reply + b"m\x1b\\"), TERM="xterm-256color")
+    assert found.color is ColorLevel.TRUECOLOR
+    assert found.color_source == "the terminal's answer"
+
+
+@pytest.mark.parametrize("reply", [b"\x1bP1$r48:5:16m\x1b\\", b"\x1bP0$r\x1b\\", b""])
+def test_a_terminal_that_comes_near_only_is_believed_as_well(reply: bytes) -> None:
+    assert looked_at(answering(reply), TERM="xterm-256color")[0].color is ColorLevel.ANSI256
+
+
+@pytest.mark.parametrize(("state", "can"), [(b"0", False), (b"1", True), (b"2", True), (b"4", False)])
+def test_synchronized_output_is_asked_for(state: bytes, can: bool) -> None:
+    found, _ = looked_at(answering(b"\x1b[?2026;" + state + b"$y"), TERM="xterm-256color", COLORTERM="truecolor")
+    assert found.synchronized is can
+
+
+def test_a_silent_terminal_costs_a_moment_and_nothing_else() -> None:
+    found, asked = looked_at(silent, TERM="xterm-256color")
+    assert asked.endswith(b"\x1b[c")
+    assert (found.color, found.synchronized) == (ColorLevel.ANSI256, False)
+
+
+@pytest.mark.parametrize("term", ["dumb", "linux", "vt100"])
+def test_terminals_that_would_print_the_questions_are_not_asked(term: str) -> None:
+    assert looked_at(silent, TERM=term)[1] == b""
+
+
+def test_no_colour_means_that_no_colour_is_asked_for() -> None:
+    _, asked = looked_at(answering(), TERM="xterm-256color", NO_COLOR="1")
+    assert b"48;2" not in asked
+
+
+def test_a_pipe_is_no_terminal() -> None:
+    reader, writer = os.pipe()
+    try:
+        found = detect({"TERM": "xterm-256color", "COLORTERM": "truecolor"}, input_fd=reader, output_fd=writer)
+        assert not found.interactive
+        assert not found.has_keys
+        assert found.color is ColorLevel.NONE
+    finally:
+        os.close(reader)
+        os.close(writer)
+
+
+@pytest.mark.parametrize(
+    ("environment", "utf8"),
+    [
+        ({"LANG": "de_DE.UTF-8"}, True),
+        ({"LC_ALL": "C.utf8"}, True),
+        ({"LC_ALL": "C", "LANG": "de_DE.UTF-8"}, False),
+        ({"LC_ALL": "", "LC_CTYPE": "ca_ES.UTF-8@valencia"}, True),
+        ({"LANG": "de_DE.ISO-8859-1"}, False),
+    ],
+)
+def test_utf8_follows_the_first_locale_variable_that_is_set(environment: dict[str, str], utf8: bool) -> None:
+    assert utf8_from_environment(environment) is utf8
+
+
+def test_the_size_is_the_terminals_else_the_environments_else_80_by_24() -> None:
+    terminal = PseudoTerminal(33, 7)
+    reader, writer = os.pipe()
+    try:
+        assert terminal_size({"COLUMNS": "5", "LINES": "5"}, terminal.fd) == (33, 7)
+        assert terminal_size({"COLUMNS": "120", "LINES": "50"}, writer) == (120, 50)
+        assert terminal_size({"COLUMNS": "-3", "LINES": "many"}, writer) == (80, 24)
+    finally:
+        terminal.close()
+        os.close(reader)
+        os.close(writer)
