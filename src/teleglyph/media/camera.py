@@ -105,7 +105,11 @@ def _missing(index: int, known: list[Camera]) -> str:
 
 
 def _check_access(camera: Camera) -> None:
-    if camera.device.startswith("/") and not os.access(camera.device, os.R_OK | os.W_OK):
+    if not camera.device.startswith("/"):
+        return
+    if not Path(camera.device).exists():
+        raise CameraError(f"The camera {camera.name} ({camera.device}) is gone: is it still connected?")
+    if not os.access(camera.device, os.R_OK | os.W_OK):
         raise CameraForbidden(
             f"No permission for the camera {camera.name} ({camera.device}): on Linux, join the group 'video'"
         )
