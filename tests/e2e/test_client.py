@@ -156,6 +156,8 @@ def test_on_a_terminal_a_missing_password_is_asked_for_without_an_echo(start_ser
         (["host:1", "--port", "2"], "different ports"),
         (["--password", "short"], "8 to 256"),
         (["--password", "long enough", "--no-encrypt"], "needs encryption"),
+        (["--name", ""], "1 to 31 bytes"),
+        (["--name", "x" * 32], "1 to 31 bytes"),
         (["--snapshto"], "--snapshot"),
     ],
 )

@@ -14,6 +14,7 @@ from teleglyph.cli.logs import LogOptions
 from teleglyph.cli.options import (
     DisplayOptions,
     SourceOptions,
+    check_name,
     check_password,
     default_name,
     display_options,
@@ -52,7 +53,13 @@ from teleglyph.wire import AuthFailure, derive_password_key
     envvar="TELEGLYPH_ENCRYPT",
     help="--no-encrypt only works with a server that is started with it, too.",
 )
-@click.option("--name", default=default_name, show_default="your user name", help="What the others call you.")
+@click.option(
+    "--name",
+    default=default_name,
+    show_default="your user name",
+    callback=lambda _ctx, _param, value: check_name(value),
+    help="What the others call you, at most 31 bytes.",
+)
 @source_options
 @click.option("--no-video", is_flag=True, help="Watch only: send no picture.")
 @click.option(

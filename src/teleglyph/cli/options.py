@@ -23,6 +23,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _PASSWORD_BYTES = range(8, 257)
+_NAME_BYTES = 31
 _PALETTE_BYTES = 63
 """Room for a custom palette in CLIENT_CAPABILITIES (spec acip-wire 5.2)."""
 _HEVC_SIZE, _RAW_SIZE = (480, 270), (320, 180)
@@ -63,6 +64,13 @@ def require_password(value: str) -> str:
 def check_password(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
     """:func:`require_password` as an option's callback."""
     return None if value is None else require_password(value)
+
+
+def check_name(value: str) -> str:
+    """Refuse names that CLIENT_JOIN cannot carry (spec acip-wire 5.9: 1 to 31 bytes)."""
+    if not value.strip() or len(value.encode()) > _NAME_BYTES or not value.isprintable():
+        raise click.BadParameter(f"a name has 1 to {_NAME_BYTES} bytes of printable characters")
+    return value
 
 
 class _Words(click.ParamType[Any, Any]):
