@@ -67,7 +67,7 @@ def check_password(_ctx: click.Context, _param: click.Parameter, value: str | No
 
 
 def check_name(value: str) -> str:
-    """Refuse names that CLIENT_JOIN cannot carry (spec acip-wire 5.9: 1 to 31 bytes)."""
+    """Refuse names that CLIENT_JOIN cannot carry (spec acip-wire 5.10: 1 to 31 bytes)."""
     if not value.strip() or len(value.encode()) > _NAME_BYTES or not value.isprintable():
         raise click.BadParameter(f"a name has 1 to {_NAME_BYTES} bytes of printable characters")
     return value
