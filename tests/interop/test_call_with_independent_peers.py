@@ -255,3 +255,16 @@ def test_plaintext_peers_are_let_in_only_when_asked_for(start_server: StartServe
             break
     secret.join()
     assert secret.frame(lambda text: (103, 105, 107) in colors_of(text))
+
+
+def test_a_viewer_that_wants_few_frames_does_not_hold_up_one_that_wants_many(
+    server: ServerProcess, connect: Connect
+) -> None:
+    slow = connect(server).join(video=False, fps=1)
+    fast = connect(server).join(fps=60)
+    for shade in range(100, 130):
+        fast.send_color(shade, 10, 20)
+        fast.frame(lambda text, shade=shade: (shade, 10, 20) in colors_of(text))
+        slow.send(acip.PING)
+    shown = [kind for kind, _ in slow.packets(0.5) if kind == acip.ASCII_FRAME]
+    assert len(shown) <= 10, "the one sees thirty pictures while the other sees a few"

@@ -7,6 +7,7 @@ picture changed; the finished packet is put into each viewer's outbox by referen
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Iterable
 from concurrent.futures import Executor
@@ -46,12 +47,23 @@ class Pacer:
             if not waiting:
                 self._room.changed.clear()
                 continue
-            due = min(self._schedule(participant).next_due for participant in waiting)
-            delay = due - time.monotonic()
+            delay = min(self._schedule(participant).next_due for participant in waiting) - time.monotonic()
             if delay > 0:
-                await asyncio.sleep(delay)
+                await self._sleep(delay)
                 quiet = False
             await self._tick(quiet)
+
+    async def _sleep(self, delay: float) -> None:
+        """Wait for the next due time of those who lack something, or for something that quicker viewers will lack."""
+        room = self._room
+        fastest = min(self._schedule(participant).next_due for participant in room.participants) - time.monotonic()
+        if fastest >= delay:
+            await asyncio.sleep(delay)
+            return
+        room.changed.clear()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(room.changed.wait(), delay)
+        room.changed.set()
 
     def _waiting(self) -> list[Participant]:
         """Viewers for whom there is something new and whose connection takes it."""
