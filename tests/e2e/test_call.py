@@ -1,6 +1,8 @@
 """A call between people: the server and two clients, each in a terminal of its own."""
 
+import os
 import re
+import signal
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -125,6 +127,22 @@ def test_ctrl_z_gives_the_terminal_back_and_fg_takes_it_again(tmp_path: Path) ->
         ann.press("q")
         ann.wait(lambda s: s.rstrip().endswith("ready$"), "the shell goes on")
         assert is_restored(ann)
+
+
+def test_a_second_signal_ends_the_client_at_once_and_still_restores_the_terminal(tmp_path: Path) -> None:
+    with terminal(100, 30) as host, terminal(90, 24) as ann:
+        port = start_server(host)
+        picture = still(tmp_path / "bright.pgm", 250)
+        pid = tmp_path / "pid"
+        ann.type("set +m")
+        ann.type(f"sh -c 'echo $$ >{pid}; exec {TELEGLYPH} client :{port} --file {picture} {PLAIN}'; echo code=$?")
+        ann.wait(lambda s: glyphs(s, "M") > 300, "the picture is shown")
+        # A stopped process cannot act on the first signal before the second has arrived as well.
+        for number in (signal.SIGSTOP, signal.SIGINT, signal.SIGTERM, signal.SIGCONT):
+            os.kill(int(pid.read_text()), number)
+        ann.expect("code=1")
+        assert is_restored(ann)
+        assert "M" * 40 not in ann.screen
 
 
 def test_a_mirror_shows_a_file_and_follows_its_keys(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from teleglyph.cli.options import (
 )
 from teleglyph.client.address import DEFAULT_PORT, parse_address
 from teleglyph.client.call import Credentials
+from teleglyph.client.screen import restore_all
 from teleglyph.client.terminal import Terminal, detect
 from teleglyph.client.uplink import Codec, Uplink
 from teleglyph.client.viewer import CallOptions, pipe_call, snapshot_call, watch_call
@@ -113,13 +114,13 @@ def client(
     )
     job = _Job(options, terminal, display_options, None if no_video else source_options, video_codec)
     try:
-        return run(job.run)
+        return run(job.run, restore_all)
     except AuthenticationError as error:
         if password is not None or not error.reasons & AuthFailure.PASSWORD_REQUIRED or not sys.stdin.isatty():
             raise
     asked = click.prompt(f"Password for {where}", hide_input=True, err=True, value_proc=require_password)
     credentials = replace(options.credentials, password_key=derive_password_key(asked))
-    return run(replace(job, options=replace(options, credentials=credentials)).run)
+    return run(replace(job, options=replace(options, credentials=credentials)).run, restore_all)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from teleglyph.cli.logs import LogOptions
 from teleglyph.cli.options import DisplayOptions, SourceOptions, display_options
 from teleglyph.client.address import Address
 from teleglyph.client.call import CallClient, Credentials
+from teleglyph.client.screen import restore_all
 from teleglyph.client.terminal import Terminal, detect
 from teleglyph.client.uplink import Codec, Uplink
 from teleglyph.client.viewer import CallOptions, snapshot_call, watch_call
@@ -45,7 +46,7 @@ def demo(logs: LogOptions, display_options: DisplayOptions) -> int:
     interactive = sys.stdout.isatty() and not display_options.snapshot
     logs.apply(console=False)
     terminal = detect(os.environ, ask=interactive)
-    return run(partial(_run, display_options, terminal, interactive))
+    return run(partial(_run, display_options, terminal, interactive), restore_all)
 
 
 async def _run(display_options: DisplayOptions, terminal: Terminal, interactive: bool, stop: asyncio.Event) -> int:

@@ -18,25 +18,29 @@ Main = Callable[[asyncio.Event], Awaitable[int]]
 """A command's work: runs until it is done or the event is set, and returns the exit code."""
 
 
-def run(main: Main) -> int:
+def run(main: Main, on_abort: Callable[[], None] = lambda: None) -> int:
     """Run a command on an event loop.
 
     The first SIGINT or SIGTERM sets the event, so that the command ends in good order; a second one ends the process
     at once with exit code 1.  SIGUSR1 writes the stacks of all tasks and threads to the log.
+
+    Args:
+        on_abort: called before the process ends at once.
     """
     if sys.platform == "win32":
-        return asyncio.run(_supervise(main))
+        return asyncio.run(_supervise(main, on_abort))
     import uvloop
 
-    return uvloop.run(_supervise(main))
+    return uvloop.run(_supervise(main, on_abort))
 
 
-async def _supervise(main: Main) -> int:
+async def _supervise(main: Main, on_abort: Callable[[], None]) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def on_stop() -> None:
         if stop.is_set():
+            on_abort()
             os._exit(1)
         stop.set()
 

@@ -12,6 +12,7 @@ from teleglyph.cli.lifecycle import run
 from teleglyph.cli.logs import LogOptions
 from teleglyph.cli.options import DisplayOptions, SourceOptions, display_options, source_options
 from teleglyph.client.mirror import pipe_mirror, snapshot_mirror, watch_mirror
+from teleglyph.client.screen import restore_all
 from teleglyph.client.terminal import detect
 
 
@@ -47,4 +48,4 @@ def mirror(
             return await watch_mirror(source, display, display_options.fixed_size, terminal, stop)
         return await pipe_mirror(source, display, stop)
 
-    return run(show)
+    return run(show, restore_all)

@@ -20,6 +20,8 @@ _ENTER = b"\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J"
 _LEAVE = b"\x18\x1b[?2026l\x1b[0m\x1b[?7h\x1b[?25h\x1b[?1049l"
 """CAN first: it ends an escape sequence that a slow terminal got only half of."""
 _BEGIN_UPDATE, _END_UPDATE = b"\x1b[?2026h", b"\x1b[?2026l"
+_entered: set[Screen] = set()
+"""Screens that have a terminal at this moment."""
 _CHUNK = 16 << 10
 """Bytes between two looks at whether the screen is being left."""
 
@@ -75,6 +77,7 @@ class Screen:
         if self._entered:
             return
         self._entered, self._closed, self._clear = True, False, True
+        _entered.add(self)
         if self._input is not None:
             self._saved = termios.tcgetattr(self._input)
             tty.setcbreak(self._input, termios.TCSADRAIN)
@@ -99,6 +102,7 @@ class Screen:
         if not self._entered:
             return
         self._entered, self._closed = False, True
+        _entered.discard(self)
         atexit.unregister(self.restore)
         try:
             # A terminal that takes nothing (Ctrl-S, a dead connection) must not keep us from ending.
@@ -222,6 +226,12 @@ class Screen:
                 select.select([], [self._output], [], 0.1)
             except OSError:
                 return
+
+
+def restore_all() -> None:
+    """Give every terminal back at once: for a program that ends without unwinding."""
+    for screen in list(_entered):
+        screen.restore()
 
 
 def clip(text: str, columns: int) -> str:
