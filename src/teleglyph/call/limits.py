@@ -24,6 +24,8 @@ class CallLimits:
     """ascii-chat's client gives a connection up after 1.0 s without a byte (spec acip-wire 0.1)."""
     frames_per_second: float = 144.0
     """Pictures accepted from one participant; more are dropped unseen."""
+    audio_packets_per_second: float = 200.0
+    """Packets of sound accepted from one participant; more are dropped unheard."""
     decode_queue_bytes: int = 2 << 20
     """Compressed pictures that may wait for one participant's decoder."""
     decode_queue_packets: int = 60

@@ -18,6 +18,7 @@ import numpy as np
 from teleglyph.call.ingest import HevcIngest
 from teleglyph.call.limits import CallLimits
 from teleglyph.call.picture import PictureSlot
+from teleglyph.call.sound import LONG_FRAME, SHORT_FRAME, SHORT_FRAMES, Voice
 from teleglyph.call.statistics import ParticipantCounters, ParticipantReport
 from teleglyph.call.view import View, ViewKey, limit_cells
 from teleglyph.errors import BadData, ServerFull
@@ -114,10 +115,12 @@ class Participant:
         self.shown_layout = 0
         self.left = False
         """The peer said that it leaves."""
+        self.voice = Voice(connection.outbox)
         self._audio = False
         self._room = room
         self._limits = limits
         self._rate = TokenBucket(limits.frames_per_second, limits.frames_per_second / 4)
+        self._audio_rate = TokenBucket(limits.audio_packets_per_second, limits.audio_packets_per_second / 2)
         self._ingest = HevcIngest(
             self.picture, self.counters, limits, pool, room.largest_picture, self._picture_changed
         )
@@ -166,6 +169,7 @@ class Participant:
             return
         was_in_room = self.in_room
         self.advance(State.LEAVING)
+        self._room.sound.leave(self.voice)
         if was_in_room:
             self._room.remove(self)
         await self._ingest.close()
@@ -198,6 +202,7 @@ class Participant:
 
     def _on_capabilities(self, message: Capabilities) -> None:
         self.frame_rate = message.desired_fps
+        self.voice.frame = SHORT_FRAME if message.audio_codecs & SHORT_FRAMES else LONG_FRAME
         key = self._view_key(message)
         self._room.watch(self, key)
         if self.state is State.SECURED:
@@ -226,6 +231,7 @@ class Participant:
             self._room.video_changed(self)
         if message.kinds & AUDIO:
             self._audio = True
+            self._room.sound.join(self.voice)
         self.tell(f"Stream started: {_kinds_name(message.kinds)}")
 
     def _on_stream_stop(self, message: StreamStop) -> None:
@@ -236,6 +242,7 @@ class Participant:
             self._room.video_changed(self)
         if message.kinds & AUDIO:
             self._audio = False
+            self._room.sound.leave(self.voice)
         self.tell(f"Stream stopped: {_kinds_name(message.kinds)}")
 
     def _on_image(self, message: ImageFrame) -> None:
@@ -270,13 +277,20 @@ class Participant:
             self.tell("First video frame received - streaming active")
         self._room.picture_changed()
 
-    def _on_opus(self, _message: OpusBatch) -> None:
+    def _on_opus(self, message: OpusBatch) -> None:
         if not self._audio:
             raise BadData("AUDIO_OPUS_BATCH received before audio stream enabled")
-        self.counters.audio_packets_in += 1
+        self._hear(message)
 
-    def _on_audio(self, _message: AudioBatch) -> None:
-        self.counters.audio_packets_in += self._audio
+    def _on_audio(self, message: AudioBatch) -> None:
+        if self._audio:
+            self._hear(message)
+
+    def _hear(self, message: OpusBatch | AudioBatch) -> None:
+        if self._audio_rate.allow(time.monotonic()):
+            self._room.sound.receive(self.voice, message)
+        else:
+            self.voice.counters.packets_over_rate += 1
 
     def _on_join(self, message: ClientJoin) -> None:
         self.name = printable(message.display_name, 32) or self.name
@@ -310,7 +324,7 @@ class Participant:
                 "frames_sent": outbox.counters.video_frames,
                 "frames_skipped": counters.frames_skipped,
                 "frames_dropped": outbox.counters.video_dropped,
-                "audio_packets_in": counters.audio_packets_in,
+                **self.voice.report(),
                 "bytes_in": traffic.bytes_in,
                 "bytes_out": traffic.bytes_out,
                 "throttled": traffic.throttled,

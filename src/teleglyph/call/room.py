@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable
 
 from teleglyph.call.participant import Participant
+from teleglyph.call.sound import RoomSound, SoundSettings
 from teleglyph.call.statistics import RoomCounters, RoomReport
 from teleglyph.call.view import View, ViewKey
 from teleglyph.wire import ServerState, encode
@@ -21,8 +22,9 @@ class Room:
     loop, so there are no locks.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, sound: SoundSettings | None = None) -> None:
         self.name = name
+        self.sound = RoomSound(sound)
         self.counters = RoomCounters()
         self.revision = 0
         self.changed = asyncio.Event()
@@ -135,6 +137,9 @@ class Room:
                 "frames_rendered": rendered,
                 "frames_shared": counters.frames_shared,
                 "frames_degraded": counters.frames_degraded,
+                "sound_ticks": self.sound.ticks,
+                "sound_skipped_ticks": self.sound.skipped_ticks,
+                "sound_us": 1e6 * self.sound.mix_seconds / self.sound.ticks if self.sound.ticks else 0.0,
                 "render_us": 1e6 * counters.render_seconds / rendered if rendered else 0.0,
             },
         )

@@ -19,7 +19,6 @@ class ParticipantCounters:
     """Frames put into this viewer's outbox."""
     frames_skipped: int = 0
     """Times a new frame was not made for this viewer because its connection was still busy with the last one."""
-    audio_packets_in: int = 0
 
 
 @dataclass(slots=True)

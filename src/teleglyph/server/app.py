@@ -80,6 +80,7 @@ class Server:
         self._spawn(self._report(), "statistics")
         for room in self.rooms.values():
             self._spawn(Pacer(room, self._pool).run(), f"pacer {room.name}")
+            self._spawn(room.sound.run(), f"sound {room.name}")
 
     async def stop(self) -> None:
         """Stop listening, take leave of everybody, release everything; takes less than a second."""
