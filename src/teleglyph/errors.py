@@ -150,6 +150,12 @@ class CameraForbidden(CameraError):
     exit_code = 22
 
 
+class SoundError(LocalError):
+    """The sound card is missing or cannot be used."""
+
+    exit_code = 23
+
+
 class TerminalError(LocalError):
     """The terminal cannot do what is needed."""
 

@@ -13,6 +13,7 @@ from terminal import Terminal, terminal
 
 TELEGLYPH = f"{sys.executable} -m teleglyph"
 PLAIN = "--color-mode none --render-mode foreground --palette-chars .:oM"
+QUIET = f"--no-audio {PLAIN}"
 """Four glyphs without colours: '.' for the dark quarter up to 'M' for the bright one."""
 
 
@@ -46,7 +47,7 @@ def test_two_people_see_each_other_until_one_leaves(tmp_path: Path, codec: str) 
         host, ann, bob = (stack.enter_context(terminal(columns, 26)) for columns in (150, 100, 70))
         port = start_server(host)
         for window, file, name in ((ann, bright, "ann"), (bob, dim, "bob")):
-            options = f"--file {file} --video-codec {codec} --name {name} {PLAIN}"
+            options = f"--file {file} --video-codec {codec} --name {name} {QUIET}"
             window.type(f"{TELEGLYPH} client :{port} {options}; echo code=$?")
             window.wait(lambda s: glyphs(s, "M") > 300, "the first to come is shown")
         for window in (ann, bob):
@@ -73,7 +74,7 @@ def test_two_people_see_each_other_until_one_leaves(tmp_path: Path, codec: str) 
 def test_a_resize_a_key_and_the_camera_switch_are_followed_at_once(tmp_path: Path) -> None:
     with terminal(100, 30) as host, terminal(90, 30) as ann:
         port = start_server(host)
-        ann.type(f"{TELEGLYPH} client :{port} --file {still(tmp_path / 'bright.pgm', 250)} {PLAIN}; echo code=$?")
+        ann.type(f"{TELEGLYPH} client :{port} --file {still(tmp_path / 'bright.pgm', 250)} {QUIET}; echo code=$?")
         ann.wait(lambda s: glyphs(s, "M") == 90 * 25, "the picture is as wide as the window")
         ann.resize(60, 20)
         ann.wait(lambda s: glyphs(s, "M") == 60 * 17, "the picture follows the window")
@@ -101,7 +102,7 @@ def test_a_resize_a_key_and_the_camera_switch_are_followed_at_once(tmp_path: Pat
 def test_a_lost_server_is_told_on_the_screen_and_found_again(tmp_path: Path) -> None:
     with terminal(100, 30) as host, terminal(90, 24) as ann:
         port = start_server(host)
-        ann.type(f"{TELEGLYPH} client :{port} --file {still(tmp_path / 'bright.pgm', 250)} {PLAIN}; echo code=$?")
+        ann.type(f"{TELEGLYPH} client :{port} --file {still(tmp_path / 'bright.pgm', 250)} {QUIET}; echo code=$?")
         ann.wait(lambda s: glyphs(s, "M") > 300, "the picture is shown")
         host.press("C-c")
         host.expect("code=0")
@@ -117,7 +118,7 @@ def test_ctrl_z_gives_the_terminal_back_and_fg_takes_it_again(tmp_path: Path) ->
     with terminal(100, 30) as host, terminal(90, 24) as ann:
         port = start_server(host)
         ann.type("set -m")
-        ann.type(f"{TELEGLYPH} client :{port} --file {still(tmp_path / 'bright.pgm', 250)} {PLAIN}")
+        ann.type(f"{TELEGLYPH} client :{port} --file {still(tmp_path / 'bright.pgm', 250)} {QUIET}")
         ann.wait(lambda s: glyphs(s, "M") > 300, "the picture is shown")
         ann.press("C-z")
         ann.expect("Stopped")
@@ -135,7 +136,7 @@ def test_a_second_signal_ends_the_client_at_once_and_still_restores_the_terminal
         picture = still(tmp_path / "bright.pgm", 250)
         pid = tmp_path / "pid"
         ann.type("set +m")
-        ann.type(f"sh -c 'echo $$ >{pid}; exec {TELEGLYPH} client :{port} --file {picture} {PLAIN}'; echo code=$?")
+        ann.type(f"sh -c 'echo $$ >{pid}; exec {TELEGLYPH} client :{port} --file {picture} {QUIET}'; echo code=$?")
         ann.wait(lambda s: glyphs(s, "M") > 300, "the picture is shown")
         # A stopped process cannot act on the first signal before the second has arrived as well.
         for number in (signal.SIGSTOP, signal.SIGINT, signal.SIGTERM, signal.SIGCONT):
@@ -154,3 +155,23 @@ def test_a_mirror_shows_a_file_and_follows_its_keys(tmp_path: Path) -> None:
         ann.press("q")
         ann.expect("code=0")
         assert is_restored(ann)
+
+
+def test_the_sound_of_a_call_is_shown_and_muted_on_the_status_line() -> None:
+    with terminal(100, 30) as host, terminal(140, 24) as ann, terminal(140, 24) as bob:
+        port = start_server(host)
+        ann.type(f"{TELEGLYPH} client :{port} --no-video --sound-test {PLAIN}; echo code=$?")
+        ann.expect("mic .....")
+        ann.press("m")
+        ann.expect("mic muted")
+        ann.press("Down")
+        ann.expect("volume 90%")
+        ann.press("q")
+        ann.expect("code=0")
+        bob.type(f"{TELEGLYPH} client :{port} --no-video {QUIET}; echo code=$?")
+        bob.expect("1 in the call")
+        bob.press("m")
+        bob.expect("There is no sound")
+        bob.press("C-c")
+        bob.expect("code=0")
+        assert is_restored(bob)

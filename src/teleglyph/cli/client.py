@@ -24,10 +24,11 @@ from teleglyph.cli.options import (
 from teleglyph.client.address import DEFAULT_PORT, parse_address
 from teleglyph.client.call import Credentials
 from teleglyph.client.screen import restore_all
+from teleglyph.client.sound import CallSound
 from teleglyph.client.terminal import Terminal, detect
 from teleglyph.client.uplink import Codec, Uplink
 from teleglyph.client.viewer import CallOptions, pipe_call, snapshot_call, watch_call
-from teleglyph.errors import AuthenticationError, CameraError, NotSupported
+from teleglyph.errors import AuthenticationError, CameraError, NotSupported, SoundError
 from teleglyph.wire import AuthFailure, derive_password_key
 
 
@@ -70,6 +71,11 @@ from teleglyph.wire import AuthFailure, derive_password_key
     show_default=True,
     help="How your picture travels; auto: HEVC where its encoder is installed.",
 )
+@click.option("--audio/--no-audio", default=True, show_default=True, help="Speak and listen.")
+@click.option("--microphone", type=click.IntRange(0), help="Which microphone; see --list-microphones.")
+@click.option("--speakers", type=click.IntRange(0), help="Which loudspeakers; see --list-speakers.")
+@click.option("--push-to-talk", is_flag=True, help="Speak only while the space bar is held.")
+@click.option("--sound-test", is_flag=True, hidden=True, help="A sound card that is only a clock.")
 @display_options
 @click.option(
     "--reconnect-attempts",
@@ -89,6 +95,11 @@ def client(
     source_options: SourceOptions,
     no_video: bool,
     video_codec: str,
+    audio: bool,
+    microphone: int | None,
+    speakers: int | None,
+    push_to_talk: bool,
+    sound_test: bool,
     display_options: DisplayOptions,
     reconnect_attempts: int,
 ) -> int:
@@ -112,7 +123,9 @@ def client(
         fixed_size=display_options.fixed_size,
         reconnect_attempts=reconnect_attempts,
     )
-    job = _Job(options, terminal, display_options, None if no_video else source_options, video_codec)
+    wants_sound = audio and not display_options.snapshot and (interactive or sound_test)
+    sound = SoundOptions(microphone, speakers, push_to_talk, silent=sound_test) if wants_sound else None
+    job = _Job(options, terminal, display_options, None if no_video else source_options, video_codec, sound)
     try:
         return run(job.run, restore_all)
     except AuthenticationError as error:
@@ -132,9 +145,13 @@ class _Job:
     display: DisplayOptions
     source: SourceOptions | None
     codec: str
+    sound: SoundOptions | None
 
     async def run(self, stop: asyncio.Event) -> int:
         uplink, notice = await open_uplink(self.source, self.codec)
+        sound, deaf = await open_sound(self.sound)
+        options = replace(self.options, sound=sound)
+        notice = "; ".join(filter(None, (notice, deaf)))
         try:
             if self.display.snapshot:
                 text = await snapshot_call(self.options, uplink, self.display.snapshot_delay, stop)
@@ -142,13 +159,45 @@ class _Job:
                     click.echo(text)
                 return 0
             if self.terminal.interactive:
-                return await watch_call(self.options, self.terminal, uplink, stop, notice)
+                return await watch_call(options, self.terminal, uplink, stop, notice)
             if notice:
                 click.echo(f"teleglyph: {notice}", err=True)
-            return await pipe_call(self.options, uplink, stop)
+            return await pipe_call(options, uplink, stop)
         finally:
+            if sound is not None:
+                sound.close()
             if uplink is not None:
                 uplink.close()
+
+
+@dataclass(frozen=True, slots=True)
+class SoundOptions:
+    """Which sound devices to use; None is the system's choice."""
+
+    microphone: int | None
+    speakers: int | None
+    push_to_talk: bool
+    silent: bool = False
+
+
+async def open_sound(options: SoundOptions | None) -> tuple[CallSound | None, str]:
+    """Open the sound card; None, and why, if there is none and no device was asked for.
+
+    Raises:
+        SoundError: a device that was asked for cannot be opened.
+    """
+    if options is None:
+        return None, ""
+    sound = CallSound(push_to_talk=options.push_to_talk)
+    try:
+        await asyncio.to_thread(
+            sound.open, microphone=options.microphone, speakers=options.speakers, silent=options.silent
+        )
+    except SoundError as error:
+        if options.microphone is not None or options.speakers is not None:
+            raise
+        return None, f"No sound: {error}"
+    return sound, ""
 
 
 async def open_uplink(source: SourceOptions | None, codec_name: str) -> tuple[Uplink | None, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Literal
 
 import click
 
@@ -21,6 +22,17 @@ def list_webcams() -> None:
         click.echo(f"{camera.index}  {camera.name}  ({camera.device})")
     if not cameras:
         click.echo("No camera was found.")
+
+
+def list_sound_devices(kind: Literal["microphone", "loudspeaker"]) -> None:
+    """Print sound devices with the numbers that --microphone and --speakers take."""
+    from teleglyph.media.soundcard import list_microphones, list_speakers
+
+    devices = list_microphones() if kind == "microphone" else list_speakers()
+    for device in devices:
+        click.echo(f"{device.index}  {device.name}")
+    if not devices:
+        click.echo(f"No {kind} was found.")
 
 
 def show_capabilities() -> None:

@@ -56,6 +56,22 @@ def _list_webcams(ctx: click.Context, _param: click.Parameter, value: bool) -> N
         ctx.exit()
 
 
+def _list_microphones(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from teleglyph.cli.devices import list_sound_devices
+
+        list_sound_devices("microphone")
+        ctx.exit()
+
+
+def _list_speakers(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from teleglyph.cli.devices import list_sound_devices
+
+        list_sound_devices("loudspeaker")
+        ctx.exit()
+
+
 def _show_capabilities(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
         from teleglyph.cli.devices import show_capabilities
@@ -89,6 +105,22 @@ def _show_capabilities(ctx: click.Context, _param: click.Parameter, value: bool)
 @click.option("-q", "--quiet", is_flag=True, envvar="TELEGLYPH_QUIET", help="No log on the terminal.")
 @click.option(
     "--list-webcams", is_flag=True, is_eager=True, expose_value=False, callback=_list_webcams, help="List cameras."
+)
+@click.option(
+    "--list-microphones",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_list_microphones,
+    help="List microphones.",
+)
+@click.option(
+    "--list-speakers",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_list_speakers,
+    help="List loudspeakers.",
 )
 @click.option(
     "--show-capabilities",

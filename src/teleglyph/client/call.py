@@ -9,11 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from teleglyph.client.address import Address
+from teleglyph.client.sound import CallSound
 from teleglyph.client.uplink import Uplink
 from teleglyph.errors import ConnectionLost, HandshakeError, PeerError, PeerTimeout, ProtocolError
 from teleglyph.net import Connection, connect_tcp
 from teleglyph.wire import (
     AsciiFrame,
+    AudioBatch,
     Capabilities,
     ClearConsole,
     ClientJoin,
@@ -23,6 +25,7 @@ from teleglyph.wire import (
     Event,
     HandshakeDone,
     JoinFlag,
+    OpusBatch,
     Ping,
     Pong,
     RemoteLog,
@@ -92,6 +95,7 @@ class CallClient:
         credentials: how to join.
         capabilities: the terminal that frames are wanted for.
         uplink: what to send; None sends nothing.
+        sound: what is said and heard; None neither.
         events: who wants to know what happens.
     """
 
@@ -102,12 +106,14 @@ class CallClient:
         capabilities: Capabilities,
         uplink: Uplink | None = None,
         events: CallEvents | None = None,
+        sound: CallSound | None = None,
     ) -> None:
         self.received = Received()
         self._address = address
         self._credentials = credentials
         self._capabilities = capabilities
         self._uplink = uplink
+        self._sound = sound
         self._events = events or CallEvents()
         self._connection: Connection | None = None
 
@@ -130,6 +136,8 @@ class CallClient:
             self._events.joined(await self._join(connection))
             self._connection = connection
             tasks.append(asyncio.create_task(self._keep_alive(connection), name="keep-alive"))
+            if self._sound is not None:
+                self._sound.start(connection)
             if self._uplink is not None:
                 tasks.append(asyncio.create_task(self._uplink.send(connection), name="uplink"))
             async for message in connection:
@@ -140,6 +148,8 @@ class CallClient:
             raise
         finally:
             self._connection = None
+            if self._sound is not None:
+                self._sound.stop()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -168,7 +178,7 @@ class CallClient:
             ) from error
         connection.outbox.put_control(encode(self._capabilities))
         # Servers refuse a client that can do nothing; what it does send is said by STREAM_START.
-        connection.outbox.put_control(encode(ClientJoin(self._credentials.name, JoinFlag.VIDEO)))
+        connection.outbox.put_control(encode(ClientJoin(self._credentials.name, JoinFlag.VIDEO | JoinFlag.AUDIO)))
         return done
 
     def _receive(self, connection: Connection, message: Event) -> None:
@@ -177,6 +187,9 @@ class CallClient:
                 self.received.frames += 1
                 self.received.frame_bytes += len(message.text)
                 self._events.frame(message.text)
+            case OpusBatch() | AudioBatch():
+                if self._sound is not None:
+                    self._sound.receive(message)
             case ClearConsole():
                 self._events.clear()
             case Ping():

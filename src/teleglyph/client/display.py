@@ -36,6 +36,8 @@ _TERMINAL_FLAGS = {
 }
 """Flags of CLIENT_CAPABILITIES: what a terminal of this level can do, background colours included."""
 _UTF8_FLAG = 0x08
+_AUDIO_CODECS = 0x103
+"""Raw samples, Opus, and a bit of ours: sound may come in packets of 10 ms, which ascii-chat's client does not take."""
 MAX_SIDE = 1024
 
 
@@ -127,5 +129,6 @@ class Display:
             terminal_flags=_TERMINAL_FLAGS[style.color] | (_UTF8_FLAG if self.utf8 else 0),
             term_type=self.terminal.term,
             colorterm=self.terminal.colorterm,
+            audio_codecs=_AUDIO_CODECS,
             detection_reliable=self.terminal.interactive and style.color is self.terminal.color,
         )

@@ -16,6 +16,7 @@ from teleglyph.client.call import CallClient, CallEvents, Credentials
 from teleglyph.client.display import Display
 from teleglyph.client.interface import Interface, KeyAction
 from teleglyph.client.output import FrameWriter
+from teleglyph.client.sound import CallSound
 from teleglyph.client.terminal import Terminal
 from teleglyph.client.uplink import Uplink
 from teleglyph.errors import PeerError, PeerTimeout
@@ -24,7 +25,7 @@ from teleglyph.wire import HandshakeDone
 _log = logging.getLogger(__name__)
 
 _FIRST_FRAME_SECONDS = 15.0
-_NOTICE_SECONDS = 8.0
+_NOTICE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class CallOptions:
         display: how pictures are drawn.
         fixed_size: columns and rows that the user insists on, 0 for the window's.
         reconnect_attempts: after a lost connection; -1 never gives up.
+        sound: what is said and heard; None neither.
     """
 
     address: Address
@@ -44,6 +46,7 @@ class CallOptions:
     display: Display
     fixed_size: tuple[int, int] = (0, 0)
     reconnect_attempts: int = -1
+    sound: CallSound | None = None
 
 
 class _Face(Protocol):
@@ -72,6 +75,7 @@ class _Stay:
             options.display.capabilities(),
             uplink,
             CallEvents(self._on_joined, self._on_frame, self._on_clear, self._on_members),
+            options.sound,
         )
         self._address = options.address
         self._attempts = Attempts(options.reconnect_attempts, random.random)
@@ -165,6 +169,7 @@ class _InteractiveCall:
         self._uplink = uplink
         if uplink is not None:
             uplink.on_notice = self.announce
+        self._sound = options.sound
         self._message, self._message_until = "", 0.0
         self._last = (time.monotonic(), 0, 0)
         self._rates = (0.0, 0.0)
@@ -176,7 +181,7 @@ class _InteractiveCall:
             on_display=lambda display: self._stay.client.change(display.capabilities()),
             actions={
                 "v": KeyAction("camera on and off", self._toggle_video),
-                "m": KeyAction("mute (there is no sound yet)", lambda: self.announce("There is no sound yet")),
+                **self._sound_actions(),
             },
             status=self._status,
         )
@@ -197,6 +202,19 @@ class _InteractiveCall:
         self._message, self._message_until = text, time.monotonic() + _NOTICE_SECONDS
         self._interface.refresh()
 
+    def _sound_actions(self) -> dict[str, KeyAction]:
+        sound = self._sound
+        if sound is None:
+            return {
+                "m": KeyAction("mute", lambda: self.announce("There is no sound: no card was found, or --no-audio"))
+            }
+        return {
+            "m": KeyAction("mute the microphone", sound.toggle_mute),
+            "space": KeyAction("talk, with --push-to-talk", sound.talk),
+            "up": KeyAction("louder", lambda: sound.change_volume(1)),
+            "down": KeyAction("quieter", lambda: sound.change_volume(-1)),
+        }
+
     def _toggle_video(self) -> None:
         if self._uplink is None:
             self.announce("This side has no picture to send: start with a camera, --file or --test-pattern")
@@ -210,6 +228,8 @@ class _InteractiveCall:
         people = f"{self._stay.connected} in the call" if self._stay.connected else "in the call"
         picture = "no picture" if self._uplink is None else f"picture {'on' if self._uplink.is_on else 'off'}"
         display = self._interface.display.describe()
+        if self._sound is not None:
+            picture += f" | {self._sound.describe()}"
         return f" ? help | {people} | {picture} | {display} | {frames:.0f} frames/s | {rate / 1000:.0f} kB/s"
 
     def _measure(self) -> tuple[float, float]:

@@ -1,0 +1,100 @@
+"""What a room's sound costs: the mix alone, and with decoding and encoding, for growing rooms.
+
+Run ``python -m bench.sound``.  Everybody speaks at once, which is the most that can be asked for.  The baseline of the
+mix is the same sum written the plain way: for every listener all other voices, one after the other, with NumPy.
+"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from bench.report import print_table
+from teleglyph.call.sound import BLOCK, TICK_SECONDS, RoomSound, Voice
+from teleglyph.media.mixer import Mixer
+from teleglyph.media.opus import SAMPLE_RATE, OpusEncoder
+from teleglyph.net import Outbox
+from teleglyph.wire import OpusBatch
+
+_TICKS = 400
+
+
+def voices(count: int, samples: int) -> np.ndarray:
+    """A tone for each voice, as float32 of the shape (count, samples)."""
+    places = np.arange(samples) / SAMPLE_RATE
+    return np.stack([0.1 * np.sin(2 * np.pi * (200 + 17 * index) * places) for index in range(count)]).astype(
+        np.float32
+    )
+
+
+def mix_microseconds(count: int) -> float:
+    mixer = Mixer(BLOCK)
+    for _ in range(count):
+        mixer.add()
+    sound = voices(count, BLOCK * 10)
+    started = time.perf_counter()
+    for tick in range(_TICKS):
+        start = tick % 10 * BLOCK
+        mixer.mix(sound[:, start : start + BLOCK])
+    return 1e6 * (time.perf_counter() - started) / _TICKS
+
+
+def pairwise_microseconds(count: int) -> float:
+    sound = voices(count, BLOCK)
+    rounds = max(1, 4000 // (count * count))
+    started = time.perf_counter()
+    for _ in range(rounds):
+        for listener in range(count):
+            mix = np.zeros(BLOCK, np.float32)
+            for voice in range(count):
+                if voice != listener:
+                    mix += sound[voice]
+    return 1e6 * (time.perf_counter() - started) / rounds
+
+
+def room_microseconds(count: int) -> float:
+    """One tick of a whole room: decoding, mixing, encoding."""
+    room = RoomSound()
+    people = [Voice(Outbox()) for _ in range(count)]
+    seconds = 2.0
+    packets = []
+    for sound in voices(count, int(seconds * SAMPLE_RATE)):
+        encoder = OpusEncoder()
+        packets.append([encoder.encode(sound[start : start + 960]) for start in range(0, len(sound), 960)])
+    ticks = int(seconds / TICK_SECONDS)
+    spent = 0.0
+    for tick in range(ticks):
+        if tick % 4 == 0:
+            for person, own in zip(people, packets, strict=True):
+                person.inbox.append((OpusBatch(SAMPLE_RATE, 20, (own[tick // 4],)), tick * TICK_SECONDS))
+        started = time.perf_counter()
+        room._process(people, 1)
+        spent += time.perf_counter() - started
+    return 1e6 * spent / ticks
+
+
+def main() -> None:
+    rows = []
+    for count in (2, 8, 32, 64):
+        mix, pairwise, room = mix_microseconds(count), pairwise_microseconds(count), room_microseconds(count)
+        rows.append(
+            [
+                str(count),
+                f"{mix:.0f}",
+                f"{mix / count:.1f}",
+                f"{1e-4 * mix / TICK_SECONDS:.1f}",
+                f"{pairwise / mix:.1f}",
+                f"{1e-4 * room / TICK_SECONDS:.1f}",
+                f"{1e-4 * room / TICK_SECONDS / count:.2f}",
+            ]
+        )
+    print_table(
+        "A room's sound, everybody speaking, a tick of 5 ms",
+        ["people", "mix µs", "µs each", "mix CPU %", "x pairwise", "with codecs CPU %", "CPU % each"],
+        rows,
+    )
+
+
+if __name__ == "__main__":
+    main()
