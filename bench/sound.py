@@ -1,4 +1,4 @@
-"""What a room's sound costs: the mix alone, and with decoding and encoding, for growing rooms.
+"""How late a room's sound is, and what it costs: the mix alone, and with decoding and encoding, for growing rooms.
 
 Run ``python -m bench.sound``.  Everybody speaks at once, which is the most that can be asked for.  The baseline of the
 mix is the same sum written the plain way: for every listener all other voices, one after the other, with NumPy.
@@ -6,16 +6,21 @@ mix is the same sum written the plain way: for every listener all other voices, 
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import numpy as np
 
 from bench.report import print_table
+from bench.server import ServerProcess, percentile
 from teleglyph.call.sound import BLOCK, TICK_SECONDS, RoomSound, Voice
+from teleglyph.client.address import Address
+from teleglyph.client.call import CallClient, CallEvents, Credentials
+from teleglyph.client.sound import CallSound
 from teleglyph.media.mixer import Mixer
 from teleglyph.media.opus import SAMPLE_RATE, OpusEncoder
 from teleglyph.net import Outbox
-from teleglyph.wire import OpusBatch
+from teleglyph.wire import Capabilities, OpusBatch
 
 _TICKS = 400
 
@@ -74,7 +79,62 @@ def room_microseconds(count: int) -> float:
     return 1e6 * spent / ticks
 
 
+class _Person:
+    """A client whose sound card is this benchmark."""
+
+    def __init__(self, port: int, name: str) -> None:
+        self.sound = CallSound()
+        self.joined = asyncio.Event()
+        client = CallClient(
+            Address("127.0.0.1", port),
+            Credentials(name),
+            Capabilities(20, 10, desired_fps=1, audio_codecs=0x103),
+            events=CallEvents(joined=lambda _: self.joined.set()),
+            sound=self.sound,
+        )
+        self.task = asyncio.create_task(client.run())
+
+
+async def mouth_to_ear(port: int, clicks: int) -> list[float]:
+    """Milliseconds from the block that one microphone gives to the block in which another's speakers get it."""
+    ann, bob = _Person(port, "ann"), _Person(port, "bob")
+    await asyncio.gather(ann.joined.wait(), bob.joined.wait())
+    await asyncio.sleep(0.3)
+    loud = (0.5 * np.sin(2 * np.pi * 1000 * np.arange(480) / SAMPLE_RATE)).astype(np.float32)
+    nothing = np.zeros(480, np.float32)
+    delays, clicked, started = [], 0.0, time.monotonic()
+    for number in range(clicks * 61):
+        await asyncio.sleep(max(0.0, started + number / 100 - time.monotonic()))
+        is_click = number % 61 < 10
+        if number % 61 == 0:
+            clicked = time.monotonic()
+        ann.sound.captured(loud if is_click else nothing)
+        bob.sound.captured(nothing)
+        heard = np.abs(bob.sound.fill(480)).max()
+        if clicked and heard > 0.1:
+            delays.append(1000 * (time.monotonic() - clicked))
+            clicked = 0.0
+    for person in (ann, bob):
+        person.task.cancel()
+    await asyncio.gather(ann.task, bob.task, return_exceptions=True)
+    return sorted(delays)
+
+
+def delay_table() -> None:
+    server = ServerProcess()
+    try:
+        delays = asyncio.run(mouth_to_ear(server.port, 60))
+    finally:
+        server.stop()
+    print_table(
+        "Mouth to ear on this machine, blocks of 10 ms, sound cards not included",
+        ["clicks heard", "p50 ms", "p99 ms", "aim p50 / p99"],
+        [[f"{len(delays)} of 60", f"{percentile(delays, 0.5):.0f}", f"{percentile(delays, 0.99):.0f}", "60 / 90"]],
+    )
+
+
 def main() -> None:
+    delay_table()
     rows = []
     for count in (2, 8, 32, 64):
         mix, pairwise, room = mix_microseconds(count), pairwise_microseconds(count), room_microseconds(count)

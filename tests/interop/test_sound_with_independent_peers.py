@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import struct
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +18,7 @@ from numpy.typing import NDArray
 import acip_peer as acip
 from acip_peer import AcipPeer, PeerClosed
 from conftest import ServerProcess
+from films import make_film_with_sound
 from teleglyph.media.opus import OpusDecoder, OpusEncoder
 
 Connect = Callable[[ServerProcess], AcipPeer]
@@ -214,3 +219,42 @@ def test_hostile_sound_spoils_only_its_sender(server: ServerProcess, connect: Co
         assert len(heard.heard) > 120, "nearly three seconds were heard"
         assert np.median(gaps) < 0.03
     assert server.process.poll() is None
+
+
+def test_a_films_flash_and_click_arrive_together(server: ServerProcess, connect: Connect, tmp_path: Path) -> None:
+    film = make_film_with_sound(tmp_path / "film.mkv", 7.0)
+    viewer = connect(server).join(video=False, columns=40, rows=20)
+    viewer.send(acip.STREAM_START, struct.pack(">I", STREAM_AUDIO))
+    decoder = OpusDecoder()
+    flashes: list[float] = []
+    clicks: list[float] = []
+    with subprocess.Popen(
+        [sys.executable, "-m", "teleglyph", "client", f"127.0.0.1:{server.port}", "--file", str(film)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL,
+    ) as client:
+        was_bright = was_loud = False
+        pinged = deadline = time.monotonic()
+        deadline += 30
+        while (len(flashes) < 5 or len(clicks) < 5) and time.monotonic() < deadline:
+            for kind, payload in viewer.packets(0.2):
+                now = time.monotonic()
+                if kind == acip.ASCII_FRAME:
+                    shades = [int(shade) for shade in re.findall(r"38;2;(\d+);", acip.frame_text(payload))]
+                    is_bright = bool(shades) and max(shades) > 200
+                    flashes += [now] if is_bright and not was_bright else []
+                    was_bright = is_bright
+                elif kind == AUDIO_OPUS_BATCH:
+                    (count,) = struct.unpack_from(">I", payload, 8)
+                    is_loud = bool(np.abs(decoder.decode(payload[16 + 2 * count :])).max() > 0.1)
+                    clicks += [now] if is_loud and not was_loud else []
+                    was_loud = is_loud
+                if now - pinged > 0.4:
+                    pinged = now
+                    viewer.send(acip.PING)
+        client.terminate()
+        assert client.wait(10) == 0
+    distances = [min(abs(flash - click) for click in clicks) for flash in flashes[:5]]
+    assert len(distances) == 5
+    assert sorted(distances)[2] < 0.06 + 0.02, "a packet of 20 ms is heard while it lasts"

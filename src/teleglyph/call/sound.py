@@ -79,6 +79,7 @@ class Voice:
     encoder: OpusEncoder | None = None
     mixed: list[Samples] = field(default_factory=list)
     quiet: int = _QUIET_BLOCKS
+    was_silent: bool = True
 
     def report(self) -> dict[str, float]:
         """Counters and states as plain values; milliseconds where the name says so."""
@@ -208,7 +209,8 @@ class RoomSound:
         if voice.encoder is None:
             voice.encoder = OpusEncoder(self._settings.bitrate, self._settings.complexity)
         data = voice.encoder.encode(samples)
-        if len(data) <= SILENT_PACKET:
+        was_silent, voice.was_silent = voice.was_silent, len(data) <= SILENT_PACKET
+        if was_silent and voice.was_silent:
             return None
         return encode(OpusBatch(SAMPLE_RATE, 1000 * voice.frame // SAMPLE_RATE, (data,)))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import click
@@ -28,7 +29,8 @@ from teleglyph.client.sound import CallSound
 from teleglyph.client.terminal import Terminal, detect
 from teleglyph.client.uplink import Codec, Uplink
 from teleglyph.client.viewer import CallOptions, pipe_call, snapshot_call, watch_call
-from teleglyph.errors import AuthenticationError, CameraError, NotSupported, SoundError
+from teleglyph.errors import AuthenticationError, CameraError, NotSupported, SoundError, TeleglyphError
+from teleglyph.media.opus import Samples
 from teleglyph.wire import AuthFailure, derive_password_key
 
 
@@ -123,8 +125,9 @@ def client(
         fixed_size=display_options.fixed_size,
         reconnect_attempts=reconnect_attempts,
     )
-    wants_sound = audio and not display_options.snapshot and (interactive or sound_test)
-    sound = SoundOptions(microphone, speakers, push_to_talk, silent=sound_test) if wants_sound else None
+    from_file = source_options.file is not None
+    wants_sound = audio and not display_options.snapshot and (interactive or sound_test or from_file)
+    sound = SoundOptions(microphone, speakers, push_to_talk, sound_test, from_file) if wants_sound else None
     job = _Job(options, terminal, display_options, None if no_video else source_options, video_codec, sound)
     try:
         return run(job.run, restore_all)
@@ -148,8 +151,14 @@ class _Job:
     sound: SoundOptions | None
 
     async def run(self, stop: asyncio.Event) -> int:
-        uplink, notice = await open_uplink(self.source, self.codec)
         sound, deaf = await open_sound(self.sound)
+        on_sound = sound.captured if sound is not None and self.sound is not None and self.sound.from_file else None
+        try:
+            uplink, notice = await open_uplink(self.source, self.codec, on_sound)
+        except TeleglyphError:
+            if sound is not None:
+                sound.close()
+            raise
         options = replace(self.options, sound=sound)
         notice = "; ".join(filter(None, (notice, deaf)))
         try:
@@ -178,6 +187,8 @@ class SoundOptions:
     speakers: int | None
     push_to_talk: bool
     silent: bool = False
+    from_file: bool = False
+    """What is said is a film's sound, not a microphone's."""
 
 
 async def open_sound(options: SoundOptions | None) -> tuple[CallSound | None, str]:
@@ -188,7 +199,7 @@ async def open_sound(options: SoundOptions | None) -> tuple[CallSound | None, st
     """
     if options is None:
         return None, ""
-    sound = CallSound(push_to_talk=options.push_to_talk)
+    sound = CallSound(push_to_talk=options.push_to_talk, has_microphone=not options.from_file)
     try:
         await asyncio.to_thread(
             sound.open, microphone=options.microphone, speakers=options.speakers, silent=options.silent
@@ -196,12 +207,20 @@ async def open_sound(options: SoundOptions | None) -> tuple[CallSound | None, st
     except SoundError as error:
         if options.microphone is not None or options.speakers is not None:
             raise
-        return None, f"No sound: {error}"
+        # A film is heard by the others even where nobody can hear them.
+        return (sound if options.from_file else None), f"No sound: {error}"
     return sound, ""
 
 
-async def open_uplink(source: SourceOptions | None, codec_name: str) -> tuple[Uplink | None, str]:
+async def open_uplink(
+    source: SourceOptions | None, codec_name: str, on_sound: Callable[[Samples], None] | None = None
+) -> tuple[Uplink | None, str]:
     """Open the picture source; None, and why, if there is only no camera where none was asked for.
+
+    Args:
+        source: what the user asked for; None sends no picture.
+        codec_name: ``auto``, ``hevc`` or ``raw``.
+        on_sound: gets the sound of a file.
 
     Raises:
         LocalError, UserError: the source that was asked for cannot be opened.
@@ -209,7 +228,7 @@ async def open_uplink(source: SourceOptions | None, codec_name: str) -> tuple[Up
     if source is None:
         return None, ""
     codec = await asyncio.to_thread(_choose_codec, codec_name)
-    uplink = Uplink(source.opener(codec), codec)
+    uplink = Uplink(source.opener(codec, on_sound), codec)
     try:
         await uplink.open()
     except CameraError as error:

@@ -16,6 +16,7 @@ from teleglyph.client.terminal import Terminal, terminal_size
 from teleglyph.client.uplink import Codec, SourceOpener
 from teleglyph.errors import UserError
 from teleglyph.media.modes import ColorLevel, RenderMode
+from teleglyph.media.opus import Samples
 from teleglyph.media.palette import BUILT_IN, Palette, custom_palette
 from teleglyph.media.pattern import TEST_PATTERNS
 
@@ -245,13 +246,18 @@ class SourceOptions:
         """Nothing was asked for: the first camera, if there is one."""
         return self.file is None and self.pattern is None and self.camera is None
 
-    def opener(self, codec: Codec = Codec.HEVC) -> SourceOpener:
-        """What opens the source, in a thread; errors are those of the source."""
+    def opener(self, codec: Codec = Codec.HEVC, on_sound: Callable[[Samples], None] | None = None) -> SourceOpener:
+        """What opens the source, in a thread; errors are those of the source.
+
+        Args:
+            codec: how its pictures are to travel.
+            on_sound: gets the sound of a file.
+        """
         max_size = _HEVC_SIZE if codec is Codec.HEVC else _RAW_SIZE
         if self.file is not None:
             from teleglyph.media.file import open_file
 
-            return functools.partial(open_file, self.file, loop=self.loop, max_size=max_size)
+            return functools.partial(open_file, self.file, loop=self.loop, max_size=max_size, on_sound=on_sound)
         if self.pattern is not None:
             from teleglyph.media.source import open_pattern
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from teleglyph.call.sound import SoundSettings
 from teleglyph.cli.lifecycle import run
 from teleglyph.cli.logs import LogOptions
 from teleglyph.cli.options import check_password
@@ -87,6 +88,22 @@ def _check_addresses(_ctx: click.Context, _param: click.Parameter, values: tuple
     help="New connections per minute from one address; 0: any number.",
 )
 @click.option(
+    "--audio-bitrate",
+    type=click.IntRange(6_000, 256_000),
+    default=32_000,
+    show_default=True,
+    envvar="TELEGLYPH_AUDIO_BITRATE",
+    help="Bits a second of the sound for each listener.",
+)
+@click.option(
+    "--audio-complexity",
+    type=click.IntRange(0, 10),
+    default=5,
+    show_default=True,
+    envvar="TELEGLYPH_AUDIO_COMPLEXITY",
+    help="CPU time spent on the sound's quality.",
+)
+@click.option(
     "--statistics-interval",
     type=click.FloatRange(0.1, 86400),
     default=30.0,
@@ -106,6 +123,8 @@ def server(
     encrypt: bool,
     data_dir: Path | None,
     connection_rate: int,
+    audio_bitrate: int,
+    audio_complexity: int,
     statistics_interval: float,
 ) -> int:
     """Host calls for others.
@@ -124,6 +143,7 @@ def server(
         data_dir=data_dir,
         connections_per_minute=connection_rate,
         statistics_interval=statistics_interval,
+        sound=SoundSettings(audio_bitrate, audio_complexity),
     )
     config = replace(config, call=replace(config.call, max_participants=max_clients))
     logs.apply()

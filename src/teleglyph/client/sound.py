@@ -38,9 +38,11 @@ class CallSound:
 
     Args:
         push_to_talk: nothing is said but while :meth:`talk` keeps being called.
+        has_microphone: what is said comes from a microphone; False if a film's sound is handed to :meth:`captured`.
     """
 
-    def __init__(self, *, push_to_talk: bool = False) -> None:
+    def __init__(self, *, push_to_talk: bool = False, has_microphone: bool = True) -> None:
+        self._has_microphone = has_microphone
         self.is_muted = False
         self.volume = 1.0
         self._push_to_talk = push_to_talk
@@ -48,6 +50,7 @@ class CallSound:
         self._open_until = 0.0
         self._is_open = False
         self._encoder = OpusEncoder()
+        self._was_silent = True
         self._rest: Samples = np.zeros(0, np.float32)
         self._buffer = JitterBuffer()
         self._lock = threading.Lock()
@@ -65,7 +68,8 @@ class CallSound:
             SoundError: there is none, or no such device.
         """
         try:
-            self._card = SoundCard(self.captured, self.fill, microphone=microphone, speakers=speakers, silent=silent)
+            captured = self.captured if self._has_microphone else None
+            self._card = SoundCard(captured, self.fill, microphone=microphone, speakers=speakers, silent=silent)
         except SoundError as error:
             if microphone is not None or speakers is not None:
                 raise
@@ -73,7 +77,7 @@ class CallSound:
             self._card = self._half_a_card(error)
 
     def _half_a_card(self, error: SoundError) -> SoundCard:
-        for captured, fill in ((None, self.fill), (self.captured, None)):
+        for captured, fill in ((None, self.fill), (self.captured, None))[: 1 + self._has_microphone]:
             try:
                 return SoundCard(captured, fill)
             except SoundError:
@@ -139,7 +143,8 @@ class CallSound:
             if not (self._may_speak(now) and self._passes_gate(frame, now)):
                 frame = np.zeros(FRAME, np.float32)
             packet = self._encoder.encode(frame)
-            if len(packet) > SILENT_PACKET:
+            was_silent, self._was_silent = self._was_silent, len(packet) <= SILENT_PACKET
+            if not (was_silent and self._was_silent):
                 self._send(packet)
 
     def fill(self, count: int) -> Samples:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+import math
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,17 +14,84 @@ import numpy as np
 from numpy.typing import NDArray
 
 from teleglyph.errors import MediaDecodeError, MediaFileNotFound, MediaOpenError, UserError
+from teleglyph.media.opus import SAMPLE_RATE, Samples
 from teleglyph.media.source import Pacer, VideoSource
 
 if TYPE_CHECKING:
     import av
     import av.container
 
+_log = logging.getLogger(__name__)
+
 _STILL_INTERVAL = 0.5
 """Seconds between two readings of a picture that does not move."""
 _DECODER_THREADS = 2
+_SOUND_PIECE = 480
 _GAP = 2.0
 """Seconds that a time stamp may jump before it counts as a new beginning."""
+
+
+class FileSound:
+    """Decodes the sound of a film in a thread, at the times that its pictures are shown.
+
+    Args:
+        container: the same film, opened a second time; belongs to the sound from now on.
+        on_sound: gets pieces of sound when they are due.
+    """
+
+    def __init__(self, container: av.container.InputContainer, on_sound: Callable[[Samples], None]) -> None:
+        self._container = container
+        self._on_sound = on_sound
+        self._closed = False
+        self._thread: threading.Thread | None = None
+
+    def start(self, pacer: Pacer, *, loop: bool) -> None:
+        """Follow the pictures' times from now on."""
+        self._thread = threading.Thread(target=self._run, args=(pacer, loop), name="film sound", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End; the pacer has to be closed before."""
+        self._closed = True
+        if self._thread is not None and threading.current_thread() is not self._thread:
+            self._thread.join(1.0)
+
+    def _run(self, pacer: Pacer, loop: bool) -> None:
+        import av
+
+        try:
+            rounds = pacer.rounds
+            while not self._closed:
+                self._play(pacer, rounds)
+                if not loop:
+                    return
+                while pacer.rounds == rounds and not pacer.is_closed:
+                    pacer.follow(math.inf, rounds)
+                if pacer.is_closed:
+                    return
+                rounds = pacer.rounds
+                self._container.seek(0)
+        except av.FFmpegError as error:
+            _log.warning("the sound of the film breaks off: %s", error)
+        finally:
+            self._container.close()
+
+    def _play(self, pacer: Pacer, rounds: int) -> None:
+        """Once through the film, or until its pictures begin again."""
+        import av
+
+        resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE, frame_size=_SOUND_PIECE)
+        played = 0
+        offset: float | None = None
+        for frame in self._container.decode(audio=0):
+            if offset is None:
+                offset = frame.time or 0.0
+            for piece in resampler.resample(frame):
+                if not pacer.follow(offset + played / SAMPLE_RATE, rounds):
+                    return
+                samples = piece.to_ndarray().reshape(-1).astype(np.float32)
+                played += len(samples)
+                self._on_sound(samples)
 
 
 class FileSource:
@@ -34,6 +103,7 @@ class FileSource:
         loop: begin again at the end.
         max_size: pictures are scaled down to fit into this width and height, never up.
         live: pictures come in real time by themselves, as from a camera.
+        sound: what goes with the pictures; belongs to the source from now on.
     """
 
     def __init__(
@@ -44,6 +114,7 @@ class FileSource:
         loop: bool = False,
         max_size: tuple[int, int],
         live: bool = False,
+        sound: FileSound | None = None,
     ) -> None:
         self.description = description
         self._container = container
@@ -59,6 +130,9 @@ class FileSource:
         self._last_time = 0.0
         self._only: av.VideoFrame | None = None
         self._still: NDArray[np.uint8] | None = None
+        self._sound = sound
+        if sound is not None:
+            sound.start(self._pacer, loop=loop)
 
     def read(self) -> NDArray[np.uint8] | None:
         if self._still is not None:
@@ -72,6 +146,8 @@ class FileSource:
 
     def close(self) -> None:
         self._pacer.close()
+        if self._sound is not None:
+            self._sound.close()
         # A read that is under way holds the lock; its thread closes the container by coming back here.
         if self._lock.acquire(timeout=1.0):
             try:
@@ -82,7 +158,7 @@ class FileSource:
     # --- internals ------------------------------------------------------------------------------------
 
     def _rest(self) -> bool:
-        self._pacer.restart()
+        self._pacer.resume()
         self._last_time = 0.0
         return True
 
@@ -126,7 +202,7 @@ class FileSource:
         rate = float(self._stream.average_rate or 25)
         seconds = frame.time if frame.time is not None else self._last_time + 1 / rate
         if not -_GAP < seconds - self._last_time < _GAP:
-            self._pacer.restart()
+            self._pacer.resume()
         self._last_time = seconds
         return seconds
 
@@ -149,13 +225,21 @@ def fit_pixels(width: float, height: float, limit: tuple[int, int]) -> tuple[int
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def open_file(name: str, *, loop: bool = False, max_size: tuple[int, int] = (480, 270)) -> VideoSource:
+def open_file(
+    name: str,
+    *,
+    loop: bool = False,
+    max_size: tuple[int, int] = (480, 270),
+    on_sound: Callable[[Samples], None] | None = None,
+) -> VideoSource:
     """Pictures from a file, from anything else that FFmpeg can open by name, or from standard input (``-``).
 
     Args:
         name: a path, or a URL.
         loop: begin again at the end.
         max_size: pictures are scaled down to fit into this width and height.
+        on_sound: gets the sound that goes with the pictures at its time, in a thread (mono, 48 kHz, float32).  Standard
+            input cannot be read twice, so its sound is left out.
 
     Raises:
         MediaFileNotFound: there is no such file, or it may not be read.
@@ -168,7 +252,10 @@ def open_file(name: str, *, loop: bool = False, max_size: tuple[int, int] = (480
         container.close()
         raise MediaOpenError(f"'{name}' has no pictures, only sound or data")
     description = "standard input" if name == "-" else Path(name).name or name
-    return FileSource(container, description, loop=loop, max_size=max_size)
+    sound = None
+    if on_sound is not None and container.streams.audio and name != "-":
+        sound = FileSound(open_container(name, name), on_sound)
+    return FileSource(container, description, loop=loop, max_size=max_size, sound=sound)
 
 
 def open_container(

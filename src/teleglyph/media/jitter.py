@@ -87,6 +87,7 @@ class JitterBuffer:
         self._was_silent = True
         self._gap = 0
         self._last: float | None = None
+        self._paused = False
         self._sent = 0.0
         self._base = 0.0
         self._peak = 0.0
@@ -114,6 +115,7 @@ class JitterBuffer:
     def _push(self, sound: bytes | Samples, samples: int, now: float) -> None:
         self.counters.packets += 1
         self._measure(samples / SAMPLE_RATE, now)
+        self._paused = isinstance(sound, bytes) and len(sound) <= SILENT_PACKET
         self._queue.append((sound, samples))
         self._queued += samples
         if self._queued > _MOST_SECONDS * SAMPLE_RATE or self.level > self.target + _CEILING_SECONDS:
@@ -121,7 +123,7 @@ class JitterBuffer:
 
     def _measure(self, seconds: float, now: float) -> None:
         """Follow how much later than the quickest packets this one came."""
-        if self._last is None or now - self._last > _PAUSE_SECONDS:
+        if self._last is None or self._paused or now - self._last > _PAUSE_SECONDS:
             self._sent, self._base = 0.0, now
         else:
             passed = now - self._last

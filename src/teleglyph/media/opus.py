@@ -23,7 +23,11 @@ MAX_FRAME_SAMPLES = 5760
 MAX_PACKET = 1275
 """Bytes of the longest Opus frame."""
 SILENT_PACKET = 2
-"""A packet of at most so many bytes says that nothing is to be heard (discontinuous transmission)."""
+"""A packet of at most so many bytes says that nothing is to be heard (discontinuous transmission).
+
+The first one of a pause is sent, so that the listener can tell the pause from a packet that is late; the others need
+not be.
+"""
 
 _AUDIO = 2049
 _SET_BITRATE, _SET_COMPLEXITY, _SET_FEC, _SET_LOSS, _SET_DTX = 4002, 4010, 4012, 4014, 4016

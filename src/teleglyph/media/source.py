@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from teleglyph.media.pattern import TEST_PATTERNS, Paint
 
+_LOOK_AGAIN = 0.05
 _DAY = 43200.0
 """Patterns repeat after half a day, the clock's hands included; larger times would lose precision."""
 
@@ -39,9 +40,15 @@ class VideoSource(Protocol):
 
 
 class Pacer:
-    """Waits until the time of a picture; late ones are not waited for."""
+    """Waits until the time of a picture; late ones are not waited for.
+
+    Attributes:
+        rounds: how often it was restarted; who follows the same times in another thread (the sound of a film) sees by
+            it that the film has begun again.
+    """
 
     def __init__(self) -> None:
+        self.rounds = 0
         self._closed = threading.Event()
         self._start: float | None = None
 
@@ -57,8 +64,27 @@ class Pacer:
             self._start = now - seconds
         return not self._closed.wait(max(0.0, self._start + seconds - now))
 
+    def follow(self, seconds: float, rounds: int) -> bool:
+        """Wait as :meth:`wait` does, but by the start that somebody else's calls have set.
+
+        Returns:
+            False when closed, or restarted more often than ``rounds`` times.
+        """
+        while not self._closed.is_set() and self.rounds == rounds:
+            start = self._start
+            left = _LOOK_AGAIN if start is None else start + seconds - time.monotonic()
+            if left <= 0:
+                return True
+            self._closed.wait(min(left, _LOOK_AGAIN))
+        return False
+
     def restart(self) -> None:
-        """Let the next call be the first."""
+        """Let the next call be the first: the film begins again."""
+        self.resume()
+        self.rounds += 1
+
+    def resume(self) -> None:
+        """Let the next call's time be now: the times themselves have jumped."""
         self._start = None
 
     def close(self) -> None:

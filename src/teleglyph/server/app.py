@@ -44,7 +44,7 @@ class Server:
 
     def __init__(self, config: ServerConfig) -> None:
         self.config = config
-        self.default_room = Room("lobby")
+        self.default_room = Room("lobby", config.sound)
         self.rooms = {self.default_room.name: self.default_room}
         self.bound: list[tuple[str, int]] = []
         """Addresses and ports the call service listens on."""

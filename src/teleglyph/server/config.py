@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from teleglyph.call.limits import CallLimits
+from teleglyph.call.sound import SoundSettings
 from teleglyph.net import ConnectionLimits
 
 DEFAULT_PORT = 27224
@@ -32,5 +33,6 @@ class ServerConfig:
     max_handshakes: int = 128
     """Connections that may be unfinished at once, from everywhere."""
     statistics_interval: float = 30.0
+    sound: SoundSettings = SoundSettings()
     call: CallLimits = CallLimits()
     connection: ConnectionLimits = ConnectionLimits()

@@ -1,6 +1,8 @@
 """Pictures out of real files."""
 
+import itertools
 import math
+import time
 from fractions import Fraction
 from pathlib import Path
 
@@ -8,30 +10,11 @@ import av
 import numpy as np
 import pytest
 
+from films import make_film, make_film_with_sound
 from teleglyph.errors import MediaDecodeError, MediaFileNotFound, MediaOpenError, UserError
 from teleglyph.media.file import open_file
 
 RED, GREEN = (220, 30, 30), (30, 200, 40)
-
-
-def make_film(
-    path: Path,
-    colors: list[tuple[int, int, int]],
-    size: tuple[int, int] = (64, 48),
-    rate: int = 50,
-    aspect: Fraction | None = None,
-) -> Path:
-    """A film of plain colours, one picture each."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=rate, options={"crf": "10"})
-        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
-        if aspect is not None:
-            stream.codec_context.sample_aspect_ratio = aspect
-        for color in colors:
-            picture = np.full((size[1], size[0], 3), color, np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-        container.mux(stream.encode(None))
-    return path
 
 
 def is_near(pixels: np.ndarray, color: tuple[int, int, int]) -> bool:
@@ -109,6 +92,39 @@ def test_closing_ends_a_read_that_waits(tmp_path: Path) -> None:
     reader.join(20)
     assert not reader.is_alive()
     source.close()
+
+
+def test_a_films_sound_comes_with_its_pictures(tmp_path: Path) -> None:
+    heard: list[tuple[float, float]] = []
+    seen: list[tuple[float, float]] = []
+    source = open_file(
+        str(make_film_with_sound(tmp_path / "film.mkv", 1.0)),
+        on_sound=lambda samples: heard.append((time.monotonic(), float(np.abs(samples).max()))),
+    )
+    while (pixels := source.read()) is not None:
+        seen.append((time.monotonic(), float(pixels.mean())))
+    deadline = time.monotonic() + 20
+    while len(heard) < 95 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    source.close()
+    assert 95 <= len(heard) <= 105, "a second in pieces of 10 ms"
+    flash = next(moment for moment, brightness in seen if brightness > 128)
+    click = next(moment for moment, level in heard if level > 0.3)
+    assert abs(flash - click) < 0.06
+
+
+def test_the_sound_of_a_looped_film_begins_again_with_it(tmp_path: Path) -> None:
+    levels: list[float] = []
+    source = open_file(
+        str(make_film_with_sound(tmp_path / "film.mkv", 0.5, flash_at=0.2)),
+        loop=True,
+        on_sound=lambda samples: levels.append(float(np.abs(samples).max())),
+    )
+    for _ in range(25 * 3 + 10):
+        assert source.read() is not None
+    source.close()
+    clicks = sum(now > 0.3 >= before for before, now in itertools.pairwise(levels))
+    assert clicks >= 3
 
 
 def test_what_is_not_there_or_no_film_is_told_in_a_sentence(tmp_path: Path) -> None:

@@ -104,6 +104,27 @@ def test_a_short_gap_is_filled_and_a_long_one_is_silence() -> None:
     assert playing.buffer.pull(BLOCK) is None
 
 
+def test_a_pause_that_is_told_is_neither_a_gap_nor_unevenness() -> None:
+    encoder = OpusEncoder(64_000)
+    speech = packets(0.2)
+    silence = [encoder.encode(np.zeros(FRAME, np.float32)) for _ in range(40)]
+    end = next(packet for packet in silence if len(packet) <= 2)
+    buffer = JitterBuffer()
+    now = 0.0
+    for _ in range(20):
+        for packet in [*speech, end]:
+            buffer.push(packet, now)
+            for _ in range(4):
+                buffer.pull(BLOCK)
+            now += FRAME / SAMPLE_RATE
+        for _ in range(40):
+            buffer.pull(BLOCK)
+        now += 0.2
+    assert buffer.counters.late == 0
+    assert buffer.counters.concealed_samples == 0
+    assert buffer.jitter < 0.001
+
+
 def test_a_burst_is_cut_down_instead_of_being_heard_late() -> None:
     buffer = JitterBuffer()
     for packet in packets(5):
