@@ -23,10 +23,14 @@ def tone(frequency: float, seconds: float) -> Samples:
 
 
 def level_of(sound: Samples, frequency: float) -> float:
-    window = np.hanning(len(sound))
-    spectrum = np.abs(np.fft.rfft(sound * window)) / (window.sum() / 2)
-    place = round(frequency * len(sound) / RATE)
-    return float(20 * np.log10(spectrum[place - 3 : place + 4].max() + 1e-9))
+    """Level of a tone in dB, 0 is full scale: the median of five parts, so that one hiccup does not count."""
+    levels = []
+    for part in np.split(sound[: len(sound) // 5 * 5], 5):
+        window = np.hanning(len(part))
+        spectrum = np.abs(np.fft.rfft(part * window)) / (window.sum() / 2)
+        place = round(frequency * len(part) / RATE)
+        levels.append(20 * np.log10(spectrum[max(0, place - 2) : place + 3].max() + 1e-9))
+    return float(np.median(levels))
 
 
 class Person:
