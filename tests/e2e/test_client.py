@@ -210,7 +210,7 @@ def test_without_a_terminal_frames_go_out_one_after_the_other_until_nobody_reads
         assert b"Traceback" not in client.stderr.read()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_it_in_good_order(server: ServerProcess, number: int) -> None:
     with subprocess.Popen(
         [*CLIENT, f"127.0.0.1:{server.port}", "--test-pattern", "--name", "visitor"],

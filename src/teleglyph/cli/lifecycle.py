@@ -21,8 +21,8 @@ Main = Callable[[asyncio.Event], Awaitable[int]]
 def run(main: Main, on_abort: Callable[[], None] = lambda: None) -> int:
     """Run a command on an event loop.
 
-    The first SIGINT or SIGTERM sets the event, so that the command ends in good order; a second one ends the process
-    at once with exit code 1.  SIGUSR1 writes the stacks of all tasks and threads to the log.
+    The first SIGINT, SIGTERM or SIGHUP sets the event, so that the command ends in good order; a second one ends the
+    process at once with exit code 1.  SIGUSR1 writes the stacks of all tasks and threads to the log.
 
     Args:
         on_abort: called before the process ends at once.
@@ -47,6 +47,8 @@ async def _supervise(main: Main, on_abort: Callable[[], None]) -> int:
     if sys.platform != "win32":
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, on_stop)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup wants to be heard
+            loop.add_signal_handler(signal.SIGHUP, on_stop)
         loop.add_signal_handler(signal.SIGUSR1, dump_stacks)
     return await main(stop)
 
