@@ -36,3 +36,10 @@ def test_in_a_terminal_it_draws_follows_a_resize_and_restores_the_terminal(key: 
         assert "before" in window.screen
         assert "▀" not in window.screen
         assert window.mode("alternate_on", "cursor_flag", "wrap_flag") == ["0", "1", "1"]
+
+
+def test_its_people_are_heard() -> None:
+    with terminal(100, 30) as window:
+        window.type(f"{sys.executable} -m teleglyph demo --sound-test")
+        window.wait(lambda screen: "room ##" in screen, "the meter of the room moves")
+        window.press("q")

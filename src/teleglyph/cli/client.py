@@ -77,6 +77,11 @@ from teleglyph.wire import AuthFailure, derive_password_key
 @click.option("--microphone", type=click.IntRange(0), help="Which microphone; see --list-microphones.")
 @click.option("--speakers", type=click.IntRange(0), help="Which loudspeakers; see --list-speakers.")
 @click.option("--push-to-talk", is_flag=True, help="Speak only while the space bar is held.")
+@click.option(
+    "--voice-processing/--no-voice-processing",
+    default=None,
+    help="Take echo and noise out of your voice and even its level.  [default: if teleglyph[voice] is installed]",
+)
 @click.option("--sound-test", is_flag=True, hidden=True, help="A sound card that is only a clock.")
 @display_options
 @click.option(
@@ -101,6 +106,7 @@ def client(
     microphone: int | None,
     speakers: int | None,
     push_to_talk: bool,
+    voice_processing: bool | None,
     sound_test: bool,
     display_options: DisplayOptions,
     reconnect_attempts: int,
@@ -127,7 +133,9 @@ def client(
     )
     from_file = source_options.file is not None
     wants_sound = audio and not display_options.snapshot and (interactive or sound_test or from_file)
-    sound = SoundOptions(microphone, speakers, push_to_talk, sound_test, from_file) if wants_sound else None
+    sound = None
+    if wants_sound:
+        sound = SoundOptions(microphone, speakers, push_to_talk, voice_processing, sound_test, from_file)
     job = _Job(options, terminal, display_options, None if no_video else source_options, video_codec, sound)
     try:
         return run(job.run, restore_all)
@@ -186,6 +194,8 @@ class SoundOptions:
     microphone: int | None
     speakers: int | None
     push_to_talk: bool
+    process_voice: bool | None = None
+    """Echo cancellation and the like; None is yes if it is installed."""
     silent: bool = False
     from_file: bool = False
     """What is said is a film's sound, not a microphone's."""
@@ -196,10 +206,15 @@ async def open_sound(options: SoundOptions | None) -> tuple[CallSound | None, st
 
     Raises:
         SoundError: a device that was asked for cannot be opened.
+        NotSupported: voice processing was asked for and is not installed.
     """
     if options is None:
         return None, ""
     sound = CallSound(push_to_talk=options.push_to_talk, has_microphone=not options.from_file)
+    if options.process_voice is not False and not options.from_file:
+        has_voice = await asyncio.to_thread(sound.process_voice)
+        if options.process_voice and not has_voice:
+            raise NotSupported("--voice-processing needs an optional part: pip install 'teleglyph[voice]'")
     try:
         await asyncio.to_thread(
             sound.open, microphone=options.microphone, speakers=options.speakers, silent=options.silent

@@ -9,53 +9,71 @@ import asyncio
 import contextlib
 import os
 import sys
+import time
 from collections.abc import AsyncIterator
 from functools import partial
 
 import click
 
-from teleglyph.cli.client import open_uplink
+from teleglyph.cli.client import SoundOptions, open_sound, open_uplink
 from teleglyph.cli.lifecycle import run
 from teleglyph.cli.logs import LogOptions
 from teleglyph.cli.options import DisplayOptions, SourceOptions, display_options
 from teleglyph.client.address import Address
 from teleglyph.client.call import CallClient, Credentials
 from teleglyph.client.screen import restore_all
+from teleglyph.client.sound import FRAME, CallSound
 from teleglyph.client.terminal import Terminal, detect
 from teleglyph.client.uplink import Codec, Uplink
 from teleglyph.client.viewer import CallOptions, snapshot_call, watch_call
+from teleglyph.media.opus import SAMPLE_RATE
 from teleglyph.media.pattern import PATTERNS
-from teleglyph.media.source import open_pattern
+from teleglyph.media.source import DAY_SECONDS, open_pattern
+from teleglyph.media.tune import TUNES, Tune
 from teleglyph.server.app import Server
 from teleglyph.server.config import ServerConfig
 from teleglyph.wire import Capabilities
 
 _HOST = "127.0.0.1"
 _CAMERA = SourceOptions(file=None, loop=False, pattern=None, camera=None)
+_BLOCK_SECONDS = FRAME / SAMPLE_RATE
+_LATE_SECONDS = 0.1
+"""Sound that is later than this is left out."""
 
 
 @click.command(context_settings={"auto_envvar_prefix": "TELEGLYPH"})
+@click.option("--audio/--no-audio", default=True, show_default=True, help="Speak and listen.")
+@click.option("--sound-test", is_flag=True, hidden=True, help="A sound card that is only a clock.")
 @display_options
 @click.pass_obj
-def demo(logs: LogOptions, display_options: DisplayOptions) -> int:
+def demo(logs: LogOptions, audio: bool, sound_test: bool, display_options: DisplayOptions) -> int:
     """Show a call with animated participants, on this machine only.
 
-    You take part yourself if there is a camera. Keys: q quits, ? shows the others. Without a terminal on standard
-    output it prints one picture of the call and ends.
+    You take part yourself if there is a camera, and hear and speak if there is a sound card. Keys: q quits, ? shows
+    the others. Without a terminal on standard output it prints one picture of the call and ends.
     """
     interactive = sys.stdout.isatty() and not display_options.snapshot
     logs.apply(console=False)
     terminal = detect(os.environ, ask=interactive)
-    return run(partial(_run, display_options, terminal, interactive), restore_all)
+    sound = SoundOptions(None, None, False, silent=sound_test) if audio and interactive else None
+    return run(partial(_run, display_options, terminal, interactive, sound), restore_all)
 
 
-async def _run(display_options: DisplayOptions, terminal: Terminal, interactive: bool, stop: asyncio.Event) -> int:
+async def _run(
+    display_options: DisplayOptions,
+    terminal: Terminal,
+    interactive: bool,
+    sound_options: SoundOptions | None,
+    stop: asyncio.Event,
+) -> int:
     async with _call() as address:
+        sound, _ = await open_sound(sound_options)
         options = CallOptions(
             address,
             Credentials("you"),
             display_options.display(terminal, whole_screen=not interactive),
             display_options.fixed_size,
+            sound=sound,
         )
         uplink, _ = await open_uplink(_CAMERA, "auto")
         try:
@@ -64,6 +82,8 @@ async def _run(display_options: DisplayOptions, terminal: Terminal, interactive:
             delay = display_options.snapshot_delay if display_options.snapshot else 0.5
             text = await snapshot_call(options, uplink, delay, stop)
         finally:
+            if sound is not None:
+                sound.close()
             if uplink is not None:
                 uplink.close()
     if text is not None:
@@ -88,14 +108,32 @@ async def _call() -> AsyncIterator[Address]:
 
 @contextlib.asynccontextmanager
 async def _participant(address: Address, name: str) -> AsyncIterator[None]:
-    """A participant whose picture is drawn by the pattern of its name; it looks at the call once a second."""
+    """A participant whose picture is drawn by the pattern of its name, and who sounds like it.
+
+    It looks at the call once a second.
+    """
     uplink = Uplink(partial(open_pattern, name), Codec.RAW)
     await uplink.open()
     terminal = Capabilities(width=20, height=10, desired_fps=1)
-    task = asyncio.create_task(CallClient(address, Credentials(name), terminal, uplink).run())
+    sound = CallSound()
+    tasks = [
+        asyncio.create_task(CallClient(address, Credentials(name), terminal, uplink, sound=sound).run()),
+        asyncio.create_task(_say(sound, TUNES[name])),
+    ]
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         uplink.close()
+
+
+async def _say(sound: CallSound, tune: Tune) -> None:
+    """Speak as a microphone would, at the time of day that the pictures show."""
+    day = time.time() % DAY_SECONDS - time.monotonic()
+    due = time.monotonic()
+    while True:
+        sound.captured(tune(day + due, FRAME))
+        due = max(due + _BLOCK_SECONDS, time.monotonic() - _LATE_SECONDS)
+        await asyncio.sleep(max(0.0, due - time.monotonic()))

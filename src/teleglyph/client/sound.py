@@ -15,6 +15,7 @@ from teleglyph.errors import SoundError
 from teleglyph.media.jitter import JitterBuffer
 from teleglyph.media.opus import SAMPLE_RATE, SILENT_PACKET, OpusEncoder, Samples
 from teleglyph.media.soundcard import SoundCard
+from teleglyph.media.voice import VoiceProcessor
 from teleglyph.net import Connection
 from teleglyph.wire import AudioBatch, OpusBatch, StreamKind, StreamStart, encode
 
@@ -52,6 +53,7 @@ class CallSound:
         self._encoder = OpusEncoder()
         self._was_silent = True
         self._rest: Samples = np.zeros(0, np.float32)
+        self._voice: VoiceProcessor | None = None
         self._buffer = JitterBuffer()
         self._lock = threading.Lock()
         self._in_level = self._out_level = 0.0
@@ -83,6 +85,18 @@ class CallSound:
             except SoundError:
                 continue
         raise error
+
+    def process_voice(self) -> bool:
+        """Take echo and noise out of the microphone's sound; False if the optional extra for it is not installed.
+
+        Call it before :meth:`open`.  Loading takes a moment, so call it in a thread.
+        """
+        try:
+            self._voice = VoiceProcessor()
+        except ImportError as error:
+            _log.debug("No echo cancellation: %s", error)
+            return False
+        return True
 
     def close(self) -> None:
         """Close the sound card."""
@@ -140,6 +154,8 @@ class CallSound:
         self._rest = np.concatenate((self._rest, samples))
         while len(self._rest) >= FRAME:
             frame, self._rest = self._rest[:FRAME], self._rest[FRAME:]
+            if self._voice is not None:
+                frame = self._voice.process(frame)
             if not (self._may_speak(now) and self._passes_gate(frame, now)):
                 frame = np.zeros(FRAME, np.float32)
             packet = self._encoder.encode(frame)
@@ -154,6 +170,8 @@ class CallSound:
         if samples is None:
             samples = np.zeros(count, np.float32)
         played: Samples = np.clip(samples * np.float32(self.volume), -1.0, 1.0).astype(np.float32)
+        if self._voice is not None:
+            self._voice.played(played)
         self._out_level = max(float(np.abs(played).max(initial=0.0)), self._out_level * _METER_FALL)
         return played
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from teleglyph.media.pattern import TEST_PATTERNS, Paint
 
 _LOOK_AGAIN = 0.05
-_DAY = 43200.0
+DAY_SECONDS = 43200.0
 """Patterns repeat after half a day, the clock's hands included; larger times would lose precision."""
 
 
@@ -114,7 +114,7 @@ class PatternSource:
         if not self._pacer.wait(self._number * self._interval):
             return None
         self._number += 1
-        return self._paint(self._clock() % _DAY)
+        return self._paint(self._clock() % DAY_SECONDS)
 
     def close(self) -> None:
         self._pacer.close()
