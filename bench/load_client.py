@@ -8,6 +8,7 @@ possible, because it shares the machine with the server it measures.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import random
@@ -17,12 +18,16 @@ import sys
 import threading
 import time
 
+import numpy as np
+
+from teleglyph.media.opus import SAMPLE_RATE, OpusEncoder
 from teleglyph.wire import (
     AsciiFrame,
     Capabilities,
     ClientSession,
     HandshakeDone,
     ImageFrame,
+    OpusBatch,
     Ping,
     StreamStart,
     encode,
@@ -34,8 +39,12 @@ SIZE = (160, 90)
 class LoadClient:
     """A participant that sends at a fixed rate and measures what comes back."""
 
-    def __init__(self, port: int, index: int, columns: int, rows: int, send_rate: float) -> None:
+    def __init__(
+        self, port: int, index: int, columns: int, rows: int, send_rate: float, *, speaks: bool = False
+    ) -> None:
         self.index = index
+        self.speaks = speaks
+        self.sounds_in = 0
         self.columns, self.rows = columns, rows
         self.interval = 1.0 / send_rate
         self.session = ClientSession()
@@ -74,8 +83,10 @@ class LoadClient:
             utf8=True,
         )
         self.send(encode(capabilities))
-        self.send(encode(StreamStart(1)))
+        self.send(encode(StreamStart(3 if self.speaks else 1)))
         threading.Thread(target=self.send_pictures, daemon=True).start()
+        if self.speaks:
+            threading.Thread(target=self.send_sound, daemon=True).start()
 
     def send(self, packet: bytes) -> None:
         with self.sending:
@@ -101,6 +112,22 @@ class LoadClient:
             else:
                 self.send(noise[number % 8])
 
+    def send_sound(self) -> None:
+        """A tone of its own, in packets of 20 ms; it is encoded beforehand."""
+        encoder = OpusEncoder()
+        places = np.arange(SAMPLE_RATE) / SAMPLE_RATE
+        tone = (0.1 * np.sin(2 * np.pi * (200 + 20 * self.index) * places)).astype(np.float32)
+        packets = [
+            encode(OpusBatch(SAMPLE_RATE, 20, (encoder.encode(tone[start : start + 960]),)))
+            for start in range(0, SAMPLE_RATE, 960)
+        ]
+        started = time.monotonic()
+        for number in itertools.count():
+            time.sleep(max(0.0, started + number * 0.02 - time.monotonic()))
+            if self.stop:
+                return
+            self.send(packets[number % len(packets)])
+
     def receive(self, seconds: float) -> None:
         """Count frames for a while."""
         deadline, last_ping = time.monotonic() + seconds, 0.0
@@ -117,6 +144,8 @@ class LoadClient:
                 if self.waiting and self.pattern in event.text:
                     self.waiting = False
                     self.latencies.append(now - self.marked_at)
+            elif isinstance(event, OpusBatch):
+                self.sounds_in += 1
             if now - last_ping > 10:
                 last_ping = now
                 self.send(encode(Ping()))
@@ -134,6 +163,7 @@ class LoadClient:
         return {
             "fps": len(gaps) / span,
             "gaps": [round(1e3 * gap, 3) for gap in gaps],
+            "sounds": self.sounds_in,
             "latencies": [round(1e3 * latency, 3) for latency in self.latencies],
             "kilobytes_per_frame": self.bytes / max(1, len(self.arrivals)) / 1e3,
             "gap_median": 1e3 * statistics.median(gaps) if gaps else 0.0,
@@ -148,15 +178,16 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=24)
     parser.add_argument("--rate", type=float, default=30.0)
     parser.add_argument("--seconds", type=float, default=8.0)
+    parser.add_argument("--sound", action="store_true")
     options = parser.parse_args()
-    client = LoadClient(options.port, options.index, options.columns, options.rows, options.rate)
+    client = LoadClient(options.port, options.index, options.columns, options.rows, options.rate, speaks=options.sound)
     client.start()
     print("ready", flush=True)
     client.receive_until_told()
     client.receive(1.0)
     client.arrivals.clear()
     client.latencies.clear()
-    client.bytes = 0
+    client.bytes = client.sounds_in = 0
     client.receive(options.seconds)
     client.stop = True
     print(json.dumps(client.result()), flush=True)

@@ -1,7 +1,8 @@
 """How many viewers one server gives 60 frames a second, how late, and what it costs.
 
 Every synthetic client is a process of its own on the same machine, sends noise pictures of 160x90 at 30 a second and
-asks for 60 frames a second.  Run ``python -m bench.server`` (about five minutes), or ``--quick``.
+asks for 60 frames a second.  Run ``python -m bench.server`` (about five minutes), or ``--quick``; ``--sound`` compares
+the same loads with everybody silent and with everybody speaking.
 
 The last columns set the server's CPU time beside the time that a bare event loop takes in the same run to encrypt
 and send the same bytes at the same rate to as many sockets: the floor below which no server of this kind can get.
@@ -72,6 +73,7 @@ class Outcome:
     cpu_percent: float
     mebibytes_per_client: float
     kilobytes_per_frame: float
+    sounds_per_second: float
 
 
 def percentile(values: list[float], part: float) -> float:
@@ -79,7 +81,7 @@ def percentile(values: list[float], part: float) -> float:
     return ordered[min(len(ordered) - 1, int(part * len(ordered)))] if ordered else float("nan")
 
 
-def measure(clients: int, columns: int, rows: int, different: bool, seconds: float) -> Outcome:
+def measure(clients: int, columns: int, rows: int, different: bool, seconds: float, *, sound: bool = False) -> Outcome:
     """Run one load against a fresh server."""
     server = ServerProcess()
     time.sleep(0.5)
@@ -88,7 +90,7 @@ def measure(clients: int, columns: int, rows: int, different: bool, seconds: flo
     try:
         for index in range(clients):
             size = (columns + index - clients // 2, rows) if different else (columns, rows)
-            processes.append(start_client(server.port, index, size, seconds))
+            processes.append(start_client(server.port, index, size, seconds, sound))
         for process in processes:
             assert process.stdout is not None
             if process.stdout.readline().strip() != "ready":
@@ -120,13 +122,15 @@ def measure(clients: int, columns: int, rows: int, different: bool, seconds: flo
         cpu_percent=100 * (cpu_after - cpu_before) / elapsed,
         mebibytes_per_client=(resident - empty) / clients,
         kilobytes_per_frame=statistics.mean(result["kilobytes_per_frame"] for result in results),
+        sounds_per_second=min(result["sounds"] for result in results) / seconds,
     )
 
 
-def start_client(port: int, index: int, size: tuple[int, int], seconds: float) -> subprocess.Popen[str]:
+def start_client(port: int, index: int, size: tuple[int, int], seconds: float, sound: bool) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "bench.load_client", "--port", str(port), "--index", str(index)]
-        + ["--columns", str(size[0]), "--rows", str(size[1]), "--seconds", str(seconds)],
+        + ["--columns", str(size[0]), "--rows", str(size[1]), "--seconds", str(seconds)]
+        + ["--sound"] * sound,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -175,7 +179,11 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="two small loads, a few seconds each")
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--clients", type=int, nargs="*", default=[2, 8, 16, 32])
+    parser.add_argument("--sound", action="store_true", help="compare silence with everybody speaking")
     options = parser.parse_args()
+    if options.sound:
+        sound_table(options.clients, options.seconds)
+        return
     sizes = [(80, 24)] if options.quick else [(80, 24), (160, 48)]
     counts = [2, 8] if options.quick else options.clients
     seconds = 4.0 if options.quick else options.seconds
@@ -192,6 +200,36 @@ def main() -> None:
         "Server: noise 160x90 at 30/s in, 60/s asked for",
         ["clients", "terminal", "views", "fps", "worst", "jitter p50/p99 ms", "latency p50/p99 ms"]
         + ["CPU %", "CPU % each", "MiB each", "KB/frame", "x floor", "x ascii-chat C"],
+        rows,
+    )
+
+
+def sound_table(counts: list[int], seconds: float) -> None:
+    """What speaking costs a call: each load silent, speaking, and silent again."""
+    rows = []
+    for clients in counts:
+        silent, speaking, again = (
+            measure(clients, 80, 24, True, seconds, sound=sound) for sound in (False, True, False)
+        )
+        quiet = (silent.fps_median + again.fps_median) / 2
+        cpu = (silent.cpu_percent + again.cpu_percent) / 2
+        rows.append(
+            [
+                str(clients),
+                f"{quiet:.1f} / {min(silent.fps_worst, again.fps_worst):.1f}",
+                f"{speaking.fps_median:.1f} / {speaking.fps_worst:.1f}",
+                f"{100 * (speaking.fps_median / quiet - 1):+.1f}",
+                f"{silent.latency[0]:.1f} / {silent.latency[1]:.1f}",
+                f"{speaking.latency[0]:.1f} / {speaking.latency[1]:.1f}",
+                f"{cpu:.1f}",
+                f"{speaking.cpu_percent:.1f}",
+                f"{speaking.sounds_per_second:.1f}",
+            ]
+        )
+    print_table(
+        "Server with 80x24 terminals, all different: silent, and everybody speaking (fps median / worst)",
+        ["clients", "silent fps", "speaking fps", "change %", "silent latency ms", "speaking latency ms"]
+        + ["silent CPU %", "speaking CPU %", "sound packets/s"],
         rows,
     )
 
