@@ -14,6 +14,7 @@ from concurrent.futures import Executor
 
 from teleglyph.call.pacing import Schedule
 from teleglyph.call.participant import Participant
+from teleglyph.call.picture import Pictures
 from teleglyph.call.room import Room
 from teleglyph.call.view import View
 from teleglyph.media.canvas import render_batch
@@ -98,13 +99,13 @@ class Pacer:
     async def _render(self, views: Iterable[View]) -> None:
         revision = self._room.revision
         stale = [view for view in views if view.revision != revision]
-        slots = [participant.picture for participant in self._room.sources]
-        if not slots:
+        pictures = Pictures.of(participant.picture for participant in self._room.sources)
+        if not pictures.pixels:
             for view in stale:
                 view.show_placeholder(revision)
             return
         while stale:
-            texts = await self._run_batch(stale, [view.plan(slots) for view in stale])
+            texts = await self._run_batch(stale, [view.plan(pictures) for view in stale])
             rejected = [view for view, text in zip(stale, texts, strict=True) if not view.accept(text, revision)]
             self._room.counters.frames_degraded += len(rejected)
             self._room.counters.frames_rendered += len(stale)

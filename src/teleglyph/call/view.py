@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from teleglyph.call.picture import PictureSlot
+from teleglyph.call.picture import Pictures
 from teleglyph.media.canvas import Canvas, Draw
 from teleglyph.media.layout import Placement, arrange
 from teleglyph.media.modes import ColorLevel, RenderMode
@@ -62,21 +62,21 @@ class View:
         self._layout = 0
         self._aspects: tuple[float, ...] | None = None
         self._canvas = Canvas(key.columns, key.rows, key.style.subrows)
-        self._drawn: dict[PictureSlot, int] = {}
+        self._drawn: tuple[int, ...] = ()
 
-    def plan(self, slots: Sequence[PictureSlot]) -> tuple[Canvas, list[Draw], Style]:
-        """The render job for the given pictures: lays out again if their number or shapes changed.
-
-        All slots must hold a picture.
-        """
-        aspects = tuple(round(slot.aspect, 2) for slot in slots)
-        if aspects != self._aspects:
-            self._arrange(aspects)
-        draws: list[Draw] = []
-        for slot, place in zip(slots, self.placements, strict=True):
-            if self._drawn.get(slot) != slot.version and slot.pixels is not None:
-                self._drawn[slot] = slot.version
-                draws.append(Draw(slot.pixels, *place))
+    def plan(self, pictures: Pictures) -> tuple[Canvas, list[Draw], Style]:
+        """The render job for the given pictures: lays out again if their number or shapes changed."""
+        if pictures.aspects != self._aspects:
+            self._arrange(pictures.aspects)
+        drawn = self._drawn or (0,) * len(pictures.versions)
+        self._drawn = pictures.versions
+        draws = [
+            Draw(pixels, *place)
+            for pixels, place, version, old in zip(
+                pictures.pixels, self.placements, pictures.versions, drawn, strict=True
+            )
+            if version != old
+        ]
         return self._canvas, draws, self.style
 
     def accept(self, text: bytes, revision: int) -> bool:
@@ -104,7 +104,7 @@ class View:
     def _arrange(self, aspects: tuple[float, ...]) -> None:
         self._aspects = aspects
         self._layout = next(_frame_numbers)
-        self._drawn.clear()
+        self._drawn = ()
         columns, rows = self.key.columns, self.key.rows
         places = arrange(aspects, columns, rows) if aspects else ()
         if places and not self.key.padded:
