@@ -16,6 +16,7 @@ from teleglyph.wire.messages.handshake import (
     AuthFailure,
     AuthResponse,
     ChallengeFlag,
+    ClientHello,
     CryptoCapabilities,
     CryptoMode,
     CryptoParameters,
@@ -28,6 +29,7 @@ from teleglyph.wire.messages.handshake import (
 from teleglyph.wire.packet_type import PacketType
 from teleglyph.wire.primitives import (
     EphemeralKey,
+    Identity,
     RandomBytes,
     authentication_tag,
     tags_equal,
@@ -61,20 +63,34 @@ class ClientHandshake(Handshake):
     """The client's steps; its first packet is in ``outgoing`` from the start.
 
     Args:
-        password_key: what to prove when the server asks, or None.
+        password_key: what to prove, or None.  With it a server that does not ask for it is refused: who gives a
+            password wants the server to know it, too.
+        client_key: our own identity, shown to servers that take one, or None.
         check_identity: decides about the server's identity.
+        hello: the identity that a server with several is to show; None leaves it the choice.
         random: draws the ephemeral key (32 bytes), then the client nonce (32 bytes) if there is a challenge.
     """
 
-    def __init__(self, password_key: bytes | None, check_identity: IdentityCheck | None, random: RandomBytes) -> None:
+    def __init__(
+        self,
+        password_key: bytes | None,
+        client_key: Identity | None,
+        check_identity: IdentityCheck | None,
+        hello: bytes | None,
+        random: RandomBytes,
+    ) -> None:
         super().__init__()
         self.step: ClientStep = ClientStep.VERSION
         self._password_key = password_key
+        self._client_key = client_key
         self._check_identity = check_identity
+        self._hello = hello
         self._random = random
         self._ephemeral = EphemeralKey(random)
-        self._mode = CryptoMode.ENCRYPT | (CryptoMode.AUTHENTICATE if password_key else CryptoMode(0))
-        self._identity_announced = False
+        self._mode = CryptoMode.ENCRYPT | (
+            CryptoMode.AUTHENTICATE if password_key is not None or client_key is not None else CryptoMode(0)
+        )
+        self._identity_announced = self._shows_key = self._signs_without_size = False
         self._identity: bytes | None = None
         self._shared = b""
         self._nonce = b""
@@ -107,7 +123,11 @@ class ClientHandshake(Handshake):
                 f"{message.identity_size} and signatures of {message.signature_size}"
             )
         self._identity_announced = message.authentication == 1
-        if self._identity_announced:
+        self._shows_key = message.verification != 0 or (message.identity_size > 0 and message.signature_size > 0)
+        self._signs_without_size = message.signature_size == 0
+        if self._identity_announced and self._hello is not None:
+            self.send(ClientHello(self._hello))
+        elif self._identity_announced:
             # ascii-chat's server waits for a packet here, but refuses the CLIENT_HELLO it waits for; any
             # other type makes it go on with its default identity (spec acip-crypto 4.4).
             self.send(Ping())
@@ -122,26 +142,48 @@ class ClientHandshake(Handshake):
             self._check_identity(message.identity)
         self._identity = message.identity
         self._shared = self._ephemeral.exchange(message.public_key)
-        self.send(KeyExchangeResponse(self._ephemeral.public_key))
+        self.send(self._our_key())
         self.step = ClientStep.VERDICT
 
+    def _our_key(self) -> KeyExchangeResponse:
+        public_key = self._ephemeral.public_key
+        if not self._shows_key:
+            return KeyExchangeResponse(public_key)
+        if self._client_key is None:
+            return KeyExchangeResponse(public_key, bytes(KEY_SIZE), bytes(SIGNATURE_SIZE))
+        return KeyExchangeResponse(public_key, self._client_key.public_key, self._client_key.sign(public_key))
+
     def _on_complete(self, _message: HandshakeComplete) -> None:
+        if self._password_key is not None:
+            raise _no_password_wanted()
         self._finish(authenticated=False)
 
     def _on_challenge(self, message: AuthChallenge) -> None:
-        needs_password = bool(message.flags & ChallengeFlag.PASSWORD)
-        if message.flags & ChallengeFlag.CLIENT_KEY and not needs_password:
-            raise _refused(AuthFailure.CLIENT_KEY_REQUIRED)
-        if self._password_key is None:
+        wants_password = bool(message.flags & ChallengeFlag.PASSWORD)
+        wants_key = bool(message.flags & ChallengeFlag.CLIENT_KEY)
+        if wants_password and self._password_key is None:
             raise _refused(AuthFailure.PASSWORD_REQUIRED)
+        if wants_key and self._client_key is None:
+            raise _refused(AuthFailure.CLIENT_KEY_REQUIRED)
+        if not wants_password and self._password_key is not None:
+            raise _no_password_wanted()
         self._nonce = self._random(KEY_SIZE)
-        tag = authentication_tag(self._password_key, message.nonce, self._shared)
-        self.send(AuthResponse(tag, self._nonce))
+        if self._password_key is not None:
+            tag = authentication_tag(self._password_key, message.nonce, self._shared)
+            self.send(AuthResponse(tag, self._nonce))
+        elif self._client_key is not None and self._shows_key:
+            signature = self._client_key.sign(message.nonce)
+            self.send(AuthResponse(signature, self._nonce))
+            if self._signs_without_size:
+                # ascii-chat's server then takes the signature's beginning for our nonce (spec acip-crypto 4.8).
+                self._nonce = signature[:KEY_SIZE]
+        else:
+            raise HandshakeError("the server asks for proof, but not for which")
         self.step = ClientStep.PROOF
 
     def _on_proof(self, message: ServerAuthResponse) -> None:
-        expected = authentication_tag(self._password_key or self._shared, self._nonce, self._shared)
-        if not tags_equal(message.tag, expected):
+        key = self._shared if self._password_key is None else self._password_key
+        if not tags_equal(message.tag, authentication_tag(key, self._nonce, self._shared)):
             raise AuthenticationError("the server does not know the password; it may not be the one you mean")
         self._finish(authenticated=True)
 
@@ -151,6 +193,13 @@ class ClientHandshake(Handshake):
     def _finish(self, *, authenticated: bool) -> None:
         self.result = HandshakeResult(self._shared, self._identity, authenticated)
         self.step = ClientStep.DONE
+
+
+def _no_password_wanted() -> AuthenticationError:
+    return AuthenticationError(
+        "the server does not ask for the password, so it may not be the one you mean, or somebody is in the middle; "
+        "if it really has none, leave the password out"
+    )
 
 
 def _refused(reasons: int) -> AuthenticationError:

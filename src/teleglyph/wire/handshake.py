@@ -21,13 +21,15 @@ class HandshakeResult:
     Attributes:
         shared_key: the session key, or None for a session in plaintext.
         identity: the server's proven Ed25519 key, if it has one.
-        authenticated: both sides proved that they know the password.
+        authenticated: the client proved what it was asked for: the password, its key, or both.
+        client_identity: the client's proven Ed25519 key, if the server asked for one.
         first_packet: a packet that already belongs to the session.
     """
 
     shared_key: bytes | None = field(repr=False)
     identity: bytes | None = None
     authenticated: bool = False
+    client_identity: bytes | None = None
     first_packet: Packet | None = None
 
 

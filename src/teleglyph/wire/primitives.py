@@ -23,7 +23,7 @@ _OPERATIONS, _MEMORY = 2, 64 * 2**20
 
 
 class Identity(Protocol):
-    """A long-lived Ed25519 key pair that proves who a server is."""
+    """A long-lived Ed25519 key pair that proves who a server or a client is."""
 
     @property
     def public_key(self) -> bytes:
@@ -89,7 +89,7 @@ def verify_signature(identity: bytes, data: bytes, signature: bytes) -> None:
     """
     try:
         nacl.signing.VerifyKey(identity).verify(data, signature)
-    except nacl.exceptions.BadSignatureError:
+    except (nacl.exceptions.BadSignatureError, nacl.exceptions.ValueError, ValueError):
         raise VerificationError(
-            f"the server shows the identity {identity.hex()} without owning it; somebody may be in the middle"
+            f"the identity {identity.hex()} was shown by somebody who does not own it; somebody may be in the middle"
         ) from None

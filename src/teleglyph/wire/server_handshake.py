@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from teleglyph.errors import AuthenticationError, HandshakeError
+from teleglyph.errors import AuthenticationError, HandshakeError, VerificationError
 from teleglyph.wire.handshake import Handshake, HandshakeResult, Transitions
 from teleglyph.wire.messages.control import Ping
 from teleglyph.wire.messages.handshake import (
@@ -29,7 +29,19 @@ from teleglyph.wire.messages.handshake import (
 )
 from teleglyph.wire.packet import Packet
 from teleglyph.wire.packet_type import PacketType
-from teleglyph.wire.primitives import EphemeralKey, Identity, RandomBytes, authentication_tag, tags_equal
+from teleglyph.wire.primitives import (
+    EphemeralKey,
+    Identity,
+    RandomBytes,
+    authentication_tag,
+    tags_equal,
+    verify_signature,
+)
+
+Admission = Callable[[bytes], bool]
+"""Says whether the owner of an Ed25519 key may come in."""
+
+_NO_IDENTITY = bytes(KEY_SIZE)
 
 
 class ServerStep(enum.Enum):
@@ -50,7 +62,9 @@ class ServerHandshake(Handshake):
     Args:
         password_key: what clients must prove to know, or None.
         identities: the server's keys; the first is the default.
-        allow_plaintext: also serve clients that ask for no encryption.  A server with a password never does.
+        admits: says which client keys may come in; None asks for none.  With a password as well, both must hold.
+        allow_plaintext: also serve clients that ask for no encryption.  A server with a password or a list of client
+            keys never does.
         random: draws the ephemeral key (32 bytes), then the challenge nonce (32 bytes) if there is a
             challenge.
     """
@@ -59,6 +73,7 @@ class ServerHandshake(Handshake):
         self,
         password_key: bytes | None,
         identities: Sequence[Identity],
+        admits: Admission | None,
         allow_plaintext: bool,
         random: RandomBytes,
     ) -> None:
@@ -67,6 +82,8 @@ class ServerHandshake(Handshake):
         self._password_key = password_key
         self._identities = tuple(identities)
         self._identity = self._identities[0] if self._identities else None
+        self._admits = admits
+        self._client_identity: bytes | None = None
         self._allow_plaintext = allow_plaintext
         self._random = random
         self._ephemeral = EphemeralKey(random)
@@ -95,9 +112,12 @@ class ServerHandshake(Handshake):
 
     def _start_plaintext(self, first_packet: Packet | None = None) -> None:
         if self._password_key is not None:
-            self.send(AuthFailed(AuthFailure.PASSWORD_REQUIRED))
-            raise AuthenticationError(
-                "the client wants no encryption, which would skip the password", AuthFailure.PASSWORD_REQUIRED
+            raise self._refuse(
+                AuthFailure.PASSWORD_REQUIRED, "the client wants no encryption, which would skip the password"
+            )
+        if self._admits is not None:
+            raise self._refuse(
+                AuthFailure.CLIENT_KEY_REQUIRED, "the client wants no encryption, which would skip its key"
             )
         if not self._allow_plaintext:
             raise HandshakeError("the client wants no encryption, and this server insists on it")
@@ -120,10 +140,16 @@ class ServerHandshake(Handshake):
                 f"no common algorithms: the client offers key exchanges {message.key_exchange:#06x} "
                 f"and ciphers {message.cipher:#06x}"
             )
-        if self._identity is None:
-            self.send(CryptoParameters())
-        else:
-            self.send(CryptoParameters(authentication=1, identity_size=KEY_SIZE, signature_size=SIGNATURE_SIZE))
+        has_identity, wants_keys = self._identity is not None, self._admits is not None
+        self.send(
+            CryptoParameters(
+                authentication=int(has_identity),
+                verification=int(wants_keys),
+                identity_size=KEY_SIZE if has_identity else 0,
+                # Without this size ascii-chat's clients would send no signature (spec acip-crypto 4.8).
+                signature_size=SIGNATURE_SIZE if has_identity or wants_keys else 0,
+            )
+        )
         if len(self._identities) > 1:
             self.step = ServerStep.HELLO
         else:
@@ -159,23 +185,62 @@ class ServerHandshake(Handshake):
 
     def _on_key(self, message: KeyExchangeResponse) -> None:
         self._shared = self._ephemeral.exchange(message.public_key)
-        if self._password_key is None:
+        if self._admits is not None:
+            self._client_identity = self._proven_identity(message)
+        flags = ChallengeFlag.PASSWORD if self._password_key is not None else ChallengeFlag(0)
+        if self._admits is not None:
+            flags |= ChallengeFlag.CLIENT_KEY
+        if flags:
+            self._nonce = self._random(KEY_SIZE)
+            self.send(AuthChallenge(flags, self._nonce))
+            self.step = ServerStep.RESPONSE
+        else:
             self.send(HandshakeComplete())
             self._finish(HandshakeResult(self._shared))
-        else:
-            self._nonce = self._random(KEY_SIZE)
-            self.send(AuthChallenge(ChallengeFlag.PASSWORD, self._nonce))
-            self.step = ServerStep.RESPONSE
+
+    def _proven_identity(self, message: KeyExchangeResponse) -> bytes | None:
+        """The identity that signed the client's ephemeral key; None if it shows none."""
+        identity = message.identity
+        if identity is None or identity == _NO_IDENTITY:
+            return None
+        try:
+            verify_signature(identity, message.public_key, message.signature)
+        except VerificationError:
+            raise self._refuse(
+                AuthFailure.SIGNATURE_INVALID, f"the client shows the key {identity.hex()} without owning it"
+            ) from None
+        return identity
 
     def _on_response(self, message: AuthResponse) -> None:
+        if self._password_key is not None:
+            expected = authentication_tag(self._password_key, self._nonce, self._shared)
+            if not tags_equal(message.proof, expected):
+                raise self._refuse(AuthFailure.PASSWORD_INCORRECT, "the client does not know the password")
+        if self._admits is not None:
+            self._check_client_key(self._admits, message)
+        key = self._shared if self._password_key is None else self._password_key
+        self.send(ServerAuthResponse(authentication_tag(key, message.nonce, self._shared)))
+        self._finish(HandshakeResult(self._shared, None, authenticated=True, client_identity=self._client_identity))
+
+    def _check_client_key(self, admits: Admission, message: AuthResponse) -> None:
+        """With a password the client proves that instead of signing the nonce; its key is proven by the signature of
+        its ephemeral key, and the password's proof by the secret that only the owner of that one has."""
+        identity = self._client_identity
+        if identity is None:
+            raise self._refuse(AuthFailure.CLIENT_KEY_REQUIRED, "the client shows no key")
+        if not admits(identity):
+            raise self._refuse(AuthFailure.CLIENT_KEY_REJECTED, f"the client's key {identity.hex()} is not admitted")
         if self._password_key is None:
-            raise HandshakeError("the client answered a challenge that it was not given")
-        expected = authentication_tag(self._password_key, self._nonce, self._shared)
-        if not tags_equal(message.proof, expected):
-            self.send(AuthFailed(AuthFailure.PASSWORD_INCORRECT))
-            raise AuthenticationError("the client does not know the password", AuthFailure.PASSWORD_INCORRECT)
-        self.send(ServerAuthResponse(authentication_tag(self._password_key, message.nonce, self._shared)))
-        self._finish(HandshakeResult(self._shared, authenticated=True))
+            try:
+                verify_signature(identity, self._nonce, message.proof)
+            except VerificationError:
+                raise self._refuse(
+                    AuthFailure.CLIENT_KEY_REJECTED, f"the client did not sign the challenge with {identity.hex()}"
+                ) from None
+
+    def _refuse(self, reason: AuthFailure, text: str) -> AuthenticationError:
+        self.send(AuthFailed(reason))
+        return AuthenticationError(text, reason)
 
     def _on_no_encryption(self, _message: NoEncryption) -> None:
         self.send(AuthFailed(AuthFailure(0)))

@@ -43,7 +43,7 @@ from teleglyph.wire.messages.video import MAX_FRAME_TEXT
 from teleglyph.wire.packet import MAX_PAYLOAD, Packet, PacketDecoder, pack_header, parse_packet
 from teleglyph.wire.packet_type import HANDSHAKE_TYPES, REKEY_TYPES, PacketType, name_of
 from teleglyph.wire.primitives import Identity, RandomBytes
-from teleglyph.wire.server_handshake import ServerHandshake
+from teleglyph.wire.server_handshake import Admission, ServerHandshake
 
 PayloadDecoder = Callable[[bytes], Event | None]
 """Parses a payload; None for a packet that is allowed but means nothing here."""
@@ -69,12 +69,14 @@ class HandshakeDone(Event):
     Attributes:
         encrypted: packets are sealed.
         identity: the server's proven Ed25519 key, if it showed one.
-        authenticated: both sides proved that they know the password.
+        authenticated: the client proved what the server asked for: the password, its key, or both.
+        client_identity: on the server, the client's proven Ed25519 key if it asked for one.
     """
 
     encrypted: bool
     identity: bytes | None = None
     authenticated: bool = False
+    client_identity: bytes | None = None
 
 
 class Session:
@@ -180,7 +182,7 @@ class Session:
         self._decoder.max_payload = MAX_SEALED if self._cipher else MAX_PAYLOAD
         self._first_packet = result.first_packet
         self.state = SessionState.ESTABLISHED
-        return HandshakeDone(self.encrypted, result.identity, result.authenticated)
+        return HandshakeDone(self.encrypted, result.identity, result.authenticated, result.client_identity)
 
     def _next_packet(self) -> Packet | None:
         first, self._first_packet = self._first_packet, None
@@ -224,6 +226,7 @@ class ServerSession(Session):
     Args:
         password_key: from :func:`~teleglyph.wire.primitives.derive_password_key`; None lets everybody in.
         identities: the server's Ed25519 keys; the first is the default.
+        admits: says which client keys may come in; None asks for none.
         allow_plaintext: also accept clients that do not encrypt.
         random: source of random bytes.
     """
@@ -233,10 +236,11 @@ class ServerSession(Session):
         *,
         password_key: bytes | None = None,
         identities: Sequence[Identity] = (),
+        admits: Admission | None = None,
         allow_plaintext: bool = False,
         random: RandomBytes = os.urandom,
     ) -> None:
-        self._server_handshake = ServerHandshake(password_key, identities, allow_plaintext, random)
+        self._server_handshake = ServerHandshake(password_key, identities, admits, allow_plaintext, random)
         super().__init__(self._server_handshake, _SERVER_ACCEPTS, recognize_refusal=False, random=random)
         self._has_capabilities = False
 
@@ -267,9 +271,11 @@ class ClientSession(Session):
 
     Args:
         password_key: from :func:`~teleglyph.wire.primitives.derive_password_key`, or None.
+        client_key: our own identity for servers that ask for one, or None.
         encrypt: False sends no handshake at all; only for servers that were told to allow it.
         check_identity: gets the server's proven identity, or None if it shows none, and raises a PeerError to
             refuse it; without it every identity is accepted.
+        hello: the identity that a server with several is to show; None leaves it the choice.
         random: source of random bytes.
         max_frame_text: a character frame whose text has more bytes is dropped.
     """
@@ -278,12 +284,16 @@ class ClientSession(Session):
         self,
         *,
         password_key: bytes | None = None,
+        client_key: Identity | None = None,
         encrypt: bool = True,
         check_identity: IdentityCheck | None = None,
+        hello: bytes | None = None,
         random: RandomBytes = os.urandom,
         max_frame_text: int = MAX_FRAME_TEXT,
     ) -> None:
-        handshake = ClientHandshake(password_key, check_identity, random) if encrypt else NoHandshake()
+        handshake = (
+            ClientHandshake(password_key, client_key, check_identity, hello, random) if encrypt else NoHandshake()
+        )
         decode_frame = partial(AsciiFrame.decode_payload, max_text=max_frame_text)
         accepted: dict[int, PayloadDecoder] = {**_CLIENT_ACCEPTS, PacketType.ASCII_FRAME: decode_frame}
         super().__init__(handshake, accepted, recognize_refusal=True, random=random)

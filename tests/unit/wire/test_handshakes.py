@@ -35,6 +35,7 @@ from teleglyph.wire import (
     encode,
 )
 from teleglyph.wire.packet import encode_packet
+from teleglyph.wire.primitives import authentication_tag
 from unit.wire.examples import (
     ALL_TYPES,
     CAPABILITIES,
@@ -52,6 +53,7 @@ from unit.wire.examples import (
     SHARED,
     VECTORS,
     WRONG_KEY,
+    SeedIdentity,
     converse,
     events,
     payload_of,
@@ -146,35 +148,183 @@ def test_a_server_with_an_identity_shows_the_known_signature() -> None:
 # --- both sides together ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("identities", [[], [IDENTITY], [OTHER_IDENTITY, IDENTITY]])
-@pytest.mark.parametrize("server_key", [None, PASSWORD_KEY])
-@pytest.mark.parametrize("client_key", [None, PASSWORD_KEY, WRONG_KEY])
-def test_who_knows_the_password_gets_in_and_nobody_else(
-    identities: list[object], server_key: bytes | None, client_key: bytes | None
+SERVER_PASSWORDS = {"no password": None, "password": PASSWORD_KEY}
+CLIENT_PASSWORDS = {"no password": None, "right password": PASSWORD_KEY, "wrong password": WRONG_KEY}
+CLIENT_KEYS = {"no key": None, "right key": IDENTITY, "wrong key": OTHER_IDENTITY}
+
+
+def outcome(wants_password: bool, wants_key: bool, password: str, key: str) -> tuple[str, str]:
+    """What becomes of a client: the words that it gets, and those that the server gets; empty when it is let in."""
+    if wants_password and password == "no password":
+        return "the server wants a password", ""
+    if wants_key and key == "no key":
+        return "the server only admits known client keys", ""
+    if not wants_password and password != "no password":
+        return "does not ask for the password", ""
+    if wants_password and password == "wrong password":
+        return "wrong password", "does not know the password"
+    if wants_key and key == "wrong key":
+        return "does not know our client key", "is not admitted"
+    return "", ""
+
+
+@pytest.mark.parametrize("key", CLIENT_KEYS)
+@pytest.mark.parametrize("password", CLIENT_PASSWORDS)
+@pytest.mark.parametrize("wants_key", [False, True], ids=["", "key wanted"])
+@pytest.mark.parametrize("server_password", SERVER_PASSWORDS)
+@pytest.mark.parametrize("identities", [[], [OTHER_IDENTITY], [OTHER_IDENTITY, IDENTITY]], ids=["0", "1", "2"])
+def test_who_has_what_is_wanted_gets_in_and_nobody_else(
+    identities: list[SeedIdentity], server_password: str, wants_key: bool, password: str, key: str
 ) -> None:
-    server = ServerSession(password_key=server_key, identities=identities)
-    client = ClientSession(password_key=client_key)
-    if server_key is None or client_key == server_key:
-        of_server, of_client = converse(server, client)
-        if len(identities) > 1 and not of_client:
+    server = ServerSession(
+        password_key=SERVER_PASSWORDS[server_password],
+        identities=identities,
+        admits=IDENTITY.public_key.__eq__ if wants_key else None,
+    )
+    client = ClientSession(password_key=CLIENT_PASSWORDS[password], client_key=CLIENT_KEYS[key])
+    wants_password = server_password == "password"
+    to_client, to_server = outcome(wants_password, wants_key, password, key)
+    results: dict[str, object] = {"server": None, "client": None}
+    for _ in range(8):
+        for name, session, other in (("client", client, server), ("server", server, client)):
+            if results[name] is None:
+                try:
+                    results[name] = session.next_event()
+                except AuthenticationError as error:
+                    results[name] = error
+            other.receive_data(session.data_to_send())
+        if server.waiting_for_hello:
             server.hello_timeout()
-            of_server, of_client = converse(server, client)
-        expected = HandshakeDone(True, authenticated=server_key is not None)
-        assert of_server == [expected]
-        identity = identities[0].public_key if identities else None
-        assert of_client == [HandshakeDone(True, identity, server_key is not None)]
+    if not to_client:
+        proven = wants_password or wants_key
+        assert results["client"] == HandshakeDone(
+            True, identities[0].public_key if identities else None, authenticated=proven
+        )
+        assert results["server"] == HandshakeDone(
+            True, authenticated=proven, client_identity=IDENTITY.public_key if wants_key else None
+        )
         assert server.shared_key == client.shared_key
         return
-    with pytest.raises(AuthenticationError) as caught:
-        for _ in range(3):
-            converse(server, client)
-    assert caught.value.exit_code == 62
-    if client_key is None:
-        assert "wants a password" in str(caught.value)
-        return
-    client.receive_data(server.data_to_send())
-    with pytest.raises(AuthenticationError, match="wrong password"):
-        client.next_event()
+    assert isinstance(results["client"], AuthenticationError)
+    assert to_client in str(results["client"])
+    assert results["client"].exit_code == 62
+    if to_server:
+        assert to_server in str(results["server"])
+    else:
+        # Without a password or a list of keys the server lets everybody in: it is the client that leaves.
+        assert results["server"] is None or (not wants_password and not wants_key)
+
+
+def test_a_server_that_wants_keys_says_so_in_the_known_bytes() -> None:
+    server = ServerSession(identities=[IDENTITY], admits=lambda key: True)
+    feed(server, ProtocolVersion(3), CryptoCapabilities(preferred_authentication=1))
+    assert server.data_to_send()[38:].startswith(
+        bytes.fromhex("0000000a5c11c4a1044d00000012a5b144b200000000010101010020002000400020181020000000")
+    )
+
+
+def test_a_client_key_makes_the_known_signatures() -> None:
+    signer = OTHER_IDENTITY
+    client = ClientSession(client_key=signer, random=scripted(CLIENT_SECRET, CLIENT_NONCE, SESSION_ID))
+    feed(client, ProtocolVersion(3), CryptoParameters(verification=1, signature_size=64))
+    client.data_to_send()
+    feed(client, KeyExchangeInit(SERVER_PUBLIC))
+    shown = KeyExchangeResponse.decode_payload(client.data_to_send()[22:])
+    assert shown.identity == signer.public_key
+    assert shown.signature.hex().startswith("4cb603867a99d0673e00a151eddf1987903a753d736b4b839a31d9fe6c13c057")
+    feed(client, AuthChallenge(2, SERVER_NONCE))
+    answer = AuthResponse.decode_payload(client.data_to_send()[22:])
+    assert answer.proof.hex().startswith("8497dd4bcad69a15eb6628065f0f395daba930eee287842ac4d6014f1e9195ad")
+    assert answer.nonce == CLIENT_NONCE
+    client.receive_data(encode(ServerAuthResponse(authentication_tag(SHARED, CLIENT_NONCE, SHARED))))
+    assert client.next_event() == HandshakeDone(True, authenticated=True)
+
+
+def test_a_server_of_ascii_chat_that_wants_keys_without_an_identity_is_understood() -> None:
+    """It announces no size for signatures and takes the signature's beginning for our nonce (acip-crypto 4.8)."""
+    client = ClientSession(client_key=IDENTITY, random=scripted(CLIENT_SECRET, CLIENT_NONCE, SESSION_ID))
+    feed(client, ProtocolVersion(3), CryptoParameters(verification=1), KeyExchangeInit(SERVER_PUBLIC))
+    client.data_to_send()
+    feed(client, AuthChallenge(2, SERVER_NONCE))
+    payload = client.data_to_send()[22:]
+    assert len(payload) == 97
+    client.receive_data(encode(ServerAuthResponse(authentication_tag(SHARED, payload[:32], SHARED))))
+    assert client.next_event() == HandshakeDone(True, authenticated=True)
+
+
+def server_wanting_keys(*, password: bytes | None = None) -> ServerSession:
+    server = ServerSession(
+        password_key=password,
+        admits=IDENTITY.public_key.__eq__,
+        random=scripted(SERVER_SECRET, SERVER_NONCE, SESSION_ID),
+    )
+    feed(server, ProtocolVersion(3), CryptoCapabilities(preferred_authentication=1))
+    server.data_to_send()
+    return server
+
+
+def shown(identity: SeedIdentity, signer: SeedIdentity | None = None) -> KeyExchangeResponse:
+    return KeyExchangeResponse(CLIENT_PUBLIC, identity.public_key, (signer or identity).sign(CLIENT_PUBLIC))
+
+
+def test_a_key_that_the_client_does_not_own_is_refused_before_anything_else() -> None:
+    server = server_wanting_keys()
+    refused(server, encode(shown(IDENTITY, signer=OTHER_IDENTITY)), AuthenticationError)
+    assert server.data_to_send() == encode(AuthFailed(0x10))
+
+
+@pytest.mark.parametrize(
+    "proof", [OTHER_IDENTITY.sign(SERVER_NONCE), IDENTITY.sign(CLIENT_NONCE), IDENTITY.sign(CLIENT_PUBLIC), CLIENT_TAG]
+)
+def test_a_key_is_proven_only_by_signing_this_challenge(proof: bytes) -> None:
+    """A recorded key exchange is not enough, and the short form that skips the signature is none (weakness 13)."""
+    server = server_wanting_keys()
+    feed(server, shown(IDENTITY))
+    assert server.data_to_send() == encode(AuthChallenge(2, SERVER_NONCE))
+    refused(server, encode(AuthResponse(proof, CLIENT_NONCE)), AuthenticationError)
+    assert server.data_to_send() == encode(AuthFailed(0x08))
+
+
+def test_with_a_password_and_keys_one_of_both_is_not_enough() -> None:
+    for key, answer, reason in (
+        (KeyExchangeResponse(CLIENT_PUBLIC), AuthResponse(CLIENT_TAG, CLIENT_NONCE), 0x04),
+        (shown(OTHER_IDENTITY), AuthResponse(CLIENT_TAG, CLIENT_NONCE), 0x08),
+        (shown(IDENTITY), AuthResponse(IDENTITY.sign(SERVER_NONCE), CLIENT_NONCE), 0x02),
+    ):
+        server = server_wanting_keys(password=PASSWORD_KEY)
+        feed(server, key)
+        server.data_to_send()
+        refused(server, encode(answer), AuthenticationError)
+        assert server.data_to_send() == encode(AuthFailed(reason))
+
+
+def test_the_owner_may_change_his_mind_about_who_is_admitted() -> None:
+    admitted: set[bytes] = set()
+    for expected in (AuthFailed(0x08), None):
+        server = ServerSession(admits=admitted.__contains__, random=scripted(SERVER_SECRET, SERVER_NONCE, SESSION_ID))
+        feed(server, ProtocolVersion(3), CryptoCapabilities(preferred_authentication=1), shown(IDENTITY))
+        server.data_to_send()
+        answer = encode(AuthResponse(IDENTITY.sign(SERVER_NONCE), CLIENT_NONCE))
+        if expected is not None:
+            refused(server, answer, AuthenticationError)
+            assert server.data_to_send() == encode(expected)
+            admitted.add(IDENTITY.public_key)
+        else:
+            server.receive_data(answer)
+            assert isinstance(server.next_event(), HandshakeDone)
+
+
+def test_a_client_says_which_of_several_identities_it_expects() -> None:
+    server = ServerSession(identities=[IDENTITY, OTHER_IDENTITY])
+    client = ClientSession(hello=OTHER_IDENTITY.public_key)
+    _, of_client = converse(server, client)
+    assert of_client == [HandshakeDone(True, OTHER_IDENTITY.public_key)]
+
+
+def test_a_challenge_that_asks_for_nothing_is_no_challenge() -> None:
+    client = ClientSession(random=scripted(CLIENT_SECRET, CLIENT_NONCE))
+    feed(client, ProtocolVersion(1), CryptoParameters(), KeyExchangeInit(SERVER_PUBLIC))
+    refused(client, encode(AuthChallenge(0, SERVER_NONCE)), HandshakeError)
 
 
 def test_a_server_that_does_not_know_the_password_is_found_out() -> None:
@@ -204,7 +354,7 @@ def test_an_identity_that_the_server_does_not_own_is_refused() -> None:
     feed(client, ProtocolVersion(1), CryptoParameters(authentication=1, identity_size=32, signature_size=64))
     forged = KeyExchangeInit(SERVER_PUBLIC, IDENTITY.public_key, OTHER_IDENTITY.sign(SERVER_PUBLIC))
     error = refused(client, encode(forged), VerificationError)
-    assert "without owning it" in str(error)
+    assert "does not own it" in str(error)
     assert_failed_for_good(client, error)
 
 
@@ -247,6 +397,13 @@ def test_plaintext_needs_a_server_that_allows_it(start: Message) -> None:
     assert willing.next_event() == HandshakeDone(encrypted=False)
     assert willing.next_event() == (CAPABILITIES if isinstance(start, Capabilities) else None)
     assert "insists on it" in str(refused(ServerSession(), encode(start), HandshakeError))
+
+
+@pytest.mark.parametrize("start", [CAPABILITIES, ProtocolVersion(0)])
+def test_plaintext_never_goes_around_a_list_of_keys(start: Message) -> None:
+    server = ServerSession(admits=lambda key: True, allow_plaintext=True)
+    refused(server, encode(start), AuthenticationError)
+    assert server.data_to_send() == encode(AuthFailed(4))
 
 
 @pytest.mark.parametrize("start", [CAPABILITIES, ProtocolVersion(0)])
