@@ -68,6 +68,22 @@ class VerificationError(PeerError):
     exit_code = 64
 
 
+class UnknownServer(VerificationError):
+    """A server that was never seen before, and nobody is there to say whether it is the right one.
+
+    Attributes:
+        address: what it is remembered by: its numeric address and port.
+        identity: its proven Ed25519 key; None if it shows none.
+    """
+
+    exit_code = 60
+
+    def __init__(self, message: str, address: str, identity: bytes | None) -> None:
+        super().__init__(message)
+        self.address = address
+        self.identity = identity
+
+
 class ServerFull(PeerError):
     """The server has no place left."""
 
@@ -119,11 +135,23 @@ class MediaFileNotFound(UserError):
     exit_code = 106
 
 
+class KeyFileError(UserError):
+    """A private key cannot be used: missing, readable by others, of another kind, or its pass phrase is not known."""
+
+    exit_code = 61
+
+
 # --- this machine -----------------------------------------------------------------------------------------
 
 
 class LocalError(TeleglyphError):
     """Something on this machine is missing or in use."""
+
+
+class KeyFetchFailed(LocalError):
+    """Keys that others publish could not be fetched."""
+
+    exit_code = 61
 
 
 class BindFailed(LocalError):

@@ -1,0 +1,153 @@
+"""Ed25519 keys of GnuPG: found with ``gpg``, and signed with by its agent.
+
+What ACIP has signed is always 32 bytes long, and so is a SHA-256: handed over as such a digest, the agent's signature
+is a plain Ed25519 signature (RFC 8032) that everybody can check without GnuPG.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+
+import nacl.exceptions
+import nacl.signing
+
+from teleglyph.errors import KeyFileError
+from teleglyph.keys.blob import KEY_SIZE
+from teleglyph.wire import Identity
+
+_ID = re.compile(r"(?:0x)?([0-9A-Fa-f]{8}|[0-9A-Fa-f]{16}|[0-9A-Fa-f]{40})")
+_SECONDS = 30.0
+"""The agent may ask for a pass phrase."""
+_EDDSA = "22"
+
+
+class GpgIdentity:
+    """An Ed25519 key that gpg-agent holds.
+
+    Args:
+        public_key: its 32 bytes.
+        grip: the agent's name for it.
+    """
+
+    def __init__(self, public_key: bytes, grip: str) -> None:
+        self._public_key = public_key
+        self._grip = grip
+
+    def __repr__(self) -> str:
+        return f"<GpgIdentity {self._public_key.hex()}>"
+
+    @property
+    def public_key(self) -> bytes:
+        """32 bytes."""
+        return self._public_key
+
+    def sign(self, data: bytes) -> bytes:
+        """The 64-byte Ed25519 signature of 32 bytes; waits for the agent, and perhaps for its user.
+
+        Raises:
+            KeyFileError: the agent did not sign.
+        """
+        answer = _agent(f"SIGKEY {self._grip}", f"SETHASH --hash=sha256 {data.hex()}", "PKSIGN")
+        signature = b"".join(_value(answer, name) for name in (b"r", b"s"))
+        try:
+            nacl.signing.VerifyKey(self._public_key).verify(data, signature)
+        except (nacl.exceptions.BadSignatureError, ValueError):
+            raise KeyFileError("gpg-agent did not make an Ed25519 signature of what it was given") from None
+        return signature
+
+
+def load_gpg_identity(key_id: str) -> Identity:
+    """The secret key that GnuPG knows by 8, 16 or 40 hexadecimal digits.
+
+    Raises:
+        KeyFileError: GnuPG is not installed, does not know it, or it is not an Ed25519 key.
+    """
+    grip = _grip(key_id, "--list-secret-keys", "sec", "ssb")
+    return GpgIdentity(_public_key(grip), grip)
+
+
+def gpg_public_key(key_id: str) -> bytes:
+    """The public key that GnuPG knows by 8, 16 or 40 hexadecimal digits.
+
+    Raises:
+        KeyFileError: as :func:`load_gpg_identity`.
+    """
+    digits = _digits(key_id)
+    _grip(key_id, "--list-keys", "pub", "sub")
+    # RFC 4880bis 5.6.5: version, time, algorithm 22, the object identifier of Ed25519, then an MPI of 0x40 and the key.
+    data = _run("gpg", "--batch", "--export", digits)
+    oid = bytes.fromhex("092b06010401da470f01")
+    place = data.find(oid)
+    point = data[place + len(oid) + 2 :][: 1 + KEY_SIZE]
+    if place < 0 or len(point) != 1 + KEY_SIZE or point[0] != 0x40:
+        raise KeyFileError(f"GnuPG's key {key_id} is no Ed25519 key")
+    return point[1:]
+
+
+def _digits(key_id: str) -> str:
+    found = _ID.fullmatch(key_id)
+    if not found:
+        raise KeyFileError(f"'gpg:{key_id}' needs 8, 16 or 40 hexadecimal digits after the colon: gpg --list-keys")
+    return found[1]
+
+
+def _grip(key_id: str, listing: str, *records: str) -> str:
+    """The keygrip of the primary key, which must be Ed25519."""
+    text = _run("gpg", "--batch", "--with-colons", "--with-keygrip", listing, _digits(key_id)).decode(
+        "utf-8", "replace"
+    )
+    is_ours = False
+    for line in text.splitlines():
+        fields = line.split(":")
+        if fields[0] in records:
+            is_ours = len(fields) > 16 and fields[3] == _EDDSA and fields[16].lower() == "ed25519"
+        elif fields[0] == "grp" and is_ours:
+            return fields[9]
+    raise KeyFileError(
+        f"GnuPG's key {key_id} is no Ed25519 key: make one with 'gpg --quick-generate-key NAME ed25519 sign'"
+    )
+
+
+def _public_key(grip: str) -> bytes:
+    point = _value(_agent(f"READKEY {grip}"), b"q")
+    if len(point) != 1 + KEY_SIZE or point[0] != 0x40:
+        raise KeyFileError("gpg-agent's key is no Ed25519 key")
+    return point[1:]
+
+
+def _value(expression: bytes, name: bytes) -> bytes:
+    """A named value of a canonical S-expression (RFC 9804)."""
+    found = re.search(rb"\(%d:%s(\d{1,4}):" % (len(name), re.escape(name)), expression)
+    if not found:
+        raise KeyFileError("gpg-agent's answer is not understood")
+    return expression[found.end() : found.end() + int(found[1])]
+
+
+def _agent(*commands: str) -> bytes:
+    """What the agent answers with, put together and unescaped."""
+    output = _run("gpg-connect-agent", *commands, "/bye")
+    data = bytearray()
+    for line in output.split(b"\n"):
+        if line.startswith(b"D "):
+            data += re.sub(rb"%([0-9A-Fa-f]{2})", lambda match: bytes([int(match[1], 16)]), line[2:])
+        elif line.startswith(b"ERR "):
+            raise KeyFileError(f"gpg-agent refuses: {line[4:].decode('utf-8', 'replace')}")
+    return bytes(data)
+
+
+def _run(program: str, *arguments: str) -> bytes:
+    path = shutil.which(program)
+    if path is None:
+        raise KeyFileError(f"'{program}' is not installed, and 'gpg:' keys need it")
+    try:
+        done = subprocess.run(  # noqa: S603 - the arguments are ours or hexadecimal digits
+            [path, *arguments], capture_output=True, timeout=_SECONDS, check=False, stdin=subprocess.DEVNULL
+        )
+    except subprocess.TimeoutExpired:
+        raise KeyFileError(f"'{program}' did not answer within {_SECONDS:g} s") from None
+    if done.returncode != 0:
+        reason = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        raise KeyFileError(f"{program}: {reason[-1] if reason else 'it failed'}")
+    return done.stdout

@@ -1,0 +1,217 @@
+"""Private keys from OpenSSH's files (Ed25519 only), their pass phrases, and new ones."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import nacl.signing
+
+from teleglyph.errors import KeyFileError
+from teleglyph.keys.agent import agent_keys
+from teleglyph.keys.blob import ED25519, FieldReader
+from teleglyph.keys.public import format_public_key, parse_line
+from teleglyph.wire import Identity
+
+AskPassphrase = Callable[[str], str | None]
+"""Gets a sentence, gives what the user typed; None if nobody can be asked."""
+
+PASSPHRASE_VARIABLES = ("TELEGLYPH_KEY_PASSWORD", "ASCII_CHAT_KEY_PASSWORD")
+_MAX_FILE = 64 << 10
+_BEGIN, _END = b"-----BEGIN OPENSSH PRIVATE KEY-----", b"-----END OPENSSH PRIVATE KEY-----"
+_CIPHERS = (b"none", b"aes256-ctr", b"aes256-cbc")
+_MAX_ROUNDS = 1024
+"""Rounds of bcrypt: ssh-keygen makes 16 to 24, a thousand takes minutes."""
+_TRIES = 3
+_MAKE_ONE = "make one with 'teleglyph keygen' or 'ssh-keygen -t ed25519'"
+
+
+class FileIdentity:
+    """An Ed25519 key that this process holds.
+
+    Args:
+        seed: the 32 secret bytes.
+    """
+
+    def __init__(self, seed: bytes) -> None:
+        self._key = nacl.signing.SigningKey(seed)
+
+    def __repr__(self) -> str:
+        return f"<FileIdentity {self.public_key.hex()}>"
+
+    @property
+    def public_key(self) -> bytes:
+        """32 bytes, always computed from the secret ones."""
+        return bytes(self._key.verify_key)
+
+    def sign(self, data: bytes) -> bytes:
+        """The 64-byte Ed25519 signature of ``data``."""
+        return self._key.sign(data).signature
+
+
+def load_identity(value: str, ask: AskPassphrase = lambda _: None) -> Identity:
+    """The identity that ``--key`` names: a private key file, or ``gpg:ID``.
+
+    If the file's ``.pub`` lies beside it and an agent holds that key, the agent signs and the file is not read.  The
+    pass phrase comes from the environment (``TELEGLYPH_KEY_PASSWORD``, ``ASCII_CHAT_KEY_PASSWORD``) or from ``ask``.
+
+    Raises:
+        KeyFileError: there is no such key, it must not or cannot be used.
+    """
+    if value.startswith("gpg:"):
+        from teleglyph.keys.gpg import load_gpg_identity
+
+        return load_gpg_identity(value.removeprefix("gpg:"))
+    if value.startswith(("github:", "gitlab:", "https:", "ssh-")):
+        raise KeyFileError(f"'{value}' names a public key; --key needs the private one: the path of its file")
+    path = Path(value).expanduser()
+    held = _held_by_agent(path)
+    return held if held is not None else _load_file(path, ask)
+
+
+def _held_by_agent(path: Path) -> Identity | None:
+    try:
+        public = path.with_name(path.name + ".pub").read_text("utf-8", "replace")[:_MAX_FILE]
+        key = parse_line(public.strip())
+    except (OSError, ValueError):
+        return None
+    return next((identity for identity in agent_keys() if identity.public_key == key), None)
+
+
+def _load_file(path: Path, ask: AskPassphrase) -> Identity:
+    data = _read(path)
+    cipher, kind = _inspect(path, data)
+    if kind != ED25519:
+        name = kind.decode("ascii", "replace")
+        raise KeyFileError(f"The key '{path}' is of the kind {name}; only Ed25519 is taken: {_MAKE_ONE}")
+    if cipher == b"none":
+        seed = _seed(path, data, None)
+        if seed is None:
+            raise KeyFileError(f"The key '{path}' is damaged")
+        return FileIdentity(seed)
+    for name in PASSPHRASE_VARIABLES:
+        if passphrase := os.environ.get(name):
+            seed = _seed(path, data, passphrase)
+            if seed is None:
+                raise KeyFileError(f"The pass phrase in {name} does not open the key '{path}'")
+            return FileIdentity(seed)
+    for _ in range(_TRIES):
+        typed = ask(f"Pass phrase of {path}")
+        if typed is None:
+            raise KeyFileError(
+                f"The key '{path}' needs a pass phrase and nobody can be asked: set {PASSPHRASE_VARIABLES[0]}, "
+                "or add the key to ssh-agent"
+            )
+        seed = _seed(path, data, typed)
+        if seed is not None:
+            return FileIdentity(seed)
+    raise KeyFileError(f"That is not the pass phrase of '{path}'")
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if stat.S_ISREG(mode) and mode & 0o077 and os.name == "posix":
+                raise KeyFileError(
+                    f"The key '{path}' can be read by others (mode {stat.S_IMODE(mode):04o}): chmod 600 '{path}'"
+                )
+            data = file.read(_MAX_FILE + 1)
+    except FileNotFoundError:
+        raise KeyFileError(f"There is no key file '{path}': {_MAKE_ONE}") from None
+    except OSError as error:
+        raise KeyFileError(f"The key '{path}' cannot be read: {error.strerror}") from error
+    if len(data) > _MAX_FILE:
+        raise KeyFileError(f"'{path}' has more than {_MAX_FILE >> 10} KiB; that is no key file")
+    return data
+
+
+def _inspect(path: Path, data: bytes) -> tuple[bytes, bytes]:
+    """Cipher and kind of key, from the part that is never encrypted.
+
+    Raises:
+        KeyFileError: it is no key file of OpenSSH's, or one that cannot be opened.
+    """
+    import base64
+
+    start, end = data.find(_BEGIN), data.find(_END)
+    if start < 0 or end < start:
+        if b"PRIVATE KEY" in data:
+            raise KeyFileError(
+                f"'{path}' is a private key in another format than OpenSSH's; only Ed25519 in that one is taken: "
+                f"{_MAKE_ONE}"
+            )
+        raise KeyFileError(f"'{path}' is no private key file: {_MAKE_ONE}")
+    try:
+        reader = FieldReader(base64.b64decode(data[start + len(_BEGIN) : end], validate=False))
+        if reader.take(15) != b"openssh-key-v1\0":
+            raise ValueError("another version")
+        cipher, _kdf, options = reader.string(), reader.string(), reader.string()
+        if reader.number() != 1:
+            raise ValueError("not exactly one key")
+        kind = FieldReader(reader.string()).string()
+        rounds = 0
+        if cipher != b"none":
+            parameters = FieldReader(options)
+            parameters.string()
+            rounds = parameters.number()
+    except ValueError as error:
+        raise KeyFileError(f"The key '{path}' is damaged: {error}") from error
+    if cipher not in _CIPHERS or rounds > _MAX_ROUNDS:
+        text = cipher.decode("ascii", "replace")
+        raise KeyFileError(
+            f"The key '{path}' is encrypted with {text}, {rounds} rounds; aes256-ctr and aes256-cbc with at most "
+            f"{_MAX_ROUNDS} are known: ssh-keygen -p -Z aes256-ctr -f '{path}'"
+        )
+    return cipher, kind
+
+
+def _seed(path: Path, data: bytes, passphrase: str | None) -> bytes | None:
+    """The secret 32 bytes; None if the pass phrase is wrong (or the file damaged, which cannot be told apart)."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import load_ssh_private_key
+
+    try:
+        key = load_ssh_private_key(data, None if passphrase is None else passphrase.encode())
+    except UnsupportedAlgorithm as error:
+        raise KeyFileError(f"The key '{path}' cannot be opened: {error}") from error
+    except Exception:
+        # The library raises errors of many kinds for damaged files.
+        return None
+    return key.private_bytes_raw() if isinstance(key, Ed25519PrivateKey) else None
+
+
+def write_identity(path: Path, passphrase: str | None, comment: str) -> FileIdentity:
+    """Make a key, and write it and its ``.pub`` as ssh-keygen does.
+
+    Raises:
+        KeyFileError: there is a file already, or it cannot be written.
+    """
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    seed = os.urandom(32)
+    protection: serialization.KeySerializationEncryption = serialization.NoEncryption()
+    if passphrase:
+        protection = serialization.BestAvailableEncryption(passphrase.encode())
+    text = Ed25519PrivateKey.from_private_bytes(seed).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, protection
+    )
+    identity = FileIdentity(seed)
+    public = path.with_name(path.name + ".pub")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for target, content, mode in (
+            (path, text, 0o600),
+            (public, f"{format_public_key(identity.public_key)} {comment}\n".encode(), 0o644),
+        ):
+            with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+                file.write(content)
+    except FileExistsError as error:
+        raise KeyFileError(f"'{error.filename}' exists already; choose another name, or remove it first") from None
+    except OSError as error:
+        raise KeyFileError(f"'{path}' cannot be written: {error.strerror}") from error
+    return identity

@@ -1,0 +1,163 @@
+"""Public keys as people write them: OpenSSH lines, hexadecimal, base64, files of those, names at GitHub or GitLab."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import logging
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from teleglyph.errors import ConfigurationError, KeyFetchFailed
+from teleglyph.keys.blob import KEY_SIZE, pack_public_key, parse_public_key
+
+_log = logging.getLogger(__name__)
+
+Fetch = Callable[[str, str], str]
+"""Gets a service (``github`` or ``gitlab``) and a user name; gives the user's keys, a line each."""
+
+MAX_KEYS = 1024
+"""Keys of one list."""
+_MAX_FILE = 1 << 20
+_HEX = re.compile(r"[0-9a-fA-F]{64}")
+_FORMS = (
+    "an 'ssh-ed25519 AAAA...' line, its base64 alone, 64 hexadecimal digits, github:USER, gitlab:USER, or a file with "
+    "one of these on each line"
+)
+
+
+def format_public_key(key: bytes) -> str:
+    """A key as OpenSSH writes it, without a comment."""
+    return f"ssh-ed25519 {base64.b64encode(pack_public_key(key)).decode()}"
+
+
+def parse_line(text: str) -> bytes:
+    """The 32 bytes of a key written in one of the forms that need no looking up (spec acip-crypto 9.4).
+
+    Raises:
+        ValueError: it is no Ed25519 key; says why.
+    """
+    words = text.split()
+    if not words:
+        raise ValueError("nothing is there")
+    if words[0] == "ssh-ed25519" and len(words) > 1:
+        return _parse_base64(words[1])
+    if words[0].startswith(("ssh-", "ecdsa-", "sk-")):
+        raise ValueError(f"it is a key of the kind {words[0]}, and only ssh-ed25519 is taken")
+    if _HEX.fullmatch(words[0]):
+        return bytes.fromhex(words[0])
+    return _parse_base64(words[0])
+
+
+def _parse_base64(text: str) -> bytes:
+    try:
+        blob = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError("it is neither a key nor a file's name") from None
+    return blob if len(blob) == KEY_SIZE else parse_public_key(blob)
+
+
+def parse_public_keys(value: str, fetch: Fetch | None = None) -> list[bytes]:
+    """The keys that an option's value names: items with commas between them.
+
+    Args:
+        value: see :data:`_FORMS`; a path contains a slash, or begins with ``.`` or ``~``.
+        fetch: looks up names at GitHub and GitLab; by default over HTTPS, with a cache.
+
+    Raises:
+        ConfigurationError: an item is no key.
+        KeyFetchFailed: a name could not be looked up.
+    """
+    keys: list[bytes] = []
+    for item in filter(None, (part.strip() for part in value.split(","))):
+        keys += _parse_item(item, fetch)
+    if len(keys) > MAX_KEYS:
+        raise ConfigurationError(f"The list has {len(keys)} keys; {MAX_KEYS} are the most")
+    return list(dict.fromkeys(keys))
+
+
+def _parse_item(item: str, fetch: Fetch | None) -> list[bytes]:
+    service, colon, user = item.partition(":")
+    if colon and service in ("github", "gitlab"):
+        return _parse_published(item, service, user, fetch)
+    if colon and service == "gpg":
+        from teleglyph.keys.gpg import gpg_public_key
+
+        return [gpg_public_key(user)]
+    try:
+        return [parse_line(item)]
+    except ValueError as error:
+        path = Path(item).expanduser()
+        if "/" in item or item.startswith((".", "~")) or path.is_file():
+            return _parse_file(path)
+        raise ConfigurationError(f"'{item}' is no key ({error}); a key is {_FORMS}") from None
+
+
+def _parse_published(item: str, service: str, user: str, fetch: Fetch | None) -> list[bytes]:
+    if fetch is None:
+        from teleglyph.keys.published import fetch_published
+
+        fetch = fetch_published
+    keys = list(_parse_lines(fetch(service, user).splitlines(), item))
+    if not keys:
+        raise KeyFetchFailed(f"{item} publishes no Ed25519 key")
+    return keys
+
+
+def _parse_file(path: Path) -> list[bytes]:
+    try:
+        if path.stat().st_size > _MAX_FILE:
+            raise ConfigurationError(f"'{path}' has more than {_MAX_FILE >> 20} MiB; that is no list of keys")
+        text = path.read_text("utf-8", "replace")
+    except OSError as error:
+        raise ConfigurationError(f"The list of keys '{path}' cannot be read: {error.strerror}") from error
+    keys = list(_parse_lines(text.splitlines(), str(path)))
+    if not keys:
+        raise ConfigurationError(f"There is no Ed25519 key in '{path}'")
+    return keys
+
+
+def _parse_lines(lines: Iterable[str], where: str) -> Iterable[bytes]:
+    """The keys of a list; lines that hold none are left out, and named in the log."""
+    for number, line in enumerate(lines, 1):
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        try:
+            yield parse_line(text)
+        except ValueError as error:
+            _log.warning("%s, line %d is left out: %s", where, number, error)
+
+
+class KeyList:
+    """The keys that a server admits; asking it costs one look-up, also while it is read again.
+
+    Args:
+        values: as :func:`parse_public_keys` takes them.
+        fetch: as there.
+
+    Raises:
+        ConfigurationError, KeyFetchFailed: as there.
+    """
+
+    def __init__(self, values: Iterable[str], fetch: Fetch | None = None) -> None:
+        self._values = tuple(values)
+        self._fetch = fetch
+        self._keys: frozenset[bytes] = frozenset()
+        self.reload()
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def reload(self) -> None:
+        """Read files and names again; may take seconds.  If that fails the list stays as it was.
+
+        Raises:
+            ConfigurationError, KeyFetchFailed: as :func:`parse_public_keys`.
+        """
+        self._keys = frozenset(key for value in self._values for key in parse_public_keys(value, self._fetch))
+
+    def admits(self, key: bytes) -> bool:
+        """Whether the owner of a key may come in."""
+        return key in self._keys

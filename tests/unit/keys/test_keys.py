@@ -1,0 +1,354 @@
+"""Keys from ssh-keygen, ssh-agent and gpg themselves, and everything that is no key."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import nacl.signing
+import pytest
+
+from teleglyph.errors import ConfigurationError, KeyFetchFailed, KeyFileError
+from teleglyph.keys import (
+    AgentIdentity,
+    FileIdentity,
+    KeyList,
+    agent_keys,
+    fingerprint,
+    format_public_key,
+    load_identity,
+    parse_public_keys,
+    randomart,
+    write_identity,
+)
+
+MESSAGE = bytes(range(32))
+
+
+def keygen(path: Path, *options: str, kind: str = "ed25519", passphrase: str = "") -> bytes | None:
+    """Have OpenSSH make a key; returns its 32 public bytes if it has so few."""
+    subprocess.run(
+        ["ssh-keygen", "-q", "-t", kind, "-N", passphrase, "-C", "somebody", "-f", str(path), *options], check=True
+    )
+    public = path.with_name(path.name + ".pub")
+    blob = base64.b64decode(public.read_text().split()[1])
+    public.unlink()
+    return blob[-32:] if kind == "ed25519" else None
+
+
+def verify(public_key: bytes, signature: bytes) -> None:
+    nacl.signing.VerifyKey(public_key).verify(MESSAGE, signature)
+
+
+@pytest.fixture(autouse=True)
+def no_secrets_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("TELEGLYPH_KEY_PASSWORD", "ASCII_CHAT_KEY_PASSWORD", "SSH_AUTH_SOCK"):
+        monkeypatch.delenv(name, raising=False)
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_plain_key_signs(tmp_path: Path) -> None:
+    public_key = keygen(tmp_path / "key")
+    identity = load_identity(str(tmp_path / "key"))
+    assert identity.public_key == public_key
+    verify(identity.public_key, identity.sign(MESSAGE))
+
+
+@pytest.mark.parametrize("cipher", ["aes256-ctr", "aes256-cbc"])
+@pytest.mark.parametrize("way", ["TELEGLYPH_KEY_PASSWORD", "ASCII_CHAT_KEY_PASSWORD", "typed"])
+def test_an_encrypted_key_opens_with_its_pass_phrase(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cipher: str, way: str
+) -> None:
+    public_key = keygen(tmp_path / "key", "-Z", cipher, passphrase="open sesame")
+    asked: list[str] = []
+
+    def ask(text: str) -> str:
+        asked.append(text)
+        return "open sesame" if len(asked) == 2 else "wrong"
+
+    if way != "typed":
+        monkeypatch.setenv(way, "open sesame")
+    identity = load_identity(str(tmp_path / "key"), ask)
+    assert identity.public_key == public_key, "it comes from the seed, not from the file (spec 9.5)"
+    assert len(asked) == (2 if way == "typed" else 0)
+
+
+def test_a_wrong_or_missing_pass_phrase_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keygen(tmp_path / "key", passphrase="open sesame")
+    with pytest.raises(KeyFileError, match="nobody can be asked: set TELEGLYPH_KEY_PASSWORD"):
+        load_identity(str(tmp_path / "key"))
+    with pytest.raises(KeyFileError, match="not the pass phrase"):
+        load_identity(str(tmp_path / "key"), lambda _: "wrong")
+    monkeypatch.setenv("TELEGLYPH_KEY_PASSWORD", "secret-wrong")
+    with pytest.raises(KeyFileError, match="TELEGLYPH_KEY_PASSWORD does not open") as caught:
+        load_identity(str(tmp_path / "key"))
+    assert "secret-wrong" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["rsa", "ecdsa"])
+def test_other_kinds_are_refused_with_what_to_make(tmp_path: Path, kind: str) -> None:
+    keygen(tmp_path / "key", kind=kind)
+    with pytest.raises(KeyFileError, match=f"{kind}.*teleglyph keygen"):
+        load_identity(str(tmp_path / "key"))
+    keygen(tmp_path / "pem", "-m", "PEM", kind=kind)
+    with pytest.raises(KeyFileError, match=r"another format.*teleglyph keygen"):
+        load_identity(str(tmp_path / "pem"))
+
+
+def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    keygen(tmp_path / "key")
+    (tmp_path / "key").chmod(0o640)
+    with pytest.raises(KeyFileError, match=r"mode 0640.*chmod 600"):
+        load_identity(str(tmp_path / "key"))
+
+
+@pytest.mark.parametrize("value", ["github:someone", "ssh-ed25519 AAAA", "https://example.org/key"])
+def test_public_keys_are_no_private_ones(value: str) -> None:
+    with pytest.raises(KeyFileError, match="needs the private one"):
+        load_identity(value)
+
+
+def test_damaged_and_missing_files_are_said(tmp_path: Path) -> None:
+    with pytest.raises(KeyFileError, match="There is no key file"):
+        load_identity(str(tmp_path / "none"))
+    keygen(tmp_path / "key")
+    good = (tmp_path / "key").read_bytes()
+    for bad in (b"", b"hello", good[:80], good.replace(b"A", b"B"), good[:-40], b"x" * 70_000):
+        (tmp_path / "key").write_bytes(bad)
+        with pytest.raises(KeyFileError):
+            load_identity(str(tmp_path / "key"))
+
+
+def test_a_key_that_takes_minutes_to_open_is_refused(tmp_path: Path) -> None:
+    keygen(tmp_path / "key", passphrase="open sesame")
+    text = (tmp_path / "key").read_text()
+    body = bytearray(base64.b64decode("".join(text.split("\n")[1:-2])))
+    place = body.index(b"bcrypt") + 6 + 4 + 4 + 16
+    body[place : place + 4] = (2**31).to_bytes(4, "big")
+    wrapped = base64.encodebytes(body).decode()
+    (tmp_path / "key").write_text(f"-----BEGIN OPENSSH PRIVATE KEY-----\n{wrapped}-----END OPENSSH PRIVATE KEY-----\n")
+    with pytest.raises(KeyFileError, match="2147483648 rounds"):
+        load_identity(str(tmp_path / "key"), lambda _: "open sesame")
+
+
+@pytest.mark.parametrize("passphrase", [None, "open sesame"])
+def test_keys_that_we_make_are_read_by_openssh(tmp_path: Path, passphrase: str | None) -> None:
+    path = tmp_path / "new" / "id"
+    made = write_identity(path, passphrase, "ann@example")
+    assert oct(path.stat().st_mode)[-3:] == "600"
+    printed = subprocess.run(
+        ["ssh-keygen", "-y", "-P", passphrase or "", "-f", str(path)], capture_output=True, text=True, check=True
+    ).stdout
+    assert parse_public_keys(printed.strip()) == [made.public_key]
+    assert parse_public_keys(str(path) + ".pub") == [made.public_key]
+    assert load_identity(str(path), lambda _: passphrase).public_key == made.public_key
+    with pytest.raises(KeyFileError, match="exists already"):
+        write_identity(path, None, "")
+
+
+def test_secrets_do_not_show_in_what_is_printed() -> None:
+    seed = bytes([7]) * 32
+    identity = FileIdentity(seed)
+    assert seed.hex() not in repr(identity) + str(vars(identity))
+
+
+# --- agents -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def agent(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An ssh-agent of our own; its socket's path has to be short."""
+    directory = Path(tempfile.mkdtemp(prefix="tg"))
+    with subprocess.Popen(["ssh-agent", "-D", "-a", str(directory / "s")], stdout=subprocess.DEVNULL) as process:
+        monkeypatch.setenv("SSH_AUTH_SOCK", str(directory / "s"))
+        while not (directory / "s").exists():
+            pass
+        yield
+        process.terminate()
+    shutil.rmtree(directory)
+
+
+@pytest.mark.usefixtures("agent")
+def test_the_agent_signs_for_a_file_that_it_holds(tmp_path: Path) -> None:
+    public_key = keygen(tmp_path / "key")
+    assert public_key is not None
+    keygen(tmp_path / "other", kind="rsa")
+    for name in ("key", "other"):
+        subprocess.run(["ssh-add", "-q", str(tmp_path / name)], check=True, capture_output=True)
+    assert [identity.public_key for identity in agent_keys()] == [public_key]
+    (tmp_path / "key").write_text("not needed")
+    (tmp_path / "key.pub").write_text(format_public_key(public_key) + " somebody\n")
+    identity = load_identity(str(tmp_path / "key"))
+    assert isinstance(identity, AgentIdentity)
+    verify(public_key, identity.sign(MESSAGE))
+    subprocess.run(["ssh-add", "-q", "-D"], check=True, capture_output=True)
+    with pytest.raises(KeyFileError, match="did not sign"):
+        identity.sign(MESSAGE)
+
+
+def test_no_agent_and_a_broken_one_hold_no_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert agent_keys() == []
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "none"))
+    assert agent_keys() == []
+    with pytest.raises(KeyFileError):
+        AgentIdentity(bytes(32), str(tmp_path / "none")).sign(MESSAGE)
+
+
+# --- GnuPG ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def gnupg(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    home = Path(tempfile.mkdtemp(prefix="tg"))
+    home.chmod(0o700)
+    monkeypatch.setenv("GNUPGHOME", str(home))
+    yield home
+    with contextlib.suppress(subprocess.CalledProcessError):
+        subprocess.run(["gpgconf", "--kill", "all"], check=True, capture_output=True)
+    shutil.rmtree(home, ignore_errors=True)
+
+
+def gpg_key(kind: str) -> str:
+    """The fingerprint of a new key without a pass phrase."""
+    subprocess.run(
+        ["gpg", "--batch", "--passphrase", "", "--quick-generate-key", f"{kind}@example.org", kind, "sign", "never"],
+        check=True,
+        capture_output=True,
+    )
+    listing = subprocess.run(
+        ["gpg", "--batch", "--with-colons", "--list-keys", f"{kind}@"], check=True, capture_output=True, text=True
+    ).stdout
+    return next(line.split(":")[9] for line in listing.splitlines() if line.startswith("fpr"))
+
+
+@pytest.mark.usefixtures("gnupg")
+def test_gnupg_signs_as_everybody_else_does() -> None:
+    name = gpg_key("ed25519")
+    for key_id in (name, name[-16:], "0x" + name[-8:]):
+        identity = load_identity(f"gpg:{key_id}")
+        verify(identity.public_key, identity.sign(MESSAGE))
+        assert parse_public_keys(f"gpg:{key_id}") == [identity.public_key]
+
+
+@pytest.mark.usefixtures("gnupg")
+def test_gnupg_keys_of_other_kinds_and_unknown_ones_are_refused() -> None:
+    name = gpg_key("rsa2048")
+    with pytest.raises(KeyFileError, match="no Ed25519 key: make one"):
+        load_identity(f"gpg:{name}")
+    with pytest.raises(KeyFileError, match="gpg:"):
+        load_identity("gpg:" + "0" * 40)
+    for bad in ("", "xyz", "123", "--help"):
+        with pytest.raises(KeyFileError, match="hexadecimal digits"):
+            load_identity(f"gpg:{bad}")
+
+
+# --- public keys ------------------------------------------------------------------------------------------------------
+
+KEY = bytes(range(100, 132))
+OTHER = bytes(range(32))
+LINE = format_public_key(KEY)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [LINE, LINE + " ann@example.org", LINE.split()[1], KEY.hex(), KEY.hex().upper(), base64.b64encode(KEY).decode()],
+)
+def test_a_key_may_be_written_in_many_ways(value: str) -> None:
+    assert parse_public_keys(value) == [KEY]
+    assert parse_public_keys(f" {value} , {OTHER.hex()},{value}") == [KEY, OTHER]
+
+
+def test_a_file_holds_a_key_on_each_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "friends"
+    path.write_text(f"# my friends\n\n{LINE} ann\n  {OTHER.hex()}\nssh-rsa AAAA bob\nnonsense\n")
+    assert parse_public_keys(str(path)) == [KEY, OTHER]
+    assert "line 5 is left out: it is a key of the kind ssh-rsa" in caplog.text
+    assert "line 6" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("ssh-rsa AAAA", "only ssh-ed25519 is taken"),
+        ("zzz", "neither a key nor a file"),
+        ("AAAAC3NzaC1lZDI1NTE5AAAAIA==", "no key"),
+        ("./nowhere", "cannot be read"),
+        ("github:-evil", "does not name a user"),
+        ("github:a/../b", "does not name a user"),
+    ],
+)
+def test_what_is_no_key_is_said(value: str, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words) as caught:
+        parse_public_keys(value)
+    assert caught.value.exit_code == 4
+
+
+def test_a_list_of_nothing_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text("# nobody yet\n")
+    with pytest.raises(ConfigurationError, match="no Ed25519 key"):
+        KeyList([str(tmp_path / "empty")])
+
+
+def test_a_list_is_read_again_and_stays_as_it_was_if_that_fails(tmp_path: Path) -> None:
+    path = tmp_path / "friends"
+    path.write_text(LINE)
+    friends = KeyList([str(path)])
+    assert friends.admits(KEY)
+    assert not friends.admits(OTHER)
+    path.write_text(OTHER.hex())
+    friends.reload()
+    assert friends.admits(OTHER)
+    assert not friends.admits(KEY)
+    path.unlink()
+    with pytest.raises(ConfigurationError):
+        friends.reload()
+    assert friends.admits(OTHER)
+
+
+def test_names_are_looked_up(caplog: pytest.LogCaptureFixture) -> None:
+    asked = []
+
+    def fetch(service: str, user: str) -> str:
+        asked.append((service, user))
+        return f"{LINE}\nssh-rsa AAAA\n" if user == "ann" else "\n"
+
+    assert parse_public_keys("github:ann,gitlab:ann", fetch) == [KEY]
+    assert asked == [("github", "ann"), ("gitlab", "ann")]
+    with pytest.raises(KeyFetchFailed, match="publishes no Ed25519 key"):
+        parse_public_keys("github:bob", fetch)
+
+
+# --- for people -------------------------------------------------------------------------------------------------------
+
+
+def test_the_fingerprint_is_that_of_the_specification() -> None:
+    key = bytes.fromhex("ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22c")
+    assert fingerprint(key) == "SHA256:fe812c12f3ab4ce6ac5db69ac352f906cb1b11ef43fb33e252ef7ff552263889"
+
+
+def test_the_picture_is_drawn_as_openssh_draws_it(tmp_path: Path) -> None:
+    """OpenSSH's picture is that of the SHA-256 of its own form of the key; the walk is the same."""
+    from teleglyph.keys.fingerprint import walk
+
+    keygen(tmp_path / "key")
+    shown = subprocess.run(
+        ["ssh-keygen", "-lv", "-f", str(tmp_path / "key")], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    printed = subprocess.run(
+        ["ssh-keygen", "-y", "-f", str(tmp_path / "key")], capture_output=True, text=True, check=True
+    )
+    assert walk(base64.b64decode(printed.stdout.split()[1])) == [line[1:-1] for line in shown[2:11]]
+
+
+def test_the_picture_has_a_frame() -> None:
+    lines = randomart(KEY).splitlines()
+    assert len(lines) == 11
+    assert {len(line) for line in lines} == {19}
+    assert randomart(KEY) != randomart(OTHER)
