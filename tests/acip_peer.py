@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 import google_crc32c
 import nacl.bindings
 import nacl.pwhash
+import nacl.signing
 
 MAGIC = 0x0000000A5C11C4A1
 HEADER = struct.Struct(">QHIII")
@@ -26,7 +27,7 @@ HEADER = struct.Struct(">QHIII")
 PROTOCOL_VERSION, CRYPTO_CAPABILITIES, CRYPTO_PARAMETERS = 1, 1100, 1101
 KEY_EXCHANGE_INIT, KEY_EXCHANGE_RESP = 1102, 1103
 AUTH_CHALLENGE, AUTH_RESPONSE, AUTH_FAILED, SERVER_AUTH_RESP = 1104, 1105, 1106, 1107
-HANDSHAKE_COMPLETE, ENCRYPTED = 1108, 1200
+HANDSHAKE_COMPLETE, ENCRYPTED, CLIENT_HELLO = 1108, 1200, 1000
 ERROR_MESSAGE, REMOTE_LOG = 2003, 2004
 ASCII_FRAME, IMAGE_FRAME, IMAGE_FRAME_H265 = 3000, 3001, 3002
 AUDIO_OPUS_BATCH = 4001
@@ -36,6 +37,14 @@ STREAM_START, STREAM_STOP, CLEAR_CONSOLE, SERVER_STATE = 5005, 5006, 5007, 5008
 
 class PeerClosed(Exception):
     """The server closed the connection."""
+
+
+class Refused(Exception):
+    """The server refused the handshake; ``reasons`` are the bits of AUTH_FAILED."""
+
+    def __init__(self, reasons: int) -> None:
+        super().__init__(f"{reasons:#04x}")
+        self.reasons = reasons
 
 
 def packet(kind: int, payload: bytes = b"") -> bytes:
@@ -76,6 +85,8 @@ class AcipPeer:
         self.socket = socket.create_connection((host, port), timeout)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.key: bytes | None = None
+        self.identity: bytes | None = None
+        """The server's proven identity."""
         self.session_id = os.urandom(16)
         self.counter = 0
         self.received: list[tuple[int, bytes]] = []
@@ -120,36 +131,68 @@ class AcipPeer:
         assert (got, len(payload)) == (kind, length)
         return payload
 
-    def handshake(self, password: str | None = None) -> None:
-        mode = 3 if password else 1
+    def handshake(
+        self,
+        password: str | None = None,
+        key: nacl.signing.SigningKey | None = None,
+        server_key: bytes | None = None,
+    ) -> None:
+        """Everything up to the session; raises Refused where the server refuses."""
+        mode = 3 if password or key else 1
         self.send_raw(packet(PROTOCOL_VERSION, struct.pack(">HHBBBH7x", 1, 0, mode, 0, 0, 0)))
         assert self.expect_outer(PROTOCOL_VERSION, 16)[4] == mode
         self.send_raw(packet(CRYPTO_CAPABILITIES, struct.pack(">HHHBBBB", 1, 1, 1, 0, 1, mode >> 1, 1)))
         parameters = self.expect_outer(CRYPTO_PARAMETERS, 18)
         assert (parameters[0], parameters[2]) == (1, 1)
-        server_public = self.expect_outer(KEY_EXCHANGE_INIT, 32)
+        identity_size, signature_size = struct.unpack_from(">HH", parameters, 6)
+        if server_key is not None:
+            self.send_raw(packet(CLIENT_HELLO, server_key))
+        offer = self.expect_outer(KEY_EXCHANGE_INIT, 32 + identity_size + (signature_size if identity_size else 0))
+        self.identity = self.check_identity(offer)
         secret = os.urandom(32)
-        self.send_raw(packet(KEY_EXCHANGE_RESP, nacl.bindings.crypto_scalarmult_base(secret)))
-        self.key = nacl.bindings.crypto_scalarmult(secret, server_public)
-        kind, payload = self.receive_outer()
+        public = nacl.bindings.crypto_scalarmult_base(secret)
+        if parameters[3] or (identity_size and signature_size):
+            shown = bytes(32 + 64) if key is None else bytes(key.verify_key) + key.sign(public).signature
+            self.send_raw(packet(KEY_EXCHANGE_RESP, public + shown + b"\0"))
+        else:
+            self.send_raw(packet(KEY_EXCHANGE_RESP, public))
+        self.key = nacl.bindings.crypto_scalarmult(secret, offer[:32])
+        kind, payload = self.receive_verdict()
         if kind == HANDSHAKE_COMPLETE:
             assert payload == b""
             return
         assert (kind, len(payload)) == (AUTH_CHALLENGE, 33)
-        self.authenticate(payload, password)
+        self.authenticate(payload, password, key)
 
-    def authenticate(self, challenge: bytes, password: str | None) -> None:
-        assert password is not None, "the server wants a password"
+    @staticmethod
+    def check_identity(offer: bytes) -> bytes | None:
+        if len(offer) == 32:
+            return None
+        nacl.signing.VerifyKey(offer[32:64]).verify(offer[:32], offer[64:])
+        return offer[32:64]
+
+    def receive_verdict(self) -> tuple[int, bytes]:
+        kind, payload = self.receive_outer()
+        if kind == AUTH_FAILED:
+            assert len(payload) == 8
+            raise Refused(payload[0])
+        return kind, payload
+
+    def authenticate(self, challenge: bytes, password: str | None, key: nacl.signing.SigningKey | None = None) -> None:
         assert self.key is not None
-        assert challenge[0] & 1
-        password_key = nacl.pwhash.argon2id.kdf(
-            32, password.encode(), b"ascii-chat-passw", opslimit=2, memlimit=67108864
-        )
         nonce = os.urandom(32)
-        tag = hmac.digest(password_key, challenge[1:] + self.key, hashlib.sha256)
-        self.send_raw(packet(AUTH_RESPONSE, tag + nonce))
-        expected = hmac.digest(password_key, nonce + self.key, hashlib.sha256)
-        assert self.expect_outer(SERVER_AUTH_RESP, 32) == expected
+        secret = self.key
+        if challenge[0] & 1 or password:
+            assert password is not None, "the server wants a password"
+            secret = nacl.pwhash.argon2id.kdf(32, password.encode(), b"ascii-chat-passw", opslimit=2, memlimit=67108864)
+            tag = hmac.digest(secret, challenge[1:] + self.key, hashlib.sha256)
+            self.send_raw(packet(AUTH_RESPONSE, tag + nonce))
+        else:
+            assert key is not None, "the server wants a key"
+            self.send_raw(packet(AUTH_RESPONSE, key.sign(challenge[1:]).signature + nonce + b"\0"))
+        kind, payload = self.receive_verdict()
+        assert kind == SERVER_AUTH_RESP
+        assert payload == hmac.digest(secret, nonce + self.key, hashlib.sha256)
 
     # --- session --------------------------------------------------------------------------------------
 

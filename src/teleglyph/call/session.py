@@ -4,28 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from teleglyph.call.limits import CallLimits
 from teleglyph.call.participant import Participant, State
 from teleglyph.errors import AuthenticationError, BadData, PeerError, PeerTimeout, ServerFull
 from teleglyph.net import Connection
-from teleglyph.wire import ErrorMessage, RemoteLog, encode
+from teleglyph.wire import AuthFailure, ErrorMessage, RemoteLog, ServerSession, encode
 
 _log = logging.getLogger(__name__)
 
 _LOG_ERROR, _LOG_INFO, _TO_CLIENT = 4, 2, 1
 _PROTOCOL_CODE = 44
+_WRONG_PROOF = AuthFailure.PASSWORD_INCORRECT | AuthFailure.CLIENT_KEY_REJECTED | AuthFailure.SIGNATURE_INVALID
+_HELLO_SECONDS = 0.25
+"""How long a client may take to say which identity it expects (spec acip-crypto 4.4)."""
 
 
-async def run_participant(participant: Participant, limits: CallLimits) -> str:
+async def run_participant(
+    participant: Participant, limits: CallLimits, on_proof: Callable[[bool], None] = lambda _: None
+) -> str:
     """Serve one peer until it leaves, breaks a rule or goes away; returns the reason for logs.
+
+    ``on_proof`` is told at once whether the password or key that the peer offered was right.
 
     Whatever happens ends here: the participant is out of its room and the connection closed when this returns.
     """
     connection = participant.connection
     farewell: list[bytes] = []
     try:
-        reason = await _serve(participant, limits)
+        reason = await _serve(participant, limits, on_proof)
     except BadData as error:
         reason = f"bad data: {error}"
         farewell = violation_packets(str(error))
@@ -46,13 +54,19 @@ async def run_participant(participant: Participant, limits: CallLimits) -> str:
     return reason
 
 
-async def _serve(participant: Participant, limits: CallLimits) -> str:
+async def _serve(participant: Participant, limits: CallLimits, on_proof: Callable[[bool], None]) -> str:
     connection = participant.connection
     try:
-        await connection.handshake(limits.handshake_timeout)
+        done = await connection.handshake(limits.handshake_timeout)
     except AuthenticationError as error:
         _log.warning("%s was refused: %s", connection.peer, error)
+        if error.reasons & _WRONG_PROOF:
+            on_proof(False)
         raise
+    if done.authenticated:
+        on_proof(True)
+    if done.client_identity is not None:
+        _log.info("%s proved the key %s", participant.name, done.client_identity.hex())
     participant.advance(State.SECURED)
     if connection.session.encrypted:
         participant.tell("Encryption established - secure channel ready")
@@ -85,6 +99,8 @@ def watch_connection(connection: Connection, participant: Participant, limits: C
 
     To be called a few times a second.
     """
+    if participant.state is State.CONNECTED:
+        _choose_identity(connection, now)
     if participant.state in (State.CONNECTED, State.LEAVING, State.GONE):
         return
     if connection.blocked_since is None and now - connection.last_sent >= limits.keepalive:
@@ -96,3 +112,13 @@ def watch_connection(connection: Connection, participant: Participant, limits: C
         connection.fail(PeerTimeout(f"{connection.peer} sent no complete packet for {since_packet:.0f} s"))
     elif connection.blocked_since is not None and now - connection.blocked_since > limits.stall_timeout:
         connection.fail(PeerTimeout(f"{connection.peer} has read nothing for {limits.stall_timeout:.0f} s"))
+
+
+def _choose_identity(connection: Connection, now: float) -> None:
+    """Go on with the default identity for a client that does not say which it expects."""
+    session = connection.session
+    if not isinstance(session, ServerSession) or not session.waiting_for_hello:
+        return
+    if now - connection.last_received > _HELLO_SECONDS:
+        session.hello_timeout()
+        connection.flush_handshake()

@@ -15,6 +15,7 @@ from teleglyph.cli.logs import LogOptions
 from teleglyph.cli.options import (
     DisplayOptions,
     SourceOptions,
+    ask_passphrase,
     check_name,
     check_password,
     default_name,
@@ -27,9 +28,18 @@ from teleglyph.client.call import Credentials
 from teleglyph.client.screen import restore_all
 from teleglyph.client.sound import CallSound
 from teleglyph.client.terminal import Terminal, detect
+from teleglyph.client.trust import ServerTrust
 from teleglyph.client.uplink import Codec, Uplink
 from teleglyph.client.viewer import CallOptions, pipe_call, snapshot_call, watch_call
-from teleglyph.errors import AuthenticationError, CameraError, NotSupported, SoundError, TeleglyphError
+from teleglyph.errors import (
+    AuthenticationError,
+    CameraError,
+    NotSupported,
+    SoundError,
+    TeleglyphError,
+    UnknownServer,
+)
+from teleglyph.keys import KnownHosts, fingerprint, load_identity, parse_public_keys, randomart
 from teleglyph.media.opus import Samples
 from teleglyph.wire import AuthFailure, derive_password_key
 
@@ -49,6 +59,26 @@ from teleglyph.wire import AuthFailure, derive_password_key
     envvar="TELEGLYPH_PASSWORD",
     help="Password of the call. Without it you are asked when the server wants one; the environment variable "
     "TELEGLYPH_PASSWORD keeps it out of the process list.",
+)
+@click.option(
+    "-K",
+    "--key",
+    metavar="FILE",
+    envvar="TELEGLYPH_KEY",
+    help="Your private key (OpenSSH, Ed25519), or gpg:ID, for servers that only let known keys in; "
+    "'teleglyph keygen' makes one.",
+)
+@click.option(
+    "--server-key",
+    metavar="KEYS",
+    envvar="TELEGLYPH_SERVER_KEY",
+    help="Only join a server that proves this public key: the key itself, a file, github:USER or gitlab:USER.",
+)
+@click.option(
+    "--accept-new-server",
+    is_flag=True,
+    envvar="TELEGLYPH_ACCEPT_NEW_SERVER",
+    help="Remember a server that was never met before without asking.",
 )
 @click.option(
     "--encrypt/--no-encrypt",
@@ -97,6 +127,9 @@ def client(
     address: str,
     port: int | None,
     password: str | None,
+    key: str | None,
+    server_key: str | None,
+    accept_new_server: bool,
     encrypt: bool,
     name: str,
     source_options: SourceOptions,
@@ -119,6 +152,8 @@ def client(
     where = parse_address(address, port)
     if password is not None and not encrypt:
         raise click.UsageError("--password needs encryption: leave --no-encrypt out")
+    if (key or server_key) and not encrypt:
+        raise click.UsageError("--key and --server-key need encryption: leave --no-encrypt out")
     if no_video and not source_options.is_default:
         raise click.UsageError("--no-video contradicts --file, --test-pattern, --pattern and --webcam-index")
     interactive = sys.stdout.isatty() and not display_options.snapshot
@@ -126,7 +161,13 @@ def client(
     terminal = detect(os.environ, ask=interactive)
     options = CallOptions(
         address=where,
-        credentials=Credentials(name, derive_password_key(password) if password else None, encrypt),
+        credentials=Credentials(
+            name,
+            derive_password_key(password) if password else None,
+            load_identity(key, ask_passphrase) if key else None,
+            trust_for(server_key, accept_new_server) if encrypt else None,
+            encrypt,
+        ),
         display=display_options.display(terminal, whole_screen=not interactive),
         fixed_size=display_options.fixed_size,
         reconnect_attempts=reconnect_attempts,
@@ -137,14 +178,57 @@ def client(
     if wants_sound:
         sound = SoundOptions(microphone, speakers, push_to_talk, voice_processing, sound_test, from_file)
     job = _Job(options, terminal, display_options, None if no_video else source_options, video_codec, sound)
-    try:
-        return run(job.run, restore_all)
-    except AuthenticationError as error:
-        if password is not None or not error.reasons & AuthFailure.PASSWORD_REQUIRED or not sys.stdin.isatty():
-            raise
-    asked = click.prompt(f"Password for {where}", hide_input=True, err=True, value_proc=require_password)
-    credentials = replace(options.credentials, password_key=derive_password_key(asked))
-    return run(replace(job, options=replace(options, credentials=credentials)).run, restore_all)
+    return _run_asking(job, has_password=password is not None)
+
+
+def _run_asking(job: _Job, *, has_password: bool) -> int:
+    """Run, and ask for what only then turns out to be needed: once about the server, once for a password."""
+    while True:
+        try:
+            return run(job.run, restore_all)
+        except UnknownServer as error:
+            _ask_about(error, job.options.credentials.trust)
+        except AuthenticationError as error:
+            if has_password or not error.reasons & AuthFailure.PASSWORD_REQUIRED or not sys.stdin.isatty():
+                raise
+            asked = click.prompt(
+                f"Password for {job.options.address}", hide_input=True, err=True, value_proc=require_password
+            )
+            has_password = True
+            credentials = replace(job.options.credentials, password_key=derive_password_key(asked))
+            job = replace(job, options=replace(job.options, credentials=credentials))
+
+
+def _ask_about(unknown: UnknownServer, trust: ServerTrust | None) -> None:
+    """Ask whether a server that was never met is the right one; remembers it if it is.
+
+    Raises:
+        UnknownServer: it is not, or nobody can be asked.
+    """
+    if trust is None or not sys.stdin.isatty():
+        raise unknown
+    click.echo(f"{unknown.address} was never met before.", err=True)
+    if unknown.identity is None:
+        click.echo("It shows no identity, so nothing proves that it is the server you mean.", err=True)
+    else:
+        click.echo(f"It shows the identity {fingerprint(unknown.identity)}", err=True)
+        click.echo(randomart(unknown.identity), err=True)
+        click.echo("Compare it with what its host sees when the server starts.", err=True)
+    if not click.confirm("Join it, and remember it", err=True):
+        raise UnknownServer(f"{unknown.address} was not joined", unknown.address, unknown.identity)
+    trust.hosts.add(unknown.address, unknown.identity)
+
+
+def trust_for(server_key: str | None, accept_new: bool) -> ServerTrust:
+    """How to decide about servers.
+
+    Raises:
+        ConfigurationError, KeyFetchFailed: ``server_key`` names no key.
+    """
+    pinned = parse_public_keys(server_key) if server_key else []
+    return ServerTrust(
+        KnownHosts(), pinned, accept_new=accept_new, on_new=lambda text: click.echo(f"teleglyph: {text}", err=True)
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ _COMMANDS = {
     "server": "Host calls for others",
     "client": "Join a call",
     "mirror": "See your own picture, without a call",
+    "keygen": "Make a key that proves who you are",
+    "known-hosts": "See and forget the servers that were met before",
     "demo": "A call with animated participants on this machine, to look at",
 }
 
@@ -30,8 +32,9 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        module = importlib.import_module(f"teleglyph.cli.{cmd_name}")
-        command: click.Command = getattr(module, cmd_name)
+        name = cmd_name.replace("-", "_")
+        module = importlib.import_module(f"teleglyph.cli.{name}")
+        command: click.Command = getattr(module, name)
         return command
 
     def resolve_command(

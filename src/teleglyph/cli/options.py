@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import getpass
 import os
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
@@ -65,6 +66,14 @@ def require_password(value: str) -> str:
 def check_password(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
     """:func:`require_password` as an option's callback."""
     return None if value is None else require_password(value)
+
+
+def ask_passphrase(text: str) -> str | None:
+    """Ask for a secret on the terminal; None if there is none."""
+    if not sys.stdin.isatty():
+        return None
+    answer: str = click.prompt(text, hide_input=True, err=True, default="", show_default=False)
+    return answer
 
 
 def check_name(value: str) -> str:

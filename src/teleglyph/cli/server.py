@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
+import os
+import signal
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +16,12 @@ import click
 from teleglyph.call.sound import SoundSettings
 from teleglyph.cli.lifecycle import run
 from teleglyph.cli.logs import LogOptions
-from teleglyph.cli.options import check_password
+from teleglyph.cli.options import ask_passphrase, check_password
+from teleglyph.keys import KeyList, fingerprint, format_public_key, load_identity
 from teleglyph.server.app import Server
 from teleglyph.server.config import DEFAULT_ADDRESSES, DEFAULT_HTTP_PORT, DEFAULT_PORT, ServerConfig
+
+_log = logging.getLogger(__name__)
 
 
 def _check_addresses(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -65,6 +72,24 @@ def _check_addresses(_ctx: click.Context, _param: click.Parameter, values: tuple
     envvar="TELEGLYPH_PASSWORD",
     help="Password everybody has to know, 8 to 256 bytes. The environment variable TELEGLYPH_PASSWORD keeps "
     "it out of the process list.",
+)
+@click.option(
+    "-K",
+    "--key",
+    "keys",
+    multiple=True,
+    metavar="FILE",
+    envvar="TELEGLYPH_KEY",
+    help="Private key (OpenSSH, Ed25519) that proves who this server is, or gpg:ID; 'teleglyph keygen' makes one. "
+    "May be given several times: clients say which they expect.",
+)
+@click.option(
+    "--client-keys",
+    multiple=True,
+    metavar="KEYS",
+    envvar="TELEGLYPH_CLIENT_KEYS",
+    help="Only let in who proves one of these keys: a file with a key on each line, keys themselves, github:USER, "
+    "gitlab:USER. SIGHUP reads them again. With --password both must hold.",
 )
 @click.option(
     "--encrypt/--no-encrypt",
@@ -120,6 +145,8 @@ def server(
     http: bool,
     max_clients: int,
     password: str | None,
+    keys: tuple[str, ...],
+    client_keys: tuple[str, ...],
     encrypt: bool,
     data_dir: Path | None,
     connection_rate: int,
@@ -134,11 +161,16 @@ def server(
     """
     if password is not None and not encrypt:
         raise click.UsageError("--password needs encryption: leave --no-encrypt out")
+    if (keys or client_keys) and not encrypt:
+        raise click.UsageError("--key and --client-keys need encryption: leave --no-encrypt out")
+    logs.apply()
     config = ServerConfig(
         addresses=addresses,
         port=port,
         http_port=http_port if http else None,
         password=password,
+        identities=tuple(load_identity(key, ask_passphrase) for key in keys),
+        client_keys=KeyList(client_keys) if client_keys else None,
         encrypt=encrypt,
         data_dir=data_dir,
         connections_per_minute=connection_rate,
@@ -146,13 +178,33 @@ def server(
         sound=SoundSettings(audio_bitrate, audio_complexity),
     )
     config = replace(config, call=replace(config.call, max_participants=max_clients))
-    logs.apply()
     return run(lambda stop: _serve(config, stop))
 
 
 async def _serve(config: ServerConfig, stop: asyncio.Event) -> int:
     service = Server(config)
     await service.start()
+    for identity in config.identities:
+        _log.info("this server is %s (%s)", fingerprint(identity.public_key), format_public_key(identity.public_key))
+    _reload_on_hangup(service, stop)
     await stop.wait()
     await service.stop()
     return 0
+
+
+def _reload_on_hangup(service: Server, stop: asyncio.Event) -> None:
+    """SIGHUP reads keys again; but when it says that our terminal is gone, the server ends in good order."""
+    if sys.platform == "win32" or signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        return
+    had_terminal = os.isatty(2)
+    tasks: set[asyncio.Task[None]] = set()
+
+    def on_hangup() -> None:
+        if had_terminal and not os.isatty(2):
+            stop.set()
+            return
+        task = asyncio.get_running_loop().create_task(service.reload(), name="reload")
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, on_hangup)

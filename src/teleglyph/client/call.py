@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 
 from teleglyph.client.address import Address
 from teleglyph.client.sound import CallSound
+from teleglyph.client.trust import NotPinned, ServerTrust
 from teleglyph.client.uplink import Uplink
 from teleglyph.errors import ConnectionLost, HandshakeError, PeerError, PeerTimeout, ProtocolError
 from teleglyph.net import Connection, connect_tcp
@@ -24,6 +26,7 @@ from teleglyph.wire import (
     ErrorMessage,
     Event,
     HandshakeDone,
+    Identity,
     JoinFlag,
     OpusBatch,
     Ping,
@@ -79,11 +82,15 @@ class Credentials:
     Attributes:
         name: shown to the others.
         password_key: what :func:`teleglyph.wire.derive_password_key` makes of the password.
+        client_key: our own identity, for servers that ask for one.
+        trust: decides about the server's identity; None accepts any.
         encrypt: False only for servers that are told not to encrypt either.
     """
 
     name: str
     password_key: bytes | None = field(default=None, repr=False)
+    client_key: Identity | None = field(default=None, repr=False)
+    trust: ServerTrust | None = None
     encrypt: bool = True
 
 
@@ -128,12 +135,12 @@ class CallClient:
         Raises:
             PeerError: always, in the end: the server cannot be reached, refuses us, breaks the protocol or is gone.
         """
-        session = ClientSession(password_key=self._credentials.password_key, encrypt=self._credentials.encrypt)
-        connection = await connect_tcp(*self._address, session, timeout=CONNECT_SECONDS)
+        connection, done = await self._open()
         tasks: list[asyncio.Task[None]] = []
         farewell: list[bytes] = []
         try:
-            self._events.joined(await self._join(connection))
+            self._introduce(connection)
+            self._events.joined(done)
             self._connection = connection
             tasks.append(asyncio.create_task(self._keep_alive(connection), name="keep-alive"))
             if self._sound is not None:
@@ -163,9 +170,44 @@ class CallClient:
 
     # --- internals ------------------------------------------------------------------------------------
 
-    async def _join(self, connection: Connection) -> HandshakeDone:
+    async def _open(self) -> tuple[Connection, HandshakeDone]:
+        """A connection on which the server let us in, and what was agreed."""
+        trust = self._credentials.trust
         try:
-            done = await connection.handshake(HANDSHAKE_SECONDS)
+            return await self._try()
+        except NotPinned:
+            # A server with several identities shows the one that it is asked for; ascii-chat's server, which has
+            # but one, breaks off when it is asked, so asking comes second (spec acip-crypto 4.4).
+            for pinned in trust.pinned if trust is not None else ():
+                with contextlib.suppress(PeerError):
+                    return await self._try(pinned)
+            raise
+
+    async def _try(self, hello: bytes | None = None) -> tuple[Connection, HandshakeDone]:
+        credentials = self._credentials
+        trust = credentials.trust
+
+        def check(identity: bytes | None) -> None:
+            if trust is not None:
+                trust.check(connection.numeric_peer, identity)
+
+        session = ClientSession(
+            password_key=credentials.password_key,
+            client_key=credentials.client_key,
+            encrypt=credentials.encrypt,
+            check_identity=check,
+            hello=hello,
+        )
+        connection = await connect_tcp(*self._address, session, timeout=CONNECT_SECONDS)
+        try:
+            return connection, await self._shake_hands(connection)
+        except BaseException:
+            await connection.close()
+            raise
+
+    async def _shake_hands(self, connection: Connection) -> HandshakeDone:
+        try:
+            return await connection.handshake(HANDSHAKE_SECONDS)
         except PeerTimeout:
             raise PeerTimeout(
                 f"{self._address} answers nothing within {HANDSHAKE_SECONDS:g} s: is it the port of a call server?"
@@ -176,10 +218,11 @@ class CallClient:
             raise ProtocolError(
                 f"{self._address} is no call server, or the port is another service's ({error})"
             ) from error
+
+    def _introduce(self, connection: Connection) -> None:
         connection.outbox.put_control(encode(self._capabilities))
         # Servers refuse a client that can do nothing; what it does send is said by STREAM_START.
         connection.outbox.put_control(encode(ClientJoin(self._credentials.name, JoinFlag.VIDEO | JoinFlag.AUDIO)))
-        return done
 
     def _receive(self, connection: Connection, message: Event) -> None:
         match message:

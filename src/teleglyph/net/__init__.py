@@ -6,12 +6,13 @@ knows what a message means.  Begin at :class:`teleglyph.net.connection.Connectio
 
 from teleglyph.net.connection import Connection, ConnectionLimits, Traffic
 from teleglyph.net.outbox import Outbox, OutboxCounters, OutboxLimits
-from teleglyph.net.ratelimit import SlidingWindow, TokenBucket, network_of
+from teleglyph.net.ratelimit import GuessLimiter, SlidingWindow, TokenBucket, network_of
 from teleglyph.net.tcp import Listener, connect_tcp
 
 __all__ = [
     "Connection",
     "ConnectionLimits",
+    "GuessLimiter",
     "Listener",
     "Outbox",
     "OutboxCounters",

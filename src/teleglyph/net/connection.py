@@ -79,6 +79,8 @@ class Connection:
     def __init__(self, session: Session, peer: str, limits: ConnectionLimits | None = None) -> None:
         self.session = session
         self.peer = peer
+        self.numeric_peer = peer
+        """The peer's numeric address; for an outgoing connection with its port, IPv6 in brackets."""
         self.limits = limits or ConnectionLimits()
         self.traffic = Traffic()
         self.outbox = Outbox(self.limits.outbox, on_overflow=self._too_slow)
@@ -243,6 +245,10 @@ class Connection:
         self.fail(PeerTimeout(f"{self.peer} is too slow: {waiting} bytes wait for it"))
 
     # --- writing --------------------------------------------------------------------------------------
+
+    def flush_handshake(self) -> None:
+        """Send what the session's handshake has to say, after somebody else than the reader made it go on."""
+        self._flush_handshake()
 
     def _flush_handshake(self) -> None:
         data = self.session.data_to_send()

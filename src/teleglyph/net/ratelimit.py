@@ -74,6 +74,42 @@ class SlidingWindow:
         return True
 
 
+class GuessLimiter:
+    """Makes whoever fails to prove something wait, longer each time: 1, 2, 4 ... seconds after a few free tries.
+
+    The memory is bounded: at most ``max_keys`` keys are remembered, the ones longest unseen go first.
+
+    Args:
+        free: failures without consequences; people mistype.
+        longest: the longest wait in seconds.
+        forget: seconds without a failure after which a key is as if never seen.
+        max_keys: keys that are remembered.
+    """
+
+    def __init__(self, free: int = 3, longest: float = 300.0, forget: float = 3600.0, max_keys: int = 10_000) -> None:
+        self.free, self.longest, self.forget, self.max_keys = free, longest, forget, max_keys
+        self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
+
+    def failed(self, key: str, now: float) -> None:
+        """Count a failure."""
+        count, last = self._failures.pop(key, (0, now))
+        self._failures[key] = (1 if now - last > self.forget else count + 1, now)
+        while len(self._failures) > self.max_keys:
+            self._failures.popitem(last=False)
+
+    def succeeded(self, key: str) -> None:
+        """Forgive a key its failures."""
+        self._failures.pop(key, None)
+
+    def wait(self, key: str, now: float) -> float:
+        """Seconds that a key still has to wait; 0.0 if it may try."""
+        count, last = self._failures.get(key, (0, now))
+        over = count - self.free
+        if over < 0 or now - last > self.forget:
+            return 0.0
+        return max(0.0, last + min(self.longest, 2.0 ** min(over, 30)) - now)
+
+
 def network_of(address: str) -> str:
     """The key under which an address is limited: itself for IPv4, its /64 for IPv6 (one subscriber has a whole /64).
 

@@ -108,9 +108,14 @@ async def connect_tcp(
     where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     connection = Connection(session, where, limits)
     loop = asyncio.get_running_loop()
+
+    def reached(numeric: str) -> Connection:
+        connection.numeric_peer = f"[{numeric}]:{port}" if ":" in numeric else f"{numeric}:{port}"
+        return connection
+
     try:
         async with asyncio.timeout(timeout):
-            await loop.create_connection(lambda: _TcpProtocol(lambda _peer: connection), host, port)
+            await loop.create_connection(lambda: _TcpProtocol(reached), host, port)
     except TimeoutError:
         raise ConnectFailed(
             f"{where} did not answer within {timeout:g} s: check the address, and that no firewall drops port {port}"

@@ -15,9 +15,9 @@ from teleglyph.call.participant import Participant, State
 from teleglyph.call.room import Room
 from teleglyph.call.session import run_participant, watch_connection
 from teleglyph.call.statistics import RoomReport
-from teleglyph.errors import BindFailed
+from teleglyph.errors import BindFailed, TeleglyphError
 from teleglyph.media import retain_large_buffers
-from teleglyph.net import Connection, Listener, SlidingWindow, network_of
+from teleglyph.net import Connection, GuessLimiter, Listener, SlidingWindow, network_of
 from teleglyph.server.config import DEFAULT_ADDRESSES, ServerConfig
 from teleglyph.server.http import StatusPage
 from teleglyph.wire import ServerSession, derive_password_key
@@ -55,6 +55,7 @@ class Server:
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="media")
         self._numbers = itertools.count(1)
         self._window = SlidingWindow(config.connections_per_minute, 60.0)
+        self._guesses = GuessLimiter()
         self._listener = Listener(self._admit, self._accepted)
         self._sessions: dict[asyncio.Task[None], Participant] = {}
         self._background: list[asyncio.Task[None]] = []
@@ -98,6 +99,19 @@ class Server:
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._log_report("final ")
 
+    async def reload(self) -> None:
+        """Read the list of client keys again.  Who is in a call stays; if it cannot be read, the old one holds."""
+        keys = self.config.client_keys
+        if keys is None:
+            _log.info("there is nothing to read again: no --client-keys")
+            return
+        try:
+            await asyncio.to_thread(keys.reload)
+        except TeleglyphError as error:
+            _log.error("the list of client keys stays as it was: %s", error)
+        else:
+            _log.info("the list of client keys was read again: %d keys", len(keys))
+
     async def _listen(self) -> None:
         port = self.config.port
         for address in self.config.addresses:
@@ -136,6 +150,11 @@ class Server:
             self.refused["rate"] += 1
             _log.warning("%s was refused: more than %d connections in a minute", peer, self._window.limit)
             return None
+        pause = self._guesses.wait(network_of(peer), time.monotonic())
+        if pause > 0:
+            self.refused["guesses"] += 1
+            _log.warning("%s was refused: too many wrong passwords or keys, %.0f s to wait", peer, pause)
+            return None
         unfinished = sum(1 for p in self._sessions.values() if p.state in (State.CONNECTED, State.SECURED))
         if len(self._sessions) - unfinished >= self.config.call.max_participants:
             self.refused["full"] += 1
@@ -145,7 +164,13 @@ class Server:
             self.refused["handshakes"] += 1
             _log.warning("%s was refused: %d handshakes are unfinished", peer, unfinished)
             return _BUSY
-        session = ServerSession(password_key=self._password_key, allow_plaintext=not self.config.encrypt)
+        config = self.config
+        session = ServerSession(
+            password_key=self._password_key,
+            identities=config.identities,
+            admits=None if config.client_keys is None else config.client_keys.admits,
+            allow_plaintext=not config.encrypt,
+        )
         return Connection(session, peer, self.config.connection)
 
     def _accepted(self, connection: Connection) -> None:
@@ -157,7 +182,15 @@ class Server:
 
     async def _serve(self, participant: Participant) -> None:
         _log.info("%s connected as %s", participant.connection.peer, participant.name)
-        reason = await run_participant(participant, self.config.call)
+        network = network_of(participant.connection.peer)
+
+        def count(was_right: bool) -> None:
+            if was_right:
+                self._guesses.succeeded(network)
+            else:
+                self._guesses.failed(network, time.monotonic())
+
+        reason = await run_participant(participant, self.config.call, count)
         _log.info("%s is gone (%s): %s", participant.name, reason, participant.report())
 
     # --- background -----------------------------------------------------------------------------------

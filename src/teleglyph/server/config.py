@@ -7,7 +7,9 @@ from pathlib import Path
 
 from teleglyph.call.limits import CallLimits
 from teleglyph.call.sound import SoundSettings
+from teleglyph.keys import KeyList
 from teleglyph.net import ConnectionLimits
+from teleglyph.wire import Identity
 
 DEFAULT_PORT = 27224
 DEFAULT_HTTP_PORT = 27226
@@ -24,6 +26,10 @@ class ServerConfig:
     http_port: int | None = DEFAULT_HTTP_PORT
     """None: no HTTP at all."""
     password: str | None = field(default=None, repr=False)
+    identities: tuple[Identity, ...] = ()
+    """What the server proves to be; the first is the default."""
+    client_keys: KeyList | None = None
+    """Who may come in; None asks for no keys.  With a password both must hold."""
     encrypt: bool = True
     """False also lets peers in that do not encrypt."""
     data_dir: Path | None = None

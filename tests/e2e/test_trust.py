@@ -1,0 +1,349 @@
+"""Who gets in, and whom a person joins: real servers, our client and an independent one, every combination."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import nacl.signing
+import pytest
+
+import acip_peer as acip
+from acip_peer import AcipPeer
+from conftest import ServerProcess
+from teleglyph.keys import FileIdentity, format_public_key, write_identity
+from terminal import terminal
+
+PASSWORD, WRONG_PASSWORD = "correct horse", "battery staple"
+StartServer = Callable[..., ServerProcess]
+
+
+@dataclass
+class People:
+    """Keys on disk, and a place where a client remembers servers."""
+
+    directory: Path
+    friend: FileIdentity
+    server: FileIdentity
+    environment: dict[str, str]
+
+    def client(self, port: int, *options: str, host: str = "127.0.0.1") -> subprocess.CompletedProcess[str]:
+        """Our client, which takes one picture of the call and leaves."""
+        return subprocess.run(
+            [sys.executable, "-m", "teleglyph", "--log-level", "debug", "client", f"{host}:{port}"]
+            + ["--snapshot", "--snapshot-delay", "0", "--test-pattern", "--name", "somebody", *options],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, **self.environment},
+        )
+
+    def path(self, name: str) -> str:
+        return str(self.directory / name)
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> People:
+    for name in ("friend", "stranger", "server", "other-server"):
+        write_identity(tmp_path / name, None, name)
+    seeds = {
+        name: subprocess.run(  # the public halves, as OpenSSH says them
+            ["ssh-keygen", "-y", "-f", str(tmp_path / name)], capture_output=True, text=True, check=True
+        ).stdout
+        for name in ("friend", "server")
+    }
+    from teleglyph.keys import load_identity
+
+    friend, server = (load_identity(str(tmp_path / name)) for name in ("friend", "server"))
+    assert isinstance(friend, FileIdentity)
+    assert isinstance(server, FileIdentity)
+    assert seeds["friend"].startswith(format_public_key(friend.public_key))
+    (tmp_path / "friends").write_text(f"# who may come in\n{format_public_key(friend.public_key)} friend\n")
+    return People(tmp_path, friend, server, {"XDG_CONFIG_HOME": str(tmp_path / "config"), "XDG_CONFIG_DIRS": ""})
+
+
+def signing_key(people: People, name: str) -> nacl.signing.SigningKey:
+    from teleglyph.keys import load_identity
+
+    identity = load_identity(people.path(name))
+    assert isinstance(identity, FileIdentity)
+    return identity._key
+
+
+# --- who gets in: every combination -----------------------------------------------------------------------------------
+
+# wanted, offered: exit code, words of our client, words in the server's log, reasons an independent client gets
+# (None: it is let in; 0: it gives up by itself)
+OUTCOMES: dict[tuple[str, str], tuple[int, str, str, int | None]] = {
+    ("nothing", "nothing"): (0, "", "", None),
+    ("nothing", "password"): (62, "does not ask for the password", "", None),
+    ("nothing", "key"): (0, "", "", None),
+    ("password", "right"): (0, "", "", None),
+    ("password", "wrong"): (62, "wrong password: ask the host", "does not know the password", 0x02),
+    ("password", "nothing"): (62, "wants a password: ask the host", "", 0),
+    ("key", "right"): (0, "", "proved the key", None),
+    ("key", "wrong"): (62, "does not know our client key: ask the host to add it", "is not admitted", 0x08),
+    ("key", "nothing"): (62, "only admits known client keys", "", 0),
+    ("both", "right"): (0, "", "proved the key", None),
+    ("both", "wrong password"): (62, "wrong password", "does not know the password", 0x02),
+    ("both", "wrong key"): (62, "does not know our client key", "is not admitted", 0x08),
+    ("both", "only password"): (62, "only admits known client keys", "shows no key", 0x04),
+    ("both", "only key"): (62, "wants a password", "", 0),
+}
+OFFERS = {
+    "nothing": ("", ""),
+    "password": (PASSWORD, ""),
+    "key": ("", "friend"),
+    ("password", "right"): (PASSWORD, ""),
+    ("password", "wrong"): (WRONG_PASSWORD, ""),
+    ("key", "right"): ("", "friend"),
+    ("key", "wrong"): ("", "stranger"),
+    ("both", "right"): (PASSWORD, "friend"),
+    ("both", "wrong password"): (WRONG_PASSWORD, "friend"),
+    ("both", "wrong key"): (PASSWORD, "stranger"),
+    ("both", "only password"): (PASSWORD, ""),
+    ("both", "only key"): ("", "friend"),
+}
+
+
+def serve(start_server: StartServer, people: People, wanted: str, with_identity: bool) -> ServerProcess:
+    options: list[str] = []
+    if wanted in ("password", "both"):
+        options += ["--password", PASSWORD]
+    if wanted in ("key", "both"):
+        options += ["--client-keys", people.path("friends")]
+    if with_identity:
+        options += ["--key", people.path("server")]
+    return start_server(*options)
+
+
+@pytest.mark.parametrize("with_identity", [False, True], ids=["no identity", "identity"])
+@pytest.mark.parametrize(("wanted", "offered"), OUTCOMES, ids=str)
+def test_every_combination_has_its_outcome(
+    start_server: StartServer, people: People, wanted: str, offered: str, with_identity: bool
+) -> None:
+    code, to_client, to_server, reasons = OUTCOMES[wanted, offered]
+    password, key = OFFERS.get((wanted, offered)) or OFFERS[offered]
+    server = serve(start_server, people, wanted, with_identity)
+
+    options = ["--password", password] if password else []
+    options += ["--key", people.path(key)] if key else []
+    options += ["--server-key", people.path("server.pub")] if with_identity else []
+    done = people.client(server.port, *options)
+    assert done.returncode == code, done.stderr
+    assert to_client in done.stderr
+    assert "Traceback" not in done.stderr
+
+    peer = AcipPeer(server.port)
+    signer = signing_key(people, key) if key else None
+    try:
+        if reasons is None:
+            peer.handshake(password or None, signer)
+            peer.send(acip.CLIENT_CAPABILITIES, acip.capabilities())
+            assert peer.wait_for(acip.SERVER_STATE)
+        elif reasons:
+            with pytest.raises(acip.Refused) as caught:
+                peer.handshake(password or None, signer)
+            assert caught.value.reasons == reasons
+            with pytest.raises(acip.PeerClosed):
+                peer.receive_outer()
+        else:
+            with pytest.raises(AssertionError, match="the server wants a"):
+                peer.handshake(password or None, signer)
+        assert peer.identity == (people.server.public_key if with_identity else None)
+    finally:
+        peer.close()
+    if to_server:
+        server.wait_for_log(to_server)
+    written = "".join(server.log) + done.stderr + done.stdout
+    for secret in (PASSWORD, WRONG_PASSWORD):
+        assert secret not in written
+
+
+# --- whom a person joins ----------------------------------------------------------------------------------------------
+
+
+def test_a_pinned_server_must_show_what_is_pinned(start_server: StartServer, people: People) -> None:
+    good, other, none = (
+        start_server("--key", people.path("server")),
+        start_server("--key", people.path("other-server")),
+        start_server(),
+    )
+    pin = ("--server-key", people.path("server.pub"))
+    assert people.client(good.port, *pin).returncode == 0
+    wrong = people.client(other.port, *pin)
+    assert (wrong.returncode, "not what --server-key says" in wrong.stderr) == (64, True), wrong.stderr
+    missing = people.client(none.port, *pin)
+    assert (missing.returncode, "shows no identity" in missing.stderr) == (64, True), missing.stderr
+
+
+def test_a_server_with_several_identities_shows_the_one_that_is_expected(
+    start_server: StartServer, people: People
+) -> None:
+    server = start_server("--key", people.path("other-server"), "--key", people.path("server"))
+    assert people.client(server.port, "--server-key", people.path("server.pub")).returncode == 0
+    peer = AcipPeer(server.port)
+    peer.handshake(server_key=people.server.public_key)
+    assert peer.identity == people.server.public_key
+    peer.close()
+    patient = AcipPeer(server.port)
+    patient.handshake()
+    assert patient.identity is not None
+    assert patient.identity != people.server.public_key, "who says nothing gets the first"
+    patient.close()
+
+
+def test_a_server_is_remembered_and_a_change_is_noticed(start_server: StartServer, people: People) -> None:
+    server = start_server("--key", people.path("server"))
+    port = str(server.port)
+    unknown = people.client(server.port)
+    assert unknown.returncode == 60
+    assert "was never met before" in unknown.stderr
+    assert "SHA256:" in unknown.stderr
+    new = people.client(server.port, "--accept-new-server")
+    assert new.returncode == 0
+    assert "it is remembered" in new.stderr
+    assert people.client(server.port).returncode == 0
+    server.stop()
+
+    impostor = start_server("--key", people.path("other-server"), "--port", port)
+    changed = people.client(impostor.port, "--accept-new-server")
+    assert changed.returncode == 64
+    assert "Somebody may be in the middle" in changed.stderr
+    assert f"teleglyph known-hosts forget '127.0.0.1:{port}'" in changed.stderr
+    impostor.stop()
+
+    stripped = start_server("--port", port)
+    silent = people.client(stripped.port, "--accept-new-server")
+    assert silent.returncode == 64
+    assert "it shows no identity" in silent.stderr
+
+    forgotten = subprocess.run(
+        [sys.executable, "-m", "teleglyph", "known-hosts", "forget", f"127.0.0.1:{port}"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **people.environment},
+    )
+    assert (forgotten.returncode, forgotten.stdout) == (0, f"127.0.0.1:{port} is forgotten.\n")
+    assert people.client(stripped.port).returncode == 0, "this machine needs no identity"
+
+
+@pytest.mark.parametrize("answer", ["y", "n"])
+def test_a_person_is_asked_about_a_new_server(start_server: StartServer, people: People, answer: str) -> None:
+    server = start_server("--key", people.path("server"))
+    places = " ".join(f"{name}='{value}'" for name, value in people.environment.items())
+    with terminal(100, 40) as window:
+        window.type(
+            f"{places} {sys.executable} -m teleglyph client 127.0.0.1:{server.port} --test-pattern --no-audio"
+            "; echo code=$?"
+        )
+        window.expect("Join it, and remember it")
+        assert "+---[ED25519]-----+" in window.screen
+        assert "SHA256:" in window.screen
+        window.type(answer)
+        if answer == "n":
+            window.expect("code=60")
+            return
+        window.expect("1 in the call")
+        window.press("q")
+        window.expect("code=0")
+    assert people.client(server.port).returncode == 0
+
+
+# --- guessing, reloading ----------------------------------------------------------------------------------------------
+
+
+def test_who_guesses_passwords_has_to_wait_longer_and_longer(start_server: StartServer) -> None:
+    server = start_server("--password", PASSWORD)
+    refused = 0
+    for _ in range(3):
+        peer = AcipPeer(server.port)
+        with pytest.raises(acip.Refused):
+            peer.handshake(WRONG_PASSWORD)
+        peer.close()
+    started = time.monotonic()
+    while refused < 3 and time.monotonic() < started + 20:
+        peer = AcipPeer(server.port)
+        try:
+            peer.handshake(WRONG_PASSWORD)
+        except acip.Refused:
+            refused += 1
+        except (acip.PeerClosed, OSError):
+            time.sleep(0.1)
+        finally:
+            peer.close()
+    # 1 s after the third failure, 2 s after the fourth, 4 s after the fifth.
+    assert time.monotonic() - started > 6.5
+    server.wait_for_log("too many wrong passwords or keys")
+
+
+@pytest.fixture
+def member(start_server: StartServer, people: People) -> Iterator[tuple[ServerProcess, AcipPeer]]:
+    server = serve(start_server, people, "key", with_identity=False)
+    peer = AcipPeer(server.port)
+    peer.handshake(key=signing_key(people, "friend"))
+    peer.send(acip.CLIENT_CAPABILITIES, acip.capabilities())
+    yield server, peer
+    peer.close()
+
+
+def test_the_list_is_read_again_without_ending_calls(member: tuple[ServerProcess, AcipPeer], people: People) -> None:
+    import signal
+
+    server, peer = member
+    stranger = (people.directory / "stranger.pub").read_text()
+    (people.directory / "friends").write_text(stranger)
+    server.process.send_signal(signal.SIGHUP)
+    server.wait_for_log("read again: 1 keys")
+    newcomer = AcipPeer(server.port)
+    newcomer.handshake(key=signing_key(people, "stranger"))
+    newcomer.close()
+    late = AcipPeer(server.port)
+    with pytest.raises(acip.Refused):
+        late.handshake(key=signing_key(people, "friend"))
+    late.close()
+    peer.send(acip.PING)
+    assert peer.wait_for(acip.PONG) == b"", "who was in stays in"
+    (people.directory / "friends").unlink()
+    server.process.send_signal(signal.SIGHUP)
+    server.wait_for_log("stays as it was: .*cannot be read")
+
+
+def test_a_key_that_cannot_be_used_ends_the_command_with_its_code(people: People) -> None:
+    done = people.client(1, "--key", people.path("nowhere"))
+    assert done.returncode == 61
+    assert done.stderr == (
+        f"teleglyph: There is no key file '{people.path('nowhere')}': make one with 'teleglyph keygen' or "
+        "'ssh-keygen -t ed25519'\n"
+    )
+    done = people.client(1, "--server-key", "nonsense")
+    assert done.returncode == 4
+    done = people.client(1, "--server-key", people.path("server.pub"), "--no-encrypt")
+    assert (done.returncode, "need encryption" in done.stderr) == (2, True)
+
+
+def test_keygen_makes_what_the_others_take(tmp_path: Path) -> None:
+    def run(*options: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "teleglyph", "keygen", *options],
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "XDG_CONFIG_HOME": str(tmp_path)},
+        )
+
+    assert run().returncode == 2, "nobody can be asked for a pass phrase"
+    done = run("--no-passphrase", "--comment", "ann")
+    assert done.returncode == 0, done.stderr
+    public = (tmp_path / "teleglyph" / "id_ed25519.pub").read_text()
+    assert public.endswith(" ann\n")
+    assert public.rsplit(" ", 1)[0] in done.stdout
+    assert "SHA256:" in done.stdout
+    again = run("--no-passphrase")
+    assert (again.returncode, "exists already" in again.stderr) == (61, True)
