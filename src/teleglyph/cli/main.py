@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import click
 
@@ -18,6 +21,7 @@ _COMMANDS = {
     "client": "Join a call",
     "mirror": "See your own picture, without a call",
     "keygen": "Make a key that proves who you are",
+    "config": "See, check and begin the configuration file",
     "known-hosts": "See and forget the servers that were met before",
     "demo": "A call with animated participants on this machine, to look at",
 }
@@ -88,6 +92,13 @@ def _show_capabilities(ctx: click.Context, _param: click.Parameter, value: bool)
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="'teleglyph COMMAND --help' explains a command's options. Start with 'teleglyph demo'.",
 )
+@click.option(
+    "--config",
+    type=click.Path(dir_okay=False),
+    envvar="TELEGLYPH_CONFIG",
+    expose_value=False,
+    help="Read this configuration instead of those that 'teleglyph config path' lists.",
+)
 @click.version_option(teleglyph.__version__, "-v", "--version", prog_name="teleglyph")
 @click.option(
     "--log-level",
@@ -141,8 +152,9 @@ def cli(ctx: click.Context, log_level: str, log_file: str | None, as_json: bool,
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with the codes that the documentation lists."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = cli.main(args=arguments, prog_name="teleglyph", standalone_mode=False)
+        code = cli.main(words, prog_name="teleglyph", standalone_mode=False, default_map=_configured(words))
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -155,3 +167,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stderr.close()
         sys.exit(0)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _configured(words: Sequence[str]) -> dict[str, Any]:
+    """The commands' defaults from the configuration; it is needed before the words themselves are understood."""
+    chosen = os.environ.get("TELEGLYPH_CONFIG", "")
+    command = ""
+    for number, word in enumerate(words):
+        if word in _COMMANDS:
+            command = word
+            break
+        if word == "--config":
+            chosen = words[number + 1] if number + 1 < len(words) else ""
+        elif word.startswith("--config="):
+            chosen = word.partition("=")[2]
+    if command not in ("server", "client", "mirror", "demo"):
+        return {}
+    from teleglyph.cli import config_file
+
+    if not chosen and not any(place.is_file() for place in config_file.places()):
+        return {}
+    return config_file.default_map(config_file.load(Path(chosen) if chosen else None), [command])

@@ -39,7 +39,7 @@ def _check_addresses(_ctx: click.Context, _param: click.Parameter, values: tuple
 
 
 @click.command(context_settings={"auto_envvar_prefix": "TELEGLYPH"})
-@click.argument("addresses", nargs=-1, callback=_check_addresses)
+@click.argument("addresses", nargs=-1, callback=_check_addresses, envvar="TELEGLYPH_ADDRESSES")
 @click.option(
     "-p",
     "--port",

@@ -1,0 +1,231 @@
+"""The configuration file: where it lies, what may stand in it, and what becomes of it.
+
+Its values are the commands' defaults: flags and environment variables win over them.  Each option has one place,
+``[group] name``, whichever commands have it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import stat
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from teleglyph.errors import ConfigurationError
+
+COMMANDS = ("server", "client", "mirror", "demo")
+"""The commands that have options worth keeping."""
+GROUPS: dict[str, tuple[str, ...]] = {
+    "logging": ("log_level", "log_file", "json", "quiet", "statistics_interval"),
+    "network": (
+        *("addresses", "port", "http", "http_port", "max_clients", "connection_rate", "data_dir", "name"),
+        "reconnect_attempts",
+    ),
+    "security": ("password", "key", "client_keys", "server_key", "accept_new_server", "encrypt"),
+    "display": ("color_mode", "render_mode", "palette", "palette_chars", "utf8", "width", "height", "fps"),
+    "media": ("file", "loop", "test_pattern", "pattern", "webcam_index", "no_video", "video_codec"),
+    "audio": (
+        *("audio", "microphone", "speakers", "push_to_talk", "voice_processing"),
+        *("audio_bitrate", "audio_complexity"),
+    ),
+}
+_GROUP_OF = {name: group for group, names in GROUPS.items() for name in names}
+_MAX_FILE = 1 << 20
+SECRETS = ("password",)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One value of a file.
+
+    Attributes:
+        name: the option's, with ``_``.
+        value: as TOML gives it.
+        place: the file it stands in.
+    """
+
+    name: str
+    value: Any
+    place: Path
+
+    def __str__(self) -> str:
+        return f"{self.place}: [{_GROUP_OF[self.name]}] {self.name}"
+
+
+def user_file() -> Path:
+    """``teleglyph/config.toml`` in the user's configuration directory (XDG)."""
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "teleglyph" / "config.toml"
+
+
+def places() -> list[Path]:
+    """All files that are looked for; later ones win."""
+    systems = [Path(entry) for entry in os.environ.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":") if entry]
+    system_files = [place / "teleglyph" / "config.toml" for place in (Path("/etc"), Path("/usr/local/etc"), *systems)]
+    return [*system_files, user_file()]
+
+
+def load(chosen: Path | None = None) -> dict[str, Setting]:
+    """What the files say, by option.
+
+    Args:
+        chosen: read only this one, which must exist.
+
+    Raises:
+        ConfigurationError: a file cannot be read, is no TOML, or has a key or value that cannot be.
+    """
+    settings: dict[str, Setting] = {}
+    for path in [chosen] if chosen is not None else places():
+        if chosen is None and not path.is_file():
+            continue
+        settings.update({setting.name: setting for setting in read(path)})
+    return settings
+
+
+def read(path: Path) -> Iterator[Setting]:
+    """The checked settings of one file.
+
+    Raises:
+        ConfigurationError: as :func:`load`.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MAX_FILE + 1)
+            mode = os.fstat(file.fileno()).st_mode
+    except OSError as error:
+        raise ConfigurationError(f"The configuration '{path}' cannot be read: {error.strerror}") from error
+    if len(data) > _MAX_FILE:
+        raise ConfigurationError(f"'{path}' has more than {_MAX_FILE >> 20} MiB; that is no configuration")
+    try:
+        tables = tomllib.loads(data.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ConfigurationError(f"'{path}' is no TOML: {error}") from error
+    for setting in _settings(path, tables):
+        if setting.name in SECRETS and mode & 0o077 and stat.S_ISREG(mode):
+            raise ConfigurationError(
+                f"'{path}' holds a password and can be read by others (mode {stat.S_IMODE(mode):04o}): "
+                f"chmod 600 '{path}'"
+            )
+        _check_value(setting)
+        yield setting
+
+
+def _settings(path: Path, tables: Mapping[str, Any]) -> Iterator[Setting]:
+    for group, table in tables.items():
+        if group not in GROUPS:
+            if group in _GROUP_OF:
+                raise ConfigurationError(f"{path}: '{group}' belongs into the table [{_GROUP_OF[group]}]")
+            raise ConfigurationError(f"{path}: there is no table [{group}]{_suggest(group, GROUPS)}")
+        if not isinstance(table, dict):
+            raise ConfigurationError(f"{path}: [{group}] is a table, not a value")
+        for name, value in table.items():
+            if name not in GROUPS[group]:
+                if name in _GROUP_OF:
+                    raise ConfigurationError(f"{path}: '{name}' belongs into [{_GROUP_OF[name]}], not into [{group}]")
+                raise ConfigurationError(f"{path}: there is no '{name}' in [{group}]{_suggest(name, _GROUP_OF)}")
+            yield Setting(name, value, path)
+
+
+def _suggest(name: str, names: Mapping[str, object]) -> str:
+    near = difflib.get_close_matches(name, names, n=1)
+    return f"; did you mean '{near[0]}'?" if near else f"; known are {', '.join(names)}"
+
+
+# --- commands ---------------------------------------------------------------------------------------------------------
+
+
+def options_of(command: click.Command) -> dict[str, click.Parameter]:
+    """A command's options (and the server's addresses) that can be configured, by their names in the file."""
+    found: dict[str, click.Parameter] = {}
+    for parameter in command.params:
+        if parameter.expose_value and not getattr(parameter, "hidden", False):
+            name = max(parameter.opts, key=len).lstrip("-").replace("-", "_")
+            if name in _GROUP_OF:
+                found[name] = parameter
+    return found
+
+
+def commands() -> dict[str, click.Command]:
+    """The commands by name; the empty name is the program itself."""
+    from teleglyph.cli.main import cli
+
+    found: dict[str, click.Command] = {"": cli}
+    for name in COMMANDS:
+        found[name] = getattr(importlib.import_module(f"teleglyph.cli.{name}"), name)
+    return found
+
+
+def _check_value(setting: Setting) -> None:
+    """Convert a value as each command that has the option would."""
+    for command in commands().values():
+        option = options_of(command).get(setting.name)
+        if option is None:
+            continue
+        value = setting.value
+        is_right = isinstance(value, bool) == is_flag(option) and not isinstance(value, dict)
+        if isinstance(value, list):
+            is_right = takes_many(option) and all(isinstance(item, str) for item in value)
+        if not is_right:
+            kinds = "true or false" if is_flag(option) else "a list of texts" if takes_many(option) else "one value"
+            raise ConfigurationError(f"{setting} is {kinds}, not {value!r}")
+        with click.Context(command, resilient_parsing=False) as context:
+            for item in value if isinstance(value, list) else [value]:
+                _convert(setting, option, item, context)
+
+
+def is_flag(option: click.Parameter) -> bool:
+    """It is on or off."""
+    return bool(getattr(option, "is_flag", False))
+
+
+def takes_many(option: click.Parameter) -> bool:
+    """It may be given several times."""
+    return option.multiple or option.nargs == -1
+
+
+def _convert(setting: Setting, option: click.Parameter, value: Any, context: click.Context) -> None:
+    try:
+        converted = option.type.convert(value if isinstance(value, bool) else str(value), option, context)
+        if option.callback is not None:
+            option.callback(context, option, (converted,) if takes_many(option) else converted)
+    except click.BadParameter as error:
+        shown = "this" if setting.name in SECRETS else repr(value)
+        raise ConfigurationError(f"{setting} cannot be {shown}: {error.message}") from None
+
+
+def default_map(settings: Mapping[str, Setting], wanted: Sequence[str]) -> dict[str, Any]:
+    """What click takes as the commands' defaults.
+
+    Args:
+        settings: from :func:`load`.
+        wanted: names of the commands that will run; importing the others would take time.
+    """
+    if not settings:
+        return {}
+    result: dict[str, Any] = {}
+    for name, command in commands().items():
+        if name and name not in wanted:
+            continue
+        options = options_of(command)
+        values = {
+            str(options[key].name): _as_text(options[key], setting.value)
+            for key, setting in settings.items()
+            if key in options
+        }
+        if name:
+            result[name] = values
+        else:
+            result.update(values)
+    return result
+
+
+def _as_text(option: click.Parameter, value: Any) -> Any:
+    if takes_many(option):
+        return value if isinstance(value, list) else [value]
+    return value if isinstance(value, bool) else str(value)

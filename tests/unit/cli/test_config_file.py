@@ -1,0 +1,154 @@
+"""The configuration file: places, precedence, and what is wrong with one."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from teleglyph.cli import config_file
+from teleglyph.cli.main import cli
+from teleglyph.errors import ConfigurationError
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "user"))
+    monkeypatch.setenv("XDG_CONFIG_DIRS", f"{tmp_path / 'low'}:{tmp_path / 'high'}")
+    for name in ("TELEGLYPH_PORT", "TELEGLYPH_PASSWORD"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def write(home: Path, where: str, text: str) -> Path:
+    path = home / where / "teleglyph" / "config.toml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o600)
+    return path
+
+
+def effective(*words: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+    """What a command would run with."""
+    found: dict[str, object] = {}
+    command = cli.get_command(click.Context(cli), words[0])
+    assert command is not None
+    monkeypatch.setattr(command, "callback", lambda *_args, **values: found.update(values))
+    settings = config_file.load()
+    cli.main([*words], standalone_mode=False, default_map=config_file.default_map(settings, [words[0]]))
+    return found
+
+
+def test_flags_beat_the_environment_beats_the_file_beats_the_defaults(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(home, "user", '[network]\nport = 1111\nmax_clients = 7\naddresses = ["0.0.0.0", "::"]\n')
+    found = effective("server", monkeypatch=monkeypatch)
+    assert (found["port"], found["max_clients"], found["connection_rate"]) == (1111, 7, 50)
+    assert found["addresses"] == ("0.0.0.0", "::")
+    monkeypatch.setenv("TELEGLYPH_PORT", "2222")
+    assert effective("server", monkeypatch=monkeypatch)["port"] == 2222
+    found = effective("server", "127.0.0.1", "--port", "3333", monkeypatch=monkeypatch)
+    assert (found["port"], found["addresses"]) == (3333, ("127.0.0.1",))
+    assert effective("client", monkeypatch=monkeypatch)["port"] == 2222
+
+
+def test_the_users_file_beats_the_systems(home: Path) -> None:
+    write(home, "low", "[network]\nport = 1\nhttp_port = 1\nmax_clients = 1\n")
+    write(home, "high", "[network]\nport = 2\nhttp_port = 2\n")
+    user = write(home, "user", "[network]\nport = 3\n")
+    settings = config_file.load()
+    assert [settings[name].value for name in ("port", "http_port", "max_clients")] == [3, 2, 1]
+    assert settings["port"].place == user
+
+
+def test_every_kind_of_value_arrives_where_it_belongs(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(
+        home,
+        "user",
+        '[security]\nkey = "/k"\nclient_keys = ["a", "b"]\nencrypt = false\n[display]\nfps = 30\n'
+        'color_mode = "256"\n[audio]\naudio = false\npush_to_talk = true\n',
+    )
+    server = effective("server", monkeypatch=monkeypatch)
+    assert (server["keys"], server["client_keys"], server["encrypt"]) == (("/k",), ("a", "b"), False)
+    client = effective("client", monkeypatch=monkeypatch)
+    assert (client["key"], client["audio"], client["push_to_talk"]) == ("/k", False, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[netwrk]\nport = 1", r"no table \[netwrk\]; did you mean 'network'"),
+        ("[network]\nprot = 1", r"no 'prot' in \[network\]; did you mean 'port'"),
+        ("[security]\nport = 1", r"'port' belongs into \[network\], not into \[security\]"),
+        ("port = 1", r"'port' belongs into the table \[network\]"),
+        ("[network]\nport = 99999", r"\[network\] port cannot be 99999"),
+        ("[network]\nport = true", r"\[network\] port is one value, not True"),
+        ("[network]\nport = [1]", r"\[network\] port is one value"),
+        ("[network]\nhttp = 1", r"\[network\] http is true or false, not 1"),
+        ("[security]\nclient_keys = [1]", r"client_keys is a list of texts"),
+        ('[network]\naddresses = ["example.org"]', r"not an IPv4 or IPv6 address"),
+        ('[display]\npalette = "nice"', r"\[display\] palette cannot be 'nice'"),
+        ('[security]\npassword = "short"', r"\[security\] password cannot be this: has 5 bytes"),
+        ("[network", "is no TOML"),
+        ("network = 1", r"\[network\] is a table, not a value"),
+        ("\xff", "no"),
+    ],
+)
+def test_what_is_wrong_is_said(home: Path, text: str, words: str) -> None:
+    path = write(home, "user", text)
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(ConfigurationError, match=words) as caught:
+        config_file.load()
+    assert caught.value.exit_code == 4
+    assert str(path) in str(caught.value)
+
+
+def test_a_password_is_not_left_lying_around(home: Path) -> None:
+    path = write(home, "user", '[security]\npassword = "correct horse"\n')
+    assert config_file.load()["password"].value == "correct horse"
+    path.chmod(0o644)
+    with pytest.raises(ConfigurationError, match="can be read by others") as caught:
+        config_file.load()
+    assert "correct horse" not in str(caught.value)
+    path.chmod(0o600)
+    shown = CliRunner().invoke(cli, ["config", "show"])
+    assert "correct horse" not in shown.output
+    assert 'password = "(not shown)"' in shown.output
+
+
+def test_a_named_file_must_be_there(home: Path) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        config_file.load(home / "none")
+
+
+def test_every_option_that_can_be_set_has_a_place_and_every_place_an_option() -> None:
+    known = {name for command in config_file.commands().values() for name in config_file.options_of(command)}
+    assert known == {name for names in config_file.GROUPS.values() for name in names}
+
+
+def test_what_is_created_can_be_read_and_changes_nothing(home: Path) -> None:
+    runner = CliRunner()
+    assert runner.invoke(cli, ["config", "create"]).exit_code == 0
+    created = config_file.user_file()
+    assert oct(created.stat().st_mode)[-3:] == "600"
+    assert config_file.load() == {}
+    assert isinstance(runner.invoke(cli, ["config", "create"]).exception, ConfigurationError)
+    # Without the marks it says what holds anyway; what has no default is empty there.
+    lines = [line.removeprefix("# ") for line in created.read_text().splitlines() if " = " in line or line[:1] == "["]
+    assert tomllib.loads("\n".join(lines))["network"]["port"] == 27224
+    shown = runner.invoke(cli, ["config", "show"])
+    assert tomllib.loads(shown.output)["display"]["fps"] == 60
+
+
+def test_check_and_path_tell_what_there_is(home: Path) -> None:
+    runner = CliRunner()
+    assert "There is no configuration" in runner.invoke(cli, ["config", "check"]).output
+    path = write(home, "user", "[network]\nport = 1\n")
+    assert runner.invoke(cli, ["config", "check"]).output == f"{path}: 1 settings, all of them can be.\n"
+    listed = runner.invoke(cli, ["config", "path"]).output.splitlines()
+    assert listed[-1] == str(path)
+    assert listed[0].endswith("(not there)")
