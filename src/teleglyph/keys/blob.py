@@ -8,6 +8,13 @@ ED25519 = b"ssh-ed25519"
 KEY_SIZE = 32
 
 
+def printable(text: str | bytes) -> str:
+    """Something from outside, short and harmless enough for a message to a person."""
+    if isinstance(text, bytes):
+        text = text.decode("ascii", "replace")
+    return "".join(char if char.isprintable() else "?" for char in text[:40])
+
+
 class FieldReader:
     """Takes fields from the front of some bytes.
 

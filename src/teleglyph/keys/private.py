@@ -11,7 +11,7 @@ import nacl.signing
 
 from teleglyph.errors import KeyFileError
 from teleglyph.keys.agent import agent_keys
-from teleglyph.keys.blob import ED25519, FieldReader
+from teleglyph.keys.blob import ED25519, FieldReader, printable
 from teleglyph.keys.public import format_public_key, parse_line
 from teleglyph.wire import Identity
 
@@ -84,8 +84,7 @@ def _load_file(path: Path, ask: AskPassphrase) -> Identity:
     data = _read(path)
     cipher, kind = _inspect(path, data)
     if kind != ED25519:
-        name = kind.decode("ascii", "replace")
-        raise KeyFileError(f"The key '{path}' is of the kind {name}; only Ed25519 is taken: {_MAKE_ONE}")
+        raise KeyFileError(f"The key '{path}' is of the kind {printable(kind)}; only Ed25519 is taken: {_MAKE_ONE}")
     if cipher == b"none":
         seed = _seed(path, data, None)
         if seed is None:
@@ -160,10 +159,9 @@ def _inspect(path: Path, data: bytes) -> tuple[bytes, bytes]:
     except ValueError as error:
         raise KeyFileError(f"The key '{path}' is damaged: {error}") from error
     if cipher not in _CIPHERS or rounds > _MAX_ROUNDS:
-        text = cipher.decode("ascii", "replace")
         raise KeyFileError(
-            f"The key '{path}' is encrypted with {text}, {rounds} rounds; aes256-ctr and aes256-cbc with at most "
-            f"{_MAX_ROUNDS} are known: ssh-keygen -p -Z aes256-ctr -f '{path}'"
+            f"The key '{path}' is encrypted with {printable(cipher)}, {rounds} rounds; aes256-ctr and aes256-cbc with "
+            f"at most {_MAX_ROUNDS} are known: ssh-keygen -p -Z aes256-ctr -f '{path}'"
         )
     return cipher, kind
 

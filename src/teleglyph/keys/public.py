@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from teleglyph.errors import ConfigurationError, KeyFetchFailed
-from teleglyph.keys.blob import KEY_SIZE, pack_public_key, parse_public_key
+from teleglyph.keys.blob import KEY_SIZE, pack_public_key, parse_public_key, printable
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ def parse_line(text: str) -> bytes:
     if words[0] == "ssh-ed25519" and len(words) > 1:
         return _parse_base64(words[1])
     if words[0].startswith(("ssh-", "ecdsa-", "sk-")):
-        raise ValueError(f"it is a key of the kind {words[0]}, and only ssh-ed25519 is taken")
+        raise ValueError(f"it is a key of the kind {printable(words[0])}, and only ssh-ed25519 is taken")
     if _HEX.fullmatch(words[0]):
         return bytes.fromhex(words[0])
     return _parse_base64(words[0])

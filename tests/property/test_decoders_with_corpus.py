@@ -1,0 +1,146 @@
+"""Every decoder of what comes from outside, fed with damaged examples: a result or a clean error, nothing else.
+
+The examples lie in ``tests/corpus``, a directory for each decoder.  ``HYPOTHESIS_PROFILE=long`` makes a long run.
+"""
+
+from __future__ import annotations
+
+import stat
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from teleglyph.cli import config_file
+from teleglyph.errors import ConfigurationError, KeyFetchFailed, KeyFileError, PeerError
+from teleglyph.keys import load_identity
+from teleglyph.keys.known_hosts import parse_entries
+from teleglyph.keys.public import parse_line, parse_public_keys
+from teleglyph.wire import ClientSession, HandshakeDone, ServerSession, Session, SessionState
+from unit.wire.examples import IDENTITY, OTHER_IDENTITY, PASSWORD_KEY
+
+CORPUS = Path(__file__).parents[1] / "corpus"
+PLACE = Path(tempfile.mkdtemp(prefix="teleglyph-corpus"))
+
+
+def private_key(data: bytes) -> None:
+    path = PLACE / "key"
+    path.write_bytes(data)
+    path.chmod(stat.S_IRUSR | stat.S_IWUSR)
+    try:
+        assert len(load_identity(str(path)).public_key) == 32
+    except KeyFileError as error:
+        assert str(error).isprintable(), "whatever stands in a file does not reach the terminal"
+
+
+def key_list(data: bytes) -> None:
+    def fetch(_service: str, _user: str) -> str:
+        return data.decode("utf-8", "replace")
+
+    text = data.decode("utf-8", "replace")
+    for line in text.splitlines():
+        try:
+            assert len(parse_line(line)) == 32
+        except ValueError as error:
+            assert str(error).isprintable()
+    try:
+        assert all(len(key) == 32 for key in parse_public_keys("github:ann", fetch))
+    except (ConfigurationError, KeyFetchFailed):
+        return
+
+
+def known_hosts(data: bytes) -> None:
+    for entry in parse_entries(data.decode("utf-8", "replace").splitlines(), "file"):
+        assert entry.identity is None or len(entry.identity) == 32
+
+
+def config(data: bytes) -> None:
+    path = PLACE / "config.toml"
+    path.write_bytes(data)
+    path.chmod(stat.S_IRUSR | stat.S_IWUSR)
+    try:
+        settings = list(config_file.read(path))
+    except ConfigurationError:
+        return
+    config_file.default_map({setting.name: setting for setting in settings}, config_file.COMMANDS)
+
+
+def _handshake(session: Session, data: bytes) -> None:
+    session.receive_data(data)
+    try:
+        while (event := session.next_event()) is not None:
+            assert not isinstance(event, HandshakeDone), "nobody can answer a fresh challenge from a recording"
+    except PeerError as error:
+        assert session.state is SessionState.FAILED
+        assert str(error)
+
+
+def to_server(data: bytes) -> None:
+    _handshake(
+        ServerSession(
+            password_key=PASSWORD_KEY, identities=[IDENTITY, OTHER_IDENTITY], admits=IDENTITY.public_key.__eq__
+        ),
+        data,
+    )
+    _handshake(ServerSession(admits=IDENTITY.public_key.__eq__), data)
+
+
+def to_client(data: bytes) -> None:
+    _handshake(ClientSession(password_key=PASSWORD_KEY, client_key=IDENTITY, hello=IDENTITY.public_key), data)
+
+
+DECODERS: dict[str, Callable[[bytes], None]] = {
+    function.__name__: function for function in (private_key, key_list, known_hosts, config, to_server, to_client)
+}
+SEEDS = {name: [path.read_bytes() for path in sorted((CORPUS / name).iterdir())] for name in DECODERS}
+_NUMBERS = st.sampled_from([0, 1, 2, 31, 33, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF])
+
+
+@st.composite
+def damaged(draw: st.DrawFn, seeds: list[bytes]) -> bytes:
+    """An example with a few faults: bits turned, pieces cut out, doubled or put in from another, lengths replaced."""
+    data = bytearray(draw(st.sampled_from(seeds)))
+    for _ in range(draw(st.integers(0, 4))):
+        place = draw(st.integers(0, len(data)))
+        end = min(len(data), place + draw(st.integers(0, 64)))
+        match draw(st.integers(0, 5)):
+            case 0 if place < len(data):
+                data[place] ^= 1 << draw(st.integers(0, 7))
+            case 1:
+                del data[place:end]
+            case 2:
+                data[place:place] = data[place:end] * draw(st.integers(1, 20))
+            case 3:
+                data[place:end] = draw(st.sampled_from(seeds))[place:end]
+            case 4:
+                data[place : place + 4] = draw(_NUMBERS).to_bytes(4, "big")
+            case _:
+                data[place:end] = draw(st.binary(max_size=40))
+    return bytes(data)
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_the_examples_themselves_are_taken(name: str) -> None:
+    for seed in SEEDS[name]:
+        DECODERS[name](seed)
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_damaged_examples_give_a_result_or_a_clean_error(name: str) -> None:
+    @given(damaged(SEEDS[name]))
+    def check(data: bytes) -> None:
+        DECODERS[name](data)
+
+    check()
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_junk_gives_a_result_or_a_clean_error(name: str) -> None:
+    @given(st.binary(max_size=400))
+    def check(data: bytes) -> None:
+        DECODERS[name](data)
+
+    check()
