@@ -43,10 +43,10 @@ def process_usage(pid: int) -> tuple[float, float]:
 class ServerProcess:
     """A real server, started from the command line."""
 
-    def __init__(self) -> None:
+    def __init__(self, *options: str) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "teleglyph", "--log-level", "info", "server", "127.0.0.1", "--port", "0"]
-            + ["--no-http", "--connection-rate", "0", "--max-clients", "200"],
+            + ["--connection-rate", "0", "--max-clients", "200", *(options or ["--no-http"])],
             stderr=subprocess.PIPE,
             text=True,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import logging
 import time
@@ -80,6 +81,8 @@ class StatusPage:
             {
                 "rooms": [asdict(report) for report in self._server.reports()],
                 "refused": dict(self._server.refused),
+                "connections": len(self._server.participants),
+                "tasks": len(asyncio.all_tasks()),
             }
         )
 

@@ -1,0 +1,186 @@
+"""A process that does one hostile thing to a server as fast as it can, for some seconds.
+
+It shares the machine with its victim, so its own share of the processors is part of what it does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import random
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from teleglyph.media.opus import SAMPLE_RATE, OpusEncoder
+from teleglyph.wire import (
+    Capabilities,
+    ClientSession,
+    HandshakeDone,
+    HevcFrame,
+    ImageFrame,
+    OpusBatch,
+    Ping,
+    ProtocolVersion,
+    StreamStart,
+    encode,
+)
+from teleglyph.wire.packet import encode_packet
+
+Attack = Callable[[int, float], None]
+"""Gets the port and the time when to stop."""
+
+
+class Peer:
+    """A participant that has done everything right so far."""
+
+    def __init__(self, port: int) -> None:
+        self.session = ClientSession()
+        self.socket = socket.create_connection(("127.0.0.1", port), 5)
+        while True:
+            event = self.session.next_event()
+            if data := self.session.data_to_send():
+                self.socket.sendall(data)
+            if isinstance(event, HandshakeDone):
+                break
+            if event is None:
+                chunk = self.socket.recv(65536)
+                if not chunk:
+                    raise ConnectionError
+                self.session.receive_data(chunk)
+        self.send(encode(Capabilities(80, 24, desired_fps=60)), encode(StreamStart(3)))
+        threading.Thread(target=self._drain, daemon=True).start()
+
+    def send(self, *packets: bytes) -> None:
+        self.socket.sendall(b"".join(map(self.session.seal, packets)))
+
+    def _drain(self) -> None:
+        with contextlib.suppress(OSError):
+            while self.socket.recv(1 << 18):
+                pass
+
+
+def again(act: Callable[[Peer, random.Random], None]) -> Attack:
+    """Join and act, over and over, also after being thrown out."""
+
+    def run(port: int, until: float) -> None:
+        chance = random.Random(1)
+        while time.monotonic() < until:
+            with contextlib.suppress(OSError):
+                peer = Peer(port)
+                while time.monotonic() < until:
+                    act(peer, chance)
+
+    return run
+
+
+def half_open(port: int, until: float) -> None:
+    """500 connections that say one thing and then nothing; new ones for those that are closed."""
+    hello = encode(ProtocolVersion(1))
+    connections: list[socket.socket] = []
+    while time.monotonic() < until:
+        while len(connections) < 500 and time.monotonic() < until:
+            with contextlib.suppress(OSError):
+                connection = socket.create_connection(("127.0.0.1", port), 2)
+                connection.sendall(hello)
+                connection.setblocking(False)
+                connections.append(connection)
+        for connection in connections[:]:
+            with contextlib.suppress(BlockingIOError):
+                try:
+                    closed = not connection.recv(4096)
+                except BlockingIOError:
+                    continue
+                except OSError:
+                    closed = True
+                if closed:
+                    connection.close()
+                    connections.remove(connection)
+        time.sleep(0.02)
+
+
+def storm(port: int, until: float) -> None:
+    """Connect and leave at every point of a conversation."""
+    hello = encode(ProtocolVersion(1))
+    for number in range(1 << 30):
+        if time.monotonic() > until:
+            return
+        with contextlib.suppress(OSError):
+            if number % 3 == 2:
+                Peer(port).socket.close()
+                continue
+            with socket.create_connection(("127.0.0.1", port), 2) as connection:
+                if number % 3:
+                    connection.sendall(hello)
+
+
+def pings(peer: Peer, _chance: random.Random) -> None:
+    peer.send(*[encode(Ping())] * 200)
+
+
+_SMALL = encode(ImageFrame(32, 18, bytes(32 * 18 * 3)))
+_GIANT = encode(ImageFrame(590, 590, os.urandom(590 * 590 * 3)))
+_CLAIM = encode_packet(3001, struct.pack(">IIIIII", 8192, 8192, 1, 0, 0, 0) + bytes(1000))
+
+
+def pictures(peer: Peer, _chance: random.Random) -> None:
+    peer.send(*[_SMALL] * 50)
+
+
+def giants(peer: Peer, _chance: random.Random) -> None:
+    peer.send(_GIANT)
+
+
+def claims(peer: Peer, _chance: random.Random) -> None:
+    peer.send(_CLAIM)
+
+
+def bad_films(peer: Peer, chance: random.Random) -> None:
+    start = b"\0\0\0\1"
+    data = start + b"\x40\x01" + chance.randbytes(60) + start + b"\x42\x01" + chance.randbytes(90)
+    data += start + b"\x44\x01" + chance.randbytes(30) + start + b"\x26\x01" + chance.randbytes(20_000)
+    peer.send(*[encode(HevcFrame(8192, 8192, data, keyframe=True))] * 5)
+
+
+def noise(peer: Peer, chance: random.Random) -> None:
+    kind = chance.choice((3000, 3001, 3002, 4000, 4001, 5000, 5004, 5005, 5006, 2003, 2004, 6000, 1201, 1, 1104))
+    peer.send(encode_packet(kind, chance.randbytes(chance.randrange(3000))))
+
+
+_LOUD = OpusEncoder().encode(np.sign(np.sin(np.arange(960) / 20)).astype(np.float32))
+
+
+def loud(peer: Peer, chance: random.Random) -> None:
+    packets = [_LOUD, chance.randbytes(200)] * 10
+    peer.send(*[encode(OpusBatch(SAMPLE_RATE, 20, (packet,))) for packet in packets])
+
+
+ATTACKS: dict[str, Attack] = {
+    "500 half-open handshakes": half_open,
+    "connections that come and go": storm,
+    "flood of pings": again(pings),
+    "flood of pictures": again(pictures),
+    "pictures of 1 MB": again(giants),
+    "claims of 8192x8192 pixels": again(claims),
+    "films that are none": again(bad_films),
+    "random packets after the handshake": again(noise),
+    "flood of noise as sound": again(loud),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("attack", choices=ATTACKS)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--seconds", type=float, required=True)
+    options = parser.parse_args()
+    ATTACKS[options.attack](options.port, time.monotonic() + options.seconds)
+
+
+if __name__ == "__main__":
+    main()
