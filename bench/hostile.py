@@ -42,6 +42,8 @@ def four(port: int, seconds: float, attack: str | None) -> tuple[float, float]:
             person.stdin.write("go\n")
             person.stdin.flush()
         results = [json.loads(person.communicate(timeout=60)[0]) for person in people]
+        if attacker is not None and attacker.wait(10) != 0:
+            sys.exit(f"the attack '{attack}' broke down")
     finally:
         for process in [*people, *([attacker] if attacker else [])]:
             process.kill()

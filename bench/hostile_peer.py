@@ -17,6 +17,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from teleglyph.errors import PeerError
 from teleglyph.media.opus import SAMPLE_RATE, OpusEncoder
 from teleglyph.wire import (
     Capabilities,
@@ -71,7 +72,7 @@ def again(act: Callable[[Peer, random.Random], None]) -> Attack:
     def run(port: int, until: float) -> None:
         chance = random.Random(1)
         while time.monotonic() < until:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, PeerError):
                 peer = Peer(port)
                 while time.monotonic() < until:
                     act(peer, chance)
@@ -110,9 +111,9 @@ def storm(port: int, until: float) -> None:
     for number in range(1 << 30):
         if time.monotonic() > until:
             return
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, PeerError):
             if number % 3 == 2:
-                Peer(port).socket.close()
+                Peer(port).socket.shutdown(socket.SHUT_RDWR)
                 continue
             with socket.create_connection(("127.0.0.1", port), 2) as connection:
                 if number % 3:
