@@ -46,7 +46,15 @@ class ServerProcess:
     def __init__(self, *options: str) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "teleglyph", "--log-level", "info", "server", "127.0.0.1", "--port", "0"]
-            + ["--connection-rate", "0", "--max-clients", "200", *(options or ["--no-http"])],
+            + [
+                "--connection-rate",
+                "0",
+                "--connections-per-address",
+                "0",
+                "--max-clients",
+                "200",
+                *(options or ["--no-http"]),
+            ],
             stderr=subprocess.PIPE,
             text=True,
         )

@@ -26,7 +26,17 @@ class ServerProcess:
     def __init__(self, *options: str, environment: dict[str, str] | None = None) -> None:
         command = [sys.executable, "-m", "teleglyph", "--log-level", "debug", "server", "127.0.0.1"]
         self.process = subprocess.Popen(
-            [*command, "--port", "0", "--no-http", "--connection-rate", "0", *options],
+            [
+                *command,
+                "--port",
+                "0",
+                "--no-http",
+                "--connection-rate",
+                "0",
+                "--connections-per-address",
+                "0",
+                *options,
+            ],
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, **(environment or {})},

@@ -323,3 +323,17 @@ def test_connections_that_come_and_go_leave_nothing_behind(server: ServerProcess
     storm(200)
     assert len(list(descriptors.iterdir())) <= open_before
     assert memory_mib(server) < before + 8
+
+
+def test_one_address_cannot_take_all_the_places(start_server: Callable[..., ServerProcess], connect: Connect) -> None:
+    server = start_server("--connections-per-address", "3")
+    first, second, third = (connect(server) for _ in range(3))
+    first.join()
+    fourth = connect(server)
+    with pytest.raises((acip.PeerClosed, OSError)):
+        fourth.handshake()
+    server.wait_for_log("127.0.0.1 was refused: it has 3 connections already")
+    second.close()
+    server.wait_for_log("guest-2 is gone")
+    connect(server).join()
+    third.close()

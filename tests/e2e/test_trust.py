@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -17,6 +19,7 @@ import acip_peer as acip
 from acip_peer import AcipPeer
 from conftest import ServerProcess
 from teleglyph.keys import FileIdentity, format_public_key, write_identity
+from teleglyph.wire import derive_password_key
 from terminal import terminal
 
 PASSWORD, WRONG_PASSWORD = "correct horse", "battery staple"
@@ -112,6 +115,19 @@ OFFERS = {
 }
 
 
+def assert_no_secret(people: People, written: str) -> None:
+    """No password, nothing made of one, and no private key, in any of the forms they have."""
+    secrets = [PASSWORD.encode(), WRONG_PASSWORD.encode()]
+    secrets += [derive_password_key(password) for password in (PASSWORD, WRONG_PASSWORD)]
+    for name in ("friend", "stranger", "server"):
+        secrets.append(bytes(signing_key(people, name)))
+        body = Path(people.path(name)).read_text().split("\n")[3]
+        assert body not in written
+    for secret in secrets:
+        for form in (secret.decode("latin-1"), secret.hex(), base64.b64encode(secret).decode(), repr(secret)):
+            assert form not in written
+
+
 def serve(start_server: StartServer, people: People, wanted: str, with_identity: bool) -> ServerProcess:
     options: list[str] = []
     if wanted in ("password", "both"):
@@ -161,9 +177,7 @@ def test_every_combination_has_its_outcome(
         peer.close()
     if to_server:
         server.wait_for_log(to_server)
-    written = "".join(server.log) + done.stderr + done.stdout
-    for secret in (PASSWORD, WRONG_PASSWORD):
-        assert secret not in written
+    assert_no_secret(people, "".join(server.log) + done.stderr + done.stdout)
 
 
 # --- whom a person joins ----------------------------------------------------------------------------------------------
@@ -294,8 +308,6 @@ def member(start_server: StartServer, people: People) -> Iterator[tuple[ServerPr
 
 
 def test_the_list_is_read_again_without_ending_calls(member: tuple[ServerProcess, AcipPeer], people: People) -> None:
-    import signal
-
     server, peer = member
     stranger = (people.directory / "stranger.pub").read_text()
     (people.directory / "friends").write_text(stranger)
@@ -347,3 +359,42 @@ def test_keygen_makes_what_the_others_take(tmp_path: Path) -> None:
     assert "SHA256:" in done.stdout
     again = run("--no-passphrase")
     assert (again.returncode, "exists already" in again.stderr) == (61, True)
+
+
+def test_nothing_that_is_written_gives_a_secret_away(start_server: StartServer, people: People, tmp_path: Path) -> None:
+    """The most verbose level, statistics all the time, stacks of all tasks, a wrong guess, an error on each side."""
+    server = start_server(
+        *("--password", PASSWORD, "--client-keys", people.path("friends"), "--key", people.path("server")),
+        *("--statistics-interval", "0.1"),
+    )
+    log = tmp_path / "client.log"
+    peer = AcipPeer(server.port)
+    peer.handshake(PASSWORD, signing_key(people, "friend"))
+    assert peer.key is not None
+    server.process.send_signal(signal.SIGUSR1)
+    server.wait_for_log("stack of thread")
+    bad = bytearray(peer.seal(acip.packet(acip.PING)))
+    bad[-1] ^= 1
+    peer.send_raw(bytes(bad))
+    with pytest.raises((acip.PeerClosed, OSError)):
+        while True:
+            peer.receive_outer()
+    written = ""
+    for password in (PASSWORD, WRONG_PASSWORD):
+        done = subprocess.run(
+            [sys.executable, "-m", "teleglyph", "--log-level", "debug", "--log-file", str(log), "client"]
+            + [f"127.0.0.1:{server.port}", "--password", password, "--key", people.path("friend")]
+            + ["--server-key", people.path("server.pub"), "--snapshot", "--snapshot-delay", "0", "--test-pattern"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, **people.environment},
+        )
+        written += done.stdout + done.stderr
+    server.stop()
+    written += "".join(server.log) + (log.read_text() if log.exists() else "")
+    assert "proved the key" in written
+    assert_no_secret(people, written)
+    assert peer.key.hex() not in written
+    assert repr(peer.key) not in written

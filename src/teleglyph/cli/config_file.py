@@ -26,7 +26,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "logging": ("log_level", "log_file", "json", "quiet", "statistics_interval"),
     "network": (
         *("addresses", "port", "http", "http_port", "max_clients", "connection_rate", "data_dir", "name"),
-        "reconnect_attempts",
+        *("connections_per_address", "reconnect_attempts"),
     ),
     "security": ("password", "key", "client_keys", "server_key", "accept_new_server", "encrypt"),
     "display": ("color_mode", "render_mode", "palette", "palette_chars", "utf8", "width", "height", "fps"),

@@ -94,7 +94,9 @@ async def _run(
 @contextlib.asynccontextmanager
 async def _call() -> AsyncIterator[Address]:
     """A running server with its animated participants; gives its address."""
-    server = Server(ServerConfig(addresses=(_HOST,), port=0, http_port=None, connections_per_minute=0))
+    server = Server(
+        ServerConfig(addresses=(_HOST,), port=0, http_port=None, connections_per_minute=0, connections_per_address=0)
+    )
     await server.start()
     address = Address(_HOST, server.bound[0][1])
     async with contextlib.AsyncExitStack() as stack:

@@ -113,6 +113,14 @@ def _check_addresses(_ctx: click.Context, _param: click.Parameter, values: tuple
     help="New connections per minute from one address; 0: any number.",
 )
 @click.option(
+    "--connections-per-address",
+    type=click.IntRange(0),
+    default=40,
+    show_default=True,
+    envvar="TELEGLYPH_CONNECTIONS_PER_ADDRESS",
+    help="Connections that one address may have open at once; 0: any number.",
+)
+@click.option(
     "--audio-bitrate",
     type=click.IntRange(6_000, 256_000),
     default=32_000,
@@ -150,6 +158,7 @@ def server(
     encrypt: bool,
     data_dir: Path | None,
     connection_rate: int,
+    connections_per_address: int,
     audio_bitrate: int,
     audio_complexity: int,
     statistics_interval: float,
@@ -174,6 +183,7 @@ def server(
         encrypt=encrypt,
         data_dir=data_dir,
         connections_per_minute=connection_rate,
+        connections_per_address=connections_per_address,
         statistics_interval=statistics_interval,
         sound=SoundSettings(audio_bitrate, audio_complexity),
     )

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from teleglyph.call.pacer import Pacer
 from teleglyph.call.participant import Participant, State
@@ -56,6 +57,7 @@ class Server:
         self._numbers = itertools.count(1)
         self._window = SlidingWindow(config.connections_per_minute, 60.0)
         self._guesses = GuessLimiter()
+        self._per_network: Counter[str] = Counter()
         self._listener = Listener(self._admit, self._accepted)
         self._sessions: dict[asyncio.Task[None], Participant] = {}
         self._background: list[asyncio.Task[None]] = []
@@ -146,11 +148,17 @@ class Server:
         return list(self._sessions.values())
 
     def _admit(self, peer: str) -> Connection | bytes | None:
-        if not self._window.allow(network_of(peer), time.monotonic()):
+        network = network_of(peer)
+        most = self.config.connections_per_address
+        if most and self._per_network[network] >= most:
+            self.refused["address"] += 1
+            _log.warning("%s was refused: it has %d connections already", peer, most)
+            return None
+        if not self._window.allow(network, time.monotonic()):
             self.refused["rate"] += 1
             _log.warning("%s was refused: more than %d connections in a minute", peer, self._window.limit)
             return None
-        pause = self._guesses.wait(network_of(peer), time.monotonic())
+        pause = self._guesses.wait(network, time.monotonic())
         if pause > 0:
             self.refused["guesses"] += 1
             _log.warning("%s was refused: too many wrong passwords or keys, %.0f s to wait", peer, pause)
@@ -178,7 +186,15 @@ class Server:
         participant = Participant(number, connection, self.default_room, self.config.call, self._pool)
         task = asyncio.get_running_loop().create_task(self._serve(participant), name=f"session {number}")
         self._sessions[task] = participant
-        task.add_done_callback(self._sessions.pop)
+        network = network_of(connection.peer)
+        self._per_network[network] += 1
+        task.add_done_callback(partial(self._ended, network))
+
+    def _ended(self, network: str, task: asyncio.Task[None]) -> None:
+        self._sessions.pop(task)
+        self._per_network[network] -= 1
+        if not self._per_network[network]:
+            del self._per_network[network]
 
     async def _serve(self, participant: Participant) -> None:
         _log.info("%s connected as %s", participant.connection.peer, participant.name)

@@ -36,6 +36,8 @@ class ServerConfig:
     """Where everything lies that the server keeps; None: nothing is kept."""
     connections_per_minute: int = 50
     """New connections allowed from one address (an IPv6 /64 counts as one); 0: any number."""
+    connections_per_address: int = 40
+    """Connections open at once from one address (an IPv6 /64 counts as one); 0: any number."""
     max_handshakes: int = 128
     """Connections that may be unfinished at once, from everywhere."""
     statistics_interval: float = 30.0
