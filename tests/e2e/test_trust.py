@@ -273,7 +273,7 @@ def test_a_person_is_asked_about_a_new_server(start_server: StartServer, people:
 # --- guessing, reloading ----------------------------------------------------------------------------------------------
 
 
-def test_who_guesses_passwords_has_to_wait_longer_and_longer(start_server: StartServer) -> None:
+def test_who_guesses_passwords_has_to_wait_longer_and_longer(start_server: StartServer, people: People) -> None:
     server = start_server("--password", PASSWORD)
     refused = 0
     for _ in range(3):
@@ -292,6 +292,8 @@ def test_who_guesses_passwords_has_to_wait_longer_and_longer(start_server: Start
             time.sleep(0.1)
         finally:
             peer.close()
+    told = people.client(server.port)
+    assert (told.returncode, "takes no more from this address for a while" in told.stderr) == (46, True), told.stderr
     # 1 s after the third failure, 2 s after the fourth, 4 s after the fifth.
     assert time.monotonic() - started > 6.5
     server.wait_for_log("too many wrong passwords or keys")
@@ -379,6 +381,7 @@ def test_nothing_that_is_written_gives_a_secret_away(start_server: StartServer, 
     with pytest.raises((acip.PeerClosed, OSError)):
         while True:
             peer.receive_outer()
+    peer.close()
     written = ""
     for password in (PASSWORD, WRONG_PASSWORD):
         done = subprocess.run(

@@ -13,7 +13,7 @@ from teleglyph.client.address import Address
 from teleglyph.client.sound import CallSound
 from teleglyph.client.trust import NotPinned, ServerTrust
 from teleglyph.client.uplink import Uplink
-from teleglyph.errors import ConnectionLost, HandshakeError, PeerError, PeerTimeout, ProtocolError
+from teleglyph.errors import ConnectionLost, HandshakeError, PeerError, PeerTimeout, ProtocolError, RateLimited
 from teleglyph.net import Connection, connect_tcp
 from teleglyph.wire import (
     AsciiFrame,
@@ -211,6 +211,13 @@ class CallClient:
         except PeerTimeout:
             raise PeerTimeout(
                 f"{self._address} answers nothing within {HANDSHAKE_SECONDS:g} s: is it the port of a call server?"
+            ) from None
+        except ConnectionLost:
+            if connection.traffic.bytes_in:
+                raise
+            raise RateLimited(
+                f"{self._address} closed the connection before a word was said: it takes no more from this "
+                "address for a while, after too many connections or wrong passwords; try again in a minute"
             ) from None
         except HandshakeError:
             raise
