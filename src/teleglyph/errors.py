@@ -84,6 +84,18 @@ class UnknownServer(VerificationError):
         self.identity = identity
 
 
+class SeatRefused(PeerError):
+    """A player cannot have a seat in a room; the message is the text that it gets."""
+
+    exit_code = 47
+
+
+class SeatEnded(PeerError):
+    """A player's stay in a room is over; the message is the text that it gets."""
+
+    exit_code = 47
+
+
 class ServerFull(PeerError):
     """The server has no place left."""
 

@@ -1,0 +1,156 @@
+"""All rooms of a server: who may make one, who may come in (spec rooms 8)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from teleglyph.errors import ProtocolError, SeatRefused
+from teleglyph.net import GuessLimiter
+from teleglyph.rooms.room import WRONG_TOKEN, GameRules, Link, Room, RoomLimits, Seat
+from teleglyph.wire.rooms import JoinRequest
+
+NO_MESSAGE = "Initial error during handshake."
+NO_REQUEST = "Failed to parse join request."
+
+
+@dataclass(frozen=True, slots=True)
+class RelayLimits:
+    """Bounds of all rooms together."""
+
+    rooms: int = 10_000
+    rooms_per_address: int = 50
+    """Open rooms that were made from one address."""
+    name_bytes: int = 128
+    room: RoomLimits = RoomLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class Player:
+    """A connection in its seat."""
+
+    room: Room
+    seat: Seat
+    link: Link
+
+
+class Relay:
+    """The rooms.
+
+    Args:
+        games: what may be played.
+        limits: bounds.
+        on_start, on_end: called when a room is there, and when it is over with the reason.
+    """
+
+    def __init__(
+        self,
+        games: Iterable[GameRules] = (),
+        limits: RelayLimits | None = None,
+        *,
+        on_start: Callable[[Room], None] = lambda _room: None,
+        on_end: Callable[[Room, str], None] = lambda _room, _reason: None,
+    ) -> None:
+        self.limits = limits or RelayLimits()
+        self.rooms: dict[tuple[str, str], Room] = {}
+        """By game and name."""
+        self._games: dict[str, GameRules] = {}
+        self._on_start, self._on_end = on_start, on_end
+        self._guesses = GuessLimiter()
+        self._makers: dict[Room, str] = {}
+        self._made: Counter[str] = Counter()
+        self.set_games(games)
+
+    def set_games(self, games: Iterable[GameRules]) -> None:
+        """Other games, or other rules; rooms that are there go on as they began."""
+        self._games = {game.name: game for game in games}
+
+    @property
+    def games(self) -> list[GameRules]:
+        """What may be played."""
+        return list(self._games.values())
+
+    def enter(self, data: bytes, link: Link, network: str, now: float) -> Player:
+        """Act on a connection's first message: make a room, come in, or come back.
+
+        Args:
+            data: the join request.
+            link: the connection; the reply is its first message.
+            network: the address it comes from, as limits count it.
+            now: the time in seconds.
+
+        Raises:
+            SeatRefused: with the text that the player gets; nothing has happened.
+        """
+        try:
+            request = JoinRequest.decode(data)
+        except ProtocolError:
+            raise SeatRefused(NO_REQUEST) from None
+        self._check_names(request)
+        room = self.rooms.get((request.game, request.room))
+        rules = self._games.get(request.game)
+        if rules is None and (room is None or request.token is None):
+            raise SeatRefused(f"Unknown game {request.game}.")
+        if request.token is not None:
+            return self._return(request, request.token, room, link, network, now)
+        if request.create:
+            if room is not None:
+                raise SeatRefused(f"Room {request.room} already exists for game {request.game}.")
+            return self._make(request, rules or GameRules(request.game), link, network)
+        if room is None:
+            raise SeatRefused(f"Room {request.room} does not exist for game {request.game}.")
+        return Player(room, room.join(link, now), link)
+
+    def expire(self, now: float) -> None:
+        """End the rooms whose host did not return."""
+        for room in list(self.rooms.values()):
+            room.expire(now)
+
+    def close(self, reason: str) -> None:
+        """End all rooms."""
+        for room in list(self.rooms.values()):
+            room.close(reason)
+
+    def _check_names(self, request: JoinRequest) -> None:
+        for name in (request.game, request.room):
+            if len(name.encode()) > self.limits.name_bytes or not name.isprintable():
+                raise SeatRefused(f"Names have at most {self.limits.name_bytes} bytes of printable characters.")
+
+    def _return(
+        self, request: JoinRequest, token: int, room: Room | None, link: Link, network: str, now: float
+    ) -> Player:
+        if room is None:
+            raise SeatRefused(f"Room {request.room} no longer exists for game {request.game}.")
+        if self._guesses.wait(network, now) > 0:
+            raise SeatRefused("Too many wrong tokens, try again later.")
+        try:
+            seat = room.rejoin(token, link, now)
+        except SeatRefused as error:
+            if str(error) == WRONG_TOKEN:
+                self._guesses.failed(network, now)
+            raise
+        self._guesses.succeeded(network)
+        return Player(room, seat, link)
+
+    def _make(self, request: JoinRequest, rules: GameRules, link: Link, network: str) -> Player:
+        limits = self.limits
+        if len(self.rooms) >= limits.rooms or self._made[network] >= limits.rooms_per_address:
+            raise SeatRefused("Too many rooms, try again later.")
+        room = Room(request.room, rules, request.variation, link, limits=limits.room, on_end=self._ended)
+        self.rooms[request.game, request.room] = room
+        self._makers[room] = network
+        self._made[network] += 1
+        self._on_start(room)
+        return Player(room, room.host, link)
+
+    def _ended(self, room: Room, reason: str) -> None:
+        key = (room.rules.name, room.name)
+        if self.rooms.get(key) is room:
+            del self.rooms[key]
+        network = self._makers.pop(room, None)
+        if network is not None:
+            self._made[network] -= 1
+            if not self._made[network]:
+                del self._made[network]
+        self._on_end(room, reason)

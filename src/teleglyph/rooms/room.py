@@ -1,0 +1,390 @@
+"""One room: seats, who sits there, what reaches whom.  No socket and no clock: links and times are handed in.
+
+The rules are those of spec rooms 5 to 9 with the requirements of section 14.  A room is an object with connections in
+its seats; late work of an old connection names that connection, finds it gone and does nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from teleglyph.errors import SeatRefused
+from teleglyph.wire import rooms as wire
+from teleglyph.wire.rooms import FromGuest, FromHost, JoinReply
+
+HOST = 0
+RandomBytes = Callable[[int], bytes]
+
+# Texts of spec rooms 6 and 8; programs compare them.
+EMPTY_MESSAGE = "Illegal empty message received."
+ILLEGAL_FROM_HOST = "Illegal Server -> Client command."
+ILLEGAL_FROM_GUEST = "Illegal Command from client"
+HOST_LEFT = "Server disconnected intentionally"
+GUEST_LEFT = "Client disconnected intentionally"
+ROOM_ENDED = "Server has left the game."
+KICKED = "We got rejected by server."
+TAKEN_OVER = "This seat was taken over by another connection."
+WRONG_TOKEN = "Invalid reconnect token."  # noqa: S105 - a text, no token
+
+
+class Link(Protocol):
+    """A player's connection, as its room sees it.  Neither method waits or raises."""
+
+    def send(self, message: bytes) -> None:
+        """Queue a message."""
+
+    def end(self, text: str) -> None:
+        """Queue an error message and close; nothing is sent any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class GameRules:
+    """What holds for the rooms of a game.
+
+    Attributes:
+        name: as players name it.
+        max_players: the host included; 0 is any number.
+        grace: seconds for which a seat waits for its player, and a room for its host.
+        max_message: bytes of one message.
+    """
+
+    name: str
+    max_players: int = 0
+    grace: float = 30.0
+    max_message: int = 64 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class RoomLimits:
+    """Bounds of one room."""
+
+    held_messages: int = 256
+    """Messages of guests that wait for an absent host."""
+    held_bytes: int = 256 << 10
+
+
+@dataclass(slots=True, eq=False)
+class Seat:
+    """A place in a room, for as long as the room lives.
+
+    Attributes:
+        player: its number; 0 is the host's.
+        digest: of the token that takes it again.
+        link: who sits there now; None while nobody does.
+        is_synced: the player has got a full state from the present host connection.
+        is_announced: the host was told that the player is there, and not yet that it is gone.
+        reserved_until: until when nobody else gets the place.
+    """
+
+    player: int
+    digest: bytes
+    link: Link | None = None
+    is_synced: bool = False
+    is_announced: bool = False
+    reserved_until: float = 0.0
+
+
+@dataclass(slots=True)
+class RoomCounters:
+    """What went through a room."""
+
+    messages_in: int = 0
+    messages_out: int = 0
+    refused_while_away: int = 0
+    """Messages to an absent host that found no room to wait in."""
+    malformed_kicks: int = 0
+    takeovers: int = 0
+
+
+@dataclass(slots=True)
+class _Held:
+    queue: deque[tuple[Seat, bytes]] = field(default_factory=deque)
+    size: int = 0
+
+
+class Room:
+    """A room whose host has just come.
+
+    Args:
+        name: chosen by the host.
+        rules: the game's, as they were when the room was made.
+        variation: of the rules, for the players.
+        host: the host's connection.
+        limits: bounds.
+        on_end: called once when the room is over, with the reason.
+        random: source of tokens.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        rules: GameRules,
+        variation: int,
+        host: Link,
+        *,
+        limits: RoomLimits | None = None,
+        on_end: Callable[[Room, str], None] = lambda _room, _reason: None,
+        random: RandomBytes = os.urandom,
+    ) -> None:
+        self.name = name
+        self.rules = rules
+        self.variation = variation
+        self.id = random(16).hex()
+        self.counters = RoomCounters()
+        self.is_over = False
+        self.deadline: float | None = None
+        """When the room ends unless its host returns."""
+        self._limits = limits or RoomLimits()
+        self._on_end = on_end
+        self._random = random
+        self._secret = random(32)
+        self._next = 1
+        self._seats: dict[int, Seat] = {}
+        self._by_digest: dict[bytes, Seat] = {}
+        self._present: dict[int, Seat] = {}
+        """Guests who are there, in the order in which they came."""
+        self._held = _Held()
+        self._host = self._take_place(HOST, host)
+
+    # --- who is there ---------------------------------------------------------------------------------
+
+    @property
+    def host(self) -> Seat:
+        """The host's seat."""
+        return self._host
+
+    @property
+    def host_link(self) -> Link | None:
+        """The host's connection; None while it is away."""
+        return self._host.link
+
+    @property
+    def guests(self) -> list[int]:
+        """Numbers of the guests who are there, in the order in which they came."""
+        return list(self._present)
+
+    def players(self, now: float) -> int:
+        """Places that are taken: the host's, those of guests who are there, and those kept for who may return."""
+        kept = sum(
+            seat.link is None and seat.player != HOST and seat.reserved_until > now for seat in self._seats.values()
+        )
+        return 1 + len(self._present) + kept
+
+    def seat_of(self, player: int) -> Seat | None:
+        """A place by its number; None if it was never given, or its player was kicked."""
+        return self._seats.get(player)
+
+    # --- coming ---------------------------------------------------------------------------------------
+
+    def join(self, link: Link, now: float) -> Seat:
+        """A new guest.
+
+        Raises:
+            SeatRefused: there is no place.
+        """
+        self._require_place(now)
+        if self._next > wire.MAX_PLAYER_ID:
+            raise SeatRefused(f"Room {self.name} run out of client ids.")
+        player, self._next = self._next, self._next + 1
+        seat = self._take_place(player, link)
+        self._arrive(seat)
+        return seat
+
+    def rejoin(self, token: int, link: Link, now: float) -> Seat:
+        """Somebody who holds a seat's token; whoever sits there has to go.
+
+        Raises:
+            SeatRefused: no seat has that token, or its place was given away meanwhile and there is no other.
+        """
+        digest = self._digest(token)
+        seat = self._by_digest.get(digest)
+        if seat is None or not hmac.compare_digest(seat.digest, digest):
+            raise SeatRefused(WRONG_TOKEN)
+        if seat.player != HOST and seat.link is None and seat.reserved_until <= now:
+            self._require_place(now)
+        old, seat.link = seat.link, None
+        if old is not None:
+            self.counters.takeovers += 1
+            self._present.pop(seat.player, None)
+            if seat.player != HOST:
+                self._tell_host_of_leave(seat)
+            old.end(TAKEN_OVER)
+        seat.link = link
+        self._send(link, JoinReply(seat.player, self.variation, token).encode())
+        if seat.player == HOST:
+            self._host_returns()
+        else:
+            self._arrive(seat)
+        return seat
+
+    def _require_place(self, now: float) -> None:
+        most = self.rules.max_players
+        if most and self.players(now) >= most:
+            raise SeatRefused(f"Room  {self.name} exceeded max amount of players {most}.")
+
+    def _take_place(self, player: int, link: Link) -> Seat:
+        token = int.from_bytes(self._random(8), "big")
+        seat = Seat(player, self._digest(token), link)
+        self._seats[player] = self._by_digest[seat.digest] = seat
+        self._send(link, JoinReply(player, self.variation, token).encode())
+        return seat
+
+    def _digest(self, token: int) -> bytes:
+        return hashlib.blake2b(token.to_bytes(8, "big"), key=self._secret, digest_size=32).digest()
+
+    def _arrive(self, seat: Seat) -> None:
+        seat.is_synced = False
+        self._present[seat.player] = seat
+        if self._host.link is not None:
+            seat.is_announced = True
+            self._send(self._host.link, wire.player_came(seat.player))
+
+    def _host_returns(self) -> None:
+        """Tell the host's new connection who is there, who left meanwhile, and what guests wanted."""
+        self.deadline = None
+        link = self._host.link
+        if link is None:
+            return
+        for seat in self._present.values():
+            seat.is_announced, seat.is_synced = True, False
+            self._send(link, wire.player_came(seat.player))
+        for seat in self._seats.values():
+            if seat.is_announced and seat.link is None:
+                seat.is_announced = False
+                self._send(link, wire.player_left(seat.player))
+        held, self._held = self._held, _Held()
+        for seat, message in held.queue:
+            if seat.link is not None:
+                self._send(link, wire.rpc_from(seat.player, message))
+
+    # --- speaking -------------------------------------------------------------------------------------
+
+    def receive(self, seat: Seat, link: Link, message: bytes, now: float) -> None:
+        """A binary message of a connection; nothing happens if it does not sit there any more."""
+        if seat.link is not link or self.is_over:
+            return
+        self.counters.messages_in += 1
+        if not message:
+            self.leave(seat, link, EMPTY_MESSAGE, now)
+        elif seat.player == HOST:
+            self._from_host(link, message, now)
+        else:
+            self._from_guest(seat, link, message, now)
+
+    def _from_host(self, link: Link, message: bytes, now: float) -> None:
+        match message[0]:
+            case FromHost.END:
+                self._host.link = None
+                link.end(HOST_LEFT)
+                self._end("the host ended it")
+            case FromHost.KICK:
+                self._kick(wire.kicked_player(message))
+            case FromHost.DELTA:
+                self._broadcast(message, lambda seat: seat.is_synced)
+            case FromHost.FULL:
+                self._broadcast(message, lambda seat: not seat.is_synced)
+            case FromHost.RESET:
+                self._broadcast(message, lambda seat: True)
+            case _:
+                self.leave(self._host, link, ILLEGAL_FROM_HOST, now)
+
+    def _broadcast(self, message: bytes, concerns: Callable[[Seat], bool]) -> None:
+        is_state = message[0] != FromHost.DELTA
+        for seat in self._present.values():
+            if seat.link is not None and concerns(seat):
+                seat.is_synced = seat.is_synced or is_state
+                self._send(seat.link, message)
+
+    def _kick(self, player: int | None) -> None:
+        if player is None:
+            self.counters.malformed_kicks += 1
+            return
+        seat = self._seats.get(player)
+        if seat is None or player == HOST:
+            return
+        # The token must not open the room again.
+        del self._seats[player], self._by_digest[seat.digest]
+        link, seat.link = seat.link, None
+        self._present.pop(player, None)
+        self._tell_host_of_leave(seat)
+        if link is not None:
+            link.end(KICKED)
+
+    def _from_guest(self, seat: Seat, link: Link, message: bytes, now: float) -> None:
+        match message[0]:
+            case FromGuest.RPC if self._host.link is not None:
+                self._send(self._host.link, wire.rpc_from(seat.player, message))
+            case FromGuest.RPC:
+                self._hold(seat, message)
+            case FromGuest.LEAVE:
+                self.leave(seat, link, GUEST_LEFT, now, returns=False)
+            case _:
+                self.leave(seat, link, ILLEGAL_FROM_GUEST, now)
+
+    def _hold(self, seat: Seat, message: bytes) -> None:
+        held, limits = self._held, self._limits
+        if len(held.queue) >= limits.held_messages or held.size + len(message) > limits.held_bytes:
+            self.counters.refused_while_away += 1
+            return
+        held.queue.append((seat, message))
+        held.size += len(message)
+
+    def _send(self, link: Link, message: bytes) -> None:
+        self.counters.messages_out += 1
+        link.send(message)
+
+    # --- going ----------------------------------------------------------------------------------------
+
+    def leave(self, seat: Seat, link: Link, text: str, now: float, *, returns: bool = True) -> None:
+        """A connection is over; nothing happens if it does not sit there any more.
+
+        Args:
+            text: what it is told, if it still listens.
+            returns: its place is kept for a while.
+        """
+        if seat.link is not link or self.is_over:
+            link.end(text)
+            return
+        seat.link, seat.is_synced = None, False
+        link.end(text)
+        if seat.player == HOST:
+            self.deadline = now + self.rules.grace
+            return
+        self._present.pop(seat.player, None)
+        seat.reserved_until = now + self.rules.grace if returns else 0.0
+        self._tell_host_of_leave(seat)
+
+    def _tell_host_of_leave(self, seat: Seat) -> None:
+        if self._host.link is not None and seat.is_announced:
+            seat.is_announced = False
+            self._send(self._host.link, wire.player_left(seat.player))
+
+    def expire(self, now: float) -> None:
+        """End the room if its host did not return in time."""
+        if self.deadline is not None and now >= self.deadline and not self.is_over:
+            self._end("the host did not return")
+
+    def close(self, reason: str) -> None:
+        """End the room from outside."""
+        link, self._host.link = self._host.link, None
+        if link is not None:
+            link.end(reason)
+        self._end(reason)
+
+    def _end(self, reason: str) -> None:
+        if self.is_over:
+            return
+        self.is_over, self.deadline = True, None
+        for seat in self._present.values():
+            link, seat.link = seat.link, None
+            if link is not None:
+                link.end(ROOM_ENDED)
+        self._present.clear()
+        self._held = _Held()
+        self._on_end(self, reason)

@@ -1,0 +1,442 @@
+"""A room's rules, with a clock that is a number."""
+
+from __future__ import annotations
+
+import pytest
+
+from room_links import FakeLink
+from teleglyph.errors import SeatRefused
+from teleglyph.rooms.relay import Relay, RelayLimits
+from teleglyph.rooms.room import GameRules, Room, RoomLimits, Seat
+from teleglyph.wire.rooms import JoinRequest, kick, player_came, player_left
+
+END, DELTA, FULL, RESET, RPC, LEAVE = b"\0", b"\x02d", b"\x03f", b"\x04r", b"\x02go", b"\x03"
+
+
+class Table:
+    """A room with its host, and people by name."""
+
+    def __init__(self, *, max_players: int = 0, limits: RoomLimits | None = None) -> None:
+        self.now = 0.0
+        self.ended: list[str] = []
+        self.links: dict[str, FakeLink] = {"host": FakeLink()}
+        self.room = Room(
+            "lobby",
+            GameRules("chess", max_players),
+            300,
+            self.links["host"],
+            limits=limits,
+            on_end=lambda _room, reason: self.ended.append(reason),
+        )
+        self.seats: dict[str, Seat] = {"host": self.room.host}
+        self.tokens: dict[str, int] = {"host": self.links["host"].reply.token}
+
+    def join(self, name: str) -> FakeLink:
+        link = FakeLink()
+        self.seats[name] = self.room.join(link, self.now)
+        self.links[name] = link
+        self.tokens[name] = link.reply.token
+        return link
+
+    def rejoin(self, name: str) -> FakeLink:
+        link = FakeLink()
+        self.seats[name] = self.room.rejoin(self.tokens[name], link, self.now)
+        self.links[name] = link
+        return link
+
+    def say(self, name: str, message: bytes) -> None:
+        self.room.receive(self.seats[name], self.links[name], message, self.now)
+
+    def lose(self, name: str) -> None:
+        self.room.leave(self.seats[name], self.links[name], "Connection lost.", self.now)
+
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+        self.room.expire(self.now)
+
+    def got(self, name: str) -> list[bytes]:
+        return self.links[name].take()
+
+
+# --- passing on -------------------------------------------------------------------------------------------------------
+
+
+def test_the_reply_comes_first_and_says_who_one_is() -> None:
+    table = Table()
+    ann = table.join("ann")
+    assert (table.links["host"].reply.player, table.links["host"].reply.variation) == (0, 300)
+    assert (ann.reply.player, ann.reply.variation) == (1, 300)
+    assert len({table.tokens["host"], ann.reply.token}) == 2
+    assert table.got("host") == [player_came(1)]
+
+
+def test_states_reach_who_needs_them_and_changes_who_can_use_them() -> None:
+    table = Table()
+    table.join("ann")
+    table.say("host", DELTA)
+    assert table.got("ann") == []
+    table.say("host", FULL)
+    table.say("host", DELTA)
+    assert table.got("ann") == [FULL, DELTA]
+    table.join("bob")
+    for message in (DELTA, FULL, DELTA, RESET):
+        table.say("host", message)
+    assert table.got("ann") == [DELTA, DELTA, RESET], "the full state for bob costs ann nothing"
+    assert table.got("bob") == [FULL, DELTA, RESET]
+
+
+def test_a_reset_makes_everybody_current() -> None:
+    table = Table()
+    table.join("ann")
+    table.say("host", RESET)
+    table.say("host", DELTA)
+    assert table.got("ann") == [RESET, DELTA]
+
+
+def test_what_guests_say_reaches_the_host_with_their_number() -> None:
+    table = Table()
+    table.join("ann")
+    table.join("bob")
+    table.got("host")
+    table.say("bob", RPC)
+    table.say("ann", b"\x02")
+    assert table.got("host") == [b"\x02\x00\x02go", b"\x02\x00\x01"]
+    assert table.got("ann") == table.got("bob") == []
+
+
+# --- violations and ends ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "text"),
+    [
+        ("host", b"", "Illegal empty message received."),
+        ("host", b"\x05x", "Illegal Server -> Client command."),
+        ("host", b"\x06", "Illegal Server -> Client command."),
+        ("host", b"\xff", "Illegal Server -> Client command."),
+        ("ann", b"", "Illegal empty message received."),
+        ("ann", b"\x00", "Illegal Command from client"),
+        ("ann", b"\x01\x00\x01", "Illegal Command from client"),
+        ("ann", b"\x04", "Illegal Command from client"),
+        ("ann", b"\x05", "Illegal Command from client"),
+        ("ann", LEAVE, "Client disconnected intentionally"),
+    ],
+)
+def test_a_violation_ends_that_connection_only(name: str, message: bytes, text: str) -> None:
+    table = Table()
+    table.join("ann")
+    table.join("bob")
+    table.got("host")
+    table.say(name, message)
+    assert table.links[name].text == text
+    assert table.links["bob"].text is None
+    if name == "ann":
+        assert table.got("host") == [player_left(1)]
+        assert table.room.guests == [2]
+    else:
+        assert table.room.host_link is None
+        assert not table.room.is_over
+    table.rejoin(name)
+    assert table.links[name].text is None, "the seat can be taken again"
+
+
+def test_the_host_ends_the_room_at_once() -> None:
+    table = Table()
+    table.join("ann")
+    table.say("host", END)
+    assert table.links["host"].text == "Server disconnected intentionally"
+    assert table.links["ann"].text == "Server has left the game."
+    assert table.room.is_over
+    assert table.ended == ["the host ended it"]
+    table.lose("ann")
+    table.lose("host")
+    table.wait(1000)
+    assert table.ended == ["the host ended it"]
+
+
+def test_who_is_kicked_does_not_come_back_with_the_same_seat() -> None:
+    table = Table()
+    table.join("ann")
+    table.join("bob")
+    table.got("host")
+    table.say("host", kick(1) + b"and more")
+    assert table.links["ann"].text == "We got rejected by server."
+    assert table.links["bob"].text is None
+    assert table.got("host") == [player_left(1)]
+    with pytest.raises(SeatRefused, match="Invalid reconnect token"):
+        table.rejoin("ann")
+    assert table.join("ann again").reply.player == 3
+    table.lose("bob")
+    table.got("host")
+    table.say("host", kick(2))
+    assert table.got("host") == [], "it was told already"
+    with pytest.raises(SeatRefused, match="Invalid reconnect token"):
+        table.rejoin("bob")
+
+
+@pytest.mark.parametrize("message", [b"\x01", b"\x01\x00", b"\x01\x00\x00", b"\x01\x00\x09"])
+def test_a_kick_of_nobody_harms_nobody(message: bytes) -> None:
+    table = Table()
+    table.join("ann")
+    table.say("host", message)
+    assert table.links["ann"].text is table.links["host"].text is None
+    assert table.room.counters.malformed_kicks == (len(message) < 3)
+
+
+# --- the host goes and comes ------------------------------------------------------------------------------------------
+
+
+def test_a_returned_host_hears_who_stayed_and_what_they_wanted() -> None:  # R1
+    table = Table()
+    table.join("ann")
+    table.lose("host")
+    table.say("ann", RPC)
+    assert table.links["ann"].text is None
+    table.rejoin("host")
+    assert table.links["host"].reply.player == 0
+    assert table.got("host") == [player_came(1), b"\x02\x00\x01go"]
+    table.say("ann", RPC)
+    assert table.got("host") == [b"\x02\x00\x01go"]
+
+
+def test_an_old_timer_does_not_end_a_room_whose_host_went_again() -> None:  # R2
+    table = Table()
+    table.join("ann")
+    table.lose("host")
+    table.wait(10)
+    table.rejoin("host")
+    table.wait(15)
+    table.lose("host")
+    table.wait(29.9)
+    assert not table.room.is_over, "25 s + 29.9 s"
+    table.wait(0.2)
+    assert table.room.is_over
+    assert table.links["ann"].text == "Server has left the game."
+    assert table.ended == ["the host did not return"]
+
+
+def test_a_host_returns_after_300_guests_came_and_went() -> None:  # R4, R5
+    table = Table()
+    for number in range(300):
+        table.join(f"guest {number}")
+        table.lose(f"guest {number}")
+    table.join("ann")
+    table.join("bob")
+    table.lose("host")
+    table.lose("bob")
+    table.rejoin("host")
+    assert table.got("host") == [player_came(301), player_left(302)], "nobody who left before is told again"
+    table.lose("host")
+    table.rejoin("host")
+    assert table.got("host") == [player_came(301)]
+
+
+def test_who_stayed_gets_the_state_of_the_returned_host_and_no_changes_before() -> None:  # R6
+    table = Table()
+    table.join("ann")
+    table.say("host", FULL)
+    table.lose("host")
+    table.rejoin("host")
+    table.got("ann")
+    table.say("host", DELTA)
+    table.say("host", FULL)
+    table.say("host", DELTA)
+    assert table.got("ann") == [FULL, DELTA]
+
+
+def test_one_may_come_while_the_host_is_away() -> None:  # R9, R11
+    table = Table()
+    table.join("ann")
+    table.lose("host")
+    table.lose("ann")
+    table.rejoin("ann")
+    table.join("bob")
+    table.join("eve")
+    table.lose("eve")
+    table.rejoin("host")
+    assert table.got("host") == [player_came(1), player_came(2)], "who came and went meanwhile is no ghost"
+
+
+def test_the_host_may_take_its_seat_from_a_dead_connection() -> None:  # R12
+    table = Table()
+    table.join("ann")
+    old = table.links["host"]
+    table.rejoin("host")
+    assert old.text == "This seat was taken over by another connection."
+    table.room.receive(table.room.host, old, END, 0.0)
+    assert not table.room.is_over, "the old connection has no say any more"
+    table.room.leave(table.room.host, old, "Connection lost.", 0.0)
+    table.wait(1000)
+    assert not table.room.is_over
+
+
+def test_messages_for_an_absent_host_are_bounded_and_nobody_is_thrown_out() -> None:
+    table = Table(limits=RoomLimits(held_messages=3, held_bytes=100))
+    table.join("ann")
+    table.join("bob")
+    table.lose("host")
+    for _ in range(5):
+        table.say("ann", RPC)
+    table.say("bob", b"\x02" + bytes(200))
+    assert table.links["ann"].text is table.links["bob"].text is None
+    assert table.room.counters.refused_while_away == 3
+    table.lose("ann")
+    table.rejoin("host")
+    assert table.got("host") == [player_came(2), player_left(1)], "nothing of who has gone"
+
+
+# --- guests go and come -----------------------------------------------------------------------------------------------
+
+
+def test_a_guest_comes_back_to_its_seat() -> None:
+    table = Table()
+    token = table.join("ann").reply.token
+    table.say("host", FULL)
+    table.lose("ann")
+    table.got("host")
+    table.rejoin("ann")
+    assert (table.links["ann"].reply.player, table.links["ann"].reply.token) == (1, token)
+    assert table.got("host") == [player_came(1)]
+    table.say("host", DELTA)
+    assert table.got("ann") == [], "its state is old"
+
+
+def test_a_seat_has_one_connection() -> None:  # R7
+    table = Table()
+    first = table.join("ann")
+    seat = table.seats["ann"]
+    table.got("host")
+    table.rejoin("ann")
+    assert first.text == "This seat was taken over by another connection."
+    assert table.got("host") == [player_left(1), player_came(1)]
+    assert table.room.players(table.now) == 2
+    table.room.receive(seat, first, RPC, 0.0)
+    table.room.leave(seat, first, "Connection lost.", 0.0)
+    assert table.got("host") == []
+    assert table.room.guests == [1]
+
+
+def test_the_limit_holds_for_who_returns_unless_the_place_was_kept() -> None:  # R8
+    table = Table(max_players=2)
+    table.join("ann")
+    table.lose("ann")
+    table.wait(20)
+    with pytest.raises(SeatRefused, match=r"^Room  lobby exceeded max amount of players 2\.$"):
+        table.join("bob")
+    table.rejoin("ann")
+    table.lose("ann")
+    table.wait(31)
+    table.join("bob")
+    with pytest.raises(SeatRefused, match="exceeded max amount"):
+        table.rejoin("ann")
+    table.say("bob", LEAVE)
+    table.rejoin("ann")
+    assert table.room.players(table.now) == 2
+
+
+def test_numbers_run_out() -> None:
+    table = Table()
+    table.room._next = 65_435
+    assert table.join("last").reply.player == 65_435
+    with pytest.raises(SeatRefused, match=r"^Room lobby run out of client ids\.$"):
+        table.join("one more")
+
+
+# --- all rooms --------------------------------------------------------------------------------------------------------
+
+
+def relay(**limits: int) -> Relay:
+    return Relay([GameRules("chess", 2), GameRules("go")], RelayLimits(**limits))
+
+
+def enter(rooms: Relay, request: JoinRequest | bytes, network: str = "a", now: float = 0.0) -> FakeLink:
+    link = FakeLink()
+    rooms.enter(request if isinstance(request, bytes) else request.encode(), link, network, now)
+    return link
+
+
+@pytest.mark.parametrize(
+    ("request_", "text"),
+    [
+        (b"", "Failed to parse join request."),
+        (b"\xff", "Failed to parse join request."),
+        (JoinRequest("poker", "r", create=True), "Unknown game poker."),
+        (JoinRequest("poker", "r"), "Unknown game poker."),
+        (JoinRequest("poker", "r", token=1), "Unknown game poker."),
+        (JoinRequest("chess", "none", token=1), "Room none no longer exists for game chess."),
+        (JoinRequest("chess", "full", token=1), "Invalid reconnect token."),
+        (JoinRequest("chess", "full", create=True), "Room full already exists for game chess."),
+        (JoinRequest("chess", "none"), "Room none does not exist for game chess."),
+        (JoinRequest("chess", "full"), "Room  full exceeded max amount of players 2."),
+        (JoinRequest("chess", "x" * 200, create=True), "Names have at most 128 bytes of printable characters."),
+        (JoinRequest("chess", "a\x1b[2J", create=True), "Names have at most 128 bytes of printable characters."),
+    ],
+)
+def test_every_refusal_has_its_text(request_: JoinRequest | bytes, text: str) -> None:
+    rooms = relay()
+    enter(rooms, JoinRequest("chess", "full", create=True))
+    enter(rooms, JoinRequest("chess", "full"))
+    before = dict(rooms.rooms)
+    with pytest.raises(SeatRefused) as caught:
+        enter(rooms, request_)
+    assert str(caught.value) == text
+    assert rooms.rooms == before
+
+
+def test_rooms_of_equal_names_are_told_apart_by_their_game() -> None:  # I6, I7
+    rooms = relay()
+    first = enter(rooms, JoinRequest("chess", "r", create=True))
+    other = enter(rooms, JoinRequest("go", "r", create=True))
+    old = rooms.rooms["chess", "r"]
+    old.receive(old.host, first, END, 0.0)
+    assert list(rooms.rooms) == [("go", "r")]
+    again = enter(rooms, JoinRequest("chess", "r", create=True))
+    assert rooms.rooms["chess", "r"] is not old
+    old.leave(old.host, first, "Connection lost.", 0.0)
+    old.expire(1e9)
+    old.close("late")
+    assert rooms.rooms["chess", "r"].host_link is again
+    assert other.text is None
+
+
+def test_a_game_that_is_taken_away_keeps_its_rooms() -> None:  # G5
+    rooms = relay()
+    host = enter(rooms, JoinRequest("chess", "r", create=True))
+    rooms.set_games([GameRules("go")])
+    enter(rooms, JoinRequest("chess", "r", token=host.reply.token))
+    with pytest.raises(SeatRefused, match="Unknown game chess"):
+        enter(rooms, JoinRequest("chess", "r"))
+
+
+def test_rooms_are_bounded_in_all_and_for_each_address() -> None:  # I2
+    rooms = relay(rooms=3, rooms_per_address=2)
+    hosts = [enter(rooms, JoinRequest("go", name, create=True)) for name in "ab"]
+    with pytest.raises(SeatRefused, match="Too many rooms"):
+        enter(rooms, JoinRequest("go", "c", create=True))
+    enter(rooms, JoinRequest("go", "d", create=True), "elsewhere")
+    with pytest.raises(SeatRefused, match="Too many rooms"):
+        enter(rooms, JoinRequest("go", "e", create=True), "third")
+    room = rooms.rooms["go", "a"]
+    room.receive(room.host, hosts[0], END, 0.0)
+    enter(rooms, JoinRequest("go", "c", create=True))
+
+
+def test_tokens_cannot_be_guessed_for_long() -> None:  # I4
+    rooms = relay()
+    host = enter(rooms, JoinRequest("go", "r", create=True))
+    for _ in range(3):
+        with pytest.raises(SeatRefused, match="Invalid reconnect token"):
+            enter(rooms, JoinRequest("go", "r", token=host.reply.token ^ 1))
+    with pytest.raises(SeatRefused, match="Too many wrong tokens"):
+        enter(rooms, JoinRequest("go", "r", token=host.reply.token), now=0.5)
+    enter(rooms, JoinRequest("go", "r", token=host.reply.token), "elsewhere", now=0.5)
+    enter(rooms, JoinRequest("go", "r", token=host.reply.token), now=1.5)
+
+
+def test_no_token_is_kept_in_clear() -> None:
+    table = Table()
+    token = table.join("ann").reply.token
+    kept = repr(table.room._seats) + repr(table.room._by_digest)
+    assert str(token) not in kept
+    assert token.to_bytes(8, "big").hex() not in kept
+    assert repr(token.to_bytes(8, "big"))[2:-1] not in kept
