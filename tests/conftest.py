@@ -42,7 +42,7 @@ class ServerProcess:
             env={**os.environ, **(environment or {})},
         )
         self.log: list[str] = []
-        self.port = 0
+        self.port = self.http_port = 0
         self._listening = threading.Event()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -53,6 +53,8 @@ class ServerProcess:
         assert self.process.stderr is not None
         for line in self.process.stderr:
             self.log.append(line)
+            if found := re.search(r"HTTP on port (\d+)", line):
+                self.http_port = int(found[1])
             if found := re.search(r"listening on 127\.0\.0\.1:(\d+)", line):
                 self.port = int(found[1])
                 self._listening.set()

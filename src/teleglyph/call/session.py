@@ -68,7 +68,7 @@ async def _serve(participant: Participant, limits: CallLimits, on_proof: Callabl
     if done.client_identity is not None:
         _log.info("%s proved the key %s", participant.name, done.client_identity.hex())
     participant.advance(State.SECURED)
-    if connection.session.encrypted:
+    if done.encrypted:
         participant.tell("Encryption established - secure channel ready")
     deadline = asyncio.get_running_loop().call_later(limits.capabilities_timeout, _require_capabilities, participant)
     try:

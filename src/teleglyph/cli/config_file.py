@@ -28,6 +28,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *("addresses", "port", "http", "http_port", "max_clients", "connection_rate", "data_dir", "name"),
         *("connections_per_address", "reconnect_attempts"),
     ),
+    "rooms": ("game", "room_grace", "room_message_bytes", "origin"),
     "security": ("password", "key", "client_keys", "server_key", "accept_new_server", "encrypt"),
     "display": ("color_mode", "render_mode", "palette", "palette_chars", "utf8", "width", "height", "fps"),
     "media": ("file", "loop", "test_pattern", "pattern", "webcam_index", "no_video", "video_codec"),

@@ -41,6 +41,8 @@ class LogOptions:
         root = logging.getLogger()
         root.handlers[:] = handlers or [logging.NullHandler()]
         root.setLevel(_LEVELS[self.level])
+        # What it says below that is about clients' mistakes, with stacks of its own.
+        logging.getLogger("aiohttp.server").setLevel(logging.WARNING)
         logging.captureWarnings(True)
 
     @staticmethod

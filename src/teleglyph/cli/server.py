@@ -18,10 +18,20 @@ from teleglyph.cli.lifecycle import run
 from teleglyph.cli.logs import LogOptions
 from teleglyph.cli.options import ask_passphrase, check_password
 from teleglyph.keys import KeyList, fingerprint, format_public_key, load_identity
+from teleglyph.rooms.room import GameRules
 from teleglyph.server.app import Server
 from teleglyph.server.config import DEFAULT_ADDRESSES, DEFAULT_HTTP_PORT, DEFAULT_PORT, ServerConfig
 
 _log = logging.getLogger(__name__)
+
+
+def _parse_game(text: str) -> tuple[str, int]:
+    name, colon, most = text.rpartition(":")
+    if not colon:
+        name, most = text, "0"
+    if not name or not name.isprintable() or not most.isdecimal() or int(most) > 65535:
+        raise click.BadParameter(f"'{text}' is no game: write NAME, or NAME:MAX with a number of players up to 65535")
+    return name, int(most)
 
 
 def _check_addresses(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -51,7 +61,7 @@ def _check_addresses(_ctx: click.Context, _param: click.Parameter, values: tuple
 )
 @click.option(
     "--http-port",
-    type=click.IntRange(1, 65535),
+    type=click.IntRange(0, 65535),
     default=DEFAULT_HTTP_PORT,
     show_default=True,
     envvar="TELEGLYPH_HTTP_PORT",
@@ -121,6 +131,39 @@ def _check_addresses(_ctx: click.Context, _param: click.Parameter, values: tuple
     help="Connections that one address may have open at once; 0: any number.",
 )
 @click.option(
+    "--game",
+    "games",
+    multiple=True,
+    metavar="NAME[:MAX]",
+    callback=lambda _ctx, _param, values: tuple(map(_parse_game, values)),
+    envvar="TELEGLYPH_GAME",
+    help="Relay rooms for this game (or whatever it is) over WebSocket, for at most MAX players, the host included.",
+)
+@click.option(
+    "--room-grace",
+    type=click.FloatRange(0, 3600),
+    default=30.0,
+    show_default=True,
+    envvar="TELEGLYPH_ROOM_GRACE",
+    help="Seconds for which a room waits for its host, and a seat for its player.",
+)
+@click.option(
+    "--room-message-bytes",
+    type=click.IntRange(64, 16 << 20),
+    default=64 << 10,
+    show_default=True,
+    envvar="TELEGLYPH_ROOM_MESSAGE_BYTES",
+    help="The largest message in a room.",
+)
+@click.option(
+    "--origin",
+    "origins",
+    multiple=True,
+    metavar="URL",
+    envvar="TELEGLYPH_ORIGIN",
+    help="Let pages of this address use rooms as well (https://example.org); pages of this server always may.",
+)
+@click.option(
     "--audio-bitrate",
     type=click.IntRange(6_000, 256_000),
     default=32_000,
@@ -159,6 +202,10 @@ def server(
     data_dir: Path | None,
     connection_rate: int,
     connections_per_address: int,
+    games: tuple[tuple[str, int], ...],
+    room_grace: float,
+    room_message_bytes: int,
+    origins: tuple[str, ...],
     audio_bitrate: int,
     audio_complexity: int,
     statistics_interval: float,
@@ -184,6 +231,8 @@ def server(
         data_dir=data_dir,
         connections_per_minute=connection_rate,
         connections_per_address=connections_per_address,
+        games=tuple(GameRules(name, most, room_grace, room_message_bytes) for name, most in games),
+        origins=origins,
         statistics_interval=statistics_interval,
         sound=SoundSettings(audio_bitrate, audio_complexity),
     )

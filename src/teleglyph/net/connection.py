@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import enum
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
@@ -18,7 +19,7 @@ from typing import Protocol
 from teleglyph.errors import ConnectionLost, PeerError, PeerTimeout
 from teleglyph.net.outbox import Outbox, OutboxLimits
 from teleglyph.net.ratelimit import TokenBucket
-from teleglyph.wire import Event, HandshakeDone, Session
+from teleglyph.wire import Event, HandshakeDone
 
 _FAIRNESS = 64
 """Messages one reader may handle before it lets the others run."""
@@ -41,6 +42,26 @@ class Transport(Protocol):
 
     def abort(self) -> None:
         """Close at once, losing what is buffered."""
+
+
+class ByteSession(Protocol):
+    """What a connection needs from the protocol object that it drives: bytes in, events out, bytes to send."""
+
+    @property
+    def state(self) -> enum.Enum:
+        """Where it is in its life, for logs."""
+
+    def receive_data(self, data: bytes) -> None:
+        """Feed bytes from the transport."""
+
+    def data_to_send(self) -> bytes:
+        """What the protocol itself has to say; each byte is given out once."""
+
+    def next_event(self) -> Event | None:
+        """The next event, or None while more bytes are needed; raises PeerError."""
+
+    def seal(self, packet: bytes) -> bytes:
+        """The bytes for the transport that carry a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +97,7 @@ class Connection:
         limits: rates and bounds.
     """
 
-    def __init__(self, session: Session, peer: str, limits: ConnectionLimits | None = None) -> None:
+    def __init__(self, session: ByteSession, peer: str, limits: ConnectionLimits | None = None) -> None:
         self.session = session
         self.peer = peer
         self.numeric_peer = peer
@@ -287,12 +308,13 @@ class Connection:
         """The transport is gone."""
         return self._gone.is_set()
 
-    async def close(self, *farewell: bytes, linger: float = 0.5) -> None:
+    async def close(self, *farewell: bytes, linger: float = 0.5, half_close: bool = False) -> None:
         """End the connection; safe to call more than once.
 
         What waits in the control lane and the ``farewell`` packets are still sent, as far as the peer takes them
         within ``linger`` seconds.  After a farewell our side is shut down first and the peer's bytes are discarded for
         a moment: closing a socket with unread bytes would make the kernel destroy the farewell in flight.
+        ``half_close`` says that there is one in the outbox already.
         """
         for packet in farewell:
             self.outbox.put_control(packet)
@@ -301,7 +323,7 @@ class Connection:
         try:
             if self._writer is not None:
                 await asyncio.wait([self._writer], timeout=linger)
-                if farewell and not self._gone.is_set() and self._transport:
+                if (farewell or half_close) and not self._gone.is_set() and self._transport:
                     with contextlib.suppress(OSError, RuntimeError):
                         self._transport.write_eof()
                     with contextlib.suppress(TimeoutError):

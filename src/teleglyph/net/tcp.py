@@ -42,7 +42,7 @@ class _TcpProtocol(asyncio.Protocol):
             else:
                 transport.abort()
             return
-        _tune(transport)
+        tune(transport)
         self.connection = verdict
         verdict.opened(transport)
         if self._accepted is not None:
@@ -155,7 +155,7 @@ def _peer_name(transport: asyncio.Transport) -> str:
     return str(name[0]) if name else "unknown"
 
 
-def _tune(transport: asyncio.Transport) -> None:
+def tune(transport: asyncio.Transport) -> None:
     """Keep little inside the transport: bytes that wait belong into the outbox, where newer ones replace them."""
     transport.set_write_buffer_limits(high=0)
     sock = transport.get_extra_info("socket")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import time
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 from teleglyph.call.pacer import Pacer
 from teleglyph.call.participant import Participant, State
@@ -19,8 +19,10 @@ from teleglyph.call.statistics import RoomReport
 from teleglyph.errors import BindFailed, TeleglyphError
 from teleglyph.media import retain_large_buffers
 from teleglyph.net import Connection, GuessLimiter, Listener, SlidingWindow, network_of
+from teleglyph.rooms.relay import Relay
+from teleglyph.rooms.service import RoomsService
 from teleglyph.server.config import DEFAULT_ADDRESSES, ServerConfig
-from teleglyph.server.http import StatusPage
+from teleglyph.server.http import HttpFront
 from teleglyph.wire import ServerSession, derive_password_key
 
 _log = logging.getLogger(__name__)
@@ -61,7 +63,9 @@ class Server:
         self._listener = Listener(self._admit, self._accepted)
         self._sessions: dict[asyncio.Task[None], Participant] = {}
         self._background: list[asyncio.Task[None]] = []
-        self._status = StatusPage(self)
+        self.relay = Relay(config.games, config.relay)
+        self.players = RoomsService(self.relay, config.rooms)
+        self._http = HttpFront(self)
 
     # --- life cycle -----------------------------------------------------------------------------------
 
@@ -78,7 +82,8 @@ class Server:
             self._password_key = await asyncio.to_thread(derive_password_key, self.config.password)
         await self._listen()
         if self.config.http_port is not None:
-            await self._status.start(self.config.addresses, self.config.http_port)
+            await self._http.start(self.config.addresses, self.config.http_port)
+            self._spawn(self.players.run(), "rooms")
         self._spawn(self._watch(), "watch")
         self._spawn(self._report(), "statistics")
         for room in self.rooms.values():
@@ -88,7 +93,8 @@ class Server:
     async def stop(self) -> None:
         """Stop listening, take leave of everybody, release everything; takes less than a second."""
         await self._listener.close()
-        await self._status.stop()
+        self.relay.close("The server is shutting down")
+        await self._http.stop()
         for task in self._sessions:
             task.cancel()
         if self._sessions:
@@ -147,17 +153,37 @@ class Server:
         """Everybody who is connected, also those not yet in a room."""
         return list(self._sessions.values())
 
-    def _admit(self, peer: str) -> Connection | bytes | None:
+    def refuse(self, peer: str) -> str | None:
+        """Why an address may not connect now, whatever it wants; None if it may."""
         network = network_of(peer)
         most = self.config.connections_per_address
         if most and self._per_network[network] >= most:
             self.refused["address"] += 1
-            _log.warning("%s was refused: it has %d connections already", peer, most)
-            return None
-        if not self._window.allow(network, time.monotonic()):
+            reason = f"it has {most} connections already"
+        elif not self._window.allow(network, time.monotonic()):
             self.refused["rate"] += 1
-            _log.warning("%s was refused: more than %d connections in a minute", peer, self._window.limit)
+            reason = f"more than {self._window.limit} connections in a minute"
+        else:
             return None
+        _log.warning("%s was refused: %s", peer, reason)
+        return reason
+
+    @contextlib.contextmanager
+    def counted(self, peer: str) -> Iterator[None]:
+        """Count a connection of an address while it lasts."""
+        network = network_of(peer)
+        self._per_network[network] += 1
+        try:
+            yield
+        finally:
+            self._per_network[network] -= 1
+            if not self._per_network[network]:
+                del self._per_network[network]
+
+    def _admit(self, peer: str) -> Connection | bytes | None:
+        if self.refuse(peer) is not None:
+            return None
+        network = network_of(peer)
         pause = self._guesses.wait(network, time.monotonic())
         if pause > 0:
             self.refused["guesses"] += 1
@@ -186,15 +212,7 @@ class Server:
         participant = Participant(number, connection, self.default_room, self.config.call, self._pool)
         task = asyncio.get_running_loop().create_task(self._serve(participant), name=f"session {number}")
         self._sessions[task] = participant
-        network = network_of(connection.peer)
-        self._per_network[network] += 1
-        task.add_done_callback(partial(self._ended, network))
-
-    def _ended(self, network: str, task: asyncio.Task[None]) -> None:
-        self._sessions.pop(task)
-        self._per_network[network] -= 1
-        if not self._per_network[network]:
-            del self._per_network[network]
+        task.add_done_callback(self._sessions.pop)
 
     async def _serve(self, participant: Participant) -> None:
         _log.info("%s connected as %s", participant.connection.peer, participant.name)
@@ -206,7 +224,8 @@ class Server:
             else:
                 self._guesses.failed(network, time.monotonic())
 
-        reason = await run_participant(participant, self.config.call, count)
+        with self.counted(participant.connection.peer):
+            reason = await run_participant(participant, self.config.call, count)
         _log.info("%s is gone (%s): %s", participant.name, reason, participant.report())
 
     # --- background -----------------------------------------------------------------------------------

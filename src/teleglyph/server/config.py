@@ -9,6 +9,9 @@ from teleglyph.call.limits import CallLimits
 from teleglyph.call.sound import SoundSettings
 from teleglyph.keys import KeyList
 from teleglyph.net import ConnectionLimits
+from teleglyph.rooms.relay import RelayLimits
+from teleglyph.rooms.room import GameRules
+from teleglyph.rooms.service import RoomsLimits
 from teleglyph.wire import Identity
 
 DEFAULT_PORT = 27224
@@ -40,6 +43,12 @@ class ServerConfig:
     """Connections open at once from one address (an IPv6 /64 counts as one); 0: any number."""
     max_handshakes: int = 128
     """Connections that may be unfinished at once, from everywhere."""
+    games: tuple[GameRules, ...] = ()
+    """What rooms may be made for; none: no rooms at all."""
+    origins: tuple[str, ...] = ()
+    """Pages of other servers that may connect, as ``https://host``."""
+    relay: RelayLimits = RelayLimits()
+    rooms: RoomsLimits = RoomsLimits()
     statistics_interval: float = 30.0
     sound: SoundSettings = SoundSettings()
     call: CallLimits = CallLimits()

@@ -1,4 +1,4 @@
-"""The HTTP port: for now one page that says whether the server lives and what it does."""
+"""The HTTP port: pages that say whether the server lives and what it does, and the WebSockets of rooms."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import teleglyph
 from teleglyph.errors import BindFailed
+from teleglyph.net import network_of
+from teleglyph.net.websocket import WebSocketSession, request_head, same_origins, take_over
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -21,8 +23,13 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-class StatusPage:
-    """``GET /health`` (for probes) and ``GET /statistics`` (JSON, the same figures as the log's).
+ROOM_PATHS = ("/rooms", "/ws/rooms", "/ws")
+"""Where the relay answers; the last is where programs of other relays look for it."""
+_KEEPALIVE_SECONDS = 15.0
+
+
+class HttpFront:
+    """``GET /health`` (for probes), ``GET /statistics`` (JSON, the same figures as the log's), WebSockets for rooms.
 
     The statistics name people and their addresses, so only this machine may read them.
     """
@@ -30,6 +37,7 @@ class StatusPage:
     def __init__(self, server: Server) -> None:
         self._server = server
         self._runner: web.AppRunner | None = None
+        self.port = 0
 
     async def start(self, addresses: Sequence[str], port: int) -> None:
         """Listen on the given addresses; one that cannot be used is reported and left out.
@@ -41,12 +49,16 @@ class StatusPage:
 
         app = web.Application(client_max_size=1 << 16)
         app.add_routes([web.get("/health", self._health), web.get("/statistics", self._statistics)])
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        app.add_routes([web.get(path, self._rooms) for path in ROOM_PATHS])
+        self._runner = web.AppRunner(
+            app, access_log=None, handle_signals=False, keepalive_timeout=_KEEPALIVE_SECONDS, shutdown_timeout=0.5
+        )
         await self._runner.setup()
         failures = []
         for address in addresses:
             try:
                 await web.TCPSite(self._runner, address, port).start()
+                port = self._runner.addresses[0][1]
             except OSError as error:
                 failures.append(f"{address} ({error.strerror or error})")
         if len(failures) == len(addresses):
@@ -56,7 +68,8 @@ class StatusPage:
             )
         for failure in failures:
             _log.warning("no HTTP on %s", failure)
-        _log.info("status pages on HTTP port %d", port)
+        self.port = self._runner.addresses[0][1]
+        _log.info("HTTP on port %d", self.port)
 
     async def stop(self) -> None:
         """Close the port."""
@@ -81,16 +94,53 @@ class StatusPage:
             {
                 "rooms": [asdict(report) for report in self._server.reports()],
                 "refused": dict(self._server.refused),
+                "rooms_open": len(self._server.relay.rooms),
+                "players": len(self._server.players),
                 "connections": len(self._server.participants),
                 "tasks": len(asyncio.all_tasks()),
             }
         )
+
+    async def _rooms(self, request: web.Request) -> web.StreamResponse:
+        """Upgrade to a WebSocket and play until it ends."""
+        server = self._server
+        if not server.relay.games:
+            return self._json({"error": "no games are played here: start the server with --game"}, status=404)
+        refusal = server.refuse(request.remote or "")
+        if refusal is not None:
+            return self._json({"error": refusal}, status=429)
+        session = WebSocketSession(
+            request_head(request),
+            origins=[*same_origins(request), *server.config.origins],
+            max_message=server.players.max_message,
+        )
+        connection = take_over(request, session, server.players.limits.connection)
+        if session.is_open:
+            with server.counted(connection.peer):
+                await server.players.serve(connection, session, network_of(connection.peer))
+        else:
+            await connection.close(half_close=True)
+        return _taken_over()
 
     @staticmethod
     def _json(content: dict[str, Any], status: int = 200) -> web.Response:
         from aiohttp import web
 
         return web.json_response(content, status=status, headers={"Cache-Control": "no-store"})
+
+
+def _taken_over() -> web.StreamResponse:
+    """What a handler returns whose transport is gone: a response that is not sent."""
+    from aiohttp import web
+
+    class Nothing(web.Response):
+        async def prepare(self, request: web.BaseRequest) -> None:
+            return None
+
+        async def write_eof(self, data: bytes = b"") -> None:
+            return None
+
+    return Nothing()
 
 
 def _is_loopback(address: str | None) -> bool:

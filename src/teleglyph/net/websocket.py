@@ -1,0 +1,202 @@
+"""WebSocket (RFC 6455) below :class:`~teleglyph.net.connection.Connection`, taken over from an HTTP server.
+
+The protocol itself is the ``websockets`` package's, driven by bytes.  The HTTP server only answers the requests before:
+once a client asks to upgrade, the transport is taken from it, so that here, too, nobody but the connection's writer
+writes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+from websockets.typing import Origin, Subprotocol
+
+from teleglyph.errors import ConnectionLost, ProtocolError
+from teleglyph.net.connection import Connection, ConnectionLimits
+from teleglyph.net.tcp import tune
+from teleglyph.wire import Event
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+_MAX_FRAGMENTS = 1000
+_quiet = logging.getLogger(f"{__name__}.frames")
+"""At its debug level the package writes messages into the log, and with them players' tokens."""
+_quiet.setLevel(logging.WARNING)
+
+
+@dataclass(frozen=True, slots=True)
+class BinaryMessage(Event):
+    """A whole binary message."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TextMessage(Event):
+    """A whole text message, as it came: UTF-8 is not checked."""
+
+    data: bytes
+
+
+def frame_binary(data: bytes) -> bytes:
+    """The bytes of a server's binary message; equal for all clients, so make them once for a broadcast."""
+    return Frame(Opcode.BINARY, data).serialize(mask=False)
+
+
+CLOSE_FRAME = Frame(Opcode.CLOSE, b"").serialize(mask=False)
+"""A close without a code or a reason."""
+
+
+class WebSocketSession:
+    """The server's side of one WebSocket, in the shape that a connection drives.
+
+    Args:
+        request: head of the HTTP request that asks for it, as it came.
+        origins: where pages may come from that connect; None is a client that is no page.
+        subprotocols: that are understood, the best first.
+        max_message: bytes of one message.
+
+    Attributes:
+        subprotocol: what was agreed on, or None.
+    """
+
+    def __init__(
+        self,
+        request: bytes,
+        *,
+        origins: Sequence[str | None],
+        subprotocols: Sequence[str] = (),
+        max_message: int,
+    ) -> None:
+        self._protocol = ServerProtocol(
+            origins=[None if origin is None else Origin(origin) for origin in origins],
+            subprotocols=[Subprotocol(name) for name in subprotocols] or None,
+            # A client that names only subprotocols unknown here is served all the same, without one.
+            select_subprotocol=lambda _protocol, offered: next(
+                (Subprotocol(name) for name in subprotocols if name in offered), None
+            ),
+            max_size=max_message,
+            logger=_quiet,
+        )
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._opcode = Opcode.CONT
+        self._protocol.receive_data(request)
+        head = next((event for event in self._protocol.events_received() if isinstance(event, Request)), None)
+        if head is not None:
+            self._protocol.send_response(self._protocol.accept(head))
+
+    @property
+    def state(self) -> State:
+        """Where the WebSocket is in its life."""
+        return self._protocol.state
+
+    @property
+    def is_open(self) -> bool:
+        """The client's request was accepted, and nobody closed yet."""
+        return self._protocol.state is State.OPEN
+
+    @property
+    def subprotocol(self) -> str | None:
+        """What was agreed on, or None."""
+        return self._protocol.subprotocol
+
+    def receive_data(self, data: bytes) -> None:
+        """Feed bytes from the transport."""
+        self._protocol.receive_data(data)
+
+    def data_to_send(self) -> bytes:
+        """What the protocol itself has to say: the response to the request, pongs, the answer to a close."""
+        return b"".join(self._protocol.data_to_send())
+
+    def next_event(self) -> Event | None:
+        """The next message, or None while more bytes are needed.
+
+        Raises:
+            ConnectionLost: the client closed.
+            ProtocolError: it broke the protocol; ``data_to_send`` says so to it.
+        """
+        while self._protocol.events:
+            frame = self._protocol.events.pop(0)
+            if isinstance(frame, Frame) and (message := self._collect(frame)) is not None:
+                return message
+        if self._protocol.parser_exc is not None and not isinstance(self._protocol.parser_exc, EOFError):
+            raise ProtocolError(f"the WebSocket protocol was broken: {self._protocol.parser_exc}")
+        if self._protocol.state is not State.OPEN:
+            raise ConnectionLost("The client closed the WebSocket")
+        return None
+
+    def seal(self, packet: bytes) -> bytes:
+        """The bytes of a binary message."""
+        return frame_binary(packet)
+
+    def ping(self) -> None:
+        """Ask for a sign of life; it is among the bytes of :meth:`data_to_send`."""
+        if self.is_open:
+            self._protocol.send_ping(b"")
+
+    def _collect(self, frame: Frame) -> Event | None:
+        if frame.opcode not in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
+            return None
+        if frame.opcode is not Opcode.CONT:
+            self._opcode = frame.opcode
+        self._parts.append(bytes(frame.data))
+        if len(self._parts) > _MAX_FRAGMENTS:
+            raise ProtocolError(f"a message came in more than {_MAX_FRAGMENTS} pieces")
+        if not frame.fin:
+            return None
+        data, self._parts = b"".join(self._parts), []
+        return BinaryMessage(data) if self._opcode is Opcode.BINARY else TextMessage(data)
+
+
+class _Takeover(asyncio.Protocol):
+    """Stands where the HTTP server stood, which still has to learn of the end."""
+
+    def __init__(self, connection: Connection, http: asyncio.BaseProtocol) -> None:
+        self._connection = connection
+        self._http = http
+
+    def data_received(self, data: bytes) -> None:
+        self._connection.bytes_received(data)
+
+    def pause_writing(self) -> None:
+        self._connection.writing_paused()
+
+    def resume_writing(self) -> None:
+        self._connection.writing_resumed()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connection.closed()
+        self._http.connection_lost(exc)
+
+
+def take_over(request: web.Request, session: WebSocketSession, limits: ConnectionLimits | None = None) -> Connection:
+    """Take the transport from the HTTP server and run a connection on it; the handler must stay until it is closed."""
+    transport = cast(asyncio.Transport, request.transport)
+    connection = Connection(session, request.remote or "unknown", limits)
+    transport.set_protocol(_Takeover(connection, cast(Any, request.protocol)))
+    tune(transport)
+    connection.opened(transport)
+    return connection
+
+
+def request_head(request: web.Request) -> bytes:
+    """The head of an HTTP request as it came, as far as the HTTP server kept it."""
+    lines = [f"{request.method} {request.path_qs} HTTP/1.1".encode()]
+    lines += [name + b": " + value for name, value in request.raw_headers]
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+def same_origins(request: web.Request) -> list[str | None]:
+    """Pages of this very server, and clients that are no pages."""
+    host = request.headers.get("Host", "")
+    return [None, f"http://{host}", f"https://{host}"]

@@ -1,0 +1,182 @@
+"""Rooms over WebSocket: connects each connection's messages to its seat, and looks after those that fall silent."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+
+from teleglyph.errors import ConnectionLost, PeerError, PeerTimeout, SeatEnded, SeatRefused
+from teleglyph.net import Connection, ConnectionLimits, OutboxLimits
+from teleglyph.net.websocket import CLOSE_FRAME, BinaryMessage, WebSocketSession, frame_binary
+from teleglyph.rooms.relay import NO_MESSAGE, Player, Relay
+from teleglyph.rooms.room import HOST
+from teleglyph.wire.rooms import encode_error
+
+_log = logging.getLogger(__name__)
+
+CONNECTION_LOST = "Connection lost."
+GUEST_TOO_SLOW = "Lagging on internal channel - Computer too slow."
+HOST_TOO_SLOW = "Error in communication with server endpoint."
+TOO_LARGE = "Message too large."
+MAX_REQUEST = 1024
+"""Bytes of a join request."""
+_TICK = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class RoomsLimits:
+    """Bounds of one player's connection; times in seconds."""
+
+    request_timeout: float = 10.0
+    """From the connection to the join request."""
+    ping_after: float = 20.0
+    """Silence after which a ping goes out."""
+    silence_timeout: float = 60.0
+    """Silence, also to pings, after which a player counts as gone."""
+    stall_timeout: float = 10.0
+    """A player that takes no bytes for so long has stopped reading."""
+    connection: ConnectionLimits = ConnectionLimits(
+        packets_per_second=500.0,
+        packet_burst=1000.0,
+        bytes_per_second=8 * 2**20,
+        byte_burst=2 * 2**20,
+        receive_buffer=256 << 10,
+        outbox=OutboxLimits(control_bytes=2 << 20),
+    )
+
+
+class _Framer:
+    """Frames a message once for all who get it, one after the other."""
+
+    def __init__(self) -> None:
+        self._message = self._framed = b""
+
+    def frame(self, message: bytes) -> bytes:
+        if message is not self._message:
+            self._message, self._framed = message, frame_binary(message)
+        return self._framed
+
+
+class PlayerLink:
+    """A player's WebSocket as its room sees it."""
+
+    def __init__(self, connection: Connection, framer: _Framer) -> None:
+        self._connection = connection
+        self._framer = framer
+        self.text: str | None = None
+        """What it is told in the end; None while it may go on."""
+
+    def send(self, message: bytes) -> None:
+        """Queue a message."""
+        if self.text is None:
+            self._connection.outbox.put_raw(self._framer.frame(message))
+
+    def end(self, text: str) -> None:
+        """Queue the last message and have the connection's reader close."""
+        if self.text is None:
+            self.text = text
+            self._connection.outbox.put_raw(frame_binary(encode_error(text)))
+            self._connection.outbox.put_raw(CLOSE_FRAME)
+            self._connection.fail(SeatEnded(text))
+
+
+class RoomsService:
+    """The relay on an event loop.
+
+    Args:
+        relay: the rooms.
+        limits: bounds of one connection.
+    """
+
+    def __init__(self, relay: Relay, limits: RoomsLimits | None = None) -> None:
+        self.relay = relay
+        self.limits = limits or RoomsLimits()
+        self._framer = _Framer()
+        self._connections: dict[Connection, WebSocketSession] = {}
+
+    @property
+    def max_message(self) -> int:
+        """Bytes of the largest message that any game takes."""
+        return max([MAX_REQUEST, *(game.max_message for game in self.relay.games)])
+
+    def __len__(self) -> int:
+        return len(self._connections)
+
+    async def run(self) -> None:
+        """End rooms whose time is over and connections that are dead, until cancelled."""
+        while True:
+            await asyncio.sleep(_TICK)
+            now = time.monotonic()
+            self.relay.expire(now)
+            for connection, session in self._connections.items():
+                self._look_after(connection, session, now)
+
+    async def serve(self, connection: Connection, session: WebSocketSession, network: str) -> None:
+        """One player's connection from its first message to its end.
+
+        Args:
+            connection: open, on a WebSocket; closed when this returns.
+            session: the connection's.
+            network: its address, as limits count it.
+        """
+        link = PlayerLink(connection, self._framer)
+        player: Player | None = None
+        text = CONNECTION_LOST
+        self._connections[connection] = session
+        try:
+            request = await self._request(connection)
+            player = self.relay.enter(request, link, network, time.monotonic())
+            await self._play(connection, player)
+        except (SeatRefused, SeatEnded) as error:
+            text = str(error)
+        except PeerTimeout:
+            if player is not None:
+                text = HOST_TOO_SLOW if player.seat.player == HOST else GUEST_TOO_SLOW
+        except PeerError as error:
+            _log.debug("%s: %s", connection.peer, error)
+        finally:
+            del self._connections[connection]
+            if player is not None:
+                player.room.leave(player.seat, link, text, time.monotonic())
+            link.end(text)
+            await connection.close(half_close=True)
+
+    async def _request(self, connection: Connection) -> bytes:
+        """The first binary message.
+
+        Raises:
+            SeatRefused: none came, or it is too long.
+        """
+        try:
+            async with asyncio.timeout(self.limits.request_timeout):
+                async for message in connection:
+                    if isinstance(message, BinaryMessage):
+                        if len(message.data) > MAX_REQUEST:
+                            raise SeatRefused(TOO_LARGE)
+                        return message.data
+        except (TimeoutError, ConnectionLost):
+            pass
+        raise SeatRefused(NO_MESSAGE)
+
+    async def _play(self, connection: Connection, player: Player) -> None:
+        room = player.room
+        async for message in connection:
+            if isinstance(message, BinaryMessage):
+                now = time.monotonic()
+                if len(message.data) > room.rules.max_message:
+                    room.leave(player.seat, player.link, TOO_LARGE, now)
+                else:
+                    room.receive(player.seat, player.link, message.data, now)
+
+    def _look_after(self, connection: Connection, session: WebSocketSession, now: float) -> None:
+        silence = now - connection.last_received
+        blocked = connection.blocked_since
+        if blocked is not None and now - blocked > self.limits.stall_timeout:
+            connection.fail(PeerTimeout(f"{connection.peer} has stopped reading"))
+        elif silence > self.limits.silence_timeout:
+            connection.fail(ConnectionLost(f"{connection.peer} has been silent for {silence:.0f} s"))
+        elif silence > self.limits.ping_after and now - connection.last_sent > self.limits.ping_after / 2:
+            session.ping()
+            connection.flush_handshake()

@@ -1,0 +1,340 @@
+"""Rooms on real sockets, with clients of other libraries."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import struct
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+from conftest import ServerProcess
+from teleglyph.wire.rooms import JoinReply, JoinRequest, decode_error, kick, player_came, player_left
+
+StartServer = Callable[..., ServerProcess]
+DELTA, FULL, RESET, RPC = b"\x02d", b"\x03f", b"\x04r", b"\x02go"
+
+
+def room_server(start_server: StartServer, *options: str) -> ServerProcess:
+    server = start_server("--http", "--http-port", "0", "--game", "chess:3", "--game", "go", *options)
+    server.wait_for_log("HTTP on port")
+    return server
+
+
+class Player:
+    """A player with a library that knows nothing of rooms."""
+
+    def __init__(
+        self, server: ServerProcess, request: JoinRequest | bytes | None, path: str = "/ws", **options: Any
+    ) -> None:
+        address = f"ws://127.0.0.1:{server.http_port}{path}"
+        self._context = connect(address, compression=None, max_size=None, **options)
+        self.socket: ClientConnection = self._context.__enter__()
+        if request is not None:
+            self.socket.send(request if isinstance(request, bytes) else request.encode())
+
+    def get(self, timeout: float = 10.0) -> bytes:
+        message = self.socket.recv(timeout)
+        assert isinstance(message, bytes)
+        return message
+
+    def enter(self) -> JoinReply:
+        self.reply = JoinReply.decode(self.get())
+        return self.reply
+
+    def ends_with(self) -> str | None:
+        """The text of the last message; the connection must be closed behind it, without a code."""
+        text = decode_error(self.get())
+        with pytest.raises(ConnectionClosed) as caught:
+            self.socket.recv(10)
+        assert caught.value.rcvd is None or caught.value.rcvd.code == 1005
+        return text
+
+    def close(self) -> None:
+        """Leave as one should."""
+        with contextlib.suppress(OSError, ConnectionClosed):
+            self._context.__exit__(None, None, None)
+
+    def break_off(self) -> None:
+        """Lose the connection without a word."""
+        raw = self.socket.socket
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        raw.close()
+        with contextlib.suppress(ConnectionClosed, OSError):
+            self.socket.close_socket()
+
+
+@pytest.fixture
+def people() -> Iterator[Callable[..., Player]]:
+    opened: list[Player] = []
+
+    def come(*args: object, **kwargs: object) -> Player:
+        opened.append(Player(*args, **kwargs))  # type: ignore[arg-type]
+        return opened[-1]
+
+    yield come
+    for player in opened:
+        player.close()
+
+
+Come = Callable[..., Player]
+
+
+@pytest.mark.parametrize("path", ["/ws", "/rooms", "/ws/rooms"])
+def test_a_host_and_guests_play(start_server: StartServer, people: Come, path: str) -> None:
+    server = room_server(start_server)
+    host = people(server, JoinRequest("chess", "lobby", 300, create=True), path)
+    assert (host.enter().player, host.reply.variation) == (0, 300)
+    ann = people(server, JoinRequest("chess", "lobby"), path)
+    assert (ann.enter().player, ann.reply.variation) == (1, 300)
+    assert host.get() == player_came(1)
+    host.socket.send("text means nothing")
+    host.socket.send(FULL)
+    host.socket.send([b"\x02", b"in ", b"pieces"])
+    assert [ann.get(), ann.get()] == [FULL, b"\x02in pieces"]
+    ann.socket.send(RPC)
+    assert host.get() == b"\x02\x00\x01go"
+    bob = people(server, JoinRequest("chess", "lobby"), path)
+    bob.enter()
+    assert host.get() == player_came(2)
+    assert people(server, JoinRequest("chess", "lobby")).ends_with() == (
+        "Room  lobby exceeded max amount of players 3."
+    )
+    host.socket.send(kick(2))
+    assert bob.ends_with() == "We got rejected by server."
+    assert host.get() == player_left(2)
+    ann.socket.send(b"\x03")
+    assert ann.ends_with() == "Client disconnected intentionally"
+    assert host.get() == player_left(1)
+    host.socket.send(b"\x00")
+    assert host.ends_with() == "Server disconnected intentionally"
+    assert people(server, JoinRequest("chess", "lobby")).ends_with() == ("Room lobby does not exist for game chess.")
+
+
+def test_a_lost_host_finds_its_room_as_it_was(start_server: StartServer, people: Come) -> None:
+    server = room_server(start_server)
+    host = people(server, JoinRequest("go", "r", create=True))
+    token = host.enter().token
+    ann, bob = (people(server, JoinRequest("go", "r")) for _ in range(2))
+    ann.enter()
+    bob.enter()
+    host.socket.send(RESET)
+    assert ann.get() == bob.get() == RESET
+    host.break_off()
+    time.sleep(0.3)
+    ann.socket.send(RPC)
+    bob.break_off()
+    time.sleep(0.3)
+    again = people(server, JoinRequest("go", "r", token=token))
+    assert again.enter() == JoinReply(0, 0, token)
+    assert [again.get(), again.get(), again.get()] == [player_came(1), player_left(2), b"\x02\x00\x01go"]
+    again.socket.send(DELTA)
+    again.socket.send(FULL)
+    assert ann.get() == FULL, "the change before the state is not for who has none"
+    bob_again = people(server, JoinRequest("go", "r", token=bob.reply.token))
+    assert bob_again.enter().player == 2
+    assert again.get() == player_came(2)
+
+
+def test_drop_return_drop(start_server: StartServer, people: Come) -> None:
+    server = room_server(start_server, "--room-grace", "1.5")
+    host = people(server, JoinRequest("go", "r", create=True))
+    host.enter()
+    ann = people(server, JoinRequest("go", "r"))
+    ann.enter()
+    host.break_off()
+    time.sleep(0.7)
+    host = people(server, JoinRequest("go", "r", token=host.reply.token))
+    host.enter()
+    time.sleep(0.4)
+    host.break_off()
+    gone = time.monotonic()
+    assert ann.ends_with() == "Server has left the game."
+    assert time.monotonic() - gone > 1.2, "the whole time of grace, counted from the second loss"
+
+
+def test_two_sockets_on_one_seat(start_server: StartServer, people: Come) -> None:
+    server = room_server(start_server)
+    host = people(server, JoinRequest("go", "r", create=True))
+    host.enter()
+    ann = people(server, JoinRequest("go", "r"))
+    ann.enter()
+    assert host.get() == player_came(1)
+    other = people(server, JoinRequest("go", "r", token=ann.reply.token))
+    other.enter()
+    assert ann.ends_with() == "This seat was taken over by another connection."
+    assert [host.get(), host.get()] == [player_left(1), player_came(1)]
+    other.socket.send(RPC)
+    assert host.get() == b"\x02\x00\x01go"
+
+
+@pytest.mark.parametrize(
+    ("request_", "text"),
+    [
+        (b"", "Failed to parse join request."),
+        (bytes(1100), "Message too large."),
+        (JoinRequest("poker", "r", create=True), "Unknown game poker."),
+        (JoinRequest("go", "r", token=5), "Room r no longer exists for game go."),
+    ],
+)
+def test_a_refusal_is_the_last_word(
+    start_server: StartServer, people: Come, request_: JoinRequest | bytes, text: str
+) -> None:
+    assert people(room_server(start_server), request_).ends_with() == text
+
+
+def test_who_says_nothing_or_leaves_at_once_is_gone(start_server: StartServer, people: Come) -> None:
+    server = room_server(start_server)
+    silent = people(server, None)
+    for _ in range(20):
+        people(server, None).break_off()
+    with pytest.raises(TimeoutError):
+        silent.get(1)
+    silent.socket.close()
+    descriptors = Path(f"/proc/{server.process.pid}/fd")
+    count = len(list(descriptors.iterdir()))
+    for _ in range(30):
+        people(server, JoinRequest("go", os.urandom(8).hex(), create=True)).break_off()
+    deadline = time.monotonic() + 10
+    while len(list(descriptors.iterdir())) > count + 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert len(list(descriptors.iterdir())) <= count + 2
+
+
+def test_too_large_messages_end_their_sender(start_server: StartServer, people: Come) -> None:
+    server = room_server(start_server, "--room-message-bytes", "5000")
+    host = people(server, JoinRequest("go", "r", create=True))
+    host.enter()
+    ann = people(server, JoinRequest("go", "r"))
+    ann.enter()
+    ann.socket.send(b"\x02" + bytes(4999))
+    assert [host.get(), len(host.get())] == [player_came(1), 5002]
+    with contextlib.suppress(ConnectionClosed):
+        ann.socket.send(b"\x02" + bytes(64 << 20))
+        while True:
+            ann.get()
+    assert host.get() == player_left(1)
+
+
+def memory_mib(server: ServerProcess) -> float:
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0]) / 1024
+
+
+def test_a_guest_that_stops_reading_harms_nobody_else(start_server: StartServer, people: Come) -> None:
+    server = room_server(start_server)
+    host = people(server, JoinRequest("go", "r", create=True))
+    host.enter()
+    ann, stalled = (people(server, JoinRequest("go", "r")) for _ in range(2))
+    ann.enter()
+    stalled.enter()
+    stalled.socket.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    before = memory_mib(server)
+    got: list[int] = []
+
+    def read() -> None:
+        with contextlib.suppress(ConnectionClosed, TimeoutError):
+            while len(got) < 300:
+                got.append(len(ann.get(20)))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for _ in range(300):
+        host.socket.send(b"\x04" + bytes(60_000))
+        time.sleep(0.005)
+    reader.join(30)
+    assert got == [60_001] * 300
+    assert memory_mib(server) < before + 24
+
+
+def test_a_host_that_stops_reading_is_not_waited_for(start_server: StartServer, people: Come) -> None:
+    server = room_server(start_server)
+    with socket.create_connection(("127.0.0.1", server.http_port)) as raw:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        raw.sendall(
+            b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        )
+        assert b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in raw.recv(4096)
+        request = JoinRequest("go", "r", create=True).encode()
+        raw.sendall(bytes([0x82, 0x80 | len(request)]) + bytes(4) + request)
+        time.sleep(0.3)
+        ann = people(server, JoinRequest("go", "r"))
+        ann.enter()
+        for _ in range(200):
+            ann.socket.send(b"\x02" + bytes(60_000))
+        bob = people(server, JoinRequest("go", "r"))
+        assert bob.enter().player == 2, "others come and go meanwhile"
+        ann.socket.send(RPC)
+        with pytest.raises(TimeoutError):
+            ann.get(1)
+
+
+def test_pages_of_strangers_may_not_connect(start_server: StartServer, people: Come) -> None:
+    server = room_server(start_server, "--origin", "https://friend.example")
+    for origin in ("https://friend.example", f"http://127.0.0.1:{server.http_port}"):
+        player = people(server, JoinRequest("go", origin, create=True), additional_headers={"Origin": origin})
+        player.enter()
+    with pytest.raises(InvalidStatus) as caught:
+        people(server, None, additional_headers={"Origin": "https://evil.example"})
+    assert caught.value.response.status_code == 403
+
+
+def test_what_is_no_websocket_gets_an_answer_and_the_server_lives(start_server: StartServer, people: Come) -> None:
+    server = room_server(start_server)
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(f"http://127.0.0.1:{server.http_port}/ws", timeout=10)
+    assert caught.value.code in (400, 426)
+    caught.value.close()
+    plain = start_server("--http", "--http-port", "0")
+    plain.wait_for_log("HTTP on port")
+    with pytest.raises(InvalidStatus) as refused:
+        people(plain, None)
+    assert refused.value.response.status_code == 404
+    for junk in (b"\x00" * 50, b"GET /ws HTTP/1.1\r\n", b"\x82\xff" + b"\xff" * 20):
+        with socket.create_connection(("127.0.0.1", server.http_port)) as raw:
+            raw.sendall(junk)
+    broken = people(server, JoinRequest("go", "r", create=True))
+    broken.enter()
+    broken.socket.socket.sendall(b"\xff\xff\xff\xff")
+    with pytest.raises(ConnectionClosed):
+        while True:
+            broken.get()
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.http_port}/statistics", timeout=10) as answer:
+        assert json.load(answer)["rooms_open"] == 1, "the room waits for its host"
+
+
+def test_one_address_has_so_many_connections(start_server: StartServer, people: Come) -> None:
+    server = room_server(start_server, "--connections-per-address", "2")
+    people(server, JoinRequest("go", "r", create=True)).enter()
+    second = people(server, JoinRequest("go", "r"))
+    second.enter()
+    with pytest.raises(InvalidStatus) as refused:
+        people(server, None)
+    assert refused.value.response.status_code == 429
+    second.socket.close()
+    time.sleep(0.3)
+    people(server, JoinRequest("go", "r")).enter()
+
+
+def test_the_server_takes_leave_of_players_when_it_stops(start_server: StartServer, people: Come) -> None:
+    server = room_server(start_server)
+    host = people(server, JoinRequest("go", "r", create=True))
+    host.enter()
+    ann = people(server, JoinRequest("go", "r"))
+    ann.enter()
+    server.process.send_signal(signal.SIGTERM)
+    assert ann.ends_with() == "Server has left the game."
+    assert server.process.wait(10) == 0
