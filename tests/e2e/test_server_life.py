@@ -96,7 +96,7 @@ def test_health_and_statistics_are_served_over_http(tmp_path: Path) -> None:
         text=True,
     ) as server:
         assert server.stderr is not None
-        while "status pages" not in (line := server.stderr.readline()):
+        while "HTTP on port" not in (line := server.stderr.readline()):
             assert line, "the server ended"
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=10) as answer:
             assert answer.status == 200
