@@ -20,6 +20,7 @@ _COMMANDS = {
     "server": "Host calls for others",
     "client": "Join a call",
     "mirror": "See your own picture, without a call",
+    "play": "Play four in a row with somebody at another terminal",
     "keygen": "Make a key that proves who you are",
     "config": "See, check and begin the configuration file",
     "known-hosts": "See and forget the servers that were met before",

@@ -1,0 +1,273 @@
+"""Hosting and joining rooms from Python: connects, comes back by itself, and turns messages into events.
+
+A host in a few lines::
+
+    async with Host("ws://localhost:27226/rooms", "chess", "lobby") as host:
+        async for event in host:
+            match event:
+                case PlayerCame(player):
+                    await host.send_state(everything())
+                case Call(player, data):
+                    await host.send_change(what_came_of(player, data))
+
+A guest gets :class:`State` and :class:`Change` events, and says what it wants with :meth:`Guest.call`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from http import HTTPStatus
+from types import TracebackType
+from typing import Any, Self
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+
+from teleglyph.errors import ConnectFailed, ConnectionLost, ProtocolError, SeatEnded, SeatRefused
+from teleglyph.wire.rooms import FromGuest, FromHost, JoinReply, JoinRequest, decode_error, kick
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 4.0
+_OPEN_SECONDS = 5.0
+_PASSING = frozenset({"Connection lost.", "Lagging on internal channel - Computer too slow."})
+"""Ends after which coming back makes sense."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlayerCame(Event):
+    """To a host: somebody is there and needs the whole state; also after the host itself has come back."""
+
+    player: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlayerLeft(Event):
+    """To a host: somebody is gone; the seat may be taken again."""
+
+    player: int
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Event):
+    """To a host: what a player wants."""
+
+    player: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class State(Event):
+    """To a guest: the whole state, which replaces all that was."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Change(Event):
+    """To a guest: a change of the state."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Away(Event):
+    """The connection is lost; the next events come when it is there again."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Returned(Event):
+    """The connection is there again, in the same seat."""
+
+
+class _Player:
+    """What hosts and guests share.
+
+    Args:
+        url: of the relay: ``ws://host:port/rooms``.
+        game, room: which room.
+        variation: of the rules, for a room that is made.
+        patience: seconds for which a lost connection is tried again.
+    """
+
+    _creates = False
+
+    def __init__(self, url: str, game: str, room: str, variation: int = 0, *, patience: float = 30.0) -> None:
+        self.player = -1
+        """Our number; 0 is the host."""
+        self.variation = variation
+        """The room's."""
+        self._url, self._game, self._room = url, game, room
+        self._patience = patience
+        self._token: int | None = None
+        self._stack = contextlib.AsyncExitStack()
+        self._socket: ClientConnection | None = None
+        self._there = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        await self._connect()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._there.clear()
+        await self._stack.aclose()
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        """What happens, until the room is over or we have left.
+
+        Raises:
+            SeatEnded: we were sent away, or the room ended; the message is the relay's text.
+            ConnectionLost: the connection is gone for longer than our patience.
+        """
+        while True:
+            try:
+                socket = self._socket
+                if socket is None:
+                    raise ConnectionLost("not connected")
+                async for message in socket:
+                    if isinstance(message, bytes) and (event := self._understand(message)) is not None:
+                        yield event
+                raise ConnectionLost("The relay closed the connection")
+            except (ConnectionClosed, ConnectionLost, OSError) as error:
+                yield Away(str(error))
+            await self._return()
+            yield Returned()
+
+    async def _connect(self) -> None:
+        """Take a seat, or take it again.
+
+        Raises:
+            ConnectFailed: the relay cannot be reached.
+            SeatRefused: it gives us no seat; the message is its text.
+        """
+        await self._stack.aclose()
+        try:
+            await self._take_seat()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        self._there.set()
+
+    async def _take_seat(self) -> None:
+        try:
+            context: Any = connect(self._url, compression=None, open_timeout=_OPEN_SECONDS)
+            socket: ClientConnection = await self._stack.enter_async_context(context)
+            request = JoinRequest(self._game, self._room, self.variation, self._creates, self._token)
+            await socket.send(request.encode())
+            answer = await asyncio.wait_for(socket.recv(), _OPEN_SECONDS)
+        except InvalidStatus as error:
+            if error.response.status_code == HTTPStatus.NOT_FOUND:
+                raise SeatRefused(f"There are no rooms at {self._url}: its host has to start it with --game") from error
+            raise ConnectFailed(f"The relay at {self._url} does not want us: {error}") from error
+        except (OSError, TimeoutError, InvalidHandshake, InvalidURI, ConnectionClosed) as error:
+            raise ConnectFailed(f"The relay at {self._url} cannot be reached: {str(error) or 'no answer'}") from error
+        if not isinstance(answer, bytes):
+            raise ProtocolError(f"{self._url} is no relay for rooms")
+        if (text := decode_error(answer)) is not None:
+            raise SeatRefused(text)
+        reply = JoinReply.decode(answer)
+        self.player, self.variation, self._token = reply.player, reply.variation, reply.token
+        self._socket = socket
+
+    async def _return(self) -> None:
+        self._there.clear()
+        deadline, pause = time.monotonic() + self._patience, _FIRST_PAUSE
+        while True:
+            try:
+                return await self._connect()
+            except ConnectFailed as error:
+                if time.monotonic() + pause > deadline:
+                    raise ConnectionLost(str(error)) from error
+            except SeatRefused as error:
+                raise SeatEnded(str(error)) from error
+            await asyncio.sleep(pause * random.uniform(0.75, 1.25))  # noqa: S311 - spreads attempts, keeps no secret
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _understand(self, message: bytes) -> Event | None:
+        text = decode_error(message)
+        if text is None:
+            return self._event(message)
+        if text in _PASSING:
+            raise ConnectionLost(text)
+        raise SeatEnded(text)
+
+    def _event(self, message: bytes) -> Event | None:
+        raise NotImplementedError
+
+    async def _send(self, message: bytes) -> None:
+        """Send now, or when the connection is there again; it may get lost together with a connection."""
+        await self._there.wait()
+        if self._socket is not None:
+            with contextlib.suppress(ConnectionClosed):
+                await self._socket.send(message)
+
+
+class Host(_Player):
+    """Makes a room and runs it."""
+
+    _creates = True
+
+    async def send_state(self, data: bytes) -> None:
+        """The whole state, for those who do not have it; the others do not get it."""
+        await self._send(bytes([FromHost.FULL]) + data)
+
+    async def send_change(self, data: bytes) -> None:
+        """A change, for those who have the state."""
+        await self._send(bytes([FromHost.DELTA]) + data)
+
+    async def reset(self, data: bytes) -> None:
+        """A new whole state, for everybody."""
+        await self._send(bytes([FromHost.RESET]) + data)
+
+    async def kick(self, player: int) -> None:
+        """Send somebody away; the seat cannot be taken again."""
+        await self._send(kick(player))
+
+    async def end(self) -> None:
+        """End the room for everybody."""
+        await self._send(bytes([FromHost.END]))
+
+    def _event(self, message: bytes) -> Event | None:
+        if len(message) < 3:
+            return None
+        player = int.from_bytes(message[1:3], "big")
+        match message[0]:
+            case 0:
+                return PlayerCame(player)
+            case 1:
+                return PlayerLeft(player)
+            case FromGuest.RPC:
+                return Call(player, message[3:])
+        return None
+
+
+class Guest(_Player):
+    """Joins a room."""
+
+    async def call(self, data: bytes) -> None:
+        """Tell the host what we want."""
+        await self._send(bytes([FromGuest.RPC]) + data)
+
+    async def leave(self) -> None:
+        """Leave; the place is free for others at once."""
+        await self._send(bytes([FromGuest.LEAVE]))
+
+    def _event(self, message: bytes) -> Event | None:
+        match message[:1]:
+            case b"\x02":
+                return Change(message[1:])
+            case b"\x03" | b"\x04":
+                return State(message[1:])
+        return None
