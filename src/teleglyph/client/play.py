@@ -16,6 +16,7 @@ from teleglyph.rooms.client import Away, Call, Change, Guest, Host, PlayerCame, 
 
 _KEYS = "Left, Right and Space drop a stone; so does its number. q quits"
 _AGAIN = b"again"
+_ESCAPE_SECONDS = 0.05
 
 
 class Table:
@@ -120,7 +121,13 @@ class Table:
         if not data:
             self._stop.set()
             return
-        for key in [*self._keys.feed(data), *self._keys.flush()]:
+        self._press_all(self._keys.feed(data))
+        if self._keys.is_waiting:
+            # Only time tells the Escape key from the beginning of another key's sequence.
+            asyncio.get_running_loop().call_later(_ESCAPE_SECONDS, lambda: self._press_all(self._keys.flush()))
+
+    def _press_all(self, keys: list[str]) -> None:
+        for key in keys:
             self._press(key)
         self._show()
 
