@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 
 from teleglyph.call.pacer import Pacer
 from teleglyph.call.participant import Participant, State
@@ -20,6 +21,7 @@ from teleglyph.errors import BindFailed, TeleglyphError
 from teleglyph.media import retain_large_buffers
 from teleglyph.net import Connection, GuessLimiter, Listener, SlidingWindow, network_of
 from teleglyph.rooms.relay import Relay
+from teleglyph.rooms.room import Room as PlayRoom
 from teleglyph.rooms.service import RoomsService
 from teleglyph.server.config import DEFAULT_ADDRESSES, ServerConfig
 from teleglyph.server.http import HttpFront
@@ -63,7 +65,7 @@ class Server:
         self._listener = Listener(self._admit, self._accepted)
         self._sessions: dict[asyncio.Task[None], Participant] = {}
         self._background: list[asyncio.Task[None]] = []
-        self.relay = Relay(config.games, config.relay)
+        self.relay = Relay(config.games, config.relay, on_start=_room_started, on_end=_room_ended)
         self.players = RoomsService(self.relay, config.rooms)
         self._http = HttpFront(self)
 
@@ -257,6 +259,14 @@ class Server:
 def _log_failure(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and task.exception() is not None:
         _log.error("task %s failed", task.get_name(), exc_info=task.exception())
+
+
+def _room_started(room: PlayRoom) -> None:
+    _log.info("a room was made for %s: %s", room.rules.name, room.id)
+
+
+def _room_ended(room: PlayRoom, reason: str) -> None:
+    _log.info("room %s is over (%s): %s", room.id, reason, asdict(room.counters))
 
 
 def _authority(host: str, port: int) -> str:
