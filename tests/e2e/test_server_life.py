@@ -52,7 +52,7 @@ def test_sigusr1_writes_every_stack_to_the_log_and_nothing_ends(start_server: St
     connect(server).join()
     server.process.send_signal(signal.SIGUSR1)
     server.wait_for_log("stack of task pacer")
-    server.wait_for_log("stack of task writer")
+    server.wait_for_log("stack of task session")
     server.wait_for_log("stack of thread")
     second = connect(server)
     second.join()

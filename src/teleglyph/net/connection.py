@@ -1,7 +1,8 @@
-"""One peer: whole messages in, an outbox out, two tasks at the most.
+"""One peer: whole messages in, an outbox out.
 
-The owner of a :class:`Connection` is its reader: it iterates over the messages.  The connection itself runs one
-writer task, which alone touches the transport's write side.  Which transport lies below (TCP here, WebSocket or a
+The owner of a :class:`Connection` is its reader: it iterates over the messages.  The connection itself has one writer,
+a callback that the outbox wakes, and which alone touches the transport's write side.  Which transport lies below (TCP
+here, WebSocket or a
 data channel elsewhere) does not matter: it has to deliver bytes through the ``*_received``/``*_writing`` callbacks.
 """
 
@@ -124,9 +125,12 @@ class Connection:
         self._failure: PeerError | None = None
         self._since_yield = 0
         self._readable: asyncio.Future[None] | None = None
-        self._writable: asyncio.Future[None] | None = None
         self._gone = asyncio.Event()
-        self._writer: asyncio.Task[None] | None = None
+        self._drained = asyncio.Event()
+        """The outbox is closed, and what had to be sent was handed to the transport."""
+        self._is_writing = False
+        self._loop = asyncio.get_running_loop()
+        self.outbox.on_ready = self._write_soon
 
     def __repr__(self) -> str:
         return f"<Connection {self.peer} {self.session.state.name.lower()}>"
@@ -137,7 +141,7 @@ class Connection:
         """The transport is connected: start the writer and, on the client side, the handshake."""
         self._transport = transport
         self._flush_handshake()
-        self._writer = asyncio.get_running_loop().create_task(self._write_loop(), name=f"writer {self.peer}")
+        self._write_soon()
 
     def bytes_received(self, data: bytes) -> None:
         """Bytes came in; reading pauses while too many of them wait for the reader."""
@@ -159,7 +163,7 @@ class Connection:
     def writing_resumed(self) -> None:
         """The transport takes bytes again."""
         self.blocked_since = None
-        _resolve(self._writable)
+        self._write_soon()
         if self.on_writable is not None:
             self.on_writable()
 
@@ -168,7 +172,7 @@ class Connection:
         self._gone.set()
         self.outbox.close()
         _resolve(self._readable)
-        _resolve(self._writable)
+        self._drained.set()
 
     # --- reading --------------------------------------------------------------------------------------
 
@@ -276,30 +280,28 @@ class Connection:
         if data:
             self.outbox.put_raw(data)
 
-    async def _write_loop(self) -> None:
-        transport = self._transport
-        if transport is None:
+    def _write_soon(self) -> None:
+        """Have :meth:`_write` called at the end of this step of the event loop, once for all that is put until then."""
+        if not self._is_writing and self._transport is not None:
+            self._is_writing = True
+            self._loop.call_soon(self._write)
+
+    def _write(self) -> None:
+        """The only place that writes to the transport."""
+        self._is_writing = False
+        transport, outbox = self._transport, self.outbox
+        if transport is None or self._gone.is_set():
             return
-        while True:
-            await self.outbox.wait()
-            if self._gone.is_set() or self.outbox.finished:
-                return
-            sealed = [item.data if item.raw else self.session.seal(item.data) for item in self.outbox.take()]
+        if self.blocked_since is None and (batch := outbox.take()):
+            sealed = [item.data if item.raw else self.session.seal(item.data) for item in batch]
             data = sealed[0] if len(sealed) == 1 else b"".join(sealed)
             self.traffic.bytes_out += len(data)
             transport.write(data)
             self.last_sent = time.monotonic()
-            if self.blocked_since is not None:
-                await self._wait_writable()
-
-    async def _wait_writable(self) -> None:
-        if self._gone.is_set():
-            return
-        self._writable = asyncio.get_running_loop().create_future()
-        try:
-            await self._writable
-        finally:
-            self._writable = None
+        if outbox.finished:
+            self._drained.set()
+        elif self.blocked_since is None and not outbox.idle:
+            self._write_soon()
 
     # --- closing --------------------------------------------------------------------------------------
 
@@ -321,9 +323,10 @@ class Connection:
         self.outbox.close()
         self._discard_input()
         try:
-            if self._writer is not None:
-                await asyncio.wait([self._writer], timeout=linger)
-                if (farewell or half_close) and not self._gone.is_set() and self._transport:
+            if self._transport is not None:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._drained.wait(), linger)
+                if (farewell or half_close) and not self._gone.is_set():
                     with contextlib.suppress(OSError, RuntimeError):
                         self._transport.write_eof()
                     with contextlib.suppress(TimeoutError):
@@ -337,10 +340,9 @@ class Connection:
         self._drop()
 
     def _drop(self) -> None:
-        if self._writer is not None:
-            self._writer.cancel()
-        if self._transport is not None and not self._gone.is_set():
-            self._transport.abort()
+        transport, self._transport = self._transport, None
+        if transport is not None and not self._gone.is_set():
+            transport.abort()
 
     def _discard_input(self) -> None:
         self._discarding = True

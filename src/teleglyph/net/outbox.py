@@ -71,11 +71,15 @@ class Outbox:
     Args:
         limits: the bounds.
         on_overflow: called once, from inside ``put_control``, when the control lane is over its bound.
+
+    Attributes:
+        on_ready: the writer's; called after every put and when the outbox is closed.
     """
 
     def __init__(self, limits: OutboxLimits | None = None, on_overflow: Callable[[], None] | None = None) -> None:
         self.limits = limits or OutboxLimits()
         self.counters = OutboxCounters()
+        self.on_ready: Callable[[], None] = _ignore
         self._on_overflow = on_overflow
         self._control: deque[Outgoing] = deque()
         self._control_bytes = 0
@@ -83,7 +87,6 @@ class Outbox:
         self._audio_seconds = 0.0
         self._picture: _Picture | None = None
         self._closed = False
-        self._waiter: asyncio.Future[None] | None = None
         self._slot_waiter: asyncio.Future[None] | None = None
 
     # --- producers ------------------------------------------------------------------------------------
@@ -106,7 +109,7 @@ class Outbox:
             self._audio_seconds -= self._audio.popleft().seconds
             self.counters.audio_dropped += 1
         self.counters.peak_audio_seconds = max(self.counters.peak_audio_seconds, self._audio_seconds)
-        self._wake()
+        self.on_ready()
 
     def put_video(self, packet: bytes, prefix: bytes | None = None) -> None:
         """Put a frame into the slot; a frame that still waits there is dropped.
@@ -120,7 +123,7 @@ class Outbox:
             self.counters.video_dropped += 1
             prefix = prefix or self._picture.prefix
         self._picture = _Picture(packet, prefix)
-        self._wake()
+        self.on_ready()
 
     async def video_taken(self) -> None:
         """Return when the slot is empty.  Only for a lone producer whose frames build on each other: it has to make the
@@ -140,7 +143,7 @@ class Outbox:
         self._audio_seconds = 0.0
         self._picture = None
         _resolve(self._slot_waiter)
-        self._wake()
+        self.on_ready()
 
     # --- the writer -----------------------------------------------------------------------------------
 
@@ -159,16 +162,6 @@ class Outbox:
         """Bytes that wait in all lanes."""
         picture = len(self._picture.packet) if self._picture else 0
         return self._control_bytes + sum(len(sound.packet) for sound in self._audio) + picture
-
-    async def wait(self) -> None:
-        """Return when there is something to take, or when the outbox is finished."""
-        if self._closed or not self.idle:
-            return
-        self._waiter = asyncio.get_running_loop().create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
 
     def take(self) -> list[Outgoing]:
         """The next batch, in sending order: sound, then control, then at most one video frame.
@@ -209,15 +202,16 @@ class Outbox:
         self.counters.peak_control_bytes = max(self.counters.peak_control_bytes, self._control_bytes)
         if self._control_bytes > self.limits.control_bytes:
             self._overflow()
-        self._wake()
+        self.on_ready()
 
     def _overflow(self) -> None:
         callback, self._on_overflow = self._on_overflow, None
         if callback is not None:
             callback()
 
-    def _wake(self) -> None:
-        _resolve(self._waiter)
+
+def _ignore() -> None:
+    """Nobody writes yet."""
 
 
 def _resolve(waiter: asyncio.Future[None] | None) -> None:
