@@ -41,8 +41,9 @@ def test_two_terminals_play_to_the_end(start_server: StartServer) -> None:
         ann.press("4")
         ann.expect("You have won")
         bob.expect("You have lost")
-        assert ann.screen.count("●") == bob.screen.count("●") == 4
-        assert ann.screen.count("○") == 3
+        # One more is in the status line that says which stones are one's own.
+        assert (ann.screen.count("●"), bob.screen.count("●")) == (5, 4)
+        assert (ann.screen.count("○"), bob.screen.count("○")) == (3, 4)
         bob.press("n")
         bob.expect("Your turn")
         bob.press("Right", "Right", "Right", "Space")

@@ -74,11 +74,14 @@ class Board:
             raise ValueError("that is no board of four in a row")
         return cls(bytearray(data[3:]), data[0], data[1], bool(data[2]))
 
+    @staticmethod
+    def stone(who: int, *, utf8: bool) -> str:
+        """How somebody's stone looks."""
+        return ("·●○" if utf8 else ".XO")[who]
+
     def draw(self, cursor: int, *, color: bool, utf8: bool) -> str:
         """The board as lines of 31 columns; the cursor is over a column, or nowhere if it is -1."""
-        stones = {EMPTY: ".", HOST: "X", GUEST: "O"}
-        if utf8:
-            stones = {EMPTY: "·", HOST: "●", GUEST: "○"}
+        stones = {who: self.stone(who, utf8=utf8) for who in (EMPTY, HOST, GUEST)}
         paint = {HOST: "\x1b[91m", GUEST: "\x1b[93m"} if color else {}
         edge = "│" if utf8 else "|"
         lines = [" " + "".join(f" {'v' if column == cursor else ' '}  " for column in range(COLUMNS)) + "  "]

@@ -184,7 +184,8 @@ class Table:
         margin = " " * max(0, (columns - 31) // 2)
         top = "\n" * max(0, (rows - 9) // 2)
         self._screen.show((top + "\n".join(margin + line for line in text.split("\n"))).encode())
-        self._screen.set_status(f" {self._say()} | {_KEYS}")
+        stone = self._board.stone(self._me, utf8=self._terminal.utf8)
+        self._screen.set_status(f" You are {stone} | {self._say()} | {_KEYS}")
 
     def _say(self) -> str:
         board = self._board
