@@ -338,3 +338,35 @@ def test_the_server_takes_leave_of_players_when_it_stops(start_server: StartServ
     server.process.send_signal(signal.SIGTERM)
     assert ann.ends_with() == "Server has left the game."
     assert server.process.wait(10) == 0
+
+
+def test_games_are_read_again_and_a_mistake_changes_nothing(
+    start_server: StartServer, people: Come, tmp_path: Path
+) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text('[rooms]\ngame = ["chess:2"]\nroom_grace = 1\n')
+    server = start_server("--http", "--http-port", "0", environment={"TELEGLYPH_CONFIG": str(file)})
+    server.wait_for_log("HTTP on port")
+    host = people(server, JoinRequest("chess", "r", create=True))
+    host.enter()
+    file.write_text('[rooms]\ngame = ["go"]\n')
+    server.process.send_signal(signal.SIGHUP)
+    server.wait_for_log("the games were read again: go")
+    people(server, JoinRequest("go", "r", create=True)).enter()
+    assert people(server, JoinRequest("chess", "s", create=True)).ends_with() == "Unknown game chess."
+    host.break_off()
+    again = people(server, JoinRequest("chess", "r", token=host.reply.token))
+    assert again.enter().player == 0, "a room that is there goes on"
+    file.write_text('[rooms]\ngmae = ["x"]\n')
+    server.process.send_signal(signal.SIGHUP)
+    server.wait_for_log("the games stay as they were: .*did you mean 'game'")
+    people(server, JoinRequest("go", "t", create=True)).enter()
+
+
+def test_metrics_count(start_server: StartServer, people: Come) -> None:
+    server = room_server(start_server)
+    people(server, JoinRequest("go", "r", create=True)).enter()
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.http_port}/metrics", timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    assert "teleglyph_rooms 1" in lines
+    assert "teleglyph_players 1" in lines

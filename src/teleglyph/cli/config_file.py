@@ -72,6 +72,21 @@ def places() -> list[Path]:
     return [*system_files, user_file()]
 
 
+def chosen_file(words: Sequence[str]) -> Path | None:
+    """The file that the command line or TELEGLYPH_CONFIG names; None if neither does.
+
+    Args:
+        words: of the command line, read before it is understood: the file decides how it is.
+    """
+    chosen = os.environ.get("TELEGLYPH_CONFIG", "")
+    for number, word in enumerate(words):
+        if word == "--config":
+            chosen = words[number + 1] if number + 1 < len(words) else ""
+        elif word.startswith("--config="):
+            chosen = word.partition("=")[2]
+    return Path(chosen) if chosen else None
+
+
 def load(chosen: Path | None = None) -> dict[str, Setting]:
     """What the files say, by option.
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import click
@@ -172,20 +170,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _configured(words: Sequence[str]) -> dict[str, Any]:
     """The commands' defaults from the configuration; it is needed before the words themselves are understood."""
-    chosen = os.environ.get("TELEGLYPH_CONFIG", "")
-    command = ""
-    for number, word in enumerate(words):
-        if word in _COMMANDS:
-            command = word
-            break
-        if word == "--config":
-            chosen = words[number + 1] if number + 1 < len(words) else ""
-        elif word.startswith("--config="):
-            chosen = word.partition("=")[2]
+    command = next((word for word in words if word in _COMMANDS), "")
     if command not in ("server", "client", "mirror", "demo"):
         return {}
     from teleglyph.cli import config_file
 
-    if not chosen and not any(place.is_file() for place in config_file.places()):
+    chosen = config_file.chosen_file(words[: words.index(command)])
+    if chosen is None and not any(place.is_file() for place in config_file.places()):
         return {}
-    return config_file.default_map(config_file.load(Path(chosen) if chosen else None), [command])
+    return config_file.default_map(config_file.load(chosen), [command])

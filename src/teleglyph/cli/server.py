@@ -12,8 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from teleglyph.call.sound import SoundSettings
+from teleglyph.cli import config_file
 from teleglyph.cli.lifecycle import run
 from teleglyph.cli.logs import LogOptions
 from teleglyph.cli.options import ask_passphrase, check_password
@@ -23,6 +25,30 @@ from teleglyph.server.app import Server
 from teleglyph.server.config import DEFAULT_ADDRESSES, DEFAULT_HTTP_PORT, DEFAULT_PORT, ServerConfig
 
 _log = logging.getLogger(__name__)
+
+
+def _rules(games: tuple[tuple[str, int], ...], grace: float, max_message: int) -> tuple[GameRules, ...]:
+    return tuple(GameRules(name, most, grace, max_message) for name, most in games)
+
+
+def _is_configured(name: str) -> bool:
+    return click.get_current_context().get_parameter_source(name) is ParameterSource.DEFAULT_MAP
+
+
+def _read_games() -> tuple[GameRules, ...]:
+    """The games of the configuration as it is now.
+
+    Raises:
+        ConfigurationError: it cannot be read, or says what cannot be.
+    """
+    chosen = config_file.chosen_file(sys.argv[1:])
+    values = config_file.default_map(config_file.load(chosen), ["server"]).get("server", {})
+    defaults = GameRules("")
+    return _rules(
+        tuple(map(_parse_game, values.get("games", ()))),
+        float(values.get("room_grace", defaults.grace)),
+        int(values.get("room_message_bytes", defaults.max_message)),
+    )
 
 
 def _parse_game(text: str) -> tuple[str, int]:
@@ -231,7 +257,8 @@ def server(
         data_dir=data_dir,
         connections_per_minute=connection_rate,
         connections_per_address=connections_per_address,
-        games=tuple(GameRules(name, most, room_grace, room_message_bytes) for name, most in games),
+        games=_rules(games, room_grace, room_message_bytes),
+        read_games=_read_games if _is_configured("games") else None,
         origins=origins,
         statistics_interval=statistics_interval,
         sound=SoundSettings(audio_bitrate, audio_complexity),

@@ -110,17 +110,25 @@ class Server:
         self._log_report("final ")
 
     async def reload(self) -> None:
-        """Read the list of client keys again.  Who is in a call stays; if it cannot be read, the old one holds."""
-        keys = self.config.client_keys
-        if keys is None:
-            _log.info("there is nothing to read again: no --client-keys")
-            return
-        try:
-            await asyncio.to_thread(keys.reload)
-        except TeleglyphError as error:
-            _log.error("the list of client keys stays as it was: %s", error)
-        else:
-            _log.info("the list of client keys was read again: %d keys", len(keys))
+        """Read the list of client keys and the games again; who is there stays, and so does what cannot be read."""
+        keys, read_games = self.config.client_keys, self.config.read_games
+        if keys is None and read_games is None:
+            _log.info("there is nothing to read again: no --client-keys, and no games in a configuration file")
+        if keys is not None:
+            try:
+                await asyncio.to_thread(keys.reload)
+            except TeleglyphError as error:
+                _log.error("the list of client keys stays as it was: %s", error)
+            else:
+                _log.info("the list of client keys was read again: %d keys", len(keys))
+        if read_games is not None:
+            try:
+                games = await asyncio.to_thread(read_games)
+            except TeleglyphError as error:
+                _log.error("the games stay as they were: %s", error)
+            else:
+                self.relay.set_games(games)
+                _log.info("the games were read again: %s", ", ".join(game.name for game in games) or "none")
 
     async def _listen(self) -> None:
         port = self.config.port

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,6 +46,8 @@ class ServerConfig:
     """Connections that may be unfinished at once, from everywhere."""
     games: tuple[GameRules, ...] = ()
     """What rooms may be made for; none: no rooms at all."""
+    read_games: Callable[[], tuple[GameRules, ...]] | None = None
+    """Reads the games again, if they stand in a file."""
     origins: tuple[str, ...] = ()
     """Pages of other servers that may connect, as ``https://host``."""
     relay: RelayLimits = RelayLimits()

@@ -49,6 +49,7 @@ class HttpFront:
 
         app = web.Application(client_max_size=1 << 16)
         app.add_routes([web.get("/health", self._health), web.get("/statistics", self._statistics)])
+        app.add_routes([web.get("/metrics", self._metrics)])
         app.add_routes([web.get(path, self._rooms) for path in ROOM_PATHS])
         self._runner = web.AppRunner(
             app, access_log=None, handle_signals=False, keepalive_timeout=_KEEPALIVE_SECONDS, shutdown_timeout=0.5
@@ -100,6 +101,22 @@ class HttpFront:
                 "tasks": len(asyncio.all_tasks()),
             }
         )
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        """A few gauges in Prometheus' text format."""
+        from aiohttp import web
+
+        if not _is_loopback(request.remote):
+            return self._json({"error": "metrics are only shown to this machine"}, status=403)
+        server = self._server
+        gauges = {
+            "participants": sum(len(room) for room in server.rooms.values()),
+            "rooms": len(server.relay.rooms),
+            "players": len(server.players),
+            "connections_refused_total": sum(server.refused.values()),
+        }
+        text = "".join(f"teleglyph_{name} {value}\n" for name, value in gauges.items())
+        return web.Response(text=text, headers={"Cache-Control": "no-store"})
 
     async def _rooms(self, request: web.Request) -> web.StreamResponse:
         """Upgrade to a WebSocket and play until it ends."""
