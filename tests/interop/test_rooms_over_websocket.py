@@ -370,3 +370,63 @@ def test_metrics_count(start_server: StartServer, people: Come) -> None:
         lines = answer.read().decode().splitlines()
     assert "teleglyph_rooms 1" in lines
     assert "teleglyph_players 1" in lines
+
+
+def ask(server: ServerProcess, path: str, body: object = None, token: int | None = None) -> tuple[int, Any]:
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{server.http_port}{path}", None if body is None else json.dumps(body).encode()
+    )
+    if token is not None:
+        request.add_header("Authorization", f"Bearer {token:016x}")
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - it is always http
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+
+
+def test_what_was_played_is_kept_and_only_the_host_says_how_it_ended(
+    start_server: StartServer, people: Come, tmp_path: Path
+) -> None:
+    data = ("--data-dir", str(tmp_path / "data"))
+    server = room_server(start_server, *data)
+    host = people(server, JoinRequest("chess", "lobby", create=True))
+    token = host.enter().token
+    ann, bob = (people(server, JoinRequest("chess", "lobby")) for _ in range(2))
+    ann.enter()
+    bob.enter()
+    assert [host.get(), host.get()] == [player_came(1), player_came(2)]
+    host.socket.send(kick(2))
+    bob.ends_with()
+    result = {"game_id": "chess", "room_code": "lobby", "result": {"moves": 12}, "outcomes": {"0": "win", "1": "loss"}}
+    assert ask(server, "/games/result", result)[0] == 403
+    assert ask(server, "/games/result", result, ann.reply.token)[0] == 403
+    assert ask(server, "/games/result", {**result, "outcomes": {"2": "win"}}, token)[0] == 400, "who was kicked is out"
+    assert ask(server, "/games/result", {**result, "outcomes": {"1": "great"}}, token)[0] == 400
+    assert ask(server, "/games/result", {**result, "room_code": "other"}, token)[0] == 404
+    assert ask(server, "/games/result", ["nonsense"], token)[0] == 400
+    status, answer = ask(server, "/games/result", result, token)
+    assert (status, answer) == (200, {"game_record_id": 1})
+    assert ask(server, "/games/result", {**result, "result": None, "outcomes": {}}, token)[1] == {"game_record_id": 2}
+    status, record = ask(server, "/games/1")
+    assert (record["result"], record["outcomes"]) == ({"moves": 12}, {"0": "win", "1": "loss"})
+    assert ask(server, "/games/2")[1]["outcomes"] == {"0": None, "1": None}
+    assert ask(server, "/games/3")[1]["ended_at"] is None
+    assert ask(server, "/games/4")[0] == 404
+    server.process.kill()
+    server.process.wait()
+    again = room_server(start_server, *data)
+    assert ask(again, "/games/3")[1]["end_reason"] == "the server stopped"
+    assert ask(again, "/games/1")[1]["end_reason"] == "the host gave a result"
+
+
+def test_the_hosts_token_cannot_be_guessed_over_http(start_server: StartServer, people: Come, tmp_path: Path) -> None:
+    server = room_server(start_server, "--data-dir", str(tmp_path / "data"))
+    token = people(server, JoinRequest("go", "r", create=True)).enter().token
+    result = {"game_id": "go", "room_code": "r", "result": 1}
+    for number in range(3):
+        assert ask(server, "/games/result", result, token ^ (number + 1))[0] == 403
+    assert ask(server, "/games/result", result, token)[0] == 403, "the address has to wait"
+    time.sleep(1.1)
+    assert ask(server, "/games/result", result, token)[0] == 200

@@ -272,6 +272,8 @@ async def _serve(config: ServerConfig, stop: asyncio.Event) -> int:
     await service.start()
     for identity in config.identities:
         _log.info("this server is %s (%s)", fingerprint(identity.public_key), format_public_key(identity.public_key))
+    if config.games and (config.password is not None or config.client_keys is not None):
+        _log.warning("--password and --client-keys guard calls; rooms are open to whoever reaches the HTTP port")
     _reload_on_hangup(service, stop)
     await stop.wait()
     await service.stop()

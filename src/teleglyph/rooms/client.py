@@ -114,6 +114,11 @@ class _Player:
         self._socket: ClientConnection | None = None
         self._there = asyncio.Event()
 
+    @property
+    def authorization(self) -> str:
+        """The header by which a host proves to the relay's HTTP routes that it is one."""
+        return f"Bearer {self._token or 0:016x}"
+
     async def __aenter__(self) -> Self:
         await self._connect()
         return self

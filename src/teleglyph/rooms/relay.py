@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -11,6 +13,7 @@ from teleglyph.net import GuessLimiter
 from teleglyph.rooms.room import WRONG_TOKEN, GameRules, Link, Room, RoomLimits, Seat
 from teleglyph.wire.rooms import JoinRequest
 
+_BEARER = re.compile(r"Bearer ([0-9a-fA-F]{16})")
 NO_MESSAGE = "Initial error during handshake."
 NO_REQUEST = "Failed to parse join request."
 
@@ -101,6 +104,20 @@ class Relay:
         if room is None:
             raise SeatRefused(f"Room {request.room} does not exist for game {request.game}.")
         return Player(room, room.join(link, now), link)
+
+    def is_host(self, room: Room, authorization: str, network: str, now: float | None = None) -> bool:
+        """Whether an ``Authorization`` header (``Bearer`` and the token as 16 hexadecimal digits) is the host's.
+
+        Wrong ones count as guesses of the address.
+        """
+        now = time.monotonic() if now is None else now
+        found = _BEARER.fullmatch(authorization)
+        if self._guesses.wait(network, now) > 0:
+            return False
+        if found is None or not room.is_host_token(int(found[1], 16)):
+            self._guesses.failed(network, now)
+            return False
+        return True
 
     def expire(self, now: float) -> None:
         """End the rooms whose host did not return."""

@@ -180,6 +180,18 @@ class Room:
         """A place by its number; None if it was never given, or its player was kicked."""
         return self._seats.get(player)
 
+    def is_host_token(self, token: int) -> bool:
+        """Whether somebody holds the host's seat."""
+        return hmac.compare_digest(self._host.digest, self._digest(token))
+
+    def sitting(self, now: float) -> list[int]:
+        """Who takes part: the host, the guests who are there, and those whose place is kept."""
+        return [
+            seat.player
+            for seat in self._seats.values()
+            if seat.player == HOST or seat.link is not None or seat.reserved_until > now
+        ]
+
     # --- coming ---------------------------------------------------------------------------------------
 
     def join(self, link: Link, now: float) -> Seat:

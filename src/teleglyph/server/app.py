@@ -25,6 +25,7 @@ from teleglyph.rooms.room import Room as PlayRoom
 from teleglyph.rooms.service import RoomsService
 from teleglyph.server.config import DEFAULT_ADDRESSES, ServerConfig
 from teleglyph.server.http import HttpFront
+from teleglyph.store import RecordStore
 from teleglyph.wire import ServerSession, derive_password_key
 
 _log = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ _log = logging.getLogger(__name__)
 _WATCH_INTERVAL = 0.1
 _SHUTDOWN_SECONDS = 0.8
 """For farewells; together with the rest of the shutdown well under a second."""
+RECORDS_FILE = "records.sqlite3"
 _FULL = b"SERVER_FULL: Maximum client limit reached\n"
 _BUSY = b"SERVER_FULL: Too many connections are being set up, try again\n"
 
@@ -65,7 +67,9 @@ class Server:
         self._listener = Listener(self._admit, self._accepted)
         self._sessions: dict[asyncio.Task[None], Participant] = {}
         self._background: list[asyncio.Task[None]] = []
-        self.relay = Relay(config.games, config.relay, on_start=_room_started, on_end=_room_ended)
+        self.relay = Relay(config.games, config.relay, on_start=self._room_started, on_end=self._room_ended)
+        self.records: RecordStore | None = None
+        """What was played; None without a directory for it."""
         self.players = RoomsService(self.relay, config.rooms)
         self._http = HttpFront(self)
 
@@ -80,6 +84,8 @@ class Server:
         retain_large_buffers()
         if self.config.data_dir is not None:
             self.config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if self.config.games:
+                self.records = await asyncio.to_thread(RecordStore, self.config.data_dir / RECORDS_FILE)
         if self.config.password is not None:
             self._password_key = await asyncio.to_thread(derive_password_key, self.config.password)
         await self._listen()
@@ -106,6 +112,8 @@ class Server:
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
+        if self.records is not None:
+            await asyncio.to_thread(self.records.close)
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._log_report("final ")
 
@@ -238,6 +246,16 @@ class Server:
             reason = await run_participant(participant, self.config.call, count)
         _log.info("%s is gone (%s): %s", participant.name, reason, participant.report())
 
+    def _room_started(self, room: PlayRoom) -> None:
+        _log.info("a room was made for %s: %s", room.rules.name, room.id)
+        if self.records is not None:
+            self.records.opened(room.id, room.rules.name, room.name)
+
+    def _room_ended(self, room: PlayRoom, reason: str) -> None:
+        _log.info("room %s is over (%s): %s", room.id, reason, asdict(room.counters))
+        if self.records is not None:
+            self.records.closed(room.id, reason)
+
     # --- background -----------------------------------------------------------------------------------
 
     async def _watch(self) -> None:
@@ -267,14 +285,6 @@ class Server:
 def _log_failure(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and task.exception() is not None:
         _log.error("task %s failed", task.get_name(), exc_info=task.exception())
-
-
-def _room_started(room: PlayRoom) -> None:
-    _log.info("a room was made for %s: %s", room.rules.name, room.id)
-
-
-def _room_ended(room: PlayRoom, reason: str) -> None:
-    _log.info("room %s is over (%s): %s", room.id, reason, asdict(room.counters))
 
 
 def _authority(host: str, port: int) -> str:

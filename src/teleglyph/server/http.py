@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import json
 import logging
 import time
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ _log = logging.getLogger(__name__)
 ROOM_PATHS = ("/rooms", "/ws/rooms", "/ws")
 """Where the relay answers; the last is where programs of other relays look for it."""
 _KEEPALIVE_SECONDS = 15.0
+_OUTCOMES = ("win", "loss", "draw", None)
 
 
 class HttpFront:
@@ -50,6 +52,7 @@ class HttpFront:
         app = web.Application(client_max_size=1 << 16)
         app.add_routes([web.get("/health", self._health), web.get("/statistics", self._statistics)])
         app.add_routes([web.get("/metrics", self._metrics)])
+        app.add_routes([web.post("/games/result", self._result), web.get(r"/games/{number:\d{1,18}}", self._record)])
         app.add_routes([web.get(path, self._rooms) for path in ROOM_PATHS])
         self._runner = web.AppRunner(
             app, access_log=None, handle_signals=False, keepalive_timeout=_KEEPALIVE_SECONDS, shutdown_timeout=0.5
@@ -101,6 +104,41 @@ class HttpFront:
                 "tasks": len(asyncio.all_tasks()),
             }
         )
+
+    async def _record(self, request: web.Request) -> web.Response:
+        """What was played, by its number."""
+        records = self._server.records
+        record = None
+        if records is not None:
+            record = await asyncio.wrap_future(records.record(int(request.match_info["number"])))
+        if record is None:
+            return self._json({"error": "there is no such record"}, status=404)
+        content = asdict(record)
+        content["result"] = None if record.result is None else json.loads(record.result)
+        return self._json(content)
+
+    async def _result(self, request: web.Request) -> web.Response:
+        """What came out of a round, from the host: it shows that it is by the token of its seat."""
+        server = self._server
+        try:
+            body = json.loads(await request.read())
+            room = server.relay.rooms.get((str(body["game_id"]), str(body["room_code"])))
+            result = json.dumps(body.get("result"))
+            outcomes = {int(player): outcome for player, outcome in dict(body.get("outcomes") or {}).items()}
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            return self._json({"error": f"this is no result: {type(error).__name__}"}, status=400)
+        if room is None or server.records is None:
+            return self._json({"error": "there is no such room, or nothing is kept here"}, status=404)
+        if not server.relay.is_host(room, request.headers.get("Authorization", ""), network_of(request.remote or "")):
+            return self._json({"error": "only the host may say this: Authorization: Bearer and its token"}, status=403)
+        sitting = room.sitting(time.monotonic())
+        if any(player not in sitting or outcome not in _OUTCOMES for player, outcome in outcomes.items()):
+            return self._json({"error": f"outcomes are for {sitting}, and one of win, loss, draw, null"}, status=400)
+        everybody = {player: outcomes.get(player) for player in sitting}
+        number = await asyncio.wrap_future(server.records.result(room.id, result, everybody))
+        if number is None:
+            return self._json({"error": "the room has no open record"}, status=404)
+        return self._json({"game_record_id": number})
 
     async def _metrics(self, request: web.Request) -> web.Response:
         """A few gauges in Prometheus' text format."""
