@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import signal
@@ -430,3 +431,16 @@ def test_the_hosts_token_cannot_be_guessed_over_http(start_server: StartServer, 
     assert ask(server, "/games/result", result, token)[0] == 403, "the address has to wait"
     time.sleep(1.1)
     assert ask(server, "/games/result", result, token)[0] == 200
+
+
+def test_who_asks_too_often_is_turned_away(start_server: StartServer) -> None:
+    server = room_server(start_server, "--connection-rate", "50")
+    answers = []
+    connection = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=10)
+    for _ in range(1210):
+        connection.request("GET", "/health")
+        answer = connection.getresponse()
+        answer.read()
+        answers.append(answer.status)
+    connection.close()
+    assert answers == [200] * 1200 + [429] * 10

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import teleglyph
 from teleglyph.errors import BindFailed
-from teleglyph.net import network_of
+from teleglyph.net import SlidingWindow, network_of
 from teleglyph.net.websocket import WebSocketSession, request_head, same_origins, take_over
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ _log = logging.getLogger(__name__)
 ROOM_PATHS = ("/rooms", "/ws/rooms", "/ws")
 """Where the relay answers; the last is where programs of other relays look for it."""
 _KEEPALIVE_SECONDS = 15.0
+_REQUESTS_PER_MINUTE = 1200
+"""Of one address; ``--connection-rate 0`` lifts this limit, too."""
+_REMEMBERED_ADDRESSES = 1000
 _OUTCOMES = ("win", "loss", "draw", None)
 
 
@@ -40,6 +43,8 @@ class HttpFront:
         self._server = server
         self._runner: web.AppRunner | None = None
         self.port = 0
+        limit = _REQUESTS_PER_MINUTE if server.config.connections_per_minute else 0
+        self._requests = SlidingWindow(limit, 60.0, max_keys=_REMEMBERED_ADDRESSES)
 
     async def start(self, addresses: Sequence[str], port: int) -> None:
         """Listen on the given addresses; one that cannot be used is reported and left out.
@@ -49,7 +54,7 @@ class HttpFront:
         """
         from aiohttp import web
 
-        app = web.Application(client_max_size=1 << 16)
+        app = web.Application(client_max_size=1 << 16, middlewares=[self._limit])
         app.add_routes([web.get("/health", self._health), web.get("/statistics", self._statistics)])
         app.add_routes([web.get("/metrics", self._metrics)])
         app.add_routes([web.post("/games/result", self._result), web.get(r"/games/{number:\d{1,18}}", self._record)])
@@ -79,6 +84,20 @@ class HttpFront:
         """Close the port."""
         if self._runner is not None:
             await self._runner.cleanup()
+
+    @property
+    def _limit(self) -> Any:
+        """Turns addresses away that ask too often; WebSockets have limits of their own once they are open."""
+        from aiohttp import web
+
+        @web.middleware
+        async def limit(request: web.Request, handler: Any) -> web.StreamResponse:
+            if not self._requests.allow(network_of(request.remote or ""), time.monotonic()):
+                return self._json({"error": "too many requests, try again in a minute"}, status=429)
+            answer: web.StreamResponse = await handler(request)
+            return answer
+
+        return limit
 
     async def _health(self, _request: web.Request) -> web.Response:
         return self._json(
