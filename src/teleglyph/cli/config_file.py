@@ -7,6 +7,7 @@ Its values are the commands' defaults: flags and environment variables win over 
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib
 import os
 import stat
@@ -18,6 +19,7 @@ from typing import Any
 
 import click
 
+from teleglyph import directories
 from teleglyph.errors import ConfigurationError
 
 COMMANDS = ("server", "client", "mirror", "demo")
@@ -62,12 +64,12 @@ class Setting:
 
 def user_file() -> Path:
     """``teleglyph/config.toml`` in the user's configuration directory (XDG)."""
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "teleglyph" / "config.toml"
+    return directories.configuration() / "teleglyph" / "config.toml"
 
 
 def places() -> list[Path]:
     """All files that are looked for; later ones win."""
-    systems = [Path(entry) for entry in os.environ.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":") if entry]
+    systems = directories.system_configurations()
     system_files = [place / "teleglyph" / "config.toml" for place in (Path("/etc"), Path("/usr/local/etc"), *systems)]
     return [*system_files, user_file()]
 
@@ -167,6 +169,7 @@ def options_of(command: click.Command) -> dict[str, click.Parameter]:
     return found
 
 
+@functools.cache
 def commands() -> dict[str, click.Command]:
     """The commands by name; the empty name is the program itself."""
     from teleglyph.cli.main import cli
@@ -220,7 +223,7 @@ def default_map(settings: Mapping[str, Setting], wanted: Sequence[str]) -> dict[
 
     Args:
         settings: from :func:`load`.
-        wanted: names of the commands that will run; importing the others would take time.
+        wanted: names of the commands that will run.
     """
     if not settings:
         return {}

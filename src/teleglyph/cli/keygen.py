@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import getpass
-import os
 import socket
 import sys
 from pathlib import Path
 
 import click
 
+from teleglyph import directories
 from teleglyph.keys import fingerprint, format_public_key, randomart, write_identity
-from teleglyph.keys.private import PASSPHRASE_VARIABLES
+from teleglyph.keys.private import PASSPHRASE_VARIABLES, passphrase_in_environment
 
 
 def default_path() -> Path:
     """``teleglyph/id_ed25519`` in the user's configuration directory (XDG)."""
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "teleglyph" / "id_ed25519"
+    return directories.configuration() / "teleglyph" / "id_ed25519"
 
 
 @click.command()
@@ -40,9 +40,8 @@ def keygen(file: Path | None, comment: str | None, no_passphrase: bool) -> int:
 
 
 def _passphrase() -> str | None:
-    for name in PASSPHRASE_VARIABLES:
-        if value := os.environ.get(name):
-            return value
+    if (found := passphrase_in_environment()) is not None:
+        return found[1]
     if not sys.stdin.isatty():
         raise click.UsageError(
             f"Nobody can be asked for a pass phrase: set {PASSPHRASE_VARIABLES[0]} or --no-passphrase"

@@ -6,6 +6,7 @@ import ipaddress
 from typing import NamedTuple
 
 from teleglyph.errors import UserError
+from teleglyph.net import authority
 
 DEFAULT_HOST = "localhost"
 DEFAULT_PORT = 27224
@@ -18,7 +19,7 @@ class Address(NamedTuple):
     port: int
 
     def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return authority(self.host, self.port)
 
 
 def parse_address(text: str, port: int | None = None) -> Address:

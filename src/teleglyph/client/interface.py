@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 from teleglyph.client.display import Display
-from teleglyph.client.keys import KeyParser
+from teleglyph.client.keyboard import Keyboard
 from teleglyph.client.screen import Screen
 from teleglyph.client.terminal import Terminal, terminal_size
 
-_ESCAPE_SECONDS = 0.05
 _STATUS_SECONDS = 0.5
 
 
@@ -55,14 +54,13 @@ class Interface:
         self.screen = Screen(
             *terminal_size(os.environ), synchronized=terminal.synchronized, input_fd=0 if terminal.has_keys else None
         )
-        self._has_keys = terminal.has_keys
+        self._keyboard = Keyboard(self._press, stop.set) if terminal.has_keys else None
         self._fixed = fixed_size
         self._stop = stop
         self._on_display = on_display
         self._status = status
         self._notice: tuple[str, ...] = ()
         self._help = False
-        self._keys = KeyParser()
         self._actions = {
             "q": KeyAction("quit", stop.set),
             "c": KeyAction("colours", lambda: self._change(self.display.next_color())),
@@ -79,8 +77,8 @@ class Interface:
         self.screen.enter()
         loop.add_signal_handler(signal.SIGWINCH, self._resized)
         loop.add_signal_handler(signal.SIGTSTP, self._suspend)
-        if self._has_keys:
-            loop.add_reader(0, self._read_keys)
+        if self._keyboard is not None:
+            self._keyboard.open()
         self._ticker = loop.create_task(self._tick(), name="status line")
         return self
 
@@ -90,8 +88,8 @@ class Interface:
         loop = asyncio.get_running_loop()
         if self._ticker is not None:
             self._ticker.cancel()
-        if self._has_keys:
-            loop.remove_reader(0)
+        if self._keyboard is not None:
+            self._keyboard.close()
         loop.remove_signal_handler(signal.SIGWINCH)
         loop.remove_signal_handler(signal.SIGTSTP)
         self.screen.leave()
@@ -133,21 +131,7 @@ class Interface:
         self.screen.enter()
         self._resized()
 
-    def _read_keys(self) -> None:
-        try:
-            data = os.read(0, 1024)
-        except OSError:
-            data = b""
-        if not data:  # the terminal is gone
-            asyncio.get_running_loop().remove_reader(0)
-            self._has_keys = False
-            self._stop.set()
-            return
-        self._press(self._keys.feed(data))
-        if self._keys.is_waiting:
-            asyncio.get_running_loop().call_later(_ESCAPE_SECONDS, lambda: self._press(self._keys.flush()))
-
-    def _press(self, keys: list[str]) -> None:
+    def _press(self, keys: Sequence[str]) -> None:
         for key in keys:
             if key == "escape":
                 if not self._help:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from teleglyph.client.four import COLUMNS, DRAW, EMPTY, GUEST, HOST, Board
-from teleglyph.client.keys import KeyParser
+from teleglyph.client.keyboard import Keyboard
 from teleglyph.client.screen import Screen
 from teleglyph.client.terminal import Terminal, terminal_size
 from teleglyph.media.modes import ColorLevel
@@ -16,7 +16,6 @@ from teleglyph.rooms.client import Away, Call, Change, Guest, Host, PlayerCame, 
 
 _KEYS = "Left, Right and Space drop a stone; so does its number. q quits"
 _AGAIN = b"again"
-_ESCAPE_SECONDS = 0.05
 
 
 class Table:
@@ -37,7 +36,7 @@ class Table:
         self._opponent: int | None = None
         self._cursor = COLUMNS // 2
         self._away = ""
-        self._keys = KeyParser()
+        self._keyboard = Keyboard(self._press_all, stop.set)
         self._screen = Screen(*terminal_size(os.environ), synchronized=terminal.synchronized)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -49,7 +48,7 @@ class Table:
         """
         loop = asyncio.get_running_loop()
         with self._screen:
-            loop.add_reader(0, self._read_keys)
+            self._keyboard.open()
             loop.add_signal_handler(signal.SIGWINCH, self._resized)
             self._show()
             events, stopped = loop.create_task(self._listen()), loop.create_task(self._stop.wait())
@@ -58,7 +57,7 @@ class Table:
                 if not events.done():
                     await asyncio.wait_for(self._farewell(), 1.0)
             finally:
-                loop.remove_reader(0)
+                self._keyboard.close()
                 loop.remove_signal_handler(signal.SIGWINCH)
                 for task in (events, stopped, *self._tasks):
                     task.cancel()
@@ -113,20 +112,7 @@ class Table:
 
     # --- what is pressed ------------------------------------------------------------------------------
 
-    def _read_keys(self) -> None:
-        try:
-            data = os.read(0, 256)
-        except OSError:
-            data = b""
-        if not data:
-            self._stop.set()
-            return
-        self._press_all(self._keys.feed(data))
-        if self._keys.is_waiting:
-            # Only time tells the Escape key from the beginning of another key's sequence.
-            asyncio.get_running_loop().call_later(_ESCAPE_SECONDS, lambda: self._press_all(self._keys.flush()))
-
-    def _press_all(self, keys: list[str]) -> None:
+    def _press_all(self, keys: Sequence[str]) -> None:
         for key in keys:
             self._press(key)
         self._show()

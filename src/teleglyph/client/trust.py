@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Sequence
 
 from teleglyph.errors import UnknownServer, VerificationError
 from teleglyph.keys import KnownHosts, fingerprint
 from teleglyph.keys.known_hosts import Verdict
+from teleglyph.net import is_loopback
 
 
 class NotPinned(VerificationError):
@@ -61,7 +61,7 @@ class ServerTrust:
                 f"({entries[0].place}). Somebody may be in the middle. Ask its host, by another way than this one, "
                 f"whether the key is new; if it is: {_remedy(address, entries[0].place, str(self.hosts.own))}"
             )
-        if identity is None and _is_this_machine(address):
+        if identity is None and is_loopback(address.rpartition(":")[0].strip("[]")):
             return
         if not self._accept_new:
             raise UnknownServer(
@@ -94,11 +94,3 @@ def _remedy(address: str, place: str, own: str) -> str:
     if place.startswith(own):
         return f"teleglyph known-hosts forget '{address}'"
     return f"delete {place}"
-
-
-def _is_this_machine(address: str) -> bool:
-    host = address.rpartition(":")[0].strip("[]")
-    try:
-        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
-    except ValueError:
-        return False

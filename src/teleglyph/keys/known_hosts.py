@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from teleglyph import directories
 from teleglyph.errors import KeyFileError
 
 _MAX_FILE = 1 << 20
@@ -45,18 +46,13 @@ class Entry:
 
 def own_file() -> Path:
     """Our file: ``teleglyph/known_hosts`` in the user's configuration directory (XDG)."""
-    return _configuration() / "teleglyph" / "known_hosts"
+    return directories.configuration() / "teleglyph" / "known_hosts"
 
 
 def foreign_files() -> list[Path]:
     """The files of ascii-chat's programs: the user's, then the system's."""
-    systems = [Path(entry) for entry in os.environ.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":") if entry]
-    places = [_configuration(), *systems, Path("/usr/local/etc"), Path("/etc")]
+    places = [directories.configuration(), *directories.system_configurations(), Path("/usr/local/etc"), Path("/etc")]
     return [place / "ascii-chat" / "known_hosts" for place in places]
-
-
-def _configuration() -> Path:
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
 
 
 class KnownHosts:

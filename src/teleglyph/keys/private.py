@@ -71,6 +71,11 @@ def load_identity(value: str, ask: AskPassphrase = lambda _: None) -> Identity:
     return held if held is not None else _load_file(path, ask)
 
 
+def passphrase_in_environment() -> tuple[str, str] | None:
+    """The first variable that holds a pass phrase, and the pass phrase; None if none does."""
+    return next(((name, value) for name in PASSPHRASE_VARIABLES if (value := os.environ.get(name))), None)
+
+
 def _held_by_agent(path: Path) -> Identity | None:
     try:
         public = path.with_name(path.name + ".pub").read_text("utf-8", "replace")[:_MAX_FILE]
@@ -90,12 +95,12 @@ def _load_file(path: Path, ask: AskPassphrase) -> Identity:
         if seed is None:
             raise KeyFileError(f"The key '{path}' is damaged")
         return FileIdentity(seed)
-    for name in PASSPHRASE_VARIABLES:
-        if passphrase := os.environ.get(name):
-            seed = _seed(path, data, passphrase)
-            if seed is None:
-                raise KeyFileError(f"The pass phrase in {name} does not open the key '{path}'")
-            return FileIdentity(seed)
+    if (found := passphrase_in_environment()) is not None:
+        name, passphrase = found
+        seed = _seed(path, data, passphrase)
+        if seed is None:
+            raise KeyFileError(f"The pass phrase in {name} does not open the key '{path}'")
+        return FileIdentity(seed)
     for _ in range(_TRIES):
         typed = ask(f"Pass phrase of {path}")
         if typed is None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import http.client
 import logging
-import os
 import re
 import ssl
 from pathlib import Path
 
+from teleglyph import directories
 from teleglyph.errors import ConfigurationError, KeyFetchFailed
 
 _log = logging.getLogger(__name__)
@@ -21,8 +21,7 @@ _MAX_ANSWER = 64 << 10
 
 def cache_directory() -> Path:
     """Where copies are kept: ``teleglyph/keys`` in the user's cache directory (XDG)."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "teleglyph" / "keys"
+    return directories.cache() / "teleglyph" / "keys"
 
 
 def fetch_published(

@@ -4,9 +4,10 @@ Owns the transports, one :class:`Outbox` and one writer per connection, rate lim
 knows what a message means.  Begin at :class:`teleglyph.net.connection.Connection`.
 """
 
+from teleglyph.net.addresses import authority, is_loopback, network_of
 from teleglyph.net.connection import Connection, ConnectionLimits, Traffic
 from teleglyph.net.outbox import Outbox, OutboxCounters, OutboxLimits
-from teleglyph.net.ratelimit import GuessLimiter, SlidingWindow, TokenBucket, network_of
+from teleglyph.net.ratelimit import GuessLimiter, SlidingWindow, TokenBucket
 from teleglyph.net.tcp import Listener, connect_tcp
 
 __all__ = [
@@ -20,6 +21,8 @@ __all__ = [
     "SlidingWindow",
     "TokenBucket",
     "Traffic",
+    "authority",
     "connect_tcp",
+    "is_loopback",
     "network_of",
 ]

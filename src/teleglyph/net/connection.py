@@ -140,7 +140,7 @@ class Connection:
     def opened(self, transport: Transport) -> None:
         """The transport is connected: start the writer and, on the client side, the handshake."""
         self._transport = transport
-        self._flush_handshake()
+        self.flush_handshake()
         self._write_soon()
 
     def bytes_received(self, data: bytes) -> None:
@@ -222,7 +222,7 @@ class Connection:
         try:
             event = self.session.next_event()
         finally:
-            self._flush_handshake()
+            self.flush_handshake()
         if event is not None:
             self.traffic.messages_in += 1
             self.last_message = time.monotonic()
@@ -272,10 +272,7 @@ class Connection:
     # --- writing --------------------------------------------------------------------------------------
 
     def flush_handshake(self) -> None:
-        """Send what the session's handshake has to say, after somebody else than the reader made it go on."""
-        self._flush_handshake()
-
-    def _flush_handshake(self) -> None:
+        """Send what the session itself has to say; also after somebody else than the reader made it go on."""
         data = self.session.data_to_send()
         if data:
             self.outbox.put_raw(data)

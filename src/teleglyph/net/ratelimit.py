@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections import OrderedDict, deque
 
 
@@ -108,19 +107,3 @@ class GuessLimiter:
         if over < 0 or now - last > self.forget:
             return 0.0
         return max(0.0, last + min(self.longest, 2.0 ** min(over, 30)) - now)
-
-
-def network_of(address: str) -> str:
-    """The key under which an address is limited: itself for IPv4, its /64 for IPv6 (one subscriber has a whole /64).
-
-    IPv4 addresses written as IPv6 (``::ffff:a.b.c.d``) count as IPv4; text that is no address is its own key.
-    """
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed.ipv4_mapped is not None:
-            return str(parsed.ipv4_mapped)
-        return str(ipaddress.ip_network((parsed, 64), strict=False))
-    return str(parsed)

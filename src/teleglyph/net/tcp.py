@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import cast
 
 from teleglyph.errors import BindFailed, ConnectFailed
+from teleglyph.net.addresses import authority
 from teleglyph.net.connection import Connection, ConnectionLimits
 from teleglyph.wire import Session
 
@@ -105,12 +106,12 @@ async def connect_tcp(
     Raises:
         ConnectFailed: no address could be reached within ``timeout`` seconds; the message says why.
     """
-    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    where = authority(host, port)
     connection = Connection(session, where, limits)
     loop = asyncio.get_running_loop()
 
     def reached(numeric: str) -> Connection:
-        connection.numeric_peer = f"[{numeric}]:{port}" if ":" in numeric else f"{numeric}:{port}"
+        connection.numeric_peer = authority(numeric, port)
         return connection
 
     try:
@@ -139,7 +140,7 @@ def _connect_advice(where: str, error: OSError) -> str:
 
 
 def _bind_advice(host: str, port: int, error: OSError) -> str:
-    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    where = authority(host, port)
     if error.errno == errno.EADDRINUSE:
         return f"Port {port} on {host} is in use: stop the other program or choose another port with --port"
     if error.errno == errno.EADDRNOTAVAIL:

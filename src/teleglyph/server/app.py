@@ -19,7 +19,7 @@ from teleglyph.call.session import run_participant, watch_connection
 from teleglyph.call.statistics import RoomReport
 from teleglyph.errors import BindFailed, TeleglyphError
 from teleglyph.media import retain_large_buffers
-from teleglyph.net import Connection, GuessLimiter, Listener, SlidingWindow, network_of
+from teleglyph.net import Connection, GuessLimiter, Listener, SlidingWindow, authority, network_of
 from teleglyph.rooms.relay import Relay
 from teleglyph.rooms.room import Room as PlayRoom
 from teleglyph.rooms.service import RoomsService
@@ -153,7 +153,7 @@ class Server:
             self.bound.append(bound)
         if not self.bound:
             raise BindFailed("None of the addresses can be listened on: " + ", ".join(self.config.addresses))
-        _log.info("listening on %s", ", ".join(_authority(*bound) for bound in self.bound))
+        _log.info("listening on %s", ", ".join(authority(*bound) for bound in self.bound))
 
     def _may_do_without(self, address: str) -> bool:
         """Machines without IPv6 are common; the default ``::1`` is a wish, an explicit address an order."""
@@ -285,7 +285,3 @@ class Server:
 def _log_failure(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and task.exception() is not None:
         _log.error("task %s failed", task.get_name(), exc_info=task.exception())
-
-
-def _authority(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

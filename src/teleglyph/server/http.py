@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
 import logging
 import time
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import teleglyph
 from teleglyph.errors import BindFailed
-from teleglyph.net import SlidingWindow, network_of
+from teleglyph.net import SlidingWindow, is_loopback, network_of
 from teleglyph.net.websocket import WebSocketSession, request_head, same_origins, take_over
 
 if TYPE_CHECKING:
@@ -111,7 +110,7 @@ class HttpFront:
         )
 
     async def _statistics(self, request: web.Request) -> web.Response:
-        if not _is_loopback(request.remote):
+        if not is_loopback(request.remote or ""):
             return self._json({"error": "statistics are only shown to this machine"}, status=403)
         return self._json(
             {
@@ -163,7 +162,7 @@ class HttpFront:
         """A few gauges in Prometheus' text format."""
         from aiohttp import web
 
-        if not _is_loopback(request.remote):
+        if not is_loopback(request.remote or ""):
             return self._json({"error": "metrics are only shown to this machine"}, status=403)
         server = self._server
         gauges = {
@@ -215,10 +214,3 @@ def _taken_over() -> web.StreamResponse:
             return None
 
     return Nothing()
-
-
-def _is_loopback(address: str | None) -> bool:
-    try:
-        return ipaddress.ip_address(address or "").is_loopback
-    except ValueError:
-        return False

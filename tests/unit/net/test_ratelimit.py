@@ -2,7 +2,8 @@
 
 import pytest
 
-from teleglyph.net.ratelimit import SlidingWindow, TokenBucket, network_of
+from teleglyph.net.addresses import network_of
+from teleglyph.net.ratelimit import SlidingWindow, TokenBucket
 
 
 def test_a_bucket_lets_a_burst_through_and_then_makes_the_taker_pause() -> None:

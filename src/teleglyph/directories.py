@@ -1,0 +1,21 @@
+"""Where files lie (XDG base directory specification)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def configuration() -> Path:
+    """The user's configurations, ours in ``teleglyph`` below."""
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+
+
+def system_configurations() -> list[Path]:
+    """The system's configurations, the most important one first."""
+    return [Path(entry) for entry in os.environ.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":") if entry]
+
+
+def cache() -> Path:
+    """What may be thrown away."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")

@@ -1,0 +1,34 @@
+"""Addresses as text: written with a port, counted by network, told from this machine's own."""
+
+from __future__ import annotations
+
+import ipaddress
+
+
+def authority(host: str, port: int) -> str:
+    """``host:port``, with brackets around an IPv6 address."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def is_loopback(address: str) -> bool:
+    """Whether a numeric address is this machine's own; text that is no address is not."""
+    try:
+        return ipaddress.ip_address(address.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def network_of(address: str) -> str:
+    """The key under which an address is limited: itself for IPv4, its /64 for IPv6 (one subscriber has a whole /64).
+
+    IPv4 addresses written as IPv6 (``::ffff:a.b.c.d``) count as IPv4; text that is no address is its own key.
+    """
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped is not None:
+            return str(parsed.ipv4_mapped)
+        return str(ipaddress.ip_network((parsed, 64), strict=False))
+    return str(parsed)
