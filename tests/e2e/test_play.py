@@ -55,6 +55,25 @@ def test_two_terminals_play_to_the_end(start_server: StartServer) -> None:
         assert "●" not in bob.screen
 
 
+def test_one_can_leave_a_game_whose_server_is_gone(start_server: StartServer) -> None:
+    server = game_server(start_server)
+    play = f"{sys.executable} -m teleglyph play table --server 127.0.0.1:{server.http_port}"
+    with terminal(90, 24) as ann, terminal(90, 24) as bob:
+        ann.type(f"{play} --host; echo code=$?")
+        ann.expect("Waiting for somebody to join")
+        bob.type(f"{play} --wait 1; echo code=$?")
+        ann.expect("Your turn")
+        server.process.kill()
+        server.process.wait()
+        ann.expect("Connecting again")
+        ann.press("q")
+        ann.expect("code=0")
+        bob.expect("cannot be reached")
+        bob.expect("code=40")
+        for window in (ann, bob):
+            assert "Traceback" not in window.screen
+
+
 def test_what_cannot_be_is_one_sentence(start_server: StartServer) -> None:
     server = game_server(start_server)
     play = f"{sys.executable} -m teleglyph play"

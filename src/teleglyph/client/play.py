@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import Awaitable, Callable, Sequence
@@ -35,7 +36,8 @@ class Table:
         self._board = Board()
         self._opponent: int | None = None
         self._cursor = COLUMNS // 2
-        self._away = ""
+        self._trouble = ""
+        """What keeps the game from going on."""
         self._keyboard = Keyboard(self._press_all, stop.set)
         self._screen = Screen(*terminal_size(os.environ), synchronized=terminal.synchronized)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -55,7 +57,9 @@ class Table:
             try:
                 await asyncio.wait((events, stopped), return_when=asyncio.FIRST_COMPLETED)
                 if not events.done():
-                    await asyncio.wait_for(self._farewell(), 1.0)
+                    # Without a connection nobody is there to take leave of.
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._farewell(), 1.0)
             finally:
                 self._keyboard.close()
                 loop.remove_signal_handler(signal.SIGWINCH)
@@ -86,9 +90,9 @@ class Table:
                 case State(data) | Change(data):
                     self._take(data)
                 case Away(reason):
-                    self._away = reason
+                    self._trouble = f"Connecting again: {reason}"
                 case Returned():
-                    self._away = ""
+                    self._trouble = ""
             self._show()
 
     async def _decide(self, data: bytes) -> None:
@@ -108,7 +112,7 @@ class Table:
         try:
             self._board = Board.decode(data)
         except ValueError as error:
-            self._away = str(error)
+            self._trouble = f"The other side plays something else: {error}"
 
     # --- what is pressed ------------------------------------------------------------------------------
 
@@ -175,8 +179,8 @@ class Table:
 
     def _say(self) -> str:
         board = self._board
-        if self._away:
-            return f"Connecting again: {self._away}"
+        if self._trouble:
+            return self._trouble
         if board.winner == DRAW:
             return "Nobody can win any more; n: another game"
         if board.winner != EMPTY:
