@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import signal
 import struct
 import threading
 import time
@@ -337,3 +338,16 @@ def test_one_address_cannot_take_all_the_places(start_server: Callable[..., Serv
     server.wait_for_log("guest-2 is gone")
     connect(server).join()
     third.close()
+
+
+def test_a_burst_of_connections_does_not_slip_through_the_bound(
+    start_server: Callable[..., ServerProcess], connect: Connect
+) -> None:
+    server = start_server("--connections-per-address", "3")
+    server.process.send_signal(signal.SIGSTOP)
+    burst = [connect(server) for _ in range(30)]
+    server.process.send_signal(signal.SIGCONT)
+    server.wait_for_log("was refused: it has 3 connections already")
+    time.sleep(0.5)
+    assert len(burst) == 30
+    assert sum("connected as guest" in line for line in server.log) == 3

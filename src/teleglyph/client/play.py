@@ -66,8 +66,10 @@ class Table:
                 for task in (events, stopped, *self._tasks):
                     task.cancel()
                 await asyncio.wait((events, stopped))
-        if not events.cancelled():
-            events.result()
+        error = None if events.cancelled() else events.exception()
+        # Who leaves is told that the room is over for him; that is no error.
+        if error is not None and not self._stop.is_set():
+            raise error
 
     async def _farewell(self) -> None:
         seat = self._seat

@@ -231,6 +231,10 @@ class Server:
         task = asyncio.get_running_loop().create_task(self._serve(participant), name=f"session {number}")
         self._sessions[task] = participant
         task.add_done_callback(self._sessions.pop)
+        # From here on, not from the task's first step: many may be accepted before that.
+        counted = contextlib.ExitStack()
+        counted.enter_context(self.counted(connection.peer))
+        task.add_done_callback(lambda _: counted.close())
 
     async def _serve(self, participant: Participant) -> None:
         _log.info("%s connected as %s", participant.connection.peer, participant.name)
@@ -242,8 +246,7 @@ class Server:
             else:
                 self._guesses.failed(network, time.monotonic())
 
-        with self.counted(participant.connection.peer):
-            reason = await run_participant(participant, self.config.call, count)
+        reason = await run_participant(participant, self.config.call, count)
         _log.info("%s is gone (%s): %s", participant.name, reason, participant.report())
 
     def _room_started(self, room: PlayRoom) -> None:
