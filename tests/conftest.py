@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import psycopg
 import pytest
 from hypothesis import settings
 
@@ -120,3 +125,33 @@ def connect() -> Iterator[Callable[[ServerProcess], AcipPeer]]:
     yield open_peer
     for peer in peers:
         peer.close()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """A PostgreSQL server, by its URL."""
+    script = Path(__file__).parent.parent / "scripts" / "postgresql"
+    # Not below pytest's own directory, which only its user may enter: as root the server runs as somebody else.
+    directory = tempfile.mkdtemp(prefix="teleglyph-postgresql-")
+    try:
+        yield subprocess.run(
+            [script, "start", directory], check=True, stdout=subprocess.PIPE, text=True, timeout=60
+        ).stdout.strip()
+    finally:
+        subprocess.run([script, "stop", directory], check=False, timeout=60)
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The place of an empty database; every test that names it runs with SQLite and with PostgreSQL."""
+    if request.param == "sqlite":
+        return str(tmp_path / "base.sqlite3")
+    url: str = request.getfixturevalue("postgresql")
+    name = f"test{next(_numbers)}"
+    with psycopg.connect(url, autocommit=True) as base:
+        base.execute(f"CREATE DATABASE {name}")
+    return url.replace("/postgres?", f"/{name}?")

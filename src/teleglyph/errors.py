@@ -172,6 +172,12 @@ class BindFailed(LocalError):
     exit_code = 41
 
 
+class StoreError(LocalError):
+    """The database cannot be used, or could not do what was asked."""
+
+    exit_code = 105
+
+
 class CameraError(LocalError):
     """The camera is missing, broken or not to be used."""
 

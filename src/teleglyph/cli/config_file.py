@@ -27,7 +27,7 @@ COMMANDS = ("server", "client", "mirror", "demo")
 GROUPS: dict[str, tuple[str, ...]] = {
     "logging": ("log_level", "log_file", "json", "quiet", "statistics_interval"),
     "network": (
-        *("addresses", "port", "http", "http_port", "max_clients", "connection_rate", "data_dir", "name"),
+        *("addresses", "port", "http", "http_port", "max_clients", "connection_rate", "data_dir", "name", "database"),
         *("connections_per_address", "reconnect_attempts"),
     ),
     "rooms": ("game", "room_grace", "room_message_bytes", "origin"),
@@ -41,7 +41,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 }
 _GROUP_OF = {name: group for group, names in GROUPS.items() for name in names}
 _MAX_FILE = 1 << 20
-SECRETS = ("password",)
+SECRETS = ("password", "database")
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,13 @@ def _check_addresses(_ctx: click.Context, _param: click.Parameter, values: tuple
     return tuple(addresses) or DEFAULT_ADDRESSES
 
 
+def _check_database(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not value.startswith(("postgresql://", "postgres://")):
+        # Not shown: what was meant to be a URL may hold a password.
+        raise click.BadParameter("this is no URL of a PostgreSQL database: write postgresql://user@host/name")
+    return value
+
+
 @click.command(context_settings={"auto_envvar_prefix": "TELEGLYPH"})
 @click.argument("addresses", nargs=-1, callback=_check_addresses, envvar="TELEGLYPH_ADDRESSES")
 @click.option(
@@ -139,6 +146,13 @@ def _check_addresses(_ctx: click.Context, _param: click.Parameter, values: tuple
     type=click.Path(file_okay=False, path_type=Path),
     envvar="TELEGLYPH_DATA_DIR",
     help="Directory for everything the server keeps.",
+)
+@click.option(
+    "--database",
+    metavar="URL",
+    callback=_check_database,
+    envvar="TELEGLYPH_DATABASE",
+    help="Keep records in this PostgreSQL database (postgresql://user@host/name) instead of a file in --data-dir.",
 )
 @click.option(
     "--connection-rate",
@@ -226,6 +240,7 @@ def server(
     client_keys: tuple[str, ...],
     encrypt: bool,
     data_dir: Path | None,
+    database: str | None,
     connection_rate: int,
     connections_per_address: int,
     games: tuple[tuple[str, int], ...],
@@ -255,6 +270,7 @@ def server(
         client_keys=KeyList(client_keys) if client_keys else None,
         encrypt=encrypt,
         data_dir=data_dir,
+        database=database,
         connections_per_minute=connection_rate,
         connections_per_address=connections_per_address,
         games=_rules(games, room_grace, room_message_bytes),

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
+import secrets
 import time
 from collections import Counter
 from collections.abc import Coroutine, Iterator
@@ -25,7 +26,7 @@ from teleglyph.rooms.room import Room as PlayRoom
 from teleglyph.rooms.service import RoomsService
 from teleglyph.server.config import DEFAULT_ADDRESSES, ServerConfig
 from teleglyph.server.http import HttpFront
-from teleglyph.store import RecordStore
+from teleglyph.store import Database, RecordStore, open_database
 from teleglyph.wire import ServerSession, derive_password_key
 
 _log = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ _log = logging.getLogger(__name__)
 _WATCH_INTERVAL = 0.1
 _SHUTDOWN_SECONDS = 0.8
 """For farewells; together with the rest of the shutdown well under a second."""
-RECORDS_FILE = "records.sqlite3"
+DATABASE_FILE = "teleglyph.sqlite3"
 _FULL = b"SERVER_FULL: Maximum client limit reached\n"
 _BUSY = b"SERVER_FULL: Too many connections are being set up, try again\n"
 
@@ -69,7 +70,8 @@ class Server:
         self._background: list[asyncio.Task[None]] = []
         self.relay = Relay(config.games, config.relay, on_start=self._room_started, on_end=self._room_ended)
         self.records: RecordStore | None = None
-        """What was played; None without a directory for it."""
+        """What was played; None without a place to keep it."""
+        self._database: Database | None = None
         self.players = RoomsService(self.relay, config.rooms)
         self._http = HttpFront(self)
 
@@ -84,8 +86,7 @@ class Server:
         retain_large_buffers()
         if self.config.data_dir is not None:
             self.config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if self.config.games:
-                self.records = await asyncio.to_thread(RecordStore, self.config.data_dir / RECORDS_FILE)
+        await self._open_database()
         if self.config.password is not None:
             self._password_key = await asyncio.to_thread(derive_password_key, self.config.password)
         await self._listen()
@@ -97,6 +98,15 @@ class Server:
         for room in self.rooms.values():
             self._spawn(Pacer(room, self._pool).run(), f"pacer {room.name}")
             self._spawn(room.sound.run(), f"sound {room.name}")
+
+    async def _open_database(self) -> None:
+        """Open what services keep things in, if there is a place for it and a service that has something to keep."""
+        place = self.config.database or (self.config.data_dir and self.config.data_dir / DATABASE_FILE)
+        if place and self.config.games:
+            instance = secrets.randbelow(2**31 - 1) + 1
+            self._database = await asyncio.to_thread(open_database, place, instance)
+            _log.info("records are kept in %s", self._database.kind)
+            self.records = await asyncio.to_thread(RecordStore, self._database)
 
     async def stop(self) -> None:
         """Stop listening, take leave of everybody, release everything; takes less than a second."""
@@ -112,8 +122,8 @@ class Server:
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
-        if self.records is not None:
-            await asyncio.to_thread(self.records.close)
+        if self._database is not None:
+            await asyncio.to_thread(self._database.close)
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._log_report("final ")
 

@@ -38,6 +38,8 @@ class ServerConfig:
     """False also lets peers in that do not encrypt."""
     data_dir: Path | None = None
     """Where everything lies that the server keeps; None: nothing is kept."""
+    database: str | None = field(default=None, repr=False)
+    """A PostgreSQL database by its URL, instead of a file in the directory."""
     connections_per_minute: int = 50
     """New connections allowed from one address (an IPv6 /64 counts as one); 0: any number."""
     connections_per_address: int = 40

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
-from pathlib import Path
 
+import psycopg
 import pytest
 
-from teleglyph.errors import ConfigurationError
-from teleglyph.store import Record, RecordStore
+from teleglyph.store import Player, Record, RecordStore, open_database
 
 
 class Clock:
@@ -27,8 +25,9 @@ def clock() -> Clock:
     return Clock()
 
 
-def test_a_round_is_opened_finished_and_followed_by_the_next(tmp_path: Path, clock: Clock) -> None:
-    store = RecordStore(tmp_path / "r.sqlite3", clock)
+def test_a_round_is_opened_finished_and_followed_by_the_next(database_place: str, clock: Clock) -> None:
+    database = open_database(database_place, 1)
+    store = RecordStore(database, clock)
     store.opened("id", "chess", "lobby")
     clock.now = 1010
     first = store.result("id", '{"moves": 40}', {0: "win", 1: "loss", 2: None}).result()
@@ -36,6 +35,7 @@ def test_a_round_is_opened_finished_and_followed_by_the_next(tmp_path: Path, clo
     second = store.result("id", "null", {0: None}).result()
     clock.now = 1030
     store.closed("id", "the host ended it")
+    database.write(lambda _base: None).result()
     assert first is not None
     assert second is not None
     assert store.record(first).result() == Record(
@@ -49,29 +49,30 @@ def test_a_round_is_opened_finished_and_followed_by_the_next(tmp_path: Path, clo
     )
     assert store.record(99).result() is None
     assert store.result("id", "1", {}).result() is None, "a room that is over has no results"
-    store.close()
+    database.close()
 
 
-def test_rooms_of_equal_names_do_not_mix(tmp_path: Path, clock: Clock) -> None:
-    store = RecordStore(tmp_path / "r.sqlite3", clock)
+def test_rooms_of_equal_names_do_not_mix(database_place: str, clock: Clock) -> None:
+    database = open_database(database_place, 1)
+    store = RecordStore(database, clock)
     store.opened("one", "chess", "lobby")
     store.closed("one", "over")
     store.opened("two", "chess", "lobby")
     store.closed("one", "late")
+    database.write(lambda _base: None).result()
     two = store.record(2).result()
     assert two is not None
     assert two.ended_at is None
     one = store.record(1).result()
     assert one is not None
     assert one.end_reason == "over"
-    store.close()
+    database.close()
 
 
-def test_what_a_killed_process_left_open_is_closed_at_the_next_start(tmp_path: Path, clock: Clock) -> None:
-    path = tmp_path / "r.sqlite3"
+def test_what_a_killed_process_left_open_is_closed_at_the_next_start(database_place: str, clock: Clock) -> None:
     program = (
-        "import sys, time; from pathlib import Path; from teleglyph.store import RecordStore\n"
-        f"store = RecordStore(Path({str(path)!r}))\n"
+        "import sys, time; from teleglyph.store import RecordStore, open_database\n"
+        f"store = RecordStore(open_database({database_place!r}, 7))\n"
         "for number in range(100): store.opened(str(number), 'g', 'r')\n"
         "for number in range(40): store.closed(str(number), 'over')\n"
         "print(store.result('99', '1', {0: 'win'}).result(), flush=True); time.sleep(60)\n"
@@ -81,28 +82,55 @@ def test_what_a_killed_process_left_open_is_closed_at_the_next_start(tmp_path: P
         assert process.stdout.readline() == "100\n"
         os.kill(process.pid, signal.SIGKILL)
     clock.now = 9e9
-    store = RecordStore(path, clock)
+    database = open_database(database_place, 8)
+    store = RecordStore(database, clock)
     for number in (1, 41, 100, 101):
         record = store.record(number).result()
         assert record is not None
         expected = {1: "over", 41: "the server stopped", 100: "the host gave a result", 101: "the server stopped"}
         assert record.end_reason == expected[number]
         assert record.ended_at is not None
-    store.close()
-    base = sqlite3.connect(path)
-    assert base.execute("SELECT count(*) FROM records WHERE ended_at IS NULL").fetchone() == (0,)
-    base.close()
+    open_records = database.read(lambda base: base.run("SELECT count(*) FROM records WHERE ended_at IS NULL"))
+    assert open_records.result() == [(0,)]
+    database.close()
 
 
-def test_a_file_that_is_none_or_of_the_future_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "junk").write_bytes(b"this is no database" * 100)
-    with pytest.raises(ConfigurationError, match="not a database"):
-        RecordStore(tmp_path / "junk")
-    RecordStore(tmp_path / "new").close()
-    base = sqlite3.connect(tmp_path / "new")
-    base.execute("PRAGMA user_version = 99")
-    base.close()
-    with pytest.raises(ConfigurationError, match="newer version"):
-        RecordStore(tmp_path / "new")
-    with pytest.raises(ConfigurationError, match="unable to open"):
-        RecordStore(tmp_path / "nowhere" / "file")
+def test_what_another_server_plays_at_this_moment_stays_open(postgresql: str, clock: Clock) -> None:
+    with psycopg.connect(postgresql, autocommit=True) as base:
+        base.execute("CREATE DATABASE several")
+    url = postgresql.replace("/postgres?", "/several?")
+    first, second = open_database(url, 1), open_database(url, 2)
+    store = RecordStore(first, clock)
+    store.opened("a", "chess", "lobby")
+    assert store.result("a", "1", {0: None}).result() == 1
+    other = RecordStore(second, clock)
+    still = other.record(2).result()
+    assert still is not None
+    assert still.ended_at is None
+    first.close()
+    clock.now = 1500
+    third = open_database(url, 3)
+    left = RecordStore(third, clock).record(2).result()
+    assert left is not None
+    assert (left.ended_at, left.end_reason) == (1500, "the server stopped")
+    second.close()
+    third.close()
+
+
+def test_what_somebody_played(database_place: str, clock: Clock) -> None:
+    database = open_database(database_place, 1)
+    store = RecordStore(database, clock)
+    ann, bob = "a" * 64, "b" * 64
+    store.opened("id", "chess", "lobby")
+    for number in range(5):
+        outcome = ("win", "loss", "draw", None, "win")[number]
+        store.result("id", "null", {0: outcome, 1: "loss", 2: None}, {0: ann, 1: bob}).result()
+    page = store.player(ann, 1, 2).result()
+    assert page == Player(page.records, 5, {"win": 2, "loss": 1, "draw": 1})
+    assert [record.id for record in page.records] == [5, 4]
+    assert page.records[0].identities == {0: ann, 1: bob}
+    assert page.records[0].outcomes == {0: "win", 1: "loss", 2: None}
+    assert [record.id for record in store.player(ann, 3, 2).result().records] == [1]
+    assert store.player(ann, 4, 2).result().records == []
+    assert store.player("c" * 64, 1, 10).result() == Player([], 0, {})
+    database.close()

@@ -1,0 +1,137 @@
+"""PostgreSQL, for several servers with one memory.
+
+Each server holds an advisory lock under its number for as long as its connection lives, so that the others can tell
+what a dead one left open.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, cast
+
+from teleglyph.errors import NotSupported, StoreError
+from teleglyph.store.database import Backend, Base, DatabaseAway
+from teleglyph.store.schema import MIGRATIONS, POSTGRESQL_WORDS, statements
+
+try:
+    import psycopg
+except ImportError as error:
+    raise NotSupported("PostgreSQL needs the package psycopg: pip install 'teleglyph[postgresql]'") from error
+
+_LOCKS = 0x7E1E
+"""First key of our advisory locks; the second is 0 for changes of the schema, else a server's number."""
+_CONNECT_SECONDS = 5
+_PASSWORD = re.compile(r"(://[^:/@]*):[^@]*@")
+
+
+class PostgresqlBackend(Backend):
+    """A database by its URL; what the URL does not say comes from libpq's usual places (PGPASSWORD, ~/.pgpass).
+
+    Args:
+        url: ``postgresql://user:password@host:port/name?option=value``.
+    """
+
+    name = "PostgreSQL"
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def writer(self, instance: int) -> Base:
+        base = self._connect()
+        try:
+            base.migrate()
+            base.run("SELECT pg_advisory_lock(?, ?)", _LOCKS, instance)
+        except (StoreError, DatabaseAway) as error:
+            base.close()
+            raise StoreError(f"The database {self._shown} cannot be used: {error}") from error
+        return base
+
+    def reader(self) -> Base:
+        return self._connect()
+
+    @property
+    def _shown(self) -> str:
+        return _PASSWORD.sub(r"\1@", self._url)
+
+    def _connect(self) -> PostgresqlBase:
+        try:
+            connection = psycopg.connect(
+                self._url, autocommit=True, connect_timeout=_CONNECT_SECONDS, application_name="teleglyph"
+            )
+        except psycopg.Error as error:
+            reason = " ".join(str(error).split())
+            raise StoreError(f"The database {self._shown} cannot be reached: {reason}") from error
+        return PostgresqlBase(connection)
+
+
+class PostgresqlBase(Base):
+    """A connection to a server."""
+
+    def __init__(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
+        self._connection = connection
+
+    def run(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        with self._understood():
+            cursor = self._connection.execute(_query(sql), values)
+            return cursor.fetchall() if cursor.description else []
+
+    def run_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
+        with self._understood(), self._connection.cursor() as cursor:
+            cursor.executemany(_query(sql), rows)
+
+    def begin(self) -> None:
+        self.run("BEGIN")
+
+    def commit(self) -> None:
+        self.run("COMMIT")
+
+    def rollback(self) -> None:
+        with contextlib.suppress(psycopg.Error):
+            self._connection.execute("ROLLBACK")
+
+    def migrate(self) -> None:
+        self.begin()
+        try:
+            self.run("SELECT pg_advisory_xact_lock(?, 0)", _LOCKS)
+            self.run("CREATE TABLE IF NOT EXISTS teleglyph_schema (version BIGINT NOT NULL)")
+            rows = self.run("SELECT version FROM teleglyph_schema")
+            version = rows[0][0] if rows else 0
+            if version > len(MIGRATIONS):
+                raise StoreError(f"it was made by a newer version of this program (schema {version})")
+            for migration in MIGRATIONS[version:]:
+                for statement in statements(migration, POSTGRESQL_WORDS):
+                    self.run(statement)
+            if not rows:
+                self.run("INSERT INTO teleglyph_schema VALUES (?)", len(MIGRATIONS))
+            elif version < len(MIGRATIONS):
+                self.run("UPDATE teleglyph_schema SET version = ?", len(MIGRATIONS))
+            self.commit()
+        except BaseException:
+            self.rollback()
+            raise
+
+    def is_running(self, instance: int) -> bool:
+        ((is_free,),) = self.run("SELECT pg_try_advisory_lock(?, ?)", _LOCKS, instance)
+        if is_free:
+            self.run("SELECT pg_advisory_unlock(?, ?)", _LOCKS, instance)
+        return not is_free
+
+    def close(self) -> None:
+        with contextlib.suppress(psycopg.Error):
+            self._connection.close()
+
+    @contextlib.contextmanager
+    def _understood(self) -> Iterator[None]:
+        try:
+            yield
+        except psycopg.Error as error:
+            reason = " ".join(str(error).split())
+            if self._connection.closed or isinstance(error, psycopg.OperationalError):
+                raise DatabaseAway(reason) from error
+            raise StoreError(reason) from error
+
+
+def _query(sql: str) -> Any:
+    return cast(Any, sql.replace("?", "%s"))
