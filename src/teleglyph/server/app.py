@@ -18,7 +18,7 @@ from teleglyph.call.participant import Participant, State
 from teleglyph.call.room import Room
 from teleglyph.call.session import run_participant, watch_connection
 from teleglyph.call.statistics import RoomReport
-from teleglyph.errors import BindFailed, TeleglyphError
+from teleglyph.errors import BindFailed, StoreError, TeleglyphError
 from teleglyph.media import retain_large_buffers
 from teleglyph.net import Connection, GuessLimiter, Listener, SlidingWindow, authority, network_of
 from teleglyph.rooms.relay import Relay
@@ -32,6 +32,7 @@ from teleglyph.wire import ServerSession, derive_password_key
 _log = logging.getLogger(__name__)
 
 _WATCH_INTERVAL = 0.1
+_LEFT_OVERS_INTERVAL = 60.0
 _SHUTDOWN_SECONDS = 0.8
 """For farewells; together with the rest of the shutdown well under a second."""
 DATABASE_FILE = "teleglyph.sqlite3"
@@ -93,6 +94,8 @@ class Server:
         if self.config.http_port is not None:
             await self._http.start(self.config.addresses, self.config.http_port)
             self._spawn(self.players.run(), "rooms")
+        if self.records is not None:
+            self._spawn(self._close_left_overs(self.records), "left-overs")
         self._spawn(self._watch(), "watch")
         self._spawn(self._report(), "statistics")
         for room in self.rooms.values():
@@ -277,6 +280,14 @@ class Server:
             now = time.monotonic()
             for participant in self._sessions.values():
                 watch_connection(participant.connection, participant, self.config.call, now)
+
+    async def _close_left_overs(self, records: RecordStore) -> None:
+        while True:
+            await asyncio.sleep(_LEFT_OVERS_INTERVAL)
+            try:
+                await asyncio.wrap_future(records.close_left_overs())
+            except StoreError as error:
+                _log.error("records that others left open stay so: %s", error)
 
     async def _report(self) -> None:
         while True:

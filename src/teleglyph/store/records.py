@@ -72,7 +72,12 @@ class RecordStore:
         self._database = database
         self._clock = clock
         now = clock()
-        database.write(lambda base: _close_left_overs(base, database.instance, now)).result()
+        database.write(lambda base: _close_left_overs(base, now)).result()
+
+    def close_left_overs(self) -> Future[None]:
+        """Close again what dead processes left open: a database may need a moment to notice that one is dead."""
+        now = self._clock()
+        return self._database.write(lambda base: _close_left_overs(base, now, self._database.instance))
 
     def opened(self, room_id: str, game: str, room: str) -> None:
         """A room was made."""
@@ -118,10 +123,11 @@ class RecordStore:
         return self._database.read(lambda base: _read_player(base, identity, page, per_page))
 
 
-def _close_left_overs(base: Base, own: int, now: float) -> None:
+def _close_left_overs(base: Base, now: float, own: int | None = None) -> None:
+    """``own`` is the number of our process, once it has records of its own."""
     instances = base.run("SELECT DISTINCT instance FROM records WHERE ended_at IS NULL")
     for (instance,) in instances:
-        if instance == own or not base.is_running(instance):
+        if instance != own and not base.is_running(instance):
             base.run(
                 "UPDATE records SET ended_at = ?, end_reason = ? WHERE ended_at IS NULL AND instance = ?",
                 *(now, LEFT_OPEN, instance),
