@@ -58,7 +58,7 @@ class ServerProcess:
         assert self.process.stderr is not None
         for line in self.process.stderr:
             self.log.append(line)
-            if found := re.search(r"HTTP on port (\d+)", line):
+            if found := re.search(r"HTTP(?: with TLS)? on port (\d+)", line):
                 self.http_port = int(found[1])
             if found := re.search(r"listening on 127\.0\.0\.1:(\d+)", line):
                 self.port = int(found[1])

@@ -8,7 +8,8 @@ from teleglyph.wire.rooms import JoinReply, decode_error
 class FakeLink:
     """What a player got."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_extended: bool = False) -> None:
+        self.is_extended = is_extended
         self.messages: list[bytes] = []
         self.text: str | None = None
         """Why it was closed; None while it is open."""

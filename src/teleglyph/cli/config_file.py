@@ -28,10 +28,11 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "logging": ("log_level", "log_file", "json", "quiet", "statistics_interval"),
     "network": (
         *("addresses", "port", "http", "http_port", "max_clients", "connection_rate", "data_dir", "name", "database"),
+        *("tls_cert", "tls_key"),
         *("connections_per_address", "reconnect_attempts"),
     ),
     "rooms": ("game", "room_grace", "room_message_bytes", "origin"),
-    "security": ("password", "key", "client_keys", "server_key", "accept_new_server", "encrypt"),
+    "security": ("password", "key", "client_keys", "server_key", "accept_new_server", "encrypt", "admin_token"),
     "display": ("color_mode", "render_mode", "palette", "palette_chars", "utf8", "width", "height", "fps"),
     "media": ("file", "loop", "test_pattern", "pattern", "webcam_index", "no_video", "video_codec"),
     "audio": (
@@ -41,7 +42,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 }
 _GROUP_OF = {name: group for group, names in GROUPS.items() for name in names}
 _MAX_FILE = 1 << 20
-SECRETS = ("password", "database")
+SECRETS = ("password", "database", "admin_token")
 
 
 @dataclass(frozen=True, slots=True)

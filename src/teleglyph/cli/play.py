@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from urllib.parse import urlsplit
 
 import click
 
@@ -28,7 +29,8 @@ _HTTP_PORT = 27226
     "--server",
     default="",
     metavar="ADDRESS",
-    help=f"HOST or HOST:PORT of a server started with '--game {GAME}'.  [default: this machine, port {_HTTP_PORT}]",
+    help=f"HOST or HOST:PORT of a server started with '--game {GAME}', or wss://HOST:PORT of one with a certificate.  "
+    f"[default: this machine, port {_HTTP_PORT}]",
 )
 @click.option(
     "--wait",
@@ -47,11 +49,17 @@ def play(logs: LogOptions, room: str, hosts: bool, server: str, wait: float) -> 
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise TerminalError("A game needs a terminal: run it without redirection")
     logs.apply(console=False)
-    address = parse_address(server) if server else None
-    where = address._replace(port=_HTTP_PORT) if address and ":" not in server.rpartition("]")[2] else address
-    url = f"ws://{where or f'localhost:{_HTTP_PORT}'}/rooms"
+    url = _url(server)
     terminal = detect(os.environ, ask=True)
     return run(lambda stop: _play(url, room, hosts, wait, terminal, stop), restore_all)
+
+
+def _url(server: str) -> str:
+    if server.startswith(("ws://", "wss://")):
+        return server if urlsplit(server).path.strip("/") else f"{server.rstrip('/')}/rooms"
+    address = parse_address(server) if server else None
+    where = address._replace(port=_HTTP_PORT) if address and ":" not in server.rpartition("]")[2] else address
+    return f"ws://{where or f'localhost:{_HTTP_PORT}'}/rooms"
 
 
 async def _play(url: str, room: str, hosts: bool, wait: float, terminal: Terminal, stop: asyncio.Event) -> int:

@@ -26,9 +26,12 @@ from teleglyph.server.config import DEFAULT_ADDRESSES, DEFAULT_HTTP_PORT, DEFAUL
 
 _log = logging.getLogger(__name__)
 
+_PUBLIC = ":public"
+_ADMIN_TOKEN = 16
 
-def _rules(games: tuple[tuple[str, int], ...], grace: float, max_message: int) -> tuple[GameRules, ...]:
-    return tuple(GameRules(name, most, grace, max_message) for name, most in games)
+
+def _rules(games: tuple[tuple[str, int, bool], ...], grace: float, max_message: int) -> tuple[GameRules, ...]:
+    return tuple(GameRules(name, most, grace, max_message, is_public) for name, most, is_public in games)
 
 
 def _is_configured(name: str) -> bool:
@@ -51,13 +54,21 @@ def _read_games() -> tuple[GameRules, ...]:
     )
 
 
-def _parse_game(text: str) -> tuple[str, int]:
-    name, colon, most = text.rpartition(":")
-    if not colon:
-        name, most = text, "0"
+def _parse_game(text: str) -> tuple[str, int, bool]:
+    name, is_public = (text[: -len(_PUBLIC)], True) if text.endswith(_PUBLIC) else (text, False)
+    name, _, most = name.rpartition(":") if ":" in name else (name, "", "0")
     if not name or not name.isprintable() or not most.isdecimal() or int(most) > 65535:
-        raise click.BadParameter(f"'{text}' is no game: write NAME, or NAME:MAX with a number of players up to 65535")
-    return name, int(most)
+        raise click.BadParameter(
+            f"'{text}' is no game: write NAME, or NAME:MAX with a number of players up to 65535; "
+            f"'{_PUBLIC}' behind it has its rooms listed"
+        )
+    return name, int(most), is_public
+
+
+def _check_admin_token(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    if value is not None and len(value) < _ADMIN_TOKEN:
+        raise click.BadParameter(f"a token has at least {_ADMIN_TOKEN} characters")
+    return value
 
 
 def _check_addresses(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -174,10 +185,11 @@ def _check_database(_ctx: click.Context, _param: click.Parameter, value: str | N
     "--game",
     "games",
     multiple=True,
-    metavar="NAME[:MAX]",
+    metavar="NAME[:MAX][:public]",
     callback=lambda _ctx, _param, values: tuple(map(_parse_game, values)),
     envvar="TELEGLYPH_GAME",
-    help="Relay rooms for this game (or whatever it is) over WebSocket, for at most MAX players, the host included.",
+    help="Relay rooms for this game (or whatever it is) over WebSocket, for at most MAX players, the host included; "
+    "with ':public' GET /rooms lists them.",
 )
 @click.option(
     "--room-grace",
@@ -202,6 +214,25 @@ def _check_database(_ctx: click.Context, _param: click.Parameter, value: str | N
     metavar="URL",
     envvar="TELEGLYPH_ORIGIN",
     help="Let pages of this address use rooms as well (https://example.org); pages of this server always may.",
+)
+@click.option(
+    "--tls-cert",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="TELEGLYPH_TLS_CERT",
+    help="Serve HTTP and WebSockets with TLS: a PEM file with the certificate and those between it and the root. "
+    "SIGHUP reads it again.",
+)
+@click.option(
+    "--tls-key",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="TELEGLYPH_TLS_KEY",
+    help="The certificate's private key, PEM without a pass phrase; without it, it stands beside the certificate.",
+)
+@click.option(
+    "--admin-token",
+    callback=_check_admin_token,
+    envvar="TELEGLYPH_ADMIN_TOKEN",
+    help="Let POST /reload do what SIGHUP does, for who shows this token; at least 16 characters.",
 )
 @click.option(
     "--audio-bitrate",
@@ -243,10 +274,13 @@ def server(
     database: str | None,
     connection_rate: int,
     connections_per_address: int,
-    games: tuple[tuple[str, int], ...],
+    games: tuple[tuple[str, int, bool], ...],
     room_grace: float,
     room_message_bytes: int,
     origins: tuple[str, ...],
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    admin_token: str | None,
     audio_bitrate: int,
     audio_complexity: int,
     statistics_interval: float,
@@ -260,6 +294,8 @@ def server(
         raise click.UsageError("--password needs encryption: leave --no-encrypt out")
     if (keys or client_keys) and not encrypt:
         raise click.UsageError("--key and --client-keys need encryption: leave --no-encrypt out")
+    if tls_key is not None and tls_cert is None:
+        raise click.UsageError("--tls-key needs the certificate, too: --tls-cert")
     logs.apply()
     config = ServerConfig(
         addresses=addresses,
@@ -276,6 +312,8 @@ def server(
         games=_rules(games, room_grace, room_message_bytes),
         read_games=_read_games if _is_configured("games") else None,
         origins=origins,
+        admin_token=admin_token,
+        tls=None if tls_cert is None else (tls_cert, tls_key),
         statistics_interval=statistics_interval,
         sound=SoundSettings(audio_bitrate, audio_complexity),
     )
@@ -301,13 +339,13 @@ def _reload_on_hangup(service: Server, stop: asyncio.Event) -> None:
     if sys.platform == "win32" or signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         return
     had_terminal = os.isatty(2)
-    tasks: set[asyncio.Task[None]] = set()
+    tasks: set[asyncio.Task[object]] = set()
 
     def on_hangup() -> None:
         if had_terminal and not os.isatty(2):
             stop.set()
             return
-        task = asyncio.get_running_loop().create_task(service.reload(), name="reload")
+        task: asyncio.Task[object] = asyncio.get_running_loop().create_task(service.reload(), name="reload")
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 

@@ -158,7 +158,8 @@ def _peer_name(transport: asyncio.Transport) -> str:
 
 def tune(transport: asyncio.Transport) -> None:
     """Keep little inside the transport: bytes that wait belong into the outbox, where newer ones replace them."""
-    transport.set_write_buffer_limits(high=0)
+    # With TLS 0 would mean "always full": there a buffer is full that reaches its limit, not one that exceeds it.
+    transport.set_write_buffer_limits(high=0 if transport.get_extra_info("ssl_object") is None else 1, low=0)
     sock = transport.get_extra_info("socket")
     if sock is None:
         return

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from websockets.frames import Frame, Opcode
+from websockets.frames import Close, Frame, Opcode
 from websockets.http11 import Request
 from websockets.protocol import State
 from websockets.server import ServerProtocol
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from aiohttp import web
 
 _MAX_FRAGMENTS = 1000
+_MAX_REASON = 123
 _quiet = logging.getLogger(f"{__name__}.frames")
 """At its debug level the package writes messages into the log, and with them players' tokens."""
 _quiet.setLevel(logging.WARNING)
@@ -50,6 +51,12 @@ class TextMessage(Event):
 def frame_binary(data: bytes) -> bytes:
     """The bytes of a server's binary message; equal for all clients, so make them once for a broadcast."""
     return Frame(Opcode.BINARY, data).serialize(mask=False)
+
+
+def frame_close(code: int, reason: str) -> bytes:
+    """The bytes of a close with a code and a reason, which is cut to what fits."""
+    text = reason.encode()[:_MAX_REASON].decode("utf-8", "ignore")
+    return Frame(Opcode.CLOSE, Close(code, text).serialize()).serialize(mask=False)
 
 
 CLOSE_FRAME = Frame(Opcode.CLOSE, b"").serialize(mask=False)

@@ -27,12 +27,25 @@ from typing import Any, Self
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.typing import Subprotocol
 
-from teleglyph.errors import ConnectFailed, ConnectionLost, ProtocolError, SeatEnded, SeatRefused
+from teleglyph.errors import ConnectFailed, ConnectionLost, NotSupported, ProtocolError, SeatEnded, SeatRefused
+from teleglyph.wire import Identity
 from teleglyph.wire.rooms import FromGuest, FromHost, JoinReply, JoinRequest, decode_error, kick
+from teleglyph.wire.rooms_extended import (
+    STILL_HERE,
+    SUBPROTOCOL,
+    TOKEN_KEPT,
+    Extended,
+    JoinExtras,
+    claim_identity,
+    only_for,
+)
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 4.0
 _OPEN_SECONDS = 5.0
+_SILENCE_FACTOR = 2.5
+"""Missed signs of life after which a relay that announces them counts as gone."""
 _PASSING = frozenset({"Connection lost.", "Lagging on internal channel - Computer too slow."})
 """Ends after which coming back makes sense."""
 
@@ -44,9 +57,14 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class PlayerCame(Event):
-    """To a host: somebody is there and needs the whole state; also after the host itself has come back."""
+    """To a host: somebody is there and needs the whole state; also after the host itself has come back.
+
+    Attributes:
+        identity: the Ed25519 key that the player proved to the relay, if it did.
+    """
 
     player: int
+    identity: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,21 +116,42 @@ class _Player:
         game, room: which room.
         variation: of the rules, for a room that is made.
         patience: seconds for which a lost connection is tried again.
+        identity: who we prove to be; the seat is ours then, and nobody else's who learns its token.
+        is_public: the room that is made may be listed.
     """
 
     _creates = False
 
-    def __init__(self, url: str, game: str, room: str, variation: int = 0, *, patience: float = 30.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        game: str,
+        room: str,
+        variation: int = 0,
+        *,
+        patience: float = 30.0,
+        identity: Identity | None = None,
+        is_public: bool = False,
+    ) -> None:
         self.player = -1
         """Our number; 0 is the host."""
         self.variation = variation
         """The room's."""
         self._url, self._game, self._room = url, game, room
         self._patience = patience
+        self._identity = identity
+        self._is_public = is_public
+        self._silence: float | None = None
+        """Seconds of silence after which the relay counts as gone; None until it announces signs of life."""
         self._token: int | None = None
         self._stack = contextlib.AsyncExitStack()
         self._socket: ClientConnection | None = None
         self._there = asyncio.Event()
+
+    @property
+    def is_extended(self) -> bool:
+        """The relay speaks ``teleglyph.rooms.1``, too."""
+        return self._socket is not None and self._socket.subprotocol == SUBPROTOCOL
 
     @property
     def authorization(self) -> str:
@@ -141,10 +180,13 @@ class _Player:
                 socket = self._socket
                 if socket is None:
                     raise ConnectionLost("not connected")
-                async for message in socket:
-                    if isinstance(message, bytes) and (event := self._understand(message)) is not None:
+                while True:
+                    async with asyncio.timeout(self._silence):
+                        message = await socket.recv()
+                    if isinstance(message, bytes) and (event := await self._understand(message)) is not None:
                         yield event
-                raise ConnectionLost("The relay closed the connection")
+            except TimeoutError:
+                yield Away(f"The relay has been silent for {self._silence:g} s")
             except (ConnectionClosed, ConnectionLost, OSError) as error:
                 yield Away(str(error))
             await self._return()
@@ -167,10 +209,12 @@ class _Player:
 
     async def _take_seat(self) -> None:
         try:
-            context: Any = connect(self._url, compression=None, open_timeout=_OPEN_SECONDS)
+            context: Any = connect(
+                self._url, compression=None, open_timeout=_OPEN_SECONDS, subprotocols=[Subprotocol(SUBPROTOCOL)]
+            )
             socket: ClientConnection = await self._stack.enter_async_context(context)
             request = JoinRequest(self._game, self._room, self.variation, self._creates, self._token)
-            await socket.send(request.encode())
+            await socket.send(request.encode() + await self._extras(socket, request))
             answer = await asyncio.wait_for(socket.recv(), _OPEN_SECONDS)
         except InvalidStatus as error:
             if error.response.status_code == HTTPStatus.NOT_FOUND:
@@ -184,7 +228,23 @@ class _Player:
             raise SeatRefused(text)
         reply = JoinReply.decode(answer)
         self.player, self.variation, self._token = reply.player, reply.variation, reply.token
-        self._socket = socket
+        self._socket, self._silence = socket, None
+        if self.is_extended:
+            with contextlib.suppress(ConnectionClosed):
+                await socket.send(TOKEN_KEPT)
+
+    async def _extras(self, socket: ClientConnection, request: JoinRequest) -> bytes:
+        """What stands behind the request, if the relay speaks more than the plain protocol."""
+        if socket.subprotocol != SUBPROTOCOL:
+            if self._identity is not None:
+                raise NotSupported("This relay does not know identities: join without one")
+            return b""
+        hello = await asyncio.wait_for(socket.recv(), _OPEN_SECONDS)
+        extras = JoinExtras(is_public=self._is_public, rotates=True)
+        if self._identity is not None and isinstance(hello, bytes) and socket.request is not None:
+            host = socket.request.headers["Host"]
+            extras = await asyncio.to_thread(claim_identity, extras, self._identity, request, host, hello)
+        return extras.encode()
 
     async def _return(self) -> None:
         self._there.clear()
@@ -200,7 +260,11 @@ class _Player:
             await asyncio.sleep(pause * random.uniform(0.75, 1.25))  # noqa: S311 - spreads attempts, keeps no secret
             pause = min(2 * pause, _LONGEST_PAUSE)
 
-    def _understand(self, message: bytes) -> Event | None:
+    async def _understand(self, message: bytes) -> Event | None:
+        if self.is_extended and message[:1] == bytes([Extended.IDLE]):
+            self._silence = _SILENCE_FACTOR * max(1, int.from_bytes(message[1:3], "big"))
+            await self._send(STILL_HERE)
+            return None
         text = decode_error(message)
         if text is None:
             return self._event(message)
@@ -223,6 +287,8 @@ class Host(_Player):
     """Makes a room and runs it."""
 
     _creates = True
+    _proved: tuple[int, bytes] | None = None
+    """Of the player that is announced next."""
 
     async def send_state(self, data: bytes) -> None:
         """The whole state, for those who do not have it; the others do not get it."""
@@ -235,6 +301,24 @@ class Host(_Player):
     async def reset(self, data: bytes) -> None:
         """A new whole state, for everybody."""
         await self._send(bytes([FromHost.RESET]) + data)
+
+    async def send_state_to(self, player: int, data: bytes) -> None:
+        """The whole state as one player may see it; only that player gets it.
+
+        Raises:
+            NotSupported: the relay cannot do that.
+        """
+        await self._send_to(player, bytes([FromHost.RESET]) + data)
+
+    async def send_change_to(self, player: int, data: bytes) -> None:
+        """A change for one player, if it has a state; raises as :meth:`send_state_to`."""
+        await self._send_to(player, bytes([FromHost.DELTA]) + data)
+
+    async def _send_to(self, player: int, message: bytes) -> None:
+        await self._there.wait()
+        if not self.is_extended:
+            raise NotSupported("This relay cannot send anything to a single player")
+        await self._send(only_for(player, message))
 
     async def kick(self, player: int) -> None:
         """Send somebody away; the seat cannot be taken again."""
@@ -249,8 +333,11 @@ class Host(_Player):
             return None
         player = int.from_bytes(message[1:3], "big")
         match message[0]:
+            case Extended.IDENTITY:
+                self._proved = player, message[3:]
             case 0:
-                return PlayerCame(player)
+                proved, self._proved = self._proved, None
+                return PlayerCame(player, proved[1] if proved and proved[0] == player else None)
             case 1:
                 return PlayerLeft(player)
             case FromGuest.RPC:

@@ -8,13 +8,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from teleglyph.errors import ProtocolError, SeatRefused
+from teleglyph.errors import ProtocolError, SeatRefused, VerificationError
 from teleglyph.net import GuessLimiter
 from teleglyph.rooms.room import WRONG_TOKEN, GameRules, Link, Room, RoomLimits, Seat
 from teleglyph.wire.rooms import JoinRequest
+from teleglyph.wire.rooms_extended import JoinExtras
 
 _BEARER = re.compile(r"Bearer ([0-9a-fA-F]{16})")
 NO_MESSAGE = "Initial error during handshake."
+GUESSES = "Too many wrong tokens, try again later."
 NO_REQUEST = "Failed to parse join request."
 
 
@@ -27,6 +29,19 @@ class RelayLimits:
     """Open rooms that were made from one address."""
     name_bytes: int = 128
     room: RoomLimits = RoomLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """What was said to a player that speaks ``teleglyph.rooms.1``.
+
+    Attributes:
+        host: as whom it asked for us.
+        challenge: what it has to sign to prove an identity.
+    """
+
+    host: str
+    challenge: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +89,11 @@ class Relay:
         """What may be played."""
         return list(self._games.values())
 
-    def enter(self, data: bytes, link: Link, network: str, now: float) -> Player:
+    def listed(self) -> list[Room]:
+        """The rooms that may be shown to everybody."""
+        return [room for room in self.rooms.values() if room.is_public]
+
+    def enter(self, data: bytes, link: Link, network: str, now: float, greeting: Greeting | None = None) -> Player:
         """Act on a connection's first message: make a room, come in, or come back.
 
         Args:
@@ -82,28 +101,27 @@ class Relay:
             link: the connection; the reply is its first message.
             network: the address it comes from, as limits count it.
             now: the time in seconds.
+            greeting: what was said to it before; None to one that speaks the plain protocol.
 
         Raises:
             SeatRefused: with the text that the player gets; nothing has happened.
         """
-        try:
-            request = JoinRequest.decode(data)
-        except ProtocolError:
-            raise SeatRefused(NO_REQUEST) from None
+        request, extras = self._decode(data, greeting)
         self._check_names(request)
+        self._prove(request, extras, greeting, network, now)
         room = self.rooms.get((request.game, request.room))
         rules = self._games.get(request.game)
         if rules is None and (room is None or request.token is None):
             raise SeatRefused(f"Unknown game {request.game}.")
         if request.token is not None:
-            return self._return(request, request.token, room, link, network, now)
+            return self._return(request, extras, request.token, room, link, network, now)
         if request.create:
             if room is not None:
                 raise SeatRefused(f"Room {request.room} already exists for game {request.game}.")
-            return self._make(request, rules or GameRules(request.game), link, network)
+            return self._make(request, extras, rules or GameRules(request.game), link, network)
         if room is None:
             raise SeatRefused(f"Room {request.room} does not exist for game {request.game}.")
-        return Player(room, room.join(link, now), link)
+        return Player(room, room.join(link, now, extras.key or None), link)
 
     def is_host(self, room: Room, authorization: str, network: str, now: float | None = None) -> bool:
         """Whether an ``Authorization`` header (``Bearer`` and the token as 16 hexadecimal digits) is the host's.
@@ -129,20 +147,47 @@ class Relay:
         for room in list(self.rooms.values()):
             room.close(reason)
 
+    @staticmethod
+    def _decode(data: bytes, greeting: Greeting | None) -> tuple[JoinRequest, JoinExtras]:
+        try:
+            return JoinExtras.decode(data) if greeting is not None else (JoinRequest.decode(data), JoinExtras())
+        except ProtocolError:
+            raise SeatRefused(NO_REQUEST) from None
+
+    def _prove(
+        self, request: JoinRequest, extras: JoinExtras, greeting: Greeting | None, network: str, now: float
+    ) -> None:
+        if greeting is None or not extras.key:
+            return
+        if self._guesses.wait(network, now) > 0:
+            raise SeatRefused(GUESSES)
+        try:
+            extras.prove(request, greeting.host, greeting.challenge)
+        except VerificationError:
+            self._guesses.failed(network, now)
+            raise SeatRefused("The identity was not proved.") from None
+
     def _check_names(self, request: JoinRequest) -> None:
         for name in (request.game, request.room):
             if len(name.encode()) > self.limits.name_bytes or not name.isprintable():
                 raise SeatRefused(f"Names have at most {self.limits.name_bytes} bytes of printable characters.")
 
     def _return(
-        self, request: JoinRequest, token: int, room: Room | None, link: Link, network: str, now: float
+        self,
+        request: JoinRequest,
+        extras: JoinExtras,
+        token: int,
+        room: Room | None,
+        link: Link,
+        network: str,
+        now: float,
     ) -> Player:
         if room is None:
             raise SeatRefused(f"Room {request.room} no longer exists for game {request.game}.")
         if self._guesses.wait(network, now) > 0:
-            raise SeatRefused("Too many wrong tokens, try again later.")
+            raise SeatRefused(GUESSES)
         try:
-            seat = room.rejoin(token, link, now)
+            seat = room.rejoin(token, link, now, extras.key or None, rotates=extras.rotates)
         except SeatRefused as error:
             if str(error) == WRONG_TOKEN:
                 self._guesses.failed(network, now)
@@ -150,11 +195,20 @@ class Relay:
         self._guesses.succeeded(network)
         return Player(room, seat, link)
 
-    def _make(self, request: JoinRequest, rules: GameRules, link: Link, network: str) -> Player:
+    def _make(self, request: JoinRequest, extras: JoinExtras, rules: GameRules, link: Link, network: str) -> Player:
         limits = self.limits
         if len(self.rooms) >= limits.rooms or self._made[network] >= limits.rooms_per_address:
             raise SeatRefused("Too many rooms, try again later.")
-        room = Room(request.room, rules, request.variation, link, limits=limits.room, on_end=self._ended)
+        room = Room(
+            request.room,
+            rules,
+            request.variation,
+            link,
+            limits=limits.room,
+            on_end=self._ended,
+            identity=extras.key or None,
+            is_public=extras.is_public,
+        )
         self.rooms[request.game, request.room] = room
         self._makers[room] = network
         self._made[network] += 1

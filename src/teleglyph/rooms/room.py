@@ -10,13 +10,15 @@ import hashlib
 import hmac
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from teleglyph.errors import SeatRefused
 from teleglyph.wire import rooms as wire
+from teleglyph.wire import rooms_extended as extended
 from teleglyph.wire.rooms import FromGuest, FromHost, JoinReply
+from teleglyph.wire.rooms_extended import Extended
 
 HOST = 0
 RandomBytes = Callable[[int], bytes]
@@ -31,10 +33,15 @@ ROOM_ENDED = "Server has left the game."
 KICKED = "We got rejected by server."
 TAKEN_OVER = "This seat was taken over by another connection."
 WRONG_TOKEN = "Invalid reconnect token."  # noqa: S105 - a text, no token
+WRONG_IDENTITY = "This seat belongs to an identity that was not proved."
 
 
 class Link(Protocol):
     """A player's connection, as its room sees it.  Neither method waits or raises."""
+
+    @property
+    def is_extended(self) -> bool:
+        """The player speaks ``teleglyph.rooms.1``."""
 
     def send(self, message: bytes) -> None:
         """Queue a message."""
@@ -52,12 +59,14 @@ class GameRules:
         max_players: the host included; 0 is any number.
         grace: seconds for which a seat waits for its player, and a room for its host.
         max_message: bytes of one message.
+        is_public: its rooms may be listed.
     """
 
     name: str
     max_players: int = 0
     grace: float = 30.0
     max_message: int = 64 << 10
+    is_public: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +89,15 @@ class Seat:
         is_synced: the player has got a full state from the present host connection.
         is_announced: the host was told that the player is there, and not yet that it is gone.
         reserved_until: until when nobody else gets the place.
+        identity: the Ed25519 key that its player proved at first, and has to prove to come back; None if it did not.
+        previous_digest: of the token before, until its player says that it has the new one.
     """
 
     player: int
     digest: bytes
     link: Link | None = None
+    identity: bytes | None = None
+    previous_digest: bytes | None = None
     is_synced: bool = False
     is_announced: bool = False
     reserved_until: float = 0.0
@@ -99,6 +112,8 @@ class RoomCounters:
     refused_while_away: int = 0
     """Messages to an absent host that found no room to wait in."""
     malformed_kicks: int = 0
+    malformed_messages: int = 0
+    """Messages to single players that were none."""
     takeovers: int = 0
 
 
@@ -119,6 +134,8 @@ class Room:
         limits: bounds.
         on_end: called once when the room is over, with the reason.
         random: source of tokens.
+        identity: the host's proven Ed25519 key.
+        is_public: the room may be listed.
     """
 
     def __init__(
@@ -131,11 +148,14 @@ class Room:
         limits: RoomLimits | None = None,
         on_end: Callable[[Room, str], None] = lambda _room, _reason: None,
         random: RandomBytes = os.urandom,
+        identity: bytes | None = None,
+        is_public: bool = False,
     ) -> None:
         self.name = name
         self.rules = rules
         self.variation = variation
         self.id = random(16).hex()
+        self.is_public = is_public or rules.is_public
         self.counters = RoomCounters()
         self.is_over = False
         self.deadline: float | None = None
@@ -150,7 +170,7 @@ class Room:
         self._present: dict[int, Seat] = {}
         """Guests who are there, in the order in which they came."""
         self._held = _Held()
-        self._host = self._take_place(HOST, host)
+        self._host = self._take_place(HOST, host, identity)
 
     # --- who is there ---------------------------------------------------------------------------------
 
@@ -182,7 +202,7 @@ class Room:
 
     def is_host_token(self, token: int) -> bool:
         """Whether somebody holds the host's seat."""
-        return hmac.compare_digest(self._host.digest, self._digest(token))
+        return _holds(self._host, self._digest(token))
 
     def sitting(self, now: float) -> list[int]:
         """Who takes part: the host, the guests who are there, and those whose place is kept."""
@@ -192,10 +212,18 @@ class Room:
             if seat.player == HOST or seat.link is not None or seat.reserved_until > now
         ]
 
+    def identities(self, players: Iterable[int]) -> dict[int, str]:
+        """The keys that players proved, 64 hexadecimal digits each; who proved none is left out."""
+        seats = [self._seats[player] for player in players if player in self._seats]
+        return {seat.player: seat.identity.hex() for seat in seats if seat.identity is not None}
+
     # --- coming ---------------------------------------------------------------------------------------
 
-    def join(self, link: Link, now: float) -> Seat:
+    def join(self, link: Link, now: float, identity: bytes | None = None) -> Seat:
         """A new guest.
+
+        Args:
+            identity: the Ed25519 key that it proved.
 
         Raises:
             SeatRefused: there is no place.
@@ -204,20 +232,29 @@ class Room:
         if self._next > wire.MAX_PLAYER_ID:
             raise SeatRefused(f"Room {self.name} run out of client ids.")
         player, self._next = self._next, self._next + 1
-        seat = self._take_place(player, link)
+        seat = self._take_place(player, link, identity)
         self._arrive(seat)
         return seat
 
-    def rejoin(self, token: int, link: Link, now: float) -> Seat:
+    def rejoin(
+        self, token: int, link: Link, now: float, identity: bytes | None = None, *, rotates: bool = False
+    ) -> Seat:
         """Somebody who holds a seat's token; whoever sits there has to go.
 
+        Args:
+            identity: the Ed25519 key that it proved.
+            rotates: it wants a new token.
+
         Raises:
-            SeatRefused: no seat has that token, or its place was given away meanwhile and there is no other.
+            SeatRefused: no seat has that token, it belongs to another identity, or its place was given away meanwhile
+                and there is no other.
         """
         digest = self._digest(token)
         seat = self._by_digest.get(digest)
-        if seat is None or not hmac.compare_digest(seat.digest, digest):
+        if seat is None or not _holds(seat, digest):
             raise SeatRefused(WRONG_TOKEN)
+        if seat.identity is not None and seat.identity != identity:
+            raise SeatRefused(WRONG_IDENTITY)
         if seat.player != HOST and seat.link is None and seat.reserved_until <= now:
             self._require_place(now)
         old, seat.link = seat.link, None
@@ -228,6 +265,8 @@ class Room:
                 self._tell_host_of_leave(seat)
             old.end(TAKEN_OVER)
         seat.link = link
+        if rotates:
+            token = self._rotate(seat, digest)
         self._send(link, JoinReply(seat.player, self.variation, token).encode())
         if seat.player == HOST:
             self._host_returns()
@@ -240,9 +279,25 @@ class Room:
         if most and self.players(now) >= most:
             raise SeatRefused(f"Room  {self.name} exceeded max amount of players {most}.")
 
-    def _take_place(self, player: int, link: Link) -> Seat:
+    def _rotate(self, seat: Seat, used: bytes) -> int:
+        """Give a seat a new token.  The one that was used stays good until the new one has arrived."""
         token = int.from_bytes(self._random(8), "big")
-        seat = Seat(player, self._digest(token), link)
+        if seat.digest != used:
+            del self._by_digest[seat.digest]
+        elif seat.previous_digest is not None:
+            del self._by_digest[seat.previous_digest]
+        seat.digest, seat.previous_digest = self._digest(token), used
+        self._by_digest[seat.digest] = seat
+        return token
+
+    def _forget_previous(self, seat: Seat) -> None:
+        if seat.previous_digest is not None:
+            del self._by_digest[seat.previous_digest]
+            seat.previous_digest = None
+
+    def _take_place(self, player: int, link: Link, identity: bytes | None) -> Seat:
+        token = int.from_bytes(self._random(8), "big")
+        seat = Seat(player, self._digest(token), link, identity)
         self._seats[player] = self._by_digest[seat.digest] = seat
         self._send(link, JoinReply(player, self.variation, token).encode())
         return seat
@@ -254,8 +309,13 @@ class Room:
         seat.is_synced = False
         self._present[seat.player] = seat
         if self._host.link is not None:
-            seat.is_announced = True
-            self._send(self._host.link, wire.player_came(seat.player))
+            self._announce(self._host.link, seat)
+
+    def _announce(self, host: Link, seat: Seat) -> None:
+        seat.is_announced = True
+        if host.is_extended and seat.identity is not None:
+            self._send(host, extended.player_is(seat.player, seat.identity))
+        self._send(host, wire.player_came(seat.player))
 
     def _host_returns(self) -> None:
         """Tell the host's new connection who is there, who left meanwhile, and what guests wanted."""
@@ -264,8 +324,8 @@ class Room:
         if link is None:
             return
         for seat in self._present.values():
-            seat.is_announced, seat.is_synced = True, False
-            self._send(link, wire.player_came(seat.player))
+            seat.is_synced = False
+            self._announce(link, seat)
         for seat in self._seats.values():
             if seat.is_announced and seat.link is None:
                 seat.is_announced = False
@@ -284,6 +344,10 @@ class Room:
         self.counters.messages_in += 1
         if not message:
             self.leave(seat, link, EMPTY_MESSAGE, now)
+        elif link.is_extended and message == extended.TOKEN_KEPT:
+            self._forget_previous(seat)
+        elif link.is_extended and message == extended.STILL_HERE:
+            pass
         elif seat.player == HOST:
             self._from_host(link, message, now)
         else:
@@ -303,8 +367,22 @@ class Room:
                 self._broadcast(message, lambda seat: not seat.is_synced)
             case FromHost.RESET:
                 self._broadcast(message, lambda seat: True)
+            case Extended.ONLY_FOR if link.is_extended:
+                self._pass_to_one(message)
             case _:
                 self.leave(self._host, link, ILLEGAL_FROM_HOST, now)
+
+    def _pass_to_one(self, message: bytes) -> None:
+        decoded = extended.decode_only_for(message)
+        if decoded is None:
+            self.counters.malformed_messages += 1
+            return
+        player, inner = decoded
+        seat = self._present.get(player)
+        is_state = inner[0] != FromHost.DELTA
+        if seat is not None and seat.link is not None and (is_state or seat.is_synced):
+            seat.is_synced = True
+            self._send(seat.link, inner)
 
     def _broadcast(self, message: bytes, concerns: Callable[[Seat], bool]) -> None:
         is_state = message[0] != FromHost.DELTA
@@ -321,6 +399,7 @@ class Room:
         if seat is None or player == HOST:
             return
         # The token must not open the room again.
+        self._forget_previous(seat)
         del self._seats[player], self._by_digest[seat.digest]
         link, seat.link = seat.link, None
         self._present.pop(player, None)
@@ -400,3 +479,9 @@ class Room:
         self._present.clear()
         self._held = _Held()
         self._on_end(self, reason)
+
+
+def _holds(seat: Seat, digest: bytes) -> bool:
+    """Whether a digest is that of the seat's token, or of the one before while that is still good; in constant time."""
+    is_new = hmac.compare_digest(seat.digest, digest)
+    return hmac.compare_digest(seat.previous_digest or seat.digest, digest) or is_new

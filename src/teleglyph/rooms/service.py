@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from dataclasses import dataclass
 
 from teleglyph.errors import ConnectionLost, PeerError, PeerTimeout, SeatEnded, SeatRefused
 from teleglyph.net import Connection, ConnectionLimits, OutboxLimits
-from teleglyph.net.websocket import CLOSE_FRAME, BinaryMessage, WebSocketSession, frame_binary
-from teleglyph.rooms.relay import NO_MESSAGE, Player, Relay
+from teleglyph.net.websocket import CLOSE_FRAME, BinaryMessage, WebSocketSession, frame_binary, frame_close
+from teleglyph.rooms import room as texts
+from teleglyph.rooms.relay import NO_MESSAGE, Greeting, Player, Relay
 from teleglyph.rooms.room import HOST
 from teleglyph.wire.rooms import encode_error
+from teleglyph.wire.rooms_extended import CHALLENGE_SIZE, SUBPROTOCOL, CloseCode, encode_hello, encode_idle
 
 _log = logging.getLogger(__name__)
 
@@ -20,6 +23,20 @@ CONNECTION_LOST = "Connection lost."
 GUEST_TOO_SLOW = "Lagging on internal channel - Computer too slow."
 HOST_TOO_SLOW = "Error in communication with server endpoint."
 TOO_LARGE = "Message too large."
+_CODES = {
+    texts.HOST_LEFT: CloseCode.LEFT,
+    texts.GUEST_LEFT: CloseCode.LEFT,
+    texts.ROOM_ENDED: CloseCode.ROOM_OVER,
+    texts.KICKED: CloseCode.KICKED,
+    texts.TAKEN_OVER: CloseCode.TAKEN_OVER,
+    texts.EMPTY_MESSAGE: CloseCode.VIOLATION,
+    texts.ILLEGAL_FROM_HOST: CloseCode.VIOLATION,
+    texts.ILLEGAL_FROM_GUEST: CloseCode.VIOLATION,
+    TOO_LARGE: CloseCode.VIOLATION,
+    GUEST_TOO_SLOW: CloseCode.TOO_SLOW,
+    HOST_TOO_SLOW: CloseCode.TOO_SLOW,
+    CONNECTION_LOST: CloseCode.LOST,
+}
 MAX_REQUEST = 1024
 """Bytes of a join request."""
 _TICK = 0.1
@@ -62,9 +79,12 @@ class _Framer:
 class PlayerLink:
     """A player's WebSocket as its room sees it."""
 
-    def __init__(self, connection: Connection, framer: _Framer) -> None:
+    def __init__(self, connection: Connection, framer: _Framer, *, is_extended: bool = False) -> None:
         self._connection = connection
         self._framer = framer
+        self.is_extended = is_extended
+        self.is_seated = False
+        """It was let in."""
         self.text: str | None = None
         """What it is told in the end; None while it may go on."""
 
@@ -78,7 +98,11 @@ class PlayerLink:
         if self.text is None:
             self.text = text
             self._connection.outbox.put_raw(frame_binary(encode_error(text)))
-            self._connection.outbox.put_raw(CLOSE_FRAME)
+            if self.is_extended:
+                refused = CloseCode.ENDED if self.is_seated else CloseCode.REFUSED
+                self._connection.outbox.put_raw(frame_close(_CODES.get(text, refused), text))
+            else:
+                self._connection.outbox.put_raw(CLOSE_FRAME)
             self._connection.fail(SeatEnded(text))
 
 
@@ -113,21 +137,27 @@ class RoomsService:
             for connection, session in self._connections.items():
                 self._look_after(connection, session, now)
 
-    async def serve(self, connection: Connection, session: WebSocketSession, network: str) -> None:
+    async def serve(self, connection: Connection, session: WebSocketSession, network: str, host: str = "") -> None:
         """One player's connection from its first message to its end.
 
         Args:
             connection: open, on a WebSocket; closed when this returns.
             session: the connection's.
             network: its address, as limits count it.
+            host: as whom the player asked for us.
         """
-        link = PlayerLink(connection, self._framer)
+        greeting: Greeting | None = None
+        if session.subprotocol == SUBPROTOCOL:
+            greeting = Greeting(host, os.urandom(CHALLENGE_SIZE))
+            connection.outbox.put_raw(frame_binary(encode_hello(greeting.challenge)))
+        link = PlayerLink(connection, self._framer, is_extended=greeting is not None)
         player: Player | None = None
         text = CONNECTION_LOST
         self._connections[connection] = session
         try:
             request = await self._request(connection)
-            player = self.relay.enter(request, link, network, time.monotonic())
+            player = self.relay.enter(request, link, network, time.monotonic(), greeting)
+            link.is_seated = True
             await self._play(connection, player)
         except (SeatRefused, SeatEnded) as error:
             text = str(error)
@@ -177,6 +207,10 @@ class RoomsService:
             connection.fail(PeerTimeout(f"{connection.peer} has stopped reading"))
         elif silence > self.limits.silence_timeout:
             connection.fail(ConnectionLost(f"{connection.peer} has been silent for {silence:.0f} s"))
+        elif session.subprotocol == SUBPROTOCOL:
+            # A page in a browser sees no pings: it gets a message, which it answers.
+            if now - connection.last_sent > self.limits.ping_after:
+                connection.outbox.put_raw(frame_binary(encode_idle(round(self.limits.ping_after) or 1)))
         elif silence > self.limits.ping_after and now - connection.last_sent > self.limits.ping_after / 2:
             session.ping()
             connection.flush_handshake()

@@ -130,26 +130,43 @@ class Server:
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._log_report("final ")
 
-    async def reload(self) -> None:
-        """Read the list of client keys and the games again; who is there stays, and so does what cannot be read."""
-        keys, read_games = self.config.client_keys, self.config.read_games
-        if keys is None and read_games is None:
-            _log.info("there is nothing to read again: no --client-keys, and no games in a configuration file")
-        if keys is not None:
+    async def reload(self) -> list[str]:
+        """Read the list of client keys, the games and the certificate again.
+
+        Who is there stays.  Each of them is changed whole or, if it cannot be read, not at all.
+
+        Returns:
+            what stayed as it was, and why.
+        """
+        config = self.config
+        if config.client_keys is None and config.read_games is None and config.tls is None:
+            _log.info("there is nothing to read again: no --client-keys, no --tls-cert, no games in a file")
+        problems = []
+        if (keys := config.client_keys) is not None:
             try:
                 await asyncio.to_thread(keys.reload)
             except TeleglyphError as error:
-                _log.error("the list of client keys stays as it was: %s", error)
+                problems.append(f"the list of client keys stays as it was: {error}")
             else:
                 _log.info("the list of client keys was read again: %d keys", len(keys))
-        if read_games is not None:
+        if config.read_games is not None:
             try:
-                games = await asyncio.to_thread(read_games)
+                games = await asyncio.to_thread(config.read_games)
             except TeleglyphError as error:
-                _log.error("the games stay as they were: %s", error)
+                problems.append(f"the games stay as they were: {error}")
             else:
                 self.relay.set_games(games)
                 _log.info("the games were read again: %s", ", ".join(game.name for game in games) or "none")
+        if config.tls is not None:
+            try:
+                await asyncio.to_thread(self._http.reload_tls)
+            except TeleglyphError as error:
+                problems.append(f"the certificate stays as it was: {error}")
+            else:
+                _log.info("the certificate was read again")
+        for problem in problems:
+            _log.error("%s", problem)
+        return problems
 
     async def _listen(self) -> None:
         port = self.config.port

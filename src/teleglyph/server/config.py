@@ -50,6 +50,10 @@ class ServerConfig:
     """What rooms may be made for; none: no rooms at all."""
     read_games: Callable[[], tuple[GameRules, ...]] | None = None
     """Reads the games again, if they stand in a file."""
+    admin_token: str | None = field(default=None, repr=False)
+    """What has to be shown to have lists read again over HTTP; None: nobody may."""
+    tls: tuple[Path, Path | None] | None = None
+    """Certificate and key of the HTTP port; None: no TLS."""
     origins: tuple[str, ...] = ()
     """Pages of other servers that may connect, as ``https://host``."""
     relay: RelayLimits = RelayLimits()

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import contextlib
+import hmac
 import logging
+import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import teleglyph
-from teleglyph.errors import BindFailed
-from teleglyph.net import SlidingWindow, is_loopback, network_of
+from teleglyph.errors import BindFailed, ConfigurationError
+from teleglyph.net import GuessLimiter, SlidingWindow, is_loopback, network_of
 from teleglyph.net.websocket import WebSocketSession, request_head, same_origins, take_over
+from teleglyph.server.room_pages import RoomPages, answer
+from teleglyph.wire.rooms_extended import SUBPROTOCOL
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from aiohttp import web
 
     from teleglyph.server.app import Server
@@ -26,21 +32,31 @@ _log = logging.getLogger(__name__)
 ROOM_PATHS = ("/rooms", "/ws/rooms", "/ws")
 """Where the relay answers; the last is where programs of other relays look for it."""
 _KEEPALIVE_SECONDS = 15.0
+HEAD_SECONDS = 15.0
+"""From the connection, or from the last answer, to the end of the next request's head."""
+_IDLE_CONNECTIONS = 1000
+"""Connections without a request, from everywhere; the oldest go when there are more."""
 _REQUESTS_PER_MINUTE = 1200
 """Of one address; ``--connection-rate 0`` lifts this limit, too."""
 _REMEMBERED_ADDRESSES = 1000
-_OUTCOMES = ("win", "loss", "draw", None)
 
 
 class HttpFront:
-    """``GET /health`` (for probes), ``GET /statistics`` (JSON, the same figures as the log's), WebSockets for rooms.
+    """``GET /health`` (for probes), ``GET /statistics`` (JSON, the same figures as the log's), ``POST /reload``, pages
+    and WebSockets for rooms.
 
     The statistics name people and their addresses, so only this machine may read them.
     """
 
     def __init__(self, server: Server) -> None:
         self._server = server
+        self._pages = RoomPages(server)
         self._runner: web.AppRunner | None = None
+        self._listeners: list[asyncio.Server] = []
+        self._tls: ssl.SSLContext | None = None
+        self._guesses = GuessLimiter()
+        self._guard = HeadGuard()
+        self._watcher: asyncio.Task[None] | None = None
         self.port = 0
         limit = _REQUESTS_PER_MINUTE if server.config.connections_per_minute else 0
         self._requests = SlidingWindow(limit, 60.0, max_keys=_REMEMBERED_ADDRESSES)
@@ -56,17 +72,19 @@ class HttpFront:
         app = web.Application(client_max_size=1 << 16, middlewares=[self._limit])
         app.add_routes([web.get("/health", self._health), web.get("/statistics", self._statistics)])
         app.add_routes([web.get("/metrics", self._metrics)])
-        app.add_routes([web.post("/games/result", self._result), web.get(r"/games/{number:\d{1,18}}", self._record)])
+        app.add_routes([*self._pages.routes(), web.post("/reload", self._reload)])
         app.add_routes([web.get(path, self._rooms) for path in ROOM_PATHS])
         self._runner = web.AppRunner(
             app, access_log=None, handle_signals=False, keepalive_timeout=_KEEPALIVE_SECONDS, shutdown_timeout=0.5
         )
         await self._runner.setup()
+        handlers = cast("web.Server", self._runner.server)
+        if self._server.config.tls is not None:
+            self._tls = await asyncio.to_thread(load_tls, *self._server.config.tls)
         failures = []
         for address in addresses:
             try:
-                await web.TCPSite(self._runner, address, port).start()
-                port = self._runner.addresses[0][1]
+                port = await self._listen(handlers, address, port)
             except OSError as error:
                 failures.append(f"{address} ({error.strerror or error})")
         if len(failures) == len(addresses):
@@ -76,13 +94,41 @@ class HttpFront:
             )
         for failure in failures:
             _log.warning("no HTTP on %s", failure)
-        self.port = self._runner.addresses[0][1]
-        _log.info("HTTP on port %d", self.port)
+        self.port = port
+        self._watcher = asyncio.get_running_loop().create_task(self._watch(handlers), name="http guard")
+        _log.info("%s on port %d", "HTTP" if self._tls is None else "HTTP with TLS", self.port)
 
     async def stop(self) -> None:
         """Close the port."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+        for listener in self._listeners:
+            listener.close()
         if self._runner is not None:
             await self._runner.cleanup()
+
+    def reload_tls(self) -> None:
+        """Use the certificate as it is now, for connections from now on.
+
+        Raises:
+            ConfigurationError: it cannot be used; the one before stays.
+        """
+        if self._tls is not None and self._server.config.tls is not None:
+            load_tls(*self._server.config.tls)
+            load_tls(*self._server.config.tls, context=self._tls)
+
+    async def _listen(self, handlers: web.Server, address: str, port: int) -> int:
+        listener = await asyncio.get_running_loop().create_server(
+            handlers, address, port, ssl=self._tls, ssl_handshake_timeout=None if self._tls is None else HEAD_SECONDS
+        )
+        self._listeners.append(listener)
+        return int(listener.sockets[0].getsockname()[1])
+
+    async def _watch(self, handlers: web.Server) -> None:
+        """Close connections that do not finish asking."""
+        while True:
+            await asyncio.sleep(1.0)
+            self._guard.close_idle(handlers.connections, time.monotonic())
 
     @property
     def _limit(self) -> Any:
@@ -91,15 +137,19 @@ class HttpFront:
 
         @web.middleware
         async def limit(request: web.Request, handler: Any) -> web.StreamResponse:
+            with self._guard.busy(request.protocol):
+                return await serve(request, handler)
+
+        async def serve(request: web.Request, handler: Any) -> web.StreamResponse:
             if not self._requests.allow(network_of(request.remote or ""), time.monotonic()):
-                return self._json({"error": "too many requests, try again in a minute"}, status=429)
-            answer: web.StreamResponse = await handler(request)
-            return answer
+                return answer({"error": "too many requests, try again in a minute"}, status=429)
+            response: web.StreamResponse = await handler(request)
+            return response
 
         return limit
 
     async def _health(self, _request: web.Request) -> web.Response:
-        return self._json(
+        return answer(
             {
                 "status": "ok",
                 "version": teleglyph.__version__,
@@ -111,8 +161,8 @@ class HttpFront:
 
     async def _statistics(self, request: web.Request) -> web.Response:
         if not is_loopback(request.remote or ""):
-            return self._json({"error": "statistics are only shown to this machine"}, status=403)
-        return self._json(
+            return answer({"error": "statistics are only shown to this machine"}, status=403)
+        return answer(
             {
                 "rooms": [asdict(report) for report in self._server.reports()],
                 "refused": dict(self._server.refused),
@@ -123,47 +173,30 @@ class HttpFront:
             }
         )
 
-    async def _record(self, request: web.Request) -> web.Response:
-        """What was played, by its number."""
-        records = self._server.records
-        record = None
-        if records is not None:
-            record = await asyncio.wrap_future(records.record(int(request.match_info["number"])))
-        if record is None:
-            return self._json({"error": "there is no such record"}, status=404)
-        content = asdict(record)
-        content["result"] = None if record.result is None else json.loads(record.result)
-        return self._json(content)
-
-    async def _result(self, request: web.Request) -> web.Response:
-        """What came out of a round, from the host: it shows that it is by the token of its seat."""
-        server = self._server
-        try:
-            body = json.loads(await request.read())
-            room = server.relay.rooms.get((str(body["game_id"]), str(body["room_code"])))
-            result = json.dumps(body.get("result"))
-            outcomes = {int(player): outcome for player, outcome in dict(body.get("outcomes") or {}).items()}
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            return self._json({"error": f"this is no result: {type(error).__name__}"}, status=400)
-        if room is None or server.records is None:
-            return self._json({"error": "there is no such room, or nothing is kept here"}, status=404)
-        if not server.relay.is_host(room, request.headers.get("Authorization", ""), network_of(request.remote or "")):
-            return self._json({"error": "only the host may say this: Authorization: Bearer and its token"}, status=403)
-        sitting = room.sitting(time.monotonic())
-        if any(player not in sitting or outcome not in _OUTCOMES for player, outcome in outcomes.items()):
-            return self._json({"error": f"outcomes are for {sitting}, and one of win, loss, draw, null"}, status=400)
-        everybody = {player: outcomes.get(player) for player in sitting}
-        number = await asyncio.wrap_future(server.records.result(room.id, result, everybody))
-        if number is None:
-            return self._json({"error": "the room has no open record"}, status=404)
-        return self._json({"game_record_id": number})
+    async def _reload(self, request: web.Request) -> web.Response:
+        """Read again what SIGHUP would."""
+        token, network = self._server.config.admin_token, network_of(request.remote or "")
+        if token is None:
+            return answer({"error": "start the server with --admin-token to allow this"}, status=403)
+        if self._guesses.wait(network, time.monotonic()) > 0:
+            return answer({"error": "too many wrong tokens, try again later"}, status=429)
+        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), token.encode()):
+            self._guesses.failed(network, time.monotonic())
+            return answer({"error": "wrong token: Authorization: Bearer and the server's --admin-token"}, status=403)
+        self._guesses.succeeded(network)
+        problems = await self._server.reload()
+        return answer(
+            {"games": [game.name for game in self._server.relay.games], "problems": problems},
+            status=409 if problems else 200,
+        )
 
     async def _metrics(self, request: web.Request) -> web.Response:
         """A few gauges in Prometheus' text format."""
         from aiohttp import web
 
         if not is_loopback(request.remote or ""):
-            return self._json({"error": "metrics are only shown to this machine"}, status=403)
+            return answer({"error": "metrics are only shown to this machine"}, status=403)
         server = self._server
         gauges = {
             "participants": sum(len(room) for room in server.rooms.values()),
@@ -177,29 +210,80 @@ class HttpFront:
     async def _rooms(self, request: web.Request) -> web.StreamResponse:
         """Upgrade to a WebSocket and play until it ends."""
         server = self._server
+        if request.path == "/rooms" and "Upgrade" not in request.headers:
+            return await self._pages.listed(request)
         if not server.relay.games:
-            return self._json({"error": "no games are played here: start the server with --game"}, status=404)
+            return answer({"error": "no games are played here: start the server with --game"}, status=404)
         refusal = server.refuse(request.remote or "")
         if refusal is not None:
-            return self._json({"error": refusal}, status=429)
+            return answer({"error": refusal}, status=429)
         session = WebSocketSession(
             request_head(request),
             origins=[*same_origins(request), *server.config.origins],
+            subprotocols=[SUBPROTOCOL],
             max_message=server.players.max_message,
         )
         connection = take_over(request, session, server.players.limits.connection)
         if session.is_open:
             with server.counted(connection.peer):
-                await server.players.serve(connection, session, network_of(connection.peer))
+                host = request.headers.get("Host", "")
+                await server.players.serve(connection, session, network_of(connection.peer), host)
         else:
             await connection.close(half_close=True)
         return _taken_over()
 
-    @staticmethod
-    def _json(content: dict[str, Any], status: int = 200) -> web.Response:
-        from aiohttp import web
 
-        return web.json_response(content, status=status, headers={"Cache-Control": "no-store"})
+class HeadGuard:
+    """Closes connections whose next request does not come, or comes too slowly; aiohttp itself waits for ever."""
+
+    def __init__(self) -> None:
+        self._since: dict[web.RequestHandler, float] = {}
+        """Since when a connection has no request."""
+        self._busy: set[web.RequestHandler] = set()
+
+    @contextlib.contextmanager
+    def busy(self, connection: web.RequestHandler) -> Iterator[None]:
+        """While a request is answered, its connection may live."""
+        self._busy.add(connection)
+        try:
+            yield
+        finally:
+            self._busy.discard(connection)
+            self._since.pop(connection, None)
+
+    def close_idle(self, connections: Iterable[web.RequestHandler], now: float) -> None:
+        """Close those whose time is over; to be called every second with all that are open."""
+        idle = [connection for connection in connections if connection not in self._busy]
+        self._since = {connection: self._since.get(connection, now) for connection in idle}
+        surplus = len(idle) - _IDLE_CONNECTIONS
+        for connection, since in sorted(self._since.items(), key=lambda item: item[1]):
+            if now - since < HEAD_SECONDS and surplus <= 0:
+                break
+            surplus -= 1
+            connection.force_close()
+
+
+def load_tls(certificate: Path, key: Path | None, context: ssl.SSLContext | None = None) -> ssl.SSLContext:
+    """What TLS connections are made with.
+
+    Args:
+        certificate: PEM, with those of the authorities between it and the root.
+        key: PEM; None if it stands in the same file.
+        context: changed, if it is given.
+
+    Raises:
+        ConfigurationError: they cannot be read or do not belong together.
+    """
+    context = context or ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        # An empty pass phrase rather than a question on the terminal, which would hold the server up.
+        context.load_cert_chain(certificate, key, password="")
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(
+            f"The certificate '{certificate}'{f' with the key {str(key)!r}' if key else ''} cannot be used: "
+            f"{getattr(error, 'reason', None) or error.strerror or error}"
+        ) from error
+    return context
 
 
 def _taken_over() -> web.StreamResponse:

@@ -70,7 +70,11 @@ class JoinRequest:
         Raises:
             ProtocolError: it is none.
         """
-        reader = _Reader(data)
+        return cls.read(RequestReader(data))
+
+    @classmethod
+    def read(cls, reader: RequestReader) -> JoinRequest:
+        """Read the five fields, and leave what stands behind them; raises as :meth:`decode`."""
         game, room = reader.text(), reader.text()
         variation = reader.varint(3, _U16_LAST)
         create = reader.flag()
@@ -157,14 +161,15 @@ def _encode_text(text: str) -> bytes:
     return _encode_varint(len(data)) + data
 
 
-class _Reader:
+class RequestReader:
     """Takes postcard's values from the front of some bytes; every method raises ProtocolError."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
         self._place = 0
 
-    def _take(self, count: int) -> bytes:
+    def take(self, count: int) -> bytes:
+        """So many bytes."""
         if count > len(self._data) - self._place:
             raise ProtocolError(f"the join request ends after {len(self._data)} bytes, in the middle of a value")
         self._place += count
@@ -174,7 +179,7 @@ class _Reader:
         """A number of at most ``longest`` bytes, the last of which is at most ``last`` if all are there."""
         value = 0
         for number in range(longest):
-            byte = self._take(1)[0]
+            byte = self.take(1)[0]
             if number == longest - 1 and byte > last:
                 break
             value |= (byte & 0x7F) << 7 * number
@@ -184,14 +189,14 @@ class _Reader:
 
     def flag(self) -> bool:
         """A byte that is 0 or 1."""
-        byte = self._take(1)[0]
+        byte = self.take(1)[0]
         if byte > 1:
             raise ProtocolError(f"a flag in the join request is {byte}")
         return bool(byte)
 
     def text(self) -> str:
         """A string with its length in bytes in front."""
-        data = self._take(self.varint(10, _U64_LAST))
+        data = self.take(self.varint(10, _U64_LAST))
         try:
             return data.decode()
         except UnicodeDecodeError:

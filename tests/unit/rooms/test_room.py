@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import nacl.signing
 import pytest
 
 from room_links import FakeLink
 from teleglyph.errors import SeatRefused
-from teleglyph.rooms.relay import Relay, RelayLimits
+from teleglyph.rooms.relay import Greeting, Relay, RelayLimits
 from teleglyph.rooms.room import GameRules, Room, RoomLimits, Seat
 from teleglyph.wire.rooms import JoinRequest, kick, player_came, player_left
+from teleglyph.wire.rooms_extended import TOKEN_KEPT, JoinExtras, claim_identity, encode_hello, only_for, player_is
 
 END, DELTA, FULL, RESET, RPC, LEAVE = b"\0", b"\x02d", b"\x03f", b"\x04r", b"\x02go", b"\x03"
 
@@ -16,10 +18,10 @@ END, DELTA, FULL, RESET, RPC, LEAVE = b"\0", b"\x02d", b"\x03f", b"\x04r", b"\x0
 class Table:
     """A room with its host, and people by name."""
 
-    def __init__(self, *, max_players: int = 0, limits: RoomLimits | None = None) -> None:
+    def __init__(self, *, max_players: int = 0, limits: RoomLimits | None = None, is_extended: bool = False) -> None:
         self.now = 0.0
         self.ended: list[str] = []
-        self.links: dict[str, FakeLink] = {"host": FakeLink()}
+        self.links: dict[str, FakeLink] = {"host": FakeLink(is_extended=is_extended)}
         self.room = Room(
             "lobby",
             GameRules("chess", max_players),
@@ -31,16 +33,16 @@ class Table:
         self.seats: dict[str, Seat] = {"host": self.room.host}
         self.tokens: dict[str, int] = {"host": self.links["host"].reply.token}
 
-    def join(self, name: str) -> FakeLink:
+    def join(self, name: str, identity: bytes | None = None) -> FakeLink:
         link = FakeLink()
-        self.seats[name] = self.room.join(link, self.now)
+        self.seats[name] = self.room.join(link, self.now, identity)
         self.links[name] = link
         self.tokens[name] = link.reply.token
         return link
 
-    def rejoin(self, name: str) -> FakeLink:
-        link = FakeLink()
-        self.seats[name] = self.room.rejoin(self.tokens[name], link, self.now)
+    def rejoin(self, name: str, identity: bytes | None = None, *, rotates: bool = False) -> FakeLink:
+        link = FakeLink(is_extended=rotates)
+        self.seats[name] = self.room.rejoin(self.tokens[name], link, self.now, identity, rotates=rotates)
         self.links[name] = link
         return link
 
@@ -440,3 +442,172 @@ def test_no_token_is_kept_in_clear() -> None:
     assert str(token) not in kept
     assert token.to_bytes(8, "big").hex() not in kept
     assert repr(token.to_bytes(8, "big"))[2:-1] not in kept
+
+
+# --- for those who speak teleglyph.rooms.1 ----------------------------------------------------------------------------
+
+
+def test_a_message_for_one_reaches_nobody_else() -> None:
+    table = Table(is_extended=True)
+    for name in ("ann", "bob"):
+        table.join(name)
+    table.say("host", only_for(1, DELTA))
+    assert table.got("ann") == [], "she has no state yet"
+    table.say("host", only_for(1, RESET))
+    table.say("host", only_for(1, DELTA))
+    table.say("host", only_for(9, RESET))
+    table.say("host", DELTA)
+    assert table.got("ann") == [RESET, DELTA, DELTA]
+    assert table.got("bob") == []
+    table.say("host", only_for(2, FULL))
+    table.say("host", only_for(2, FULL))
+    assert table.got("bob") == [FULL, FULL], "the host knows what it does"
+    for malformed in (b"\x08", b"\x08\x00\x01", only_for(1, b"\x05x"), only_for(1, b"\x00")):
+        table.say("host", malformed)
+    assert table.room.counters.malformed_messages == 4
+    assert table.links["host"].text is None
+    assert table.got("ann") == []
+
+
+def test_who_speaks_the_plain_protocol_has_none_of_it() -> None:
+    table = Table()
+    table.join("ann")
+    table.say("ann", TOKEN_KEPT)
+    assert table.links["ann"].text == "Illegal Command from client"
+    table.say("host", only_for(1, RESET))
+    assert table.links["host"].text == "Illegal Server -> Client command."
+
+
+def test_a_seat_belongs_to_the_identity_that_was_proved_first() -> None:
+    table = Table(is_extended=True)
+    ann, eve = b"a" * 32, b"e" * 32
+    table.join("ann", ann)
+    table.join("bob")
+    assert table.got("host") == [player_is(1, ann), player_came(1), player_came(2)]
+    for wrong in (None, eve):
+        with pytest.raises(SeatRefused, match="belongs to an identity"):
+            table.rejoin("ann", wrong)
+    assert table.links["ann"].text is None, "who sits there stays"
+    table.rejoin("ann", ann)
+    assert table.got("host") == [player_left(1), player_is(1, ann), player_came(1)]
+    table.rejoin("bob", eve)
+    table.rejoin("bob")
+    assert table.room.identities([0, 1, 2, 3]) == {1: ann.hex()}, "a seat without an identity does not get one"
+
+
+def test_a_new_token_replaces_the_old_one_when_it_has_arrived() -> None:
+    table = Table()
+    table.join("ann")
+    first = table.tokens["ann"]
+    lost_reply = table.rejoin("ann", rotates=True).reply.token
+    assert lost_reply != first
+    second = table.rejoin("ann", rotates=True).reply.token
+    table.tokens["ann"] = lost_reply
+    with pytest.raises(SeatRefused, match="Invalid reconnect token"):
+        table.rejoin("ann")
+    table.say("ann", TOKEN_KEPT)
+    table.tokens["ann"] = first
+    with pytest.raises(SeatRefused, match="Invalid reconnect token"):
+        table.rejoin("ann")
+    table.tokens["ann"] = second
+    third = table.rejoin("ann", rotates=True).reply.token
+    table.tokens["ann"] = third
+    fourth = table.rejoin("ann", rotates=True).reply.token
+    table.say("ann", TOKEN_KEPT)
+    for old in (second, third):
+        table.tokens["ann"] = old
+        with pytest.raises(SeatRefused):
+            table.rejoin("ann")
+    table.tokens["ann"] = fourth
+    assert table.rejoin("ann").reply.token == fourth, "who does not ask for it keeps the token"
+
+
+def test_the_hosts_token_counts_old_and_new_until_the_new_one_has_arrived() -> None:
+    table = Table(is_extended=True)
+    old = table.tokens["host"]
+    new = table.rejoin("host", rotates=True).reply.token
+    assert table.room.is_host_token(old)
+    assert table.room.is_host_token(new)
+    table.say("host", TOKEN_KEPT)
+    assert not table.room.is_host_token(old)
+    assert table.room.is_host_token(new)
+    assert not table.room.is_host_token(new ^ 1)
+
+
+def test_a_kick_voids_both_tokens() -> None:
+    table = Table()
+    table.join("ann")
+    old = table.tokens["ann"]
+    new = table.rejoin("ann", rotates=True).reply.token
+    table.say("host", kick(1))
+    for token in (old, new):
+        table.tokens["ann"] = token
+        with pytest.raises(SeatRefused):
+            table.rejoin("ann")
+
+
+class Key:
+    def __init__(self) -> None:
+        self._key = nacl.signing.SigningKey.generate()
+        self.public_key = bytes(self._key.verify_key)
+
+    def sign(self, data: bytes) -> bytes:
+        return self._key.sign(data).signature
+
+
+def test_an_identity_is_proved_to_this_relay_for_this_room_only() -> None:
+    key, greeting = Key(), Greeting("relay.example:27226", bytes(range(32)))
+    create = JoinRequest("chess", "r", create=True)
+
+    def enter(relay: Relay, request: JoinRequest, host: str, challenge: bytes, network: str) -> Room:
+        extras = claim_identity(JoinExtras(is_public=True), key, request, host, encode_hello(challenge))
+        return relay.enter(create.encode() + extras.encode(), FakeLink(is_extended=True), network, 0.0, greeting).room
+
+    for number, wrong in enumerate(
+        [
+            (create, "other.example", greeting.challenge),
+            (create, greeting.host, bytes(32)),
+            (JoinRequest("chess", "s", create=True), greeting.host, greeting.challenge),
+            (JoinRequest("go", "r", create=True), greeting.host, greeting.challenge),
+        ]
+    ):
+        with pytest.raises(SeatRefused, match="identity was not proved"):
+            enter(Relay([GameRules("chess")]), *wrong, f"n{number}")
+    relay = Relay([GameRules("chess")])
+    room = enter(relay, create, "Relay.Example:27226", greeting.challenge, "n")
+    assert room.host.identity == key.public_key
+    assert relay.listed() == [room]
+
+
+def test_wrong_proofs_are_guesses() -> None:
+    relay, greeting = Relay([GameRules("chess")]), Greeting("h", bytes(32))
+    request = JoinRequest("chess", "r", create=True).encode()
+    forged = request + JoinExtras(key=b"k" * 32, signature=b"s" * 64).encode()
+    texts = []
+    for _ in range(5):
+        with pytest.raises(SeatRefused) as caught:
+            relay.enter(forged, FakeLink(is_extended=True), "n", 0.0, greeting)
+        texts.append(str(caught.value))
+    assert texts[0] == "The identity was not proved."
+    assert texts[-1] == "Too many wrong tokens, try again later."
+    assert relay.enter(request + JoinExtras().encode(), FakeLink(is_extended=True), "n", 0.0, greeting).room
+
+
+@pytest.mark.parametrize("extras", [b"", b"\x00", b"\x00\x02", b"\x00\x01" + bytes(95)])
+def test_extras_that_are_none_are_refused(extras: bytes) -> None:
+    relay = Relay([GameRules("chess")])
+    with pytest.raises(SeatRefused, match="Failed to parse join request"):
+        relay.enter(
+            JoinRequest("chess", "r", create=True).encode() + extras,
+            FakeLink(is_extended=True),
+            "n",
+            0.0,
+            Greeting("h", bytes(32)),
+        )
+
+
+def test_only_public_rooms_are_listed() -> None:
+    relay = Relay([GameRules("chess", is_public=True), GameRules("go")])
+    for game in ("chess", "go"):
+        relay.enter(JoinRequest(game, "r", create=True).encode(), FakeLink(), "n", 0.0)
+    assert [room.rules.name for room in relay.listed()] == ["chess"]
