@@ -1,8 +1,8 @@
-"""What passing on costs: one host to many guests, and many small rooms, beside a bare aiohttp loop that does the same.
+"""What passing on costs: one host to many guests, and many small rooms, beside bare loops that do the same.
 
-Every host sends 60 messages of 1 KiB a second, which reach all of its guests.  Run ``python -m bench.rooms``.  The bare
-loop knows neither rooms nor seats nor limits: whatever one socket sends it sends to all others of its group.  Clients
-are the same for both, in a process of their own on the same machine.
+Every host sends messages of 1 KiB, which reach all of its guests.  Run ``python -m bench.rooms``.  The bare loops, one
+with aiohttp and one with npm's ws (if npm is there), know neither rooms nor seats nor limits: whatever one socket sends
+they send to all others of its group.  Clients are the same for all, in a process of their own on the same machine.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import json
 import re
+import shutil
 import socket
 import struct
 import subprocess
@@ -18,12 +19,15 @@ import sys
 import threading
 import time
 from collections import defaultdict
+from pathlib import Path
 
 from bench.report import print_table
 from bench.server import percentile, process_usage
 from teleglyph.wire.rooms import JoinRequest
 
-_RATE, _SIZE = 60, 1024
+_SIZE = 1024
+_SCENARIOS = ((1, 100, 60), (25, 3, 60), (1000, 3, 1))
+"""Rooms, guests in each, messages a second of each host."""
 
 
 def free_port() -> int:
@@ -63,7 +67,7 @@ async def bare_loop(port: int) -> None:
     await asyncio.Event().wait()
 
 
-async def clients(port: int, rooms: int, guests: int, seconds: float) -> None:
+async def clients(port: int, rooms: int, guests: int, rate: int, seconds: float) -> None:
     """All players; prints what they measured."""
     import aiohttp
 
@@ -89,7 +93,7 @@ async def clients(port: int, rooms: int, guests: int, seconds: float) -> None:
             due = time.perf_counter() + offset
             while not stop.is_set():
                 await asyncio.sleep(max(0.0, due - time.perf_counter()))
-                due += 1 / _RATE
+                due += 1 / rate
                 await ws.send_bytes(b"\x04" + struct.pack("d", time.perf_counter()) + bytes(_SIZE - 9))
             for task in (reader, *tasks):
                 task.cancel()
@@ -101,7 +105,7 @@ async def clients(port: int, rooms: int, guests: int, seconds: float) -> None:
     url = f"http://127.0.0.1:{port}/rooms"
     joined, start, stop = asyncio.Semaphore(0), asyncio.Event(), asyncio.Event()
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-        hosts = [asyncio.create_task(host(f"room{number}", number / rooms / _RATE)) for number in range(rooms)]
+        hosts = [asyncio.create_task(host(f"room{number}", number / rooms / rate)) for number in range(rooms)]
         for _ in range(rooms * guests):
             await joined.acquire()
         print("ready", flush=True)
@@ -120,7 +124,7 @@ async def clients(port: int, rooms: int, guests: int, seconds: float) -> None:
 def start_relay(port: int) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         [sys.executable, "-m", "teleglyph", "server", "127.0.0.1", "--port", "0", "--http-port", str(port)]
-        + ["--game", "bench", "--connection-rate", "0", "--connections-per-address", "0"],
+        + ["--game", "bench", "--connection-rate", "0", "--connections-per-address", "0", "--rooms-per-address", "0"],
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -141,12 +145,27 @@ def start_bare(port: int) -> subprocess.Popen[str]:
     return process
 
 
-def measure(kind: str, rooms: int, guests: int, seconds: float) -> dict[str, float]:
+def start_ws(port: int) -> subprocess.Popen[str]:
+    directory = Path(__file__).parent.parent / "build" / "bench"
+    if not (directory / "node_modules" / "ws").is_dir():
+        directory.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["npm", "install", "--silent", "--prefix", directory, "ws@8"], check=True)
+    script = Path(__file__).with_name("bare_ws.mjs")
+    process = subprocess.Popen(["node", script, directory, str(port)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    process.stdout.readline()
+    return process
+
+
+_STARTERS = {"relay": start_relay, "bare": start_bare, "ws": start_ws}
+
+
+def measure(kind: str, rooms: int, guests: int, rate: int, seconds: float) -> dict[str, float]:
     port = free_port()
-    server = start_relay(port) if kind == "relay" else start_bare(port)
+    server = _STARTERS[kind](port)
     _, empty = process_usage(server.pid)
     load = subprocess.Popen(
-        [sys.executable, "-m", "bench.rooms", "--clients", str(port), str(rooms), str(guests), str(seconds)],
+        [sys.executable, "-m", "bench.rooms", "--clients", str(port), str(rooms), str(guests), str(rate), str(seconds)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -174,7 +193,8 @@ def measure(kind: str, rooms: int, guests: int, seconds: float) -> dict[str, flo
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bare", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--clients", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument("--clients", nargs=5, help=argparse.SUPPRESS)
+    parser.add_argument("--skip", type=int, default=0, help="leave out so many of the scenarios")
     parser.add_argument("--seconds", type=float, default=6.0)
     options = parser.parse_args()
     if options.bare or options.clients:
@@ -183,29 +203,33 @@ def main() -> None:
         if options.bare:
             uvloop.run(bare_loop(options.bare))
         else:
-            port, rooms, guests, seconds = options.clients
-            uvloop.run(clients(int(port), int(rooms), int(guests), float(seconds)))
+            port, rooms, guests, rate, seconds = options.clients
+            uvloop.run(clients(int(port), int(rooms), int(guests), int(rate), float(seconds)))
         return
+    kinds = ["relay", "bare", *(["ws"] if shutil.which("npm") else [])]
     rows = []
-    for rooms, guests in ((1, 100), (25, 3), (1, 20)):
-        relay, bare = (measure(kind, rooms, guests, options.seconds) for kind in ("relay", "bare"))
-        efficiency = (relay["rate"] / relay["cpu"]) / (bare["rate"] / bare["cpu"])
-        rows.append(
-            [
-                f"{rooms} x {guests}",
-                f"{relay['rate']:.0f}",
-                f"{100 * relay['rate'] / (rooms * guests * _RATE):.1f}",
-                f"{100 * relay['cpu']:.1f} / {100 * bare['cpu']:.1f}",
-                f"{100 * efficiency:.0f}",
-                f"{1000 * relay['p50']:.2f} / {1000 * relay['p99']:.2f}",
-                f"{1000 * bare['p50']:.2f} / {1000 * bare['p99']:.2f}",
-                f"{relay['kib']:.1f} / {bare['kib']:.1f}",
-            ]
-        )
+    for rooms, guests, rate in _SCENARIOS[options.skip :]:
+        found = {kind: measure(kind, rooms, guests, rate, options.seconds) for kind in kinds}
+        for kind, name in (("relay", "relay"), ("bare", "bare aiohttp"), ("ws", "bare npm ws")):
+            if kind in found:
+                one = found[kind]
+                efficiency = (found["relay"]["rate"] / found["relay"]["cpu"]) / (one["rate"] / one["cpu"])
+                rows.append(
+                    [
+                        f"{rooms} x {guests}, {rate}/s",
+                        name,
+                        f"{one['rate']:.0f}",
+                        f"{100 * one['rate'] / (rooms * guests * rate):.1f}",
+                        f"{100 * one['cpu']:.1f}",
+                        f"{100 * efficiency:.0f} %",
+                        f"{1000 * one['p50']:.2f} / {1000 * one['p99']:.2f}",
+                        f"{one['kib']:.1f}",
+                    ]
+                )
     print_table(
-        "Rooms: 60 messages of 1 KiB a second from each host (relay / bare aiohttp loop)",
-        ["rooms x guests", "delivered/s", "% of all", "CPU %", "messages per CPU second, % of bare"]
-        + ["delay p50/p99 ms", "bare p50/p99 ms", "KiB a seat"],
+        "Rooms: messages of 1 KiB from each host to its guests",
+        ["rooms x guests", "server", "delivered/s", "% of all", "CPU %", "relay's messages per CPU second"]
+        + ["delay p50/p99 ms", "KiB a seat"],
         rows,
     )
 

@@ -208,6 +208,14 @@ def _check_database(_ctx: click.Context, _param: click.Parameter, value: str | N
     help="The largest message in a room.",
 )
 @click.option(
+    "--rooms-per-address",
+    type=click.IntRange(0),
+    default=50,
+    show_default=True,
+    envvar="TELEGLYPH_ROOMS_PER_ADDRESS",
+    help="Rooms that one address may have open at once; 0: any number.",
+)
+@click.option(
     "--origin",
     "origins",
     multiple=True,
@@ -277,6 +285,7 @@ def server(
     games: tuple[tuple[str, int, bool], ...],
     room_grace: float,
     room_message_bytes: int,
+    rooms_per_address: int,
     origins: tuple[str, ...],
     tls_cert: Path | None,
     tls_key: Path | None,
@@ -317,7 +326,11 @@ def server(
         statistics_interval=statistics_interval,
         sound=SoundSettings(audio_bitrate, audio_complexity),
     )
-    config = replace(config, call=replace(config.call, max_participants=max_clients))
+    config = replace(
+        config,
+        call=replace(config.call, max_participants=max_clients),
+        relay=replace(config.relay, rooms_per_address=rooms_per_address),
+    )
     return run(lambda stop: _serve(config, stop))
 
 

@@ -74,12 +74,15 @@ class Outbox:
 
     Attributes:
         on_ready: the writer's; called after every put and when the outbox is closed.
+        take_now: the writer's; offered bytes that could go out as they are while nothing else waits.  If it returns
+            True it has taken them, and they were never queued.
     """
 
     def __init__(self, limits: OutboxLimits | None = None, on_overflow: Callable[[], None] | None = None) -> None:
         self.limits = limits or OutboxLimits()
         self.counters = OutboxCounters()
         self.on_ready: Callable[[], None] = _ignore
+        self.take_now: Callable[[bytes], bool] = _refuse
         self._on_overflow = on_overflow
         self._control: deque[Outgoing] = deque()
         self._control_bytes = 0
@@ -96,8 +99,11 @@ class Outbox:
         self._put_control(Outgoing(packet, raw=False))
 
     def put_raw(self, data: bytes) -> None:
-        """Queue bytes that are sent as they are (handshake packets), in order with the control packets."""
-        self._put_control(Outgoing(data, raw=True))
+        """Queue bytes that are sent as they are (handshake packets, frames), in order with the control packets."""
+        if not (self._control or self._audio or self._picture or self._closed) and self.take_now(data):
+            self.counters.control_packets += 1
+        else:
+            self._put_control(Outgoing(data, raw=True))
 
     def put_audio(self, packet: bytes, seconds: float) -> None:
         """Queue a packet that holds ``seconds`` of sound; the oldest sound goes when too much waits."""
@@ -212,6 +218,11 @@ class Outbox:
 
 def _ignore() -> None:
     """Nobody writes yet."""
+
+
+def _refuse(_data: bytes) -> bool:
+    """Nobody writes yet."""
+    return False
 
 
 def _resolve(waiter: asyncio.Future[None] | None) -> None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _MAX_FRAGMENTS = 1000
 _MAX_REASON = 123
+_DATA = frozenset({Opcode.TEXT, Opcode.BINARY, Opcode.CONT})
 _quiet = logging.getLogger(f"{__name__}.frames")
 """At its debug level the package writes messages into the log, and with them players' tokens."""
 _quiet.setLevel(logging.WARNING)
@@ -123,7 +124,7 @@ class WebSocketSession:
 
     def data_to_send(self) -> bytes:
         """What the protocol itself has to say: the response to the request, pongs, the answer to a close."""
-        return b"".join(self._protocol.data_to_send())
+        return b"".join(self._protocol.data_to_send()) if self._protocol.writes else b""
 
     def next_event(self) -> Event | None:
         """The next message, or None while more bytes are needed.
@@ -132,13 +133,14 @@ class WebSocketSession:
             ConnectionLost: the client closed.
             ProtocolError: it broke the protocol; ``data_to_send`` says so to it.
         """
-        while self._protocol.events:
-            frame = self._protocol.events.pop(0)
+        protocol = self._protocol
+        while protocol.events:
+            frame = protocol.events.pop(0)
             if isinstance(frame, Frame) and (message := self._collect(frame)) is not None:
                 return message
-        if self._protocol.parser_exc is not None and not isinstance(self._protocol.parser_exc, EOFError):
-            raise ProtocolError(f"the WebSocket protocol was broken: {self._protocol.parser_exc}")
-        if self._protocol.state is not State.OPEN:
+        if protocol.parser_exc is not None and not isinstance(protocol.parser_exc, EOFError):
+            raise ProtocolError(f"the WebSocket protocol was broken: {protocol.parser_exc}")
+        if protocol.state is not State.OPEN:
             raise ConnectionLost("The client closed the WebSocket")
         return None
 
@@ -152,8 +154,10 @@ class WebSocketSession:
             self._protocol.send_ping(b"")
 
     def _collect(self, frame: Frame) -> Event | None:
-        if frame.opcode not in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
+        if frame.opcode not in _DATA:
             return None
+        if frame.fin and not self._parts and frame.opcode is not Opcode.CONT:
+            return (BinaryMessage if frame.opcode is Opcode.BINARY else TextMessage)(bytes(frame.data))
         if frame.opcode is not Opcode.CONT:
             self._opcode = frame.opcode
         self._parts.append(bytes(frame.data))

@@ -26,7 +26,7 @@ class RelayLimits:
 
     rooms: int = 10_000
     rooms_per_address: int = 50
-    """Open rooms that were made from one address."""
+    """Open rooms that were made from one address; 0: any number."""
     name_bytes: int = 128
     room: RoomLimits = RoomLimits()
 
@@ -197,7 +197,8 @@ class Relay:
 
     def _make(self, request: JoinRequest, extras: JoinExtras, rules: GameRules, link: Link, network: str) -> Player:
         limits = self.limits
-        if len(self.rooms) >= limits.rooms or self._made[network] >= limits.rooms_per_address:
+        most = limits.rooms_per_address
+        if len(self.rooms) >= limits.rooms or (most and self._made[network] >= most):
             raise SeatRefused("Too many rooms, try again later.")
         room = Room(
             request.room,

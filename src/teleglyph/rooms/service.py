@@ -118,6 +118,7 @@ class RoomsService:
         self.relay = relay
         self.limits = limits or RoomsLimits()
         self._framer = _Framer()
+        self._look_interval = min(1.0, self.limits.ping_after / 10)
         self._connections: dict[Connection, WebSocketSession] = {}
 
     @property
@@ -130,12 +131,15 @@ class RoomsService:
 
     async def run(self) -> None:
         """End rooms whose time is over and connections that are dead, until cancelled."""
+        looked = 0.0
         while True:
             await asyncio.sleep(_TICK)
             now = time.monotonic()
             self.relay.expire(now)
-            for connection, session in self._connections.items():
-                self._look_after(connection, session, now)
+            if now - looked > self._look_interval:
+                looked = now
+                for connection, session in list(self._connections.items()):
+                    self._look_after(connection, session, now)
 
     async def serve(self, connection: Connection, session: WebSocketSession, network: str, host: str = "") -> None:
         """One player's connection from its first message to its end.
