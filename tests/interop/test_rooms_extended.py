@@ -8,6 +8,7 @@ import json
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 import time
 import urllib.error
@@ -411,7 +412,7 @@ def test_a_certificate_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> No
         (["--database", "postgresql://ann:secret@127.0.0.1:9/x", "--game", "go"], 105, "cannot be reached"),
     ):
         result = subprocess.run(
-            ["teleglyph", "server", "--port", "0", "--http-port", "0", *options],
+            [sys.executable, "-m", "teleglyph", "server", "--port", "0", "--http-port", "0", *options],
             capture_output=True,
             text=True,
             timeout=30,
