@@ -96,6 +96,18 @@ class SeatEnded(PeerError):
     exit_code = 47
 
 
+class EventRefused(PeerError):
+    """A Nostr event or subscription cannot be accepted; the message is a prefix, a colon, a blank and the reason."""
+
+    exit_code = 44
+
+
+class MessageRefused(PeerError):
+    """A Nostr message is none; the message is for people."""
+
+    exit_code = 44
+
+
 class ServerFull(PeerError):
     """The server has no place left."""
 
