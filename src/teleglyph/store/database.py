@@ -53,8 +53,26 @@ class Base(ABC):
         """One statement for many rows of values; raises as :meth:`run`."""
 
     @abstractmethod
+    def take_numbers(self, table: str, column: str, count: int) -> list[int]:
+        """So many unused keys of a table, ascending; inside a transaction that writes."""
+
+    @abstractmethod
+    def search_words(self, words: Sequence[str]) -> tuple[str, object]:
+        """How to find texts with all these words: SQL that gives ``rowid`` and ``score`` (the lower the better) of
+        ``event_text``, and its value.
+        """
+
+    @abstractmethod
+    def add_texts(self, rows: Iterable[tuple[int, str]]) -> None:
+        """Add texts to ``event_text``, by their keys."""
+
+    @abstractmethod
     def begin(self) -> None:
         """Start a transaction."""
+
+    @abstractmethod
+    def begin_reading(self) -> None:
+        """Start a transaction that sees the same from its first statement to its end."""
 
     @abstractmethod
     def commit(self) -> None:
@@ -218,7 +236,11 @@ class Database:
                 base = self._local.base = self._backend.reader()
                 self._bases.append(base)
             try:
-                return work(base)
+                base.begin_reading()
+                try:
+                    return work(base)
+                finally:
+                    base.rollback()
             except DatabaseAway as error:
                 self._local.base = None
                 self._bases.remove(base)

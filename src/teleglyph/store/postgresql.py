@@ -81,6 +81,24 @@ class PostgresqlBase(Base):
         with self._understood(), self._connection.cursor() as cursor:
             cursor.executemany(_query(sql), rows)
 
+    def take_numbers(self, table: str, column: str, count: int) -> list[int]:
+        rows = self.run("SELECT nextval(pg_get_serial_sequence(?, ?)) FROM generate_series(1, ?)", table, column, count)
+        return sorted(number for (number,) in rows)
+
+    def search_words(self, words: Sequence[str]) -> tuple[str, object]:
+        return (
+            "SELECT rowid, -ts_rank(content, query) AS score FROM event_text, "
+            "plainto_tsquery('simple', ?) AS query WHERE content @@ query",
+            " ".join(words).replace("\0", " "),
+        )
+
+    def add_texts(self, rows: Iterable[tuple[int, str]]) -> None:
+        cleaned = [(number, text.replace("\0", " ")) for number, text in rows]
+        self.run_many("INSERT INTO event_text (rowid, content) VALUES (?, to_tsvector('simple', ?))", cleaned)
+
+    def begin_reading(self) -> None:
+        self.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+
     def begin(self) -> None:
         self.run("BEGIN")
 

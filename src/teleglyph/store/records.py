@@ -168,7 +168,7 @@ def _finish(
 
 
 def _read(base: Base, number: int) -> Record | None:
-    rows = base.run(f"SELECT {_COLUMNS} FROM records WHERE id = ?", number)  # noqa: S608 - our own names
+    rows = base.run(f"SELECT {_COLUMNS} FROM records WHERE id = ?", number)
     return _with_people(base, Record(*rows[0])) if rows else None
 
 
@@ -186,7 +186,7 @@ def _with_people(base: Base, record: Record) -> Record:
 def _read_player(base: Base, identity: str, page: int, per_page: int) -> Player:
     counts = base.run("SELECT outcome, count(*) FROM participants WHERE identity = ? GROUP BY outcome", identity)
     rows = base.run(
-        f"SELECT {_COLUMNS} FROM records WHERE id IN (SELECT record_id FROM participants WHERE identity = ?) "  # noqa: S608
+        f"SELECT {_COLUMNS} FROM records WHERE id IN (SELECT record_id FROM participants WHERE identity = ?) "
         "ORDER BY id DESC LIMIT ? OFFSET ?",
         *(identity, per_page, (page - 1) * per_page),
     )

@@ -98,6 +98,20 @@ class SqliteBase(Base):
         except sqlite3.Error as error:
             raise StoreError(str(error)) from error
 
+    def take_numbers(self, table: str, column: str, count: int) -> list[int]:
+        ((last,),) = self.run(f"SELECT coalesce(max({column}), 0) FROM {table}")
+        return list(range(last + 1, last + 1 + count))
+
+    def search_words(self, words: Sequence[str]) -> tuple[str, object]:
+        quoted = " ".join('"' + word.replace('"', '""') + '"' for word in words)
+        return "SELECT rowid, rank AS score FROM event_text WHERE event_text MATCH ?", quoted
+
+    def add_texts(self, rows: Iterable[tuple[int, str]]) -> None:
+        self.run_many("INSERT INTO event_text (rowid, content) VALUES (?, ?)", rows)
+
+    def begin_reading(self) -> None:
+        self.run("BEGIN")
+
     def begin(self) -> None:
         self.run("BEGIN IMMEDIATE")
 

@@ -1,0 +1,403 @@
+"""Nostr events: what is kept, what replaces what, what was deleted, and finding it again (spec event-relay 4 to 9).
+
+Everything about one batch of events happens in one transaction, in the order in which they came.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+from teleglyph.store.database import Base, Database
+from teleglyph.wire.nostr import DELETION, NostrEvent, is_hex
+from teleglyph.wire.nostr_filter import Filter
+
+_LONGEST_KEY = 64
+_SWEEP = 500
+_CHUNK = 500
+_ADDRESS = re.compile(r"([0-9]{1,5}):([0-9a-f]{64}):(.*)", re.DOTALL)
+MAX_VALUES = 20_000
+"""In all lists of one filter together; SQLite takes 32766 in a statement."""
+
+
+class Outcome(enum.Enum):
+    """What became of an event."""
+
+    STORED = enum.auto()
+    DUPLICATE = enum.auto()
+    OLDER = enum.auto()
+    """A newer version is there."""
+    DELETED = enum.auto()
+    """Its author deleted it."""
+    ABSENT = enum.auto()
+    """It was only asked after, and is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where an event is that a subscription asked for; sorted as they are delivered."""
+
+    created_at: int
+    id: bytes
+    seq: int
+
+
+class EventStore:
+    """Events in a database.
+
+    Args:
+        database: where they are.
+        has_search: keeps what is needed to find words in contents.
+    """
+
+    def __init__(self, database: Database, *, has_search: bool = True) -> None:
+        self._database = database
+        self.has_search = has_search
+
+    def put(self, events: Sequence[NostrEvent], asked: frozenset[int] = frozenset()) -> Future[list[Outcome]]:
+        """Keep events, whose proofs were checked.
+
+        Args:
+            events: not ephemeral.
+            asked: places of those in ``events`` that are not to be kept, but only asked after.
+
+        Returns:
+            what became of each, when that is durable.
+        """
+        size = sum(len(event.text) for event in events)
+        return self._database.write(lambda base: _Batch(base, self.has_search).put(events, asked), size=size)
+
+    def find(self, filters: Sequence[Filter], default_limit: int, max_limit: int, now: float) -> Future[list[Found]]:
+        """Where the events are that filters ask for: each filter's limit applied, then merged and sorted.
+
+        Args:
+            filters: each has at most MAX_VALUES values.
+            now: Unix seconds; what ended before is not found.
+        """
+        return self._database.read(lambda base: _find(base, filters, default_limit, max_limit, now))
+
+    def bodies(self, found: Sequence[Found]) -> Future[list[tuple[bytes, bytes]]]:
+        """The ids and texts of events that were found, in that order, without those that are gone meanwhile."""
+        return self._database.read(lambda base: _bodies(base, found))
+
+    def count(self, filters: Sequence[Filter], now: float, hll_offset: int | None = None) -> Future[tuple[int, str]]:
+        """How many events filters ask for, limits aside; and the HyperLogLog registers of their authors as hexadecimal
+        digits, empty without an offset.
+        """
+        return self._database.read(lambda base: _count(base, filters, now, hll_offset))
+
+    def sweep(self, now: float) -> Future[int]:
+        """Remove some events that have ended; how many it were."""
+        return self._database.write(lambda base: _sweep(base, now))
+
+    def after(self, seq: int, number: int) -> Future[list[tuple[int, bytes]]]:
+        """A page of all events in the order in which they came, with their places."""
+        return self._database.read(
+            lambda base: [
+                (place, bytes(body))
+                for place, body in base.run(
+                    "SELECT seq, body FROM events WHERE seq > ? ORDER BY seq LIMIT ?", seq, number
+                )
+            ]
+        )
+
+    def total(self) -> Future[int]:
+        """How many events are kept."""
+        return self._database.read(lambda base: int(base.run("SELECT count(*) FROM events")[0][0]))
+
+
+def tag_key(value: str) -> bytes:
+    """What a tag's value is looked up by: its bytes, or if they are many a hash, behind a byte that is in no UTF-8."""
+    data = value.encode("utf-8", "surrogatepass")
+    return data if len(data) <= _LONGEST_KEY else b"\xff" + hashlib.sha256(data).digest()
+
+
+def _tag_rows(event: NostrEvent, seq: int) -> list[tuple[str, bytes, int, int]]:
+    keys = {(tag[0], tag_key(tag[1])) for tag in event.tags if len(tag) > 1 and len(tag[0]) == 1 and tag[0].isalpha()}
+    return [(name, value, event.created_at, seq) for name, value in sorted(keys) if name.isascii()]
+
+
+def _marks(values: Iterable[object]) -> str:
+    return ", ".join("?" for _ in values)
+
+
+# --- writing ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Events on their way into the database; plain ones are gathered and written together."""
+
+    base: Base
+    has_search: bool
+    numbers: list[int] = field(default_factory=list)
+    waiting: list[NostrEvent] = field(default_factory=list)
+    known: set[bytes] = field(default_factory=set)
+    deleted: set[tuple[bytes, bytes]] = field(default_factory=set)
+
+    def put(self, events: Sequence[NostrEvent], asked: frozenset[int]) -> list[Outcome]:
+        ids = [bytes.fromhex(event.id) for event in events]
+        for start in range(0, len(ids), _CHUNK):
+            part = ids[start : start + _CHUNK]
+            marks = _marks(part)
+            self.known.update(
+                bytes(row[0]) for row in self.base.run(f"SELECT id FROM events WHERE id IN ({marks})", *part)
+            )
+            self.deleted.update(
+                (bytes(number), bytes(pubkey))
+                for number, pubkey in self.base.run(
+                    f"SELECT id, pubkey FROM deleted_events WHERE id IN ({marks})", *part
+                )
+            )
+        outcomes = []
+        for place, (event, number) in enumerate(zip(events, ids, strict=True)):
+            if number in self.known:
+                outcomes.append(Outcome.DUPLICATE)
+            elif place in asked:
+                outcomes.append(Outcome.ABSENT)
+            else:
+                outcomes.append(self._put(event, number))
+        self._flush()
+        return outcomes
+
+    def _put(self, event: NostrEvent, number: bytes) -> Outcome:
+        pubkey = bytes.fromhex(event.pubkey)
+        if event.kind != DELETION and (number, pubkey) in self.deleted:
+            return Outcome.DELETED
+        address = event.address
+        if address is not None:
+            self._flush()
+            outcome = self._make_way(event, pubkey, tag_key(address))
+            if outcome is not Outcome.STORED:
+                return outcome
+        self.known.add(number)
+        self.waiting.append(event)
+        if event.kind == DELETION:
+            self._flush()
+            self._delete(event, pubkey)
+        return Outcome.STORED
+
+    def _make_way(self, event: NostrEvent, pubkey: bytes, address: bytes) -> Outcome:
+        """Remove the older version of an event, if there is one and the event may take its place."""
+        key = (pubkey, event.kind, address)
+        deleted = self.base.run(
+            "SELECT created_at FROM deleted_addresses WHERE pubkey = ? AND kind = ? AND address = ?", *key
+        )
+        if deleted and event.created_at <= deleted[0][0]:
+            return Outcome.DELETED
+        for seq, body in self.base.run(
+            "SELECT seq, body FROM events WHERE pubkey = ? AND kind = ? AND address = ?", *key
+        ):
+            old = _decode(body)
+            if not event.replaces(old):
+                return Outcome.OLDER
+            self._remove([(seq, old)])
+        return Outcome.STORED
+
+    def _delete(self, request: NostrEvent, pubkey: bytes) -> None:
+        """NIP-09: what a request names of its own author's."""
+        for value in set(request.values("e")):
+            if is_hex(value):
+                number = bytes.fromhex(value)
+                self.deleted.add((number, pubkey))
+                self.base.run(
+                    "INSERT INTO deleted_events (id, pubkey) VALUES (?, ?) ON CONFLICT DO NOTHING", number, pubkey
+                )
+                rows = self.base.run(
+                    "SELECT seq, body FROM events WHERE id = ? AND pubkey = ? AND kind <> ?", number, pubkey, DELETION
+                )
+                self._remove([(seq, _decode(body)) for seq, body in rows])
+        for value in set(request.values("a")):
+            found = _ADDRESS.fullmatch(value)
+            if found is not None and found[2] == request.pubkey and int(found[1]) < 1 << 16:
+                self._delete_address(pubkey, int(found[1]), tag_key(found[3]), request.created_at)
+
+    def _delete_address(self, pubkey: bytes, kind: int, address: bytes, until: int) -> None:
+        self.base.run(
+            "INSERT INTO deleted_addresses (pubkey, kind, address, created_at) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT (pubkey, kind, address) DO UPDATE SET created_at = excluded.created_at "
+            "WHERE excluded.created_at > deleted_addresses.created_at",
+            *(pubkey, kind, address, until),
+        )
+        rows = self.base.run(
+            "SELECT seq, body FROM events WHERE pubkey = ? AND kind = ? AND address = ? AND created_at <= ?",
+            *(pubkey, kind, address, until),
+        )
+        self._remove([(seq, _decode(body)) for seq, body in rows])
+
+    def _remove(self, events: list[tuple[int, NostrEvent]]) -> None:
+        remove(self.base, events)
+        self.known.difference_update(bytes.fromhex(event.id) for _, event in events)
+
+    def _flush(self) -> None:
+        events, self.waiting = self.waiting, []
+        if not events:
+            return
+        seqs = self.base.take_numbers("events", "seq", len(events))
+        self.base.run_many(
+            "INSERT INTO events (seq, id, pubkey, created_at, kind, address, expires_at, body) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [_row(event, seq) for event, seq in zip(events, seqs, strict=True)],
+        )
+        tags = [row for event, seq in zip(events, seqs, strict=True) for row in _tag_rows(event, seq)]
+        if tags:
+            self.base.run_many("INSERT INTO event_tags (name, value, created_at, seq) VALUES (?, ?, ?, ?)", tags)
+        if self.has_search:
+            texts = [(seq, event.content) for event, seq in zip(events, seqs, strict=True) if event.content]
+            if texts:
+                self.base.add_texts(texts)
+
+
+def _row(event: NostrEvent, seq: int) -> tuple[object, ...]:
+    address = event.address
+    return (
+        seq,
+        bytes.fromhex(event.id),
+        bytes.fromhex(event.pubkey),
+        event.created_at,
+        event.kind,
+        None if address is None else tag_key(address),
+        event.expires_at,
+        event.text,
+    )
+
+
+def remove(base: Base, events: Sequence[tuple[int, NostrEvent]]) -> None:
+    """Remove events by their places, with all that is kept about them."""
+    if not events:
+        return
+    tags = [row for seq, event in events for row in _tag_rows(event, seq)]
+    base.run_many("DELETE FROM event_tags WHERE name = ? AND value = ? AND created_at = ? AND seq = ?", tags)
+    places = [(seq,) for seq, _ in events]
+    base.run_many("DELETE FROM event_text WHERE rowid = ?", places)
+    base.run_many("DELETE FROM events WHERE seq = ?", places)
+
+
+def _sweep(base: Base, now: float) -> int:
+    rows = base.run("SELECT seq, body FROM events WHERE expires_at <= ? LIMIT ?", int(now), _SWEEP)
+    remove(base, [(seq, _decode(body)) for seq, body in rows])
+    return len(rows)
+
+
+def _decode(body: bytes) -> NostrEvent:
+    return NostrEvent(**json.loads(bytes(body)))
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+def _conditions(base: Base, wanted: Filter, now: float) -> tuple[str, list[object]]:
+    """A filter's WHERE and its values; limit and search aside."""
+    terms, values = ["(expires_at IS NULL OR expires_at > ?)"], [int(now)]  # type: list[str], list[object]
+
+    def add(term: str, added: Iterable[object]) -> None:
+        terms.append(term)
+        values.extend(added)
+
+    if wanted.ids is not None:
+        add(f"id IN ({_marks(wanted.ids)})", map(bytes.fromhex, wanted.ids))
+    if wanted.authors is not None:
+        add(f"pubkey IN ({_marks(wanted.authors)})", map(bytes.fromhex, wanted.authors))
+    if wanted.kinds is not None:
+        add(f"kind IN ({_marks(wanted.kinds)})", wanted.kinds)
+    if wanted.since is not None:
+        add("created_at >= ?", [wanted.since])
+    if wanted.until is not None:
+        add("created_at <= ?", [wanted.until])
+    for name, among in wanted.tags.items():
+        add(
+            f"seq IN (SELECT seq FROM event_tags WHERE name = ? AND value IN ({_marks(among)}))",
+            [name, *map(tag_key, among)],
+        )
+    return " AND ".join(terms), values
+
+
+def search_terms(text: str) -> list[str]:
+    """The words of a search, without extensions like ``language:en``."""
+    return [word for word in text.split() if not re.fullmatch(r"[a-z]+:\S+", word)]
+
+
+def _find(base: Base, filters: Sequence[Filter], default_limit: int, max_limit: int, now: float) -> list[Found]:
+    found: dict[int, Found] = {}
+    is_scored = False
+    for wanted in filters:
+        limit = min(default_limit if wanted.limit is None else wanted.limit, max_limit)
+        if limit == 0:
+            continue
+        where, values = _conditions(base, wanted, now)
+        words = [] if wanted.search is None else search_terms(wanted.search)
+        if words:
+            is_scored = True
+            search, text = base.search_words(words)
+            sql = (
+                f"SELECT created_at, id, seq FROM events JOIN ({search}) AS hits ON hits.rowid = seq WHERE {where} "
+                "ORDER BY hits.score, created_at DESC, id LIMIT ?"
+            )
+            rows = base.run(sql, text, *values, limit)
+        else:
+            sql = f"SELECT created_at, id, seq FROM events WHERE {where} ORDER BY created_at DESC, id LIMIT ?"
+            rows = base.run(sql, *values, limit)
+        for created_at, number, seq in rows:
+            found.setdefault(seq, Found(created_at, bytes(number), seq))
+    if is_scored:
+        return list(found.values())
+    return sorted(found.values(), key=lambda one: (-one.created_at, one.id))
+
+
+def _bodies(base: Base, found: Sequence[Found]) -> list[tuple[bytes, bytes]]:
+    bodies: dict[int, bytes] = {}
+    for start in range(0, len(found), _CHUNK):
+        part = [one.seq for one in found[start : start + _CHUNK]]
+        bodies.update(
+            (seq, bytes(body))
+            for seq, body in base.run(f"SELECT seq, body FROM events WHERE seq IN ({_marks(part)})", *part)
+        )
+    return [(one.id, bodies[one.seq]) for one in found if one.seq in bodies]
+
+
+def _count(base: Base, filters: Sequence[Filter], now: float, hll_offset: int | None) -> tuple[int, str]:
+    parts: list[str] = []
+    values: list[object] = []
+    for wanted in filters:
+        where, added = _conditions(base, wanted, now)
+        words = [] if wanted.search is None else search_terms(wanted.search)
+        if words:
+            search, text = base.search_words(words)
+            where += f" AND seq IN (SELECT rowid FROM ({search}) AS hits)"
+            added.append(text)
+        parts.append(f"SELECT seq, pubkey FROM events WHERE {where}")
+        values += added
+    union = " UNION ".join(parts)
+    ((number,),) = base.run(f"SELECT count(*) FROM ({union}) AS matching", *values)
+    if hll_offset is None:
+        return int(number), ""
+    authors = base.run(f"SELECT DISTINCT pubkey FROM ({union}) AS matching", *values)
+    return int(number), registers((bytes(author) for (author,) in authors), hll_offset).hex()
+
+
+def hyperloglog_offset(tags: Mapping[str, Iterable[str]]) -> int | None:
+    """Where in public keys the bytes are that a filter's authors are counted by (NIP-45); None without tags."""
+    value: Any = next((next(iter(sorted(values))) for values in tags.values()), None)
+    if value is None:
+        return None
+    address = _ADDRESS.fullmatch(value)
+    text = address[2] if address else value
+    if not is_hex(text):
+        text = hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
+    return int(text[32], 16) + 8
+
+
+def registers(authors: Iterable[bytes], offset: int) -> bytearray:
+    """HyperLogLog of public keys: 256 registers, chosen by the byte at the offset."""
+    result = bytearray(256)
+    for author in authors:
+        rest = author[offset + 1 :]
+        zeros = 8 * len(rest) - int.from_bytes(rest, "big").bit_length()
+        result[author[offset]] = max(result[author[offset]], zeros + 1)
+    return result
