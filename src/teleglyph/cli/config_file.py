@@ -32,6 +32,10 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *("connections_per_address", "reconnect_attempts"),
     ),
     "rooms": ("game", "room_grace", "room_message_bytes", "rooms_per_address", "origin"),
+    "events": (
+        *("events", "event_rate", "event_auth", "event_work", "event_search"),
+        *("relay_name", "relay_description", "relay_contact"),
+    ),
     "security": ("password", "key", "client_keys", "server_key", "accept_new_server", "encrypt", "admin_token"),
     "display": ("color_mode", "render_mode", "palette", "palette_chars", "utf8", "width", "height", "fps"),
     "media": ("file", "loop", "test_pattern", "pattern", "webcam_index", "no_video", "video_codec"),

@@ -19,6 +19,7 @@ from teleglyph.cli import config_file
 from teleglyph.cli.lifecycle import run
 from teleglyph.cli.logs import LogOptions
 from teleglyph.cli.options import ask_passphrase, check_password
+from teleglyph.events.limits import EventLimits, RelayProfile
 from teleglyph.keys import KeyList, fingerprint, format_public_key, load_identity
 from teleglyph.rooms.room import GameRules
 from teleglyph.server.app import Server
@@ -69,6 +70,16 @@ def _check_admin_token(_ctx: click.Context, _param: click.Parameter, value: str 
     if value is not None and len(value) < _ADMIN_TOKEN:
         raise click.BadParameter(f"a token has at least {_ADMIN_TOKEN} characters")
     return value
+
+
+def _event_limits(rate: float, auth: bool, work: int) -> EventLimits:
+    return EventLimits(
+        events_per_second=rate,
+        event_burst=5 * rate,
+        requests_per_second=EventLimits().requests_per_second if rate else 0.0,
+        auth_required=auth,
+        min_pow_difficulty=work,
+    )
 
 
 def _check_addresses(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -224,6 +235,54 @@ def _check_database(_ctx: click.Context, _param: click.Parameter, value: str | N
     help="Let pages of this address use rooms as well (https://example.org); pages of this server always may.",
 )
 @click.option(
+    "--events/--no-events",
+    default=False,
+    show_default=True,
+    envvar="TELEGLYPH_EVENTS",
+    help="Be a Nostr relay on the HTTP port; needs --data-dir or --database.",
+)
+@click.option(
+    "--event-rate",
+    type=click.FloatRange(0),
+    default=20.0,
+    show_default=True,
+    envvar="TELEGLYPH_EVENT_RATE",
+    help="Events a second from one connection and from one address, five times as many at once; 0: any number.",
+)
+@click.option(
+    "--event-auth/--no-event-auth",
+    default=False,
+    show_default=True,
+    envvar="TELEGLYPH_EVENT_AUTH",
+    help="Only who authenticates (NIP-42) may publish and ask.",
+)
+@click.option(
+    "--event-work",
+    type=click.IntRange(0, 256),
+    default=0,
+    show_default=True,
+    envvar="TELEGLYPH_EVENT_WORK",
+    help="Least proof of work of an event (NIP-13), in bits.",
+)
+@click.option(
+    "--event-search/--no-event-search",
+    default=True,
+    show_default=True,
+    envvar="TELEGLYPH_EVENT_SEARCH",
+    help="Let words in events be searched for (NIP-50).",
+)
+@click.option(
+    "--relay-name", default="Teleglyph", show_default=True, envvar="TELEGLYPH_RELAY_NAME", help="Name of the relay."
+)
+@click.option("--relay-description", default="", envvar="TELEGLYPH_RELAY_DESCRIPTION", help="What the relay is for.")
+@click.option(
+    "--relay-contact",
+    default="",
+    metavar="URI",
+    envvar="TELEGLYPH_RELAY_CONTACT",
+    help="Whom to ask about the relay: mailto:... or https://...",
+)
+@click.option(
     "--tls-cert",
     type=click.Path(dir_okay=False, path_type=Path),
     envvar="TELEGLYPH_TLS_CERT",
@@ -287,6 +346,14 @@ def server(
     room_message_bytes: int,
     rooms_per_address: int,
     origins: tuple[str, ...],
+    events: bool,
+    event_rate: float,
+    event_auth: bool,
+    event_work: int,
+    event_search: bool,
+    relay_name: str,
+    relay_description: str,
+    relay_contact: str,
     tls_cert: Path | None,
     tls_key: Path | None,
     admin_token: str | None,
@@ -303,6 +370,10 @@ def server(
         raise click.UsageError("--password needs encryption: leave --no-encrypt out")
     if (keys or client_keys) and not encrypt:
         raise click.UsageError("--key and --client-keys need encryption: leave --no-encrypt out")
+    if events and data_dir is None and database is None:
+        raise click.UsageError("--events needs a place to keep them: --data-dir or --database")
+    if events and not http:
+        raise click.UsageError("--events needs HTTP: leave --no-http out")
     if tls_key is not None and tls_cert is None:
         raise click.UsageError("--tls-key needs the certificate, too: --tls-cert")
     logs.apply()
@@ -321,6 +392,9 @@ def server(
         games=_rules(games, room_grace, room_message_bytes),
         read_games=_read_games if _is_configured("games") else None,
         origins=origins,
+        events=_event_limits(event_rate, event_auth, event_work) if events else None,
+        event_search=event_search,
+        profile=RelayProfile(relay_name, relay_description, relay_contact),
         admin_token=admin_token,
         tls=None if tls_cert is None else (tls_cert, tls_key),
         statistics_interval=statistics_interval,

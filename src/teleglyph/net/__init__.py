@@ -6,7 +6,7 @@ knows what a message means.  Begin at :class:`teleglyph.net.connection.Connectio
 
 from teleglyph.net.addresses import authority, is_loopback, network_of
 from teleglyph.net.connection import Connection, ConnectionLimits, Traffic
-from teleglyph.net.outbox import Outbox, OutboxCounters, OutboxLimits
+from teleglyph.net.outbox import Outbox, OutboxBudget, OutboxCounters, OutboxLimits
 from teleglyph.net.ratelimit import GuessLimiter, SlidingWindow, TokenBucket
 from teleglyph.net.tcp import Listener, connect_tcp
 
@@ -16,6 +16,7 @@ __all__ = [
     "GuessLimiter",
     "Listener",
     "Outbox",
+    "OutboxBudget",
     "OutboxCounters",
     "OutboxLimits",
     "SlidingWindow",

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from teleglyph.errors import ConnectionLost, PeerError, PeerTimeout
-from teleglyph.net.outbox import Outbox, OutboxLimits
+from teleglyph.net.outbox import Outbox, OutboxBudget, OutboxLimits
 from teleglyph.net.ratelimit import TokenBucket
 from teleglyph.wire import Event, HandshakeDone
 
@@ -96,16 +96,23 @@ class Connection:
         session: the protocol object of this connection; it belongs to the connection from now on.
         peer: the peer's address for logs and limits.
         limits: rates and bounds.
+        budget: of the outbox, if it is shared with others.
     """
 
-    def __init__(self, session: ByteSession, peer: str, limits: ConnectionLimits | None = None) -> None:
+    def __init__(
+        self,
+        session: ByteSession,
+        peer: str,
+        limits: ConnectionLimits | None = None,
+        budget: OutboxBudget | None = None,
+    ) -> None:
         self.session = session
         self.peer = peer
         self.numeric_peer = peer
         """The peer's numeric address; for an outgoing connection with its port, IPv6 in brackets."""
         self.limits = limits or ConnectionLimits()
         self.traffic = Traffic()
-        self.outbox = Outbox(self.limits.outbox, on_overflow=self._too_slow)
+        self.outbox = Outbox(self.limits.outbox, on_overflow=self._too_slow, budget=budget)
         now = time.monotonic()
         self.opened_at = now
         self.last_received = now
@@ -164,6 +171,8 @@ class Connection:
     def writing_resumed(self) -> None:
         """The transport takes bytes again."""
         self.blocked_since = None
+        self.outbox.in_flight = 0
+        self.outbox.wake()
         self._write_soon()
         if self.on_writable is not None:
             self.on_writable()
@@ -172,6 +181,7 @@ class Connection:
         """The transport is gone."""
         self._gone.set()
         self.outbox.close()
+        self.outbox.discard()
         _resolve(self._readable)
         self._drained.set()
 
@@ -303,11 +313,17 @@ class Connection:
         if transport is None or self._gone.is_set():
             return
         if self.blocked_since is None and (batch := outbox.take()):
-            sealed = [item.data if item.raw else self.session.seal(item.data) for item in batch]
+            sealed: list[bytes] = []
+            for item in batch:
+                sealed.append(item.data if item.raw else self.session.seal(item.data))
+                if item.body:
+                    sealed.append(item.body)
             data = sealed[0] if len(sealed) == 1 else b"".join(sealed)
             self.traffic.bytes_out += len(data)
             transport.write(data)
             self.last_sent = time.monotonic()
+            if self.blocked_since is not None:
+                outbox.in_flight = len(data)
         if outbox.finished:
             self._drained.set()
         elif self.blocked_since is None and not outbox.idle:

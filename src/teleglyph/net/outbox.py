@@ -29,6 +29,11 @@ class OutboxLimits:
 
     control_bytes: int = 1 << 20
     """Control bytes that may wait before the peer counts as too slow."""
+    control_messages: int = 1 << 20
+    """Control messages that may wait before the peer counts as too slow."""
+    soft_bytes: int = 1 << 20
+    soft_messages: int = 1 << 20
+    """Control bytes and messages above which producers with a choice do without this peer."""
     audio_seconds: float = 0.2
     """Sound that may wait; older sound would only be heard too late."""
     batch_bytes: int = 256 << 10
@@ -44,15 +49,40 @@ class OutboxCounters:
     video_frames: int = 0
     audio_dropped: int = 0
     video_dropped: int = 0
+    purged: int = 0
+    """Packets that were taken back before they were sent."""
     peak_control_bytes: int = 0
+    peak_control_messages: int = 0
     peak_audio_seconds: float = 0.0
 
 
 class Outgoing(NamedTuple):
-    """One packet for the writer; ``raw`` ones (handshake bytes) go out as they are, the others are sealed."""
+    """One packet for the writer; ``raw`` ones (handshake bytes, frames) go out as they are, the others are sealed.
+
+    ``body`` follows the data; many peers' packets share one.  ``group`` is what the packet can be taken back with.
+    """
 
     data: bytes
     raw: bool
+    body: bytes = b""
+    group: object = None
+
+
+class OutboxBudget:
+    """Bytes that may wait in all control lanes of many outboxes together.
+
+    Args:
+        limit: above it producers with a choice do without any more.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.used = 0
+
+    @property
+    def is_exhausted(self) -> bool:
+        """There is more than the limit."""
+        return self.used > self.limit
 
 
 class _Sound(NamedTuple):
@@ -71,6 +101,7 @@ class Outbox:
     Args:
         limits: the bounds.
         on_overflow: called once, from inside ``put_control``, when the control lane is over its bound.
+        budget: shared with others; None if this one counts for itself.
 
     Attributes:
         on_ready: the writer's; called after every put and when the outbox is closed.
@@ -78,12 +109,20 @@ class Outbox:
             True it has taken them, and they were never queued.
     """
 
-    def __init__(self, limits: OutboxLimits | None = None, on_overflow: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        limits: OutboxLimits | None = None,
+        on_overflow: Callable[[], None] | None = None,
+        budget: OutboxBudget | None = None,
+    ) -> None:
         self.limits = limits or OutboxLimits()
         self.counters = OutboxCounters()
         self.on_ready: Callable[[], None] = _ignore
         self.take_now: Callable[[bytes], bool] = _refuse
         self._on_overflow = on_overflow
+        self._budget = budget or OutboxBudget(1 << 60)
+        self.in_flight = 0
+        """Bytes that the writer took and the transport still holds."""
         self._control: deque[Outgoing] = deque()
         self._control_bytes = 0
         self._audio: deque[_Sound] = deque()
@@ -91,6 +130,7 @@ class Outbox:
         self._picture: _Picture | None = None
         self._closed = False
         self._slot_waiter: asyncio.Future[None] | None = None
+        self._calm_waiters: list[tuple[int, int, asyncio.Future[None]]] = []
 
     # --- producers ------------------------------------------------------------------------------------
 
@@ -104,6 +144,45 @@ class Outbox:
             self.counters.control_packets += 1
         else:
             self._put_control(Outgoing(data, raw=True))
+
+    def put_shared(self, head: bytes, body: bytes, group: object) -> None:
+        """Queue raw bytes in two parts, in order with the control packets; the second is kept by reference.
+
+        Args:
+            group: names them for :meth:`purge`.
+        """
+        self._put_control(Outgoing(head, True, body, group))
+
+    def purge(self, group: object) -> int:
+        """Take back what waits of a group; how many packets that were."""
+        kept = deque(item for item in self._control if item.group is not group)
+        purged = len(self._control) - len(kept)
+        if purged:
+            size = sum(len(item.data) + len(item.body) for item in kept)
+            self._count(size - self._control_bytes)
+            self._control = kept
+            self.counters.purged += purged
+        return purged
+
+    async def calm(self, most_bytes: int, most_messages: int) -> None:
+        """Return when no more than that waits in the control lane, or when the outbox is closed."""
+        while not self._closed and not self._is_calm(most_bytes, most_messages):
+            waiter = asyncio.get_running_loop().create_future()
+            self._calm_waiters.append((most_bytes, most_messages, waiter))
+            await waiter
+
+    def _is_calm(self, most_bytes: int, most_messages: int) -> bool:
+        return self._control_bytes + self.in_flight <= most_bytes and len(self._control) <= most_messages
+
+    def wake(self) -> None:
+        """Let those go on who waited for calm; called by the writer when the transport has taken more."""
+        if self._calm_waiters:
+            waiting, self._calm_waiters = self._calm_waiters, []
+            for item in waiting:
+                if self._closed or self._is_calm(item[0], item[1]):
+                    _resolve(item[2])
+                else:
+                    self._calm_waiters.append(item)
 
     def put_audio(self, packet: bytes, seconds: float) -> None:
         """Queue a packet that holds ``seconds`` of sound; the oldest sound goes when too much waits."""
@@ -149,7 +228,15 @@ class Outbox:
         self._audio_seconds = 0.0
         self._picture = None
         _resolve(self._slot_waiter)
+        self.wake()
         self.on_ready()
+
+    def discard(self) -> None:
+        """Forget what is queued: nobody will take it any more."""
+        self._control.clear()
+        self._count(-self._control_bytes)
+        self.in_flight = 0
+        self.wake()
 
     # --- the writer -----------------------------------------------------------------------------------
 
@@ -162,6 +249,19 @@ class Outbox:
     def finished(self) -> bool:
         """Closed, and everything that had to be sent was taken."""
         return self._closed and self.idle
+
+    @property
+    def is_congested(self) -> bool:
+        """More waits than producers with a choice should add to, here or in all outboxes together."""
+        limits = self.limits
+        return not self._is_calm(limits.soft_bytes, limits.soft_messages) or (
+            self._budget.is_exhausted and bool(self._control)
+        )
+
+    @property
+    def queued_messages(self) -> int:
+        """Packets that wait in the control lane."""
+        return len(self._control)
 
     @property
     def queued_bytes(self) -> int:
@@ -185,10 +285,10 @@ class Outbox:
             size += len(sound.packet)
         while self._control and size < self.limits.batch_bytes:
             item = self._control.popleft()
-            self._control_bytes -= len(item.data)
             self.counters.control_packets += 1
             batch.append(item)
-            size += len(item.data)
+            size += len(item.data) + len(item.body)
+            self._count(-len(item.data) - len(item.body))
         if self._picture is not None and size < self.limits.batch_bytes:
             if self._picture.prefix:
                 batch.append(Outgoing(self._picture.prefix, raw=False))
@@ -196,6 +296,7 @@ class Outbox:
             self.counters.video_frames += 1
             self._picture = None
             _resolve(self._slot_waiter)
+        self.wake()
         return batch
 
     # --- internals ------------------------------------------------------------------------------------
@@ -204,11 +305,17 @@ class Outbox:
         if self._closed:
             return
         self._control.append(item)
-        self._control_bytes += len(item.data)
-        self.counters.peak_control_bytes = max(self.counters.peak_control_bytes, self._control_bytes)
-        if self._control_bytes > self.limits.control_bytes:
+        self._count(len(item.data) + len(item.body))
+        counters, limits = self.counters, self.limits
+        counters.peak_control_bytes = max(counters.peak_control_bytes, self._control_bytes)
+        counters.peak_control_messages = max(counters.peak_control_messages, len(self._control))
+        if self._control_bytes > limits.control_bytes or len(self._control) > limits.control_messages:
             self._overflow()
         self.on_ready()
+
+    def _count(self, change: int) -> None:
+        self._control_bytes += change
+        self._budget.used += change
 
     def _overflow(self) -> None:
         callback, self._on_overflow = self._on_overflow, None

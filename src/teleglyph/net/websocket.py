@@ -21,6 +21,7 @@ from websockets.typing import Origin, Subprotocol
 
 from teleglyph.errors import ConnectionLost, ProtocolError
 from teleglyph.net.connection import Connection, ConnectionLimits
+from teleglyph.net.outbox import OutboxBudget
 from teleglyph.net.tcp import tune
 from teleglyph.wire import Event
 
@@ -52,6 +53,20 @@ class TextMessage(Event):
 def frame_binary(data: bytes) -> bytes:
     """The bytes of a server's binary message; equal for all clients, so make them once for a broadcast."""
     return Frame(Opcode.BINARY, data).serialize(mask=False)
+
+
+def frame_text(data: bytes) -> bytes:
+    """The bytes of a server's text message."""
+    return text_head(len(data)) + data
+
+
+def text_head(size: int) -> bytes:
+    """What stands in front of a server's text message of so many bytes (RFC 6455, 5.2)."""
+    if size < 126:
+        return bytes([0x81, size])
+    if size < 1 << 16:
+        return b"\x81\x7e" + size.to_bytes(2, "big")
+    return b"\x81\x7f" + size.to_bytes(8, "big")
 
 
 def frame_close(code: int, reason: str) -> bytes:
@@ -190,10 +205,15 @@ class _Takeover(asyncio.Protocol):
         self._http.connection_lost(exc)
 
 
-def take_over(request: web.Request, session: WebSocketSession, limits: ConnectionLimits | None = None) -> Connection:
+def take_over(
+    request: web.Request,
+    session: WebSocketSession,
+    limits: ConnectionLimits | None = None,
+    budget: OutboxBudget | None = None,
+) -> Connection:
     """Take the transport from the HTTP server and run a connection on it; the handler must stay until it is closed."""
     transport = cast(asyncio.Transport, request.transport)
-    connection = Connection(session, request.remote or "unknown", limits)
+    connection = Connection(session, request.remote or "unknown", limits, budget)
     transport.set_protocol(_Takeover(connection, cast(Any, request.protocol)))
     tune(transport)
     connection.opened(transport)

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from teleglyph.call.pacer import Pacer
 from teleglyph.call.participant import Participant, State
@@ -29,6 +30,9 @@ from teleglyph.server.config import DEFAULT_ADDRESSES, ServerConfig
 from teleglyph.server.http import HttpFront
 from teleglyph.store import Database, RecordStore, open_database
 from teleglyph.wire import ServerSession, derive_password_key
+
+if TYPE_CHECKING:
+    from teleglyph.events.service import EventsService
 
 _log = logging.getLogger(__name__)
 
@@ -75,6 +79,8 @@ class Server:
         """What was played; None without a place to keep it."""
         self._database: Database | None = None
         self.players = RoomsService(self.relay, config.rooms)
+        self.events: EventsService | None = None
+        """The Nostr relay."""
         self._http = HttpFront(self)
 
     # --- life cycle -----------------------------------------------------------------------------------
@@ -96,6 +102,8 @@ class Server:
         if self.config.http_port is not None:
             await self._http.start(self.config.addresses, self.config.http_port)
             self._spawn(self.players.run(), "rooms")
+            if self.events is not None:
+                self._spawn(self.events.run(), "events")
         if self.records is not None:
             self._spawn(self._close_left_overs(self.records), "left-overs")
         self._spawn(self._watch(), "watch")
@@ -107,16 +115,26 @@ class Server:
     async def _open_database(self) -> None:
         """Open what services keep things in, if there is a place for it and a service that has something to keep."""
         place = self.config.database or (self.config.data_dir and self.config.data_dir / DATABASE_FILE)
-        if place and self.config.games:
+        if place and (self.config.games or self.config.events):
             instance = secrets.randbelow(2**31 - 1) + 1
             self._database = await asyncio.to_thread(open_database, place, instance)
-            _log.info("records are kept in %s", self._database.kind)
-            self.records = await asyncio.to_thread(RecordStore, self._database)
+            _log.info("what is kept is kept in %s", self._database.kind)
+            if self.config.games:
+                self.records = await asyncio.to_thread(RecordStore, self._database)
+            if self.config.events is not None:
+                # Only now: nobody else needs its libraries.
+                from teleglyph.events.service import EventsService
+                from teleglyph.store.events import EventStore
+
+                store = EventStore(self._database, has_search=self.config.event_search)
+                self.events = EventsService(store, self.config.events)
 
     async def stop(self) -> None:
         """Stop listening, take leave of everybody, release everything; takes less than a second."""
         await self._listener.close()
         self.relay.close("The server is shutting down")
+        if self.events is not None:
+            self.events.stop()
         await self._http.stop()
         for task in self._sessions:
             task.cancel()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from teleglyph.call.limits import CallLimits
 from teleglyph.call.sound import SoundSettings
+from teleglyph.events.limits import EventLimits, RelayProfile
 from teleglyph.keys import KeyList
 from teleglyph.net import ConnectionLimits
 from teleglyph.rooms.relay import RelayLimits
@@ -50,6 +51,11 @@ class ServerConfig:
     """What rooms may be made for; none: no rooms at all."""
     read_games: Callable[[], tuple[GameRules, ...]] | None = None
     """Reads the games again, if they stand in a file."""
+    events: EventLimits | None = None
+    """What the Nostr relay allows; None: there is none."""
+    event_search: bool = True
+    profile: RelayProfile = RelayProfile()
+    """What the Nostr relay says of itself."""
     admin_token: str | None = field(default=None, repr=False)
     """What has to be shown to have lists read again over HTTP; None: nobody may."""
     tls: tuple[Path, Path | None] | None = None

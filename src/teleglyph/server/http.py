@@ -31,6 +31,13 @@ _log = logging.getLogger(__name__)
 
 ROOM_PATHS = ("/rooms", "/ws/rooms", "/ws")
 """Where the relay answers; the last is where programs of other relays look for it."""
+EVENT_PATHS = ("/", "/events")
+_INFORMATION = "application/nostr+json"
+_FROM_ANYWHERE = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Headers": "*",
+    "Access-Control-Allow-Methods": "GET, OPTIONS",
+}
 _KEEPALIVE_SECONDS = 15.0
 HEAD_SECONDS = 15.0
 """From the connection, or from the last answer, to the end of the next request's head."""
@@ -74,6 +81,8 @@ class HttpFront:
         app.add_routes([web.get("/metrics", self._metrics)])
         app.add_routes([*self._pages.routes(), web.post("/reload", self._reload)])
         app.add_routes([web.get(path, self._rooms) for path in ROOM_PATHS])
+        app.add_routes([web.get(path, self._events) for path in EVENT_PATHS])
+        app.add_routes([web.options(path, self._event_options) for path in EVENT_PATHS])
         self._runner = web.AppRunner(
             app, access_log=None, handle_signals=False, keepalive_timeout=_KEEPALIVE_SECONDS, shutdown_timeout=0.5
         )
@@ -170,6 +179,7 @@ class HttpFront:
                 "players": len(self._server.players),
                 "connections": len(self._server.participants),
                 "tasks": len(asyncio.all_tasks()),
+                **({} if self._server.events is None else {"events": self._server.events.statistics()}),
             }
         )
 
@@ -232,6 +242,50 @@ class HttpFront:
             await connection.close(half_close=True)
         return _taken_over()
 
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        """The Nostr relay: a WebSocket, or what the relay says of itself (NIP-11)."""
+        from aiohttp import web
+
+        service, config = self._server.events, self._server.config
+        is_upgrade = "websocket" in request.headers.get("Upgrade", "").lower()
+        if service is None:
+            if request.path == "/" and not is_upgrade:
+                return _front_page()
+            return answer({"error": "no events are kept here: start the server with --events"}, status=404)
+        if not is_upgrade:
+            if _INFORMATION not in request.headers.get("Accept", ""):
+                return _front_page()
+            from teleglyph.events.limits import information
+
+            content = information(
+                config.profile,
+                service.limits,
+                version=teleglyph.__version__,
+                has_search=service.store.has_search,
+            )
+            return web.json_response(content, content_type=_INFORMATION, headers=_FROM_ANYWHERE)
+        refusal = self._server.refuse(request.remote or "")
+        if refusal is not None:
+            return answer({"error": refusal}, status=429)
+        # Pages from anywhere may use a relay: whoever publishes signs, and nothing here depends on a cookie.
+        origin = request.headers.get("Origin")
+        session = WebSocketSession(
+            request_head(request), origins=[origin], max_message=service.limits.max_message_length
+        )
+        connection = take_over(request, session, service.limits.connection, service.budget)
+        if session.is_open:
+            with self._server.counted(connection.peer):
+                host = request.headers.get("Host", "")
+                await service.serve(connection, session, network_of(connection.peer), host)
+        else:
+            await connection.close(half_close=True)
+        return _taken_over()
+
+    async def _event_options(self, _request: web.Request) -> web.Response:
+        from aiohttp import web
+
+        return web.Response(status=204, headers=_FROM_ANYWHERE)
+
 
 class HeadGuard:
     """Closes connections whose next request does not come, or comes too slowly; aiohttp itself waits for ever."""
@@ -284,6 +338,12 @@ def load_tls(certificate: Path, key: Path | None, context: ssl.SSLContext | None
             f"{getattr(error, 'reason', None) or error.strerror or error}"
         ) from error
     return context
+
+
+def _front_page() -> web.Response:
+    from aiohttp import web
+
+    return web.Response(text=f"Teleglyph {teleglyph.__version__}\n", headers={"Cache-Control": "no-store"})
 
 
 def _taken_over() -> web.StreamResponse:

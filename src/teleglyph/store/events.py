@@ -70,7 +70,7 @@ class EventStore:
         Returns:
             what became of each, when that is durable.
         """
-        size = sum(len(event.text) for event in events)
+        size = sum(len(event.text) for place, event in enumerate(events) if place not in asked)
         return self._database.write(lambda base: _Batch(base, self.has_search).put(events, asked), size=size)
 
     def find(self, filters: Sequence[Filter], default_limit: int, max_limit: int, now: float) -> Future[list[Found]]:

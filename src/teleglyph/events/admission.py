@@ -1,0 +1,97 @@
+"""Whether an event may come in, and whether somebody is who he says (spec event-relay 4, 9; NIP-13, 40, 42, 70).
+
+No clock: the time is handed in.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Set
+from urllib.parse import urlsplit
+
+from teleglyph.errors import EventRefused
+from teleglyph.events.limits import EventLimits
+from teleglyph.wire.nostr import AUTHENTICATION, NostrEvent
+
+_REPOSTS = (6, 16)
+
+
+def check_admission(event: NostrEvent, limits: EventLimits, now: float, authenticated: Set[str]) -> None:
+    """Rows 7 to 9 of the specification's table, the rate aside.
+
+    Args:
+        event: of the right form.
+        now: Unix seconds.
+        authenticated: public keys that the connection has proved.
+
+    Raises:
+        EventRefused: it may not.
+    """
+    if event.kind == AUTHENTICATION:
+        raise EventRefused(f"invalid: kind {AUTHENTICATION} is for AUTH, not for EVENT")
+    if event.created_at > now + limits.created_at_ahead:
+        raise EventRefused(f"invalid: created_at is more than {limits.created_at_ahead} s in the future")
+    if limits.created_at_back is not None and event.created_at < now - limits.created_at_back:
+        raise EventRefused(f"invalid: created_at is more than {limits.created_at_back} s ago")
+    if event.expires_at is not None and event.expires_at <= now:
+        raise EventRefused("invalid: the event has expired")
+    _check_work(event, limits.min_pow_difficulty)
+    if limits.auth_required and not authenticated:
+        raise EventRefused("auth-required: authenticate to publish here")
+    if event.is_protected and event.pubkey not in authenticated:
+        if not authenticated:
+            raise EventRefused("auth-required: only its author may publish a protected event")
+        raise EventRefused("restricted: only its author may publish a protected event")
+    if event.kind in _REPOSTS and _embeds_protected(event.content):
+        raise EventRefused("blocked: protected events are not reposted")
+
+
+def _check_work(event: NostrEvent, least: int) -> None:
+    if not least:
+        return
+    if event.difficulty < least:
+        raise EventRefused(f"pow: difficulty {event.difficulty} is less than {least}")
+    for tag in event.tags:
+        if tag[0] == "nonce" and len(tag) > 2 and tag[2].isascii() and tag[2].isdecimal() and int(tag[2][:9]) < least:
+            raise EventRefused(f"pow: difficulty {tag[2][:9]} was aimed at, less than {least}")
+
+
+def _embeds_protected(content: str) -> bool:
+    if not content.startswith("{"):
+        return False
+    try:
+        tags = json.loads(content).get("tags")
+    except (ValueError, RecursionError, AttributeError):
+        return False
+    return isinstance(tags, list) and ["-"] in tags
+
+
+def check_authentication(event: NostrEvent, challenge: str, host: str, limits: EventLimits, now: float) -> None:
+    """NIP-42: whether an event proves to this connection that its author speaks.
+
+    Args:
+        event: of the right form.
+        challenge: that was sent last.
+        host: as whom the client asked for us: its ``Host`` header.
+        now: Unix seconds.
+
+    Raises:
+        EventRefused: it does not.
+    """
+    if event.kind != AUTHENTICATION:
+        raise EventRefused(f"invalid: an authentication has the kind {AUTHENTICATION}")
+    if abs(event.created_at - now) > limits.auth_window:
+        raise EventRefused(f"invalid: created_at is more than {limits.auth_window} s from now")
+    if event.first("challenge") != challenge:
+        raise EventRefused("invalid: this is not the challenge that was sent")
+    if _host_of(event.first("relay") or "") != _host_of(f"ws://{host}"):
+        raise EventRefused("invalid: this authentication is for another relay")
+    event.check_id()
+    event.check_signature()
+
+
+def _host_of(url: str) -> str | None:
+    try:
+        return urlsplit(url.strip()).hostname
+    except ValueError:
+        return None

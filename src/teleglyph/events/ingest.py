@@ -1,0 +1,129 @@
+"""The way of events: from all connections, in one order, to the store and on to the subscriptions.
+
+Everything that a connection publishes comes through here, also what is refused or only passed on, so that the answers
+come in the order of the questions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Protocol
+
+from teleglyph.errors import StoreError
+from teleglyph.store.events import EventStore, Outcome
+from teleglyph.wire.nostr import NostrEvent
+
+_BATCH = 500
+_BATCHES = 2
+"""At the database at once: one is written while the next one is gathered."""
+_DUPLICATE = "duplicate: this event is here already"
+_ANSWERS = {
+    Outcome.STORED: (True, ""),
+    Outcome.DUPLICATE: (True, _DUPLICATE),
+    Outcome.OLDER: (True, "duplicate: a newer version is here"),
+    Outcome.DELETED: (False, "blocked: its author deleted this event"),
+}
+
+
+class Publisher(Protocol):
+    """Who is told what became of an event."""
+
+    def answer(self, event: NostrEvent, accepted: bool, text: str) -> None:
+        """Take the answer; never waits."""
+
+
+@dataclass(slots=True)
+class _Item:
+    publisher: Publisher
+    event: NostrEvent
+    refusal: str | None
+    """Why it is not taken."""
+    asks: bool
+    """It is answered as a duplicate, refused or not, if it is here already."""
+
+
+class Ingest:
+    """Events on their way.
+
+    Args:
+        store: where they are kept.
+        pass_on: called with each new event once it is durable, in the order of the commits, after its publisher has
+            got the answer.
+    """
+
+    def __init__(self, store: EventStore, pass_on: Callable[[NostrEvent], None]) -> None:
+        self.passed_on = 0
+        """Batches whose events have reached the subscriptions."""
+        self.begun = 0
+        """Batches that were handed to the store."""
+        self._store = store
+        self._pass_on = pass_on
+        self._waiting: deque[_Item] = deque()
+        self._loop = asyncio.get_running_loop()
+        self._is_scheduled = False
+
+    def put(self, publisher: Publisher, event: NostrEvent, refusal: str | None = None, *, asks: bool = True) -> None:
+        """Take an event.
+
+        Args:
+            event: its id and signature were checked, or there is a refusal.
+            refusal: why it cannot be taken.
+            asks: an event that is here already is answered as such, although there is a refusal.
+        """
+        self._waiting.append(_Item(publisher, event, refusal, asks))
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            self._loop.call_soon(self._begin)
+
+    def _begin(self) -> None:
+        self._is_scheduled = False
+        while self._waiting and self.begun - self.passed_on < _BATCHES:
+            batch = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
+            self.begun += 1
+            kept = [item for item in batch if _concerns_store(item)]
+            asked = frozenset(place for place, item in enumerate(kept) if item.refusal is not None)
+            future = self._store.put([item.event for item in kept], asked)
+            future.add_done_callback(lambda future, batch=batch: self._written(batch, future))  # type: ignore[misc]
+
+    def _written(self, batch: list[_Item], future: Future[list[Outcome]]) -> None:
+        """On the store's thread."""
+        try:
+            self._loop.call_soon_threadsafe(self._finish, batch, future)
+        except RuntimeError:
+            return  # the loop is closed: nobody is there to be told
+
+    def _finish(self, batch: list[_Item], future: Future[list[Outcome]]) -> None:
+        try:
+            outcomes = iter(future.result())
+        except StoreError:
+            for item in batch:
+                item.publisher.answer(item.event, False, item.refusal or "error: the event could not be stored")
+        else:
+            for item in batch:
+                self._conclude(item, outcomes)
+        self.passed_on += 1
+        self._begin()
+
+    def _conclude(self, item: _Item, outcomes: Iterator[Outcome]) -> None:
+        event = item.event
+        if not _concerns_store(item):
+            item.publisher.answer(event, item.refusal is None, item.refusal or "")
+            if item.refusal is None:
+                self._pass_on(event)
+            return
+        outcome = next(outcomes)
+        if item.refusal is not None:
+            is_here = outcome is Outcome.DUPLICATE
+            item.publisher.answer(event, is_here, _DUPLICATE if is_here else item.refusal)
+            return
+        item.publisher.answer(event, *_ANSWERS[outcome])
+        if outcome is Outcome.STORED:
+            self._pass_on(event)
+
+
+def _concerns_store(item: _Item) -> bool:
+    return item.asks if item.refusal is not None else not item.event.is_ephemeral

@@ -1,0 +1,130 @@
+"""What the relay allows: enforced and published (NIP-11) from this one object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from teleglyph.net import ConnectionLimits, OutboxLimits
+from teleglyph.wire.nostr_messages import MAX_SUBSCRIPTION_ID
+
+
+@dataclass(frozen=True, slots=True)
+class EventLimits:
+    """Bounds of the relay; times in seconds."""
+
+    max_message_length: int = 128 << 10
+    """Bytes."""
+    max_subscriptions: int = 32
+    """Of one connection."""
+    max_filters: int = 10
+    """Of one subscription."""
+    max_values: int = 1000
+    """In one list of a filter."""
+    max_limit: int = 5000
+    default_limit: int = 500
+    max_event_tags: int = 2000
+    max_content_length: int = 64 << 10
+    """Characters."""
+    created_at_ahead: int = 900
+    """An event may lie so far in the future."""
+    created_at_back: int | None = None
+    """An event may be so old; None: as old as it likes."""
+    min_pow_difficulty: int = 0
+    """Leading zero bits of an id."""
+    auth_required: bool = False
+    """Only who has authenticated may publish and ask."""
+    events_per_second: float = 20.0
+    """Of one connection, and of one address; 0: any number."""
+    event_burst: float = 100.0
+    requests_per_second: float = 20.0
+    """REQ and COUNT of one connection; 0: any number."""
+    request_burst: float = 50.0
+    bad_messages: int = 20
+    """Messages of a connection that are none, before it is closed."""
+    bad_signatures: int = 20
+    """Events of a connection whose id or signature is wrong, before it is closed."""
+    unanswered_events: int = 1000
+    """Events of a connection that may be on their way to the disk."""
+    unanswered_requests: int = 64
+    """REQ and COUNT of a connection that may wait for their answers."""
+    held_events: int = 1000
+    """Live events that may wait for the end of a subscription's stored ones."""
+    page_events: int = 100
+    """Stored events that are fetched at once."""
+    auth_window: int = 600
+    """An authentication may be so much older or younger than now."""
+    ping_after: float = 60.0
+    """Silence after which a ping goes out."""
+    silence_timeout: float = 300.0
+    """Silence, also to pings, after which a client counts as gone."""
+    stall_timeout: float = 10.0
+    """A client that takes no bytes for so long has stopped reading."""
+    congestion_timeout: float = 10.0
+    """A client for which too much waits for so long is closed."""
+    total_queued_bytes: int = 256 << 20
+    """For all connections together."""
+    connection: ConnectionLimits = ConnectionLimits(
+        packets_per_second=20_000.0,
+        packet_burst=20_000.0,
+        bytes_per_second=32 * 2**20,
+        byte_burst=8 * 2**20,
+        receive_buffer=512 << 10,
+        outbox=OutboxLimits(
+            control_bytes=4 << 20,
+            control_messages=4000,
+            soft_bytes=1 << 20,
+            soft_messages=1000,
+        ),
+    )
+
+    def document(self) -> dict[str, Any]:
+        """The member ``limitation`` of the relay's information document."""
+        published = {
+            "max_message_length": self.max_message_length,
+            "max_subscriptions": self.max_subscriptions,
+            "max_limit": self.max_limit,
+            "default_limit": self.default_limit,
+            "max_subid_length": MAX_SUBSCRIPTION_ID,
+            "max_event_tags": self.max_event_tags,
+            "max_content_length": self.max_content_length,
+            "min_pow_difficulty": self.min_pow_difficulty,
+            "auth_required": self.auth_required,
+            "payment_required": False,
+            "restricted_writes": self.auth_required or self.min_pow_difficulty > 0,
+            "created_at_upper_limit": self.created_at_ahead,
+        }
+        if self.created_at_back is not None:
+            published["created_at_lower_limit"] = self.created_at_back
+        return published
+
+
+@dataclass(frozen=True, slots=True)
+class RelayProfile:
+    """What the relay says of itself (NIP-11); what is empty is left out."""
+
+    name: str = "Teleglyph"
+    description: str = ""
+    contact: str = ""
+    """A URI: ``mailto:...`` or ``https://...``."""
+    pubkey: str = ""
+    """The administrator's, 64 hexadecimal digits."""
+
+
+def information(profile: RelayProfile, limits: EventLimits, *, version: str, has_search: bool) -> dict[str, Any]:
+    """The relay's information document."""
+    texts = {
+        "name": profile.name,
+        "description": profile.description,
+        "contact": profile.contact,
+        "pubkey": profile.pubkey,
+    }
+    nips = [1, 9, 11, 40, 42, 45, 70]
+    nips += [13] if limits.min_pow_difficulty else []
+    nips += [50] if has_search else []
+    return {
+        **{name: text for name, text in texts.items() if text},
+        "supported_nips": sorted(nips),
+        "version": version,
+        "limitation": limits.document(),
+    }

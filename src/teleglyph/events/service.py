@@ -1,0 +1,166 @@
+"""The relay on an event loop: its clients, what is common to them, and looking after those that fall silent."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import asdict, dataclass
+
+from teleglyph.errors import ConnectionLost, PeerError, PeerTimeout, SeatEnded, StoreError
+from teleglyph.events.ingest import Ingest
+from teleglyph.events.limits import EventLimits
+from teleglyph.events.matcher import Matcher
+from teleglyph.events.session import (
+    BAD_TEXT,
+    GOING_AWAY,
+    NOT_TEXT,
+    AddressRates,
+    EventSession,
+    Subscription,
+)
+from teleglyph.net import Connection, OutboxBudget, TokenBucket
+from teleglyph.net.websocket import BinaryMessage, TextMessage, WebSocketSession
+from teleglyph.store.events import EventStore
+from teleglyph.wire.nostr import NostrEvent
+from teleglyph.wire.nostr_messages import EVENT_TAIL
+
+_log = logging.getLogger(__name__)
+_SWEEP_SECONDS = 60.0
+_LOOK_SECONDS = 1.0
+
+
+@dataclass(slots=True)
+class EventCounters:
+    """What the relay did."""
+
+    published: int = 0
+    """Events that were new."""
+    delivered: int = 0
+    """Live events that were queued."""
+    subscriptions_ended: int = 0
+    """Because their client was too slow."""
+    events_purged: int = 0
+    """Queued events that were taken back with their subscription."""
+    closed_as_slow: int = 0
+    expired: int = 0
+
+
+class EventsService:
+    """The relay.
+
+    Args:
+        store: where events are kept.
+        limits: what is allowed.
+    """
+
+    def __init__(self, store: EventStore, limits: EventLimits | None = None) -> None:
+        self.store = store
+        self.limits = limits or EventLimits()
+        self.counters = EventCounters()
+        self.matcher: Matcher[Subscription] = Matcher()
+        self.ingest = Ingest(store, self.pass_on)
+        self.budget = OutboxBudget(self.limits.total_queued_bytes)
+        self.sessions: dict[EventSession, WebSocketSession] = {}
+        rate, burst = self.limits.events_per_second or 1.0, self.limits.event_burst
+        self._rates = AddressRates(lambda: TokenBucket(rate, burst))
+
+    def pass_on(self, event: NostrEvent) -> None:
+        """Give a new event to everybody who asks for it."""
+        self.counters.published += 1
+        subscriptions = self.matcher.matching(event)
+        if not subscriptions or (event.expires_at is not None and event.expires_at <= time.time()):
+            return
+        body = event.text + EVENT_TAIL
+        for subscription in subscriptions:
+            if subscription.is_open:
+                subscription.session.deliver(subscription, event, body)
+
+    async def serve(self, connection: Connection, websocket: WebSocketSession, network: str, host: str) -> None:
+        """One client's connection to its end.
+
+        Args:
+            connection: open, on a WebSocket, with this service's budget; closed when this returns.
+            websocket: the connection's.
+            network: its address, as limits count it.
+            host: as whom the client asked for us.
+        """
+        with self._rates.of(network) as rate:
+            session = EventSession(self, connection, network, host, rate)
+            self.sessions[session] = websocket
+            try:
+                async for message in connection:
+                    if isinstance(message, TextMessage):
+                        await self._receive(session, message.data)
+                    elif isinstance(message, BinaryMessage):
+                        session.end(NOT_TEXT, "messages are texts here")
+            except SeatEnded as error:
+                _log.debug("%s: %s", connection.peer, error)
+            except PeerTimeout:
+                self.counters.closed_as_slow += 1
+                session.end_as_slow()
+            except PeerError as error:
+                _log.debug("%s: %s", connection.peer, error)
+            finally:
+                del self.sessions[session]
+                session.close()
+                await connection.close(half_close=True)
+
+    @staticmethod
+    async def _receive(session: EventSession, data: bytes) -> None:
+        try:
+            data.decode()
+        except UnicodeDecodeError:
+            session.end(BAD_TEXT, "a text is no UTF-8")
+        else:
+            await session.receive(data)
+
+    async def run(self) -> None:
+        """Look after clients, and remove what has expired, until cancelled."""
+        swept = 0.0
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            now = time.monotonic()
+            for session, websocket in list(self.sessions.items()):
+                self._look_after(session, websocket, now)
+            if now - swept > _SWEEP_SECONDS:
+                try:
+                    removed = await asyncio.wrap_future(self.store.sweep(time.time()))
+                except StoreError as error:
+                    _log.error("expired events could not be removed: %s", error)
+                    removed = 0
+                self.counters.expired += removed
+                swept = 0.0 if removed else now
+
+    def statistics(self) -> dict[str, int]:
+        """What the relay did, and what waits now."""
+        outboxes = [session.connection.outbox for session in self.sessions]
+        return {
+            **asdict(self.counters),
+            "clients": len(self.sessions),
+            "subscriptions": len(self.matcher),
+            "queued_bytes": self.budget.used,
+            "queued_messages": sum(outbox.queued_messages for outbox in outboxes),
+        }
+
+    def stop(self) -> None:
+        """Take leave of everybody."""
+        for session in list(self.sessions):
+            session.end(GOING_AWAY, "the server is shutting down")
+
+    def _look_after(self, session: EventSession, websocket: WebSocketSession, now: float) -> None:
+        connection, limits = session.connection, self.limits
+        silence = now - connection.last_received
+        blocked = connection.blocked_since
+        if not connection.outbox.is_congested:
+            session.congested_since = None
+        elif session.congested_since is None:
+            session.congested_since = now
+        is_stuck = session.congested_since is not None and now - session.congested_since > limits.congestion_timeout
+        if is_stuck or (blocked is not None and now - blocked > limits.stall_timeout):
+            connection.fail(PeerTimeout(f"{connection.peer} has stopped reading"))
+        elif silence > limits.silence_timeout:
+            connection.fail(ConnectionLost(f"{connection.peer} has been silent for {silence:.0f} s"))
+        elif silence > limits.ping_after and now - connection.last_sent > limits.ping_after / 2:
+            websocket.ping()
+            connection.flush_handshake()

@@ -1,0 +1,369 @@
+"""One client of the relay: its subscriptions, what it proved, and the order in which it gets its answers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from teleglyph.errors import EventRefused, MessageRefused, SeatEnded, StoreError
+from teleglyph.events.admission import check_admission, check_authentication
+from teleglyph.net import Connection, TokenBucket
+from teleglyph.net.websocket import frame_close, frame_text, text_head
+from teleglyph.store.events import MAX_VALUES, hyperloglog_offset
+from teleglyph.wire import nostr_messages as wire
+from teleglyph.wire.nostr import NostrEvent, read_event
+from teleglyph.wire.nostr_filter import Filter, read_filter
+from teleglyph.wire.nostr_messages import Authenticate, Close, Count, Publish, Request, SubscriptionRefused
+
+if TYPE_CHECKING:
+    from teleglyph.events.service import EventsService
+
+_TOO_SLOW = "error: too slow, subscription ended"
+_CALM_BYTES, _CALM_MESSAGES = 128 << 10, 100
+"""What may still wait when the next page of stored events is fetched."""
+POLICY, TRY_LATER, NOT_TEXT, GOING_AWAY, BAD_TEXT = 1008, 1013, 1003, 1001, 1007
+
+
+@dataclass(eq=False, slots=True)
+class Subscription:
+    """A running REQ.
+
+    Attributes:
+        session: whose it is.
+        name: chosen by the client.
+        filters: what it asks for.
+        head: what stands in front of each of its events.
+        held: live events that wait for the end of the stored ones; None afterwards.
+        stored: ids that were sent as stored, until no live event can be one of them any more.
+        settled_at: the batch after which that is so.
+        is_open: events may still be sent.
+    """
+
+    session: EventSession
+    name: str
+    filters: Sequence[Filter]
+    head: bytes
+    held: list[NostrEvent] | None = field(default_factory=list)
+    stored: set[bytes] | None = None
+    settled_at: int = 0
+    is_open: bool = True
+
+
+class EventSession:
+    """A client.
+
+    Args:
+        service: the relay.
+        connection: the client's.
+        network: its address, as limits count it.
+        host: as whom it asked for us.
+        address_rate: of events of its address, shared with other connections; None for no limit.
+    """
+
+    def __init__(
+        self, service: EventsService, connection: Connection, network: str, host: str, address_rate: TokenBucket | None
+    ) -> None:
+        self.connection = connection
+        self.network = network
+        self.authenticated: set[str] = set()
+        self.subscriptions: dict[str, Subscription] = {}
+        self.congested_since: float | None = None
+        self._service = service
+        self._limits = limits = service.limits
+        self._host = host
+        self._challenge = secrets.token_hex(16)
+        self._address_rate = address_rate
+        self._event_rate = TokenBucket(limits.events_per_second or 1.0, limits.event_burst)
+        self._request_rate = TokenBucket(limits.requests_per_second or 1.0, limits.request_burst)
+        self._bad_messages = self._bad_signatures = 0
+        self._unanswered = 0
+        self._answered = asyncio.Event()
+        self._requests: deque[Subscription | tuple[str, list[Filter]]] = deque()
+        self._answering: asyncio.Task[None] | None = None
+        self._is_ended = False
+        self.send(wire.challenge(self._challenge))
+
+    # --- to the client --------------------------------------------------------------------------------
+
+    def send(self, message: bytes) -> None:
+        """Queue a message that is never dropped."""
+        if not self._is_ended:
+            self.connection.outbox.put_raw(frame_text(message))
+
+    def send_event(self, subscription: Subscription, body: bytes) -> None:
+        """Queue an event, whose text is shared with others."""
+        size = len(subscription.head) + len(body)
+        self.connection.outbox.put_shared(text_head(size) + subscription.head, body, subscription)
+
+    def deliver(self, subscription: Subscription, event: NostrEvent, body: bytes) -> None:
+        """A live event; its text has the end of the message behind it."""
+        if subscription.held is not None:
+            if len(subscription.held) >= self._limits.held_events:
+                self.end_subscription(subscription, _TOO_SLOW)
+                return
+            subscription.held.append(event)
+            return
+        if subscription.stored is not None:
+            if self._service.ingest.passed_on >= subscription.settled_at:
+                subscription.stored = None
+            elif bytes.fromhex(event.id) in subscription.stored:
+                return
+        if self.connection.outbox.is_congested:
+            self._service.counters.subscriptions_ended += 1
+            self.end_subscription(subscription, _TOO_SLOW)
+        else:
+            self._service.counters.delivered += 1
+            self.send_event(subscription, body)
+
+    def answer(self, event: NostrEvent, accepted: bool, text: str) -> None:
+        """What became of an event that the client published."""
+        self._unanswered -= 1
+        self._answered.set()
+        self.send(wire.ok(event.id, accepted, text))
+
+    def end_subscription(self, subscription: Subscription, text: str) -> None:
+        """Close a subscription from our side; what waits of it is taken back."""
+        self._drop(subscription)
+        self.send(wire.closed(subscription.name, text))
+
+    def end(self, code: int, text: str) -> None:
+        """Close the connection, with a reason."""
+        if not self._is_ended:
+            self.connection.outbox.put_raw(frame_close(code, text))
+            self._is_ended = True
+            self.connection.fail(SeatEnded(text))
+
+    def end_as_slow(self) -> None:
+        """Close the connection of a client that does not keep up; its events make way for the reason."""
+        self._drop_all()
+        self.end(TRY_LATER, "too slow")
+
+    def close(self) -> None:
+        """Forget everything; the connection is over."""
+        self._is_ended = True
+        self._drop_all()
+        if self._answering is not None:
+            self._answering.cancel()
+
+    def _drop_all(self) -> None:
+        for subscription in list(self.subscriptions.values()):
+            self._drop(subscription)
+
+    def _drop(self, subscription: Subscription) -> None:
+        if subscription.is_open:
+            subscription.is_open = False
+            subscription.held = subscription.stored = None
+            del self.subscriptions[subscription.name]
+            self._service.matcher.remove(subscription)
+            self._service.counters.events_purged += self.connection.outbox.purge(subscription)
+
+    # --- from the client ------------------------------------------------------------------------------
+
+    async def receive(self, data: bytes) -> None:
+        """A text message; waits while this client has too many questions open or does not take its answers."""
+        try:
+            message = wire.read_message(data)
+            match message:
+                case Publish(members):
+                    await self._publish(members)
+                case Request() | Count():
+                    self._request(message)
+                case Close(name):
+                    if (subscription := self.subscriptions.get(name)) is not None:
+                        self._drop(subscription)
+                case Authenticate(members):
+                    self._authenticate(members)
+        except SubscriptionRefused as error:
+            self.send(wire.closed(error.subscription, str(error)))
+        except MessageRefused as error:
+            self.send(wire.notice(str(error)))
+            self._bad_messages += 1
+            if self._bad_messages >= self._limits.bad_messages:
+                self.end(POLICY, "too many messages that are none")
+        await self.connection.outbox.calm(
+            self.connection.limits.outbox.soft_bytes, self.connection.limits.outbox.soft_messages
+        )
+
+    async def _publish(self, members: object) -> None:
+        limits, now = self._limits, time.time()
+        event: NostrEvent | None = None
+        refusal: str | None = None
+        try:
+            event = read_event(members, limits.max_event_tags, limits.max_content_length)
+            check_admission(event, limits, now, self.authenticated)
+            self._check_rate()
+            self._check_proof(event)
+        except EventRefused as error:
+            refusal = str(error)
+            if event is None:
+                # Of the wrong form: it cannot be here already, and cannot be asked after.
+                self._refuse_in_order(members, refusal)
+                return
+        self._unanswered += 1
+        asks = refusal is None or not refusal.startswith("rate-limited")
+        self._service.ingest.put(self, event, refusal, asks=asks)
+        while self._unanswered >= limits.unanswered_events:
+            self._answered.clear()
+            await self._answered.wait()
+
+    def _refuse_in_order(self, members: object, refusal: str) -> None:
+        number = members["id"] if isinstance(members, dict) else ""
+        self._unanswered += 1
+        self._service.ingest.put(self, NostrEvent(number, "", 0, 0, [], "", ""), refusal, asks=False)
+
+    def _check_rate(self) -> None:
+        if not self._limits.events_per_second:
+            return
+        now = time.monotonic()
+        if not self._event_rate.allow(now) or (self._address_rate and not self._address_rate.allow(now)):
+            raise EventRefused(f"rate-limited: at most {self._limits.events_per_second:g} events a second")
+
+    def _check_proof(self, event: NostrEvent) -> None:
+        try:
+            event.check_id()
+            event.check_signature()
+        except EventRefused:
+            self._bad_signatures += 1
+            if self._bad_signatures >= self._limits.bad_signatures:
+                self.end(POLICY, "too many events with a wrong id or signature")
+            raise
+
+    def _authenticate(self, members: object) -> None:
+        event = None
+        try:
+            event = read_event(members, self._limits.max_event_tags, self._limits.max_content_length)
+            check_authentication(event, self._challenge, self._host, self._limits, time.time())
+        except EventRefused as error:
+            number = event.id if event is not None else members["id"]  # type: ignore[index]
+            self.send(wire.ok(number, False, str(error)))
+            self._bad_signatures += 1
+            if self._bad_signatures >= self._limits.bad_signatures:
+                self.end(POLICY, "too many failed authentications")
+        else:
+            self.authenticated.add(event.pubkey)
+            self.send(wire.ok(event.id, True))
+
+    # --- questions ------------------------------------------------------------------------------------
+
+    def _request(self, message: Request | Count) -> None:
+        limits, name = self._limits, message.subscription
+        old = self.subscriptions.get(name) if isinstance(message, Request) else None
+        if old is not None:
+            self._drop(old)
+        try:
+            filters = self._read_filters(message.filters)
+        except EventRefused as error:
+            raise SubscriptionRefused(str(error), name) from None
+        if limits.auth_required and not self.authenticated:
+            raise SubscriptionRefused("auth-required: authenticate to ask here", name)
+        if limits.requests_per_second and not self._request_rate.allow(time.monotonic()):
+            raise SubscriptionRefused(f"rate-limited: at most {limits.requests_per_second:g} requests a second", name)
+        if len(self._requests) >= limits.unanswered_requests:
+            raise SubscriptionRefused("rate-limited: too many requests wait for their answers", name)
+        if isinstance(message, Count):
+            self._requests.append((name, filters))
+        else:
+            if len(self.subscriptions) >= limits.max_subscriptions:
+                raise SubscriptionRefused(f"rate-limited: at most {limits.max_subscriptions} subscriptions", name)
+            subscription = Subscription(self, name, filters, wire.event_head(name))
+            self.subscriptions[name] = subscription
+            # Live events are looked for from now on, so that none is missed between the stored ones and the live ones.
+            self._service.matcher.add(subscription)
+            self._requests.append(subscription)
+        if self._answering is None:
+            self._answering = asyncio.get_running_loop().create_task(self._answer_requests(), name="event requests")
+
+    def _read_filters(self, members: list[object]) -> list[Filter]:
+        limits = self._limits
+        if len(members) > limits.max_filters:
+            raise EventRefused(f"invalid: at most {limits.max_filters} filters")
+        filters = [read_filter(one, limits.max_values) for one in members]
+        for wanted in filters:
+            lists = [wanted.ids, wanted.authors, wanted.kinds, *wanted.tags.values()]
+            if sum(len(values) for values in lists if values is not None) > MAX_VALUES:
+                raise EventRefused(f"invalid: at most {MAX_VALUES} values in a filter")
+            if wanted.search is not None and not self._service.store.has_search:
+                raise EventRefused("unsupported: there is no search here")
+        return filters
+
+    async def _answer_requests(self) -> None:
+        """One after the other, so that answers come in the order of the questions."""
+        while self._requests:
+            question = self._requests.popleft()
+            try:
+                if isinstance(question, Subscription):
+                    await self._answer_subscription(question)
+                else:
+                    await self._answer_count(*question)
+            except StoreError:
+                text = "error: the database cannot answer now"
+                if not isinstance(question, Subscription):
+                    self.send(wire.closed(question[0], text))
+                elif question.is_open:
+                    self.end_subscription(question, text)
+        self._answering = None
+
+    async def _answer_count(self, name: str, filters: list[Filter]) -> None:
+        offset = hyperloglog_offset(filters[0].tags) if len(filters) == 1 else None
+        number, hll = await asyncio.wrap_future(self._service.store.count(filters, time.time(), offset))
+        self.send(wire.count(name, number, hll))
+
+    async def _answer_subscription(self, subscription: Subscription) -> None:
+        if not subscription.is_open:
+            return
+        service, limits, outbox = self._service, self._limits, self.connection.outbox
+        found = []
+        if any(wanted.limit != 0 for wanted in subscription.filters):
+            found = await asyncio.wrap_future(
+                service.store.find(subscription.filters, limits.default_limit, limits.max_limit, time.time())
+            )
+        stored = {one.id for one in found}
+        settled_at = service.ingest.begun
+        for start in range(0, len(found), limits.page_events):
+            await outbox.calm(_CALM_BYTES, _CALM_MESSAGES)
+            if not subscription.is_open:
+                return
+            page = found[start : start + limits.page_events]
+            for _, body in await asyncio.wrap_future(service.store.bodies(page)):
+                if not subscription.is_open:
+                    return
+                self.send_event(subscription, body + wire.EVENT_TAIL)
+        if not subscription.is_open:
+            return
+        self.send(wire.eose(subscription.name))
+        held, subscription.held = subscription.held or [], None
+        if service.ingest.passed_on < settled_at:
+            subscription.stored, subscription.settled_at = stored, settled_at
+        for event in held:
+            if bytes.fromhex(event.id) not in stored and subscription.is_open:
+                self.deliver(subscription, event, event.text + wire.EVENT_TAIL)
+
+
+class AddressRates:
+    """Event rates of addresses, shared by their connections.
+
+    Args:
+        make: a new rate.
+    """
+
+    def __init__(self, make: Callable[[], TokenBucket]) -> None:
+        self._make = make
+        self._rates: dict[str, tuple[int, TokenBucket]] = {}
+
+    @contextlib.contextmanager
+    def of(self, network: str) -> Iterator[TokenBucket]:
+        """The rate of an address, while a connection of it is there."""
+        users, rate = self._rates.get(network) or (0, self._make())
+        self._rates[network] = (users + 1, rate)
+        try:
+            yield rate
+        finally:
+            users, rate = self._rates.pop(network)
+            if users > 1:
+                self._rates[network] = (users - 1, rate)

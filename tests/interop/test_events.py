@@ -1,0 +1,715 @@
+"""The Nostr relay on real sockets: every row of the table of what others do wrong, and the order of things."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from conftest import ServerProcess
+from nostr_peer import ANN, BOB, NostrPeer, make
+from teleglyph.wire.nostr import NostrEvent
+
+StartServer = Callable[..., ServerProcess]
+Join = Callable[..., NostrPeer]
+FAST = ("--event-rate", "0")
+
+
+@pytest.fixture
+def events_server(start_server: StartServer, tmp_path: Path) -> Callable[..., ServerProcess]:
+    def start(*options: str) -> ServerProcess:
+        where = () if "--database" in options else ("--data-dir", str(tmp_path / "data"))
+        server = start_server("--http", "--http-port", "0", "--events", *where, *options)
+        server.wait_for_log("HTTP on port")
+        return server
+
+    return start
+
+
+@pytest.fixture
+def join() -> Iterator[Join]:
+    opened: list[NostrPeer] = []
+
+    def open_peer(server: ServerProcess, *args: Any, **kwargs: Any) -> NostrPeer:
+        opened.append(NostrPeer(server, *args, **kwargs))
+        return opened[-1]
+
+    yield open_peer
+    for peer in opened:
+        peer.close()
+
+
+def members(event: NostrEvent) -> dict[str, Any]:
+    decoded: dict[str, Any] = json.loads(event.text)
+    return decoded
+
+
+# --- what others get wrong (spec event-relay 14) ----------------------------------------------------------------------
+
+
+def test_a_duplicate_is_accepted_and_called_one(events_server: StartServer, join: Join) -> None:
+    peer, event = join(events_server()), make("x")
+    assert peer.publish(event) == [event.id, True, ""]
+    assert peer.publish(event) == [event.id, True, "duplicate: this event is here already"]
+    assert peer.publish({**members(event), "content": "other"})[1:] == [True, "duplicate: this event is here already"]
+    assert peer.ask({}) == [members(event)]
+
+
+def test_a_wrong_id_or_signature_is_refused_at_once(events_server: StartServer, join: Join) -> None:
+    peer, event, other = join(events_server()), make("x"), make("y", BOB)
+    started = time.monotonic()
+    assert peer.publish({**members(event), "content": "y"})[1:] == [
+        False,
+        "invalid: the id is not the hash of the event",
+    ]
+    assert peer.publish({**members(event), "sig": other.sig})[1:] == [
+        False,
+        "invalid: the signature is not the author's",
+    ]
+    assert time.monotonic() - started < 1.0
+    assert peer.ask({}) == []
+
+
+def test_what_is_no_message_gets_a_notice_and_the_connection_stays(events_server: StartServer, join: Join) -> None:
+    peer = join(events_server())
+    for junk in ("nonsense", "{}", '["NOPE"]', '["EVENT"]', "[" * 5000, '["REQ",1,{}]', '[{"a":1,"a":2}]', "[NaN]"):
+        peer.socket.send(junk)
+        assert peer.get()[0] == "NOTICE", junk
+    assert peer.publish(make("x"))[1] is True
+
+
+def test_events_are_counted(events_server: StartServer, join: Join) -> None:
+    peer = join(events_server())
+    for number in range(5):
+        peer.publish(make(str(number), ANN, 1, ["p", "ab" * 32]))
+    peer.publish(make("", BOB, 7, ["p", "ab" * 32]))
+    assert peer.count({}) == {"count": 6}
+    assert peer.count({"kinds": [1]}, {"kinds": [1, 7], "limit": 1}) == {"count": 6}
+    counted = peer.count({"#p": ["ab" * 32]})
+    assert counted["count"] == 6
+    registers = bytes.fromhex(counted["hll"])
+    assert len(registers) == 256
+    offset = int(("ab" * 32)[32], 16) + 8
+    for key in (ANN, BOB):
+        pubkey = bytes.fromhex(make("", key).pubkey)
+        rest = int.from_bytes(pubkey[offset + 1 :], "big")
+        assert registers[pubkey[offset]] == 8 * len(pubkey[offset + 1 :]) - rest.bit_length() + 1
+    assert sum(value > 0 for value in registers) == 2
+
+
+def test_limit_0_is_followed_by_what_comes_live(events_server: StartServer, join: Join) -> None:
+    peer = join(events_server())
+    peer.publish(make("old"))
+    peer.say("REQ", "s", {"limit": 0})
+    assert peer.get() == ["EOSE", "s"]
+    new = make("new")
+    assert peer.publish(new)[1] is True
+    assert peer.get() == ["EVENT", "s", members(new)]
+
+
+@pytest.mark.parametrize("name", ["", "x" * 65])
+def test_names_of_subscriptions_have_a_length(events_server: StartServer, join: Join, name: str) -> None:
+    peer = join(events_server())
+    peer.say("REQ", name, {})
+    verb, answered, text = peer.get()
+    assert (verb, answered) == ("CLOSED", name)
+    assert text.startswith("invalid: ")
+    peer.say("REQ", "x" * 64, {})
+    assert peer.get() == ["EOSE", "x" * 64]
+
+
+@pytest.mark.parametrize(
+    ("filters", "text"),
+    [
+        ([{"authors": ["AB" * 32]}], "invalid: "),
+        ([{"ids": []}], "invalid: "),
+        ([{"nope": 1}], "unsupported: "),
+        ([], "invalid: "),
+        ([{}] * 11, "invalid: at most 10 filters"),
+        ([{"kinds": list(range(1001))}], "invalid: kinds has at most 1000 values"),
+        (["x"], "invalid: "),
+    ],
+)
+def test_filters_that_cannot_be_are_closed(
+    events_server: StartServer, join: Join, filters: list[Any], text: str
+) -> None:
+    peer = join(events_server())
+    for verb in ("REQ", "COUNT"):
+        peer.say(verb, "s", *filters)
+        answer = peer.get()
+        assert answer[:2] == ["CLOSED", "s"]
+        assert answer[2].startswith(text)
+
+
+def test_of_versions_at_the_same_time_the_lowest_id_wins(events_server: StartServer, join: Join) -> None:
+    peer = join(events_server())
+    now = int(time.time())
+    versions = sorted((make(str(number), ANN, 0, at=now) for number in range(4)), key=lambda event: event.id)
+    assert peer.publish(versions[2])[1:] == [True, ""]
+    assert peer.publish(versions[3])[1:] == [True, "duplicate: a newer version is here"]
+    assert peer.publish(versions[0])[1:] == [True, ""]
+    assert peer.publish(versions[1])[1:] == [True, "duplicate: a newer version is here"]
+    assert peer.ask({"kinds": [0]}) == [members(versions[0])]
+
+
+def test_an_older_version_is_neither_kept_nor_passed_on(events_server: StartServer, join: Join) -> None:
+    server = events_server()
+    peer, reader = join(server), join(server)
+    reader.say("REQ", "s", {"limit": 0})
+    reader.get()
+    now = int(time.time())
+    new = make("new", ANN, 30000, ["d", "x"], at=now)
+    peer.publish(new)
+    assert peer.publish(make("old", ANN, 30000, ["d", "x"], at=now - 1))[1:] == [
+        True,
+        "duplicate: a newer version is here",
+    ]
+    other = make("other", ANN, 30000, ["d", "y"], at=now - 1)
+    peer.publish(other)
+    assert [reader.get()[2], reader.get()[2]] == [members(new), members(other)]
+    assert peer.ask({"kinds": [30000]}) == [members(new), members(other)]
+
+
+def test_of_equal_times_the_lowest_ids_come_first(events_server: StartServer, join: Join) -> None:
+    peer = join(events_server())
+    now = int(time.time())
+    events = [make(str(number), at=now) for number in range(6)]
+    for event in events:
+        peer.publish(event)
+    ordered = [members(event) for event in sorted(events, key=lambda event: event.id)]
+    assert peer.ask({"limit": 3}) == ordered[:3]
+    assert peer.ask({"limit": 2}, {"ids": [ordered[5]["id"]]}) == [*ordered[:2], ordered[5]]
+    assert peer.ask({"limit": 5001}) == ordered
+
+
+def test_what_was_deleted_does_not_come_back(events_server: StartServer, join: Join) -> None:
+    peer = join(events_server())
+    event, early = make("x"), make("not yet there")
+    peer.publish(event)
+    foreign = make("", BOB, 5, ["e", event.id])
+    assert peer.publish(foreign)[1] is True
+    assert peer.count({"kinds": [1]})["count"] == 1, "somebody else's request changes nothing"
+    request = make("", ANN, 5, ["e", event.id], ["e", early.id])
+    peer.publish(request)
+    for deleted in (event, early):
+        assert peer.publish(deleted)[1:] == [False, "blocked: its author deleted this event"]
+    assert sorted(one["id"] for one in peer.ask({})) == sorted([foreign.id, request.id])
+    assert peer.publish(make("", ANN, 5, ["e", request.id]))[1] is True
+    assert peer.count({"ids": [request.id]})["count"] == 1, "a request against a request has no effect"
+
+
+def test_ephemeral_events_are_passed_on_and_not_kept(events_server: StartServer, join: Join) -> None:
+    peer = join(events_server())
+    peer.say("REQ", "s", {})
+    assert peer.get() == ["EOSE", "s"]
+    event = make("typing", ANN, 20001)
+    assert peer.publish(event) == [event.id, True, ""]
+    assert peer.get() == ["EVENT", "s", members(event)]
+    assert peer.ask({}) == []
+
+
+def test_what_has_expired_is_refused_and_what_expires_is_not_found(events_server: StartServer, join: Join) -> None:
+    peer = join(events_server())
+    now = int(time.time())
+    assert peer.publish(make("", ANN, 1, ["expiration", str(now - 1)]))[1:] == [False, "invalid: the event has expired"]
+    assert peer.publish(make("", ANN, 1, ["expiration", "soon"]))[1:] == [
+        False,
+        "invalid: the expiration is no whole number of seconds",
+    ]
+    short = make("", ANN, 1, ["expiration", str(now + 2)])
+    peer.publish(short)
+    assert peer.ask({}) == [members(short)]
+    time.sleep(2.1)
+    assert peer.ask({}) == []
+    assert peer.count({}) == {"count": 0}
+
+
+def test_protected_events_come_from_their_authors_only(events_server: StartServer, join: Join) -> None:
+    server = events_server()
+    peer, event = join(server), make("mine", ANN, 1, ["-"])
+    assert peer.publish(event)[2].startswith("auth-required: ")
+    assert peer.authenticate(server, BOB)[1] is True
+    assert peer.publish(event)[2].startswith("restricted: ")
+    assert peer.authenticate(server, ANN)[1] is True
+    assert peer.publish(event)[1:] == [True, ""]
+    repost = make(event.text.decode(), ANN, 6, ["e", event.id])
+    assert peer.publish(repost)[2] == "blocked: protected events are not reposted"
+
+
+def test_an_authentication_is_no_event(events_server: StartServer, join: Join) -> None:
+    peer = join(events_server())
+    assert peer.publish(make("", ANN, 22242))[2].startswith("invalid: ")
+    assert peer.ask({}) == []
+
+
+def test_an_authentication_is_for_this_connection_and_this_relay(events_server: StartServer, join: Join) -> None:
+    server = events_server()
+    peer, other = join(server), join(server)
+    assert peer.challenge != other.challenge
+    for changes, text in (
+        ({"challenge": other.challenge}, "not the challenge"),
+        ({"relay": "wss://other.example/"}, "for another relay"),
+        ({"relay": "::["}, "for another relay"),
+        ({"kind": 1}, "kind 22242"),
+        ({"at": int(time.time()) - 700}, "600 s from now"),
+    ):
+        number, accepted, reason = peer.authenticate(server, **changes)
+        assert (len(number), accepted) == (64, False)
+        assert reason.startswith("invalid: ")
+        assert text in reason
+    assert peer.authenticate(server)[1] is True
+
+
+def test_a_date_far_ahead_is_refused(events_server: StartServer, join: Join) -> None:
+    peer = join(events_server())
+    now = int(time.time())
+    assert peer.publish(make("", at=now + 31_000_000))[1:] == [
+        False,
+        "invalid: created_at is more than 900 s in the future",
+    ]
+    assert peer.publish(make("", at=now + 800))[1] is True
+    assert peer.publish(make("", at=1))[1] is True
+
+
+def test_control_characters_have_the_id_that_others_give_them(events_server: StartServer, join: Join) -> None:
+    event = make("".join(map(chr, range(32))))
+    peer = join(events_server())
+    assert peer.publish(event)[1] is True
+    assert peer.ask({"ids": [event.id]}) == [members(event)]
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"created_at": True}, "created_at"),
+        ({"created_at": 1.0}, "created_at"),
+        ({"kind": "1"}, "kind"),
+        ({"tags": [[]]}, "tags"),
+        ({"content": "\ud800"}, "surrogate"),
+        ({"tags": [["t", "\udfff"]]}, "surrogate"),
+        ({"pubkey": "AB" * 32}, "pubkey"),
+        ({"sig": None}, "sig"),
+        ({"content": "x" * 65537}, "at most 65536 characters"),
+        ({"tags": [["t", "x"]] * 2001}, "at most 2000 tags"),
+    ],
+)
+def test_what_python_would_take_is_invalid(
+    events_server: StartServer, join: Join, change: dict[str, Any], text: str
+) -> None:
+    peer = join(events_server())
+    number, accepted, reason = peer.publish({**members(make("x")), **change})
+    assert (len(number), accepted) == (64, False)
+    assert reason.startswith("invalid: ")
+    assert text in reason
+
+
+# --- options and limits -----------------------------------------------------------------------------------------------
+
+
+def test_who_must_authenticate_first(events_server: StartServer, join: Join) -> None:
+    server = events_server("--event-auth")
+    peer = join(server)
+    assert peer.publish(make("x"))[2].startswith("auth-required: ")
+    peer.say("REQ", "s", {})
+    assert peer.get()[2].startswith("auth-required: ")
+    peer.say("COUNT", "s", {})
+    assert peer.get()[2].startswith("auth-required: ")
+    peer.authenticate(server)
+    assert peer.publish(make("x", BOB))[1] is True
+    assert len(peer.ask({})) == 1
+
+
+def test_work_that_is_too_little_is_refused(events_server: StartServer, join: Join) -> None:
+    peer = join(events_server("--event-work", "4"))
+    now = int(time.time())
+    worked = [make(str(number), at=now) for number in range(400)]
+    easy = next(event for event in worked if event.difficulty == 0)
+    hard = next(event for event in worked if event.difficulty >= 4)
+    assert peer.publish(easy)[1:] == [False, "pow: difficulty 0 is less than 4"]
+    assert peer.publish(hard)[1] is True
+    modest = next(
+        event
+        for event in (make(str(number), ANN, 1, ["nonce", "1", "2"], at=now) for number in range(400))
+        if event.difficulty >= 4
+    )
+    assert peer.publish(modest)[1:] == [False, "pow: difficulty 2 was aimed at, less than 4"]
+
+
+def test_words_are_found(events_server: StartServer, join: Join) -> None:
+    peer = join(events_server())
+    now = int(time.time())
+    texts = ["the quick brown fox", "a fox, a fox, only a fox", "nothing of the kind", 'quoted "fox" OR -x*', "fo x"]
+    for number, text in enumerate(texts):
+        peer.publish(make(text, at=now - number))
+    found = [event["content"] for event in peer.ask({"search": "fox"})]
+    assert sorted(found) == sorted([texts[0], texts[1], texts[3]])
+    assert found[0] == texts[1], "the best comes first"
+    assert [event["content"] for event in peer.ask({"search": "FOX quick language:en"})] == [texts[0]]
+    assert peer.ask({"search": 'fox" OR "kind'}) == []
+    assert len(peer.ask({"search": "fox", "limit": 1})) == 1
+    assert peer.count({"search": "fox"}) == {"count": 3}
+    assert len(peer.ask({"search": ""})) == 5
+
+
+def test_without_search_it_is_unsupported(events_server: StartServer, join: Join) -> None:
+    peer = join(events_server("--no-event-search"))
+    peer.say("REQ", "s", {"search": "fox"})
+    assert peer.get() == ["CLOSED", "s", "unsupported: there is no search here"]
+
+
+def test_the_relay_says_what_it_enforces(events_server: StartServer, join: Join) -> None:
+    server = events_server("--relay-name", "Attic", "--relay-contact", "mailto:a@b.example", "--event-work", "1")
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{server.http_port}/", headers={"Accept": "application/nostr+json"}
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - our own server
+        document = json.load(answer)
+        assert answer.headers["Access-Control-Allow-Origin"] == "*"
+        assert answer.headers["Content-Type"].startswith("application/nostr+json")
+    assert (document["name"], document["contact"]) == ("Attic", "mailto:a@b.example")
+    assert "description" not in document
+    assert document["supported_nips"] == [1, 9, 11, 13, 40, 42, 45, 50, 70]
+    limits = document["limitation"]
+    assert limits["min_pow_difficulty"] == 1
+    options = urllib.request.Request(f"http://127.0.0.1:{server.http_port}/events", method="OPTIONS")
+    with urllib.request.urlopen(options, timeout=10) as answer:  # noqa: S310 - our own server
+        assert answer.status == 204
+        assert answer.headers["Access-Control-Allow-Methods"]
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.http_port}/", timeout=10) as answer:
+        assert answer.read().startswith(b"Teleglyph")
+    peer = join(server)
+    for number in range(limits["max_subscriptions"]):
+        peer.say("REQ", str(number), {"limit": 0})
+        assert peer.get() == ["EOSE", str(number)]
+    peer.say("REQ", "one more", {})
+    assert peer.get() == ["CLOSED", "one more", "rate-limited: at most 32 subscriptions"]
+    peer.say("REQ", "7", {"limit": 0})
+    assert peer.get() == ["EOSE", "7"], "a subscription that is there may be replaced"
+    padding = limits["max_message_length"] - len(b'["REQ","7",{"limit":0}]')
+    peer.socket.send('["REQ","7",{"limit":0}]' + " " * padding)
+    assert peer.get() == ["EOSE", "7"]
+    peer.socket.send('["REQ","7",{"limit":0}]' + " " * (padding + 1))
+    assert peer.close_code() == 1009
+
+
+def test_who_is_too_fast_is_told(events_server: StartServer, join: Join) -> None:
+    server = events_server("--event-rate", "10")
+    peer, other = join(server), join(server)
+    answers = [peer.publish(make(str(number))) for number in range(60)]
+    refused = [answer for answer in answers if not answer[1]]
+    assert 5 <= len(refused) <= 10
+    assert refused[0][2] == "rate-limited: at most 10 events a second"
+    assert other.publish(make("other"))[2].startswith("rate-limited"), "the address has one rate for all"
+    for _ in range(80):
+        peer.say("COUNT", "c", {})
+    answers = [peer.get() for _ in range(80)]
+    assert len([answer for answer in answers if answer[0] == "COUNT"]) in range(50, 60)
+    assert ["CLOSED", "c", "rate-limited: at most 20 requests a second"] in answers
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [(b"binary", 1003), ("not utf-8", 1007)],
+)
+def test_other_messages_close_the_connection(
+    events_server: StartServer, join: Join, message: bytes | str, code: int
+) -> None:
+    peer = join(events_server())
+    if isinstance(message, bytes):
+        peer.socket.send(message)
+    else:
+        peer.socket.send(b'["CLOSE","\xff\xfe"]', text=True)
+    assert peer.close_code() == code
+
+
+def test_who_only_talks_nonsense_is_closed(events_server: StartServer, join: Join) -> None:
+    server = events_server(*FAST)
+    peer = join(server)
+    for _ in range(20):
+        peer.socket.send("nonsense")
+    assert peer.close_code() == 1008
+    forger, event = join(server), members(make("x"))
+    for number in range(20):
+        forger.say("EVENT", {**event, "content": str(number)})
+    assert forger.close_code() == 1008
+
+
+# --- the order of things (spec event-relay 7, 11, 12) -----------------------------------------------------------------
+
+
+def test_t1_rapid_events_down_one_connection(events_server: StartServer, join: Join) -> None:
+    server = events_server(*FAST)
+    writer, reader = join(server), join(server)
+    reader.say("REQ", "s", {})
+    reader.get()
+    events = [make(str(number)) for number in range(1000)]
+    for event in events:
+        writer.say("EVENT", members(event))
+    assert [writer.get() for _ in events] == [["OK", event.id, True, ""] for event in events]
+    assert [reader.get() for _ in events] == [["EVENT", "s", members(event)] for event in events]
+
+
+def test_answers_keep_the_order_of_the_questions(events_server: StartServer, join: Join) -> None:
+    peer = join(events_server(*FAST))
+    good = [make(str(number)) for number in range(18)]
+    expected = []
+    for number, event in enumerate(good):
+        broken = {**members(event), "id": f"{number:064x}", "kind": "x"}
+        forged = {**members(event), "content": "forged"}
+        ephemeral = make(str(number), ANN, 20000)
+        for one, accepted in ((broken, False), (forged, False), (members(event), True), (members(ephemeral), True)):
+            peer.say("EVENT", one)
+            expected.append((one["id"], accepted))
+    assert [tuple(peer.get()[1:3]) for _ in expected] == expected
+
+
+def test_an_ok_comes_before_the_event_itself(events_server: StartServer, join: Join) -> None:
+    peer = join(events_server(*FAST))
+    peer.say("REQ", "s", {})
+    peer.get()
+    for number in range(50):
+        event = make(str(number))
+        peer.say("EVENT", members(event))
+        assert [peer.get()[0], peer.get()[0]] == ["OK", "EVENT"]
+
+
+def test_no_gap_and_no_double_at_the_end_of_what_is_stored(events_server: StartServer, join: Join) -> None:
+    server = events_server(*FAST)
+    writer = join(server)
+    total, readers = 2000, 6
+    events = [make(str(number)) for number in range(total)]
+    seen: list[list[str]] = [[] for _ in range(readers)]
+
+    def read(number: int) -> None:
+        time.sleep(0.25 * number)
+        peer = NostrPeer(server)
+        peer.say("REQ", "s", {"limit": 5000})
+        while len(seen[number]) < total:
+            message = peer.get(20)
+            if message[0] == "EVENT":
+                seen[number].append(message[2]["id"])
+        peer.close()
+
+    threads = [threading.Thread(target=read, args=(number,)) for number in range(readers)]
+    for thread in threads:
+        thread.start()
+    for event in events:
+        writer.say("EVENT", members(event))
+        time.sleep(0.001)
+    for thread in threads:
+        thread.join(40)
+    expected = {event.id for event in events}
+    for ids in seen:
+        assert len(ids) == total
+        assert set(ids) == expected
+
+
+def test_a_subscription_is_replaced_at_once(events_server: StartServer, join: Join) -> None:
+    server = events_server(*FAST)
+    writer, reader = join(server), join(server)
+    for number in range(600):
+        writer.say("EVENT", members(make("x" * 2000, ANN, 1, ["t", str(number)])))
+    for _ in range(600):
+        writer.get()
+    reader.say("REQ", "s", {"kinds": [1]})
+    reader.say("REQ", "s", {"kinds": [7]})
+    time.sleep(0.5)
+    like = make("", ANN, 7)
+    writer.publish(like)
+    messages = []
+    while messages[-1:] != [["EVENT", "s", members(like)]]:
+        messages.append(reader.get())
+    ends = [number for number, message in enumerate(messages) if message[0] == "EOSE"]
+    assert len(ends) == 1, "the first one was not finished, and is not said to be"
+    assert all(message[2]["kind"] == 1 for message in messages[: ends[0]])
+    assert len(messages) == ends[0] + 2
+    reader.say("CLOSE", "s")
+    reader.say("COUNT", "c", {"kinds": [7]})
+    assert reader.get()[0] == "COUNT"
+    writer.publish(make("again", ANN, 7))
+    with pytest.raises(TimeoutError):
+        reader.get(0.3)
+
+
+@pytest.mark.parametrize("size", [4096, 60_000, 65_536])
+def test_t2_large_events_stay_whole_among_small_ones(events_server: StartServer, join: Join, size: int) -> None:
+    server = events_server(*FAST)
+    writer, reader = join(server), join(server)
+    reader.say("REQ", "s", {})
+    reader.get()
+    events = []
+    for number in range(9):
+        letter, length = "é" if number % 2 else "x", size if number % 3 == 0 else 5
+        events.append(make(letter * length, BOB, 1, ["t", str(number)]))
+    for event in events:
+        if len(event.text) + 12 <= 128 << 10:
+            assert writer.publish(event)[1:] == [True, ""]
+            assert reader.get() == ["EVENT", "s", members(event)]
+
+
+def memory_mib(server: ServerProcess) -> float:
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0]) / 1024
+
+
+def test_t3_a_hundred_readers_of_whom_ten_stall(events_server: StartServer, join: Join) -> None:
+    server = events_server(*FAST)
+    readers = [join(server) for _ in range(90)]
+    stalled = [join(server, max_queue=1) for _ in range(10)]
+    for peer in (*readers, *stalled):
+        peer.say("REQ", "s", {"limit": 0})
+        assert peer.get() == ["EOSE", "s"]
+    before = memory_mib(server)
+    for peer in stalled:
+        peer.socket.socket.setsockopt(1, 8, 4096)  # SO_RCVBUF
+    writer = join(server)
+    events = [make("x" * 50_000 + str(number)) for number in range(100)]
+    got: list[list[str]] = [[] for _ in readers]
+
+    def read(number: int) -> None:
+        while len(got[number]) < len(events):
+            got[number].append(readers[number].get(30)[2]["id"])
+
+    threads = [threading.Thread(target=read, args=(number,)) for number in range(len(readers))]
+    for thread in threads:
+        thread.start()
+    for event in events:
+        assert writer.publish(event)[1] is True
+    for thread in threads:
+        thread.join(60)
+    assert got == [[event.id for event in events]] * len(readers), "everything, in order"
+    assert memory_mib(server) < before + 60, "ten of them may have 1 MiB each, and share it"
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.http_port}/statistics", timeout=10) as answer:
+        counters = json.load(answer)["events"]
+    assert counters["subscriptions_ended"] == 10
+    assert counters["events_purged"] > 0
+
+
+def test_who_stalls_is_told_what_ended(events_server: StartServer, join: Join) -> None:
+    server = events_server(*FAST)
+    slow, writer = join(server, max_queue=1), join(server)
+    slow.say("REQ", "s", {"limit": 0})
+    slow.get()
+    events = [make("x" * 60_000 + str(number)) for number in range(120)]
+    for event in events:
+        writer.publish(event)
+    texts = []
+    while True:
+        message = slow.get()
+        if message[0] == "CLOSED":
+            assert message == ["CLOSED", "s", "error: too slow, subscription ended"]
+            break
+        texts.append(message[2]["id"])
+    assert texts == [event.id for event in events][: len(texts)], "what came is whole, in order, and without a gap"
+    assert len(texts) < len(events)
+    slow.say("REQ", "again", {"limit": 0})
+    assert slow.get() == ["EOSE", "again"]
+
+
+def test_a_client_that_does_not_read_its_answers_cannot_outrun_itself(events_server: StartServer, join: Join) -> None:
+    server = events_server(*FAST)
+    writer = join(server)
+    for number in range(300):
+        writer.say("EVENT", members(make("x" * 20_000, ANN, 1, ["t", str(number)])))
+    for _ in range(300):
+        writer.get()
+    before = memory_mib(server)
+    greedy = join(server, max_queue=1)
+
+    def flood() -> None:
+        try:
+            for number in range(3000):
+                greedy.say("REQ", f"s{number % 30}", {})
+        except (ConnectionClosed, OSError):
+            pass
+
+    thread = threading.Thread(target=flood, daemon=True)
+    thread.start()
+    time.sleep(3)
+    assert memory_mib(server) < before + 40
+    assert writer.publish(make("still"))[1] is True
+    greedy.socket.socket.close()
+
+
+def test_at_the_end_everybody_is_told(events_server: StartServer, join: Join) -> None:
+    server = events_server()
+    peer = join(server)
+    server.process.send_signal(signal.SIGTERM)
+    assert peer.close_code() == 1001
+    assert server.process.wait(10) == 0
+
+
+def test_nothing_is_left_of_clients_that_are_gone(events_server: StartServer, join: Join) -> None:
+    server = events_server(*FAST)
+
+    def figures() -> tuple[int, int]:
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.http_port}/statistics", timeout=10) as answer:
+            content = json.load(answer)
+        return content["tasks"], content["events"]["clients"]
+
+    before = figures()
+    for number in range(30):
+        peer = NostrPeer(server)
+        peer.say("REQ", "s", {})
+        peer.say("COUNT", "c", {})
+        if number % 2:
+            peer.socket.socket.close()
+        peer.close()
+    deadline = time.monotonic() + 10
+    while figures() != before and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert figures() == before
+
+
+def test_without_the_option_there_is_no_relay(start_server: StartServer) -> None:
+    server = start_server("--http", "--http-port", "0")
+    server.wait_for_log("HTTP on port")
+    with pytest.raises(InvalidStatus) as refused:
+        NostrPeer(server)
+    assert refused.value.response.status_code == 404
+
+
+def test_pages_from_anywhere_may_use_it(events_server: StartServer, join: Join) -> None:
+    peer = join(events_server(), "/events", additional_headers={"Origin": "https://elsewhere.example"})
+    assert peer.publish(make("x"))[1] is True
+
+
+def test_what_was_acknowledged_survives_being_killed(
+    start_server: StartServer, database_place: str, tmp_path: Path
+) -> None:
+    where = (
+        ("--database", database_place)
+        if database_place.startswith("postgresql")
+        else ("--data-dir", str(tmp_path / "data"))
+    )
+    acknowledged: set[str] = set()
+    for round_number in range(4):
+        server = start_server("--http", "--http-port", "0", "--events", *FAST, *where)
+        server.wait_for_log("HTTP on port")
+        peer = NostrPeer(server)
+        found = {event["id"] for event in peer.ask({"limit": 5000})}
+        assert acknowledged <= found
+        killer = threading.Timer(0.15 + 0.1 * round_number, server.process.kill)
+        killer.start()
+        try:
+            for number in range(10_000):
+                peer.say("EVENT", members(make(f"{round_number} {number}")))
+                if number % 20 == 19:
+                    for _ in range(20):
+                        _, event_id, accepted, _ = peer.get()
+                        assert accepted
+                        acknowledged.add(event_id)
+        except (ConnectionClosed, OSError):
+            pass
+        killer.join()
+        server.process.wait()
+        peer.close()
+    assert len(acknowledged) > 100

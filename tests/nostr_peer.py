@@ -1,0 +1,90 @@
+"""A Nostr client of few lines, with a library that knows nothing of Nostr."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from typing import Any
+
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+from conftest import ServerProcess
+from teleglyph.wire.nostr import NostrEvent, sign_event
+
+ANN, BOB = bytes([1]) * 32, bytes([2]) * 32
+
+
+def make(content: str = "", key: bytes = ANN, kind: int = 1, *tags: list[str], at: int | None = None) -> NostrEvent:
+    """A signed event of now."""
+    return sign_event(key, int(time.time()) if at is None else at, kind, tags, content)
+
+
+class NostrPeer:
+    """One connection."""
+
+    def __init__(self, server: ServerProcess, path: str = "/", **options: Any) -> None:
+        address = f"ws://127.0.0.1:{server.http_port}{path}"
+        self._context = connect(address, compression=None, max_size=None, close_timeout=0.5, **options)
+        self.socket: ClientConnection = self._context.__enter__()
+        verb, self.challenge = self.get()
+        assert verb == "AUTH"
+
+    def say(self, *message: Any) -> None:
+        text = json.dumps(message)
+        # Halves of surrogate pairs can only be sent escaped; everything else goes as it is.
+        self.socket.send(text if "\\ud" in text else json.dumps(message, ensure_ascii=False))
+
+    def get(self, timeout: float = 10.0) -> Any:
+        text = self.socket.recv(timeout)
+        assert isinstance(text, str)
+        return json.loads(text)
+
+    def publish(self, event: NostrEvent | dict[str, Any]) -> list[Any]:
+        """The answer, without the verb."""
+        self.say("EVENT", event if isinstance(event, dict) else json.loads(event.text))
+        verb, *answer = self.get()
+        assert verb == "OK"
+        return answer
+
+    def ask(self, *filters: Any, name: str = "q") -> list[Any]:
+        """Stored events in the order of arrival; the subscription is closed again.  A refusal is raised."""
+        self.say("REQ", name, *filters)
+        events = []
+        while True:
+            message = self.get()
+            if message[:2] == ["EOSE", name]:
+                self.say("CLOSE", name)
+                return events
+            if message[0] != "EVENT":
+                raise AssertionError(message)
+            events.append(message[2])
+
+    def count(self, *filters: Any) -> Any:
+        self.say("COUNT", "c", *filters)
+        message = self.get()
+        assert message[:2] == ["COUNT", "c"], message
+        return message[2]
+
+    def authenticate(self, server: ServerProcess, key: bytes = ANN, **changes: Any) -> list[Any]:
+        relay = changes.get("relay", f"ws://127.0.0.1:{server.http_port}/")
+        challenge = changes.get("challenge", self.challenge)
+        event = make(
+            "", key, changes.get("kind", 22242), ["relay", relay], ["challenge", challenge], at=changes.get("at")
+        )
+        self.say("AUTH", json.loads(event.text))
+        verb, *answer = self.get()
+        assert verb == "OK"
+        return answer
+
+    def close_code(self) -> int | None:
+        """The code with which the server closes; what comes before is thrown away."""
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                self.socket.recv(10)
+        return self.socket.close_code
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError, ConnectionClosed):
+            self._context.__exit__(None, None, None)
