@@ -1,0 +1,108 @@
+"""The relay with clients that nobody here wrote: rust-nostr's and nostr-tools'."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import fcntl
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import nostr_sdk
+import pytest
+
+from conftest import ServerProcess
+
+StartServer = Callable[..., ServerProcess]
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture
+def relay(start_server: StartServer, tmp_path: Path) -> ServerProcess:
+    server = start_server("--http", "--http-port", "0", "--events", "--data-dir", str(tmp_path / "data"))
+    server.wait_for_log("HTTP on port")
+    return server
+
+
+def npm_packages() -> Path:
+    """A directory with nostr-tools and ws, made once."""
+    directory = ROOT / "build" / "npm"
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (directory / "node_modules" / "nostr-tools").is_dir():
+            subprocess.run(
+                ["npm", "install", "--no-audit", "--no-fund", "--prefix", directory, "nostr-tools@2", "ws@8"],
+                check=True,
+                timeout=150,
+                capture_output=True,
+            )
+    return directory
+
+
+def test_nostr_tools(relay: ServerProcess) -> None:
+    script = Path(__file__).with_name("nostr_tools.mjs")
+    result = subprocess.run(
+        ["node", script, npm_packages(), f"ws://127.0.0.1:{relay.http_port}"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    said = json.loads(result.stdout)
+    assert said["refused"].startswith("invalid: ")
+    assert said["counted"] == 2
+    assert said["again"].startswith("blocked: ")
+    assert said["stored"] == ["second"]
+    assert said["before"].startswith("auth-required: ")
+    assert said["after"] == "accepted"
+    assert said["live"] == ["first ü 😀 \u0001", "second", "typing", "protected"]
+
+
+def test_rust_nostr(relay: ServerProcess) -> None:
+    keys = nostr_sdk.Keys.generate()
+    now = int(time.time())
+
+    def make(kind: int, content: str, *tags: list[str], at: int = now) -> nostr_sdk.Event:
+        builder = nostr_sdk.EventBuilder(nostr_sdk.Kind(kind), content)
+        builder = builder.tags([nostr_sdk.Tag.parse(tag) for tag in tags])
+        return builder.custom_created_at(nostr_sdk.Timestamp.from_secs(at)).finalize(keys)
+
+    def wanted(**members: object) -> nostr_sdk.ReqTarget:
+        return nostr_sdk.ReqTarget.auto([nostr_sdk.Filter.from_json(json.dumps(members))])
+
+    async def run() -> None:
+        # Its callbacks come on threads of their own and do not find the loop by themselves.
+        nostr_sdk.uniffi_set_event_loop(asyncio.get_running_loop())
+        builder = nostr_sdk.ClientBuilder().authenticator(nostr_sdk.SignerAuthenticator(keys))
+        client = builder.build()
+        await client.add_relay(nostr_sdk.RelayUrl.parse(f"ws://127.0.0.1:{relay.http_port}"))
+        await client.connect()
+        patience = datetime.timedelta(seconds=10)
+
+        async def stored(**members: object) -> list[str]:
+            events = await client.fetch_events(wanted(**members), patience)
+            return [json.loads(event.as_json())["content"] for event in events]
+
+        texts = ['control \x01 and quotes " \\ ', "ü 😀 \u2028", "third"]
+        events = [make(1, text, ["t", "x"], at=now + number) for number, text in enumerate(texts)]
+        for event in events:
+            output = await client.send_event(event)
+            assert len(output.success) == 1, output.failed
+        assert await stored(kinds=[1]) == texts[::-1]
+        assert await stored(kinds=[1], limit=1) == texts[2:]
+        assert sorted(await stored(**{"#t": ["x"]})) == sorted(texts)
+        assert await stored(search="third") == ["third"]
+        await client.send_event(make(5, "", ["e", events[0].id().to_hex()]))
+        assert await stored(kinds=[1]) == [texts[2], texts[1]]
+        again = await client.send_event(events[0])
+        assert len(again.success) == 0
+        protected = await client.send_event(make(1, "protected", ["-"], at=now + 9))
+        assert len(protected.success) == 1, protected.failed
+        await client.shutdown()
+
+    asyncio.run(run())
