@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -26,6 +28,7 @@ from bench.rooms import free_port
 from bench.server import percentile, process_usage
 from teleglyph.wire.nostr import sign_event
 
+_PATIENCE = 4.0
 _KEYS = [bytes([number]) * 32 for number in range(1, 51)]
 
 
@@ -107,10 +110,17 @@ async def fan_out(port: int, events: list[str], readers: int = 100) -> dict[str,
             await skip_to(ws, "EOSE")
         writer = await open_socket(session, port)
 
+        last = 0.0
+
         async def read(ws: Any) -> int:
+            nonlocal last
             got = 0
             while got < len(events):
-                message = await ws.receive()
+                try:
+                    message = await ws.receive(timeout=_PATIENCE)
+                except TimeoutError:
+                    break  # a relay that loses events without a word
+                last = time.perf_counter()
                 if message.type is not aiohttp.WSMsgType.TEXT or message.data.startswith('["CLOSED"'):
                     break
                 got += 1
@@ -127,8 +137,8 @@ async def fan_out(port: int, events: list[str], readers: int = 100) -> dict[str,
                     await skip_to(writer, "OK")
 
         await write()
-        got = await asyncio.wait_for(asyncio.gather(*readings), 60)
-        total = time.perf_counter() - started
+        got = await asyncio.gather(*readings)
+        total = last - started
     return {"rate": sum(got) / total, "share": sum(got) / (len(events) * readers)}
 
 
@@ -210,20 +220,24 @@ def start_nostr_relay(port: int, directory: str) -> subprocess.Popen[str]:
         + "message_timeout: 1800\nsubscription_limit: 1000\n"
     )
     process = subprocess.Popen(
-        [sys.executable, "-m", "nostr_relay.cli", "-c", str(configuration), "serve"],
+        [Path(sys.executable).with_name("nostr-relay"), "-c", str(configuration), "serve"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         text=True,
         start_new_session=True,
     )
-    time.sleep(4)
+    for _ in range(100):
+        time.sleep(0.2)
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            break
     return process
 
 
 _LOCAL_RELAY = """
 import asyncio, sys, nostr_sdk
 async def main():
-    relay = nostr_sdk.LocalRelayBuilder().addr("127.0.0.1").port(int(sys.argv[1])).build()
+    rate = nostr_sdk.RateLimit(max_reqs=1000, notes_per_minute=100_000_000)
+    relay = nostr_sdk.LocalRelayBuilder().addr("127.0.0.1").port(int(sys.argv[1])).rate_limit(rate).build()
     await relay.run()
     print("ready", flush=True)
     await asyncio.Event().wait()

@@ -19,6 +19,8 @@ _COMMANDS = {
     "client": "Join a call",
     "mirror": "See your own picture, without a call",
     "play": "Play four in a row with somebody at another terminal",
+    "chat": "Write to the people of a room, on this server's relay or another",
+    "events": "Take a relay's events out of its database, or put them in",
     "keygen": "Make a key that proves who you are",
     "config": "See, check and begin the configuration file",
     "known-hosts": "See and forget the servers that were met before",

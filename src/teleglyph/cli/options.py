@@ -317,3 +317,11 @@ def default_name() -> str:
         return getpass.getuser()[:31]
     except (OSError, KeyError):
         return "guest"
+
+
+def check_database(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    """Let only URLs of PostgreSQL databases through."""
+    if value is not None and not value.startswith(("postgresql://", "postgres://")):
+        # Not shown: what was meant to be a URL may hold a password.
+        raise click.BadParameter("this is no URL of a PostgreSQL database: write postgresql://user@host/name")
+    return value

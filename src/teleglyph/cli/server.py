@@ -18,7 +18,8 @@ from teleglyph.call.sound import SoundSettings
 from teleglyph.cli import config_file
 from teleglyph.cli.lifecycle import run
 from teleglyph.cli.logs import LogOptions
-from teleglyph.cli.options import ask_passphrase, check_password
+from teleglyph.cli.options import ask_passphrase, check_database, check_password
+from teleglyph.errors import KeyFileError
 from teleglyph.events.limits import EventLimits, RelayProfile
 from teleglyph.keys import KeyList, fingerprint, format_public_key, load_identity
 from teleglyph.rooms.room import GameRules
@@ -72,6 +73,17 @@ def _check_admin_token(_ctx: click.Context, _param: click.Parameter, value: str 
     return value
 
 
+def _check_relay_admin(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    if value is None:
+        return None
+    from teleglyph.wire.nostr_keys import decode_key
+
+    try:
+        return decode_key(value, "npub").hex()
+    except KeyFileError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 def _event_limits(rate: float, auth: bool, work: int) -> EventLimits:
     return EventLimits(
         events_per_second=rate,
@@ -94,13 +106,6 @@ def _check_addresses(_ctx: click.Context, _param: click.Parameter, values: tuple
             ) from None
         addresses.append(literal)
     return tuple(addresses) or DEFAULT_ADDRESSES
-
-
-def _check_database(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
-    if value is not None and not value.startswith(("postgresql://", "postgres://")):
-        # Not shown: what was meant to be a URL may hold a password.
-        raise click.BadParameter("this is no URL of a PostgreSQL database: write postgresql://user@host/name")
-    return value
 
 
 @click.command(context_settings={"auto_envvar_prefix": "TELEGLYPH"})
@@ -172,7 +177,7 @@ def _check_database(_ctx: click.Context, _param: click.Parameter, value: str | N
 @click.option(
     "--database",
     metavar="URL",
-    callback=_check_database,
+    callback=check_database,
     envvar="TELEGLYPH_DATABASE",
     help="Keep records in this PostgreSQL database (postgresql://user@host/name) instead of a file in --data-dir.",
 )
@@ -274,6 +279,20 @@ def _check_database(_ctx: click.Context, _param: click.Parameter, value: str | N
 @click.option(
     "--relay-name", default="Teleglyph", show_default=True, envvar="TELEGLYPH_RELAY_NAME", help="Name of the relay."
 )
+@click.option(
+    "--relay-key",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="TELEGLYPH_RELAY_KEY",
+    help="The relay's own Nostr key, with which it keeps groups; made on first use.  "
+    "[default: relay.key in --data-dir]",
+)
+@click.option(
+    "--relay-admin",
+    metavar="NPUB",
+    callback=_check_relay_admin,
+    envvar="TELEGLYPH_RELAY_ADMIN",
+    help="Who answers for the relay and runs its own groups: a public Nostr key.",
+)
 @click.option("--relay-description", default="", envvar="TELEGLYPH_RELAY_DESCRIPTION", help="What the relay is for.")
 @click.option(
     "--relay-contact",
@@ -352,6 +371,8 @@ def server(
     event_work: int,
     event_search: bool,
     relay_name: str,
+    relay_key: Path | None,
+    relay_admin: str | None,
     relay_description: str,
     relay_contact: str,
     tls_cert: Path | None,
@@ -394,7 +415,8 @@ def server(
         origins=origins,
         events=_event_limits(event_rate, event_auth, event_work) if events else None,
         event_search=event_search,
-        profile=RelayProfile(relay_name, relay_description, relay_contact),
+        relay_key=relay_key,
+        profile=RelayProfile(relay_name, relay_description, relay_contact, relay_admin or ""),
         admin_token=admin_token,
         tls=None if tls_cert is None else (tls_cert, tls_key),
         statistics_interval=statistics_interval,

@@ -111,17 +111,25 @@ class RelayProfile:
     """The administrator's, 64 hexadecimal digits."""
 
 
-def information(profile: RelayProfile, limits: EventLimits, *, version: str, has_search: bool) -> dict[str, Any]:
-    """The relay's information document."""
+def information(
+    profile: RelayProfile, limits: EventLimits, *, version: str, has_search: bool, own_key: str = ""
+) -> dict[str, Any]:
+    """The relay's information document.
+
+    Args:
+        own_key: the relay's public key, if it keeps groups.
+    """
     texts = {
         "name": profile.name,
         "description": profile.description,
         "contact": profile.contact,
         "pubkey": profile.pubkey,
+        "self": own_key,
     }
     nips = [1, 9, 11, 40, 42, 45, 70]
     nips += [13] if limits.min_pow_difficulty else []
     nips += [50] if has_search else []
+    nips += [29] if own_key else []
     return {
         **{name: text for name, text in texts.items() if text},
         "supported_nips": sorted(nips),

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from teleglyph.errors import ConnectionLost, PeerError, PeerTimeout, SeatEnded, StoreError
+from teleglyph.events.groups import ADMINS, INVITE, MEMBERS, METADATA, Effects, Groups
 from teleglyph.events.ingest import Ingest
 from teleglyph.events.limits import EventLimits
 from teleglyph.events.matcher import Matcher
@@ -22,11 +25,14 @@ from teleglyph.events.session import (
 from teleglyph.net import Connection, OutboxBudget, TokenBucket
 from teleglyph.net.websocket import BinaryMessage, TextMessage, WebSocketSession
 from teleglyph.store.events import EventStore
-from teleglyph.wire.nostr import NostrEvent
+from teleglyph.wire.nostr import NostrEvent, read_event, sign_event
+from teleglyph.wire.nostr_filter import Filter
+from teleglyph.wire.nostr_keys import public_key
 from teleglyph.wire.nostr_messages import EVENT_TAIL
 
 _log = logging.getLogger(__name__)
 _SWEEP_SECONDS = 60.0
+_ALL_EVENTS, _PAGE = 1 << 20, 500
 _LOOK_SECONDS = 1.0
 
 
@@ -46,15 +52,24 @@ class EventCounters:
     expired: int = 0
 
 
+class _Quiet:
+    """Publishes for the relay, which needs no answer."""
+
+    def answer(self, event: NostrEvent, accepted: bool, text: str) -> None:
+        if not accepted:
+            _log.error("the relay's own event of kind %d was not kept: %s", event.kind, text)
+
+
 class EventsService:
     """The relay.
 
     Args:
         store: where events are kept.
         limits: what is allowed.
+        key: the relay's secret Nostr key, 32 bytes, with which it keeps groups; None: it keeps none.
     """
 
-    def __init__(self, store: EventStore, limits: EventLimits | None = None) -> None:
+    def __init__(self, store: EventStore, limits: EventLimits | None = None, key: bytes | None = None) -> None:
         self.store = store
         self.limits = limits or EventLimits()
         self.counters = EventCounters()
@@ -63,18 +78,62 @@ class EventsService:
         self.budget = OutboxBudget(self.limits.total_queued_bytes)
         self.sessions: dict[EventSession, WebSocketSession] = {}
         rate, burst = self.limits.events_per_second or 1.0, self.limits.event_burst
+        self._key = key
+        self.groups = None if key is None else Groups(public_key(key))
+        self._last_signed = 0
         self._rates = AddressRates(lambda: TokenBucket(rate, burst))
 
     def pass_on(self, event: NostrEvent) -> None:
         """Give a new event to everybody who asks for it."""
         self.counters.published += 1
+        if self.groups is not None and (effects := self.groups.apply(event)) is not None:
+            self._take_effect(effects)
         subscriptions = self.matcher.matching(event)
         if not subscriptions or (event.expires_at is not None and event.expires_at <= time.time()):
             return
         body = event.text + EVENT_TAIL
         for subscription in subscriptions:
-            if subscription.is_open:
-                subscription.session.deliver(subscription, event, body)
+            session = subscription.session
+            if subscription.is_open and (self.groups is None or self.groups.may_read(event, session.authenticated)):
+                session.deliver(subscription, event, body)
+
+    async def open_groups(self, own: Mapping[str, str], admins: Sequence[str]) -> None:
+        """Find the groups again that were kept, and make those of the relay itself that are not there.
+
+        Args:
+            own: their names by their ids.
+            admins: public keys of who may change these.
+        """
+        if self.groups is None:
+            return
+        wanted = [
+            Filter(authors=frozenset([self.groups.own_key]), kinds=frozenset([METADATA, ADMINS, MEMBERS])),
+            Filter(kinds=frozenset([INVITE])),
+        ]
+        found = await asyncio.wrap_future(self.store.find(wanted, _ALL_EVENTS, _ALL_EVENTS, time.time()))
+        loaded: list[NostrEvent] = []
+        for start in range(0, len(found), _PAGE):
+            bodies = await asyncio.wrap_future(self.store.bodies(found[start : start + _PAGE]))
+            loaded += [read_event(json.loads(body)) for _, body in bodies]
+        self.groups.load(loaded)
+        self._last_signed = max([0, *(event.created_at for event in loaded if event.pubkey == self.groups.own_key)])
+        for name, title in own.items():
+            if self.groups.get(name) is None:
+                self._take_effect(Effects(self.groups.make(name, {"name": title}, admins)))
+
+    def publish(self, kind: int, tags: Sequence[Sequence[str]], content: str = "") -> None:
+        """Publish an event of the relay itself."""
+        if self._key is None:
+            return
+        # Later than the one before, or two versions of a second would be decided by their ids.
+        self._last_signed = max(int(time.time()), self._last_signed + 1)
+        self.ingest.put(_Quiet(), sign_event(self._key, self._last_signed, kind, tags, content))
+
+    def _take_effect(self, effects: Effects) -> None:
+        for kind, tags in effects.templates:
+            self.publish(kind, tags)
+        if effects.erased:
+            self.store.erase(effects.erased)
 
     async def serve(self, connection: Connection, websocket: WebSocketSession, network: str, host: str) -> None:
         """One client's connection to its end.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import secrets
 import time
 from collections import deque
@@ -197,6 +198,8 @@ class EventSession:
         try:
             event = read_event(members, limits.max_event_tags, limits.max_content_length)
             check_admission(event, limits, now, self.authenticated)
+            if self._service.groups is not None:
+                self._service.groups.check(event, now)
             self._check_rate()
             self._check_proof(event)
         except EventRefused as error:
@@ -258,6 +261,9 @@ class EventSession:
             self._drop(old)
         try:
             filters = self._read_filters(message.filters)
+            if self._service.groups is not None:
+                for wanted in filters:
+                    self._service.groups.check_question(wanted, self.authenticated)
         except EventRefused as error:
             raise SubscriptionRefused(str(error), name) from None
         if limits.auth_required and not self.authenticated:
@@ -333,7 +339,8 @@ class EventSession:
             for _, body in await asyncio.wrap_future(service.store.bodies(page)):
                 if not subscription.is_open:
                     return
-                self.send_event(subscription, body + wire.EVENT_TAIL)
+                if self._may_read(body):
+                    self.send_event(subscription, body + wire.EVENT_TAIL)
         if not subscription.is_open:
             return
         self.send(wire.eose(subscription.name))
@@ -343,6 +350,12 @@ class EventSession:
         for event in held:
             if bytes.fromhex(event.id) not in stored and subscription.is_open:
                 self.deliver(subscription, event, event.text + wire.EVENT_TAIL)
+
+    def _may_read(self, body: bytes) -> bool:
+        groups = self._service.groups
+        if groups is None or not (b'["h","' in body or b'"kind":39' in body):
+            return True
+        return groups.may_read(read_event(json.loads(body)), self.authenticated)
 
 
 class AddressRates:

@@ -41,6 +41,7 @@ _LEFT_OVERS_INTERVAL = 60.0
 _SHUTDOWN_SECONDS = 0.8
 """For farewells; together with the rest of the shutdown well under a second."""
 DATABASE_FILE = "teleglyph.sqlite3"
+RELAY_KEY_FILE = "relay.key"
 _FULL = b"SERVER_FULL: Maximum client limit reached\n"
 _BUSY = b"SERVER_FULL: Too many connections are being set up, try again\n"
 
@@ -127,7 +128,16 @@ class Server:
                 from teleglyph.store.events import EventStore
 
                 store = EventStore(self._database, has_search=self.config.event_search)
-                self.events = EventsService(store, self.config.events)
+                key = await asyncio.to_thread(self._relay_key)
+                self.events = EventsService(store, self.config.events, key)
+                admins = [self.config.profile.pubkey] if self.config.profile.pubkey else []
+                await self.events.open_groups({self.default_room.name: self.default_room.name.capitalize()}, admins)
+
+    def _relay_key(self) -> bytes | None:
+        from teleglyph.keys.nostr import load_nostr_key
+
+        path = self.config.relay_key or (self.config.data_dir and self.config.data_dir / RELAY_KEY_FILE)
+        return load_nostr_key(path) if path else None
 
     async def stop(self) -> None:
         """Stop listening, take leave of everybody, release everything; takes less than a second."""

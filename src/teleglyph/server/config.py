@@ -54,6 +54,8 @@ class ServerConfig:
     events: EventLimits | None = None
     """What the Nostr relay allows; None: there is none."""
     event_search: bool = True
+    relay_key: Path | None = None
+    """The Nostr key with which groups are signed; None: in the directory, and without one there are no groups."""
     profile: RelayProfile = RelayProfile()
     """What the Nostr relay says of itself."""
     admin_token: str | None = field(default=None, repr=False)

@@ -262,6 +262,7 @@ class HttpFront:
                 service.limits,
                 version=teleglyph.__version__,
                 has_search=service.store.has_search,
+                own_key="" if service.groups is None else service.groups.own_key,
             )
             return web.json_response(content, content_type=_INFORMATION, headers=_FROM_ANYWHERE)
         refusal = self._server.refuse(request.remote or "")

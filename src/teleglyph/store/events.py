@@ -92,6 +92,10 @@ class EventStore:
         """
         return self._database.read(lambda base: _count(base, filters, now, hll_offset))
 
+    def erase(self, ids: Sequence[str]) -> Future[None]:
+        """Remove events, whoever wrote them, and keep them away."""
+        return self._database.write(lambda base: _erase(base, [bytes.fromhex(number) for number in ids]))
+
     def sweep(self, now: float) -> Future[int]:
         """Remove some events that have ended; how many it were."""
         return self._database.write(lambda base: _sweep(base, now))
@@ -283,6 +287,13 @@ def _sweep(base: Base, now: float) -> int:
     rows = base.run("SELECT seq, body FROM events WHERE expires_at <= ? LIMIT ?", int(now), _SWEEP)
     remove(base, [(seq, _decode(body)) for seq, body in rows])
     return len(rows)
+
+
+def _erase(base: Base, ids: Sequence[bytes]) -> None:
+    for number in ids:
+        for seq, pubkey, body in base.run("SELECT seq, pubkey, body FROM events WHERE id = ?", number):
+            remove(base, [(seq, _decode(body))])
+            base.run("INSERT INTO deleted_events (id, pubkey) VALUES (?, ?) ON CONFLICT DO NOTHING", number, pubkey)
 
 
 def _decode(body: bytes) -> NostrEvent:

@@ -1,0 +1,60 @@
+"""A Nostr key in a file: made on first use, readable by its owner only."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from teleglyph.errors import KeyFileError
+from teleglyph.wire.nostr_keys import decode_key, encode_key, public_key
+
+_MAX_FILE = 4096
+
+
+def load_nostr_key(path: Path) -> bytes:
+    """The secret key in a file, an ``nsec`` or 64 hexadecimal digits in its first line; made if the file is not there.
+
+    Returns:
+        32 bytes.
+
+    Raises:
+        KeyFileError: the file cannot be read or made, others may read it, or it has no key.
+    """
+    try:
+        return _read(path)
+    except FileNotFoundError:
+        return _create(path)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            text = file.read(_MAX_FILE).decode("ascii", "replace")
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise KeyFileError(f"The Nostr key '{path}' cannot be read: {error.strerror}") from error
+    if stat.S_ISREG(mode) and mode & 0o077:
+        raise KeyFileError(f"The Nostr key '{path}' can be read by others: chmod 600 '{path}'")
+    try:
+        key = decode_key(text.split("\n", 1)[0], "nsec")
+        public_key(key)
+    except KeyFileError as error:
+        raise KeyFileError(f"'{path}': {error}") from None
+    return key
+
+
+def _create(path: Path) -> bytes:
+    key = secrets.token_bytes(32)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(encode_key("nsec", key) + "\n")
+    except FileExistsError:
+        return _read(path)
+    except OSError as error:
+        raise KeyFileError(f"The Nostr key '{path}' cannot be made: {error.strerror}") from error
+    return key

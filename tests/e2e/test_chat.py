@@ -1,0 +1,212 @@
+"""People write to each other in terminals; events go out of a relay's database and into another's."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from conftest import ServerProcess
+from nostr_peer import ANN, BOB, NostrPeer, make
+from teleglyph.wire.nostr import sign_event
+from terminal import terminal
+
+StartServer = Callable[..., ServerProcess]
+
+
+def relay(start_server: StartServer, data: Path, *options: str) -> ServerProcess:
+    server = start_server("--http", "--http-port", "0", "--events", "--data-dir", str(data), *options)
+    server.wait_for_log("HTTP on port")
+    return server
+
+
+def test_two_terminals_chat(start_server: StartServer, tmp_path: Path) -> None:
+    server = relay(start_server, tmp_path / "data")
+    chat = f"{sys.executable} -m teleglyph chat --relay 127.0.0.1:{server.http_port}"
+    with terminal(100, 24) as ann, terminal(100, 24) as bob:
+        ann.type(f"{chat} --key {tmp_path}/ann.key --name Ann; echo code=$?")
+        ann.expect("You are in lobby")
+        ann.type("hello, is anybody here?")
+        ann.expect("Ann: hello, is anybody here?")
+        bob.type(f"{chat} --key {tmp_path}/bob.key --name Bob; echo code=$?")
+        bob.expect("Ann: hello, is anybody here?")
+        bob.expect("You are in lobby")
+        bob.type("/reply 1 yes, me")
+        ann.expect("Bob (to 1): yes, me")
+        ann.type("/who")
+        ann.expect("Here are: Ann, Bob")
+        ann.type("/reply 99 x")
+        ann.expect("Write /reply NUMBER TEXT")
+        ann.type("/nope")
+        ann.expect("There is no /nope")
+        server.process.kill()
+        server.process.wait()
+        ann.expect("The connection is lost")
+        ann.type("into the void")
+        ann.expect("Not sent: There is no connection")
+        ann.type("/quit")
+        ann.expect("code=0")
+        bob.press("C-c")
+        bob.expect("code=0")
+        assert "Traceback" not in ann.screen + bob.screen
+
+
+def test_chat_through_pipes_and_without_control_characters(start_server: StartServer, tmp_path: Path) -> None:
+    server = relay(start_server, tmp_path / "data")
+    peer = NostrPeer(server)
+    peer.publish(make("evil \x1b[31mred\x07 \u202egnp.exe", BOB, 9, ["h", "lobby"]))
+    command = [sys.executable, "-m", "teleglyph", "chat", "lobby", "--relay", f"127.0.0.1:{server.http_port}"]
+    with subprocess.Popen(
+        [*command, "--key", str(tmp_path / "k")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert "evil \ufffd[31mred\ufffd \ufffdgnp.exe" in line
+        process.stdin.write("from a pipe\n")
+        process.stdin.flush()
+        while "from a pipe" not in line:
+            line = process.stdout.readline()
+            assert line
+        process.stdin.close()
+        assert process.wait(20) == 0
+    assert (tmp_path / "k").stat().st_mode & 0o777 == 0o600
+    assert [event["content"] for event in peer.ask({"kinds": [9], "#h": ["lobby"], "limit": 1})] == ["from a pipe"]
+    peer.close()
+
+
+def test_a_relay_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "teleglyph", "chat", "--relay", "127.0.0.1:9", "--key", str(tmp_path / "k")],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    assert result.returncode == 42
+    assert "cannot be reached" in result.stderr
+    assert "Traceback" not in result.stderr
+    (tmp_path / "k").chmod(0o644)
+    result = subprocess.run(
+        [sys.executable, "-m", "teleglyph", "chat", "--key", str(tmp_path / "k")],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    assert result.returncode == 61
+    assert "chmod 600" in result.stderr
+
+
+def test_a_group_is_run_over_the_relay_and_found_again(start_server: StartServer, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    server = relay(start_server, data, "--event-rate", "0")
+    ann, bob, stranger = NostrPeer(server), NostrPeer(server), NostrPeer(server)
+    bob_key = make("", BOB).pubkey
+    stranger.say("REQ", "s", {"#h": ["club"]}, {"kinds": [39000, 39002], "limit": 0})
+    stranger.get()
+
+    def tell(peer: NostrPeer, key: bytes, kind: int, *tags: list[str], content: str = "") -> list[object]:
+        return peer.publish(make(content, key, kind, ["h", "club"], *tags))[1:]
+
+    assert tell(ann, ANN, 9007, ["name", "Club"]) == [True, ""]
+    messages = [stranger.get()[2] for _ in range(3)]
+    described = next(event for event in messages if event["kind"] == 39000)
+    assert described["tags"] == [["d", "club"], ["name", "Club"]]
+    stranger.say("CLOSE", "s")
+    assert described["pubkey"] != make("", ANN).pubkey
+    assert tell(ann, ANN, 9002, ["private"], ["closed"], ["restricted"]) == [True, ""]
+    assert tell(bob, BOB, 9, content="let me in")[0] is False
+    assert tell(bob, BOB, 9021)[0] is False
+    assert tell(ann, ANN, 9009, ["code", "sesame"]) == [True, ""]
+    assert tell(bob, BOB, 9021, ["code", "sesame"]) == [True, ""]
+    assert tell(bob, BOB, 9, content="hello") == [True, ""]
+    bob.say("REQ", "b", {"#h": ["club"]})
+    assert bob.get()[2].startswith("auth-required: ")
+    bob.authenticate(server, BOB)
+    texts = [event["content"] for event in bob.ask({"#h": ["club"], "kinds": [9]})]
+    assert texts == ["hello"]
+    assert stranger.ask({"kinds": [9]}) == [], "also a filter that does not name the group shows nothing of it"
+    assert bob.ask({"kinds": [9009]}) == []
+    spam = make("spam", BOB, 9, ["h", "club"])
+    bob.publish(spam)
+    assert tell(ann, ANN, 9005, ["e", spam.id]) == [True, ""]
+    deadline = time.monotonic() + 5
+    while bob.ask({"ids": [spam.id]}) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert bob.ask({"ids": [spam.id]}) == []
+    assert bob.publish(spam)[2].startswith("blocked: ")
+    for peer in (ann, bob, stranger):
+        peer.close()
+    server.process.kill()
+    server.process.wait()
+    server = relay(start_server, data, "--event-rate", "0")
+    bob, stranger = NostrPeer(server), NostrPeer(server)
+    assert tell(stranger, bytes([7]) * 32, 9, content="hi")[1] == "restricted: only members write in this group"
+    assert tell(bob, BOB, 9, content="still a member") == [True, ""]
+    members = stranger.ask({"kinds": [39002], "#d": ["club"]})[0]["tags"]
+    assert ["p", bob_key] in members
+    lobby = stranger.ask({"kinds": [39000], "#d": ["lobby"]})
+    assert [tag for tag in lobby[0]["tags"] if tag[0] == "name"] == [["name", "Lobby"]]
+    for peer in (bob, stranger):
+        peer.close()
+
+
+def test_events_go_out_and_in(start_server: StartServer, tmp_path: Path, database_place: str) -> None:
+    server = relay(start_server, tmp_path / "one", "--event-rate", "0")
+    peer = NostrPeer(server)
+    events = [make(f"{number} \u2028 é", at=1000 + number) for number in range(50)]
+    for event in events:
+        peer.publish(event)
+    peer.close()
+    command = [sys.executable, "-m", "teleglyph", "events"]
+    running = subprocess.run(
+        [*command, "export", "--data-dir", str(tmp_path / "one")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert running.returncode == 105
+    assert "used by another process" in running.stderr
+    assert server.stop() == 0
+    file = tmp_path / "all.jsonl"
+    result = subprocess.run(
+        [*command, "export", "--data-dir", str(tmp_path / "one"), str(file)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+    assert "events written" in result.stderr
+    lines = file.read_bytes().splitlines()
+    assert [event.text for event in events] == [line for line in lines if json.loads(line)["kind"] == 1]
+    forged = {**json.loads(events[0].text), "content": "forged"}
+    expired = sign_event(ANN, 1, 1, [["expiration", "2"]])
+    with file.open("ab") as stream:
+        stream.write(json.dumps(forged).encode() + b"\nnonsense\n\n" + expired.text + b"\n" + events[0].text)
+    if database_place.startswith("postgresql"):
+        where = ["--database", database_place]
+    else:
+        (tmp_path / "two").mkdir()
+        where = ["--data-dir", str(tmp_path / "two")]
+    first = subprocess.run(
+        [*command, "import", *where, str(file)], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert first.returncode == 1, "some were refused"
+    assert f"{len(lines)} were new, 3 were refused" in first.stderr
+    assert "the id is not the hash" in first.stderr
+    second = subprocess.run(
+        [*command, "import", *where], capture_output=True, check=True, timeout=60, input=b"\n".join(lines)
+    )
+    assert b"0 were new, 0 were refused" in second.stderr
+    missing = subprocess.run(
+        [*command, "export"], capture_output=True, text=True, check=False, timeout=30, env=os.environ
+    )
+    assert missing.returncode == 2
+    assert "--data-dir or --database" in missing.stderr
