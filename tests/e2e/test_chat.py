@@ -74,7 +74,7 @@ def test_chat_through_pipes_and_without_control_characters(start_server: StartSe
         process.stdin.close()
         assert process.wait(20) == 0
     assert (tmp_path / "k").stat().st_mode & 0o777 == 0o600
-    assert [event["content"] for event in peer.ask({"kinds": [9], "#h": ["lobby"], "limit": 1})] == ["from a pipe"]
+    assert "from a pipe" in [event["content"] for event in peer.ask({"kinds": [9], "#h": ["lobby"]})]
     peer.close()
 
 
@@ -205,8 +205,6 @@ def test_events_go_out_and_in(start_server: StartServer, tmp_path: Path, databas
         [*command, "import", *where], capture_output=True, check=True, timeout=60, input=b"\n".join(lines)
     )
     assert b"0 were new, 0 were refused" in second.stderr
-    missing = subprocess.run(
-        [*command, "export"], capture_output=True, text=True, check=False, timeout=30, env=os.environ
-    )
+    missing = subprocess.run([*command, "export"], capture_output=True, text=True, check=False, timeout=30)
     assert missing.returncode == 2
     assert "--data-dir or --database" in missing.stderr
