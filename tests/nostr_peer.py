@@ -26,7 +26,8 @@ class NostrPeer:
 
     def __init__(self, server: ServerProcess, path: str = "/", **options: Any) -> None:
         address = f"ws://127.0.0.1:{server.http_port}{path}"
-        self._context = connect(address, compression=None, max_size=None, close_timeout=0.5, **options)
+        options = {"compression": None, "max_size": None, "close_timeout": 0.5, **options}
+        self._context = connect(address, **options)
         self.socket: ClientConnection = self._context.__enter__()
         verb, self.challenge = self.get()
         assert verb == "AUTH"

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from acip_peer import AcipPeer
 from conftest import ServerProcess
 from nostr_peer import ANN, BOB, NostrPeer, make
 from teleglyph.wire.nostr import NostrEvent
@@ -21,6 +22,8 @@ from teleglyph.wire.nostr import NostrEvent
 StartServer = Callable[..., ServerProcess]
 Join = Callable[..., NostrPeer]
 FAST = ("--event-rate", "0")
+OURS = {"authors": [make("", key).pubkey for key in (ANN, BOB)]}
+"""Everything but what the relay itself says of its groups."""
 
 
 @pytest.fixture
@@ -60,7 +63,7 @@ def test_a_duplicate_is_accepted_and_called_one(events_server: StartServer, join
     assert peer.publish(event) == [event.id, True, ""]
     assert peer.publish(event) == [event.id, True, "duplicate: this event is here already"]
     assert peer.publish({**members(event), "content": "other"})[1:] == [True, "duplicate: this event is here already"]
-    assert peer.ask({}) == [members(event)]
+    assert peer.ask(OURS) == [members(event)]
 
 
 def test_a_wrong_id_or_signature_is_refused_at_once(events_server: StartServer, join: Join) -> None:
@@ -75,7 +78,7 @@ def test_a_wrong_id_or_signature_is_refused_at_once(events_server: StartServer, 
         "invalid: the signature is not the author's",
     ]
     assert time.monotonic() - started < 1.0
-    assert peer.ask({}) == []
+    assert peer.ask(OURS) == []
 
 
 def test_what_is_no_message_gets_a_notice_and_the_connection_stays(events_server: StartServer, join: Join) -> None:
@@ -91,7 +94,7 @@ def test_events_are_counted(events_server: StartServer, join: Join) -> None:
     for number in range(5):
         peer.publish(make(str(number), ANN, 1, ["p", "ab" * 32]))
     peer.publish(make("", BOB, 7, ["p", "ab" * 32]))
-    assert peer.count({}) == {"count": 6}
+    assert peer.count(OURS) == {"count": 6}
     assert peer.count({"kinds": [1]}, {"kinds": [1, 7], "limit": 1}) == {"count": 6}
     counted = peer.count({"#p": ["ab" * 32]})
     assert counted["count"] == 6
@@ -122,7 +125,7 @@ def test_names_of_subscriptions_have_a_length(events_server: StartServer, join: 
     verb, answered, text = peer.get()
     assert (verb, answered) == ("CLOSED", name)
     assert text.startswith("invalid: ")
-    peer.say("REQ", "x" * 64, {})
+    peer.say("REQ", "x" * 64, OURS)
     assert peer.get() == ["EOSE", "x" * 64]
 
 
@@ -185,9 +188,9 @@ def test_of_equal_times_the_lowest_ids_come_first(events_server: StartServer, jo
     for event in events:
         peer.publish(event)
     ordered = [members(event) for event in sorted(events, key=lambda event: event.id)]
-    assert peer.ask({"limit": 3}) == ordered[:3]
-    assert peer.ask({"limit": 2}, {"ids": [ordered[5]["id"]]}) == [*ordered[:2], ordered[5]]
-    assert peer.ask({"limit": 5001}) == ordered
+    assert peer.ask({**OURS, "limit": 3}) == ordered[:3]
+    assert peer.ask({**OURS, "limit": 2}, {"ids": [ordered[5]["id"]]}) == [*ordered[:2], ordered[5]]
+    assert peer.ask({**OURS, "limit": 5001}) == ordered
 
 
 def test_what_was_deleted_does_not_come_back(events_server: StartServer, join: Join) -> None:
@@ -201,19 +204,19 @@ def test_what_was_deleted_does_not_come_back(events_server: StartServer, join: J
     peer.publish(request)
     for deleted in (event, early):
         assert peer.publish(deleted)[1:] == [False, "blocked: its author deleted this event"]
-    assert sorted(one["id"] for one in peer.ask({})) == sorted([foreign.id, request.id])
+    assert sorted(one["id"] for one in peer.ask(OURS)) == sorted([foreign.id, request.id])
     assert peer.publish(make("", ANN, 5, ["e", request.id]))[1] is True
     assert peer.count({"ids": [request.id]})["count"] == 1, "a request against a request has no effect"
 
 
 def test_ephemeral_events_are_passed_on_and_not_kept(events_server: StartServer, join: Join) -> None:
     peer = join(events_server())
-    peer.say("REQ", "s", {})
+    peer.say("REQ", "s", OURS)
     assert peer.get() == ["EOSE", "s"]
     event = make("typing", ANN, 20001)
     assert peer.publish(event) == [event.id, True, ""]
     assert peer.get() == ["EVENT", "s", members(event)]
-    assert peer.ask({}) == []
+    assert peer.ask(OURS) == []
 
 
 def test_what_has_expired_is_refused_and_what_expires_is_not_found(events_server: StartServer, join: Join) -> None:
@@ -226,10 +229,10 @@ def test_what_has_expired_is_refused_and_what_expires_is_not_found(events_server
     ]
     short = make("", ANN, 1, ["expiration", str(now + 2)])
     peer.publish(short)
-    assert peer.ask({}) == [members(short)]
+    assert peer.ask(OURS) == [members(short)]
     time.sleep(2.1)
-    assert peer.ask({}) == []
-    assert peer.count({}) == {"count": 0}
+    assert peer.ask(OURS) == []
+    assert peer.count(OURS) == {"count": 0}
 
 
 def test_protected_events_come_from_their_authors_only(events_server: StartServer, join: Join) -> None:
@@ -247,7 +250,7 @@ def test_protected_events_come_from_their_authors_only(events_server: StartServe
 def test_an_authentication_is_no_event(events_server: StartServer, join: Join) -> None:
     peer = join(events_server())
     assert peer.publish(make("", ANN, 22242))[2].startswith("invalid: ")
-    assert peer.ask({}) == []
+    assert peer.ask(OURS) == []
 
 
 def test_an_authentication_is_for_this_connection_and_this_relay(events_server: StartServer, join: Join) -> None:
@@ -318,13 +321,13 @@ def test_who_must_authenticate_first(events_server: StartServer, join: Join) -> 
     server = events_server("--event-auth")
     peer = join(server)
     assert peer.publish(make("x"))[2].startswith("auth-required: ")
-    peer.say("REQ", "s", {})
+    peer.say("REQ", "s", OURS)
     assert peer.get()[2].startswith("auth-required: ")
-    peer.say("COUNT", "s", {})
+    peer.say("COUNT", "s", OURS)
     assert peer.get()[2].startswith("auth-required: ")
     peer.authenticate(server)
     assert peer.publish(make("x", BOB))[1] is True
-    assert len(peer.ask({})) == 1
+    assert len(peer.ask(OURS)) == 1
 
 
 def test_work_that_is_too_little_is_refused(events_server: StartServer, join: Join) -> None:
@@ -356,7 +359,7 @@ def test_words_are_found(events_server: StartServer, join: Join) -> None:
     assert peer.ask({"search": 'fox" OR "kind'}) == []
     assert len(peer.ask({"search": "fox", "limit": 1})) == 1
     assert peer.count({"search": "fox"}) == {"count": 3}
-    assert len(peer.ask({"search": ""})) == 5
+    assert len(peer.ask({**OURS, "search": ""})) == 5
 
 
 def test_without_search_it_is_unsupported(events_server: StartServer, join: Join) -> None:
@@ -376,7 +379,8 @@ def test_the_relay_says_what_it_enforces(events_server: StartServer, join: Join)
         assert answer.headers["Content-Type"].startswith("application/nostr+json")
     assert (document["name"], document["contact"]) == ("Attic", "mailto:a@b.example")
     assert "description" not in document
-    assert document["supported_nips"] == [1, 9, 11, 13, 40, 42, 45, 50, 70]
+    assert document["supported_nips"] == [1, 9, 11, 13, 29, 40, 42, 45, 50, 70]
+    assert len(document["self"]) == 64
     limits = document["limitation"]
     assert limits["min_pow_difficulty"] == 1
     options = urllib.request.Request(f"http://127.0.0.1:{server.http_port}/events", method="OPTIONS")
@@ -448,7 +452,7 @@ def test_who_only_talks_nonsense_is_closed(events_server: StartServer, join: Joi
 def test_t1_rapid_events_down_one_connection(events_server: StartServer, join: Join) -> None:
     server = events_server(*FAST)
     writer, reader = join(server), join(server)
-    reader.say("REQ", "s", {})
+    reader.say("REQ", "s", OURS)
     reader.get()
     events = [make(str(number)) for number in range(1000)]
     for event in events:
@@ -473,7 +477,7 @@ def test_answers_keep_the_order_of_the_questions(events_server: StartServer, joi
 
 def test_an_ok_comes_before_the_event_itself(events_server: StartServer, join: Join) -> None:
     peer = join(events_server(*FAST))
-    peer.say("REQ", "s", {})
+    peer.say("REQ", "s", OURS)
     peer.get()
     for number in range(50):
         event = make(str(number))
@@ -491,7 +495,7 @@ def test_no_gap_and_no_double_at_the_end_of_what_is_stored(events_server: StartS
     def read(number: int) -> None:
         time.sleep(0.25 * number)
         peer = NostrPeer(server)
-        peer.say("REQ", "s", {"limit": 5000})
+        peer.say("REQ", "s", {**OURS, "limit": 5000})
         while len(seen[number]) < total:
             message = peer.get(20)
             if message[0] == "EVENT":
@@ -543,7 +547,7 @@ def test_a_subscription_is_replaced_at_once(events_server: StartServer, join: Jo
 def test_t2_large_events_stay_whole_among_small_ones(events_server: StartServer, join: Join, size: int) -> None:
     server = events_server(*FAST)
     writer, reader = join(server), join(server)
-    reader.say("REQ", "s", {})
+    reader.say("REQ", "s", OURS)
     reader.get()
     events = []
     for number in range(9):
@@ -658,7 +662,7 @@ def test_nothing_is_left_of_clients_that_are_gone(events_server: StartServer, jo
     before = figures()
     for number in range(30):
         peer = NostrPeer(server)
-        peer.say("REQ", "s", {})
+        peer.say("REQ", "s", OURS)
         peer.say("COUNT", "c", {})
         if number % 2:
             peer.socket.socket.close()
@@ -682,6 +686,42 @@ def test_pages_from_anywhere_may_use_it(events_server: StartServer, join: Join) 
     assert peer.publish(make("x"))[1] is True
 
 
+def test_a_call_is_announced(
+    events_server: StartServer, join: Join, connect: Callable[[ServerProcess], AcipPeer]
+) -> None:
+    server = events_server("--announce", "calls.example")
+    peer = join(server)
+    peer.say("REQ", "s", {"kinds": [30311]})
+
+    def status() -> tuple[str, str]:
+        while True:
+            message = peer.get(20)
+            if message[0] == "EVENT":
+                tags = {tag[0]: tag[1] for tag in message[2]["tags"]}
+                return tags["status"], tags["current_participants"]
+
+    assert status() == ("planned", "0")
+    caller = connect(server)
+    caller.join()
+    assert status() == ("live", "1")
+
+
+@pytest.mark.parametrize("wanted", ["deflate", None])
+def test_events_are_compressed_for_who_asks(events_server: StartServer, join: Join, wanted: str | None) -> None:
+    server = events_server("--event-compression")
+    peer = join(server, compression=wanted)
+    assert bool(peer.socket.protocol.extensions) is (wanted is not None)
+    peer.say("REQ", "s", OURS)
+    assert peer.get() == ["EOSE", "s"]
+    for content in ("x" * 5000, "short", "é😀" * 3000):
+        event = make(content)
+        assert peer.publish(event)[1] is True
+        assert peer.get() == ["EVENT", "s", members(event)]
+    bomb = '["REQ","s",{}' + " " * 20_000_000 + "]"
+    peer.socket.send(bomb)
+    assert peer.close_code() == 1009
+
+
 def test_what_was_acknowledged_survives_being_killed(
     start_server: StartServer, database_place: str, tmp_path: Path
 ) -> None:
@@ -695,7 +735,7 @@ def test_what_was_acknowledged_survives_being_killed(
         server = start_server("--http", "--http-port", "0", "--events", *FAST, *where)
         server.wait_for_log("HTTP on port")
         peer = NostrPeer(server)
-        found = {event["id"] for event in peer.ask({"limit": 5000})}
+        found = {event["id"] for event in peer.ask({**OURS, "limit": 5000})}
         assert acknowledged <= found
         killer = threading.Timer(0.15 + 0.1 * round_number, server.process.kill)
         killer.start()

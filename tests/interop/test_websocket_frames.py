@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from conftest import ServerProcess
+from nostr_peer import ANN, NostrPeer, make
 
 StartServer = Callable[..., ServerProcess]
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
@@ -107,9 +108,7 @@ class RawSocket:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     data = tmp_path_factory.mktemp("frames")
-    process = ServerProcess(
-        "--http", "--http-port", "0", "--events", "--event-rate", "0", "--data-dir", str(Path(data))
-    )
+    process = ServerProcess("--http", "--http-port", "0", "--events", "--event-rate", "0", "--data-dir", str(data))
     process.wait_for_log("HTTP on port")
     yield process
     assert process.stop() == 0
@@ -268,3 +267,24 @@ def test_a_message_that_is_too_large_in_pieces(raw: RawSocket) -> None:
 def test_a_message_whose_length_is_a_lie(raw: RawSocket) -> None:
     raw.socket.sendall(b"\x81\xff" + struct.pack(">Q", 1 << 62) + bytes(4) + b"x" * 1000)
     assert raw.close_code() == 1009
+
+
+def test_a_reader_of_single_bytes_gets_large_events_whole_and_in_order(server: ServerProcess) -> None:
+    raw, writer = RawSocket(server), NostrPeer(server)
+    raw.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    raw.send(TEXT, b'["REQ","s",{"limit":0,"#t":["bytes"]}]')
+    assert raw.receive() == (TEXT, ANSWER)
+    events = [
+        make("x" * (60_000 if number % 4 == 1 else 10), ANN, 1, ["t", "bytes"], ["n", str(number)])
+        for number in range(9)
+    ]
+    for event in events:
+        assert writer.publish(event)[1] is True
+
+    def one_byte(count: int) -> bytes:
+        return b"".join(raw.socket.recv(1) for _ in range(count))
+
+    raw._take = one_byte  # type: ignore[method-assign]
+    assert [raw.receive() for _ in events] == [(TEXT, b'["EVENT","s",' + event.text + b"]") for event in events]
+    raw.socket.close()
+    writer.close()

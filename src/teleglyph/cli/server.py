@@ -277,6 +277,19 @@ def _check_addresses(_ctx: click.Context, _param: click.Parameter, values: tuple
     help="Let words in events be searched for (NIP-50).",
 )
 @click.option(
+    "--event-compression/--no-event-compression",
+    default=False,
+    show_default=True,
+    envvar="TELEGLYPH_EVENT_COMPRESSION",
+    help="Compress events for clients that offer permessage-deflate: fewer bytes, more CPU.",
+)
+@click.option(
+    "--announce",
+    metavar="ADDRESS",
+    envvar="TELEGLYPH_ANNOUNCE",
+    help="Announce the call on the relay (NIP-53), as to be joined at this HOST or HOST:PORT.",
+)
+@click.option(
     "--relay-name", default="Teleglyph", show_default=True, envvar="TELEGLYPH_RELAY_NAME", help="Name of the relay."
 )
 @click.option(
@@ -370,6 +383,8 @@ def server(
     event_auth: bool,
     event_work: int,
     event_search: bool,
+    event_compression: bool,
+    announce: str | None,
     relay_name: str,
     relay_key: Path | None,
     relay_admin: str | None,
@@ -393,6 +408,8 @@ def server(
         raise click.UsageError("--key and --client-keys need encryption: leave --no-encrypt out")
     if events and data_dir is None and database is None:
         raise click.UsageError("--events needs a place to keep them: --data-dir or --database")
+    if announce is not None and not events:
+        raise click.UsageError("--announce needs the relay: --events")
     if events and not http:
         raise click.UsageError("--events needs HTTP: leave --no-http out")
     if tls_key is not None and tls_cert is None:
@@ -415,6 +432,8 @@ def server(
         origins=origins,
         events=_event_limits(event_rate, event_auth, event_work) if events else None,
         event_search=event_search,
+        event_compression=event_compression,
+        announce=announce,
         relay_key=relay_key,
         profile=RelayProfile(relay_name, relay_description, relay_contact, relay_admin or ""),
         admin_token=admin_token,

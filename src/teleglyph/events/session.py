@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from teleglyph.errors import EventRefused, MessageRefused, SeatEnded, StoreError
 from teleglyph.events.admission import check_admission, check_authentication
 from teleglyph.net import Connection, TokenBucket
-from teleglyph.net.websocket import frame_close, frame_text, text_head
+from teleglyph.net.websocket import frame_close, frame_compressed_text, frame_text, text_head
 from teleglyph.store.events import MAX_VALUES, hyperloglog_offset
 from teleglyph.wire import nostr_messages as wire
 from teleglyph.wire.nostr import NostrEvent, read_event
@@ -25,6 +25,8 @@ from teleglyph.wire.nostr_messages import Authenticate, Close, Count, Publish, R
 if TYPE_CHECKING:
     from teleglyph.events.service import EventsService
 
+_WORTH_IT = 200
+"""Bytes of a message from which on it is compressed."""
 _TOO_SLOW = "error: too slow, subscription ended"
 _CALM_BYTES, _CALM_MESSAGES = 128 << 10, 100
 """What may still wait when the next page of stored events is fetched."""
@@ -65,10 +67,18 @@ class EventSession:
         network: its address, as limits count it.
         host: as whom it asked for us.
         address_rate: of events of its address, shared with other connections; None for no limit.
+        is_compressed: messages that are worth it go out compressed.
     """
 
     def __init__(
-        self, service: EventsService, connection: Connection, network: str, host: str, address_rate: TokenBucket | None
+        self,
+        service: EventsService,
+        connection: Connection,
+        network: str,
+        host: str,
+        address_rate: TokenBucket | None,
+        *,
+        is_compressed: bool = False,
     ) -> None:
         self.connection = connection
         self.network = network
@@ -88,6 +98,7 @@ class EventSession:
         self._requests: deque[Subscription | tuple[str, list[Filter]]] = deque()
         self._answering: asyncio.Task[None] | None = None
         self._is_ended = False
+        self._is_compressed = is_compressed
         self.send(wire.challenge(self._challenge))
 
     # --- to the client --------------------------------------------------------------------------------
@@ -100,6 +111,10 @@ class EventSession:
     def send_event(self, subscription: Subscription, body: bytes) -> None:
         """Queue an event, whose text is shared with others."""
         size = len(subscription.head) + len(body)
+        if self._is_compressed and size >= _WORTH_IT:
+            framed = frame_compressed_text(subscription.head + body)
+            self.connection.outbox.put_shared(framed, b"", subscription)
+            return
         self.connection.outbox.put_shared(text_head(size) + subscription.head, body, subscription)
 
     def deliver(self, subscription: Subscription, event: NostrEvent, body: bytes) -> None:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from websockets.frames import Close, Frame, Opcode
 from websockets.http11 import Request
 from websockets.protocol import State
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     from aiohttp import web
 
 _MAX_FRAGMENTS = 1000
+_TEXT, _COMPRESSED = 0x81, 0x40
+_COMPRESSION = 1
+"""zlib's level: the fastest one takes most of what there is to take from a message of a kilobyte."""
 _MAX_REASON = 123
 _DATA = frozenset({Opcode.TEXT, Opcode.BINARY, Opcode.CONT})
 _quiet = logging.getLogger(f"{__name__}.frames")
@@ -60,13 +65,20 @@ def frame_text(data: bytes) -> bytes:
     return text_head(len(data)) + data
 
 
-def text_head(size: int) -> bytes:
+def frame_compressed_text(data: bytes) -> bytes:
+    """The bytes of a server's text message that is compressed for itself (RFC 7692, 7.2.1)."""
+    deflate = zlib.compressobj(_COMPRESSION, zlib.DEFLATED, -15)
+    body = (deflate.compress(data) + deflate.flush(zlib.Z_SYNC_FLUSH)).removesuffix(b"\x00\x00\xff\xff")
+    return text_head(len(body), _TEXT | _COMPRESSED) + body
+
+
+def text_head(size: int, first: int = 0x81) -> bytes:
     """What stands in front of a server's text message of so many bytes (RFC 6455, 5.2)."""
     if size < 126:
-        return bytes([0x81, size])
+        return bytes([first, size])
     if size < 1 << 16:
-        return b"\x81\x7e" + size.to_bytes(2, "big")
-    return b"\x81\x7f" + size.to_bytes(8, "big")
+        return bytes([first, 126]) + size.to_bytes(2, "big")
+    return bytes([first, 127]) + size.to_bytes(8, "big")
 
 
 def frame_close(code: int, reason: str) -> bytes:
@@ -87,6 +99,8 @@ class WebSocketSession:
         origins: where pages may come from that connect; None is a client that is no page.
         subprotocols: that are understood, the best first.
         max_message: bytes of one message.
+        compresses: agree to permessage-deflate (RFC 7692) when the client offers it, each message for itself: a memory
+            of earlier ones would cost every connection some hundred kilobytes, and no two could share a frame.
 
     Attributes:
         subprotocol: what was agreed on, or None.
@@ -99,8 +113,11 @@ class WebSocketSession:
         origins: Sequence[str | None],
         subprotocols: Sequence[str] = (),
         max_message: int,
+        compresses: bool = False,
     ) -> None:
+        deflate = ServerPerMessageDeflateFactory(server_no_context_takeover=True, client_no_context_takeover=True)
         self._protocol = ServerProtocol(
+            extensions=[deflate] if compresses else None,
             origins=[None if origin is None else Origin(origin) for origin in origins],
             subprotocols=[Subprotocol(name) for name in subprotocols] or None,
             # A client that names only subprotocols unknown here is served all the same, without one.
@@ -127,6 +144,11 @@ class WebSocketSession:
     def is_open(self) -> bool:
         """The client's request was accepted, and nobody closed yet."""
         return self._protocol.state is State.OPEN
+
+    @property
+    def is_compressed(self) -> bool:
+        """Messages may be compressed."""
+        return bool(self._protocol.extensions)
 
     @property
     def subprotocol(self) -> str | None:

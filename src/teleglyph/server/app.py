@@ -38,6 +38,7 @@ _log = logging.getLogger(__name__)
 
 _WATCH_INTERVAL = 0.1
 _LEFT_OVERS_INTERVAL = 60.0
+_ANNOUNCE_INTERVAL = 5.0
 _SHUTDOWN_SECONDS = 0.8
 """For farewells; together with the rest of the shutdown well under a second."""
 DATABASE_FILE = "teleglyph.sqlite3"
@@ -105,6 +106,8 @@ class Server:
             self._spawn(self.players.run(), "rooms")
             if self.events is not None:
                 self._spawn(self.events.run(), "events")
+                if self.config.announce is not None:
+                    self._spawn(self._announce(self.events, self.config.announce), "announcements")
         if self.records is not None:
             self._spawn(self._close_left_overs(self.records), "left-overs")
         self._spawn(self._watch(), "watch")
@@ -335,6 +338,20 @@ class Server:
                 await asyncio.wrap_future(records.close_left_overs())
             except StoreError as error:
                 _log.error("records that others left open stay so: %s", error)
+
+    async def _announce(self, events: EventsService, address: str) -> None:
+        """Tell on the relay who is in the call, at most every few seconds."""
+        from teleglyph.events.announcement import KIND, Activity, Announcer
+
+        if events.groups is None:
+            return
+        announcer = Announcer()
+        while True:
+            activity = Activity(self.default_room.name, address, len(self.default_room))
+            starts = announcer.due(activity, time.time())
+            if starts is not None:
+                events.publish(KIND, activity.tags(events.groups.own_key, starts))
+            await asyncio.sleep(_ANNOUNCE_INTERVAL)
 
     async def _report(self) -> None:
         while True:

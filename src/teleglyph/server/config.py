@@ -54,6 +54,10 @@ class ServerConfig:
     events: EventLimits | None = None
     """What the Nostr relay allows; None: there is none."""
     event_search: bool = True
+    event_compression: bool = False
+    """Compress events for clients that ask for it."""
+    announce: str | None = None
+    """Where the call can be joined, for the relay to announce it; None: it does not."""
     relay_key: Path | None = None
     """The Nostr key with which groups are signed; None: in the directory, and without one there are no groups."""
     profile: RelayProfile = RelayProfile()

@@ -271,7 +271,10 @@ class HttpFront:
         # Pages from anywhere may use a relay: whoever publishes signs, and nothing here depends on a cookie.
         origin = request.headers.get("Origin")
         session = WebSocketSession(
-            request_head(request), origins=[origin], max_message=service.limits.max_message_length
+            request_head(request),
+            origins=[origin],
+            max_message=service.limits.max_message_length,
+            compresses=config.event_compression,
         )
         connection = take_over(request, session, service.limits.connection, service.budget)
         if session.is_open:
