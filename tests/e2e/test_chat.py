@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -208,3 +209,40 @@ def test_events_go_out_and_in(start_server: StartServer, tmp_path: Path, databas
     missing = subprocess.run([*command, "export"], capture_output=True, text=True, check=False, timeout=30)
     assert missing.returncode == 2
     assert "--data-dir or --database" in missing.stderr
+
+
+_FOREIGN = """
+import asyncio, nostr_sdk
+async def main():
+    relay = nostr_sdk.LocalRelayBuilder().addr("127.0.0.1").build()
+    await relay.run()
+    print(await relay.url(), flush=True)
+    await asyncio.Event().wait()
+asyncio.run(main())
+"""
+
+
+def test_chat_on_a_relay_that_nobody_here_wrote(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", _FOREIGN], stdout=subprocess.PIPE, text=True) as foreign:
+        assert foreign.stdout is not None
+        url = re.search(r"ws://[0-9.:]+", foreign.stdout.readline())
+        assert url is not None
+        command = [sys.executable, "-m", "teleglyph", "chat", "kitchen", "--relay", url[0], "--key"]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        with (
+            subprocess.Popen([*command, str(tmp_path / "ann"), "--name", "Ann"], **pipes) as ann,  # type: ignore[call-overload]
+            subprocess.Popen([*command, str(tmp_path / "bob")], **pipes) as bob,  # type: ignore[call-overload]
+        ):
+            for person in (ann, bob):
+                while "You are in kitchen" not in person.stdout.readline():
+                    assert person.poll() is None
+            ann.stdin.write("is it ready?\n")
+            ann.stdin.flush()
+            line = ""
+            while "Ann: is it ready?" not in line:
+                line = bob.stdout.readline()
+                assert line
+            for person in (ann, bob):
+                person.stdin.close()
+                assert person.wait(20) == 0
+        foreign.kill()

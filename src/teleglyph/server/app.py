@@ -132,6 +132,8 @@ class Server:
 
                 store = EventStore(self._database, has_search=self.config.event_search)
                 key = await asyncio.to_thread(self._relay_key)
+                if key is None:
+                    _log.warning("the relay keeps no groups and announces nothing without a key: --relay-key FILE")
                 self.events = EventsService(store, self.config.events, key)
                 admins = [self.config.profile.pubkey] if self.config.profile.pubkey else []
                 await self.events.open_groups({self.default_room.name: self.default_room.name.capitalize()}, admins)

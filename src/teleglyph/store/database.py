@@ -24,6 +24,8 @@ from teleglyph.errors import StoreError
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
+READ_SECONDS = 5.0
+"""For one question; nobody keeps the readers from the others for longer."""
 _READERS = 2
 _READS = 2000
 """Questions that may wait for the readers."""

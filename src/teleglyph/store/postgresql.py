@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, cast
 
 from teleglyph.errors import NotSupported, StoreError
-from teleglyph.store.database import Backend, Base, DatabaseAway
+from teleglyph.store.database import READ_SECONDS, Backend, Base, DatabaseAway
 from teleglyph.store.schema import MIGRATIONS, POSTGRESQL_WORDS, statements
 
 try:
@@ -49,7 +49,9 @@ class PostgresqlBackend(Backend):
         return base
 
     def reader(self) -> Base:
-        return self._connect()
+        base = self._connect()
+        base.run(f"SET statement_timeout = {int(1000 * READ_SECONDS)}")
+        return base
 
     @property
     def _shown(self) -> str:
@@ -146,7 +148,8 @@ class PostgresqlBase(Base):
             yield
         except psycopg.Error as error:
             reason = " ".join(str(error).split())
-            if self._connection.closed or isinstance(error, psycopg.OperationalError):
+            is_cancelled = isinstance(error, psycopg.errors.QueryCanceled)
+            if self._connection.closed or (isinstance(error, psycopg.OperationalError) and not is_cancelled):
                 raise DatabaseAway(reason) from error
             raise StoreError(reason) from error
 

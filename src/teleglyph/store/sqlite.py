@@ -5,16 +5,19 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from teleglyph.errors import StoreError
-from teleglyph.store.database import Backend, Base
+from teleglyph.store.database import READ_SECONDS, Backend, Base
 from teleglyph.store.schema import MIGRATIONS, SQLITE_WORDS, statements
 
 _CACHE_KIB = 16 << 10
 _STATEMENTS = 512
+_STEPS = 20_000
+"""Of SQLite's machine between two looks at the clock, a millisecond or so."""
 
 
 class SqliteBackend(Backend):
@@ -110,6 +113,8 @@ class SqliteBase(Base):
         self.run_many("INSERT INTO event_text (rowid, content) VALUES (?, ?)", rows)
 
     def begin_reading(self) -> None:
+        deadline = time.monotonic() + READ_SECONDS
+        self._connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
         self.run("BEGIN")
 
     def begin(self) -> None:
@@ -119,6 +124,7 @@ class SqliteBase(Base):
         self.run("COMMIT")
 
     def rollback(self) -> None:
+        self._connection.set_progress_handler(None, 0)
         if self._connection.in_transaction:
             self._connection.rollback()
 

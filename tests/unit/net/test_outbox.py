@@ -1,8 +1,10 @@
 """The queue in front of a connection's writer."""
 
+import asyncio
+
 import pytest
 
-from teleglyph.net.outbox import Outbox, OutboxLimits, Outgoing
+from teleglyph.net.outbox import Outbox, OutboxBudget, OutboxLimits, Outgoing
 
 
 def sealed(data: bytes) -> Outgoing:
@@ -111,3 +113,107 @@ def test_queued_bytes_count_every_lane() -> None:
     assert outbox.queued_bytes == 9
     outbox.take()
     assert outbox.queued_bytes == 0
+
+
+def test_what_waits_of_a_group_can_be_taken_back() -> None:
+    budget = OutboxBudget(1000)
+    outbox, other = Outbox(budget=budget), Outbox(budget=budget)
+    one, two, body = object(), object(), b"b" * 50
+    outbox.put_control(b"answer")
+    for group in (one, two, one):
+        outbox.put_shared(b"head", body, group)
+    other.put_shared(b"head", body, one)
+    assert (budget.used, outbox.queued_messages) == (6 + 4 * 54, 4)
+    assert outbox.purge(one) == 2
+    assert outbox.purge(one) == 0
+    assert (budget.used, outbox.counters.purged) == (6 + 2 * 54, 2)
+    batch = outbox.take()
+    assert batch == [sealed(b"answer"), Outgoing(b"head", True, body, two)]
+    assert batch[1].body is body, "by reference"
+    other.discard()
+    assert budget.used == 0
+
+
+def test_above_the_soft_bounds_an_outbox_is_congested_and_above_the_hard_ones_it_overflows() -> None:
+    overflows: list[bool] = []
+    limits = OutboxLimits(soft_bytes=100, soft_messages=3, control_bytes=200, control_messages=5)
+    by_size = Outbox(limits, on_overflow=lambda: overflows.append(True))
+    by_size.put_shared(b"", bytes(100), None)
+    assert not by_size.is_congested
+    by_size.put_control(b"x")
+    assert by_size.is_congested
+    assert not overflows
+    by_size.put_control(bytes(100))
+    assert overflows == [True]
+    by_number = Outbox(limits, on_overflow=lambda: overflows.append(False))
+    for _ in range(4):
+        by_number.put_control(b"x")
+    assert by_number.is_congested
+    for _ in range(2):
+        by_number.put_control(b"x")
+    assert overflows == [True, False]
+    assert by_number.counters.peak_control_messages == 6
+
+
+def test_bytes_that_the_transport_holds_count() -> None:
+    outbox = Outbox(OutboxLimits(soft_bytes=100))
+    outbox.in_flight = 101
+    assert outbox.is_congested
+    outbox.in_flight = 0
+    assert not outbox.is_congested
+
+
+def test_when_all_together_have_too_much_those_who_wait_are_congested() -> None:
+    budget = OutboxBudget(100)
+    slow, quick = Outbox(budget=budget), Outbox(budget=budget)
+    slow.put_control(bytes(101))
+    assert slow.is_congested
+    assert not quick.is_congested, "nothing waits for this one"
+    slow.take()
+    assert not slow.is_congested
+
+
+def test_calm_is_waited_for_until_the_writer_has_taken_enough_or_the_outbox_is_closed() -> None:
+    async def run() -> None:
+        outbox = Outbox(OutboxLimits(batch_bytes=10))
+        for _ in range(3):
+            outbox.put_control(bytes(10))
+        await asyncio.wait_for(outbox.calm(30, 3), 1)
+        waiting = asyncio.create_task(outbox.calm(15, 3))
+        few = asyncio.create_task(outbox.calm(100, 0))
+        await asyncio.sleep(0)
+        outbox.take()
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        outbox.take()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert waiting.done()
+        assert not few.done()
+        outbox.close()
+        await asyncio.wait_for(few, 1)
+
+    asyncio.run(run())
+
+
+def test_raw_bytes_go_to_the_writer_at_once_only_when_nothing_waits() -> None:
+    taken: list[bytes] = []
+
+    def take(data: bytes) -> bool:
+        taken.append(data)
+        return is_free
+
+    outbox = Outbox()
+    outbox.take_now = take
+    is_free = True
+    outbox.put_raw(b"1")
+    outbox.put_control(b"2")
+    outbox.put_raw(b"3")
+    assert taken == [b"1"]
+    assert outbox.take() == [sealed(b"2"), Outgoing(b"3", raw=True)]
+    is_free = False
+    outbox.put_raw(b"4")
+    assert outbox.take() == [Outgoing(b"4", raw=True)]
+    outbox.close()
+    outbox.put_raw(b"5")
+    assert taken == [b"1", b"4"]

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from teleglyph.errors import StoreError
-from teleglyph.store import Base, open_database
+from teleglyph.store import Base, open_database, postgresql, sqlite
 from teleglyph.store.database import Database, DatabaseLimits
 from teleglyph.store.schema import MIGRATIONS
 from teleglyph.store.sqlite import SqliteBackend
@@ -206,3 +206,18 @@ def test_closing_while_the_database_is_away(postgresql: str) -> None:
     database.close()
     with pytest.raises(StoreError, match="away"):
         future.result(10)
+
+
+def test_a_question_that_takes_too_long_is_broken_off(database_place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (sqlite, postgresql):
+        monkeypatch.setattr(module, "READ_SECONDS", 0.3)
+    database = open_database(database_place, 1)
+    endless = (
+        "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 1000000000) "
+        "SELECT count(*) FROM numbers"
+    )
+    with pytest.raises(StoreError, match=r"interrupted|timeout"):
+        database.read(lambda base: base.run(endless)).result(20)
+    assert database.read(count).result(10) == 0, "the reader is there again"
+    assert database.counters.lost_connections == 0
+    database.close()

@@ -1,0 +1,117 @@
+"""The way of events with a store that answers when it is told to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+from teleglyph.errors import StoreError
+from teleglyph.events.ingest import Ingest
+from teleglyph.store.events import Outcome
+from teleglyph.wire.nostr import NostrEvent, sign_event
+
+KEY = bytes([1]) * 32
+
+
+class SlowStore:
+    """Takes batches and waits."""
+
+    def __init__(self) -> None:
+        self.batches: list[tuple[list[NostrEvent], frozenset[int], Future[list[Outcome]]]] = []
+
+    def put(self, events: Sequence[NostrEvent], asked: frozenset[int]) -> Future[list[Outcome]]:
+        self.batches.append((list(events), asked, Future()))
+        return self.batches[-1][2]
+
+
+class Writer:
+    def __init__(self, log: list[Any]) -> None:
+        self.log = log
+
+    def answer(self, event: NostrEvent, accepted: bool, text: str) -> None:
+        self.log.append((event.content, accepted, text))
+
+
+def make(content: str, kind: int = 1) -> NostrEvent:
+    return sign_event(KEY, 1, kind, (), content)
+
+
+def run(test: Callable[[Ingest, SlowStore, Writer], Awaitable[None]]) -> list[Any]:
+    log: list[Any] = []
+
+    async def main() -> None:
+        store = SlowStore()
+        ingest = Ingest(store, lambda event: log.append(event.content))  # type: ignore[arg-type]
+        await test(ingest, store, Writer(log))
+
+    asyncio.run(main())
+    return log
+
+
+async def settle() -> None:
+    for _ in range(4):
+        await asyncio.sleep(0)
+
+
+def test_answers_come_in_order_and_before_the_event() -> None:
+    async def test(ingest: Ingest, store: SlowStore, writer: Writer) -> None:
+        ingest.put(writer, make("one"))
+        ingest.put(writer, make("forged"), "invalid: forged")
+        ingest.put(writer, make("typing", 20000))
+        ingest.put(writer, make("too fast"), "rate-limited: x", asks=False)
+        ingest.put(writer, make("known"))
+        ingest.put(writer, make("sent again"), "pow: x")
+        await settle()
+        events, asked, future = store.batches[0]
+        assert [event.content for event in events] == ["one", "forged", "known", "sent again"]
+        assert asked == {1, 3}
+        assert writer.log == [], "nothing is answered before it is durable, and nothing overtakes"
+        future.set_result([Outcome.STORED, Outcome.ABSENT, Outcome.OLDER, Outcome.DUPLICATE])
+        await settle()
+
+    assert run(test) == [
+        ("one", True, ""),
+        "one",
+        ("forged", False, "invalid: forged"),
+        ("typing", True, ""),
+        "typing",
+        ("too fast", False, "rate-limited: x"),
+        ("known", True, "duplicate: a newer version is here"),
+        ("sent again", True, "duplicate: this event is here already"),
+    ]
+
+
+def test_a_store_that_fails_is_an_error_for_all_and_the_next_ones_go_on() -> None:
+    async def test(ingest: Ingest, store: SlowStore, writer: Writer) -> None:
+        ingest.put(writer, make("lost"))
+        await settle()
+        ingest.put(writer, make("kept"))
+        await settle()
+        store.batches[0][2].set_exception(StoreError("disk full"))
+        store.batches[1][2].set_result([Outcome.STORED])
+        await settle()
+
+    assert run(test) == [("lost", False, "error: the event could not be stored"), ("kept", True, ""), "kept"]
+
+
+def test_what_comes_meanwhile_becomes_one_batch() -> None:
+    async def test(ingest: Ingest, store: SlowStore, writer: Writer) -> None:
+        for number in range(2):
+            ingest.put(writer, make(f"first {number}"))
+            await settle()
+        for number in range(600):
+            ingest.put(writer, make(str(number)))
+        await settle()
+        assert [len(batch[0]) for batch in store.batches] == [1, 1], "two at a time"
+        store.batches[0][2].set_result([Outcome.STORED])
+        await settle()
+        assert [len(batch[0]) for batch in store.batches] == [1, 1, 500]
+        store.batches[1][2].set_result([Outcome.STORED])
+        store.batches[2][2].set_result([Outcome.STORED] * 500)
+        await settle()
+        assert [len(batch[0]) for batch in store.batches] == [1, 1, 500, 100]
+        assert (ingest.begun, ingest.passed_on) == (4, 3)
+
+    run(test)
