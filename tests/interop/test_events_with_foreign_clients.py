@@ -6,6 +6,7 @@ import asyncio
 import datetime
 import fcntl
 import json
+import os
 import subprocess
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ import pytest
 from conftest import ServerProcess
 
 StartServer = Callable[..., ServerProcess]
+SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 ROOT = Path(__file__).parent.parent.parent
 
 
@@ -30,6 +32,10 @@ def relay(start_server: StartServer, tmp_path: Path) -> ServerProcess:
 def npm_packages() -> Path:
     """A directory with nostr-tools and ws, made once."""
     directory = ROOT / "build" / "npm"
+    environment = dict(os.environ)
+    if SYSTEM_CERTIFICATES.is_file():
+        # Node has a list of its own; the system's may know an authority more.
+        environment.setdefault("NODE_EXTRA_CA_CERTS", str(SYSTEM_CERTIFICATES))
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -39,6 +45,7 @@ def npm_packages() -> Path:
                 check=True,
                 timeout=150,
                 capture_output=True,
+                env=environment,
             )
     return directory
 

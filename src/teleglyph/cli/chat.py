@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import click
+from wcwidth import wcswidth
 
 from teleglyph import directories
 from teleglyph.cli.lifecycle import run
@@ -19,8 +21,7 @@ from teleglyph.client.address import parse_address
 from teleglyph.client.chat import Chat
 from teleglyph.errors import EventRefused
 from teleglyph.events.client import NostrClient
-from teleglyph.keys.nostr import load_nostr_key
-from teleglyph.wire.nostr_keys import encode_key, public_key
+from teleglyph.keys.nostr import load_nostr_key, npub_of
 
 _HTTP_PORT = 27226
 _KEY_FILE = "nostr.key"
@@ -51,7 +52,7 @@ def chat(logs: LogOptions, room: str, relay: str, name: str, key: Path | None, h
     """
     logs.apply(console=False)
     secret = load_nostr_key(key or directories.configuration() / "teleglyph" / _KEY_FILE)
-    print(f"* You are {encode_key('npub', bytes.fromhex(public_key(secret)))}", file=sys.stderr)  # noqa: T201
+    print(f"* You are {npub_of(secret)}", file=sys.stderr)  # noqa: T201
     return run(lambda stop: _chat(_url(relay), secret, room, name, history, stop))
 
 
@@ -67,6 +68,15 @@ def _show(line: str) -> None:
     # The line that is being typed is pushed down; the terminal keeps it.
     sys.stdout.write(f"\r\x1b[K{line}\n" if sys.stdout.isatty() else f"{line}\n")
     sys.stdout.flush()
+
+
+def _forget(line: str) -> None:
+    """Take a typed line off the screen: what becomes of it is shown."""
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        columns = shutil.get_terminal_size().columns
+        rows = max(1, -(-max(wcswidth(line), 0) // columns))
+        sys.stdout.write("\x1b[A\r\x1b[K" * rows)
+        sys.stdout.flush()
 
 
 def _read_lines(take: Callable[[str | None], object]) -> None:
@@ -102,7 +112,10 @@ async def _chat(url: str, key: bytes, room: str, name: str, history: int, stop: 
                     line.cancel()
                     break
                 typed = line.result()
-                if typed is None or not await talk.say(typed):
+                if typed is None:
+                    break
+                _forget(typed)
+                if not await talk.say(typed):
                     break
         finally:
             for task in (*tasks, stopped):

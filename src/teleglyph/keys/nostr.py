@@ -28,6 +28,11 @@ def load_nostr_key(path: Path) -> bytes:
         return _create(path)
 
 
+def npub_of(key: bytes) -> str:
+    """The public key of a secret one, as people write it."""
+    return encode_key("npub", bytes.fromhex(public_key(key)))
+
+
 def _read(path: Path) -> bytes:
     try:
         with path.open("rb") as file:

@@ -128,6 +128,7 @@ class Server:
             if self.config.events is not None:
                 # Only now: nobody else needs its libraries.
                 from teleglyph.events.service import EventsService
+                from teleglyph.keys.nostr import npub_of as relay_npub
                 from teleglyph.store.events import EventStore
 
                 store = EventStore(self._database, has_search=self.config.event_search)
@@ -136,6 +137,7 @@ class Server:
                     _log.warning("the relay keeps no groups and announces nothing without a key: --relay-key FILE")
                 self.events = EventsService(store, self.config.events, key)
                 admins = [self.config.profile.pubkey] if self.config.profile.pubkey else []
+                _log.info("a Nostr relay is at /%s", "" if key is None else f", its key is {relay_npub(key)}")
                 await self.events.open_groups({self.default_room.name: self.default_room.name.capitalize()}, admins)
 
     def _relay_key(self) -> bytes | None:
