@@ -166,6 +166,73 @@ def test_drop_return_drop(start_server: StartServer, people: Come) -> None:
     assert time.monotonic() - gone > 1.2, "the whole time of grace, counted from the second loss"
 
 
+def test_three_hundred_leavers_and_a_host_that_returns(start_server: StartServer, people: Come) -> None:
+    server = room_server(start_server, "--room-grace", "5")
+    host = people(server, JoinRequest("go", "r", create=True))
+    token = host.enter().token
+    for number in range(300):
+        guest = Player(server, JoinRequest("go", "r"))
+        guest.enter()
+        guest.socket.send(b"\x03")
+        assert guest.ends_with() == "Client disconnected intentionally"
+        guest.close()
+        assert [host.get(), host.get()] == [player_came(number + 1), player_left(number + 1)]
+    stays = people(server, JoinRequest("go", "r"))
+    assert stays.enter().player == 301
+    assert host.get() == player_came(301)
+    host.break_off()
+    again = people(server, JoinRequest("go", "r", token=token))
+    assert again.enter().player == 0
+    assert again.get() == player_came(301)
+    stays.socket.send(RPC)
+    assert again.get() == b"\x02" + (301).to_bytes(2, "big") + b"go", "nothing of those who left comes between"
+
+
+def test_a_lost_seat_is_kept_and_a_left_one_is_free(start_server: StartServer, people: Come) -> None:
+    server = room_server(start_server, "--room-grace", "1.5")
+    people(server, JoinRequest("chess", "r", create=True)).enter()
+    ann, bob = (people(server, JoinRequest("chess", "r")) for _ in range(2))
+    ann.enter()
+    bob.enter()
+    full = "Room  r exceeded max amount of players 3."
+    ann.break_off()
+    time.sleep(0.3)
+    assert people(server, JoinRequest("chess", "r")).ends_with() == full
+    assert people(server, JoinRequest("chess", "r", token=ann.reply.token)).enter().player == 1
+    bob.socket.send(b"\x03")
+    bob.ends_with()
+    carl = people(server, JoinRequest("chess", "r"))
+    assert carl.enter().player == 3
+    assert people(server, JoinRequest("chess", "r", token=bob.reply.token)).ends_with() == full
+    carl.break_off()
+    time.sleep(1.8)
+    assert people(server, JoinRequest("chess", "r")).enter().player == 4, "the time of grace is over"
+    assert people(server, JoinRequest("chess", "r", token=carl.reply.token)).ends_with() == full
+
+
+def test_floods_of_names_are_refused_and_forgotten(start_server: StartServer, people: Come) -> None:
+    server = room_server(start_server)
+    watcher = people(server, JoinRequest("go", "watched", create=True))
+    watcher.enter()
+    before = memory_mib(server)
+    for number in range(400):
+        name = f"{number:03}" + "n" * (125 if number % 2 else 600)
+        guest = Player(server, JoinRequest("go", name))
+        text = guest.ends_with()
+        assert text is not None
+        assert len(text) < 300
+        guest.close()
+    rooms = []
+    for number in range(60):
+        rooms.append(people(server, JoinRequest("go", f"room {number}", create=True)))
+    answers = [decode_error(room.get()) for room in rooms]
+    assert answers[:49] == [None] * 49
+    assert answers[49:] == ["Too many rooms, try again later."] * 11
+    assert memory_mib(server) < before + 12
+    people(server, JoinRequest("go", "watched")).enter()
+    assert watcher.get() == player_came(1)
+
+
 def test_two_sockets_on_one_seat(start_server: StartServer, people: Come) -> None:
     server = room_server(start_server)
     host = people(server, JoinRequest("go", "r", create=True))

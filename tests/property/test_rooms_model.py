@@ -11,6 +11,7 @@ from room_links import FakeLink
 from teleglyph.errors import SeatRefused
 from teleglyph.rooms.room import GameRules, Room, Seat
 from teleglyph.wire.rooms import kick
+from teleglyph.wire.rooms_extended import TOKEN_KEPT, only_for
 
 LIMIT, GRACE = 4, 30.0
 
@@ -33,7 +34,7 @@ class Rooms(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
-        self.host: FakeLink | None = FakeLink()
+        self.host: FakeLink | None = FakeLink(is_extended=True)
         self.host_gone_at = 0.0
         self.over = False
         self.guests: list[Guest] = []
@@ -72,13 +73,13 @@ class Rooms(RuleBasedStateMachine):
         self.guests.append(Guest(seat, link.reply.token, link))
 
     @precondition(lambda self: not self.over and self.guests)
-    @rule(data=st.data())
-    def return_or_take_over(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), rotates=st.booleans(), keeps=st.booleans())
+    def return_or_take_over(self, data: st.DataObject, rotates: bool, keeps: bool) -> None:
         guest = data.draw(st.sampled_from(self.guests))
-        link, old = FakeLink(), guest.link
+        link, old = FakeLink(is_extended=rotates), guest.link
         must_refuse = guest.kicked or (old is None and guest.kept_until <= self.now and self.taken() >= LIMIT)
         try:
-            seat = self.room.rejoin(guest.token, link, self.now)
+            seat = self.room.rejoin(guest.token, link, self.now, rotates=rotates)
         except SeatRefused:
             assert must_refuse
             return
@@ -89,6 +90,11 @@ class Rooms(RuleBasedStateMachine):
             self.room.receive(seat, old, b"\x02late", self.now)
             self.room.leave(seat, old, "late", self.now)
         guest.link, guest.synced, guest.expected = link, False, []
+        assert (link.reply.token != guest.token) == rotates
+        if rotates and keeps:
+            # The new token has arrived; otherwise the player goes on with the old one, which is still good.
+            guest.token = link.reply.token
+            self.room.receive(seat, link, TOKEN_KEPT, self.now)
 
     @precondition(lambda self: not self.over and any(guest.link for guest in self.guests))
     @rule(data=st.data(), orderly=st.booleans())
@@ -114,6 +120,17 @@ class Rooms(RuleBasedStateMachine):
                 guest.synced = True
 
     @precondition(lambda self: not self.over and self.host is not None and self.guests)
+    @rule(data=st.data(), kind=st.sampled_from([2, 3, 4]))
+    def tell_one(self, data: st.DataObject, kind: int) -> None:
+        assert self.host is not None
+        guest = data.draw(st.sampled_from(self.guests))
+        message = bytes([kind]) + b"hand"
+        self.room.receive(self.room.host, self.host, only_for(guest.seat.player, message), self.now)
+        if guest.link is not None and (kind != 2 or guest.synced):
+            guest.expected.append(message)
+            guest.synced = True
+
+    @precondition(lambda self: not self.over and self.host is not None and self.guests)
     @rule(data=st.data())
     def kick(self, data: st.DataObject) -> None:
         assert self.host is not None
@@ -135,7 +152,7 @@ class Rooms(RuleBasedStateMachine):
         self.listen()
         if not keeps_its_memory:
             self.host_sees.clear()
-        self.host = FakeLink()
+        self.host = FakeLink(is_extended=True)
         self.room.rejoin(self.host_token, self.host, self.now)
         for guest in self.guests:
             guest.synced = False

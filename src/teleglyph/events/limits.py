@@ -46,10 +46,14 @@ class EventLimits:
     """Events of a connection whose id or signature is wrong, before it is closed."""
     unanswered_events: int = 1000
     """Events of a connection that may be on their way to the disk."""
+    unanswered_bytes: int = 4 << 20
+    """Bytes of the same."""
     unanswered_requests: int = 64
     """REQ and COUNT of a connection that may wait for their answers."""
     held_events: int = 1000
     """Live events that may wait for the end of a subscription's stored ones."""
+    held_bytes: int = 1 << 20
+    """Bytes of the same."""
     page_events: int = 100
     """Stored events that are fetched at once."""
     auth_window: int = 600

@@ -43,6 +43,7 @@ class Subscription:
         filters: what it asks for.
         head: what stands in front of each of its events.
         held: live events that wait for the end of the stored ones; None afterwards.
+        held_bytes: their size.
         stored: ids that were sent as stored, until no live event can be one of them any more.
         settled_at: the batch after which that is so.
         is_open: events may still be sent.
@@ -53,6 +54,7 @@ class Subscription:
     filters: Sequence[Filter]
     head: bytes
     held: list[NostrEvent] | None = field(default_factory=list)
+    held_bytes: int = 0
     stored: set[bytes] | None = None
     settled_at: int = 0
     is_open: bool = True
@@ -93,7 +95,9 @@ class EventSession:
         self._event_rate = TokenBucket(limits.events_per_second or 1.0, limits.event_burst)
         self._request_rate = TokenBucket(limits.requests_per_second or 1.0, limits.request_burst)
         self._bad_messages = self._bad_signatures = 0
-        self._unanswered = 0
+        self._unanswered: deque[int] = deque()
+        """Sizes of the events that are on their way to the disk."""
+        self._unanswered_bytes = 0
         self._answered = asyncio.Event()
         self._requests: deque[Subscription | tuple[str, list[Filter]]] = deque()
         self._answering: asyncio.Task[None] | None = None
@@ -120,10 +124,12 @@ class EventSession:
     def deliver(self, subscription: Subscription, event: NostrEvent, body: bytes) -> None:
         """A live event; its text has the end of the message behind it."""
         if subscription.held is not None:
-            if len(subscription.held) >= self._limits.held_events:
-                self.end_subscription(subscription, _TOO_SLOW)
-                return
             subscription.held.append(event)
+            subscription.held_bytes += len(body)
+            limits = self._limits
+            if len(subscription.held) > limits.held_events or subscription.held_bytes > limits.held_bytes:
+                self._service.counters.subscriptions_ended += 1
+                self.end_subscription(subscription, _TOO_SLOW)
             return
         if subscription.stored is not None:
             if self._service.ingest.passed_on >= subscription.settled_at:
@@ -139,7 +145,7 @@ class EventSession:
 
     def answer(self, event: NostrEvent, accepted: bool, text: str) -> None:
         """What became of an event that the client published."""
-        self._unanswered -= 1
+        self._unanswered_bytes -= self._unanswered.popleft()
         self._answered.set()
         self.send(wire.ok(event.id, accepted, text))
 
@@ -187,7 +193,8 @@ class EventSession:
             message = wire.read_message(data)
             match message:
                 case Publish(members):
-                    await self._publish(members)
+                    self._publish(members, len(data))
+                    await self._wait_for_answers()
                 case Request() | Count():
                     self._request(message)
                 case Close(name):
@@ -206,7 +213,13 @@ class EventSession:
             self.connection.limits.outbox.soft_bytes, self.connection.limits.outbox.soft_messages
         )
 
-    async def _publish(self, members: object) -> None:
+    async def _wait_for_answers(self) -> None:
+        limits = self._limits
+        while len(self._unanswered) >= limits.unanswered_events or self._unanswered_bytes > limits.unanswered_bytes:
+            self._answered.clear()
+            await self._answered.wait()
+
+    def _publish(self, members: object, size: int) -> None:
         limits, now = self._limits, time.time()
         event: NostrEvent | None = None
         refusal: str | None = None
@@ -221,19 +234,16 @@ class EventSession:
             refusal = str(error)
             if event is None:
                 # Of the wrong form: it cannot be here already, and cannot be asked after.
-                self._refuse_in_order(members, refusal)
-                return
-        self._unanswered += 1
-        asks = refusal is None or not refusal.startswith("rate-limited")
+                number = members["id"] if isinstance(members, dict) else ""
+                event = NostrEvent(number, "", 0, 0, [], "", "")
+                asks = False
+            else:
+                asks = not refusal.startswith("rate-limited")
+        else:
+            asks = True
+        self._unanswered.append(size)
+        self._unanswered_bytes += size
         self._service.ingest.put(self, event, refusal, asks=asks)
-        while self._unanswered >= limits.unanswered_events:
-            self._answered.clear()
-            await self._answered.wait()
-
-    def _refuse_in_order(self, members: object, refusal: str) -> None:
-        number = members["id"] if isinstance(members, dict) else ""
-        self._unanswered += 1
-        self._service.ingest.put(self, NostrEvent(number, "", 0, 0, [], "", ""), refusal, asks=False)
 
     def _check_rate(self) -> None:
         if not self._limits.events_per_second:

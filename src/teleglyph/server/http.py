@@ -152,8 +152,13 @@ class HttpFront:
         async def serve(request: web.Request, handler: Any) -> web.StreamResponse:
             if not self._requests.allow(network_of(request.remote or ""), time.monotonic()):
                 return answer({"error": "too many requests, try again in a minute"}, status=429)
-            response: web.StreamResponse = await handler(request)
-            return response
+            if "Upgrade" in request.headers:
+                return cast("web.StreamResponse", await handler(request))
+            try:
+                async with asyncio.timeout(HEAD_SECONDS):
+                    return cast("web.StreamResponse", await handler(request))
+            except TimeoutError:
+                return answer({"error": f"the request took longer than {HEAD_SECONDS:g} s"}, status=408)
 
         return limit
 
