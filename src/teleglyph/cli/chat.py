@@ -17,7 +17,7 @@ from wcwidth import wcswidth
 from teleglyph import directories
 from teleglyph.cli.lifecycle import run
 from teleglyph.cli.logs import LogOptions
-from teleglyph.client.address import parse_address
+from teleglyph.client.address import websocket_url
 from teleglyph.client.chat import Chat
 from teleglyph.errors import EventRefused
 from teleglyph.events.client import NostrClient
@@ -53,15 +53,7 @@ def chat(logs: LogOptions, room: str, relay: str, name: str, key: Path | None, h
     logs.apply(console=False)
     secret = load_nostr_key(key or directories.configuration() / "teleglyph" / _KEY_FILE)
     print(f"* You are {npub_of(secret)}", file=sys.stderr)  # noqa: T201
-    return run(lambda stop: _chat(_url(relay), secret, room, name, history, stop))
-
-
-def _url(relay: str) -> str:
-    if relay.startswith(("ws://", "wss://")):
-        return relay
-    address = parse_address(relay) if relay else None
-    where = address._replace(port=_HTTP_PORT) if address and ":" not in relay.rpartition("]")[2] else address
-    return f"ws://{where or f'localhost:{_HTTP_PORT}'}/"
+    return run(lambda stop: _chat(websocket_url(relay, _HTTP_PORT, "/"), secret, room, name, history, stop))
 
 
 def _show(line: str) -> None:

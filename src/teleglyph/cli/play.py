@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from urllib.parse import urlsplit
 
 import click
 
 from teleglyph.cli.lifecycle import run
 from teleglyph.cli.logs import LogOptions
-from teleglyph.client.address import parse_address
+from teleglyph.client.address import websocket_url
 from teleglyph.client.play import Table
 from teleglyph.client.screen import restore_all
 from teleglyph.client.terminal import Terminal, detect
@@ -49,17 +48,9 @@ def play(logs: LogOptions, room: str, hosts: bool, server: str, wait: float) -> 
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise TerminalError("A game needs a terminal: run it without redirection")
     logs.apply(console=False)
-    url = _url(server)
+    url = websocket_url(server, _HTTP_PORT, "/rooms")
     terminal = detect(os.environ, ask=True)
     return run(lambda stop: _play(url, room, hosts, wait, terminal, stop), restore_all)
-
-
-def _url(server: str) -> str:
-    if server.startswith(("ws://", "wss://")):
-        return server if urlsplit(server).path.strip("/") else f"{server.rstrip('/')}/rooms"
-    address = parse_address(server) if server else None
-    where = address._replace(port=_HTTP_PORT) if address and ":" not in server.rpartition("]")[2] else address
-    return f"ws://{where or f'localhost:{_HTTP_PORT}'}/rooms"
 
 
 async def _play(url: str, room: str, hosts: bool, wait: float, terminal: Terminal, stop: asyncio.Event) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from teleglyph.errors import UserError
 from teleglyph.net import authority
@@ -72,3 +73,21 @@ def _port(digits: str, text: str) -> int:
     if not (digits.isascii() and digits.isdecimal() and len(digits) <= 5 and 1 <= int(digits) <= 65535):
         raise UserError(f"'{text}': the port '{digits}' is not a number from 1 to 65535")
     return int(digits)
+
+
+def websocket_url(text: str, default_port: int, path: str) -> str:
+    """Where a server's WebSocket is.
+
+    Args:
+        text: HOST, HOST:PORT, a ``ws://`` or ``wss://`` URL, or nothing for this machine.
+        default_port: if none is named.
+        path: on servers of ours; a URL with a path of its own keeps that.
+
+    Raises:
+        UserError: the text is none of these.
+    """
+    if text.startswith(("ws://", "wss://")):
+        return text if urlsplit(text).path.strip("/") else f"{text.rstrip('/')}{path}"
+    address = parse_address(text) if text else None
+    where = address._replace(port=default_port) if address and ":" not in text.rpartition("]")[2] else address
+    return f"ws://{where or f'localhost:{default_port}'}{path}"

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from teleglyph.errors import ConnectionLost, PeerError, PeerTimeout, SeatEnded, StoreError
+from teleglyph.errors import PeerError, PeerTimeout, SeatEnded, StoreError
 from teleglyph.events.groups import ADMINS, INVITE, MEMBERS, METADATA, Effects, Groups
 from teleglyph.events.ingest import Ingest
 from teleglyph.events.limits import EventLimits
@@ -22,7 +22,7 @@ from teleglyph.events.session import (
     EventSession,
     Subscription,
 )
-from teleglyph.net import Connection, OutboxBudget, TokenBucket
+from teleglyph.net import Connection, OutboxBudget, TokenBucket, needs_ping, overdue
 from teleglyph.net.websocket import BinaryMessage, TextMessage, WebSocketSession
 from teleglyph.store.events import EventStore
 from teleglyph.wire.nostr import NostrEvent, read_event, sign_event
@@ -208,18 +208,16 @@ class EventsService:
             session.end(GOING_AWAY, "the server is shutting down")
 
     def _look_after(self, session: EventSession, websocket: WebSocketSession, now: float) -> None:
-        connection, limits = session.connection, self.limits
-        silence = now - connection.last_received
-        blocked = connection.blocked_since
+        connection = session.connection
         if not connection.outbox.is_congested:
             session.congested_since = None
         elif session.congested_since is None:
             session.congested_since = now
-        is_stuck = session.congested_since is not None and now - session.congested_since > limits.congestion_timeout
-        if is_stuck or (blocked is not None and now - blocked > limits.stall_timeout):
-            connection.fail(PeerTimeout(f"{connection.peer} has stopped reading"))
-        elif silence > limits.silence_timeout:
-            connection.fail(ConnectionLost(f"{connection.peer} has been silent for {silence:.0f} s"))
-        elif silence > limits.ping_after and now - connection.last_sent > limits.ping_after / 2:
+        error = overdue(connection, self.limits, now)
+        if session.congested_since is not None and now - session.congested_since > self.limits.congestion_timeout:
+            error = PeerTimeout(f"{connection.peer} does not keep up")
+        if error is not None:
+            connection.fail(error)
+        elif needs_ping(connection, self.limits, now):
             websocket.ping()
             connection.flush_handshake()

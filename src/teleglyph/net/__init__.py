@@ -6,6 +6,7 @@ knows what a message means.  Begin at :class:`teleglyph.net.connection.Connectio
 
 from teleglyph.net.addresses import authority, is_loopback, network_of
 from teleglyph.net.connection import Connection, ConnectionLimits, Traffic
+from teleglyph.net.liveness import needs_ping, overdue
 from teleglyph.net.outbox import Outbox, OutboxBudget, OutboxCounters, OutboxLimits
 from teleglyph.net.ratelimit import GuessLimiter, SlidingWindow, TokenBucket
 from teleglyph.net.tcp import Listener, connect_tcp
@@ -25,5 +26,7 @@ __all__ = [
     "authority",
     "connect_tcp",
     "is_loopback",
+    "needs_ping",
     "network_of",
+    "overdue",
 ]

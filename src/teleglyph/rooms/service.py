@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 
 from teleglyph.errors import ConnectionLost, PeerError, PeerTimeout, SeatEnded, SeatRefused
-from teleglyph.net import Connection, ConnectionLimits, OutboxLimits
+from teleglyph.net import Connection, ConnectionLimits, OutboxLimits, needs_ping, overdue
 from teleglyph.net.websocket import CLOSE_FRAME, BinaryMessage, WebSocketSession, frame_binary, frame_close
 from teleglyph.rooms import room as texts
 from teleglyph.rooms.relay import NO_MESSAGE, Greeting, Player, Relay
@@ -205,16 +205,13 @@ class RoomsService:
                     room.receive(player.seat, player.link, message.data, now)
 
     def _look_after(self, connection: Connection, session: WebSocketSession, now: float) -> None:
-        silence = now - connection.last_received
-        blocked = connection.blocked_since
-        if blocked is not None and now - blocked > self.limits.stall_timeout:
-            connection.fail(PeerTimeout(f"{connection.peer} has stopped reading"))
-        elif silence > self.limits.silence_timeout:
-            connection.fail(ConnectionLost(f"{connection.peer} has been silent for {silence:.0f} s"))
+        error = overdue(connection, self.limits, now)
+        if error is not None:
+            connection.fail(error)
         elif session.subprotocol == SUBPROTOCOL:
             # A page in a browser sees no pings: it gets a message, which it answers.
             if now - connection.last_sent > self.limits.ping_after:
                 connection.outbox.put_raw(frame_binary(encode_idle(round(self.limits.ping_after) or 1)))
-        elif silence > self.limits.ping_after and now - connection.last_sent > self.limits.ping_after / 2:
+        elif needs_ping(connection, self.limits, now):
             session.ping()
             connection.flush_handshake()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from teleglyph.cli.play import _url
+from teleglyph.client.address import websocket_url
 
 
 @pytest.mark.parametrize(
@@ -19,4 +19,4 @@ from teleglyph.cli.play import _url
     ],
 )
 def test_a_server_can_be_named_in_several_ways(server: str, url: str) -> None:
-    assert _url(server) == url
+    assert websocket_url(server, 27226, "/rooms") == url

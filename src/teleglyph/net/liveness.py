@@ -1,0 +1,44 @@
+"""Whether a peer is still there, and still reads: judged by whoever looks at its connection now and then."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from teleglyph.errors import ConnectionLost, PeerError, PeerTimeout
+from teleglyph.net.connection import Connection
+
+
+class Patience(Protocol):
+    """How long a service waits for a peer; seconds."""
+
+    @property
+    def ping_after(self) -> float:
+        """Silence after which a ping goes out."""
+
+    @property
+    def silence_timeout(self) -> float:
+        """Silence, also to pings, after which a peer counts as gone."""
+
+    @property
+    def stall_timeout(self) -> float:
+        """A peer that takes no bytes for so long has stopped reading."""
+
+
+def overdue(connection: Connection, patience: Patience, now: float) -> PeerError | None:
+    """Why a connection has to end, if it has.
+
+    Args:
+        now: as ``time.monotonic`` says.
+    """
+    blocked, silence = connection.blocked_since, now - connection.last_received
+    if blocked is not None and now - blocked > patience.stall_timeout:
+        return PeerTimeout(f"{connection.peer} has stopped reading")
+    if silence > patience.silence_timeout:
+        return ConnectionLost(f"{connection.peer} has been silent for {silence:.0f} s")
+    return None
+
+
+def needs_ping(connection: Connection, patience: Patience, now: float) -> bool:
+    """Whether a peer has been silent for long enough to be asked for a sign of life, and was not asked just now."""
+    is_silent = now - connection.last_received > patience.ping_after
+    return is_silent and now - connection.last_sent > patience.ping_after / 2
