@@ -152,6 +152,16 @@ def test_a_group_is_run_over_the_relay_and_found_again(start_server: StartServer
     assert tell(bob, BOB, 9, content="still a member") == [True, ""]
     members = stranger.ask({"kinds": [39002], "#d": ["club"]})[0]["tags"]
     assert ["p", bob_key] in members
+    for event_kind in (9, 9008):
+        bob.publish(make("by who may not", bytes([8]) * 32, event_kind, ["h", "club"]))
+    ann = NostrPeer(server)
+    assert tell(ann, ANN, 9008) == [True, ""]
+    deadline = time.monotonic() + 5
+    while ann.ask({"kinds": [39000], "#d": ["club"]}) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert ann.ask({"#h": ["club"]}) == []
+    assert stranger.count({"#h": ["club"]}) == {"count": 0, "hll": "00" * 256}
+    ann.close()
     lobby = stranger.ask({"kinds": [39000], "#d": ["lobby"]})
     assert [tag for tag in lobby[0]["tags"] if tag[0] == "name"] == [["name", "Lobby"]]
     for peer in (bob, stranger):

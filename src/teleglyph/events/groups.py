@@ -80,10 +80,12 @@ class Effects:
     Attributes:
         templates: what the relay has to publish.
         erased: ids of events that have to go.
+        ended: id of a group all of whose events have to go; then :meth:`Groups.forget` it.
     """
 
     templates: list[Template] = field(default_factory=list)
     erased: list[str] = field(default_factory=list)
+    ended: str | None = None
 
 
 class Groups:
@@ -233,9 +235,10 @@ class Groups:
             case 9005:
                 return Effects(erased=event.values("e"))
             case 9008:
-                del self._groups[name]
-                addresses = [["a", f"{kind}:{self.own_key}:{name}"] for kind in (METADATA, ADMINS, MEMBERS, ROLES)]
-                return Effects([(DELETION, addresses)])
+                # Closed to everybody until nothing is left of it, or what was private would be public for a moment.
+                group.members.clear()
+                group.flags.update(_FLAGS)
+                return Effects(ended=name)
             case 9009:
                 group.invites.update(event.values("code"))
             case 9021:
@@ -245,6 +248,12 @@ class Groups:
                 group.members.pop(event.pubkey, None)
                 return Effects([(REMOVE_USER, [["h", name], ["p", event.pubkey]]), *group.describe(*people)])
         return None
+
+    def forget(self, name: str) -> list[Template]:
+        """A group whose events are all gone is gone itself; what is to be published."""
+        self._groups.pop(name, None)
+        addresses = [["a", f"{kind}:{self.own_key}:{name}"] for kind in (METADATA, ADMINS, MEMBERS, ROLES)]
+        return [(DELETION, addresses)]
 
     def _create(self, event: NostrEvent, name: str) -> list[Template]:
         group = self._groups[name] = Group(name, members={event.pubkey: [ADMIN]})

@@ -81,6 +81,7 @@ class EventsService:
         self._key = key
         self.groups = None if key is None else Groups(public_key(key))
         self._last_signed = 0
+        self._tasks: set[asyncio.Task[None]] = set()
         self._rates = AddressRates(lambda: TokenBucket(rate, burst))
 
     def pass_on(self, event: NostrEvent) -> None:
@@ -134,6 +135,20 @@ class EventsService:
             self.publish(kind, tags)
         if effects.erased:
             self.store.erase(effects.erased)
+        if effects.ended is not None:
+            task = asyncio.get_running_loop().create_task(self._end_group(effects.ended), name="end of a group")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _end_group(self, name: str) -> None:
+        try:
+            while await asyncio.wrap_future(self.store.erase_tagged("h", name)):
+                pass
+        except StoreError as error:
+            _log.error("group %s is closed, but its events are still there: %s", name, error)
+            return
+        if self.groups is not None:
+            self._take_effect(Effects(self.groups.forget(name)))
 
     async def serve(self, connection: Connection, websocket: WebSocketSession, network: str, host: str) -> None:
         """One client's connection to its end.

@@ -96,6 +96,10 @@ class EventStore:
         """Remove events, whoever wrote them, and keep them away."""
         return self._database.write(lambda base: _erase(base, [bytes.fromhex(number) for number in ids]))
 
+    def erase_tagged(self, name: str, value: str) -> Future[int]:
+        """Remove some of the events with a tag, whoever wrote them; how many it were."""
+        return self._database.write(lambda base: _erase_tagged(base, name, tag_key(value)))
+
     def sweep(self, now: float) -> Future[int]:
         """Remove some events that have ended; how many it were."""
         return self._database.write(lambda base: _sweep(base, now))
@@ -294,6 +298,15 @@ def _erase(base: Base, ids: Sequence[bytes]) -> None:
         for seq, pubkey, body in base.run("SELECT seq, pubkey, body FROM events WHERE id = ?", number):
             remove(base, [(seq, _decode(body))])
             base.run("INSERT INTO deleted_events (id, pubkey) VALUES (?, ?) ON CONFLICT DO NOTHING", number, pubkey)
+
+
+def _erase_tagged(base: Base, name: str, value: bytes) -> int:
+    rows = base.run(
+        "SELECT seq, body FROM events WHERE seq IN (SELECT seq FROM event_tags WHERE name = ? AND value = ? LIMIT ?)",
+        *(name, value, _SWEEP),
+    )
+    remove(base, [(seq, _decode(body)) for seq, body in rows])
+    return len(rows)
 
 
 def _decode(body: bytes) -> NostrEvent:

@@ -161,13 +161,19 @@ def test_what_is_late_or_for_no_group(place: Place) -> None:
         place.groups.check(sign_event(BOB, NOW, 9021), NOW)
 
 
-def test_a_deleted_group_is_gone(place: Place) -> None:
+def test_a_deleted_group_is_closed_to_everybody_until_nothing_is_left_of_it(place: Place) -> None:
+    place.say(BOB, 9)
+    message = place.kept[-1]
     effects = place.say(ANN, 9008)
-    assert effects is not None
-    kind, tags = effects.templates[0]
+    assert effects == Effects(ended="g")
+    assert not place.reads(message, ANN)
+    assert place.refused(ANN, 9).startswith("restricted")
+    assert place.refused(ANN, 9007).startswith("blocked: there is a group")
+    ((kind, tags),) = place.groups.forget("g")
     assert kind == 5
     assert ["a", f"39000:{pub(RELAY)}:g"] in tags
     assert place.groups.get("g") is None
+    place.say(BOB, 9007)
 
 
 def test_a_restart_finds_everything_again(place: Place) -> None:
