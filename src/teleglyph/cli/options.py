@@ -325,3 +325,19 @@ def check_database(_ctx: click.Context, _param: click.Parameter, value: str | No
         # Not shown: what was meant to be a URL may hold a password.
         raise click.BadParameter("this is no URL of a PostgreSQL database: write postgresql://user@host/name")
     return value
+
+
+class OptionGroup:
+    """Options that belong together; decorates a command with all of them, in this order.
+
+    Args:
+        options: made by :func:`click.option`.
+    """
+
+    def __init__(self, *options: Callable[[Any], Any]) -> None:
+        self._options = options
+
+    def __call__(self, command: Any) -> Any:
+        for option in reversed(self._options):
+            command = option(command)
+        return command

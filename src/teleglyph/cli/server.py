@@ -10,88 +10,29 @@ import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
-from click.core import ParameterSource
 
 from teleglyph.call.sound import SoundSettings
-from teleglyph.cli import config_file
+from teleglyph.cli.event_options import event_options, event_settings
 from teleglyph.cli.lifecycle import run
 from teleglyph.cli.logs import LogOptions
 from teleglyph.cli.options import ask_passphrase, check_database, check_password
-from teleglyph.errors import KeyFileError
-from teleglyph.events.limits import EventLimits, RelayProfile
+from teleglyph.cli.room_options import room_options, room_settings
 from teleglyph.keys import KeyList, fingerprint, format_public_key, load_identity
-from teleglyph.rooms.room import GameRules
 from teleglyph.server.app import Server
 from teleglyph.server.config import DEFAULT_ADDRESSES, DEFAULT_HTTP_PORT, DEFAULT_PORT, ServerConfig
 
 _log = logging.getLogger(__name__)
 
-_PUBLIC = ":public"
 _ADMIN_TOKEN = 16
-
-
-def _rules(games: tuple[tuple[str, int, bool], ...], grace: float, max_message: int) -> tuple[GameRules, ...]:
-    return tuple(GameRules(name, most, grace, max_message, is_public) for name, most, is_public in games)
-
-
-def _is_configured(name: str) -> bool:
-    return click.get_current_context().get_parameter_source(name) is ParameterSource.DEFAULT_MAP
-
-
-def _read_games() -> tuple[GameRules, ...]:
-    """The games of the configuration as it is now.
-
-    Raises:
-        ConfigurationError: it cannot be read, or says what cannot be.
-    """
-    chosen = config_file.chosen_file(sys.argv[1:])
-    values = config_file.default_map(config_file.load(chosen), ["server"]).get("server", {})
-    defaults = GameRules("")
-    return _rules(
-        tuple(map(_parse_game, values.get("games", ()))),
-        float(values.get("room_grace", defaults.grace)),
-        int(values.get("room_message_bytes", defaults.max_message)),
-    )
-
-
-def _parse_game(text: str) -> tuple[str, int, bool]:
-    name, is_public = (text[: -len(_PUBLIC)], True) if text.endswith(_PUBLIC) else (text, False)
-    name, _, most = name.rpartition(":") if ":" in name else (name, "", "0")
-    if not name or not name.isprintable() or not most.isdecimal() or int(most) > 65535:
-        raise click.BadParameter(
-            f"'{text}' is no game: write NAME, or NAME:MAX with a number of players up to 65535; "
-            f"'{_PUBLIC}' behind it has its rooms listed"
-        )
-    return name, int(most), is_public
 
 
 def _check_admin_token(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
     if value is not None and len(value) < _ADMIN_TOKEN:
         raise click.BadParameter(f"a token has at least {_ADMIN_TOKEN} characters")
     return value
-
-
-def _check_relay_admin(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
-    if value is None:
-        return None
-    from teleglyph.wire.nostr_keys import decode_key
-
-    try:
-        return decode_key(value, "npub").hex()
-    except KeyFileError as error:
-        raise click.BadParameter(str(error)) from None
-
-
-def _event_limits(rate: float, auth: bool, work: int) -> EventLimits:
-    return EventLimits(
-        events_per_second=rate,
-        event_burst=5 * rate,
-        requests_per_second=EventLimits().requests_per_second if rate else 0.0,
-        auth_required=auth,
-        min_pow_difficulty=work,
-    )
 
 
 def _check_addresses(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -197,123 +138,8 @@ def _check_addresses(_ctx: click.Context, _param: click.Parameter, values: tuple
     envvar="TELEGLYPH_CONNECTIONS_PER_ADDRESS",
     help="Connections that one address may have open at once; 0: any number.",
 )
-@click.option(
-    "--game",
-    "games",
-    multiple=True,
-    metavar="NAME[:MAX][:public]",
-    callback=lambda _ctx, _param, values: tuple(map(_parse_game, values)),
-    envvar="TELEGLYPH_GAME",
-    help="Relay rooms for this game (or whatever it is) over WebSocket, for at most MAX players, the host included; "
-    "with ':public' GET /rooms lists them.",
-)
-@click.option(
-    "--room-grace",
-    type=click.FloatRange(0, 3600),
-    default=30.0,
-    show_default=True,
-    envvar="TELEGLYPH_ROOM_GRACE",
-    help="Seconds for which a room waits for its host, and a seat for its player.",
-)
-@click.option(
-    "--room-message-bytes",
-    type=click.IntRange(64, 16 << 20),
-    default=64 << 10,
-    show_default=True,
-    envvar="TELEGLYPH_ROOM_MESSAGE_BYTES",
-    help="The largest message in a room.",
-)
-@click.option(
-    "--rooms-per-address",
-    type=click.IntRange(0),
-    default=50,
-    show_default=True,
-    envvar="TELEGLYPH_ROOMS_PER_ADDRESS",
-    help="Rooms that one address may have open at once; 0: any number.",
-)
-@click.option(
-    "--origin",
-    "origins",
-    multiple=True,
-    metavar="URL",
-    envvar="TELEGLYPH_ORIGIN",
-    help="Let pages of this address use rooms as well (https://example.org); pages of this server always may.",
-)
-@click.option(
-    "--events/--no-events",
-    default=False,
-    show_default=True,
-    envvar="TELEGLYPH_EVENTS",
-    help="Be a Nostr relay on the HTTP port; needs --data-dir or --database.",
-)
-@click.option(
-    "--event-rate",
-    type=click.FloatRange(0),
-    default=20.0,
-    show_default=True,
-    envvar="TELEGLYPH_EVENT_RATE",
-    help="Events a second from one connection and from one address, five times as many at once; 0: any number.",
-)
-@click.option(
-    "--event-auth/--no-event-auth",
-    default=False,
-    show_default=True,
-    envvar="TELEGLYPH_EVENT_AUTH",
-    help="Only who authenticates (NIP-42) may publish and ask.",
-)
-@click.option(
-    "--event-work",
-    type=click.IntRange(0, 256),
-    default=0,
-    show_default=True,
-    envvar="TELEGLYPH_EVENT_WORK",
-    help="Least proof of work of an event (NIP-13), in bits.",
-)
-@click.option(
-    "--event-search/--no-event-search",
-    default=True,
-    show_default=True,
-    envvar="TELEGLYPH_EVENT_SEARCH",
-    help="Let words in events be searched for (NIP-50).",
-)
-@click.option(
-    "--event-compression/--no-event-compression",
-    default=False,
-    show_default=True,
-    envvar="TELEGLYPH_EVENT_COMPRESSION",
-    help="Compress events for clients that offer permessage-deflate: fewer bytes, more CPU.",
-)
-@click.option(
-    "--announce",
-    metavar="ADDRESS",
-    envvar="TELEGLYPH_ANNOUNCE",
-    help="Announce the call on the relay (NIP-53), as to be joined at this HOST or HOST:PORT.",
-)
-@click.option(
-    "--relay-name", default="Teleglyph", show_default=True, envvar="TELEGLYPH_RELAY_NAME", help="Name of the relay."
-)
-@click.option(
-    "--relay-key",
-    type=click.Path(dir_okay=False, path_type=Path),
-    envvar="TELEGLYPH_RELAY_KEY",
-    help="The relay's own Nostr key, with which it keeps groups; made on first use.  "
-    "[default: relay.key in --data-dir]",
-)
-@click.option(
-    "--relay-admin",
-    metavar="NPUB",
-    callback=_check_relay_admin,
-    envvar="TELEGLYPH_RELAY_ADMIN",
-    help="Who answers for the relay and runs its own groups: a public Nostr key.",
-)
-@click.option("--relay-description", default="", envvar="TELEGLYPH_RELAY_DESCRIPTION", help="What the relay is for.")
-@click.option(
-    "--relay-contact",
-    default="",
-    metavar="URI",
-    envvar="TELEGLYPH_RELAY_CONTACT",
-    help="Whom to ask about the relay: mailto:... or https://...",
-)
+@room_options
+@event_options
 @click.option(
     "--tls-cert",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -360,6 +186,7 @@ def _check_addresses(_ctx: click.Context, _param: click.Parameter, values: tuple
 @click.pass_obj
 def server(
     logs: LogOptions,
+    /,
     addresses: tuple[str, ...],
     port: int,
     http_port: int,
@@ -373,29 +200,13 @@ def server(
     database: str | None,
     connection_rate: int,
     connections_per_address: int,
-    games: tuple[tuple[str, int, bool], ...],
-    room_grace: float,
-    room_message_bytes: int,
-    rooms_per_address: int,
-    origins: tuple[str, ...],
-    events: bool,
-    event_rate: float,
-    event_auth: bool,
-    event_work: int,
-    event_search: bool,
-    event_compression: bool,
-    announce: str | None,
-    relay_name: str,
-    relay_key: Path | None,
-    relay_admin: str | None,
-    relay_description: str,
-    relay_contact: str,
     tls_cert: Path | None,
     tls_key: Path | None,
     admin_token: str | None,
     audio_bitrate: int,
     audio_complexity: int,
     statistics_interval: float,
+    **chosen: Any,
 ) -> int:
     """Host calls for others.
 
@@ -406,14 +217,9 @@ def server(
         raise click.UsageError("--password needs encryption: leave --no-encrypt out")
     if (keys or client_keys) and not encrypt:
         raise click.UsageError("--key and --client-keys need encryption: leave --no-encrypt out")
-    if events and data_dir is None and database is None:
-        raise click.UsageError("--events needs a place to keep them: --data-dir or --database")
-    if announce is not None and not events:
-        raise click.UsageError("--announce needs the relay: --events")
-    if events and not http:
-        raise click.UsageError("--events needs HTTP: leave --no-http out")
     if tls_key is not None and tls_cert is None:
         raise click.UsageError("--tls-key needs the certificate, too: --tls-cert")
+    relay = event_settings(chosen, has_place=bool(data_dir or database), has_http=http)
     logs.apply()
     config = ServerConfig(
         addresses=addresses,
@@ -427,25 +233,14 @@ def server(
         database=database,
         connections_per_minute=connection_rate,
         connections_per_address=connections_per_address,
-        games=_rules(games, room_grace, room_message_bytes),
-        read_games=_read_games if _is_configured("games") else None,
-        origins=origins,
-        events=_event_limits(event_rate, event_auth, event_work) if events else None,
-        event_search=event_search,
-        event_compression=event_compression,
-        announce=announce,
-        relay_key=relay_key,
-        profile=RelayProfile(relay_name, relay_description, relay_contact, relay_admin or ""),
         admin_token=admin_token,
         tls=None if tls_cert is None else (tls_cert, tls_key),
         statistics_interval=statistics_interval,
         sound=SoundSettings(audio_bitrate, audio_complexity),
+        **room_settings(chosen),
+        **relay,
     )
-    config = replace(
-        config,
-        call=replace(config.call, max_participants=max_clients),
-        relay=replace(config.relay, rooms_per_address=rooms_per_address),
-    )
+    config = replace(config, call=replace(config.call, max_participants=max_clients))
     return run(lambda stop: _serve(config, stop))
 
 
