@@ -618,7 +618,10 @@ def test_who_stalls_is_told_what_ended(events_server: StartServer, join: Join) -
     assert slow.get() == ["EOSE", "again"]
 
 
-def test_a_client_that_does_not_read_its_answers_cannot_outrun_itself(events_server: StartServer, join: Join) -> None:
+@pytest.mark.parametrize("name", ["short", "x" * 1000], ids=["stored events", "refusals"])
+def test_a_client_that_does_not_read_its_answers_cannot_outrun_itself(
+    events_server: StartServer, join: Join, name: str
+) -> None:
     server = events_server(*FAST)
     writer = join(server)
     for number in range(300):
@@ -630,8 +633,8 @@ def test_a_client_that_does_not_read_its_answers_cannot_outrun_itself(events_ser
 
     def flood() -> None:
         try:
-            for number in range(3000):
-                greedy.say("REQ", f"s{number % 30}", {})
+            for number in range(20_000):
+                greedy.say("REQ", f"{name}{number % 30}", {})
         except (ConnectionClosed, OSError):
             pass
 
@@ -640,6 +643,16 @@ def test_a_client_that_does_not_read_its_answers_cannot_outrun_itself(events_ser
     time.sleep(3)
     assert memory_mib(server) < before + 40
     assert writer.publish(make("still"))[1] is True
+
+    def clients() -> int:
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.http_port}/statistics", timeout=10) as answer:
+            return int(json.load(answer)["events"]["clients"])
+
+    assert clients() == 2
+    deadline = time.monotonic() + 25
+    while clients() > 1 and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert clients() == 1, "who does not read for ten seconds is closed"
     greedy.socket.socket.close()
 
 

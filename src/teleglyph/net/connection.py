@@ -275,6 +275,7 @@ class Connection:
         if self._failure is None:
             self._failure = error
         _resolve(self._readable)
+        self.outbox.release()  # or a reader that waits for the peer to take its answers would not notice
 
     def _too_slow(self) -> None:
         waiting = self.outbox.queued_bytes

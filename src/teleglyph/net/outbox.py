@@ -130,6 +130,7 @@ class Outbox:
         self._picture: _Picture | None = None
         self._closed = False
         self._slot_waiter: asyncio.Future[None] | None = None
+        self._is_released = False
         self._calm_waiters: list[tuple[int, int, asyncio.Future[None]]] = []
 
     # --- producers ------------------------------------------------------------------------------------
@@ -165,11 +166,16 @@ class Outbox:
         return purged
 
     async def calm(self, most_bytes: int, most_messages: int) -> None:
-        """Return when no more than that waits in the control lane, or when the outbox is closed."""
-        while not self._closed and not self._is_calm(most_bytes, most_messages):
+        """Return when no more than that waits in the control lane, or when nobody has to wait for that any more."""
+        while not self._is_released and not self._is_calm(most_bytes, most_messages):
             waiter = asyncio.get_running_loop().create_future()
             self._calm_waiters.append((most_bytes, most_messages, waiter))
             await waiter
+
+    def release(self) -> None:
+        """Let those go on who wait for calm, now and later: the connection is about to end."""
+        self._is_released = True
+        self.wake()
 
     def _is_calm(self, most_bytes: int, most_messages: int) -> bool:
         return self._control_bytes + self.in_flight <= most_bytes and len(self._control) <= most_messages
@@ -179,7 +185,7 @@ class Outbox:
         if self._calm_waiters:
             waiting, self._calm_waiters = self._calm_waiters, []
             for item in waiting:
-                if self._closed or self._is_calm(item[0], item[1]):
+                if self._is_released or self._is_calm(item[0], item[1]):
                     _resolve(item[2])
                 else:
                     self._calm_waiters.append(item)
@@ -228,7 +234,7 @@ class Outbox:
         self._audio_seconds = 0.0
         self._picture = None
         _resolve(self._slot_waiter)
-        self.wake()
+        self.release()
         self.on_ready()
 
     def discard(self) -> None:

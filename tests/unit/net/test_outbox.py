@@ -173,7 +173,7 @@ def test_when_all_together_have_too_much_those_who_wait_are_congested() -> None:
     assert not slow.is_congested
 
 
-def test_calm_is_waited_for_until_the_writer_has_taken_enough_or_the_outbox_is_closed() -> None:
+def test_calm_is_waited_for_until_the_writer_has_taken_enough_or_the_connection_ends() -> None:
     async def run() -> None:
         outbox = Outbox(OutboxLimits(batch_bytes=10))
         for _ in range(3):
@@ -190,8 +190,10 @@ def test_calm_is_waited_for_until_the_writer_has_taken_enough_or_the_outbox_is_c
         await asyncio.sleep(0)
         assert waiting.done()
         assert not few.done()
-        outbox.close()
+        outbox.release()
         await asyncio.wait_for(few, 1)
+        outbox.put_control(bytes(10))
+        await asyncio.wait_for(outbox.calm(0, 0), 1)
 
     asyncio.run(run())
 
