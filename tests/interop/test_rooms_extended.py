@@ -27,6 +27,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from conftest import ServerProcess
+from nostr_peer import ANN, NostrPeer, make
 from teleglyph.errors import NotSupported, SeatEnded, SeatRefused
 from teleglyph.rooms.client import Away, Call, Change, Event, Guest, Host, PlayerCame, PlayerLeft, Returned, State
 from teleglyph.wire.rooms import JoinReply, JoinRequest, decode_error, kick, player_came
@@ -269,6 +270,47 @@ def test_public_rooms_are_listed_in_pages(start_server: StartServer, extended: A
     assert [room["room"] for room in ask(server, "/rooms?per_page=3&page=2")[1]["rooms"]] == ["r2"]
     for wrong in ("page=0", "page=x", "per_page=101", "per_page=0", "page=-1", "page=99999999999", "page=%C2%B2"):
         assert ask(server, f"/rooms?{wrong}")[0] == 400, wrong
+
+
+def test_a_public_room_has_a_group_for_chat_as_long_as_it_lives(
+    start_server: StartServer, extended: Any, tmp_path: Path
+) -> None:
+    server = room_server(start_server, "--events", "--data-dir", str(tmp_path / "data"))
+    host = extended(server, JoinRequest("go", "salon", create=True))
+    get(host)
+    extended(server, JoinRequest("chess", "secret", create=True))
+    group = ask(server, "/rooms")[1]["rooms"][0]["group"]
+    assert group == "room-go-salon"
+    peer = NostrPeer(server)
+
+    def described() -> list[str]:
+        return [tag[1] for event in peer.ask({"kinds": [39000]}) for tag in event["tags"] if tag[0] == "d"]
+
+    def until_described(names: set[str]) -> None:
+        deadline = time.monotonic() + 5
+        while set(described()) != names and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert set(described()) == names
+
+    until_described({"lobby", group})
+    message = make("good game", ANN, 9, ["h", group])
+    assert peer.publish(message)[1] is True
+    assert peer.publish(make("", ANN, 9007, ["h", "room-go-other"]))[2].startswith("restricted: ")
+    host.send(b"\x00")
+    closed_with(host)
+    until_described({"lobby"})
+    assert [event["content"] for event in peer.ask({"#h": [group]})] == ["good game"], (
+        "nothing that was accepted is lost"
+    )
+    get(extended(server, JoinRequest("go", "salon", create=True)))
+    until_described({"lobby", group})
+    peer.close()
+    server.process.kill()
+    server.process.wait()
+    again = room_server(start_server, "--events", "--data-dir", str(tmp_path / "data"))
+    peer = NostrPeer(again)
+    until_described({"lobby"})
+    peer.close()
 
 
 def test_what_somebody_played_with_a_key(start_server: StartServer, database_place: str, tmp_path: Path) -> None:

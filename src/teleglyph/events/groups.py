@@ -7,6 +7,7 @@ restart finds it again.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ _MAY_MODERATE = frozenset({REMOVE_USER, DELETE_EVENT})
 _LATE = 3600
 _LONGEST_TEXT = 2000
 MAX_GROUPS, MAX_OWN_GROUPS, MAX_MEMBERS, MAX_INVITES = 10_000, 20, 10_000, 1000
+_OF_ROOMS = "room-"
+"""Ids of groups that belong to rooms of games begin so; nobody else makes such groups."""
 Template = tuple[int, list[list[str]]]
 """Kind and tags of an event for the relay to sign."""
 
@@ -132,6 +135,10 @@ class Groups:
         group = self._groups[name] = Group(name, texts, set(), {key: [ADMIN] for key in admins})
         return group.describe(METADATA, ADMINS, MEMBERS, ROLES)
 
+    def of_rooms(self) -> list[str]:
+        """Ids of the groups that belong to rooms of games."""
+        return [name for name in self._groups if name.startswith(_OF_ROOMS)]
+
     # --- writing --------------------------------------------------------------------------------------
 
     def check(self, event: NostrEvent, now: float) -> None:
@@ -175,6 +182,8 @@ class Groups:
     def _check_creation(self, event: NostrEvent, name: str, group: Group | None) -> None:
         if group is not None:
             raise EventRefused("blocked: there is a group with this id already")
+        if name.startswith(_OF_ROOMS):
+            raise EventRefused(f"restricted: ids that begin with {_OF_ROOMS} are for the groups of rooms")
         if not _ID.fullmatch(name):
             raise EventRefused("invalid: a group's id has 1 to 64 of the characters a-z 0-9 - _")
         own = sum(one.has_role(event.pubkey, ADMIN) for one in self._groups.values())
@@ -290,6 +299,14 @@ class Groups:
             if group is not None and "private" in group.flags and authenticated.isdisjoint(group.members):
                 prefix = "restricted" if authenticated else "auth-required"
                 raise EventRefused(f"{prefix}: only members read in this group")
+
+
+def room_group(game: str, room: str) -> str:
+    """The id of the group of a game's room: readable if the names are, else a hash of them."""
+    name = f"{_OF_ROOMS}{game}-{room}"
+    if "-" not in game and _ID.fullmatch(name):
+        return name
+    return _OF_ROOMS + hashlib.sha256(f"{len(game)} {game} {room}".encode()).hexdigest()[:32]
 
 
 def _check_join(event: NostrEvent, group: Group) -> None:

@@ -118,9 +118,20 @@ class EventsService:
             loaded += [read_event(json.loads(body)) for _, body in bodies]
         self.groups.load(loaded)
         self._last_signed = max([0, *(event.created_at for event in loaded if event.pubkey == self.groups.own_key)])
+        for name in self.groups.of_rooms():
+            self.close_group(name)  # the rooms of an earlier process
         for name, title in own.items():
-            if self.groups.get(name) is None:
-                self._take_effect(Effects(self.groups.make(name, {"name": title}, admins)))
+            self.open_group(name, title, admins)
+
+    def open_group(self, name: str, title: str, admins: Sequence[str] = ()) -> None:
+        """Make a group of the relay's own, if it is not there: open to everybody, run by the admins, if any."""
+        if self.groups is not None and self.groups.get(name) is None:
+            self._take_effect(Effects(self.groups.make(name, {"name": title}, admins)))
+
+    def close_group(self, name: str) -> None:
+        """End a group of the relay's own; what was written in it stays."""
+        if self.groups is not None and self.groups.get(name) is not None:
+            self._take_effect(Effects(self.groups.forget(name)))
 
     def publish(self, kind: int, tags: Sequence[Sequence[str]], content: str = "") -> None:
         """Publish an event of the relay itself."""

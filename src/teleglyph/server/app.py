@@ -21,6 +21,7 @@ from teleglyph.call.room import Room
 from teleglyph.call.session import run_participant, watch_connection
 from teleglyph.call.statistics import RoomReport
 from teleglyph.errors import BindFailed, StoreError, TeleglyphError
+from teleglyph.events.groups import room_group
 from teleglyph.media import retain_large_buffers
 from teleglyph.net import Connection, GuessLimiter, Listener, SlidingWindow, authority, network_of
 from teleglyph.rooms.relay import Relay
@@ -320,11 +321,15 @@ class Server:
         _log.info("a room was made for %s: %s", room.rules.name, room.id)
         if self.records is not None:
             self.records.opened(room.id, room.rules.name, room.name)
+        if self.events is not None and room.is_public:
+            self.events.open_group(room_group(room.rules.name, room.name), f"{room.name} ({room.rules.name})")
 
     def _room_ended(self, room: PlayRoom, reason: str) -> None:
         _log.info("room %s is over (%s): %s", room.id, reason, asdict(room.counters))
         if self.records is not None:
             self.records.closed(room.id, reason)
+        if self.events is not None and room.is_public:
+            self.events.close_group(room_group(room.rules.name, room.name))
 
     # --- background -----------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from teleglyph.errors import StoreError
+from teleglyph.events.groups import room_group
 from teleglyph.net import network_of
 from teleglyph.rooms.room import Room
 from teleglyph.store import Record
@@ -61,8 +62,26 @@ class RoomPages:
         rooms = self._server.relay.listed()
         shown = rooms[(number - 1) * per_page : number * per_page]
         return answer(
-            {"rooms": [_show_room(room) for room in shown], "total": len(rooms), "page": number, "per_page": per_page}
+            {
+                "rooms": [self._show_room(room) for room in shown],
+                "total": len(rooms),
+                "page": number,
+                "per_page": per_page,
+            }
         )
+
+    def _show_room(self, room: Room) -> dict[str, Any]:
+        events = self._server.events
+        has_group = events is not None and events.groups is not None
+        return {
+            "game": room.rules.name,
+            "room": room.name,
+            "variation": room.variation,
+            "players": room.players(time.monotonic()),
+            "max_players": room.rules.max_players,
+            "host_present": room.host_link is not None,
+            **({"group": room_group(room.rules.name, room.name)} if has_group else {}),
+        }
 
     async def _record(self, request: web.Request) -> web.Response:
         """What was played, by its number."""
@@ -143,17 +162,6 @@ def _page(request: web.Request) -> tuple[int, int] | None:
         return None
     page, per_page = map(int, texts)
     return (page, per_page) if 1 <= page <= _MOST_PAGES and 1 <= per_page <= _MOST_PER_PAGE else None
-
-
-def _show_room(room: Room) -> dict[str, Any]:
-    return {
-        "game": room.rules.name,
-        "room": room.name,
-        "variation": room.variation,
-        "players": room.players(time.monotonic()),
-        "max_players": room.rules.max_players,
-        "host_present": room.host_link is not None,
-    }
 
 
 def _show_record(record: Record) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from teleglyph.errors import EventRefused
-from teleglyph.events.groups import ADMINS, MEMBERS, METADATA, ROLES, Effects, Groups
+from teleglyph.events.groups import ADMINS, MEMBERS, METADATA, ROLES, Effects, Groups, room_group
 from teleglyph.wire.nostr import NostrEvent, sign_event
 from teleglyph.wire.nostr_filter import Filter
 
@@ -188,3 +188,15 @@ def test_a_restart_finds_everything_again(place: Place) -> None:
     forged = Groups(pub(RELAY))
     forged.load([sign_event(EVE, NOW, METADATA, [["d", "g"]])])
     assert forged.get("g") is None
+
+
+def test_rooms_have_groups_that_nobody_else_makes(place: Place) -> None:
+    assert room_group("chess", "lobby-1") == "room-chess-lobby-1"
+    others = [room_group(*names) for names in (("a-b", "c"), ("a", "b-c"), ("chess", "Große Runde"), ("go", "x" * 99))]
+    assert others[1] == "room-a-b-c"
+    assert len({*others, "room-chess-lobby-1"}) == 5
+    assert place.refused(BOB, 9007, group="room-chess-lobby-1").startswith("restricted: ids that begin with room-")
+    place.groups.make("room-chess-lobby-1", {"name": "lobby-1"}, [])
+    assert place.groups.of_rooms() == ["room-chess-lobby-1"]
+    place.say(BOB, 9, group="room-chess-lobby-1")
+    assert place.refused(BOB, 9002, group="room-chess-lobby-1").startswith("restricted: your role")
