@@ -13,11 +13,11 @@ from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 
 from teleglyph.errors import EventRefused
-from teleglyph.wire.nostr import DELETION, NostrEvent, is_hex
+from teleglyph.wire.nostr import CREATE_GROUP, DELETION, NostrEvent, is_hex
 from teleglyph.wire.nostr_filter import Filter
 
 PUT_USER, REMOVE_USER, EDIT_METADATA, DELETE_EVENT = 9000, 9001, 9002, 9005
-CREATE, DELETE_GROUP, INVITE = 9007, 9008, 9009
+CREATE, DELETE_GROUP, INVITE = CREATE_GROUP, 9008, 9009
 JOIN, LEAVE = 9021, 9022
 METADATA, ADMINS, MEMBERS, ROLES = 39000, 39001, 39002, 39003
 ADMIN, MODERATOR = "admin", "moderator"
@@ -82,12 +82,12 @@ class Effects:
 
     Attributes:
         templates: what the relay has to publish.
-        erased: ids of events that have to go.
+        erased: a group, and the ids of those of its events that have to go.
         ended: id of a group all of whose events have to go; then :meth:`Groups.forget` it.
     """
 
     templates: list[Template] = field(default_factory=list)
-    erased: list[str] = field(default_factory=list)
+    erased: tuple[str, list[str]] | None = None
     ended: str | None = None
 
 
@@ -242,7 +242,7 @@ class Groups:
                 _read_metadata(group, event)
                 return Effects(group.describe(METADATA))
             case 9005:
-                return Effects(erased=event.values("e"))
+                return Effects(erased=(name, event.values("e")))
             case 9008:
                 # Closed to everybody until nothing is left of it, or what was private would be public for a moment.
                 group.members.clear()

@@ -144,8 +144,8 @@ class EventsService:
     def _take_effect(self, effects: Effects) -> None:
         for kind, tags in effects.templates:
             self.publish(kind, tags)
-        if effects.erased:
-            self.store.erase(effects.erased)
+        if effects.erased is not None:
+            self.store.erase_from_group(*effects.erased)
         if effects.ended is not None:
             task = asyncio.get_running_loop().create_task(self._end_group(effects.ended), name="end of a group")
             self._tasks.add(task)
@@ -153,7 +153,7 @@ class EventsService:
 
     async def _end_group(self, name: str) -> None:
         try:
-            while await asyncio.wrap_future(self.store.erase_tagged("h", name)):
+            while await asyncio.wrap_future(self.store.erase_group(name)):
                 pass
         except StoreError as error:
             _log.error("group %s is closed, but its events are still there: %s", name, error)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from teleglyph.store.database import Base, Database
-from teleglyph.wire.nostr import DELETION, NostrEvent, is_hex
+from teleglyph.wire.nostr import CREATE_GROUP, DELETION, NostrEvent, is_hex
 from teleglyph.wire.nostr_filter import Filter
 
 _LONGEST_KEY = 64
@@ -92,13 +92,17 @@ class EventStore:
         """
         return self._database.read(lambda base: _count(base, filters, now, hll_offset))
 
-    def erase(self, ids: Sequence[str]) -> Future[None]:
-        """Remove events, whoever wrote them, and keep them away."""
-        return self._database.write(lambda base: _erase(base, [bytes.fromhex(number) for number in ids]))
+    def erase_from_group(self, group: str, ids: Sequence[str]) -> Future[None]:
+        """Remove events of a group, whoever wrote them, and keep them away; what is not of the group stays."""
+        numbers = [bytes.fromhex(number) for number in ids]
+        return self._database.write(lambda base: _erase_from_group(base, group, numbers))
 
-    def erase_tagged(self, name: str, value: str) -> Future[int]:
-        """Remove some of the events with a tag, whoever wrote them; how many it were."""
-        return self._database.write(lambda base: _erase_tagged(base, name, tag_key(value)))
+    def erase_group(self, group: str) -> Future[int]:
+        """Remove some of the events that came since a group was made, the newest first; how many it were.
+
+        What had the same id in its ``h`` tags before stays: it was written to nobody's group.
+        """
+        return self._database.write(lambda base: _erase_group(base, tag_key(group)))
 
     def sweep(self, now: float) -> Future[int]:
         """Remove some events that have ended; how many it were."""
@@ -293,17 +297,21 @@ def _sweep(base: Base, now: float) -> int:
     return len(rows)
 
 
-def _erase(base: Base, ids: Sequence[bytes]) -> None:
+def _erase_from_group(base: Base, group: str, ids: Sequence[bytes]) -> None:
     for number in ids:
         for seq, pubkey, body in base.run("SELECT seq, pubkey, body FROM events WHERE id = ?", number):
-            remove(base, [(seq, _decode(body))])
-            base.run("INSERT INTO deleted_events (id, pubkey) VALUES (?, ?) ON CONFLICT DO NOTHING", number, pubkey)
+            event = _decode(body)
+            if event.first("h") == group:
+                remove(base, [(seq, event)])
+                base.run("INSERT INTO deleted_events (id, pubkey) VALUES (?, ?) ON CONFLICT DO NOTHING", number, pubkey)
 
 
-def _erase_tagged(base: Base, name: str, value: bytes) -> int:
+def _erase_group(base: Base, group: bytes) -> int:
+    of_group = "SELECT event_tags.seq FROM event_tags WHERE name = 'h' AND value = ?"
     rows = base.run(
-        "SELECT seq, body FROM events WHERE seq IN (SELECT seq FROM event_tags WHERE name = ? AND value = ? LIMIT ?)",
-        *(name, value, _SWEEP),
+        f"SELECT seq, body FROM events WHERE seq IN ({of_group}) AND seq >= "
+        f"(SELECT max(seq) FROM events WHERE kind = ? AND seq IN ({of_group})) ORDER BY seq DESC LIMIT ?",
+        *(group, CREATE_GROUP, group, _SWEEP),
     )
     remove(base, [(seq, _decode(body)) for seq, body in rows])
     return len(rows)

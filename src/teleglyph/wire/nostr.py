@@ -18,6 +18,7 @@ from teleglyph.errors import EventRefused, MessageRefused
 
 MAX_KIND: Final = 65535
 DELETION: Final = 5
+CREATE_GROUP: Final = 9007
 AUTHENTICATION: Final = 22242
 _HEX_32 = re.compile(r"[0-9a-f]{64}")
 _HEX_64 = re.compile(r"[0-9a-f]{128}")

@@ -116,7 +116,7 @@ def test_roles_allow_what_they_say(place: Place) -> None:
     place.say(ANN, 9000, ["p", pub(EVE)])
     effects = place.say(BOB, 9005, ["e", target])
     assert effects is not None
-    assert effects.erased == [target]
+    assert effects.erased == ("g", [target])
     assert place.refused(BOB, 9001, ["p", pub(ANN)]).startswith("restricted: moderators do not")
     place.say(BOB, 9001, ["p", pub(EVE)])
     assert place.refused(BOB, 9000, ["p", pub(EVE)]).startswith("restricted: your role")
