@@ -108,6 +108,10 @@ class MessageRefused(PeerError):
     exit_code = 44
 
 
+class NotText(MessageRefused):
+    """A Nostr message is no UTF-8."""
+
+
 class ServerFull(PeerError):
     """The server has no place left."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import sys
 import time
 from collections.abc import Iterator
@@ -74,7 +73,7 @@ def export_events(logs: LogOptions, data_dir: Path | None, database: str | None,
     from teleglyph.store.events import EventStore
 
     logs.apply()
-    base = open_database(_place(data_dir, database), secrets.randbelow(2**31 - 1) + 1)
+    base = open_database(_place(data_dir, database))
     try:
         store, progress, seq, count = EventStore(base), _Progress("written"), 0, 0
         while page := store.after(seq, _PAGE).result():
@@ -103,7 +102,7 @@ def import_events(logs: LogOptions, data_dir: Path | None, database: str | None,
     from teleglyph.store.events import EventStore, Outcome
 
     logs.apply()
-    base = open_database(_place(data_dir, database), secrets.randbelow(2**31 - 1) + 1)
+    base = open_database(_place(data_dir, database))
     refused = kept = count = 0
     try:
         store, progress = EventStore(base), _Progress("read")
@@ -139,15 +138,14 @@ def _lines(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _check(line: bytes) -> NostrEvent:
-    from teleglyph.wire.nostr import AUTHENTICATION, load, read_event
+    from teleglyph.wire.nostr import load, read_event
 
     if len(line) > _LONGEST_LINE:
         raise MessageRefused(f"a line has at most {_LONGEST_LINE} bytes")
     event = read_event(load(line.strip()))
-    if event.is_ephemeral or event.kind == AUTHENTICATION:
+    if event.is_ephemeral:
         raise EventRefused(f"invalid: kind {event.kind} is not kept")
     if event.expires_at is not None and event.expires_at <= time.time():
         raise EventRefused("invalid: the event has expired")
-    event.check_id()
-    event.check_signature()
+    event.check_proof()
     return event

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import click
@@ -110,5 +109,5 @@ def room_settings(chosen: Mapping[str, Any]) -> dict[str, Any]:
         "games": _rules(chosen["games"], chosen["room_grace"], chosen["room_message_bytes"]),
         "read_games": _read_games if _is_configured("games") else None,
         "origins": chosen["origins"],
-        "relay": replace(RelayLimits(), rooms_per_address=chosen["rooms_per_address"]),
+        "relay": RelayLimits(rooms_per_address=chosen["rooms_per_address"]),
     }

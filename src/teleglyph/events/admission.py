@@ -86,8 +86,7 @@ def check_authentication(event: NostrEvent, challenge: str, host: str, limits: E
         raise EventRefused("invalid: this is not the challenge that was sent")
     if _host_of(event.first("relay") or "") != _host_of(f"ws://{host}"):
         raise EventRefused("invalid: this authentication is for another relay")
-    event.check_id()
-    event.check_signature()
+    event.check_proof()
 
 
 def _host_of(url: str) -> str | None:

@@ -168,8 +168,7 @@ class NostrClient:
             match message:
                 case ["EVENT", str(name), members] if name in self._subscriptions:
                     event = read_event(members)
-                    event.check_id()
-                    event.check_signature()
+                    event.check_proof()
                     _put(self._subscriptions[name][1], event)
                 case ["EOSE", str(name)] if name in self._subscriptions:
                     _put(self._subscriptions[name][1], Stored())

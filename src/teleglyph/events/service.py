@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,6 @@ from teleglyph.events.ingest import Ingest
 from teleglyph.events.limits import EventLimits
 from teleglyph.events.matcher import Matcher
 from teleglyph.events.session import (
-    BAD_TEXT,
     GOING_AWAY,
     NOT_TEXT,
     AddressRates,
@@ -25,7 +23,7 @@ from teleglyph.events.session import (
 from teleglyph.net import Connection, OutboxBudget, TokenBucket, needs_ping, overdue
 from teleglyph.net.websocket import BinaryMessage, TextMessage, WebSocketSession
 from teleglyph.store.events import EventStore
-from teleglyph.wire.nostr import NostrEvent, read_event, sign_event
+from teleglyph.wire.nostr import NostrEvent, decode_kept, sign_event
 from teleglyph.wire.nostr_filter import Filter
 from teleglyph.wire.nostr_keys import public_key
 from teleglyph.wire.nostr_messages import EVENT_TAIL
@@ -115,7 +113,7 @@ class EventsService:
         loaded: list[NostrEvent] = []
         for start in range(0, len(found), _PAGE):
             bodies = await asyncio.wrap_future(self.store.bodies(found[start : start + _PAGE]))
-            loaded += [read_event(json.loads(body)) for _, body in bodies]
+            loaded += [decode_kept(body) for _, body in bodies]
         self.groups.load(loaded)
         self._last_signed = max([0, *(event.created_at for event in loaded if event.pubkey == self.groups.own_key)])
         for name in self.groups.of_rooms():
@@ -176,7 +174,7 @@ class EventsService:
             try:
                 async for message in connection:
                     if isinstance(message, TextMessage):
-                        await self._receive(session, message.data)
+                        await session.receive(message.data)
                     elif isinstance(message, BinaryMessage):
                         session.end(NOT_TEXT, "messages are texts here")
             except SeatEnded as error:
@@ -190,15 +188,6 @@ class EventsService:
                 del self.sessions[session]
                 session.close()
                 await connection.close(half_close=True)
-
-    @staticmethod
-    async def _receive(session: EventSession, data: bytes) -> None:
-        try:
-            data.decode()
-        except UnicodeDecodeError:
-            session.end(BAD_TEXT, "a text is no UTF-8")
-        else:
-            await session.receive(data)
 
     async def run(self) -> None:
         """Look after clients, and remove what has expired, until cancelled."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import secrets
 import time
 from collections import deque
@@ -12,13 +11,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from teleglyph.errors import EventRefused, MessageRefused, SeatEnded, StoreError
+from teleglyph.errors import EventRefused, MessageRefused, NotText, SeatEnded, StoreError
 from teleglyph.events.admission import check_admission, check_authentication
 from teleglyph.net import Connection, TokenBucket
 from teleglyph.net.websocket import frame_close, frame_compressed_text, frame_text, text_head
 from teleglyph.store.events import MAX_VALUES, hyperloglog_offset
 from teleglyph.wire import nostr_messages as wire
-from teleglyph.wire.nostr import NostrEvent, read_event
+from teleglyph.wire.nostr import NostrEvent, decode_kept, read_event
 from teleglyph.wire.nostr_filter import Filter, read_filter
 from teleglyph.wire.nostr_messages import Authenticate, Close, Count, Publish, Request, SubscriptionRefused
 
@@ -204,6 +203,8 @@ class EventSession:
                     self._authenticate(members)
         except SubscriptionRefused as error:
             self.send(wire.closed(error.subscription, str(error)))
+        except NotText:
+            self.end(BAD_TEXT, "a text is no UTF-8")
         except MessageRefused as error:
             self.send(wire.notice(str(error)))
             self._bad_messages += 1
@@ -254,8 +255,7 @@ class EventSession:
 
     def _check_proof(self, event: NostrEvent) -> None:
         try:
-            event.check_id()
-            event.check_signature()
+            event.check_proof()
         except EventRefused:
             self._bad_signatures += 1
             if self._bad_signatures >= self._limits.bad_signatures:
@@ -380,7 +380,7 @@ class EventSession:
         groups = self._service.groups
         if groups is None or not (b'["h","' in body or b'"kind":39' in body):
             return True
-        return groups.may_read(read_event(json.loads(body)), self.authenticated)
+        return groups.may_read(decode_kept(body), self.authenticated)
 
 
 class AddressRates:

@@ -7,7 +7,6 @@ import contextlib
 import gc
 import itertools
 import logging
-import secrets
 import time
 from collections import Counter
 from collections.abc import Coroutine, Iterator
@@ -121,8 +120,7 @@ class Server:
         """Open what services keep things in, if there is a place for it and a service that has something to keep."""
         place = self.config.database or (self.config.data_dir and self.config.data_dir / DATABASE_FILE)
         if place and (self.config.games or self.config.events):
-            instance = secrets.randbelow(2**31 - 1) + 1
-            self._database = await asyncio.to_thread(open_database, place, instance)
+            self._database = await asyncio.to_thread(open_database, place)
             _log.info("what is kept is kept in %s", self._database.kind)
             if self.config.games:
                 self.records = await asyncio.to_thread(RecordStore, self._database)

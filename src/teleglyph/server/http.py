@@ -8,7 +8,7 @@ import hmac
 import logging
 import ssl
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, cast
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
+    from teleglyph.net import Connection, ConnectionLimits, OutboxBudget
     from teleglyph.server.app import Server
 
 _log = logging.getLogger(__name__)
@@ -229,20 +230,38 @@ class HttpFront:
             return await self._pages.listed(request)
         if not server.relay.games:
             return answer({"error": "no games are played here: start the server with --game"}, status=404)
-        refusal = server.refuse(request.remote or "")
-        if refusal is not None:
-            return answer({"error": refusal}, status=429)
-        session = WebSocketSession(
-            request_head(request),
+        return await self._upgrade(
+            request,
+            server.players.serve,
+            server.players.limits.connection,
             origins=[*same_origins(request), *server.config.origins],
             subprotocols=[SUBPROTOCOL],
             max_message=server.players.max_message,
         )
-        connection = take_over(request, session, server.players.limits.connection)
+
+    async def _upgrade(
+        self,
+        request: web.Request,
+        serve: Callable[[Connection, WebSocketSession, str, str], Awaitable[None]],
+        limits: ConnectionLimits,
+        budget: OutboxBudget | None = None,
+        **options: Any,
+    ) -> web.StreamResponse:
+        """Make a WebSocket of a request, if its address may connect, and serve it until it ends.
+
+        Args:
+            serve: takes the connection, its session, the address as limits count it, and as whom we were asked for.
+            limits, budget: of the connection.
+            options: of the session.
+        """
+        refusal = self._server.refuse(request.remote or "")
+        if refusal is not None:
+            return answer({"error": refusal}, status=429)
+        session = WebSocketSession(request_head(request), **options)
+        connection = take_over(request, session, limits, budget)
         if session.is_open:
-            with server.counted(connection.peer):
-                host = request.headers.get("Host", "")
-                await server.players.serve(connection, session, network_of(connection.peer), host)
+            with self._server.counted(connection.peer):
+                await serve(connection, session, network_of(connection.peer), request.headers.get("Host", ""))
         else:
             await connection.close(half_close=True)
         return _taken_over()
@@ -270,25 +289,16 @@ class HttpFront:
                 own_key="" if service.groups is None else service.groups.own_key,
             )
             return web.json_response(content, content_type=_INFORMATION, headers=_FROM_ANYWHERE)
-        refusal = self._server.refuse(request.remote or "")
-        if refusal is not None:
-            return answer({"error": refusal}, status=429)
         # Pages from anywhere may use a relay: whoever publishes signs, and nothing here depends on a cookie.
-        origin = request.headers.get("Origin")
-        session = WebSocketSession(
-            request_head(request),
-            origins=[origin],
+        return await self._upgrade(
+            request,
+            service.serve,
+            service.limits.connection,
+            service.budget,
+            origins=[request.headers.get("Origin")],
             max_message=service.limits.max_message_length,
             compresses=config.event_compression,
         )
-        connection = take_over(request, session, service.limits.connection, service.budget)
-        if session.is_open:
-            with self._server.counted(connection.peer):
-                host = request.headers.get("Host", "")
-                await service.serve(connection, session, network_of(connection.peer), host)
-        else:
-            await connection.close(half_close=True)
-        return _taken_over()
 
     async def _event_options(self, _request: web.Request) -> web.Response:
         from aiohttp import web

@@ -9,6 +9,7 @@ values.
 from __future__ import annotations
 
 import logging
+import secrets
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -357,17 +358,18 @@ def _report(future: Future[object]) -> None:
         _log.error("something could not be kept: %s", error)
 
 
-def open_database(place: str | Path, instance: int) -> Database:
+def open_database(place: str | Path, instance: int | None = None) -> Database:
     """Open a database by its place.
 
     Args:
         place: a file for SQLite, made if it is not there; or ``postgresql://user@host/name``.
-        instance: a random number for this process, 1 to 2**31 - 1.
+        instance: a number for this process, 1 to 2**31 - 1; None: a random one.
 
     Raises:
         StoreError: it cannot be used.
         NotSupported: the package for it is not installed.
     """
+    instance = secrets.randbelow(2**31 - 1) + 1 if instance is None else instance
     if isinstance(place, str) and place.startswith(("postgresql://", "postgres://")):
         from teleglyph.store.postgresql import PostgresqlBackend
 

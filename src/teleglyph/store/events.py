@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import enum
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
@@ -15,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from teleglyph.store.database import Base, Database
-from teleglyph.wire.nostr import CREATE_GROUP, DELETION, NostrEvent, is_hex
+from teleglyph.wire.nostr import CREATE_GROUP, DELETION, NostrEvent, decode_kept, is_hex
 from teleglyph.wire.nostr_filter import Filter
 
 _LONGEST_KEY = 64
@@ -119,10 +118,6 @@ class EventStore:
             ]
         )
 
-    def total(self) -> Future[int]:
-        """How many events are kept."""
-        return self._database.read(lambda base: int(base.run("SELECT count(*) FROM events")[0][0]))
-
 
 def tag_key(value: str) -> bytes:
     """What a tag's value is looked up by: its bytes, or if they are many a hash, behind a byte that is in no UTF-8."""
@@ -148,7 +143,6 @@ class _Batch:
 
     base: Base
     has_search: bool
-    numbers: list[int] = field(default_factory=list)
     waiting: list[NostrEvent] = field(default_factory=list)
     known: set[bytes] = field(default_factory=set)
     deleted: set[tuple[bytes, bytes]] = field(default_factory=set)
@@ -206,7 +200,7 @@ class _Batch:
         for seq, body in self.base.run(
             "SELECT seq, body FROM events WHERE pubkey = ? AND kind = ? AND address = ?", *key
         ):
-            old = _decode(body)
+            old = decode_kept(bytes(body))
             if not event.replaces(old):
                 return Outcome.OLDER
             self._remove([(seq, old)])
@@ -224,7 +218,7 @@ class _Batch:
                 rows = self.base.run(
                     "SELECT seq, body FROM events WHERE id = ? AND pubkey = ? AND kind <> ?", number, pubkey, DELETION
                 )
-                self._remove([(seq, _decode(body)) for seq, body in rows])
+                self._remove([(seq, decode_kept(bytes(body))) for seq, body in rows])
         for value in set(request.values("a")):
             found = _ADDRESS.fullmatch(value)
             if found is not None and found[2] == request.pubkey and int(found[1]) < 1 << 16:
@@ -241,10 +235,10 @@ class _Batch:
             "SELECT seq, body FROM events WHERE pubkey = ? AND kind = ? AND address = ? AND created_at <= ?",
             *(pubkey, kind, address, until),
         )
-        self._remove([(seq, _decode(body)) for seq, body in rows])
+        self._remove([(seq, decode_kept(bytes(body))) for seq, body in rows])
 
     def _remove(self, events: list[tuple[int, NostrEvent]]) -> None:
-        remove(self.base, events)
+        _remove(self.base, events)
         self.known.difference_update(bytes.fromhex(event.id) for _, event in events)
 
     def _flush(self) -> None:
@@ -280,7 +274,7 @@ def _row(event: NostrEvent, seq: int) -> tuple[object, ...]:
     )
 
 
-def remove(base: Base, events: Sequence[tuple[int, NostrEvent]]) -> None:
+def _remove(base: Base, events: Sequence[tuple[int, NostrEvent]]) -> None:
     """Remove events by their places, with all that is kept about them."""
     if not events:
         return
@@ -293,16 +287,16 @@ def remove(base: Base, events: Sequence[tuple[int, NostrEvent]]) -> None:
 
 def _sweep(base: Base, now: float) -> int:
     rows = base.run("SELECT seq, body FROM events WHERE expires_at <= ? LIMIT ?", int(now), _SWEEP)
-    remove(base, [(seq, _decode(body)) for seq, body in rows])
+    _remove(base, [(seq, decode_kept(bytes(body))) for seq, body in rows])
     return len(rows)
 
 
 def _erase_from_group(base: Base, group: str, ids: Sequence[bytes]) -> None:
     for number in ids:
         for seq, pubkey, body in base.run("SELECT seq, pubkey, body FROM events WHERE id = ?", number):
-            event = _decode(body)
+            event = decode_kept(bytes(body))
             if event.first("h") == group:
-                remove(base, [(seq, event)])
+                _remove(base, [(seq, event)])
                 base.run("INSERT INTO deleted_events (id, pubkey) VALUES (?, ?) ON CONFLICT DO NOTHING", number, pubkey)
 
 
@@ -313,18 +307,14 @@ def _erase_group(base: Base, group: bytes) -> int:
         f"(SELECT max(seq) FROM events WHERE kind = ? AND seq IN ({of_group})) ORDER BY seq DESC LIMIT ?",
         *(group, CREATE_GROUP, group, _SWEEP),
     )
-    remove(base, [(seq, _decode(body)) for seq, body in rows])
+    _remove(base, [(seq, decode_kept(bytes(body))) for seq, body in rows])
     return len(rows)
-
-
-def _decode(body: bytes) -> NostrEvent:
-    return NostrEvent(**json.loads(bytes(body)))
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
 
 
-def _conditions(base: Base, wanted: Filter, now: float) -> tuple[str, list[object]]:
+def _conditions(wanted: Filter, now: float) -> tuple[str, list[object]]:
     """A filter's WHERE and its values; limit and search aside."""
     terms, values = ["(expires_at IS NULL OR expires_at > ?)"], [int(now)]  # type: list[str], list[object]
 
@@ -362,7 +352,7 @@ def _find(base: Base, filters: Sequence[Filter], default_limit: int, max_limit: 
         limit = min(default_limit if wanted.limit is None else wanted.limit, max_limit)
         if limit == 0:
             continue
-        where, values = _conditions(base, wanted, now)
+        where, values = _conditions(wanted, now)
         words = [] if wanted.search is None else search_terms(wanted.search)
         if words:
             is_scored = True
@@ -397,7 +387,7 @@ def _count(base: Base, filters: Sequence[Filter], now: float, hll_offset: int | 
     parts: list[str] = []
     values: list[object] = []
     for wanted in filters:
-        where, added = _conditions(base, wanted, now)
+        where, added = _conditions(wanted, now)
         words = [] if wanted.search is None else search_terms(wanted.search)
         if words:
             search, text = base.search_words(words)

@@ -14,7 +14,7 @@ from typing import Any, Final, NoReturn
 
 import coincurve
 
-from teleglyph.errors import EventRefused, MessageRefused
+from teleglyph.errors import EventRefused, MessageRefused, NotText
 
 MAX_KIND: Final = 65535
 DELETION: Final = 5
@@ -123,6 +123,11 @@ class NostrEvent:
 
     # --- proof ----------------------------------------------------------------------------------------
 
+    def check_proof(self) -> None:
+        """Check the id, and its signature; raises as these."""
+        self.check_id()
+        self.check_signature()
+
     def check_id(self) -> None:
         """Check that the id is the hash of the rest.
 
@@ -172,16 +177,22 @@ def dump(value: object) -> bytes:
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")).encode
 
 
+def decode_kept(text: bytes) -> NostrEvent:
+    """An event from its own :attr:`NostrEvent.text`, which was checked before it was kept."""
+    return NostrEvent(**json.loads(text))
+
+
 def load(data: bytes) -> Any:
     """JSON from outside.
 
     Raises:
+        NotText: it is no UTF-8.
         MessageRefused: it is none, or has what cannot be kept apart: a member twice, NaN, endless numbers or nesting.
     """
     try:
         return _decode(data.decode())
     except UnicodeDecodeError:
-        raise MessageRefused("the message is no UTF-8") from None
+        raise NotText("the message is no UTF-8") from None
     except RecursionError:
         raise MessageRefused("the message is nested too deeply") from None
     except ValueError as error:
