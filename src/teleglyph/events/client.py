@@ -121,8 +121,8 @@ class NostrClient:
                     async for message in socket:
                         pause = _FIRST_PAUSE
                         await self._receive(message if isinstance(message, bytes) else message.encode())
-            self._socket = None
-            self._tell_all(Trouble("The connection is lost, trying again"))
+                self._socket = None
+                self._tell_all(Trouble("The connection is lost, trying again"))
             await asyncio.sleep(pause * random.uniform(0.75, 1.25))  # noqa: S311 - spreads attempts, keeps no secret
             pause = min(2 * pause, _LONGEST_PAUSE)
             with contextlib.suppress(ConnectFailed):
