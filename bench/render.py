@@ -27,7 +27,7 @@ from bench.numpy_renderer import NumpyRenderer
 from bench.report import print_table
 from teleglyph.media import _native, retain_large_buffers
 from teleglyph.media.canvas import Canvas, Draw
-from teleglyph.media.modes import ColorLevel, RenderMode
+from teleglyph.media.modes import BASIC_MODES, ColorLevel, RenderMode
 from teleglyph.media.palette import BUILT_IN
 from teleglyph.media.style import Style
 
@@ -35,7 +35,7 @@ SOURCE = 640, 360
 SIZES = [(80, 24), (160, 48), (240, 67)]
 MODES = [
     (color, render)
-    for render in RenderMode
+    for render in BASIC_MODES
     for color in ColorLevel
     if (color, render) != (ColorLevel.NONE, RenderMode.BACKGROUND)
 ]
@@ -71,7 +71,7 @@ def copy_of(frame: bytes) -> Callable[[Picture], object]:
 
 
 def measure(size: tuple[int, int], style: Style, clip: Sequence[Picture], seconds: float) -> list[str]:
-    canvas = Canvas(*size, style.subrows)
+    canvas = Canvas.of(*size, style)
 
     def ours(picture: Picture) -> bytes:
         return canvas.render([Draw(picture, 0, 0, *size)], style)

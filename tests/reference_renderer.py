@@ -26,10 +26,10 @@ PALETTE_256: dict[int, Color] = {
 PALETTE_16: dict[int, Color] = dict(
     enumerate(
         [
-            *[(0, 0, 0), (128, 0, 0), (0, 128, 0), (128, 128, 0)],
-            *[(0, 0, 128), (128, 0, 128), (0, 128, 128), (192, 192, 192)],
-            *[(128, 128, 128), (255, 0, 0), (0, 255, 0), (255, 255, 0)],
-            *[(0, 0, 255), (255, 0, 255), (0, 255, 255), (255, 255, 255)],
+            *[(0, 0, 0), (205, 0, 0), (0, 205, 0), (205, 205, 0)],
+            *[(0, 0, 238), (205, 0, 205), (0, 205, 205), (229, 229, 229)],
+            *[(127, 127, 127), (255, 0, 0), (0, 255, 0), (255, 255, 0)],
+            *[(92, 92, 255), (255, 0, 255), (0, 255, 255), (255, 255, 255)],
         ]
     )
 )
@@ -119,8 +119,10 @@ class ReferenceRenderer:
         self.subrows = 2 if render == HALF_BLOCK else 1
         self.cells: list[list[Color | None]] = [[None] * columns for _ in range(rows * self.subrows)]
 
-    def draw(self, pixels: np.ndarray, x: int, y: int, width: int, height: int) -> None:
+    def draw(self, pixels: np.ndarray, x: int, y: int, width: int, height: int, mirrored: bool = False) -> None:
         for j, row in enumerate(average(pixels, width, height * self.subrows)):
+            if mirrored:
+                row.reverse()
             self.cells[y * self.subrows + j][x : x + width] = row
 
     def looks(self) -> list[list[Look]]:
@@ -164,7 +166,7 @@ def frame_looks(
     columns: int,
     rows: int,
     style: tuple[int, int, str],
-    draws: Sequence[tuple[np.ndarray, int, int, int, int]],
+    draws: Sequence[tuple[np.ndarray, int, int, int, int, bool]],
 ) -> list[list[Look]]:
     """How a frame looks; ``style`` is the colour level, the render mode and the glyphs."""
     renderer = ReferenceRenderer(columns, rows, *style)

@@ -18,7 +18,7 @@ struct Span {
 };
 
 constexpr Span covered(std::uint32_t index, std::uint32_t source, std::uint32_t target) noexcept {
-    // Sides are at most 8192 (of a target: 4096 rows of two), so the products fit into 32 bits.
+    // Sides are at most 8192 (of a target: 4096 rows of four), so the products fit into 32 bits.
     const std::uint32_t begin = index * source / target;
     const std::uint32_t end = (index + 1) * source / target;
     return {begin, end > begin ? end - begin : 1};

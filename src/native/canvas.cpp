@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "compose.hpp"
 #include "emit.hpp"
 
 namespace teleglyph {
@@ -11,24 +12,22 @@ namespace {
 
 std::string by(std::int64_t width, std::int64_t height) { return std::to_string(width) + "x" + std::to_string(height); }
 
-void check_size(std::int64_t columns, std::int64_t rows, std::int64_t subrows) {
-    if (columns < 1 || rows < 1 || columns > kMaxColumns || rows > kMaxRows ||
-        columns * rows > kMaxCharacters)
-        throw std::invalid_argument("a canvas has 1 to " + std::to_string(kMaxColumns) +
-                                    " columns and rows and at most " + std::to_string(kMaxCharacters) +
-                                    " characters, not " + by(columns, rows));
-    if (subrows != 1 && subrows != 2)
-        throw std::invalid_argument("a canvas has 1 or 2 subrows, not " + std::to_string(subrows));
+void check_parts(std::int64_t subcolumns, std::int64_t subrows) {
+    if (subcolumns < 1 || subcolumns > 2 || subrows < 1 || subrows > 4)
+        throw std::invalid_argument("a canvas character has 1 or 2 columns and 1 to 4 rows of cells, not " +
+                                    by(subcolumns, subrows));
 }
 
 }  // namespace
 
-Canvas::Canvas(std::int64_t columns, std::int64_t rows, std::int64_t subrows)
+Canvas::Canvas(std::int64_t columns, std::int64_t rows, std::int64_t subcolumns, std::int64_t subrows)
     : columns_(static_cast<std::uint32_t>(columns)),
       rows_(static_cast<std::uint32_t>(rows)),
+      subcolumns_(static_cast<std::uint32_t>(subcolumns)),
       subrows_(static_cast<std::uint32_t>(subrows)) {
-    check_size(columns, rows, subrows);
-    cells_.assign(static_cast<std::size_t>(columns * rows * subrows), kTransparent);
+    check_screen_size(columns, rows);
+    check_parts(subcolumns, subrows);
+    cells_.assign(static_cast<std::size_t>(columns * rows * subcolumns * subrows), kTransparent);
 }
 
 void Canvas::clear() {
@@ -50,19 +49,32 @@ void Canvas::check(const Draw& draw) const {
 }
 
 void Canvas::check(const Style& style) const {
-    if (style.subrows() != subrows_)
-        throw std::invalid_argument("the style draws " + std::to_string(style.subrows()) +
-                                    " cells above each other in a character, the canvas has " +
-                                    std::to_string(subrows_));
+    if (style.subcolumns() != subcolumns_ || style.subrows() != subrows_)
+        throw std::invalid_argument("the style draws " + by(style.subcolumns(), style.subrows()) +
+                                    " cells in a character, the canvas has " + by(subcolumns_, subrows_));
+}
+
+void Canvas::scale(std::span<const Draw> draws) {
+    const std::size_t stride = static_cast<std::size_t>(columns_) * subcolumns_;
+    for (const Draw& draw : draws) {
+        Cell* target = cells_.data() + draw.y * subrows_ * stride + draw.x * subcolumns_;
+        const std::uint32_t width = draw.width * subcolumns_, height = draw.height * subrows_;
+        scaler_.scale(draw.picture, target, stride, width, height);
+        if (!draw.mirrored) continue;
+        for (std::uint32_t y = 0; y < height; ++y, target += stride) std::reverse(target, target + width);
+    }
 }
 
 std::size_t Canvas::render(std::span<const Draw> draws, const Style& style, char* out) {
     const std::lock_guard lock(mutex_);
-    for (const Draw& draw : draws) {
-        Cell* target = cells_.data() + static_cast<std::size_t>(draw.y) * subrows_ * columns_ + draw.x;
-        scaler_.scale(draw.picture, target, columns_, draw.width, draw.height * subrows_);
-    }
+    scale(draws);
     return emit_frame({cells_.data(), columns_, rows_ * subrows_}, style, out);
+}
+
+void Canvas::compose(std::span<const Draw> draws, const Style& style, CharacterGrid& grid) {
+    const std::lock_guard lock(mutex_);
+    scale(draws);
+    teleglyph::compose(cells_.data(), columns_, rows_, style, grid.data());
 }
 
 }  // namespace teleglyph

@@ -24,7 +24,7 @@ struct Picture {
     std::uint32_t height;
 };
 
-// Borrowed cells of a canvas: `lines` rows of `columns` cells without gaps.
+// Borrowed cells of a canvas whose characters are one cell wide: `lines` rows of `columns` cells without gaps.
 struct CellGrid {
     const Cell* cells;
     std::uint32_t columns;

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "luminance.hpp"
 #include "simd.hpp"
 
 // Every store below has a fixed size and may write beyond the text it stands for; the next store overwrites the rest.
@@ -39,11 +40,6 @@ inline char* put_rgb(char* out, Cell color, const Decimals& last) noexcept {
 inline char* put_reset(char* out) noexcept { return put(out, "\x1b[0m"); }
 
 // --- first pass over a row: luminances or palette indices -----------------------------------------------------------
-
-// Y = (77 R + 150 G + 29 B + 128) >> 8, the weights of ITU-R BT.601; white is exactly 255.
-__attribute__((always_inline)) inline std::uint32_t luminance(Cell cell) noexcept {
-    return ((cell & 0xFF) * 77 + (cell >> 8 & 0xFF) * 150 + (cell >> 16 & 0xFF) * 29 + 128) >> 8;
-}
 
 __attribute__((always_inline)) inline void shade_cells(const Cell* cells, std::uint32_t columns,
                                                        std::uint16_t* shades) noexcept {
@@ -239,14 +235,7 @@ char* emit_half_indexed(const CellGrid& grid, const IndexedColors& colors, char*
     return out;
 }
 
-// Ordered dither, so that greys survive with four shapes only: Bayer's 4x4 matrix, thresholds 8, 24, ... 248.
-constexpr std::uint8_t kThresholds[4][4] = {
-    {8, 136, 40, 168},
-    {200, 72, 232, 104},
-    {56, 184, 24, 152},
-    {248, 120, 216, 88},
-};
-
+// Ordered dither, so that greys survive with four shapes only.
 inline bool lit(std::uint16_t shade, std::uint32_t x, std::uint32_t line) noexcept {
     return shade != kBlankShade && shade >= kThresholds[line % 4][x % 4];
 }
@@ -283,8 +272,8 @@ char* emit_rows(const CellGrid& grid, const Style& style, char* out) noexcept {
             if (style.color == ColorLevel::none) return emit_half_plain(grid, out);
             if (style.indexed != nullptr) return emit_half_indexed(grid, *style.indexed, out);
             return emit_half_truecolor(grid, out);
+        default: return out;  // not basic: see paint.hpp
     }
-    return out;
 }
 
 // Bytes of the longest SGR parameters of one colour, with the character behind them: "38;2;255;255;255m".
@@ -306,7 +295,7 @@ std::size_t frame_bound(const Style& style, std::uint32_t columns, std::uint32_t
     switch (style.render) {
         case RenderMode::foreground: cell = 2 + color + style.widest_glyph; break;
         case RenderMode::background: cell = 2 + color + 1; break;
-        case RenderMode::half_block: cell = 2 + 2 * color + 3; break;
+        default: cell = 2 + 2 * color + 3; break;
     }
     constexpr std::size_t kRowEnd = 5;  // reset and line feed
     return rows * (columns * cell + kRowEnd) + kStoreSlack;

@@ -27,8 +27,14 @@ const IndexedColors* indexed_colors(ColorLevel color) {
 
 }  // namespace
 
-Style::Style(ColorLevel color_level, RenderMode render_mode, const std::vector<std::string>& characters)
-    : color(color_level), render(render_mode), glyphs{}, widest_glyph(1), indexed(indexed_colors(color_level)) {
+Style::Style(ColorLevel color_level, RenderMode render_mode, const std::vector<std::string>& characters,
+             bool is_dithered)
+    : color(color_level),
+      render(render_mode),
+      glyphs{},
+      widest_glyph(1),
+      indexed(indexed_colors(color_level)),
+      dithered(is_dithered && indexed != nullptr) {
     if (characters.empty() || characters.size() > 255)
         throw std::invalid_argument("a style needs 1 to 255 glyphs, not " + std::to_string(characters.size()));
     if (render == RenderMode::background && color == ColorLevel::none)

@@ -102,13 +102,9 @@ void fill_256(IndexedColors& colors, const std::vector<Oklab>& keys) {
 }
 
 void fill_16(IndexedColors& colors, const std::vector<Oklab>& keys) {
-    std::vector<Rgb> palette;
-    for (unsigned i = 0; i < 16; ++i) {
-        const unsigned on = i < 8 ? 128 : 255;
-        palette.push_back({(i & 1) != 0 ? on : 0, (i & 2) != 0 ? on : 0, (i & 4) != 0 ? on : 0});
-    }
-    palette[7] = {192, 192, 192};
-    palette[8] = {128, 128, 128};
+    const std::vector<Rgb> palette = {
+        {0, 0, 0},       {205, 0, 0}, {0, 205, 0}, {205, 205, 0}, {0, 0, 238},   {205, 0, 205}, {0, 205, 205}, {229, 229, 229},
+        {127, 127, 127}, {255, 0, 0}, {0, 255, 0}, {255, 255, 0}, {92, 92, 255}, {255, 0, 255}, {0, 255, 255}, {255, 255, 255}};
     fill_nearest(colors, keys, palette, 0);
     for (std::size_t i = 0; i < 16; ++i) {
         const std::size_t foreground = i < 8 ? 30 + i : 90 + i - 8;

@@ -63,8 +63,8 @@ struct IndexedColors {
 // The colours 0 to 15 are never used, because users redefine them.
 const IndexedColors& colors_256();
 
-// The 16 colours of ECMA-48 terminals with the values of VGA text mode (0, 128, 192, 255), which lie between those of
-// today's terminals. SGR 30-37 and 90-97, backgrounds 40-47 and 100-107.
+// The 16 colours of ECMA-48 terminals with the values that xterm gives them. SGR 30-37 and 90-97, backgrounds 40-47 and
+// 100-107.
 const IndexedColors& colors_16();
 
 }  // namespace teleglyph

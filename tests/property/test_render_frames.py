@@ -16,7 +16,7 @@ from emulated_screen import looks_of, show
 from reference_renderer import frame_looks
 from teleglyph.media import _native
 from teleglyph.media.canvas import Canvas, Draw, render_batch
-from teleglyph.media.modes import ColorLevel, RenderMode
+from teleglyph.media.modes import BASIC_MODES, ColorLevel, RenderMode
 from teleglyph.media.palette import BUILT_IN, custom_palette
 from teleglyph.media.style import Style
 
@@ -24,7 +24,7 @@ PALETTES = [*BUILT_IN.values(), custom_palette("a"), custom_palette("▒ é#")]
 MODES = [
     (color, render)
     for color in ColorLevel
-    for render in RenderMode
+    for render in BASIC_MODES
     if (color, render) != (ColorLevel.NONE, RenderMode.BACKGROUND)
 ]
 SEQUENCE = re.compile(r"\x1b\[[0-9;]*m")
@@ -55,7 +55,7 @@ def pictures(draw: st.DrawFn) -> np.ndarray:
 def draws_within(draw: st.DrawFn, columns: int, rows: int) -> Draw:
     width, height = draw(st.integers(1, columns)), draw(st.integers(1, rows))
     x, y = draw(st.integers(0, columns - width)), draw(st.integers(0, rows - height))
-    return Draw(draw(pictures()), x, y, width, height)
+    return Draw(draw(pictures()), x, y, width, height, draw(st.booleans()))
 
 
 @st.composite
@@ -75,7 +75,7 @@ styles = st.builds(
 
 def check_against_reference(columns: int, rows: int, draws: list[Draw], style: Style) -> None:
     """Glyphs, inks and colours of every character equal the reference's."""
-    frame = Canvas(columns, rows, style.subrows).render(draws, style)
+    frame = Canvas.of(columns, rows, style).render(draws, style)
     half_block = style.render is RenderMode.HALF_BLOCK
     shown = looks_of(show(frame, columns, rows), style.color, half_block)
     expected = frame_looks(columns, rows, (style.color, style.render, style.palette.glyphs), draws)
@@ -100,7 +100,7 @@ def test_every_palette_looks_as_the_reference_says(palette, frame, color) -> Non
 @given(frame=frames(), style=styles)
 def test_a_frame_is_rows_of_equal_width_and_colours_only(frame: tuple[int, int, list[Draw]], style: Style) -> None:
     columns, rows, draws = frame
-    text = Canvas(columns, rows, style.subrows).render(draws, style).decode()
+    text = Canvas.of(columns, rows, style).render(draws, style).decode()
     lines = SEQUENCE.sub("", text).split("\n")
     assert [wcwidth.wcswidth(line) for line in lines] == [columns] * rows
     if style.color is ColorLevel.NONE:
@@ -115,7 +115,7 @@ def test_no_colour_is_active_where_a_terminal_could_paint_with_it(
     frame: tuple[int, int, list[Draw]], style: Style
 ) -> None:
     columns, rows, draws = frame
-    text = Canvas(columns, rows, style.subrows).render(draws, style)
+    text = Canvas.of(columns, rows, style).render(draws, style)
     cursor = show(text, columns, rows).cursor
     assert (cursor.attrs.fg, cursor.attrs.bg) == ("default", "default")
     if style.render is RenderMode.FOREGROUND:
@@ -129,7 +129,7 @@ def test_no_colour_is_active_where_a_terminal_could_paint_with_it(
 @given(frame=frames(), style=styles)
 def test_a_sequence_changes_what_is_seen(frame: tuple[int, int, list[Draw]], style: Style) -> None:
     columns, rows, draws = frame
-    for line in Canvas(columns, rows, style.subrows).render(draws, style).decode().split("\n"):
+    for line in Canvas.of(columns, rows, style).render(draws, style).decode().split("\n"):
         body = line.removesuffix("\x1b[0m")
         assert not re.search(r"\x1b\[[0-9;]*m\x1b", body)
         sequences = SEQUENCE.findall(body)
@@ -143,17 +143,17 @@ def test_drawing_step_by_step_equals_drawing_at_once(
     frame: tuple[int, int, list[Draw]], style: Style, data: st.DataObject
 ) -> None:
     columns, rows, draws = frame
-    canvas = Canvas(columns, rows, style.subrows)
+    canvas = Canvas.of(columns, rows, style)
     steps = data.draw(st.lists(st.integers(0, len(draws)), max_size=3).map(sorted))
     for start, end in zip([0, *steps], [*steps, len(draws)], strict=True):
         stepwise = canvas.render(draws[start:end], style)
-    assert stepwise == Canvas(columns, rows, style.subrows).render(draws, style)
+    assert stepwise == Canvas.of(columns, rows, style).render(draws, style)
 
 
 @settings(max_examples=50, deadline=None)
 @given(jobs=st.lists(st.tuples(frames(), styles), max_size=5))
 def test_a_batch_gives_what_single_calls_give(jobs: list[tuple[tuple[int, int, list[Draw]], Style]]) -> None:
     def prepared() -> list[tuple[Canvas, list[Draw], Style]]:
-        return [(Canvas(columns, rows, style.subrows), draws, style) for (columns, rows, draws), style in jobs]
+        return [(Canvas.of(columns, rows, style), draws, style) for (columns, rows, draws), style in jobs]
 
     assert render_batch(prepared()) == [canvas.render(draws, style) for canvas, draws, style in prepared()]

@@ -1,19 +1,25 @@
 // Runs the core on random and extreme sizes, in heap buffers of exactly the size it may touch, against plain loops.
 // Meant to be built with -fsanitize=address,undefined, which turn every access outside them into an error.
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <random>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "area.hpp"
 #include "canvas.hpp"
 #include "emit.hpp"
+#include "grid.hpp"
+#include "paint.hpp"
+#include "partition.hpp"
 #include "simd.hpp"
 #include "style.hpp"
+#include "update.hpp"
 
 namespace {
 
@@ -116,9 +122,10 @@ std::vector<Style> all_styles() {
     std::vector<Style> styles;
     for (const auto& palette : palettes)
         for (const ColorLevel color : colors)
-            for (const RenderMode render : {RenderMode::foreground, RenderMode::background, RenderMode::half_block})
-                if (color != ColorLevel::none || render != RenderMode::background)
-                    styles.emplace_back(color, render, palette);
+            for (unsigned mode = 0; mode < kRenderModes; ++mode)
+                for (const bool dithered : {false, true})
+                    if (color != ColorLevel::none || static_cast<RenderMode>(mode) != RenderMode::background)
+                        styles.emplace_back(color, static_cast<RenderMode>(mode), palette, dithered);
     return styles;
 }
 
@@ -139,7 +146,7 @@ std::unique_ptr<std::uint8_t[]> make_widest_pixels(std::size_t pixels) {
 }
 
 void check_frame(const Style& style, std::uint32_t columns, std::uint32_t rows) {
-    Canvas canvas(columns, rows, style.subrows());
+    Canvas canvas(columns, rows, style.subcolumns(), style.subrows());
     expect(!render(canvas, {}, style).empty(), "an empty canvas has no text");
     const std::uint32_t lines = rows * style.subrows();
     const auto widest = make_widest_pixels(static_cast<std::size_t>(columns) * lines);
@@ -155,6 +162,7 @@ void check_frame(const Style& style, std::uint32_t columns, std::uint32_t rows) 
 
 void check_frames() {
     for (const Style& style : all_styles()) {
+        if (!style.is_basic()) continue;
         check_frame(style, 1, 1);
         check_frame(style, 4096, 1);
         check_frame(style, 1, 4096);
@@ -162,10 +170,133 @@ void check_frames() {
     }
 }
 
+// A grid as an update's receiver should have it.
+CharacterGrid on_terminal(const CharacterGrid& grid, const Style& style) {
+    CharacterGrid copy(grid);
+    convert_to_terminal(copy, style);
+    return copy;
+}
+
+bool equal(const CharacterGrid& one, const CharacterGrid& other) {
+    return std::equal(one.data(), one.data() + one.size(), other.data());
+}
+
+// What is fed to a decoder that nobody who is honest would send.
+void damage(std::vector<char>& update) {
+    for (std::uint32_t change = random_in(1, 4); change > 0 && !update.empty(); --change)
+        update[random_in(0, static_cast<std::uint32_t>(update.size()) - 1)] = static_cast<char>(generator());
+    if (random_in(0, 2) == 0) update.resize(random_in(0, static_cast<std::uint32_t>(update.size())));
+}
+
+void check_damaged(const std::vector<char>& update, const CharacterGrid& grid) {
+    std::vector<char> damaged(update);
+    damage(damaged);
+    // A buffer of exactly this size, so that reading behind it is noticed.
+    const auto bytes = std::make_unique<char[]>(damaged.size());
+    std::copy(damaged.begin(), damaged.end(), bytes.get());
+    CharacterGrid copy(grid);
+    try {
+        apply_update({bytes.get(), damaged.size()}, random_in(0, 1) == 0, copy);
+    } catch (const std::invalid_argument&) {
+    }
+}
+
+void check_updates(const Style& style, std::uint32_t columns, std::uint32_t rows) {
+    Canvas canvas(columns, rows, style.subcolumns(), style.subrows());
+    CharacterGrid wanted(columns, rows), previous(columns, rows), shown(columns, rows), received(columns, rows),
+        screen(columns, rows);
+    UpdateEncoder encoder;
+    TextBuffer text;
+    std::vector<char> update;
+    for (int frame = 0; frame < 6; ++frame) {
+        const auto noise = make_pixels(3 * 20 * 10, frame % 3 == 0 ? Content::extremes : Content::noise);
+        const std::uint32_t width = random_in(1, columns), height = random_in(1, rows);
+        const Draw draw{{noise.get(), 20, 10}, random_in(0, columns - width), random_in(0, rows - height),
+                        width, height, frame % 2 == 0};
+        previous = wanted;
+        canvas.compose({&draw, 1}, style, wanted);
+        wanted.put({random_in(0, columns - 1), random_in(0, rows - 1), kDefaultColor, kIndexed | 4, {0x4E16}});
+        const bool whole = frame == 0 || random_in(0, 3) == 0;
+        constexpr std::int32_t tolerances[] = {0, 30, 800};
+        const UpdateOptions options{tolerances[random_in(0, 2)], whole, &previous, 0, rows / 2};
+        const UpdateCounts counts = encoder.encode(wanted, shown, style, options, update);
+        expect(update.size() <= update_bound(wanted.size()), "an update is longer than its bound");
+        expect(counts.changed + counts.inexact <= wanted.size(), "more changes than characters");
+        expect(options.tolerance > 0 || equal(on_terminal(shown, style), on_terminal(wanted, style)),
+               "without tolerance something is left");
+        check_damaged(update, received);
+        apply_update({update.data(), update.size()}, whole, received);
+        expect(equal(received, on_terminal(shown, style)), "an update does not arrive as it was meant");
+        paint_changes(received, screen, text);
+        expect(equal(received, screen), "not everything is painted");
+        paint_changes(received, screen, text);
+        expect(text.length == 0, "what is shown is painted again");
+        paint_all(received, text);
+    }
+}
+
+void check_all_updates() {
+    for (const Style& style : all_styles()) {
+        check_updates(style, 1, 1);
+        check_updates(style, 300, 1);
+        check_updates(style, 1, 300);
+        for (int round = 0; round < 6; ++round) check_updates(style, random_in(1, 70), random_in(1, 30));
+    }
+}
+
+Cell plain_average(const Cell* parts, unsigned count, unsigned mask) {
+    std::uint32_t sums[3] = {}, members = 0;
+    for (unsigned i = 0; i < count; ++i) {
+        if ((mask >> i & 1) == 0) continue;
+        ++members;
+        for (unsigned channel = 0; channel < 3; ++channel) sums[channel] += parts[i] >> (8 * channel) & 0xFF;
+    }
+    Cell cell = kOpaque;
+    for (unsigned channel = 0; channel < 3; ++channel)
+        cell |= (2 * sums[channel] + members) / (2 * members) << (8 * channel);
+    return cell;
+}
+
+double plain_error(const Cell* parts, unsigned count, unsigned mask) {
+    double error = 0.0;
+    for (const unsigned group : {mask, ~mask & ((1U << count) - 1)}) {
+        for (unsigned channel = 0; channel < 3; ++channel) {
+            double sum = 0.0, squares = 0.0, members = 0.0;
+            for (unsigned i = 0; i < count; ++i) {
+                if ((group >> i & 1) == 0) continue;
+                const double value = parts[i] >> (8 * channel) & 0xFF;
+                sum += value;
+                squares += value * value;
+                members += 1.0;
+            }
+            if (members > 0.0) error += squares - sum * sum / members;
+        }
+    }
+    return error;
+}
+
+// Against every mask in turn; what is chosen may be a little worse than the best, see partition.cpp.
+void check_partition(unsigned count) {
+    Cell parts[6];
+    for (Cell& part : parts) part = kOpaque | (static_cast<Cell>(generator()) & (random_in(0, 1) ? 0xFFFFFF : 0x1F1F1F));
+    const Partition chosen = count == 4 ? partition4(parts) : partition6(parts);
+    double least = plain_error(parts, count, 0);
+    const double flat = least;
+    for (unsigned mask = 1; mask < 1U << (count - 1); ++mask) least = std::min(least, plain_error(parts, count, mask));
+    const double error = plain_error(parts, count, chosen.mask);
+    constexpr double slack = 8.0, flat_enough = 60.0;
+    expect(error <= least + slack || (chosen.mask == 0 && flat <= least + flat_enough + slack),
+           "a partition is not the best");
+    expect(chosen.paper == plain_average(parts, count, ~chosen.mask), "a partition's paper is no mean");
+    expect(chosen.mask == 0 || chosen.ink == plain_average(parts, count, chosen.mask), "a partition's ink is no mean");
+}
+
 void check_all() {
     check_scaling();
     check_means();
     check_frames();
+    for (int round = 0; round < 3000; ++round) check_partition(round % 2 == 0 ? 4 : 6);
+    check_all_updates();
 }
 
 }  // namespace

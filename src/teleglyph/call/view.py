@@ -61,7 +61,7 @@ class View:
         self.placements: tuple[Placement, ...] = ()
         self._layout = 0
         self._aspects: tuple[float, ...] | None = None
-        self._canvas = Canvas(key.columns, key.rows, key.style.subrows)
+        self._canvas = Canvas.of(key.columns, key.rows, key.style)
         self._drawn: tuple[int, ...] = ()
 
     def plan(self, pictures: Pictures) -> tuple[Canvas, list[Draw], Style]:
@@ -110,7 +110,7 @@ class View:
         if places and not self.key.padded:
             places, columns, rows = _cut_to_pictures(places)
         self.placements = places
-        self._canvas = Canvas(columns, rows, self.style.subrows)
+        self._canvas = Canvas.of(columns, rows, self.style)
 
     def _packet(self, text: bytes) -> bytes | None:
         for compress in (False, True):

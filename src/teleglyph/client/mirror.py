@@ -70,7 +70,7 @@ class Mirror:
         """One picture as text."""
         if self._canvas is None:
             style = self.display.style()
-            self._canvas = Canvas(self.display.columns, self.display.rows, style.subrows), style
+            self._canvas = Canvas.of(self.display.columns, self.display.rows, style), style
         canvas, style = self._canvas
         height, width = pixels.shape[:2]
         (place,) = arrange([width / height], canvas.columns, canvas.rows)

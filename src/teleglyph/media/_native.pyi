@@ -3,6 +3,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from teleglyph.media.canvas import Draw
+    from teleglyph.media.grid import Label
 
 MAX_COLUMNS: int
 MAX_ROWS: int
@@ -10,19 +11,64 @@ MAX_CHARACTERS: int
 MAX_SOURCE_SIDE: int
 
 class Style:
-    def __init__(self, color: int, render: int, glyphs: Sequence[str]) -> None: ...
+    def __init__(self, color: int, render: int, glyphs: Sequence[str], dithered: bool = False) -> None: ...
+    @property
+    def subcolumns(self) -> int: ...
     @property
     def subrows(self) -> int: ...
 
 class Canvas:
-    def __init__(self, columns: int, rows: int, subrows: int) -> None: ...
+    def __init__(self, columns: int, rows: int, subcolumns: int, subrows: int) -> None: ...
     @property
     def columns(self) -> int: ...
     @property
     def rows(self) -> int: ...
     @property
+    def subcolumns(self) -> int: ...
+    @property
     def subrows(self) -> int: ...
     def clear(self) -> None: ...
+
+class Grid:
+    def __init__(self, columns: int, rows: int) -> None: ...
+    @property
+    def columns(self) -> int: ...
+    @property
+    def rows(self) -> int: ...
+    def clear(self) -> None:
+        """Make every character a space in the terminal's own colours."""
+
+    def copy(self) -> Grid: ...
+    def put(self, labels: Sequence[Label]) -> None:
+        """Write lines of text.  Raises ValueError if one leaves the grid; then those before it are written."""
+
+    def to_terminal(self, style: Style) -> None:
+        """Replace the picture's colours by those that a terminal of the style shows."""
+
+    def characters(self) -> list[tuple[int, int, int]]:
+        """Foreground, background and code point of every character, row by row."""
+
+class Painter:
+    """Makes texts, and keeps the memory that they are made in; one thread at a time."""
+
+    def __init__(self) -> None: ...
+    def changes(self, wanted: Grid, shown: Grid) -> bytes:
+        """Text that turns a terminal's screen from the one grid into the other, and makes ``shown`` equal to it.
+
+        Begins and ends without attributes and leaves the cursor anywhere; automatic margins have to be off.
+        """
+
+    def all(self, grid: Grid) -> bytes:
+        """All rows, joined by line feeds, without cursor movement and without an active colour at the end."""
+
+def compose_batch(compositions: Sequence[tuple[Grid, Canvas, Sequence[Draw], Style, Sequence[Label]]]) -> None: ...
+def encode_batch(
+    encodings: Sequence[tuple[Grid, Grid, Style, int, bool, Grid | None, int, int]],
+) -> list[tuple[bytes, int, int]]: ...
+def update_glyphs(update: bytes) -> list[int]: ...
+def apply_update(update: bytes, whole: bool, grid: Grid) -> None: ...
+def update_bound(characters: int) -> int:
+    """Bytes of the largest update for a screen of so many characters."""
 
 def render(canvas: Canvas, draws: Sequence[Draw], style: Style) -> bytes: ...
 def render_batch(jobs: Sequence[tuple[Canvas, Sequence[Draw], Style]]) -> list[bytes]: ...

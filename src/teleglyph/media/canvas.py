@@ -30,10 +30,12 @@ class Draw(NamedTuple):
     y: int
     width: int
     height: int
+    mirrored: bool = False
+    """The picture's left is on the right."""
 
 
 class Canvas:
-    """A persistent picture of ``columns`` x ``rows * subrows`` cells, transparent at first.
+    """A persistent picture of ``columns * subcolumns`` x ``rows * subrows`` cells, transparent at first.
 
     What has been drawn stays until it is drawn over, so only pictures that changed have to be drawn again.
     Any thread may use a canvas; calls on the same one wait for each other.
@@ -41,14 +43,20 @@ class Canvas:
     Args:
         columns: width in characters.
         rows: height in characters; each side is at most 4096, ``columns * rows`` at most 2**20.
-        subrows: cells above each other in a character, as the style has them (1 or 2).
+        subrows: cells above each other in a character, as the style has them (1 to 4).
+        subcolumns: cells beside each other in a character (1 or 2).
 
     Raises:
         ValueError: a size is out of range.
     """
 
-    def __init__(self, columns: int, rows: int, subrows: int) -> None:
-        self.native = _native.Canvas(columns, rows, subrows)
+    def __init__(self, columns: int, rows: int, subrows: int, subcolumns: int = 1) -> None:
+        self.native = _native.Canvas(columns, rows, subcolumns, subrows)
+
+    @classmethod
+    def of(cls, columns: int, rows: int, style: Style) -> Canvas:
+        """A canvas whose characters are divided as the style needs it."""
+        return cls(columns, rows, style.subrows, style.subcolumns)
 
     @property
     def columns(self) -> int:
@@ -65,6 +73,11 @@ class Canvas:
         """Cells above each other in a character."""
         return self.native.subrows
 
+    @property
+    def subcolumns(self) -> int:
+        """Cells beside each other in a character."""
+        return self.native.subcolumns
+
     def clear(self) -> None:
         """Make every cell transparent."""
         self.native.clear()
@@ -79,7 +92,7 @@ class Canvas:
 
         Raises:
             ValueError: a rectangle leaves the canvas, a picture has another format, order or size than
-                :class:`Draw` says, or the style has another number of subrows.
+                :class:`Draw` says, or the style divides a character in another way.
             TypeError: a draw is not such a tuple, or its pixels are no buffer.
         """
         return _native.render(self.native, draws, style.native)

@@ -1,4 +1,4 @@
-"""What a terminal can show, by the numbers of CLIENT_CAPABILITIES (acip-wire.md section 6)."""
+"""What a terminal can show, by the numbers of CLIENT_CAPABILITIES (acip-wire.md section 6) and beyond."""
 
 from __future__ import annotations
 
@@ -26,3 +26,15 @@ class RenderMode(IntEnum):
     """A space on a coloured background: one plain pixel a character."""
     HALF_BLOCK = 2
     """Two pixels above each other a character, by U+2580 with a foreground and a background colour."""
+    QUADRANT = 3
+    """2x2 pixels in two colours, by U+2596 to U+259F.  This mode and those after it are ours alone."""
+    SEXTANT = 4
+    """2x3 pixels in two colours, by U+1FB00 to U+1FB3B; needs a terminal that draws them (Unicode 13)."""
+    BRAILLE = 5
+    """2x4 dots, for terminals without colours above all."""
+    SHAPE = 6
+    """The character of ASCII whose ink lies where a cell of 2x3 pixels is light."""
+
+
+BASIC_MODES = (RenderMode.FOREGROUND, RenderMode.BACKGROUND, RenderMode.HALF_BLOCK)
+"""Those that ascii-chat's programs know."""

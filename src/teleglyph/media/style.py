@@ -8,6 +8,13 @@ from teleglyph.media import _native
 from teleglyph.media.modes import ColorLevel, RenderMode
 from teleglyph.media.palette import STANDARD, Palette
 
+_IN_ASCII = {
+    RenderMode.HALF_BLOCK: RenderMode.BACKGROUND,
+    RenderMode.QUADRANT: RenderMode.BACKGROUND,
+    RenderMode.SEXTANT: RenderMode.BACKGROUND,
+    RenderMode.BRAILLE: RenderMode.SHAPE,
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Style:
@@ -18,6 +25,7 @@ class Style:
         render: use of the character cell.
         palette: glyphs of foreground mode.
         utf8: whether characters outside ASCII may be used.
+        dithered: 16 and 256 colours are mixed in an ordered pattern.
         native: the compiled style that the native canvas takes.
     """
 
@@ -25,29 +33,37 @@ class Style:
     render: RenderMode
     palette: Palette
     utf8: bool
+    dithered: bool = False
     native: _native.Style = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        native = _native.Style(self.color, self.render, list(self.palette.glyphs))
+        native = _native.Style(self.color, self.render, list(self.palette.glyphs), self.dithered)
         object.__setattr__(self, "native", native)
 
     @classmethod
-    def create(cls, color: ColorLevel, render: RenderMode, palette: Palette, utf8: bool) -> Style:
+    def create(
+        cls, color: ColorLevel, render: RenderMode, palette: Palette, utf8: bool, *, dithered: bool = False
+    ) -> Style:
         """The style that comes nearest to what is asked for.
 
-        Half-blocks need UTF-8, backgrounds need colours: the next of half-block, background and foreground
-        that is possible is taken.  Without UTF-8 a palette with other than ASCII characters gives way to
-        the standard one.
+        Blocks and braille need UTF-8, backgrounds need colours: without UTF-8 blocks become backgrounds and braille
+        shapes; without colours backgrounds become glyphs.  Without UTF-8 a palette with other than ASCII characters
+        gives way to the standard one.
         """
-        if render is RenderMode.HALF_BLOCK and not utf8:
-            render = RenderMode.BACKGROUND
+        if not utf8:
+            render = _IN_ASCII.get(render, render)
         if render is RenderMode.BACKGROUND and color is ColorLevel.NONE:
             render = RenderMode.FOREGROUND
         if not utf8 and not palette.glyphs.isascii():
             palette = STANDARD
-        return cls(color, render, palette, utf8)
+        return cls(color, render, palette, utf8, dithered and color in (ColorLevel.ANSI16, ColorLevel.ANSI256))
 
     @property
     def subrows(self) -> int:
-        """Rows of canvas cells in one row of characters: 2 for half-blocks, else 1."""
+        """Rows of canvas cells in one row of characters, 1 to 4."""
         return self.native.subrows
+
+    @property
+    def subcolumns(self) -> int:
+        """Columns of canvas cells in one column of characters, 1 or 2."""
+        return self.native.subcolumns

@@ -7,6 +7,7 @@ what can be said, ``packet`` for framing, ``cipher`` for encryption, ``client_ha
 """
 
 from teleglyph.wire.messages import (
+    AS_CAPABILITIES,
     AsciiFrame,
     AudioBatch,
     AuthChallenge,
@@ -25,6 +26,7 @@ from teleglyph.wire.messages import (
     DroppedFrame,
     ErrorMessage,
     Event,
+    Feature,
     HandshakeComplete,
     HevcFrame,
     ImageFrame,
@@ -36,6 +38,7 @@ from teleglyph.wire.messages import (
     Message,
     NoEncryption,
     OpusBatch,
+    PictureRequest,
     Ping,
     Pong,
     ProtocolVersion,
@@ -43,11 +46,16 @@ from teleglyph.wire.messages import (
     RekeyRequest,
     RekeyResponse,
     RemoteLog,
+    ScreenAck,
+    ScreenUpdate,
     ServerAuthResponse,
     ServerState,
     StreamKind,
     StreamStart,
     StreamStop,
+    UpdateLevel,
+    ViewFlag,
+    ViewSettings,
     encode,
     encode_ascii_frame,
 )
@@ -65,6 +73,7 @@ from teleglyph.wire.primitives import Identity, derive_password_key
 from teleglyph.wire.session import ClientSession, HandshakeDone, ServerSession, Session, SessionState
 
 __all__ = [
+    "AS_CAPABILITIES",
     "HEADER",
     "MAGIC",
     "MAX_PAYLOAD",
@@ -88,6 +97,7 @@ __all__ = [
     "DroppedFrame",
     "ErrorMessage",
     "Event",
+    "Feature",
     "HandshakeComplete",
     "HandshakeDone",
     "HevcFrame",
@@ -104,6 +114,7 @@ __all__ = [
     "Packet",
     "PacketDecoder",
     "PacketType",
+    "PictureRequest",
     "Ping",
     "Pong",
     "ProtocolVersion",
@@ -111,6 +122,8 @@ __all__ = [
     "RekeyRequest",
     "RekeyResponse",
     "RemoteLog",
+    "ScreenAck",
+    "ScreenUpdate",
     "ServerAuthResponse",
     "ServerSession",
     "ServerState",
@@ -119,6 +132,9 @@ __all__ = [
     "StreamKind",
     "StreamStart",
     "StreamStop",
+    "UpdateLevel",
+    "ViewFlag",
+    "ViewSettings",
     "derive_password_key",
     "encode",
     "encode_ascii_frame",

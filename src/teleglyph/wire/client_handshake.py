@@ -20,6 +20,7 @@ from teleglyph.wire.messages.handshake import (
     CryptoCapabilities,
     CryptoMode,
     CryptoParameters,
+    Feature,
     HandshakeComplete,
     KeyExchangeInit,
     KeyExchangeResponse,
@@ -69,6 +70,7 @@ class ClientHandshake(Handshake):
         check_identity: decides about the server's identity.
         hello: the identity that a server with several is to show; None leaves it the choice.
         random: draws the ephemeral key (32 bytes), then the client nonce (32 bytes) if there is a challenge.
+        features: what this client knows beyond the protocol.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class ClientHandshake(Handshake):
         check_identity: IdentityCheck | None,
         hello: bytes | None,
         random: RandomBytes,
+        features: Feature = Feature.NONE,
     ) -> None:
         super().__init__()
         self.step: ClientStep = ClientStep.VERSION
@@ -86,6 +89,7 @@ class ClientHandshake(Handshake):
         self._check_identity = check_identity
         self._hello = hello
         self._random = random
+        self._features = features
         self._ephemeral = EphemeralKey(random)
         self._mode = CryptoMode.ENCRYPT | (
             CryptoMode.AUTHENTICATE if password_key is not None or client_key is not None else CryptoMode(0)
@@ -94,7 +98,7 @@ class ClientHandshake(Handshake):
         self._identity: bytes | None = None
         self._shared = b""
         self._nonce = b""
-        self.send(ProtocolVersion(self._mode))
+        self.send(ProtocolVersion(self._mode, features=features))
 
     @property
     def transitions(self) -> Transitions:
@@ -103,6 +107,7 @@ class ClientHandshake(Handshake):
     def _on_version(self, message: ProtocolVersion) -> None:
         if message.mode != self._mode:
             raise HandshakeError(f"we asked for crypto mode {self._mode:#04x}, the server chose {message.mode:#04x}")
+        self._features &= message.features
         authenticate = int(CryptoMode.AUTHENTICATE in self._mode)
         self.send(CryptoCapabilities(preferred_authentication=authenticate))
         self.step = ClientStep.PARAMETERS
@@ -191,7 +196,7 @@ class ClientHandshake(Handshake):
         raise _refused(message.reasons)
 
     def _finish(self, *, authenticated: bool) -> None:
-        self.result = HandshakeResult(self._shared, self._identity, authenticated)
+        self.result = HandshakeResult(self._shared, self._identity, authenticated, features=self._features)
         self.step = ClientStep.DONE
 
 

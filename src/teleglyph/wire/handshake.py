@@ -10,6 +10,7 @@ from typing import Any
 
 from teleglyph.errors import HandshakeError
 from teleglyph.wire.messages.base import Message, encode
+from teleglyph.wire.messages.handshake import Feature
 from teleglyph.wire.packet import Packet
 from teleglyph.wire.packet_type import name_of
 
@@ -24,6 +25,7 @@ class HandshakeResult:
         authenticated: the client proved what it was asked for: the password, its key, or both.
         client_identity: the client's proven Ed25519 key, if the server asked for one.
         first_packet: a packet that already belongs to the session.
+        features: what both sides know beyond the protocol.
     """
 
     shared_key: bytes | None = field(repr=False)
@@ -31,6 +33,7 @@ class HandshakeResult:
     authenticated: bool = False
     client_identity: bytes | None = None
     first_packet: Packet | None = None
+    features: Feature = Feature.NONE
 
 
 Transitions = Mapping[tuple[enum.Enum, int], tuple[type[Message], Callable[[Any, Any], None]]]

@@ -6,7 +6,10 @@ import enum
 
 
 class PacketType(enum.IntEnum):
-    """Packet types of ACIP version 1; those from 6000 on belong to session discovery."""
+    """Packet types of ACIP version 1; those from 6000 on belong to session discovery.
+
+    3100, 3101, 5100 and 5101 are ours and only used between programs that have agreed on screen updates.
+    """
 
     PROTOCOL_VERSION = 1
     CRYPTO_CLIENT_HELLO = 1000
@@ -32,6 +35,8 @@ class PacketType(enum.IntEnum):
     ASCII_FRAME = 3000
     IMAGE_FRAME = 3001
     IMAGE_FRAME_H265 = 3002
+    SCREEN_UPDATE = 3100
+    SCREEN_ACK = 3101
     AUDIO_BATCH = 4000
     AUDIO_OPUS_BATCH = 4001
     CLIENT_CAPABILITIES = 5000
@@ -43,6 +48,8 @@ class PacketType(enum.IntEnum):
     STREAM_STOP = 5006
     CLEAR_CONSOLE = 5007
     SERVER_STATE = 5008
+    VIEW_SETTINGS = 5100
+    PICTURE_REQUEST = 5101
     SESSION_CREATE = 6000
     SESSION_CREATED = 6001
     SESSION_LOOKUP = 6002

@@ -20,6 +20,7 @@ from teleglyph.wire.messages.handshake import (
     CryptoCapabilities,
     CryptoMode,
     CryptoParameters,
+    Feature,
     HandshakeComplete,
     KeyExchangeInit,
     KeyExchangeResponse,
@@ -67,6 +68,7 @@ class ServerHandshake(Handshake):
             keys never does.
         random: draws the ephemeral key (32 bytes), then the challenge nonce (32 bytes) if there is a
             challenge.
+        features: what this server knows beyond the protocol.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class ServerHandshake(Handshake):
         admits: Admission | None,
         allow_plaintext: bool,
         random: RandomBytes,
+        features: Feature = Feature.NONE,
     ) -> None:
         super().__init__()
         self.step: ServerStep = ServerStep.VERSION
@@ -86,6 +89,7 @@ class ServerHandshake(Handshake):
         self._client_identity: bytes | None = None
         self._allow_plaintext = allow_plaintext
         self._random = random
+        self._features = features
         self._ephemeral = EphemeralKey(random)
         self._shared = b""
         self._nonce = b""
@@ -111,6 +115,8 @@ class ServerHandshake(Handshake):
             super().receive(packet)
 
     def _start_plaintext(self, first_packet: Packet | None = None) -> None:
+        if first_packet is not None:
+            self._features = Feature.NONE
         if self._password_key is not None:
             raise self._refuse(
                 AuthFailure.PASSWORD_REQUIRED, "the client wants no encryption, which would skip the password"
@@ -121,9 +127,10 @@ class ServerHandshake(Handshake):
             )
         if not self._allow_plaintext:
             raise HandshakeError("the client wants no encryption, and this server insists on it")
-        self._finish(HandshakeResult(None, first_packet=first_packet))
+        self._finish(HandshakeResult(None, first_packet=first_packet, features=self._features))
 
     def _on_version(self, message: ProtocolVersion) -> None:
+        self._features &= message.features
         if message.mode & ~int(CryptoMode.ENCRYPT | CryptoMode.AUTHENTICATE):
             raise HandshakeError(f"the client asks for the unknown crypto mode {message.mode:#04x}")
         if message.mode == 0:
@@ -132,7 +139,7 @@ class ServerHandshake(Handshake):
             raise HandshakeError("the client asks for authentication without encryption, which cannot work")
         else:
             self.step = ServerStep.CAPABILITIES
-        self.send(ProtocolVersion(message.mode))
+        self.send(ProtocolVersion(message.mode, features=self._features))
 
     def _on_capabilities(self, message: CryptoCapabilities) -> None:
         if not message.key_exchange & message.cipher & 1:
@@ -196,7 +203,7 @@ class ServerHandshake(Handshake):
             self.step = ServerStep.RESPONSE
         else:
             self.send(HandshakeComplete())
-            self._finish(HandshakeResult(self._shared))
+            self._finish(HandshakeResult(self._shared, features=self._features))
 
     def _proven_identity(self, message: KeyExchangeResponse) -> bytes | None:
         """The identity that signed the client's ephemeral key; None if it shows none."""
@@ -220,7 +227,14 @@ class ServerHandshake(Handshake):
             self._check_client_key(self._admits, message)
         key = self._shared if self._password_key is None else self._password_key
         self.send(ServerAuthResponse(authentication_tag(key, message.nonce, self._shared)))
-        self._finish(HandshakeResult(self._shared, None, authenticated=True, client_identity=self._client_identity))
+        self._finish(
+            HandshakeResult(
+                self._shared,
+                authenticated=True,
+                client_identity=self._client_identity,
+                features=self._features,
+            )
+        )
 
     def _check_client_key(self, admits: Admission, message: AuthResponse) -> None:
         """With a password the client proves that instead of signing the nonce; its key is proven by the signature of

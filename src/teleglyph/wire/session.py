@@ -26,17 +26,22 @@ from teleglyph.wire.messages import (
     ClientJoin,
     ClientLeave,
     ErrorMessage,
+    Feature,
     HevcFrame,
     ImageFrame,
     LogDirection,
     OpusBatch,
+    PictureRequest,
     Ping,
     Pong,
     ProtocolVersion,
     RemoteLog,
+    ScreenAck,
+    ScreenUpdate,
     ServerState,
     StreamStart,
     StreamStop,
+    ViewSettings,
 )
 from teleglyph.wire.messages.base import Event, Message
 from teleglyph.wire.messages.video import MAX_FRAME_TEXT
@@ -71,12 +76,14 @@ class HandshakeDone(Event):
         identity: the server's proven Ed25519 key, if it showed one.
         authenticated: the client proved what the server asked for: the password, its key, or both.
         client_identity: on the server, the client's proven Ed25519 key if it asked for one.
+        features: what both sides know beyond the protocol; the messages that go with it are accepted.
     """
 
     encrypted: bool
     identity: bytes | None = None
     authenticated: bool = False
     client_identity: bytes | None = None
+    features: Feature = Feature.NONE
 
 
 class Session:
@@ -85,6 +92,7 @@ class Session:
     Args:
         handshake: this role's side of the handshake.
         accepted: how to parse what this role takes after the handshake, by packet type (spec acip-wire 4.2).
+        extended: the same for what it takes as well if both sides know screen updates.
         recognize_refusal: understand the line of a full server.
         random: source of random bytes.
     """
@@ -93,6 +101,7 @@ class Session:
         self,
         handshake: Handshake,
         accepted: Mapping[int, PayloadDecoder],
+        extended: Mapping[int, PayloadDecoder],
         *,
         recognize_refusal: bool,
         random: RandomBytes,
@@ -100,6 +109,7 @@ class Session:
         self.state = SessionState.HANDSHAKE
         self._handshake = handshake
         self._accepted = accepted
+        self._extended = extended
         self._random = random
         self._decoder = PacketDecoder(max_payload=_MAX_HANDSHAKE_PAYLOAD, recognize_refusal=recognize_refusal)
         self._cipher: SessionCipher | None = None
@@ -181,8 +191,12 @@ class Session:
             self._cipher = SessionCipher(result.shared_key, self._random(SESSION_ID_SIZE))
         self._decoder.max_payload = MAX_SEALED if self._cipher else MAX_PAYLOAD
         self._first_packet = result.first_packet
+        if Feature.SCREEN_UPDATES in result.features:
+            self._accepted = {**self._accepted, **self._extended}
         self.state = SessionState.ESTABLISHED
-        return HandshakeDone(self.encrypted, result.identity, result.authenticated, result.client_identity)
+        return HandshakeDone(
+            self.encrypted, result.identity, result.authenticated, result.client_identity, result.features
+        )
 
     def _next_packet(self) -> Packet | None:
         first, self._first_packet = self._first_packet, None
@@ -228,6 +242,7 @@ class ServerSession(Session):
         identities: the server's Ed25519 keys; the first is the default.
         admits: says which client keys may come in; None asks for none.
         allow_plaintext: also accept clients that do not encrypt.
+        features: what this server knows beyond the protocol.
         random: source of random bytes.
     """
 
@@ -238,10 +253,13 @@ class ServerSession(Session):
         identities: Sequence[Identity] = (),
         admits: Admission | None = None,
         allow_plaintext: bool = False,
+        features: Feature = Feature.NONE,
         random: RandomBytes = os.urandom,
     ) -> None:
-        self._server_handshake = ServerHandshake(password_key, identities, admits, allow_plaintext, random)
-        super().__init__(self._server_handshake, _SERVER_ACCEPTS, recognize_refusal=False, random=random)
+        self._server_handshake = ServerHandshake(password_key, identities, admits, allow_plaintext, random, features)
+        super().__init__(
+            self._server_handshake, _SERVER_ACCEPTS, _SERVER_EXTENDED, recognize_refusal=False, random=random
+        )
         self._has_capabilities = False
 
     @property
@@ -254,7 +272,7 @@ class ServerSession(Session):
         self._server_handshake.hello_timeout()
 
     def _on_message(self, packet: Packet) -> Event | None:
-        is_first = packet.type in (PacketType.CLIENT_CAPABILITIES, PacketType.PING)
+        is_first = packet.type in (PacketType.CLIENT_CAPABILITIES, PacketType.VIEW_SETTINGS, PacketType.PING)
         if not self._has_capabilities and not is_first:
             raise ProtocolError(f"{name_of(packet.type)} came before CLIENT_CAPABILITIES")
         message = super()._on_message(packet)
@@ -276,6 +294,7 @@ class ClientSession(Session):
         check_identity: gets the server's proven identity, or None if it shows none, and raises a PeerError to
             refuse it; without it every identity is accepted.
         hello: the identity that a server with several is to show; None leaves it the choice.
+        features: what this client knows beyond the protocol.
         random: source of random bytes.
         max_frame_text: a character frame whose text has more bytes is dropped.
     """
@@ -288,15 +307,18 @@ class ClientSession(Session):
         encrypt: bool = True,
         check_identity: IdentityCheck | None = None,
         hello: bytes | None = None,
+        features: Feature = Feature.NONE,
         random: RandomBytes = os.urandom,
         max_frame_text: int = MAX_FRAME_TEXT,
     ) -> None:
         handshake = (
-            ClientHandshake(password_key, client_key, check_identity, hello, random) if encrypt else NoHandshake()
+            ClientHandshake(password_key, client_key, check_identity, hello, random, features)
+            if encrypt
+            else NoHandshake()
         )
         decode_frame = partial(AsciiFrame.decode_payload, max_text=max_frame_text)
         accepted: dict[int, PayloadDecoder] = {**_CLIENT_ACCEPTS, PacketType.ASCII_FRAME: decode_frame}
-        super().__init__(handshake, accepted, recognize_refusal=True, random=random)
+        super().__init__(handshake, accepted, _CLIENT_EXTENDED, recognize_refusal=True, random=random)
 
 
 def _log_from_client(payload: bytes) -> RemoteLog:
@@ -330,6 +352,8 @@ _CLIENT_ACCEPTS: Mapping[int, PayloadDecoder] = {
     PacketType.WEBRTC_SDP: _ignore,
     PacketType.WEBRTC_ICE: _ignore,
 }
+_SERVER_EXTENDED: Mapping[int, PayloadDecoder] = _by_type(ScreenAck, ViewSettings)
+_CLIENT_EXTENDED: Mapping[int, PayloadDecoder] = _by_type(ScreenUpdate, PictureRequest)
 _LATE_HANDSHAKE: Mapping[int, str] = {
     PacketType.CRYPTO_KEY_EXCHANGE_RESP: "Crypto handshake auth challenge failed",
     PacketType.CRYPTO_AUTH_RESPONSE: "Crypto handshake complete failed",

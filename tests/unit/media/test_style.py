@@ -53,9 +53,37 @@ def test_a_palette_beyond_ascii_without_utf8_becomes_the_standard_one() -> None:
     assert create(BUILT_IN["minimal"], False).palette == BUILT_IN["minimal"]
 
 
-def test_half_blocks_have_two_cells_in_a_character() -> None:
-    subrows = {render: Style.create(ColorLevel.TRUECOLOR, render, STANDARD, True).subrows for render in RenderMode}
-    assert subrows == {RenderMode.FOREGROUND: 1, RenderMode.BACKGROUND: 1, RenderMode.HALF_BLOCK: 2}
+def test_a_mode_divides_a_character_into_its_cells() -> None:
+    styles = {render: Style.create(ColorLevel.TRUECOLOR, render, STANDARD, True) for render in RenderMode}
+    assert {render: (style.subcolumns, style.subrows) for render, style in styles.items()} == {
+        RenderMode.FOREGROUND: (1, 1),
+        RenderMode.BACKGROUND: (1, 1),
+        RenderMode.HALF_BLOCK: (1, 2),
+        RenderMode.QUADRANT: (2, 2),
+        RenderMode.SEXTANT: (2, 3),
+        RenderMode.BRAILLE: (2, 4),
+        RenderMode.SHAPE: (2, 3),
+    }
+
+
+@pytest.mark.parametrize(
+    ("asked", "given"),
+    [
+        (RenderMode.QUADRANT, RenderMode.BACKGROUND),
+        (RenderMode.SEXTANT, RenderMode.BACKGROUND),
+        (RenderMode.BRAILLE, RenderMode.SHAPE),
+        (RenderMode.SHAPE, RenderMode.SHAPE),
+    ],
+)
+def test_blocks_and_braille_need_utf8(asked: RenderMode, given: RenderMode) -> None:
+    assert Style.create(ColorLevel.TRUECOLOR, asked, STANDARD, True).render is asked
+    assert Style.create(ColorLevel.TRUECOLOR, asked, STANDARD, False).render is given
+
+
+@pytest.mark.parametrize("color", ColorLevel)
+def test_only_few_colours_are_dithered(color: ColorLevel) -> None:
+    style = Style.create(color, RenderMode.HALF_BLOCK, STANDARD, True, dithered=True)
+    assert style.dithered is (color in (ColorLevel.ANSI16, ColorLevel.ANSI256))
 
 
 def test_styles_are_equal_and_hashed_by_value() -> None:

@@ -29,6 +29,7 @@ from teleglyph.wire.messages.handshake import (
     CryptoCapabilities,
     CryptoMode,
     CryptoParameters,
+    Feature,
     HandshakeComplete,
     KeyExchangeInit,
     KeyExchangeResponse,
@@ -39,10 +40,20 @@ from teleglyph.wire.messages.handshake import (
     RekeyResponse,
     ServerAuthResponse,
 )
+from teleglyph.wire.messages.screen import (
+    AS_CAPABILITIES,
+    PictureRequest,
+    ScreenAck,
+    ScreenUpdate,
+    UpdateLevel,
+    ViewFlag,
+    ViewSettings,
+)
 from teleglyph.wire.messages.text import ErrorMessage, LogDirection, LogLevel, RemoteLog
 from teleglyph.wire.messages.video import AsciiFrame, DroppedFrame, HevcFrame, ImageFrame, encode_ascii_frame
 
 __all__ = [
+    "AS_CAPABILITIES",
     "AsciiFrame",
     "AudioBatch",
     "AuthChallenge",
@@ -61,6 +72,7 @@ __all__ = [
     "DroppedFrame",
     "ErrorMessage",
     "Event",
+    "Feature",
     "HandshakeComplete",
     "HevcFrame",
     "ImageFrame",
@@ -72,6 +84,7 @@ __all__ = [
     "Message",
     "NoEncryption",
     "OpusBatch",
+    "PictureRequest",
     "Ping",
     "Pong",
     "ProtocolVersion",
@@ -79,11 +92,16 @@ __all__ = [
     "RekeyRequest",
     "RekeyResponse",
     "RemoteLog",
+    "ScreenAck",
+    "ScreenUpdate",
     "ServerAuthResponse",
     "ServerState",
     "StreamKind",
     "StreamStart",
     "StreamStop",
+    "UpdateLevel",
+    "ViewFlag",
+    "ViewSettings",
     "encode",
     "encode_ascii_frame",
 ]

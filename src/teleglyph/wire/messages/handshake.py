@@ -29,6 +29,15 @@ class CryptoMode(enum.IntFlag):
     AUTHENTICATE = 0x02
 
 
+class Feature(enum.IntFlag):
+    """Bits of PROTOCOL_VERSION's feature flags, which ascii-chat's programs leave 0 (spec acip-wire 5.1)."""
+
+    NONE = 0
+    SCREEN_UPDATES = 0x02
+    """The messages of :mod:`teleglyph.wire.messages.screen`: set by a client that knows them, and by a server that
+    does in its answer to such a client."""
+
+
 class ChallengeFlag(enum.IntFlag):
     """What the server demands in AUTH_CHALLENGE (spec acip-crypto 4.7)."""
 

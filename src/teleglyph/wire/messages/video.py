@@ -178,7 +178,7 @@ class AsciiFrame(Message):
         body = payload[_ASCII.size :]
         text: bytes | None = body
         if compressed:
-            text = _decompress(body, size) if len(body) == compressed_size else None
+            text = decompress(body, size) if len(body) == compressed_size else None
         if text is None or len(text) != size:
             return DroppedFrame(f"its body of {len(body)} bytes does not hold a text of {size}")
         if checksum(text) != crc:
@@ -204,7 +204,12 @@ def _ascii_parts(width: int, height: int, text: bytes, flags: int, compress: boo
     return _ASCII.pack(width, height, len(text), packed, checksum(text), flags), body
 
 
-def _decompress(body: bytes, size: int) -> bytes | None:
+def compress(data: bytes) -> bytes:
+    """A zstd frame of the level that pays between two ticks."""
+    return zstd.compress(data, _ZSTD_LEVEL)
+
+
+def decompress(body: bytes, size: int) -> bytes | None:
     """The content of one whole zstd frame, or None if it is damaged or longer than ``size``."""
     window = max(size.bit_length(), _ZSTD_WINDOW_LOG)
     decoder = zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: window})

@@ -1,0 +1,254 @@
+#include "paint.hpp"
+
+#include <cstdint>
+#include <cstring>
+
+#include "tables.hpp"
+
+namespace teleglyph {
+namespace {
+
+constexpr std::uint32_t kUpperHalf = 0x2580, kLowerHalf = 0x2584;
+constexpr std::uint32_t kUnknown = UINT32_MAX;
+// No cell needs more: two colours of 24 bits (2 + 17 + 17), cursor movement (12), a glyph of four bytes.
+constexpr std::size_t kMostPerCharacter = 64;
+constexpr std::size_t kMostGap = 4;
+constexpr std::size_t kLeastErased = 8;
+
+// Whether every terminal puts the glyph into one column.
+bool is_surely_narrow(std::uint32_t glyph) noexcept {
+    return (glyph >= 0x20 && glyph < 0x7F) || (glyph >= 0x2500 && glyph < 0x2600) ||
+           (glyph >= 0x2800 && glyph < 0x2900) || (glyph >= 0x1FB00 && glyph < 0x1FB3C);
+}
+
+std::size_t digits(std::uint32_t number) noexcept {
+    return number < 10 ? 1 : number < 100 ? 2 : number < 1000 ? 3 : 4;
+}
+
+// What a pen writes next needs; the longest sequence leaves room, see kMostPerCharacter.
+class Pen {
+public:
+    explicit Pen(char* out) noexcept : out_(out) {}
+
+    char* end() const noexcept { return out_; }
+    Color ink() const noexcept { return ink_; }
+    Color paper() const noexcept { return paper_; }
+
+    template <std::size_t N>
+    void put(const char (&text)[N]) noexcept {
+        std::memcpy(out_, text, N - 1);
+        out_ += N - 1;
+    }
+    void put(char byte) noexcept { *out_++ = byte; }
+
+    void number(std::uint32_t number) noexcept {
+        if (number >= 1000) {
+            *out_++ = static_cast<char>('0' + number / 1000);
+            number %= 1000;
+            *out_++ = static_cast<char>('0' + number / 100);
+            *out_++ = static_cast<char>('0' + number / 10 % 10);
+            *out_++ = static_cast<char>('0' + number % 10);
+            return;
+        }
+        // "N;" with the last character taken back.
+        const Decimal& decimal = kDecimalSemicolon[number < 256 ? number : 0];
+        if (number < 256) {
+            std::memcpy(out_, decimal.bytes, sizeof decimal.bytes);
+            out_ += decimal.length - 1;
+            return;
+        }
+        *out_++ = static_cast<char>('0' + number / 100);
+        *out_++ = static_cast<char>('0' + number / 10 % 10);
+        *out_++ = static_cast<char>('0' + number % 10);
+    }
+
+    void glyph(std::uint32_t glyph) noexcept { out_ += put_utf8(out_, glyph); }
+
+    // Select both colours; kUnknown leaves one as it is.
+    void colors(Color ink, Color paper) noexcept {
+        const bool new_ink = ink != kUnknown && ink != ink_, new_paper = paper != kUnknown && paper != paper_;
+        if (!new_ink && !new_paper) return;
+        put("\x1b[");
+        if (new_ink) color(ink_ = ink, 30, 90, "38;");
+        if (new_ink && new_paper) put(';');
+        if (new_paper) color(paper_ = paper, 40, 100, "48;");
+        put('m');
+    }
+
+    void reset() noexcept {
+        if (ink_ == kDefaultColor && paper_ == kDefaultColor) return;
+        put("\x1b[0m");
+        ink_ = paper_ = kDefaultColor;
+    }
+
+private:
+    // The parameters of one colour. The first 16 of the palette are what all terminals with colours have.
+    void color(Color color, std::uint32_t base, std::uint32_t bright, const char (&extended)[4]) noexcept {
+        switch (kind_of(color)) {
+            case ColorKind::standard: number(base + 9); break;
+            case ColorKind::indexed: {
+                const std::uint32_t index = color & 0xFF;
+                if (index < 16) {
+                    number(index < 8 ? base + index : bright + index - 8);
+                } else {
+                    put(extended);
+                    put("5;");
+                    number(index);
+                }
+                break;
+            }
+            case ColorKind::direct:
+                put(extended);
+                put("2;");
+                number(color & 0xFF);
+                put(';');
+                number(color >> 8 & 0xFF);
+                put(';');
+                number(color >> 16 & 0xFF);
+                break;
+        }
+    }
+
+    char* out_;
+    Color ink_ = kDefaultColor;
+    Color paper_ = kDefaultColor;
+};
+
+// One character with its colours, in as few bytes as the pen's state allows.
+void draw(Pen& pen, const Character& character) noexcept {
+    const std::uint32_t glyph = character.glyph;
+    if (glyph == U' ') {
+        pen.colors(kUnknown, character.paper);
+        pen.put(' ');
+    } else if (glyph == kUpperHalf && character.ink == character.paper) {
+        pen.colors(kUnknown, character.paper);
+        pen.put(' ');
+    } else if (glyph == kUpperHalf && character.paper != kDefaultColor && character.ink != kDefaultColor &&
+               (pen.ink() == character.paper) + (pen.paper() == character.ink) >
+                   (pen.ink() == character.ink) + (pen.paper() == character.paper)) {
+        pen.colors(character.paper, character.ink);
+        pen.glyph(kLowerHalf);
+    } else {
+        pen.colors(character.ink, character.paper);
+        pen.glyph(glyph);
+    }
+}
+
+bool is_plain_blank(const Character& character) noexcept {
+    return character.glyph == U' ' && character.paper == kDefaultColor;
+}
+
+// Where the terminal's cursor is, as far as known.
+struct Cursor {
+    std::uint32_t x = kUnknown, y = kUnknown;
+};
+
+// Move within a row over characters that are right already: by writing them again if that is no longer.
+bool rewrite_gap(Pen& pen, const Character* gap, std::size_t count) noexcept {
+    if (count > kMostGap) return false;
+    const std::size_t moving = count == 1 ? 3 : 4;
+    std::size_t writing = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+        const Character& character = gap[i];
+        if (!is_surely_narrow(character.glyph) || character.paper != pen.paper() ||
+            (character.glyph != U' ' && character.ink != pen.ink()))
+            return false;
+        writing += character.glyph < 0x80 ? 1 : character.glyph < 0x10000 ? 3 : 4;
+    }
+    if (writing > moving) return false;
+    for (std::size_t i = 0; i < count; ++i) pen.glyph(gap[i].glyph);
+    return true;
+}
+
+void move(Pen& pen, const Cursor& cursor, const Character* row, std::uint32_t x, std::uint32_t y) noexcept {
+    if (cursor.y == y && cursor.x == x) return;
+    if (cursor.y == y && cursor.x != kUnknown && cursor.x < x) {
+        const std::uint32_t distance = x - cursor.x;
+        if (rewrite_gap(pen, row + cursor.x, distance)) return;
+        if (distance == 1) {
+            pen.put("\x1b[C");
+        } else {
+            pen.put("\x1b[");
+            pen.number(distance);
+            pen.put('C');
+        }
+        return;
+    }
+    const bool is_next = cursor.y != kUnknown && cursor.y + 1 == y;
+    if (is_next && x == 0) {
+        pen.put("\r\n");
+        return;
+    }
+    if (is_next && 5 + digits(x) < 4 + digits(y + 1) + digits(x + 1)) {
+        pen.put("\r\n\x1b[");
+        pen.number(x);
+        pen.put('C');
+        return;
+    }
+    pen.put("\x1b[");
+    if (y > 0 || x > 0) pen.number(y + 1);
+    if (x > 0) {
+        pen.put(';');
+        pen.number(x + 1);
+    }
+    pen.put('H');
+}
+
+// The first column from which on a row is blank and has changes enough that erasing beats writing spaces.
+std::uint32_t erased_from(const Character* wanted, const Character* shown, std::uint32_t columns) noexcept {
+    std::uint32_t start = columns;
+    std::size_t changes = 0;
+    while (start > 0 && is_plain_blank(wanted[start - 1])) {
+        --start;
+        changes += wanted[start] == shown[start] ? 0 : 1;
+    }
+    return changes >= kLeastErased ? start : columns;
+}
+
+}  // namespace
+
+void paint_changes(const CharacterGrid& wanted, CharacterGrid& shown, TextBuffer& out) {
+    const std::uint32_t columns = wanted.columns();
+    Pen pen(out.reserve(wanted.size() * kMostPerCharacter + 16));
+    Cursor cursor;
+    const Character* want = wanted.data();
+    Character* show = shown.data();
+    for (std::uint32_t y = 0; y < wanted.rows(); ++y, want += columns, show += columns) {
+        const std::uint32_t erase = erased_from(want, show, columns);
+        for (std::uint32_t x = 0; x < erase; ++x) {
+            if (want[x] == show[x]) continue;
+            show[x] = want[x];
+            if (want[x].glyph == kContinuation) continue;
+            move(pen, cursor, want, x, y);
+            draw(pen, want[x]);
+            // On the last column the cursor stays, or waits behind it: nobody knows.
+            const bool is_known = is_surely_narrow(want[x].glyph) && x + 1 < columns;
+            cursor = {is_known ? x + 1 : kUnknown, y};
+        }
+        if (erase < columns) {
+            move(pen, cursor, want, erase, y);
+            pen.colors(kUnknown, kDefaultColor);
+            pen.put("\x1b[K");
+            cursor = {erase, y};
+            std::memcpy(show + erase, want + erase, (columns - erase) * sizeof(Character));
+        }
+    }
+    pen.reset();
+    out.length = static_cast<std::size_t>(pen.end() - out.data());
+}
+
+void paint_all(const CharacterGrid& grid, TextBuffer& out) {
+    const std::uint32_t columns = grid.columns();
+    Pen pen(out.reserve(grid.size() * kMostPerCharacter + grid.rows() * 8 + 16));
+    const Character* row = grid.data();
+    for (std::uint32_t y = 0; y < grid.rows(); ++y, row += columns) {
+        if (y > 0) pen.put('\n');
+        for (std::uint32_t x = 0; x < columns; ++x)
+            if (row[x].glyph != kContinuation) draw(pen, row[x]);
+        if (pen.paper() != kDefaultColor) pen.reset();
+    }
+    pen.reset();
+    out.length = static_cast<std::size_t>(pen.end() - out.data());
+}
+
+}  // namespace teleglyph

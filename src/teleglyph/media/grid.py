@@ -1,0 +1,148 @@
+"""Screens of characters: what a viewer should see, what it sees, and the few bytes between the two.
+
+A :class:`Grid` that was composed holds the picture's own colours, so that small changes can be told from large ones;
+one that updates were applied to holds the colours of a terminal.  A grid is used by one thread at a time.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import wcwidth
+
+from teleglyph.errors import BadData
+from teleglyph.media import _native
+from teleglyph.media.canvas import Canvas, Draw
+from teleglyph.media.style import Style
+
+Grid = _native.Grid
+Painter = _native.Painter
+
+DEFAULT_COLOR = 0
+"""The terminal's own foreground or background."""
+_OPAQUE, _INDEXED = 0xFF000000, 0x01000000
+
+
+def direct_color(red: int, green: int, blue: int) -> int:
+    """A colour of 24 bits, as grids hold it."""
+    return _OPAQUE | blue << 16 | green << 8 | red
+
+
+def indexed_color(index: int) -> int:
+    """An entry of the terminal's palette, as grids hold it."""
+    return _INDEXED | index
+
+
+class Label(NamedTuple):
+    """A line of text on a grid, with the colours of a terminal."""
+
+    x: int
+    y: int
+    ink: int
+    paper: int
+    glyphs: Sequence[int]
+    """Code points; 0 behind each that is two columns wide."""
+
+
+class Composition(NamedTuple):
+    """A canvas to be drawn on, and the grid that shows it."""
+
+    grid: _native.Grid
+    canvas: Canvas
+    draws: Sequence[Draw]
+    style: Style
+    labels: Sequence[Label] = ()
+
+
+class Encoding(NamedTuple):
+    """An update to be made."""
+
+    wanted: _native.Grid
+    """What should be seen."""
+    shown: _native.Grid
+    """What is seen; made to be what is seen after the update."""
+    style: Style
+    tolerance: int = 0
+    """Colours that differ by no more (2 dR² + 4 dG² + dB²) may stay, and glyphs with them."""
+    whole: bool = False
+    """Send every character."""
+    previous: _native.Grid | None = None
+    """What should have been seen in the frame before."""
+    settle: tuple[int, int] = (0, 0)
+    """Rows from, and up to but not including, in which characters equal to ``previous`` are sent exactly."""
+
+
+class Update(NamedTuple):
+    """An encoded update (docs/protocol.md)."""
+
+    body: bytes
+    changed: int
+    """Characters that it changes."""
+    inexact: int
+    """Characters that stay although they differ a little."""
+
+
+def compose(compositions: Sequence[Composition]) -> None:
+    """Draw, and make the grids what the canvases look like, in one native call.
+
+    Raises:
+        ValueError: sizes do not fit together, or a rectangle or label leaves its canvas.
+    """
+    _native.compose_batch(
+        [(item.grid, item.canvas.native, item.draws, item.style.native, item.labels) for item in compositions]
+    )
+
+
+def encode_updates(encodings: Sequence[Encoding]) -> list[Update]:
+    """Make updates in one native call.
+
+    Raises:
+        ValueError: the grids of one have different sizes, or are the same.
+    """
+    jobs = [
+        (item.wanted, item.shown, item.style.native, item.tolerance, item.whole, item.previous, *item.settle)
+        for item in encodings
+    ]
+    return [Update(*update) for update in _native.encode_batch(jobs)]
+
+
+def apply_update(body: bytes, whole: bool, grid: _native.Grid) -> None:
+    """Change a grid as an update from elsewhere says.
+
+    Raises:
+        BadData: it is malformed, does not fit the grid, or holds characters that could harm a terminal.
+    """
+    try:
+        for glyph in _native.update_glyphs(body):
+            if not is_drawable(glyph):
+                raise BadData(f"the update holds U+{glyph:04X}, which no screen should show")
+        _native.apply_update(body, whole, grid)
+    except ValueError as error:
+        raise BadData(f"malformed screen update: {error}") from error
+
+
+@functools.lru_cache(4096)
+def is_drawable(glyph: int) -> bool:
+    """Whether a code point takes one or two columns and does nothing else; 0 is the second half of a wide one."""
+    if glyph == 0:
+        return True
+    if 0xD800 <= glyph < 0xE000:
+        return False
+    character = chr(glyph)
+    return character.isprintable() and wcwidth.wcwidth(character) in (1, 2)
+
+
+def glyphs_of(text: str, columns: int) -> list[int]:
+    """The code points of a text for a label, without what is not drawable and cut to so many columns."""
+    glyphs: list[int] = []
+    for character in text:
+        glyph = ord(character)
+        if glyph == 0 or not is_drawable(glyph):
+            continue
+        width = wcwidth.wcwidth(character)
+        if len(glyphs) + width > columns:
+            break
+        glyphs += [glyph] if width == 1 else [glyph, 0]
+    return glyphs
