@@ -31,6 +31,7 @@ class HevcIngest:
         slot: where decoded pictures go.
         pool: threads for decoding.
         on_picture: called on the event loop after a new picture was put.
+        on_lost: called when nothing can be decoded before the next keyframe.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class HevcIngest:
         pool: Executor,
         size_limit: SizeLimit,
         on_picture: Callable[[], None],
+        on_lost: Callable[[], None],
     ) -> None:
         self._slot = slot
         self._counters = counters
@@ -48,6 +50,7 @@ class HevcIngest:
         self._pool = pool
         self._size_limit = size_limit
         self._on_picture = on_picture
+        self._on_lost = on_lost
         self._queue: deque[bytes] = deque()
         self._queued_bytes = 0
         self._waiting_for_keyframe = True
@@ -61,6 +64,7 @@ class HevcIngest:
         if self._waiting_for_keyframe:
             if not starts_with_keyframe(bitstream):
                 self._counters.pictures_skipped += 1
+                self._on_lost()
                 return
             self._waiting_for_keyframe = False
         self._queue.append(bitstream)
@@ -83,6 +87,7 @@ class HevcIngest:
         self._queue.clear()
         self._queued_bytes = 0
         self._waiting_for_keyframe = True
+        self._on_lost()
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()

@@ -33,3 +33,5 @@ class CallLimits:
     max_view_cells: int = 160_000
     """Terminal cells drawn for one viewer; a larger terminal gets a smaller picture, because a frame of more cells
     cannot be put into one encrypted packet (1 MiB) even in 16 colours."""
+    max_screen_cells: int = 120_000
+    """The same for viewers of our own kind: a whole screen of so many characters fits into one update."""

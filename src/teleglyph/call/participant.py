@@ -15,18 +15,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from teleglyph.call.demand import Demand
 from teleglyph.call.ingest import HevcIngest
 from teleglyph.call.limits import CallLimits
 from teleglyph.call.picture import PictureSlot
+from teleglyph.call.scene import FROZEN_SECONDS, scene_of
+from teleglyph.call.screen_view import ScreenKey, ScreenView, Wishes
 from teleglyph.call.sound import LONG_FRAME, SHORT_FRAME, SHORT_FRAMES, Voice
 from teleglyph.call.statistics import ParticipantCounters, ParticipantReport
 from teleglyph.call.view import View, ViewKey, limit_cells
+from teleglyph.call.viewer_screen import ViewerScreen, cheaper
 from teleglyph.errors import BadData, ServerFull
 from teleglyph.media.modes import ColorLevel, RenderMode
 from teleglyph.media.palette import BUILT_IN, Palette, custom_palette
 from teleglyph.media.style import Style
 from teleglyph.net import Connection, TokenBucket
 from teleglyph.wire import (
+    AS_CAPABILITIES,
     AudioBatch,
     Capabilities,
     ClientJoin,
@@ -36,11 +41,15 @@ from teleglyph.wire import (
     HevcFrame,
     ImageFrame,
     OpusBatch,
+    PictureRequest,
     Ping,
     Pong,
     RemoteLog,
+    ScreenAck,
     StreamStart,
     StreamStop,
+    ViewFlag,
+    ViewSettings,
     encode,
 )
 
@@ -61,6 +70,10 @@ _MODE_NAMES = {
     RenderMode.FOREGROUND: "foreground",
     RenderMode.BACKGROUND: "background",
     RenderMode.HALF_BLOCK: "half-block",
+    RenderMode.QUADRANT: "quadrant",
+    RenderMode.SEXTANT: "sextant",
+    RenderMode.BRAILLE: "braille",
+    RenderMode.SHAPE: "shape",
 }
 _PALETTES = {1: "standard", 2: "blocks", 3: "digital", 4: "minimal", 5: "cool"}
 _CUSTOM_PALETTE = 6
@@ -108,8 +121,11 @@ class Participant:
         self.state = State.CONNECTED
         self.picture = PictureSlot()
         self.counters = ParticipantCounters()
-        self.view: View | None = None
-        self.frame_rate = 60
+        self.view: View | ScreenView | None = None
+        self.screen: ViewerScreen | None = None
+        """What a viewer of our own kind sees; None for the others, who get text."""
+        self.pace = 60
+        """Frames a second that it gets at most."""
         self.shown_frame = 0
         """Number of the frame last put into the outbox."""
         self.shown_layout = 0
@@ -122,8 +138,13 @@ class Participant:
         self._rate = TokenBucket(limits.frames_per_second, limits.frames_per_second / 4)
         self._audio_rate = TokenBucket(limits.audio_packets_per_second, limits.audio_packets_per_second / 2)
         self._ingest = HevcIngest(
-            self.picture, self.counters, limits, pool, room.largest_picture, self._picture_changed
+            self.picture, self.counters, limits, pool, self._largest_size, self._picture_changed, self._picture_lost
         )
+        self._capabilities: Capabilities | None = None
+        self._pinned = 0
+        self._picture_at = 0.0
+        self._requested: PictureRequest | None = None
+        self._wants_keyframe = False
         self._had_picture = False
         connection.on_writable = room.wake
         self._handlers: dict[type[Event], Callable[..., None]] = {
@@ -138,6 +159,8 @@ class Participant:
             ClientJoin: self._on_join,
             ClientLeave: self._on_leave,
             RemoteLog: self._on_remote_log,
+            ScreenAck: self._on_screen_ack,
+            ViewSettings: self._on_view_settings,
             ErrorMessage: self._on_error_message,
         }
 
@@ -163,6 +186,21 @@ class Participant:
         """Video is on, and a picture has arrived."""
         return self.state is State.STREAMING and self.picture.pixels is not None
 
+    @property
+    def is_frozen(self) -> bool:
+        """Video is on and somebody watches, but no picture has come for a while."""
+        if not self.sends_video:
+            return False
+        expected = FROZEN_SECONDS
+        if self._requested is not None:
+            # Who was asked for few pictures is not frozen when few come.
+            expected = max(expected, 2 * self._requested.interval / 1000)
+        return time.monotonic() - self._picture_at > expected
+
+    def enable_screens(self) -> None:
+        """The peer understands screen updates."""
+        self.screen = ViewerScreen()
+
     async def leave(self) -> None:
         """Every exit comes through here: out of the room first, then the decoder, then the picture."""
         if self.state in (State.LEAVING, State.GONE):
@@ -187,6 +225,36 @@ class Participant:
         """Send a sign of life."""
         self.connection.outbox.put_control(_PING)
 
+    def request_picture(self, demand: Demand) -> None:
+        """Tell a sender of our own kind what of its pictures is seen, if that has changed, or if it has to begin
+        anew."""
+        if self.screen is None or not self.in_room:
+            return
+        request = PictureRequest(*demand)
+        if request == self._requested and not self._wants_keyframe:
+            return
+        self._requested = request
+        keyframe, self._wants_keyframe = self._wants_keyframe, False
+        self.connection.outbox.put_control(encode(PictureRequest(*demand, keyframe)))
+
+    def quality_changed(self) -> None:
+        """The connection carries more or less than before."""
+        if self.screen is None or self._capabilities is None:
+            return
+        self._set_pace(self._capabilities)
+        self._watch(self._capabilities)
+
+    def _set_pace(self, capabilities: Capabilities) -> None:
+        rate = capabilities.desired_fps
+        if self.screen is not None and (share := self.screen.quality.step.share) < 1:
+            # A share of what there is to see, which may be less often than this viewer would take it.
+            rate = max(1, round(min(rate, self._room.picture_rate or rate) * share))
+        self.pace = rate
+
+    def _largest_size(self) -> tuple[int, int] | None:
+        demand = self._room.demand(self)
+        return (demand.width, demand.height) if demand.width else None
+
     # --- receiving ------------------------------------------------------------------------------------
 
     def receive(self, message: Event) -> None:
@@ -201,29 +269,78 @@ class Participant:
             handler(message)
 
     def _on_capabilities(self, message: Capabilities) -> None:
-        self.frame_rate = message.desired_fps
+        self._capabilities = message
+        self._set_pace(message)
         self.voice.frame = SHORT_FRAME if message.audio_codecs & SHORT_FRAMES else LONG_FRAME
-        key = self._view_key(message)
-        self._room.watch(self, key)
+        style = self._watch(message)
         if self.state is State.SECURED:
             if len(self._room) >= self._limits.max_participants:
                 raise ServerFull(f"The call is full: {len(self._room)} participants")
             self.advance(State.JOINED)
             self._room.add(self)
         self.tell(
-            f"Terminal configured: {message.width}x{message.height}, {_COLOR_NAMES[key.style.color]}, "
-            f"{_MODE_NAMES[key.style.render]} mode, {message.desired_fps} fps"
+            f"Terminal configured: {message.width}x{message.height}, {_COLOR_NAMES[style.color]}, "
+            f"{_MODE_NAMES[style.render]} mode, {message.desired_fps} fps"
         )
 
-    def _view_key(self, message: Capabilities) -> ViewKey:
-        style = Style.create(
-            ColorLevel(message.color_level),
-            RenderMode(message.render_mode),
-            _palette_of(message),
-            message.utf8,
+    def _watch(self, message: Capabilities) -> Style:
+        """Look at what capabilities, settings and quality call for; its style."""
+        screen = self.screen
+        render, dithered = RenderMode(message.render_mode), False
+        if screen is not None:
+            dithered = ViewFlag.DITHERED in screen.settings.flags
+            if screen.settings.render_mode != AS_CAPABILITIES:
+                render = RenderMode(screen.settings.render_mode)
+        color, palette = ColorLevel(message.color_level), _palette_of(message)
+        style = Style.create(color, render, palette, message.utf8, dithered=dithered)
+        if screen is None:
+            size = limit_cells(message.width, message.height, self._limits.max_view_cells)
+            self._room.watch(self, ViewKey(*size, message.wants_padding, style))
+        else:
+            if screen.quality.step.cheaper:
+                style = cheaper(style)
+            size = limit_cells(message.width, message.height, self._limits.max_screen_cells)
+            self._room.watch(self, ScreenKey(*size, message.wants_padding, style, self._wishes(screen.settings)))
+        return style
+
+    def _wishes(self, settings: ViewSettings) -> Wishes:
+        return Wishes(
+            names=ViewFlag.NAMES in settings.flags,
+            without=self.number if ViewFlag.WITHOUT_SELF in settings.flags else 0,
+            mirrored=self.number if ViewFlag.MIRRORED_SELF in settings.flags else 0,
+            spotlight=self._pinned,
         )
-        columns, rows = limit_cells(message.width, message.height, self._limits.max_view_cells)
-        return ViewKey(columns, rows, message.wants_padding, style)
+
+    def _on_view_settings(self, settings: ViewSettings) -> None:
+        screen = self.screen
+        if screen is None:
+            return
+        before, screen.settings = screen.settings, settings
+        screen.meter.limit = settings.max_bitrate / 8
+        if settings.spotlight != before.spotlight:
+            self._pinned = self._number_at(settings.spotlight, self._wishes(settings))
+        if self._capabilities is not None and settings != before:
+            self._watch(self._capabilities)
+
+    def _number_at(self, place: int, wishes: Wishes) -> int:
+        """Number of the participant at a place of the grid as this viewer sees it, 0 if there is none."""
+        if not place:
+            return 0
+        shown = [
+            tile.number
+            for tile in scene_of(self._room.participants)
+            if tile.number != wishes.without and (wishes.names or tile.pixels is not None)
+        ]
+        return shown[place - 1] if place <= len(shown) else 0
+
+    def _on_screen_ack(self, message: ScreenAck) -> None:
+        if self.screen is None:
+            return
+        if message.wants_whole:
+            self.screen.counters.lost += 1
+            self.screen.show(None)
+        if self.screen.meter.acknowledged(message.number, time.monotonic()) or message.wants_whole:
+            self._room.wake()
 
     def _on_stream_start(self, message: StreamStart) -> None:
         if message.kinds & VIDEO and self.state is State.JOINED:
@@ -271,11 +388,15 @@ class Participant:
     def _picture_changed(self) -> None:
         if self.state is not State.STREAMING:
             return
+        self._picture_at = time.monotonic()
         if not self._had_picture:
             self._had_picture = True
             self._room.video_changed(self)
             self.tell("First video frame received - streaming active")
         self._room.picture_changed()
+
+    def _picture_lost(self) -> None:
+        self._wants_keyframe = True
 
     def _on_opus(self, message: OpusBatch) -> None:
         if not self._audio:
@@ -325,6 +446,7 @@ class Participant:
                 "frames_skipped": counters.frames_skipped,
                 "frames_dropped": outbox.counters.video_dropped,
                 **self.voice.report(),
+                **(self.screen.report() if self.screen is not None else {}),
                 "bytes_in": traffic.bytes_in,
                 "bytes_out": traffic.bytes_out,
                 "throttled": traffic.throttled,

@@ -43,15 +43,17 @@ class PictureSlot:
 class Pictures(NamedTuple):
     """The pictures of all who send one, at one moment, in the order of the grid."""
 
+    numbers: tuple[int, ...]
+    """Whose they are."""
     aspects: tuple[float, ...]
     versions: tuple[int, ...]
     pixels: tuple[Pixels, ...]
 
     @classmethod
-    def of(cls, slots: Iterable[PictureSlot]) -> Pictures:
-        """What these slots hold; empty ones are left out."""
-        held = [(slot.aspect, slot.version, slot.pixels) for slot in slots if slot.pixels is not None]
+    def of(cls, slots: Iterable[tuple[int, PictureSlot]]) -> Pictures:
+        """What these participants' slots hold; empty ones are left out."""
+        held = [(number, slot.aspect, slot.version, slot.pixels) for number, slot in slots if slot.pixels is not None]
         if not held:
-            return cls((), (), ())
-        aspects, versions, pixels = zip(*held, strict=True)
-        return cls(aspects, versions, pixels)
+            return cls((), (), (), ())
+        numbers, aspects, versions, pixels = zip(*held, strict=True)
+        return cls(numbers, aspects, versions, pixels)

@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
+from teleglyph.call.demand import Demand, demand_of
 from teleglyph.call.participant import Participant
+from teleglyph.call.screen_view import ScreenKey, ScreenView
 from teleglyph.call.sound import RoomSound, SoundSettings
 from teleglyph.call.statistics import RoomCounters, RoomReport
 from teleglyph.call.view import View, ViewKey
 from teleglyph.wire import ServerState, encode
 
-_SUBROWS = 2
-"""Pixels that a character cell is high when it is one pixel wide."""
-
 
 class Room:
     """Who is here and what they see; pacing is :class:`teleglyph.call.pacer.Pacer`'s.
 
-    ``revision`` grows with everything that changes a picture on somebody's screen.  Everything runs on the event
+    ``revision`` grows with everything that changes a picture on somebody's screen, ``scene_revision`` with every change
+    of a name or a mark as well.  Everything runs on the event
     loop, so there are no locks.
     """
 
@@ -26,12 +26,16 @@ class Room:
         self.name = name
         self.sound = RoomSound(sound)
         self.counters = RoomCounters()
-        self.revision = 0
+        self.revision = self.scene_revision = 0
         self.changed = asyncio.Event()
         """Set when there may be something new to show; the pacer clears it."""
+        self.picture_rate = 0.0
+        """Changes of the picture a second."""
         self._participants: dict[int, Participant] = {}
-        self._views: dict[ViewKey, View] = {}
-        self._viewers: dict[View, set[Participant]] = {}
+        self._views: dict[ViewKey | ScreenKey, View | ScreenView] = {}
+        self._viewers: dict[View | ScreenView, set[Participant]] = {}
+        self._marks: tuple[object, ...] = ()
+        self._noticed = (0.0, 0)
 
     @property
     def participants(self) -> list[Participant]:
@@ -74,24 +78,28 @@ class Room:
 
     # --- views ----------------------------------------------------------------------------------------
 
-    def watch(self, participant: Participant, key: ViewKey) -> None:
+    def watch(self, participant: Participant, key: ViewKey | ScreenKey) -> None:
         """Give a participant the view of that key, made if nobody had it yet."""
         if participant.view is not None and participant.view.key == key:
             return
         self._unwatch(participant)
         view = self._views.get(key)
         if view is None:
-            view = self._views[key] = View(key)
+            view = self._views[key] = ScreenView(key) if isinstance(key, ScreenKey) else View(key)
             self._viewers[view] = set()
         self._viewers[view].add(participant)
         participant.view = view
         participant.shown_frame = participant.shown_layout = 0
+        if participant.screen is not None:
+            participant.screen.show(None)
         self.wake()
 
     def _unwatch(self, participant: Participant) -> None:
         view, participant.view = participant.view, None
         if view is None:
             return
+        if participant.screen is not None:
+            participant.screen.show(None)
         viewers = self._viewers[view]
         viewers.discard(participant)
         if not viewers:
@@ -99,22 +107,38 @@ class Room:
             del self._views[view.key]
 
     @property
-    def views(self) -> Iterable[View]:
+    def views(self) -> Iterable[View | ScreenView]:
         """All views somebody looks at."""
         return self._views.values()
 
-    def largest_picture(self) -> tuple[int, int] | None:
-        """Width and height in pixels of the largest picture anybody is shown; None while nobody is."""
-        places = [place for view in self._views.values() for place in view.placements]
-        if not places:
-            return None
-        return max(place.width for place in places), max(place.height for place in places) * _SUBROWS
+    def demand(self, participant: Participant) -> Demand:
+        """What anybody here can see of a participant's pictures."""
+        return demand_of(participant.number, self._viewers)
+
+    def notice(self, now: float) -> None:
+        """See who began or ceased to speak or to send, and what senders should send; to be called a few times a
+        second."""
+        then, revision = self._noticed
+        if now - then >= 1.0:
+            self.picture_rate = (self.revision - revision) / (now - then)
+            self._noticed = now, self.revision
+        marks = tuple((p.name, p.voice.is_speaking, p.is_frozen) for p in self._participants.values())
+        if marks != self._marks:
+            self._marks = marks
+            self.scene_changed()
+        for participant in self._participants.values():
+            participant.request_picture(self.demand(participant))
 
     # --- changes --------------------------------------------------------------------------------------
 
     def picture_changed(self) -> None:
         """Something on the screens is out of date."""
         self.revision += 1
+        self.scene_changed()
+
+    def scene_changed(self) -> None:
+        """Something beside the pictures is out of date: a name, or a mark."""
+        self.scene_revision += 1
         self.changed.set()
 
     def wake(self) -> None:

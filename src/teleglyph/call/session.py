@@ -10,7 +10,7 @@ from teleglyph.call.limits import CallLimits
 from teleglyph.call.participant import Participant, State
 from teleglyph.errors import AuthenticationError, BadData, PeerError, PeerTimeout, ServerFull
 from teleglyph.net import Connection
-from teleglyph.wire import AuthFailure, ErrorMessage, RemoteLog, ServerSession, encode
+from teleglyph.wire import AuthFailure, ErrorMessage, Feature, RemoteLog, ServerSession, encode
 
 _log = logging.getLogger(__name__)
 
@@ -63,6 +63,8 @@ async def _serve(participant: Participant, limits: CallLimits, on_proof: Callabl
         if error.reasons & _WRONG_PROOF:
             on_proof(False)
         raise
+    if Feature.SCREEN_UPDATES in done.features:
+        participant.enable_screens()
     if done.authenticated:
         on_proof(True)
     if done.client_identity is not None:

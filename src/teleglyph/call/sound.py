@@ -36,6 +36,10 @@ _FRAMES_PER_MESSAGE = 50
 _QUIET_BLOCKS = 60
 """Silent blocks that are still encoded, so that the encoder itself tells the listener of the silence."""
 _INT32_SCALE = 1 / 2**31
+_SPEECH_POWER = 10 ** (-42 / 10)
+"""Mean square of a block that counts as speech: -42 dB of full scale."""
+_SPEECH_SECONDS = 0.4
+"""Who spoke so recently still speaks: pauses between words are no silence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,12 @@ class Voice:
     mixed: list[Samples] = field(default_factory=list)
     quiet: int = _QUIET_BLOCKS
     was_silent: bool = True
+    spoke_at: float = -_SPEECH_SECONDS
+
+    @property
+    def is_speaking(self) -> bool:
+        """The participant can be heard, now or a moment ago."""
+        return time.monotonic() - self.spoke_at < _SPEECH_SECONDS
 
     def report(self) -> dict[str, float]:
         """Counters and states as plain values; milliseconds where the name says so."""
@@ -179,6 +189,8 @@ class RoomSound:
                 block = voice.buffer.pull(BLOCK)
                 if block is not None:
                     blocks[voice.place] = block
+                    if np.dot(block, block) > _SPEECH_POWER * BLOCK:
+                        voice.spoke_at = time.monotonic()
             mixes = self._mixer.mix(blocks)
             for voice in voices:
                 packet = self._encode(voice, mixes[voice.place])

@@ -7,12 +7,11 @@ scaled pictures: only pictures that changed are scaled again.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from teleglyph.call.picture import Pictures
 from teleglyph.media.canvas import Canvas, Draw
-from teleglyph.media.layout import Placement, arrange
+from teleglyph.media.layout import Placement, arrange, crop
 from teleglyph.media.modes import ColorLevel, RenderMode
 from teleglyph.media.style import Style
 from teleglyph.wire import MAX_PLAINTEXT, encode_ascii_frame
@@ -59,15 +58,24 @@ class View:
         self.revision = -1
         """The room's revision that ``frame`` shows."""
         self.placements: tuple[Placement, ...] = ()
+        self.needs: dict[int, tuple[int, int]] = {}
+        """Width and height in pixels that each participant's picture is shown in."""
         self._layout = 0
         self._aspects: tuple[float, ...] | None = None
         self._canvas = Canvas.of(key.columns, key.rows, key.style)
         self._drawn: tuple[int, ...] = ()
+        self._numbers: tuple[int, ...] = ()
 
     def plan(self, pictures: Pictures) -> tuple[Canvas, list[Draw], Style]:
         """The render job for the given pictures: lays out again if their number or shapes changed."""
         if pictures.aspects != self._aspects:
             self._arrange(pictures.aspects)
+        if pictures.numbers != self._numbers:
+            self._numbers = pictures.numbers
+            self.needs = {
+                number: (place.width * self.style.subcolumns, place.height * self.style.subrows)
+                for number, place in zip(pictures.numbers, self.placements, strict=True)
+            }
         drawn = self._drawn or (0,) * len(pictures.versions)
         self._drawn = pictures.versions
         draws = [
@@ -97,6 +105,7 @@ class View:
         """Make a frame that says that there is no picture."""
         if self._aspects != ():
             self._arrange(())
+            self.needs = {}
         packet = encode_ascii_frame(self.key.columns, self.key.rows, self._placeholder())
         self.frame = Frame(next(_frame_numbers), self._layout, packet)
         self.revision = revision
@@ -108,8 +117,9 @@ class View:
         columns, rows = self.key.columns, self.key.rows
         places = arrange(aspects, columns, rows) if aspects else ()
         if places and not self.key.padded:
-            places, columns, rows = _cut_to_pictures(places)
+            places, columns, rows = crop(places)
         self.placements = places
+        self._numbers = ()
         self._canvas = Canvas.of(columns, rows, self.style)
 
     def _packet(self, text: bytes) -> bytes | None:
@@ -139,14 +149,6 @@ class View:
         rows = [blank] * self.key.rows
         rows[self.key.rows // 2] = text.center(self.key.columns)
         return "\n".join(rows).encode()
-
-
-def _cut_to_pictures(places: Sequence[Placement]) -> tuple[tuple[Placement, ...], int, int]:
-    """Move the placements to the top left corner and return them with the size of the box around them."""
-    left = min(place.x for place in places)
-    top = min(place.y for place in places)
-    moved = tuple(place._replace(x=place.x - left, y=place.y - top) for place in places)
-    return moved, max(p.x + p.width for p in moved), max(p.y + p.height for p in moved)
 
 
 def limit_cells(columns: int, rows: int, max_cells: int) -> tuple[int, int]:

@@ -43,7 +43,7 @@ def fit(aspect: float, width: int, height: int) -> tuple[int, int]:
     return width, min(height, max(1, _round(width * CHARACTER_ASPECT / aspect)))
 
 
-def arrange(aspects: Sequence[float], columns: int, rows: int) -> tuple[Placement, ...]:
+def arrange(aspects: Sequence[float], columns: int, rows: int, label_rows: int = 0) -> tuple[Placement, ...]:
     """Lay pictures out in the grid that shows the most of them.
 
     Of all grids with one column and more, that one is taken whose fitted pictures cover the largest area;
@@ -55,6 +55,8 @@ def arrange(aspects: Sequence[float], columns: int, rows: int) -> tuple[Placemen
         aspects: width divided by height of each picture, in pixels.
         columns: width of the screen in characters.
         rows: height of the screen in characters.
+        label_rows: rows that are kept free under each picture; where a place has no more than these, the picture
+            takes one of them.
 
     Raises:
         ValueError: a size or an aspect is not positive, or infinite.
@@ -66,8 +68,16 @@ def arrange(aspects: Sequence[float], columns: int, rows: int) -> tuple[Placemen
     if not aspects:
         return ()
     shapes = Counter(aspects)
-    grid = max(_grids(len(aspects), columns, rows), key=lambda grid: _score(grid, shapes))
-    return tuple(_placements(grid, aspects, columns, rows))
+    grid = max(_grids(len(aspects), columns, rows), key=lambda grid: _score(grid, shapes, label_rows))
+    return tuple(_placements(grid, aspects, columns, rows, label_rows))
+
+
+def crop(places: Sequence[Placement]) -> tuple[tuple[Placement, ...], int, int]:
+    """Move placements, of which there is at least one, to the top left corner; and the size of the box around them."""
+    left = min(place.x for place in places)
+    top = min(place.y for place in places)
+    moved = tuple(place._replace(x=place.x - left, y=place.y - top) for place in places)
+    return moved, max(p.x + p.width for p in moved), max(p.y + p.height for p in moved)
 
 
 def _round(value: float) -> int:
@@ -84,16 +94,16 @@ def _grids(pictures: int, columns: int, rows: int) -> Iterator[_Grid]:
             yield _Grid(grid_columns, grid_rows, columns // grid_columns, rows // grid_rows)
 
 
-def _score(grid: _Grid, shapes: Counter[float]) -> tuple[int, int, int]:
+def _score(grid: _Grid, shapes: Counter[float], label_rows: int) -> tuple[int, int, int]:
     """Sorts grids from worse to better: covered characters, then few places, then few columns."""
     covered = 0
     for aspect, count in shapes.items():
-        width, height = fit(aspect, grid.cell_width, grid.cell_height)
+        width, height = fit(aspect, grid.cell_width, max(1, grid.cell_height - label_rows))
         covered += count * width * height
     return covered, -grid.grid_columns * grid.grid_rows, -grid.grid_columns
 
 
-def _placements(grid: _Grid, aspects: Sequence[float], columns: int, rows: int) -> Iterator[Placement]:
+def _placements(grid: _Grid, aspects: Sequence[float], columns: int, rows: int, label_rows: int) -> Iterator[Placement]:
     places = grid.grid_columns * grid.grid_rows
     top = (rows - grid.grid_rows * grid.cell_height) // 2
     for index, aspect in enumerate(aspects):
@@ -101,10 +111,10 @@ def _placements(grid: _Grid, aspects: Sequence[float], columns: int, rows: int) 
         is_last_row = row == grid.grid_rows - 1
         empty = max(0, places - len(aspects)) if is_last_row else 0
         left = (columns - (grid.grid_columns - empty) * grid.cell_width) // 2
-        width, height = fit(aspect, grid.cell_width, grid.cell_height)
+        width, height = fit(aspect, grid.cell_width, max(1, grid.cell_height - label_rows))
         yield Placement(
             left + column * grid.cell_width + (grid.cell_width - width) // 2,
-            top + row * grid.cell_height + (grid.cell_height - height) // 2,
+            top + row * grid.cell_height + max(0, grid.cell_height - label_rows - height) // 2,
             width,
             height,
         )

@@ -252,6 +252,11 @@ class Outbox:
         return not (self._control or self._audio or self._picture)
 
     @property
+    def has_video(self) -> bool:
+        """A frame waits in the slot."""
+        return self._picture is not None
+
+    @property
     def finished(self) -> bool:
         """Closed, and everything that had to be sent was taken."""
         return self._closed and self.idle

@@ -29,7 +29,7 @@ from teleglyph.rooms.service import RoomsService
 from teleglyph.server.config import DEFAULT_ADDRESSES, ServerConfig
 from teleglyph.server.http import HttpFront
 from teleglyph.store import Database, RecordStore, open_database
-from teleglyph.wire import ServerSession, derive_password_key
+from teleglyph.wire import Feature, ServerSession, derive_password_key
 
 if TYPE_CHECKING:
     from teleglyph.events.service import EventsService
@@ -288,6 +288,7 @@ class Server:
             identities=config.identities,
             admits=None if config.client_keys is None else config.client_keys.admits,
             allow_plaintext=not config.encrypt,
+            features=Feature.SCREEN_UPDATES,
         )
         return Connection(session, peer, self.config.connection)
 
@@ -337,6 +338,8 @@ class Server:
             now = time.monotonic()
             for participant in self._sessions.values():
                 watch_connection(participant.connection, participant, self.config.call, now)
+            for room in self.rooms.values():
+                room.notice(now)
 
     async def _close_left_overs(self, records: RecordStore) -> None:
         while True:

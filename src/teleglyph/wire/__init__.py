@@ -56,6 +56,7 @@ from teleglyph.wire.messages import (
     UpdateLevel,
     ViewFlag,
     ViewSettings,
+    compress,
     encode,
     encode_ascii_frame,
 )
@@ -135,6 +136,7 @@ __all__ = [
     "UpdateLevel",
     "ViewFlag",
     "ViewSettings",
+    "compress",
     "derive_password_key",
     "encode",
     "encode_ascii_frame",

@@ -50,7 +50,14 @@ from teleglyph.wire.messages.screen import (
     ViewSettings,
 )
 from teleglyph.wire.messages.text import ErrorMessage, LogDirection, LogLevel, RemoteLog
-from teleglyph.wire.messages.video import AsciiFrame, DroppedFrame, HevcFrame, ImageFrame, encode_ascii_frame
+from teleglyph.wire.messages.video import (
+    AsciiFrame,
+    DroppedFrame,
+    HevcFrame,
+    ImageFrame,
+    compress,
+    encode_ascii_frame,
+)
 
 __all__ = [
     "AS_CAPABILITIES",
@@ -102,6 +109,7 @@ __all__ = [
     "UpdateLevel",
     "ViewFlag",
     "ViewSettings",
+    "compress",
     "encode",
     "encode_ascii_frame",
 ]

@@ -1,0 +1,118 @@
+"""How much of the picture a viewer's connection gets: coarser first, then less often, then in a cheaper mode.
+
+Time is an argument.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Step(NamedTuple):
+    """One step of the ladder.
+
+    Attributes:
+        tolerance: colours that differ by no more may stay (:class:`teleglyph.media.grid.Encoding`).
+        share: part of the frames that are sent.
+        cheaper: in a mode that needs fewer bytes.
+    """
+
+    tolerance: int
+    share: float
+    cheaper: bool = False
+
+
+LADDER = (
+    Step(30, 1),
+    Step(100, 1),
+    Step(200, 1),
+    Step(400, 1),
+    Step(800, 1),
+    Step(800, 1 / 2),
+    Step(800, 1 / 3),
+    Step(800, 1 / 4),
+    Step(400, 1 / 4, cheaper=True),
+    Step(800, 1 / 4, cheaper=True),
+    Step(800, 1 / 8, cheaper=True),
+    Step(1600, 1 / 12, cheaper=True),
+)
+"""From the finest to the cheapest; 30 is about two levels in each channel, 200 five, 800 ten (render.md)."""
+
+_PERIOD = 0.5
+"""Seconds that are looked at before a step down."""
+_FEW_CHANCES = 4
+_HELD_TOO_OFTEN = 0.25
+_HELD_NEVER = 0.05
+_FIRST_PATIENCE, _MOST_PATIENCE = 1.5, 30.0
+"""Seconds without trouble before a step up; doubled whenever one turns out to have been too much."""
+_PROBATION = 4.0
+"""Seconds after a step up in which trouble means that it was too much."""
+_GOOD_CONDUCT = 30.0
+"""Seconds on a step after which patience is shorter again."""
+
+
+class QualityControl:
+    """Finds the step of the ladder that a connection carries, and stays there.
+
+    It is told of every frame that was due: whether it went out, or was held back because the link was still busy.
+    """
+
+    def __init__(self) -> None:
+        self.level = 0
+        self.changes = 0
+        self._due = self._held = 0
+        self._since = 0.0
+        self._clear_since: float | None = None
+        self._patience = _FIRST_PATIENCE
+        self._raised_at = -1e9
+        self._changed_at = 0.0
+
+    @property
+    def step(self) -> Step:
+        """The present step."""
+        return LADDER[self.level]
+
+    def noted(self, held: bool, now: float) -> bool:
+        """Note a frame that was due; True if the step changed."""
+        if not self._due:
+            self._since = now
+        self._due += 1
+        self._held += held
+        if now - self._since < _PERIOD or self._due < _FEW_CHANCES:
+            return False
+        held_share = self._held / self._due
+        self._due = self._held = 0
+        if held_share > _HELD_TOO_OFTEN:
+            self._clear_since = None
+            return self._step_down(now)
+        if held_share > _HELD_NEVER:
+            self._clear_since = None
+            return False
+        if self._clear_since is None:
+            self._clear_since = now - _PERIOD
+        return self._step_up(now)
+
+    def _step_down(self, now: float) -> bool:
+        if self.level == len(LADDER) - 1:
+            return False
+        if now - self._raised_at < _PROBATION:
+            self._patience = min(_MOST_PATIENCE, 2 * self._patience)
+            self._raised_at = -1e9
+        self._change(1, now)
+        return True
+
+    def _step_up(self, now: float) -> bool:
+        if now - self._changed_at > _GOOD_CONDUCT:
+            self._patience = max(_FIRST_PATIENCE, self._patience / 2)
+            self._changed_at = now
+        if self.level == 0 or self._clear_since is None or now - self._clear_since < self._patience:
+            return False
+        self._raised_at = now
+        self._clear_since = None
+        self._change(-1, now)
+        return True
+
+    def _change(self, by: int, now: float) -> None:
+        self.level += by
+        self.changes += 1
+        self._changed_at = now

@@ -1,0 +1,233 @@
+"""What a group of equal viewers of our own kind should see: composed once, told to each by its changes.
+
+Beside the pictures there are names, marks and places for those without a picture.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from teleglyph.call.scene import Scene, Tile
+from teleglyph.media.canvas import Canvas, Draw
+from teleglyph.media.grid import (
+    DEFAULT_COLOR,
+    Composition,
+    Grid,
+    Label,
+    direct_color,
+    glyphs_of,
+    indexed_color,
+)
+from teleglyph.media.layout import Placement, arrange, crop
+from teleglyph.media.modes import ColorLevel
+from teleglyph.media.style import Style
+
+_NOBODY = "Nobody else is here yet"
+_CAMERA_OFF = "camera off"
+_LEAST_ROWS_FOR_NAMES = 4
+"""Rows of a place in the grid, below which a name would take too much of the picture."""
+_MOST_INDEX = 9
+_SETTLE_SECONDS = 0.4
+"""Within this time all rows have their turn at being made exact where the picture stands still."""
+_WALL = 38
+"""Grey of a place without a picture."""
+
+_WALL_PICTURE = np.full((1, 1, 3), _WALL, np.uint8)
+
+_compositions = itertools.count(1)
+
+
+class Wishes(NamedTuple):
+    """What a viewer of our own kind may ask for; part of the key of its view.
+
+    Attributes:
+        names: names and marks under the pictures, and places for those without one.
+        without: number of a participant that is left out, 0 for none.
+        mirrored: number of a participant who is shown as in a mirror.
+        spotlight: number of the participant who is shown alone.
+    """
+
+    names: bool = True
+    without: int = 0
+    mirrored: int = 0
+    spotlight: int = 0
+
+
+class ScreenKey(NamedTuple):
+    """All that makes two viewers' screens equal."""
+
+    columns: int
+    rows: int
+    padded: bool
+    style: Style
+    wishes: Wishes
+
+
+class ScreenView:
+    """The screen of all viewers with one key.
+
+    Args:
+        key: size, style and wishes.
+    """
+
+    def __init__(self, key: ScreenKey) -> None:
+        self.key = key
+        self.style = key.style
+        self.revision = -1
+        """The room's scene revision that ``wanted`` shows."""
+        self.number = 0
+        """Another one for every composition in this process."""
+        self.composed_at = 0.0
+        """When ``wanted`` was made, in monotonic seconds."""
+        self.wanted = Grid(1, 1)
+        self.previous: Grid | None = None
+        """What was wanted one composition earlier, if it had the same size."""
+        self.needs: dict[int, tuple[int, int]] = {}
+        """Width and height in pixels that each participant's picture is shown in."""
+        self.settle = (0, 0)
+        """The rows whose turn it is at being exact where they stand still."""
+        self._places: tuple[Placement, ...] = ()
+        self._arrangement: tuple[object, ...] = ()
+        self._has_names = False
+        self._canvas = Canvas(1, 1, 1)
+        self._drawn: tuple[int, ...] = ()
+
+    def visible(self, scene: Scene) -> Scene:
+        """Those of a scene who have a place in this view."""
+        wishes = self.key.wishes
+        shown = tuple(
+            tile for tile in scene if tile.number != wishes.without and (wishes.names or tile.pixels is not None)
+        )
+        pinned = tuple(tile for tile in shown if tile.number == wishes.spotlight)
+        return pinned or shown
+
+    def plan(self, scene: Scene, revision: int, now: float) -> Composition:
+        """What is to be drawn for a scene; ``wanted`` shows it once that is done."""
+        tiles = self.visible(scene)
+        self._arrange(tiles)
+        drawn = self._drawn
+        self._drawn = tuple(tile.version for tile in tiles)
+        mirrored = self.key.wishes.mirrored
+        draws = [
+            Draw(
+                _WALL_PICTURE if tile.pixels is None else tile.pixels,
+                place.x,
+                place.y,
+                place.width,
+                place.height,
+                tile.number == mirrored,
+            )
+            for tile, place, old in itertools.zip_longest(tiles, self._places, drawn)
+            if tile.version != old
+        ]
+        size = self._canvas.columns, self._canvas.rows
+        if self.number and (self.wanted.columns, self.wanted.rows) == size:
+            spare = self.previous or Grid(*size)
+            self.previous, self.wanted = self.wanted, spare
+        else:
+            self.previous, self.wanted = None, Grid(*size)
+        begin = self.settle[1] if self.settle[1] < size[1] else 0
+        turns = 1 + int(size[1] * (now - self.composed_at) / _SETTLE_SECONDS)
+        self.settle = begin, min(size[1], begin + turns)
+        self.number, self.revision, self.composed_at = next(_compositions), revision, now
+        return Composition(self.wanted, self._canvas, draws, self.style, self._labels(tiles, scene))
+
+    # --- internals ------------------------------------------------------------------------------------
+
+    def _arrange(self, tiles: Sequence[Tile]) -> None:
+        arrangement = tuple((tile.number, tile.aspect, tile.pixels is None) for tile in tiles)
+        if self.number and arrangement == self._arrangement:
+            return
+        self._arrangement = arrangement
+        key = self.key
+        columns, rows = key.columns, key.rows
+        aspects = [tile.aspect for tile in tiles]
+        label_rows = 1 if key.wishes.names and rows >= _LEAST_ROWS_FOR_NAMES else 0
+        places = arrange(aspects, columns, rows, label_rows)
+        if label_rows and not _has_room_below(places, rows):
+            places = arrange(aspects, columns, rows)
+            label_rows = 0
+        self._has_names = bool(label_rows)
+        if places and not key.padded:
+            places, columns, rows = crop(places)
+            rows += label_rows
+        self._places = places
+        self._canvas = Canvas.of(columns, rows, self.style)
+        self._drawn = (-1,) * len(tiles)
+        self.needs = {
+            tile.number: (place.width * self.style.subcolumns, place.height * self.style.subrows)
+            for tile, place in zip(tiles, places, strict=True)
+        }
+
+    def _labels(self, tiles: Sequence[Tile], scene: Scene) -> list[Label]:
+        if not tiles:
+            return [_centred(_NOBODY, 0, self._canvas.rows // 2, self._canvas.columns, DEFAULT_COLOR, DEFAULT_COLOR)]
+        if not self.key.wishes.names:
+            return []
+        order = [tile.number for tile in scene if tile.number != self.key.wishes.without]
+        labels = []
+        for tile, place in zip(tiles, self._places, strict=True):
+            if tile.pixels is None:
+                labels += self._wall_labels(tile, place)
+            if self._has_names:
+                labels.append(self._name_label(tile, place, order.index(tile.number) + 1))
+        return [label for label in labels if label.glyphs]
+
+    def _name_label(self, tile: Tile, place: Placement, index: int) -> Label:
+        mark = ("\N{BLACK CIRCLE} " if self.style.utf8 else "* ") if tile.speaking else ""
+        number = f"{index} " if index <= _MOST_INDEX else ""
+        state = " (frozen)" if tile.frozen else ""
+        ink = _accent(self.style.color) if tile.speaking else DEFAULT_COLOR
+        text = f"{mark}{number}{tile.name}{state}"
+        return _centred(text, place.x, place.y + place.height, place.width, ink, DEFAULT_COLOR, self.style.utf8)
+
+    def _wall_labels(self, tile: Tile, place: Placement) -> list[Label]:
+        paper = _wall_color(self.style.color)
+        middle = place.y + (place.height - 1) // 2
+        lines = [(middle, _CAMERA_OFF)] if self._has_names else [(middle, tile.name)]
+        return [_centred(text, place.x, y, place.width, DEFAULT_COLOR, paper, self.style.utf8) for y, text in lines]
+
+
+def _centred(text: str, x: int, y: int, width: int, ink: int, paper: int, utf8: bool = True) -> Label:
+    if not utf8:
+        text = text.encode("ascii", "replace").decode()
+    glyphs = glyphs_of(text, width)
+    return Label(x + (width - len(glyphs)) // 2, y, ink, paper, glyphs)
+
+
+def _has_room_below(places: Sequence[Placement], rows: int) -> bool:
+    """Whether the row under each place is on the screen and belongs to no other."""
+    return all(
+        below < rows
+        and not any(
+            other.y <= below < other.y + other.height
+            and other.x < place.x + place.width
+            and place.x < other.x + other.width
+            for other in places
+        )
+        for place in places
+        for below in (place.y + place.height,)
+    )
+
+
+def _accent(color: ColorLevel) -> int:
+    """Who speaks is green, where there are colours."""
+    return {
+        ColorLevel.NONE: DEFAULT_COLOR,
+        ColorLevel.ANSI16: indexed_color(10),
+        ColorLevel.ANSI256: indexed_color(120),
+        ColorLevel.TRUECOLOR: direct_color(135, 255, 135),
+    }[color]
+
+
+def _wall_color(color: ColorLevel) -> int:
+    return {
+        ColorLevel.NONE: DEFAULT_COLOR,
+        ColorLevel.ANSI16: DEFAULT_COLOR,
+        ColorLevel.ANSI256: indexed_color(235),
+        ColorLevel.TRUECOLOR: direct_color(_WALL, _WALL, _WALL),
+    }[color]
