@@ -32,6 +32,22 @@ void CharacterGrid::put(const Label& label) noexcept {
     for (const std::uint32_t glyph : label.glyphs) *at++ = {label.ink, label.paper, glyph, kExactLook};
 }
 
+void CharacterGrid::take(const CharacterGrid& other) noexcept {
+    const std::uint32_t columns = std::min(columns_, other.columns_), rows = std::min(rows_, other.rows_);
+    Character* row = characters_.data();
+    const Character* source = other.characters_.data();
+    for (std::uint32_t y = 0; y < rows_; ++y, row += columns_, source += other.columns_) {
+        if (y >= rows) {
+            std::fill(row, row + columns_, kBlank);
+            source -= other.columns_;  // stays inside the other grid
+            continue;
+        }
+        std::copy(source, source + columns, row);
+        std::fill(row + columns, row + columns_, kBlank);
+        if (columns < other.columns_ && source[columns].glyph == kContinuation) row[columns - 1] = kBlank;
+    }
+}
+
 void CharacterGrid::clear() noexcept { std::fill(characters_.begin(), characters_.end(), kBlank); }
 
 }  // namespace teleglyph

@@ -38,6 +38,10 @@ public:
 
     void clear() noexcept;
 
+    // Become the upper left part of another grid, with blanks where that has nothing. A wide glyph that is cut in half
+    // becomes a blank.
+    void take(const CharacterGrid& other) noexcept;
+
 private:
     std::uint32_t columns_;
     std::uint32_t rows_;

@@ -117,6 +117,31 @@ nb::list render_batch(nb::sequence items) {
     return texts;
 }
 
+// A picture scaled to width x height, as RGB24.
+nb::object shrink(nb::handle pixels, std::uint32_t width, std::uint32_t height) {
+    const teleglyph::PixelBuffer buffer(pixels.ptr());
+    const teleglyph::Picture picture = buffer.picture();
+    if (width < 1 || height < 1 || width > picture.width || height > picture.height ||
+        picture.width > teleglyph::kMaxSourceSide || picture.height > teleglyph::kMaxSourceSide)
+        throw nb::value_error("a picture is shrunk to at least one pixel and at most its own size");
+    const std::size_t count = static_cast<std::size_t>(width) * height;
+    nb::object result = nb::steal(PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(3 * count)));
+    if (!result.is_valid()) throw nb::python_error();
+    auto* out = reinterpret_cast<std::uint8_t*>(PyBytes_AS_STRING(result.ptr()));
+    {
+        nb::gil_scoped_release release;
+        std::vector<teleglyph::Cell> cells(count);
+        teleglyph::AreaScaler scaler;
+        scaler.scale(picture, cells.data(), width, width, height);
+        for (const teleglyph::Cell cell : cells) {
+            *out++ = static_cast<std::uint8_t>(cell);
+            *out++ = static_cast<std::uint8_t>(cell >> 8);
+            *out++ = static_cast<std::uint8_t>(cell >> 16);
+        }
+    }
+    return result;
+}
+
 nb::object measure_text(nb::bytes text) {
     teleglyph::TextMeasure measure;
     {
@@ -178,6 +203,7 @@ NB_MODULE(_native, module) {
 
     module.def("render", &render, nb::arg("canvas"), nb::arg("draws"), nb::arg("style"));
     module.def("render_batch", &render_batch, nb::arg("jobs"));
+    module.def("shrink", &shrink, nb::arg("pixels"), nb::arg("width"), nb::arg("height"));
     module.def("measure_text", &measure_text, nb::arg("text"));
     module.def("retain_large_buffers", &retain_large_buffers);
     module.def("set_simd", &teleglyph::set_simd, nb::arg("enabled"));

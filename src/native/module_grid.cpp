@@ -186,6 +186,7 @@ void bind_grids(nb::module_& module) {
         .def_prop_ro("columns", &CharacterGrid::columns)
         .def_prop_ro("rows", &CharacterGrid::rows)
         .def("clear", &CharacterGrid::clear)
+        .def("take", &CharacterGrid::take, nb::arg("other"))
         .def("copy", [](const CharacterGrid& grid) { return CharacterGrid(grid); })
         .def("put", &put_labels, nb::arg("labels"))
         .def("to_terminal", &convert_to_terminal, nb::arg("style"))

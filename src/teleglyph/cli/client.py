@@ -13,6 +13,7 @@ import click
 from teleglyph.cli.lifecycle import run
 from teleglyph.cli.logs import LogOptions
 from teleglyph.cli.options import (
+    Bitrate,
     DisplayOptions,
     SourceOptions,
     ask_passphrase,
@@ -25,6 +26,7 @@ from teleglyph.cli.options import (
 )
 from teleglyph.client.address import DEFAULT_PORT, parse_address
 from teleglyph.client.call import Credentials
+from teleglyph.client.display import ViewWishes
 from teleglyph.client.screen import restore_all
 from teleglyph.client.sound import CallSound
 from teleglyph.client.terminal import Terminal, detect
@@ -115,6 +117,16 @@ from teleglyph.wire import AuthFailure, derive_password_key
 @click.option("--sound-test", is_flag=True, hidden=True, help="A sound card that is only a clock.")
 @display_options
 @click.option(
+    "--max-bitrate",
+    type=Bitrate(),
+    default="0",
+    metavar="BITS",
+    help="The most that pictures may take of your connection, in bits a second, as in 500k or 2M; 0: no limit.",
+)
+@click.option("--no-self", is_flag=True, help="Leave your own picture out of what you see.")
+@click.option("--mirror-self", is_flag=True, help="See your own picture as in a mirror.")
+@click.option("--no-names", is_flag=True, help="Only pictures: no names, and no places for those without a camera.")
+@click.option(
     "--reconnect-attempts",
     type=click.IntRange(-1, 99),
     default=-1,
@@ -142,6 +154,10 @@ def client(
     voice_processing: bool | None,
     sound_test: bool,
     display_options: DisplayOptions,
+    max_bitrate: int,
+    no_self: bool,
+    mirror_self: bool,
+    no_names: bool,
     reconnect_attempts: int,
 ) -> int:
     """Join a call.
@@ -154,6 +170,8 @@ def client(
         raise click.UsageError("--password needs encryption: leave --no-encrypt out")
     if (key or server_key) and not encrypt:
         raise click.UsageError("--key and --server-key need encryption: leave --no-encrypt out")
+    if no_self and mirror_self:
+        raise click.UsageError("--no-self contradicts --mirror-self")
     if no_video and not source_options.is_default:
         raise click.UsageError("--no-video contradicts --file, --test-pattern, --pattern and --webcam-index")
     interactive = sys.stdout.isatty() and not display_options.snapshot
@@ -171,6 +189,7 @@ def client(
         display=display_options.display(terminal, whole_screen=not interactive),
         fixed_size=display_options.fixed_size,
         reconnect_attempts=reconnect_attempts,
+        wishes=ViewWishes(names=not no_names, own_picture=not no_self, mirrored=mirror_self, max_bitrate=max_bitrate),
     )
     from_file = source_options.file is not None
     wants_sound = audio and not display_options.snapshot and (interactive or sound_test or from_file)

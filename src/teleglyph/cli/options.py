@@ -52,7 +52,14 @@ _RENDER_WORDS = {
     "bg": RenderMode.BACKGROUND,
     "half-block": RenderMode.HALF_BLOCK,
     "halfblock": RenderMode.HALF_BLOCK,
+    "quadrant": RenderMode.QUADRANT,
+    "sextant": RenderMode.SEXTANT,
+    "braille": RenderMode.BRAILLE,
+    "shape": RenderMode.SHAPE,
 }
+_RENDER_SHOWN = ("auto", "foreground", "background", "half-block", "quadrant", "sextant", "braille", "shape")
+_BITRATE_UNITS = {"k": 1000, "m": 1_000_000}
+_LEAST_BITRATE, _MOST_BITRATE = 32_000, 2**32 - 1
 _TRUE_WORDS = ("true", "yes", "1", "on")
 
 
@@ -106,6 +113,26 @@ class _Words(click.ParamType[Any, Any]):
         return self._words[word]
 
 
+class Bitrate(click.ParamType[Any, Any]):
+    """Bits a second: a number, with k for thousands or M for millions of them; 0 or at least 32 000."""
+
+    name = "bits"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        text = str(value).strip()
+        factor = _BITRATE_UNITS.get(text[-1:].lower(), 1)
+        number = text[:-1] if factor > 1 else text
+        try:
+            bits = round(float(number) * factor)
+        except (ValueError, OverflowError):
+            self.fail(f"'{value}' is no number of bits a second: write 500k or 2M", param, ctx)
+        if bits != 0 and not _LEAST_BITRATE <= bits <= _MOST_BITRATE:
+            self.fail(f"{bits} is out of range: 0, or {_LEAST_BITRATE} to {_MOST_BITRATE}", param, ctx)
+        return bits
+
+
 @dataclass(frozen=True, slots=True)
 class DisplayOptions:
     """How pictures are to be drawn; None means what the terminal can do best."""
@@ -119,6 +146,7 @@ class DisplayOptions:
     fps: int
     snapshot: bool
     snapshot_delay: float
+    dithered: bool = False
 
     @property
     def fixed_size(self) -> tuple[int, int]:
@@ -147,6 +175,7 @@ class DisplayOptions:
             frame_rate=self.fps,
             terminal=terminal,
             padding=not self.snapshot,
+            dithered=self.dithered,
         )
         return display.resized(self.width or columns, self.height or (rows if whole_screen else rows - 1))
 
@@ -163,10 +192,11 @@ def display_options(command: Callable[P, R]) -> Callable[..., R]:
     @click.option(
         "-M",
         "--render-mode",
-        type=_Words(_RENDER_WORDS, ("auto", "foreground", "background", "half-block")),
+        type=_Words(_RENDER_WORDS, _RENDER_SHOWN),
         default="auto",
-        help="How cells are drawn; auto: half-blocks where UTF-8 and 256 colours are there, else glyphs.",
+        help="How cells are drawn; auto: the best that the terminal can show.",
     )
+    @click.option("--dither", is_flag=True, help="Mix 16 and 256 colours in a pattern, so that they look like more.")
     @click.option(
         "-P",
         "--palette",
@@ -199,7 +229,7 @@ def display_options(command: Callable[P, R]) -> Callable[..., R]:
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         values: dict[str, Any] = dict(kwargs)
-        names = ("color_mode", "render_mode", "palette", "palette_chars", "utf8", "width", "height", "fps")
+        names = ("dither", "color_mode", "render_mode", "palette", "palette_chars", "utf8", "width", "height", "fps")
         taken = {name: values.pop(name) for name in (*names, "snapshot", "snapshot_delay")}
         values["display_options"] = _display_options(**taken)
         return command(*args, **values)
@@ -211,6 +241,7 @@ def _display_options(
     *,
     color_mode: ColorLevel | None,
     render_mode: RenderMode | None,
+    dither: bool,
     palette: str,
     palette_chars: str | None,
     utf8: str,
@@ -238,6 +269,7 @@ def _display_options(
         fps=fps,
         snapshot=snapshot,
         snapshot_delay=3.0 if snapshot_delay is None else snapshot_delay,
+        dithered=dither,
     )
 
 

@@ -25,14 +25,19 @@ from teleglyph.wire import (
     ClientSession,
     ErrorMessage,
     Event,
+    Feature,
     HandshakeDone,
     Identity,
     JoinFlag,
     OpusBatch,
+    PictureRequest,
     Ping,
     Pong,
     RemoteLog,
+    ScreenAck,
+    ScreenUpdate,
     ServerState,
+    ViewSettings,
     encode,
 )
 
@@ -59,6 +64,8 @@ class CallEvents:
     """The server let us in."""
     frame: Callable[[bytes], None] = _ignore
     """The text of a frame."""
+    screen: Callable[[ScreenUpdate], None] = _ignore
+    """Changes of a screen, from a server of our own kind; to be acknowledged when they are seen."""
     clear: Callable[[], None] = _ignore
     """The screen is to be cleared before the next frame."""
     members: Callable[[int, int], None] = _ignore
@@ -101,6 +108,7 @@ class CallClient:
         address: the server.
         credentials: how to join.
         capabilities: the terminal that frames are wanted for.
+        settings: what is wanted beyond that from a server of our own kind.
         uplink: what to send; None sends nothing.
         sound: what is said and heard; None neither.
         events: who wants to know what happens.
@@ -114,11 +122,14 @@ class CallClient:
         uplink: Uplink | None = None,
         events: CallEvents | None = None,
         sound: CallSound | None = None,
+        settings: ViewSettings | None = None,
     ) -> None:
         self.received = Received()
         self._address = address
         self._credentials = credentials
         self._capabilities = capabilities
+        self._settings = settings or ViewSettings()
+        self._has_screens = False
         self._uplink = uplink
         self._sound = sound
         self._events = events or CallEvents()
@@ -139,9 +150,12 @@ class CallClient:
         tasks: list[asyncio.Task[None]] = []
         farewell: list[bytes] = []
         try:
+            self._has_screens = Feature.SCREEN_UPDATES in done.features
             self._introduce(connection)
             self._events.joined(done)
             self._connection = connection
+            if self._uplink is not None:
+                self._uplink.joined(takes_requests=self._has_screens)
             tasks.append(asyncio.create_task(self._keep_alive(connection), name="keep-alive"))
             if self._sound is not None:
                 self._sound.start(connection)
@@ -162,11 +176,22 @@ class CallClient:
             await asyncio.gather(*tasks, return_exceptions=True)
             await connection.close(*farewell)
 
-    def change(self, capabilities: Capabilities) -> None:
+    def change(self, capabilities: Capabilities, settings: ViewSettings | None = None) -> None:
         """The terminal or the wishes changed; frames of the new kind follow."""
-        self._capabilities = capabilities
-        if self._connection is not None:
+        settings = settings or self._settings
+        changed_settings, changed = settings != self._settings, capabilities != self._capabilities
+        self._capabilities, self._settings = capabilities, settings
+        if self._connection is None:
+            return
+        if changed_settings and self._has_screens:
+            self._connection.outbox.put_control(encode(settings))
+        if changed:
             self._connection.outbox.put_control(encode(capabilities))
+
+    def acknowledge(self, number: int, *, wants_whole: bool = False) -> None:
+        """Say which screen is seen, and perhaps that the next update has to be a whole one."""
+        if self._connection is not None and self._has_screens:
+            self._connection.outbox.put_control(encode(ScreenAck(number, wants_whole)))
 
     # --- internals ------------------------------------------------------------------------------------
 
@@ -197,6 +222,7 @@ class CallClient:
             encrypt=credentials.encrypt,
             check_identity=check,
             hello=hello,
+            features=Feature.SCREEN_UPDATES,
         )
         connection = await connect_tcp(*self._address, session, timeout=CONNECT_SECONDS)
         try:
@@ -227,6 +253,8 @@ class CallClient:
             ) from error
 
     def _introduce(self, connection: Connection) -> None:
+        if self._has_screens:
+            connection.outbox.put_control(encode(self._settings))
         connection.outbox.put_control(encode(self._capabilities))
         # Servers refuse a client that can do nothing; what it does send is said by STREAM_START.
         connection.outbox.put_control(encode(ClientJoin(self._credentials.name, JoinFlag.VIDEO | JoinFlag.AUDIO)))
@@ -237,6 +265,13 @@ class CallClient:
                 self.received.frames += 1
                 self.received.frame_bytes += len(message.text)
                 self._events.frame(message.text)
+            case ScreenUpdate():
+                self.received.frames += 1
+                self.received.frame_bytes += len(message.body)
+                self._events.screen(message)
+            case PictureRequest():
+                if self._uplink is not None:
+                    self._uplink.request(message)
             case OpusBatch() | AudioBatch():
                 if self._sound is not None:
                     self._sound.receive(message)

@@ -8,7 +8,7 @@ from teleglyph.client.terminal import Terminal
 from teleglyph.media.modes import ColorLevel, RenderMode
 from teleglyph.media.palette import BUILT_IN, Palette
 from teleglyph.media.style import Style
-from teleglyph.wire import Capabilities
+from teleglyph.wire import Capabilities, ViewFlag, ViewSettings
 
 COLOR_NAMES = {
     ColorLevel.NONE: "no colour",
@@ -20,7 +20,20 @@ RENDER_NAMES = {
     RenderMode.FOREGROUND: "foreground",
     RenderMode.BACKGROUND: "background",
     RenderMode.HALF_BLOCK: "half-block",
+    RenderMode.QUADRANT: "quadrant",
+    RenderMode.SEXTANT: "sextant",
+    RenderMode.BRAILLE: "braille",
+    RenderMode.SHAPE: "shape",
 }
+_BASIC_MODE = {
+    RenderMode.QUADRANT: RenderMode.HALF_BLOCK,
+    RenderMode.SEXTANT: RenderMode.HALF_BLOCK,
+    RenderMode.BRAILLE: RenderMode.FOREGROUND,
+    RenderMode.SHAPE: RenderMode.FOREGROUND,
+}
+"""What servers of ascii-chat are asked for instead of the modes that they do not know."""
+_FONTS_WITHOUT_BLOCKS = ("linux", "cons25", "vt100", "vt220", "dumb", "")
+"""Terminals whose fonts have half blocks at best."""
 _PALETTE_NUMBERS = {"standard": 1, "blocks": 2, "digital": 3, "minimal": 4, "cool": 5, "custom": 6}
 _COLOR_COUNTS = {
     ColorLevel.NONE: 2,
@@ -42,17 +55,37 @@ MAX_SIDE = 1024
 
 
 @dataclass(frozen=True, slots=True)
+class ViewWishes:
+    """What the grid is to show, and how much of the connection it may take.
+
+    Attributes:
+        names: names and marks under the pictures.
+        own_picture: one's own picture is part of it.
+        mirrored: one's own picture is shown as in a mirror.
+        spotlight: number of the place that is shown alone, 0 for the whole grid.
+        max_bitrate: bits a second; 0 for no limit.
+    """
+
+    names: bool = True
+    own_picture: bool = True
+    mirrored: bool = False
+    spotlight: int = 0
+    max_bitrate: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Display:
     """What to draw with.  Values that cannot go together give way (:meth:`style` says what is left of them).
 
     Attributes:
         columns, rows: size of the picture in characters.
         color: colours to use.
-        render: use of the character cell; None takes half-blocks where the terminal can show them.
+        render: use of the character cell; None takes the best that the terminal can show.
         palette: glyphs of foreground mode.
         utf8: characters outside ASCII may be used.
         frame_rate: frames per second wanted, 1 to 144.
         padding: centre the picture with spaces.
+        dithered: mix 16 and 256 colours in an ordered pattern.
         terminal: what the terminal can do.
     """
 
@@ -65,18 +98,25 @@ class Display:
     frame_rate: int
     terminal: Terminal
     padding: bool = True
+    dithered: bool = False
 
     def style(self) -> Style:
         """The style that comes nearest."""
-        return Style.create(self.color, self.render_mode, self.palette, self.utf8)
+        return Style.create(self.color, self.render_mode, self.palette, self.utf8, dithered=self.dithered)
 
     @property
     def render_mode(self) -> RenderMode:
-        """The mode asked for, or the best one: a face is recognised far better in half-blocks than in glyphs."""
+        """The mode asked for, or the best one, by how near pictures come to what they show (docs/guide.md)."""
         if self.render is not None:
             return self.render
-        can_show = self.utf8 and self.color >= ColorLevel.ANSI256
-        return RenderMode.HALF_BLOCK if can_show else RenderMode.FOREGROUND
+        has_blocks = self.utf8 and self.terminal.term not in _FONTS_WITHOUT_BLOCKS
+        if self.color >= ColorLevel.ANSI256:
+            if has_blocks:
+                return RenderMode.SEXTANT if self.terminal.sextants else RenderMode.QUADRANT
+            return RenderMode.HALF_BLOCK
+        if self.color is ColorLevel.NONE and has_blocks:
+            return RenderMode.BRAILLE
+        return RenderMode.SHAPE
 
     def resized(self, columns: int, rows: int) -> Display:
         """The same for another size."""
@@ -92,7 +132,8 @@ class Display:
         for step in range(1, len(RenderMode) + 1):
             mode = RenderMode((style.render + step) % len(RenderMode))
             candidate = replace(self, render=mode)
-            if candidate.style().render is mode:
+            is_visible = mode is not RenderMode.SEXTANT or self.terminal.sextants
+            if is_visible and candidate.style().render is mode:
                 return candidate
         return self
 
@@ -120,7 +161,7 @@ class Display:
             height=self.rows,
             color_level=int(style.color),
             color_count=_COLOR_COUNTS[style.color],
-            render_mode=int(style.render),
+            render_mode=int(_BASIC_MODE.get(style.render, style.render)),
             utf8=self.utf8,
             desired_fps=self.frame_rate,
             wants_padding=self.padding,
@@ -132,3 +173,16 @@ class Display:
             audio_codecs=_AUDIO_CODECS,
             detection_reliable=self.terminal.interactive and style.color is self.terminal.color,
         )
+
+    def settings(self, wishes: ViewWishes) -> ViewSettings:
+        """The message that tells a server of our own kind what goes beyond."""
+        flags = ViewFlag(0)
+        for wanted, flag in (
+            (self.dithered, ViewFlag.DITHERED),
+            (wishes.names, ViewFlag.NAMES),
+            (not wishes.own_picture, ViewFlag.WITHOUT_SELF),
+            (wishes.mirrored, ViewFlag.MIRRORED_SELF),
+        ):
+            if wanted:
+                flags |= flag
+        return ViewSettings(int(self.style().render), flags, wishes.spotlight, wishes.max_bitrate)

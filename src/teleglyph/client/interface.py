@@ -20,7 +20,7 @@ _STATUS_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class KeyAction:
-    """What a key does."""
+    """What a key does; without a help text it is not listed."""
 
     help: str
     run: Callable[[], None]
@@ -151,5 +151,5 @@ class Interface:
 
     def _help_lines(self) -> list[str]:
         names = {"up": "Up", "down": "Down", "left": "Left", "right": "Right", "space": "Space"}
-        lines = [f"{names.get(key, key):>5}  {action.help}" for key, action in self._actions.items()]
+        lines = [f"{names.get(key, key):>5}  {action.help}" for key, action in self._actions.items() if action.help]
         return ["", *lines, "", f"{self.display.columns}x{self.display.rows}, {self.display.describe()}", ""]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Coroutine
 
@@ -15,12 +16,14 @@ from teleglyph.client.output import FrameWriter
 from teleglyph.client.terminal import Terminal
 from teleglyph.errors import LocalError
 from teleglyph.media.canvas import Canvas, Draw
+from teleglyph.media.grid import Composition, Encoding, Grid, Painter, apply_update, compose, encode_updates
 from teleglyph.media.layout import arrange
 from teleglyph.media.pump import Pump
 from teleglyph.media.source import VideoSource
-from teleglyph.media.style import Style
 
 _FIRST_PICTURE_SECONDS = 10.0
+_TOLERANCE = 30
+"""Colours that differ by no more stay as they are: about two levels in each channel."""
 
 
 class Mirror:
@@ -37,16 +40,24 @@ class Mirror:
         loop = asyncio.get_running_loop()
         self._fresh = asyncio.Event()
         self._pump = Pump(source, on_frame=lambda: loop.call_soon_threadsafe(self._fresh.set))
-        self._canvas: tuple[Canvas, Style] | None = None
+        self.lock = threading.Lock()
+        self.grid: Grid | None = None
+        """What is to be seen, in the terminal's colours."""
+        self.number = 0
+        self._canvas: Canvas | None = None
+        self._style = display.style()
+        self._painter = Painter()
+        self._wanted = self._shown = Grid(1, 1)
 
     def change(self, display: Display) -> None:
         """Draw in another way from now on."""
         self.display = display
+        self._style = display.style()
         self._canvas = None
         self._fresh.set()
 
-    async def run(self, show: Callable[[bytes], None]) -> None:
-        """Draw until the source ends.
+    async def run(self, show: Callable[[Mirror], None]) -> None:
+        """Draw until the source ends; ``show`` is called after each picture.
 
         Raises:
             LocalError: the source broke.
@@ -57,7 +68,8 @@ class Mirror:
             self._fresh.clear()
             newest = self._pump.latest()
             if newest is not None:
-                show(self.draw(newest[1]))
+                self.draw(newest[1])
+                show(self)
             if self._pump.ended:
                 if self._pump.error is not None:
                     raise self._pump.error
@@ -66,16 +78,28 @@ class Mirror:
             due = max(due + 1 / self.display.frame_rate, now)
             await asyncio.sleep(due - now)
 
-    def draw(self, pixels: NDArray[np.uint8]) -> bytes:
-        """One picture as text."""
+    def draw(self, pixels: NDArray[np.uint8]) -> None:
+        """Make the grid show a picture: on the way of a call, so that it looks the same."""
+        is_new = self._canvas is None
         if self._canvas is None:
-            style = self.display.style()
-            self._canvas = Canvas.of(self.display.columns, self.display.rows, style), style
-        canvas, style = self._canvas
+            size = self.display.columns, self.display.rows
+            self._canvas = Canvas.of(*size, self._style)
+            self._wanted, self._shown = Grid(*size), Grid(*size)
+        canvas = self._canvas
         height, width = pixels.shape[:2]
         (place,) = arrange([width / height], canvas.columns, canvas.rows)
         canvas.clear()
-        return canvas.render([Draw(pixels, *place)], style)
+        compose([Composition(self._wanted, canvas, [Draw(pixels, *place)], self._style)])
+        (update,) = encode_updates([Encoding(self._wanted, self._shown, self._style, _TOLERANCE, is_new)])
+        with self.lock:
+            if is_new or self.grid is None:
+                self.grid = Grid(canvas.columns, canvas.rows)
+            apply_update(update.body, is_new, self.grid)
+            self.number += 1
+
+    def text(self) -> bytes:
+        """The grid as rows of text."""
+        return b"" if self.grid is None else self._painter.all(self.grid)
 
     def close(self) -> None:
         """Close the source."""
@@ -103,7 +127,7 @@ async def watch_mirror(
     mirror.change(interface.display)
     try:
         async with interface:
-            await _until_stopped(mirror.run(interface.screen.show), stop)
+            await _until_stopped(mirror.run(interface.screen.show_grid), stop)
     finally:
         mirror.close()
     return 0
@@ -119,7 +143,7 @@ async def pipe_mirror(source: VideoSource, display: Display, stop: asyncio.Event
     mirror = Mirror(source, display)
     writer = FrameWriter(on_closed=lambda: loop.call_soon_threadsafe(stop.set))
     try:
-        await _until_stopped(mirror.run(writer.show), stop)
+        await _until_stopped(mirror.run(lambda mirror: writer.show(mirror.text())), stop)
     finally:
         mirror.close()
         writer.close()
@@ -136,8 +160,8 @@ async def snapshot_mirror(source: VideoSource, display: Display, delay: float, s
     frames: list[bytes] = []
     first = asyncio.Event()
 
-    def keep(text: bytes) -> None:
-        frames[:] = [text]
+    def keep(mirror: Mirror) -> None:
+        frames[:] = [mirror.text()]
         first.set()
 
     try:
@@ -151,7 +175,7 @@ async def snapshot_mirror(source: VideoSource, display: Display, delay: float, s
     return frames[0]
 
 
-async def _some_frames(mirror: Mirror, keep: Callable[[bytes], None], first: asyncio.Event, delay: float) -> None:
+async def _some_frames(mirror: Mirror, keep: Callable[[Mirror], None], first: asyncio.Event, delay: float) -> None:
     drawing = asyncio.create_task(mirror.run(keep))
     started = asyncio.create_task(first.wait())
     try:

@@ -8,13 +8,14 @@ import select
 import termios
 import threading
 import tty
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import wcwidth
 
 from teleglyph.media.frame_text import measure
+from teleglyph.media.grid import Grid, Painter
 
 _ENTER = b"\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J"
 _LEAVE = b"\x18\x1b[?2026l\x1b[0m\x1b[?7h\x1b[?25h\x1b[?1049l"
@@ -24,6 +25,20 @@ _entered: set[Screen] = set()
 """Screens that have a terminal at this moment."""
 _CHUNK = 16 << 10
 """Bytes between two looks at whether the screen is being left."""
+
+
+class GridSource(Protocol):
+    """Where grids come from.
+
+    Attributes:
+        lock: held while the grid changes.
+        grid: what is to be seen; None for nothing.
+        number: tells it from those before.
+    """
+
+    lock: threading.Lock
+    grid: Grid | None
+    number: int
 
 
 class Screen:
@@ -53,8 +68,16 @@ class Screen:
         self._entered = False
         self._frame: bytes | None = None
         self._shown: bytes = b""
+        self._source: GridSource | None = None
+        self._on_seen: Callable[[int], object] = _ignore
+        self._has_news = False
+        self._painter = Painter()
+        self._picture_grid = Grid(1, 1)
+        self._painted: Grid | None = None
+        """What the picture's part of the terminal shows; None if that is not known."""
         self._overlay: tuple[str, ...] = ()
         self._status = ""
+        self._drawn_status = b""
         self._clear = True
         self._dirty = False
         self._closed = False
@@ -125,18 +148,32 @@ class Screen:
         """Draw a frame soon; one that still waits is dropped."""
         with self._wake:
             self.dropped_frames += self._frame is not None
-            self._frame = text
+            self._frame, self._source = text, None
+            self._wake.notify()
+
+    def show_grid(self, source: GridSource, on_seen: Callable[[int], object] | None = None) -> None:
+        """Draw what a source has, soon, by what changed since it was drawn last.
+
+        Args:
+            on_seen: called in the drawing thread with the source's number when that has been drawn.
+        """
+        with self._wake:
+            self.dropped_frames += self._has_news
+            self._source, self._on_seen, self._frame, self._shown = source, on_seen or _ignore, None, b""
+            self._has_news = True
             self._wake.notify()
 
     def resize(self, columns: int, rows: int) -> None:
         """The terminal has another size now."""
-        self._size = (columns, rows)
-        self.clear()
+        with self._wake:
+            self._size = (columns, rows)
+            self._shown, self._clear, self._dirty = b"", True, True
+            self._wake.notify()
 
     def clear(self) -> None:
         """Erase the screen, and forget the last frame."""
         with self._wake:
-            self._shown, self._clear, self._dirty = b"", True, True
+            self._shown, self._source, self._clear, self._dirty = b"", None, True, True
             self._wake.notify()
 
     def set_status(self, text: str) -> None:
@@ -163,21 +200,54 @@ class Screen:
     def _draw_loop(self) -> None:
         while True:
             with self._wake:
-                self._wake.wait_for(lambda: self._frame is not None or self._dirty or self._closed)
+                self._wake.wait_for(lambda: self._frame is not None or self._has_news or self._dirty or self._closed)
                 if self._closed:
                     return
                 frame, self._frame = self._frame, None
+                source = self._source if self._has_news or self._clear else None
+                on_seen, self._has_news = self._on_seen, False
                 clear, self._clear, self._dirty = self._clear, False, False
-            self._write(self._compose(frame, clear))
+            number, picture = self._compose_picture(frame, source, clear)
+            self._write(self._compose(picture, clear))
+            if number:
+                on_seen(number)
 
-    def _compose(self, frame: bytes | None, clear: bool) -> bytes:
-        parts = [b"\x1b[0m\x1b[2J" if clear else b"\x1b[0m"]
+    def _compose_picture(self, frame: bytes | None, source: GridSource | None, clear: bool) -> tuple[int, bytes]:
+        """The text that draws what is new, and the number of the source's grid that is seen then, or 0."""
+        if clear:
+            self._painted = Grid(*self.picture_size)
+        if source is not None and frame is None:
+            return self._changes(source)
         if frame is not None:
             self._shown = frame
-        if frame is not None or clear:
-            parts.append(self._picture(self._shown))
+        if not self._shown or (frame is None and not clear):
+            return 0, b""
+        self._painted = None
+        return 0, self._picture(self._shown)
+
+    def _changes(self, source: GridSource) -> tuple[int, bytes]:
+        size = self.picture_size
+        if (self._picture_grid.columns, self._picture_grid.rows) != size:
+            self._picture_grid = Grid(*size)
+        painted, start = self._painted, b""
+        if painted is None or (painted.columns, painted.rows) != size:
+            painted, start = Grid(*size), b"\x1b[2J"
+        with source.lock:
+            number, grid = source.number, source.grid
+            if grid is None:
+                return 0, b""
+            self._picture_grid.take(grid)
+        self._painted = painted
+        return number, start + self._painter.changes(self._picture_grid, painted)
+
+    def _compose(self, picture: bytes, clear: bool) -> bytes:
+        parts = [b"\x1b[0m\x1b[2J" if clear else b"\x1b[0m", picture]
+        if picture or clear:
             parts += self._box()
-        parts.append(self._status_line())
+        status = self._status_line()
+        if clear or status != self._drawn_status:
+            parts.append(status)
+            self._drawn_status = status
         body = b"".join(parts)
         return _BEGIN_UPDATE + body + _END_UPDATE if self._synchronized else body
 
@@ -226,6 +296,10 @@ class Screen:
                 select.select([], [self._output], [], 0.1)
             except OSError:
                 return
+
+
+def _ignore(_number: int) -> None:
+    """Nobody wants to know."""
 
 
 def restore_all() -> None:

@@ -28,13 +28,22 @@ _MAX_ANSWER = 4096
 _ASK_SYNCHRONIZED = b"\x1b[?2026$p"
 _ASK_COLOR = b"\x1b[48;2;1;2;3m\x1bP$qm\x1b\\\x1b[m"
 """Set a colour that no palette holds, and ask what is set (DECRQSS)."""
+_ASK_VERSION = b"\x1b[>q"
+"""XTVERSION: its name and version."""
 _ASK_ATTRIBUTES = b"\x1b[c"
 _SYNCHRONIZED = re.compile(rb"\x1b\[\?2026;[123]\$y")
 _DIRECT_COLOR = re.compile(rb"\x1bP1\$r[^\x1b]*48[:;]2[:;]{1,2}1[:;]2[:;]3[^\x1b]*m")
+_VERSION = re.compile(rb"\x1bP>\|([^\x1b]*)\x1b\\")
 _ATTRIBUTES = re.compile(rb"\x1b\[\?[0-9;]*c")
 
 _DIRECT_TERMS = ("-direct", "kitty", "alacritty", "foot", "ghostty", "wezterm", "contour", "iterm2")
 _DIRECT_PROGRAMS = ("iTerm.app", "WezTerm", "vscode", "ghostty", "mintty", "Hyper", "rio")
+_SEXTANT_TERMS = ("kitty", "foot", "ghostty", "wezterm", "contour", "alacritty")
+_SEXTANT_PROGRAMS = ("WezTerm", "ghostty", "rio")
+_SEXTANT_VERSIONS = re.compile(
+    rb"kitty|WezTerm|foot|ghostty|contour|rio |VTE\((?:6[6-9]|[7-9]\d|\d{3})\d\d\)|Konsole 2[2-9]"
+)
+"""Terminals that draw sextants themselves, whatever the font has; VTE from 0.66 on, Konsole from 22."""
 _UNASKABLE_TERMS = ("", "dumb", "linux", "cons25", "vt52", "vt100")
 """Terminals that print some of the questions instead of swallowing them."""
 _DEFAULT_SIZE = (80, 24)
@@ -51,6 +60,7 @@ class Terminal:
         color_source: what says so, for people.
         utf8: it shows UTF-8.
         synchronized: it can be told to show a frame only when it is complete (private mode 2026).
+        sextants: it draws the glyphs of 2x3 blocks, which most fonts lack.
         term, colorterm: the environment variables.
     """
 
@@ -62,6 +72,7 @@ class Terminal:
     synchronized: bool
     term: str
     colorterm: str
+    sextants: bool = False
 
 
 def detect(environment: Mapping[str, str], *, input_fd: int = 0, output_fd: int = 1, ask: bool = True) -> Terminal:
@@ -77,7 +88,7 @@ def detect(environment: Mapping[str, str], *, input_fd: int = 0, output_fd: int 
     color, source = color_from_environment(environment, output_fd, interactive=interactive)
     answer = b""
     if ask and interactive and has_keys and term not in _UNASKABLE_TERMS:
-        questions = _ASK_SYNCHRONIZED
+        questions = _ASK_SYNCHRONIZED + _ASK_VERSION
         if ColorLevel.NONE < color < ColorLevel.TRUECOLOR:
             questions += _ASK_COLOR
         answer = _ask(questions + _ASK_ATTRIBUTES, input_fd, output_fd)
@@ -92,7 +103,16 @@ def detect(environment: Mapping[str, str], *, input_fd: int = 0, output_fd: int 
         synchronized=_SYNCHRONIZED.search(answer) is not None,
         term=term,
         colorterm=colorterm,
+        sextants=_draws_sextants(environment, answer),
     )
+
+
+def _draws_sextants(environment: Mapping[str, str], answer: bytes) -> bool:
+    if version := _VERSION.search(answer):
+        return _SEXTANT_VERSIONS.match(version[1]) is not None
+    if any(part in environment.get("TERM", "") for part in _SEXTANT_TERMS):
+        return True
+    return environment.get("TERM_PROGRAM") in _SEXTANT_PROGRAMS
 
 
 def color_from_environment(

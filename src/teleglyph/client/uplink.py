@@ -14,7 +14,7 @@ from teleglyph.errors import LocalError, UserError
 from teleglyph.media.pump import Pump
 from teleglyph.media.source import VideoSource
 from teleglyph.net import Connection
-from teleglyph.wire import HevcFrame, ImageFrame, StreamKind, StreamStart, StreamStop, encode
+from teleglyph.wire import HevcFrame, ImageFrame, PictureRequest, StreamKind, StreamStart, StreamStop, encode
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +26,10 @@ _log = logging.getLogger(__name__)
 
 MAX_RATE = 30.0
 """Pictures a second; more would not be told apart in characters."""
+
+_KEYFRAME_SECONDS, _RARE_KEYFRAME_SECONDS = 1.0, 10.0
+"""Between two keyframes; they can be rare where the receiver can ask for one."""
+_LOOK_SECONDS = 0.1
 
 SourceOpener = Callable[[], VideoSource]
 
@@ -60,6 +64,9 @@ class Uplink:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="encoder")
         self._encoder: HevcEncoder | None = None
         self._encoder_size = (0, 0)
+        self._request: PictureRequest | None = None
+        self._wants_keyframe = False
+        self._keyframe_seconds = _KEYFRAME_SECONDS
 
     @property
     def is_on(self) -> bool:
@@ -73,6 +80,17 @@ class Uplink:
             self._fresh.set()
         else:
             self._wanted.set()
+
+    def joined(self, *, takes_requests: bool) -> None:
+        """Another connection begins; a server of our own kind will say what it can use."""
+        self._request = None
+        self._keyframe_seconds = _RARE_KEYFRAME_SECONDS if takes_requests else _KEYFRAME_SECONDS
+
+    def request(self, request: PictureRequest) -> None:
+        """Send no more than the server can use of the pictures."""
+        self._request = request
+        self._wants_keyframe = self._wants_keyframe or request.keyframe
+        self._fresh.set()
 
     async def open(self) -> None:
         """Open the source now, so that whoever starts the program hears at once what is wrong with it.
@@ -121,9 +139,8 @@ class Uplink:
             if newest is not None and newest[0] != seen:
                 seen = newest[0]
                 await self._send_picture(connection, newest[1])
-                now = time.monotonic()
-                due = max(due + 1 / MAX_RATE, now)
-                await asyncio.sleep(due - now)
+                due = max(due + 1 / MAX_RATE, time.monotonic())
+                await self._pause(due)
             if pump.ended and (newest is None or newest[0] == seen):
                 break
         if pump is not None and pump.ended:
@@ -131,12 +148,38 @@ class Uplink:
             self.on_notice(str(pump.error) if pump.error else f"{self.description} has ended")
         self._close_source()
 
+    async def _pause(self, due: float) -> None:
+        """Wait for the time of the next picture: later if the server wants few, but at once if it asks for other
+        ones meanwhile."""
+        request, sent_at = self._request, due - 1 / MAX_RATE
+        while self._wanted.is_set():
+            now = time.monotonic()
+            interval = request.interval / 1000 if request is not None else 0.0
+            left = max(due, sent_at + interval) - now
+            if left <= 0:
+                return
+            if interval <= 1 / MAX_RATE or request is not self._request:
+                await asyncio.sleep(max(0.0, due - now))
+                return
+            await asyncio.sleep(min(left, _LOOK_SECONDS))
+
+    def _fitting(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The picture, no larger than it is seen.  In HEVC twice that size: its colours have half the resolution."""
+        request = self._request
+        if request is None or not request.width:
+            return pixels
+        from teleglyph.media.shrink import shrink
+
+        scale = 1 if self.codec is Codec.RAW else 2
+        return shrink(pixels, scale * request.width, scale * request.height)
+
     async def _send_picture(self, connection: Connection, pixels: NDArray[np.uint8]) -> None:
         await connection.outbox.video_taken()
         for packet in await asyncio.get_running_loop().run_in_executor(self._executor, self._pack, pixels):
             connection.outbox.put_video(packet)
 
     def _pack(self, pixels: NDArray[np.uint8]) -> list[bytes]:
+        pixels = self._fitting(pixels)
         height, width = pixels.shape[:2]
         if self.codec is Codec.RAW:
             return [encode(ImageFrame(width, height, pixels.tobytes()))]
@@ -145,9 +188,12 @@ class Uplink:
         size = (width, height)
         changed = self._encoder_size != size
         if self._encoder is None or changed:
-            self._encoder = HevcEncoder(width, height, MAX_RATE)
+            self._encoder = HevcEncoder(width, height, MAX_RATE, self._keyframe_seconds)
             self._encoder_size = size
         encoder = self._encoder
+        if self._wants_keyframe:
+            self._wants_keyframe = False
+            encoder.request_keyframe()
         return [
             encode(HevcFrame(encoder.width, encoder.height, picture.data, picture.keyframe, size_change=changed))
             for picture in encoder.encode(pixels)

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 from teleglyph.client.address import Address
 from teleglyph.client.attempts import Attempts
 from teleglyph.client.call import CallClient, CallEvents, Credentials
-from teleglyph.client.display import Display
+from teleglyph.client.display import Display, ViewWishes
 from teleglyph.client.interface import Interface, KeyAction
 from teleglyph.client.output import FrameWriter
+from teleglyph.client.received_screen import ReceivedScreen
 from teleglyph.client.sound import CallSound
 from teleglyph.client.terminal import Terminal
 from teleglyph.client.uplink import Uplink
 from teleglyph.errors import PeerError, PeerTimeout
-from teleglyph.wire import HandshakeDone
+from teleglyph.media.grid import Painter
+from teleglyph.wire import HandshakeDone, ScreenUpdate, UpdateLevel
 
 _log = logging.getLogger(__name__)
 
@@ -39,6 +43,7 @@ class CallOptions:
         fixed_size: columns and rows that the user insists on, 0 for the window's.
         reconnect_attempts: after a lost connection; -1 never gives up.
         sound: what is said and heard; None neither.
+        wishes: what the grid is to show.
     """
 
     address: Address
@@ -47,6 +52,7 @@ class CallOptions:
     fixed_size: tuple[int, int] = (0, 0)
     reconnect_attempts: int = -1
     sound: CallSound | None = None
+    wishes: ViewWishes = ViewWishes()
 
 
 class _Face(Protocol):
@@ -54,6 +60,9 @@ class _Face(Protocol):
 
     def show(self, text: bytes) -> None:
         """A frame."""
+
+    def show_screen(self, screen: ReceivedScreen) -> None:
+        """A screen, from a server of our own kind."""
 
     def clear(self) -> None:
         """The next frame begins on an empty screen."""
@@ -74,9 +83,11 @@ class _Stay:
             options.credentials,
             options.display.capabilities(),
             uplink,
-            CallEvents(self._on_joined, self._on_frame, self._on_clear, self._on_members),
+            CallEvents(self._on_joined, self._on_frame, self._on_screen, self._on_clear, self._on_members),
             options.sound,
+            options.display.settings(options.wishes),
         )
+        self.screen = ReceivedScreen()
         self._address = options.address
         self._attempts = Attempts(options.reconnect_attempts, random.random)
         self._stop = stop
@@ -140,6 +151,7 @@ class _Stay:
             self._face.notify(*lines)
 
     def _on_joined(self, _done: HandshakeDone) -> None:
+        self.screen.reset()
         self._attempts.succeeded()
         self._joined.set()
         self._say()
@@ -149,6 +161,18 @@ class _Stay:
             self._say()
             self._face.show(text)
 
+    def _on_screen(self, update: ScreenUpdate) -> None:
+        was_waiting = self.screen.is_waiting
+        if not self.screen.receive(update):
+            if not was_waiting:
+                self.client.acknowledge(self.screen.number, wants_whole=True)
+            return
+        if self._face is not None:
+            self._say()
+            self._face.show_screen(self.screen)
+        else:
+            self.client.acknowledge(update.number)
+
     def _on_clear(self) -> None:
         if self._face is not None:
             self._face.clear()
@@ -156,7 +180,7 @@ class _Stay:
     def _on_members(self, connected: int, active: int) -> None:
         self.connected, self.active = connected, active
         self.on_change()
-        if active == 0:
+        if active == 0 and self.screen.grid is None:
             self._on_clear()
             self._say("Nobody sends a picture at the moment.")
 
@@ -170,6 +194,8 @@ class _InteractiveCall:
         if uplink is not None:
             uplink.on_notice = self.announce
         self._sound = options.sound
+        self._wishes = options.wishes
+        self._address = options.address
         self._message, self._message_until = "", 0.0
         self._last = (time.monotonic(), 0, 0)
         self._rates = (0.0, 0.0)
@@ -178,9 +204,11 @@ class _InteractiveCall:
             options.display,
             fixed_size=options.fixed_size,
             stop=stop,
-            on_display=lambda display: self._stay.client.change(display.capabilities()),
+            on_display=self._change,
             actions={
                 "v": KeyAction("camera on and off", self._toggle_video),
+                "1": KeyAction("to 9: show one participant alone, 0 all again", lambda: self._pin(1)),
+                **{str(place): KeyAction("", partial(self._pin, place)) for place in (*range(2, 10), 0)},
                 **self._sound_actions(),
             },
             status=self._status,
@@ -188,11 +216,11 @@ class _InteractiveCall:
 
     async def run(self) -> int:
         self._stay.on_change = self._interface.refresh
-        self._stay.client.change(self._interface.display.capabilities())
+        self._change(self._interface.display)
         try:
             if await self._stay.join():
                 async with self._interface as interface:
-                    await self._stay.remain(_ScreenFace(interface))
+                    await self._stay.remain(_ScreenFace(interface, self._stay.client))
         finally:
             await self._stay.leave()
         return 0
@@ -201,6 +229,14 @@ class _InteractiveCall:
         """Show a sentence on the status line for a while."""
         self._message, self._message_until = text, time.monotonic() + _NOTICE_SECONDS
         self._interface.refresh()
+
+    def _change(self, display: Display) -> None:
+        self._stay.client.change(display.capabilities(), display.settings(self._wishes))
+
+    def _pin(self, place: int) -> None:
+        """Show one participant alone, or with 0 all again."""
+        self._wishes = replace(self._wishes, spotlight=place)
+        self._change(self._interface.display)
 
     def _sound_actions(self) -> dict[str, KeyAction]:
         sound = self._sound
@@ -230,7 +266,10 @@ class _InteractiveCall:
         display = self._interface.display.describe()
         if self._sound is not None:
             picture += f" | {self._sound.describe()}"
-        return f" ? help | {people} | {picture} | {display} | {frames:.0f} frames/s | {rate / 1000:.0f} kB/s"
+        link = _describe_link(self._stay.screen.level, self._stay.screen.rate)
+        if self._stay.connected == 1:
+            people = f"alone here: others join with 'teleglyph client {self._address}'"
+        return f" ? help | {people} | {picture} | {display} | {frames:.0f} frames/s | {rate / 1000:.0f} kB/s{link}"
 
     def _measure(self) -> tuple[float, float]:
         now, received = time.monotonic(), self._stay.client.received
@@ -241,21 +280,47 @@ class _InteractiveCall:
         return self._rates
 
 
+def _describe_link(level: int, rate: int) -> str:
+    """What a slow connection costs, for the status line; nothing while it costs nothing."""
+    coarseness, is_cheaper = level & UpdateLevel.TOLERANCE, level & UpdateLevel.CHEAPER
+    if not coarseness:
+        return ""
+    colors = ", fewer colours" if is_cheaper else ""
+    return f" | slow connection: detail -{coarseness}, {rate} frames/s{colors}"
+
+
 class _ScreenFace:
     """Shows a stay on the interface's screen."""
 
-    def __init__(self, interface: Interface) -> None:
+    def __init__(self, interface: Interface, client: CallClient) -> None:
         self._interface = interface
+        self._client = client
+        self._loop = asyncio.get_running_loop()
         self.show = interface.screen.show
         self.clear = interface.screen.clear
         self.notify = interface.notify
+
+    def show_screen(self, screen: ReceivedScreen) -> None:
+        """Draw it; the server hears of it only when it is on the terminal, so that it waits for slow ones."""
+        self._interface.screen.show_grid(screen, self._seen)
+
+    def _seen(self, number: int) -> None:
+        with contextlib.suppress(RuntimeError):  # the program is about to end
+            self._loop.call_soon_threadsafe(self._client.acknowledge, number)
 
 
 class _PipeFace:
     """Writes frames to standard output; sentences go to the log."""
 
-    def __init__(self, writer: FrameWriter) -> None:
+    def __init__(self, writer: FrameWriter, client: CallClient) -> None:
         self.show = writer.show
+        self._client = client
+        self._painter = Painter()
+
+    def show_screen(self, screen: ReceivedScreen) -> None:
+        if screen.grid is not None:
+            self.show(self._painter.all(screen.grid))
+            self._client.acknowledge(screen.number)
 
     def clear(self) -> None:
         """Frames in a row have no screen to clear."""
@@ -293,7 +358,7 @@ async def pipe_call(options: CallOptions, uplink: Uplink | None, stop: asyncio.E
     writer = FrameWriter(on_closed=lambda: loop.call_soon_threadsafe(stop.set))
     try:
         if await stay.join():
-            await stay.remain(_PipeFace(writer))
+            await stay.remain(_PipeFace(writer, stay.client))
     finally:
         await stay.leave()
         writer.close()
@@ -321,12 +386,20 @@ async def snapshot_call(options: CallOptions, uplink: Uplink | None, delay: floa
             frames[:] = [text]
             first.set()
 
+    received, painter = ReceivedScreen(), Painter()
+
+    def keep_screen(update: ScreenUpdate) -> None:
+        if received.receive(update) and received.grid is not None:
+            keep(painter.all(received.grid))
+        client.acknowledge(received.number, wants_whole=received.is_waiting)
+
     client = CallClient(
         options.address,
         options.credentials,
         options.display.capabilities(),
         uplink,
-        CallEvents(frame=keep, members=count),
+        CallEvents(frame=keep, screen=keep_screen, members=count),
+        settings=options.display.settings(replace(options.wishes, names=False)),
     )
     task = asyncio.create_task(client.run(), name="call")
     try:

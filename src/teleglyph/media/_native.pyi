@@ -2,6 +2,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from teleglyph.media.canvas import Draw
     from teleglyph.media.grid import Label
 
@@ -39,6 +42,9 @@ class Grid:
         """Make every character a space in the terminal's own colours."""
 
     def copy(self) -> Grid: ...
+    def take(self, other: Grid) -> None:
+        """Become the upper left part of another grid, with blanks where that has nothing."""
+
     def put(self, labels: Sequence[Label]) -> None:
         """Write lines of text.  Raises ValueError if one leaves the grid; then those before it are written."""
 
@@ -72,6 +78,9 @@ def update_bound(characters: int) -> int:
 
 def render(canvas: Canvas, draws: Sequence[Draw], style: Style) -> bytes: ...
 def render_batch(jobs: Sequence[tuple[Canvas, Sequence[Draw], Style]]) -> list[bytes]: ...
+def shrink(pixels: NDArray[np.uint8], width: int, height: int) -> bytes:
+    """A picture, uint8 of the shape (height, width, 3), scaled down by area; RGB, row by row."""
+
 def measure_text(text: bytes) -> tuple[int, int, int] | None: ...
 def retain_large_buffers() -> bool:
     """Keep freed memory of up to 8 MiB a block for the next frame (32 MiB in all), instead of giving it back.

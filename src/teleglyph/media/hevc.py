@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 SMALLEST_SIDE = 32
 """Pixels; encoders refuse smaller pictures."""
-_KEYFRAME_SECONDS = 1.0
 _BITS_PER_PIXEL = 0.12
 """At 480x270 and 30 pictures a second this makes 470 kbit/s."""
 _ENCODER_THREADS = 2
@@ -106,11 +105,12 @@ class EncodedPicture(NamedTuple):
 class HevcEncoder:
     """Encodes pictures of one size without delay; to be used by one thread at a time.
 
-    The first picture is a keyframe, and so is one about every second.
+    The first picture is a keyframe, and so is one about every so many seconds.
 
     Args:
         width, height: size of the pictures that come.
         frame_rate: how many come in a second, about.
+        keyframe_seconds: between two keyframes that nobody asked for.
 
     Attributes:
         width, height: size of the pictures that leave: even, as the chroma planes need it, and at least 32.
@@ -119,7 +119,7 @@ class HevcEncoder:
         NotSupported: there is no encoder (:func:`hevc_available`).
     """
 
-    def __init__(self, width: int, height: int, frame_rate: float) -> None:
+    def __init__(self, width: int, height: int, frame_rate: float, keyframe_seconds: float = 1.0) -> None:
         import av
 
         if not hevc_available():
@@ -134,7 +134,7 @@ class HevcEncoder:
         context.time_base = 1 / context.framerate
         context.bit_rate = round(self.width * self.height * frame_rate * _BITS_PER_PIXEL)
         context.thread_count = _ENCODER_THREADS
-        keyframe_interval = max(1, round(frame_rate * _KEYFRAME_SECONDS))
+        keyframe_interval = max(1, round(frame_rate * keyframe_seconds))
         context.gop_size = keyframe_interval
         context.options = {
             "preset": "ultrafast",

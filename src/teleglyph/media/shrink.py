@@ -1,0 +1,24 @@
+"""Pictures made smaller before they are sent."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from teleglyph.media import _native
+
+
+def shrink(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    """A picture scaled down to fit into ``width`` x ``height`` pixels, keeping its shape; never up.
+
+    Every pixel is the mean of its box, as on a canvas.
+
+    Args:
+        pixels: RGB, uint8, shape (height, width, 3), C-contiguous.
+    """
+    from_height, from_width = pixels.shape[:2]
+    if from_width <= width and from_height <= height:
+        return pixels
+    scale = min(width / from_width, height / from_height)
+    size = max(1, round(from_width * scale)), max(1, round(from_height * scale))
+    return np.frombuffer(_native.shrink(pixels, *size), np.uint8).reshape(size[1], size[0], 3)
