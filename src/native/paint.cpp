@@ -9,7 +9,8 @@ namespace teleglyph {
 namespace {
 
 constexpr std::uint32_t kUpperHalf = 0x2580, kLowerHalf = 0x2584;
-constexpr std::uint32_t kUnknown = UINT32_MAX;
+constexpr std::uint32_t kUnknown = UINT32_MAX;  // no column or row
+constexpr Color kAnyColor = 0x02000000U;        // no colour: white is UINT32_MAX
 // No cell needs more: two colours of 24 bits (2 + 17 + 17), cursor movement (12), a glyph of four bytes.
 constexpr std::size_t kMostPerCharacter = 64;
 constexpr std::size_t kMostGap = 4;
@@ -64,9 +65,9 @@ public:
 
     void glyph(std::uint32_t glyph) noexcept { out_ += put_utf8(out_, glyph); }
 
-    // Select both colours; kUnknown leaves one as it is.
+    // Select both colours; kAnyColor leaves one as it is.
     void colors(Color ink, Color paper) noexcept {
-        const bool new_ink = ink != kUnknown && ink != ink_, new_paper = paper != kUnknown && paper != paper_;
+        const bool new_ink = ink != kAnyColor && ink != ink_, new_paper = paper != kAnyColor && paper != paper_;
         if (!new_ink && !new_paper) return;
         put("\x1b[");
         if (new_ink) color(ink_ = ink, 30, 90, "38;");
@@ -118,10 +119,10 @@ private:
 void draw(Pen& pen, const Character& character) noexcept {
     const std::uint32_t glyph = character.glyph;
     if (glyph == U' ') {
-        pen.colors(kUnknown, character.paper);
+        pen.colors(kAnyColor, character.paper);
         pen.put(' ');
     } else if (glyph == kUpperHalf && character.ink == character.paper) {
-        pen.colors(kUnknown, character.paper);
+        pen.colors(kAnyColor, character.paper);
         pen.put(' ');
     } else if (glyph == kUpperHalf && character.paper != kDefaultColor && character.ink != kDefaultColor &&
                (pen.ink() == character.paper) + (pen.paper() == character.ink) >
@@ -227,7 +228,7 @@ void paint_changes(const CharacterGrid& wanted, CharacterGrid& shown, TextBuffer
         }
         if (erase < columns) {
             move(pen, cursor, want, erase, y);
-            pen.colors(kUnknown, kDefaultColor);
+            pen.colors(kAnyColor, kDefaultColor);
             pen.put("\x1b[K");
             cursor = {erase, y};
             std::memcpy(show + erase, want + erase, (columns - erase) * sizeof(Character));

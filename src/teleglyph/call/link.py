@@ -7,13 +7,14 @@ from typing import NamedTuple
 
 QUEUE_SECONDS = 0.06
 """Screens may be ahead of what the viewer shows by the time that the way there and back takes at least, and this."""
-_FIRST_WINDOW = 96 << 10
-"""Bytes under way while nothing is known of the link: a whole screen."""
+_FIRST_WINDOW = 16 << 10
+"""Bytes under way while nothing is known of the link, beyond which only a single screen may be."""
 _LEAST_WINDOW = 1500
 _MOST_FRAMES = 128
 _RATE_MEMORY = 2.0
 """Seconds after which a rate that was reached once says nothing any more."""
-_DELAY_MEMORY = 10.0
+_DELAY_MEMORY = 8.0
+"""Seconds after which the delay has to be measured again."""
 
 
 class _Sent(NamedTuple):
@@ -23,6 +24,8 @@ class _Sent(NamedTuple):
     delivered: int
     """Bytes that had been acknowledged when it was sent."""
     delivered_at: float
+    alone: bool
+    """Nothing was under way when it was sent."""
 
 
 class _Sample(NamedTuple):
@@ -36,6 +39,9 @@ class LinkMeter:
     The rate is the highest of the last seconds' samples; a sample is what was acknowledged between the sending of a
     screen and its own acknowledgement, over that time.  Rates of a viewer who is sent little are too low, never too
     high, so that what is allowed to be under way grows as long as it is used up.
+
+    The delay is what the way takes without a queue of our own, with the time that a screen itself takes.  While there always is one, because the link takes less
+    than there is to send, it is measured by waiting, now and then, until nothing is under way.
     """
 
     def __init__(self, limit: float = 0.0) -> None:
@@ -47,7 +53,11 @@ class LinkMeter:
         self._delivered = 0
         self._delivered_at = 0.0
         self._rates: deque[_Sample] = deque()
-        self._delays: deque[_Sample] = deque()
+        self._delay = 0.0
+        self._delay_at = -1e9
+        self._was_full = False
+        """More could have been sent since the delay was measured last."""
+        self._is_draining = False
         self._credit_at = 0.0
 
     @property
@@ -58,7 +68,7 @@ class LinkMeter:
     @property
     def delay(self) -> float:
         """Seconds that a screen takes to the viewer and its acknowledgement back, at least."""
-        return self._delays[0].value if self._delays else 0.0
+        return self._delay
 
     @property
     def window(self) -> float:
@@ -71,7 +81,14 @@ class LinkMeter:
         """Whether another screen may be sent: it would neither wait on the way nor exceed the limit."""
         if self.limit and now < self._credit_at:
             return False
-        return not self._sent or (self.in_flight < self.window and len(self._sent) < _MOST_FRAMES)
+        if not self._sent:
+            self._is_draining = False
+            return True
+        is_full = self.in_flight >= self.window or len(self._sent) >= _MOST_FRAMES
+        self._was_full = self._was_full or is_full
+        if self._was_full and self._rates and now - self._delay_at > _DELAY_MEMORY:
+            self._is_draining = True
+        return not is_full and not self._is_draining
 
     def opens_at(self) -> float:
         """When the limit allows the next screen."""
@@ -81,7 +98,7 @@ class LinkMeter:
         """Note a screen that was sent."""
         if not self._sent:
             self._delivered_at = now
-        self._sent.append(_Sent(number, size, now, self._delivered, self._delivered_at))
+        self._sent.append(_Sent(number, size, now, self._delivered, self._delivered_at, not self._sent))
         self.in_flight += size
         if self.limit:
             self._credit_at = max(self._credit_at, now) + size / self.limit
@@ -99,19 +116,18 @@ class LinkMeter:
                 break
         self._delivered_at = now
         elapsed = max(1e-6, now - newest.delivered_at)
-        _keep_best(self._rates, _Sample((self._delivered - newest.delivered) / elapsed, now), _RATE_MEMORY, 1)
-        _keep_best(self._delays, _Sample(max(1e-6, now - newest.at), now), _DELAY_MEMORY, -1)
+        _keep_largest(self._rates, _Sample((self._delivered - newest.delivered) / elapsed, now))
+        delay = now - newest.at
+        is_old = now - self._delay_at > _DELAY_MEMORY and not self._was_full
+        if newest.alone or is_old or delay <= self._delay:
+            self._delay, self._delay_at, self._was_full = delay, now, False
         return True
 
-    def oldest_age(self, now: float) -> float:
-        """Seconds for which the oldest screen has been under way; 0 if none is."""
-        return now - self._sent[0].at if self._sent else 0.0
 
-
-def _keep_best(samples: deque[_Sample], new: _Sample, memory: float, sign: int) -> None:
-    """Keep, in front, the largest (or with -1 the smallest) of the samples that are not too old."""
-    while samples and sign * samples[-1].value <= sign * new.value:
+def _keep_largest(samples: deque[_Sample], new: _Sample) -> None:
+    """Keep, in front, the largest of the samples that are not too old."""
+    while samples and samples[-1].value <= new.value:
         samples.pop()
     samples.append(new)
-    while samples[0].at < new.at - memory:
+    while samples[0].at < new.at - _RATE_MEMORY:
         samples.popleft()

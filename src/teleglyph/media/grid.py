@@ -108,6 +108,13 @@ def encode_updates(encodings: Sequence[Encoding]) -> list[Update]:
     return [Update(*update) for update in _native.encode_batch(jobs)]
 
 
+def on_terminal(grid: _native.Grid, style: Style) -> _native.Grid:
+    """A copy of a composed grid with the colours that a terminal of the style shows."""
+    copy = grid.copy()
+    copy.to_terminal(style.native)
+    return copy
+
+
 def apply_update(body: bytes, whole: bool, grid: _native.Grid) -> None:
     """Change a grid as an update from elsewhere says.
 

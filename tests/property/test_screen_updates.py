@@ -1,0 +1,287 @@
+"""After any sequence of frames, skips, resizes and joins a terminal shows what its viewer should see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyte
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reference_renderer import PALETTE_16, PALETTE_256
+from teleglyph.errors import BadData
+from teleglyph.media.canvas import Canvas, Draw
+from teleglyph.media.grid import (
+    Composition,
+    Encoding,
+    Grid,
+    Label,
+    Painter,
+    apply_update,
+    compose,
+    direct_color,
+    encode_updates,
+    glyphs_of,
+    indexed_color,
+    on_terminal,
+)
+from teleglyph.media.modes import ColorLevel, RenderMode
+from teleglyph.media.palette import BUILT_IN, custom_palette
+from teleglyph.media.style import Style
+
+PALETTES = [BUILT_IN["standard"], BUILT_IN["blocks"], custom_palette("▒ é#")]
+TEXTS = ["", "Anna", "世界 is wide", "é", "x" * 50, "日本語テキスト"]
+XTERM = PALETTE_16 | PALETTE_256
+
+styles = st.builds(
+    Style.create,
+    st.sampled_from(ColorLevel),
+    st.sampled_from(RenderMode),
+    st.sampled_from(PALETTES),
+    st.booleans(),
+    dithered=st.booleans(),
+)
+sizes = st.tuples(st.integers(1, 30), st.integers(1, 9))
+
+
+@st.composite
+def pictures(draw: st.DrawFn) -> np.ndarray:
+    """Noise, little noise on a plain colour, or steps: what needs everything, nothing or some things sent anew."""
+    height, width = draw(st.tuples(st.integers(1, 24), st.integers(1, 60)))
+    generator = np.random.default_rng(draw(st.integers(0, 2**32)))
+    kind = draw(st.sampled_from(["noise", "quiet", "steps"]))
+    noise = generator.integers(0, 256, (height, width, 3), np.uint8)
+    if kind == "quiet":
+        return (128 + noise // 32).astype(np.uint8)
+    return noise // 64 * 85 if kind == "steps" else noise
+
+
+def look(character: tuple[int, int, int]) -> tuple[object, object, str]:
+    """How a grid's character looks: halves are two colours, whatever glyph and order shows them."""
+    ink, paper, glyph = character
+    text = chr(glyph) if glyph else ""
+    if text == "▀":
+        return ink, paper, "halves"
+    if text == "▄":
+        return paper, ink, "halves"
+    if text == " ":
+        return paper, paper, "halves"
+    return ink, paper, text
+
+
+def pyte_color(name: str) -> int:
+    if name == "default":
+        return 0
+    names = ["black", "red", "green", "brown", "blue", "magenta", "cyan", "white"]
+    if name.removeprefix("bright") in names:
+        return indexed_color(names.index(name.removeprefix("bright")) + 8 * name.startswith("bright"))
+    if name in ("bfightmagenta", "brightyellow"):  # as pyte spells two of them
+        return indexed_color(13 if name == "bfightmagenta" else 11)
+    return direct_color(*bytes.fromhex(name))
+
+
+def resolved(color: int) -> int:
+    """The colour that pyte shows for an entry of the palette above the first 16."""
+    if color >> 24 == 0x01 and color & 0xFF >= 16:
+        return direct_color(*XTERM[color & 0xFF])
+    return color
+
+
+class Terminal:
+    """A terminal without automatic margins, one row higher than the picture, as the client uses it."""
+
+    def __init__(self, columns: int, rows: int) -> None:
+        self.screen = pyte.Screen(columns, rows + 1)
+        self.stream = pyte.ByteStream(self.screen)
+        self.stream.feed(b"\x1b[?7l")
+
+    def feed(self, text: bytes) -> None:
+        self.stream.feed(text)
+
+    def looks(self, rows: int) -> list[tuple[object, object, str]]:
+        looks = []
+        for y in range(rows):
+            for x in range(self.screen.columns):
+                cell = self.screen.buffer[y][x]
+                glyph = ord(cell.data) if cell.data else 0
+                looks.append(look((pyte_color(cell.fg), pyte_color(cell.bg), glyph)))
+        return looks
+
+
+@dataclass
+class Viewer:
+    """One viewer: what the server thinks that it sees, what it received, and what its terminal shows."""
+
+    columns: int
+    rows: int
+    style: Style
+    shown: Grid | None = None
+    received: Grid | None = None
+    painted: Grid = field(init=False)
+    terminal: Terminal = field(init=False)
+    painter: Painter = field(default_factory=Painter)
+
+    def __post_init__(self) -> None:
+        self.painted = Grid(self.columns, self.rows)
+        self.terminal = Terminal(self.columns, self.rows)
+
+    def send(self, wanted: Grid, previous: Grid | None, tolerance: int, settle: tuple[int, int]) -> int:
+        """Bring the viewer up to date; how many characters are left a little off."""
+        whole = self.shown is None
+        shown = self.shown or Grid(self.columns, self.rows)
+        (update,) = encode_updates([Encoding(wanted, shown, self.style, tolerance, whole, previous, settle)])
+        self.shown = shown
+        self.received = self.received if self.received and not whole else Grid(self.columns, self.rows)
+        apply_update(update.body, whole, self.received)
+        self.terminal.feed(self.painter.changes(self.received, self.painted))
+        return update.inexact
+
+
+def assert_shows(viewer: Viewer, grid: Grid) -> None:
+    """The terminal shows a grid of terminal colours."""
+    expected = [look((resolved(ink), resolved(paper), glyph)) for ink, paper, glyph in grid.characters()]
+    shown = viewer.terminal.looks(viewer.rows)
+    for place, (one, other) in enumerate(zip(shown, expected, strict=True)):
+        assert one == other, place
+
+
+@settings(max_examples=150, deadline=None)
+@given(size=sizes, style=styles, data=st.data())
+def test_a_terminal_shows_what_was_sent_whatever_came_before(
+    size: tuple[int, int], style: Style, data: st.DataObject
+) -> None:
+    columns, rows = size
+    canvas = Canvas.of(columns, rows, style)
+    viewers = [Viewer(columns, rows, style)]
+    wanted, previous = Grid(columns, rows), Grid(columns, rows)
+    for _ in range(data.draw(st.integers(1, 6))):
+        wanted, previous = previous, wanted
+        width, height = data.draw(st.integers(1, columns)), data.draw(st.integers(1, rows))
+        x, y = data.draw(st.integers(0, columns - width)), data.draw(st.integers(0, rows - height))
+        draws = data.draw(st.sampled_from([[], [Draw(data.draw(pictures()), x, y, width, height)]]))
+        text = glyphs_of(data.draw(st.sampled_from(TEXTS)), width)
+        compose([Composition(wanted, canvas, draws, style, [Label(x, y, 0, indexed_color(4), text)])])
+        tolerance = data.draw(st.sampled_from([0, 30, 800]))
+        begin, end = sorted((data.draw(st.integers(0, rows)), data.draw(st.integers(0, rows))))
+        if data.draw(st.booleans()):
+            viewers.append(Viewer(columns, rows, style))
+        for viewer in viewers:
+            if data.draw(st.booleans()):
+                continue  # its connection is busy
+            if data.draw(st.integers(0, 5)) == 0:
+                viewer.shown = None  # it has asked for a whole screen
+            inexact = viewer.send(wanted, previous, tolerance, (begin, end))
+            assert viewer.shown is not None
+            assert_shows(viewer, on_terminal(viewer.shown, style))
+            if not inexact:
+                assert_shows(viewer, on_terminal(wanted, style))
+
+
+@settings(max_examples=100, deadline=None)
+@given(size=sizes, mode=st.sampled_from(RenderMode), first=pictures(), second=pictures(), tolerance=st.integers(1, 900))
+def test_colours_are_never_further_off_than_the_tolerance(
+    size: tuple[int, int], mode: RenderMode, first: np.ndarray, second: np.ndarray, tolerance: int
+) -> None:
+    """In modes whose characters are one or two plain pixels; the others are told by their parts."""
+    columns, rows = size
+    if mode not in (RenderMode.BACKGROUND, RenderMode.HALF_BLOCK):
+        return
+    style = Style.create(ColorLevel.TRUECOLOR, mode, BUILT_IN["standard"], True)
+    canvas, wanted, viewer = Canvas.of(columns, rows, style), Grid(columns, rows), Viewer(columns, rows, style)
+    for picture in (first, second):
+        compose([Composition(wanted, canvas, [Draw(picture, 0, 0, columns, rows)], style)])
+        viewer.send(wanted, None, tolerance, (0, 0))
+    assert viewer.received is not None
+    for seen, meant in zip(viewer.received.characters(), wanted.characters(), strict=True):
+        for one, other in zip(seen[:2], meant[:2], strict=True):
+            red, green, blue = ((one >> shift & 0xFF) - (other >> shift & 0xFF) for shift in (0, 8, 16))
+            assert 2 * red * red + 4 * green * green + blue * blue <= tolerance
+
+
+@settings(max_examples=100, deadline=None)
+@given(size=sizes, style=styles, picture=pictures(), tolerance=st.sampled_from([30, 200, 800]))
+def test_what_stands_still_becomes_exact(
+    size: tuple[int, int], style: Style, picture: np.ndarray, tolerance: int
+) -> None:
+    columns, rows = size
+    canvas, wanted, viewer = Canvas.of(columns, rows, style), Grid(columns, rows), Viewer(columns, rows, style)
+    close = np.clip(picture.astype(np.int16) + 1, 0, 255).astype(np.uint8)
+    for content in (picture, close):
+        compose([Composition(wanted, canvas, [Draw(content, 0, 0, columns, rows)], style)])
+        viewer.send(wanted, None, tolerance, (0, 0))
+    left = [viewer.send(wanted, wanted, tolerance, (row, row + 1)) for row in range(rows)]
+    assert left[-1] == 0
+    assert_shows(viewer, on_terminal(wanted, style))
+    assert viewer.send(wanted, wanted, 0, (0, 0)) == 0
+
+
+@settings(max_examples=300, deadline=None)
+@given(body=st.binary(max_size=200), size=sizes, whole=st.booleans())
+def test_updates_from_elsewhere_change_the_grid_or_are_refused(body: bytes, size: tuple[int, int], whole: bool) -> None:
+    grid = Grid(*size)
+    try:
+        apply_update(body, whole, grid)
+    except BadData:
+        return
+    text = Painter().changes(grid, Grid(*size))
+    assert not {b"\x1b]", b"\x07"} & {text[at : at + 2] for at in range(len(text))}
+
+
+@pytest.mark.parametrize("glyph", [0x1B, 0x07, 0x9B, 0x7F, 0x202E, 0x200B, 0x0301, 0xD800, 0xE000, 0x10FFFF])
+def test_characters_that_could_harm_a_terminal_are_refused(glyph: int) -> None:
+    grid, shown = Grid(2, 1), Grid(2, 1)
+    grid.put([Label(0, 0, 0, 0, [glyph, 0x41])])
+    style = Style.create(ColorLevel.TRUECOLOR, RenderMode.FOREGROUND, BUILT_IN["standard"], True)
+    (update,) = encode_updates([Encoding(grid, shown, style)])
+    with pytest.raises(BadData, match=rf"U\+{glyph:04X}"):
+        apply_update(update.body, False, Grid(2, 1))
+
+
+@settings(max_examples=60, deadline=None)
+@given(size=sizes, mode=st.sampled_from([RenderMode.QUADRANT, RenderMode.SEXTANT]), picture=pictures())
+def test_blocks_show_their_parts_as_well_as_two_colours_can(
+    size: tuple[int, int], mode: RenderMode, picture: np.ndarray
+) -> None:
+    """Against all ways to divide the parts; nearly plain cells may have one colour instead."""
+    columns, rows = size
+    style = Style.create(ColorLevel.TRUECOLOR, mode, BUILT_IN["standard"], True)
+    subcolumns, subrows = style.subcolumns, style.subrows
+    grid = Grid(columns, rows)
+    compose([Composition(grid, Canvas.of(*size, style), [Draw(picture, 0, 0, columns, rows)], style)])
+    # The means of the parts, through a mode of one cell a part.
+    plain = Style.create(ColorLevel.TRUECOLOR, RenderMode.BACKGROUND, BUILT_IN["standard"], True)
+    fine = Grid(columns * subcolumns, rows * subrows)
+    canvas = Canvas.of(fine.columns, fine.rows, plain)
+    compose([Composition(fine, canvas, [Draw(picture, 0, 0, fine.columns, fine.rows)], plain)])
+    papers = np.array([character[1] for character in fine.characters()], np.uint32)
+    pixels = np.stack([papers >> shift & 0xFF for shift in (0, 8, 16)], -1).astype(np.float64)
+    parts = pixels.reshape(rows, subrows, columns, subcolumns, 3).transpose(0, 2, 1, 3, 4)
+    parts = parts.reshape(rows * columns, subrows * subcolumns, 3)
+    count = parts.shape[1]
+    masks = np.array([[mask >> part & 1 for part in range(count)] for mask in range(1 << (count - 1))], bool)
+    for (ink, paper, glyph), cell in zip(grid.characters(), parts, strict=True):
+        least = min(_error(cell, mask) for mask in masks)
+        chosen = _mask_of(chr(glyph), count)
+        colors = np.array([[color >> shift & 0xFF for shift in (0, 8, 16)] for color in (paper, ink)])
+        shown = colors[chosen.astype(int)]
+        rounding = 0.5 * np.abs(shown - cell).sum() + count
+        slack = 8 + rounding + (60 if not chosen.any() else 0)
+        assert ((shown - cell) ** 2).sum() <= least + slack
+
+
+def _error(cell: np.ndarray, mask: np.ndarray) -> float:
+    return sum(float(((part - part.mean(0)) ** 2).sum()) for part in (cell[mask], cell[~mask]) if len(part))
+
+
+def _mask_of(glyph: str, count: int) -> np.ndarray:
+    if count == 4:
+        mask = " ▘▝▀▖▌▞▛▗▚▐▜▄▙▟█".index(glyph)
+    elif glyph in " ▌▐█":
+        mask = {" ": 0, "▌": 0x15, "▐": 0x2A, "█": 0x3F}[glyph]
+    else:
+        mask = ord(glyph) - 0x1FB00 + 1
+        mask += mask >= 0x15
+        mask += mask >= 0x2A
+    return np.array([mask >> part & 1 for part in range(count)], bool)
