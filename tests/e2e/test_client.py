@@ -204,7 +204,7 @@ def test_without_a_terminal_frames_go_out_one_after_the_other_until_nobody_reads
         assert client.stdout is not None
         assert client.stderr is not None
         for _ in range(100):
-            assert len(client.stdout.readline().rstrip(b"\n")) <= 40
+            assert len(client.stdout.readline().decode().rstrip("\n")) <= 40
         client.stdout.close()
         assert client.wait(20) == 0
         assert b"Traceback" not in client.stderr.read()

@@ -21,16 +21,21 @@ def test_without_a_terminal_it_prints_one_picture_of_the_call_and_ends() -> None
     assert all(len(set("".join(quarter))) > 3 for quarter in quarters), "each of the four participants is drawn"
 
 
+def blocks(screen: str) -> int:
+    """Characters of half and quarter blocks on a screen."""
+    return sum("\u2580" <= character <= "\u259f" for character in screen)
+
+
 @pytest.mark.parametrize("key", ["q", "C-c"])
 def test_in_a_terminal_it_draws_follows_a_resize_and_restores_the_terminal(key: str) -> None:
     with terminal(100, 30) as window:
         window.type("echo before")
         window.expect("\nbefore")
         window.type(f"{sys.executable} -m teleglyph demo; echo code=$?")
-        window.wait(lambda screen: screen.count("▀") > 500, "half blocks are drawn")
+        window.wait(lambda screen: blocks(screen) > 500, "blocks are drawn")
         assert window.mode("alternate_on", "cursor_flag") == ["1", "0"]
         window.resize(60, 20)
-        window.wait(lambda screen: 100 < screen.count("▀") <= 60 * 20, "the picture follows")
+        window.wait(lambda screen: 100 < blocks(screen) <= 60 * 20, "the picture follows")
         window.press(key)
         window.expect("code=0")
         assert "before" in window.screen

@@ -40,8 +40,9 @@ class LinkMeter:
     screen and its own acknowledgement, over that time.  Rates of a viewer who is sent little are too low, never too
     high, so that what is allowed to be under way grows as long as it is used up.
 
-    The delay is what the way takes without a queue of our own, with the time that a screen itself takes.  While there always is one, because the link takes less
-    than there is to send, it is measured by waiting, now and then, until nothing is under way.
+    The delay is what the way takes without a queue of our own, with the time that a screen itself takes.  While there
+    always is a queue, because the link takes less than there is to send, it is measured by waiting, now and then, until
+    nothing is under way.
     """
 
     def __init__(self, limit: float = 0.0) -> None:

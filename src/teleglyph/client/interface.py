@@ -60,6 +60,7 @@ class Interface:
         self._on_display = on_display
         self._status = status
         self._notice: tuple[str, ...] = ()
+        self._hint: tuple[str, ...] = ()
         self._help = False
         self._actions = {
             "q": KeyAction("quit", stop.set),
@@ -97,6 +98,11 @@ class Interface:
     def notify(self, *lines: str) -> None:
         """Show lines over the picture until they are replaced; none take them away."""
         self._notice = lines
+        self._show_overlay()
+
+    def hint(self, *lines: str) -> None:
+        """Show lines at the foot of the picture while nothing more important is shown; none take them away."""
+        self._hint = lines
         self._show_overlay()
 
     def refresh(self) -> None:
@@ -147,7 +153,8 @@ class Interface:
         self._show_overlay()
 
     def _show_overlay(self) -> None:
-        self.screen.set_overlay(self._help_lines() if self._help else self._notice)
+        lines = self._help_lines() if self._help else self._notice
+        self.screen.set_overlay(lines or self._hint, at_foot=not lines)
 
     def _help_lines(self) -> list[str]:
         names = {"up": "Up", "down": "Down", "left": "Left", "right": "Right", "space": "Space"}

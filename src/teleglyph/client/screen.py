@@ -76,6 +76,7 @@ class Screen:
         self._painted: Grid | None = None
         """What the picture's part of the terminal shows; None if that is not known."""
         self._overlay: tuple[str, ...] = ()
+        self._overlay_at_foot = False
         self._status = ""
         self._drawn_status = b""
         self._clear = True
@@ -182,11 +183,12 @@ class Screen:
             self._status = text
             self._redraw()
 
-    def set_overlay(self, lines: Sequence[str]) -> None:
-        """Lines in a box over the middle of the picture; none take the box away."""
+    def set_overlay(self, lines: Sequence[str], *, at_foot: bool = False) -> None:
+        """Lines in a box over the middle of the picture, or over its last rows; none take the box away."""
         overlay = tuple(lines)
-        if overlay != self._overlay:
+        if (overlay, at_foot) != (self._overlay, self._overlay_at_foot):
             with self._wake:
+                self._overlay_at_foot = at_foot
                 self._overlay, self._clear, self._dirty = overlay, True, True
                 self._wake.notify()
 
@@ -273,7 +275,8 @@ class Screen:
         width = max((wcwidth.wcswidth(line) for line in lines), default=0)
         if not lines or width <= 0:
             return []
-        left, top = (columns - width - 4) // 2 + 1, (height - len(lines)) // 2 + 1
+        left, middle = (columns - width - 4) // 2 + 1, (height - len(lines)) // 2
+        top = 1 + (max(0, height - len(lines)) if self._overlay_at_foot else middle)
         padded = (f"  {line}{' ' * (width - wcwidth.wcswidth(line))}  " for line in lines)
         return [
             f"\x1b[{top + index};{max(1, left)}H\x1b[0;7m{line}\x1b[0m".encode() for index, line in enumerate(padded)

@@ -70,6 +70,9 @@ class _Face(Protocol):
     def notify(self, *lines: str) -> None:
         """Sentences instead of a frame; none take them away."""
 
+    def hint(self, *lines: str) -> None:
+        """Sentences beside the picture; none take them away."""
+
 
 class _Stay:
     """Keeps one client in a call, whatever the network does, until the user leaves."""
@@ -115,6 +118,7 @@ class _Stay:
             PeerError: it broke and there is no use in trying again.
         """
         self._face = face
+        self._hint()
         if not self.client.received.frames:
             self._say(f"Connected to {self._address}.", "Nobody sends a picture yet.")
         while self._task is not None:
@@ -150,6 +154,11 @@ class _Stay:
             self._has_notice = bool(lines)
             self._face.notify(*lines)
 
+    def _hint(self) -> None:
+        if self._face is not None:
+            alone = (" Nobody else is here yet. Others join with ", f" teleglyph client {self._address} ")
+            self._face.hint(*(alone if self.connected == 1 else ()))
+
     def _on_joined(self, _done: HandshakeDone) -> None:
         self.screen.reset()
         self._attempts.succeeded()
@@ -180,6 +189,7 @@ class _Stay:
     def _on_members(self, connected: int, active: int) -> None:
         self.connected, self.active = connected, active
         self.on_change()
+        self._hint()
         if active == 0 and self.screen.grid is None:
             self._on_clear()
             self._say("Nobody sends a picture at the moment.")
@@ -195,7 +205,6 @@ class _InteractiveCall:
             uplink.on_notice = self.announce
         self._sound = options.sound
         self._wishes = options.wishes
-        self._address = options.address
         self._message, self._message_until = "", 0.0
         self._last = (time.monotonic(), 0, 0)
         self._rates = (0.0, 0.0)
@@ -267,8 +276,6 @@ class _InteractiveCall:
         if self._sound is not None:
             picture += f" | {self._sound.describe()}"
         link = _describe_link(self._stay.screen.level, self._stay.screen.rate)
-        if self._stay.connected == 1:
-            people = f"alone here: others join with 'teleglyph client {self._address}'"
         return f" ? help | {people} | {picture} | {display} | {frames:.0f} frames/s | {rate / 1000:.0f} kB/s{link}"
 
     def _measure(self) -> tuple[float, float]:
@@ -299,6 +306,7 @@ class _ScreenFace:
         self.show = interface.screen.show
         self.clear = interface.screen.clear
         self.notify = interface.notify
+        self.hint = interface.hint
 
     def show_screen(self, screen: ReceivedScreen) -> None:
         """Draw it; the server hears of it only when it is on the terminal, so that it waits for slow ones."""
@@ -328,6 +336,9 @@ class _PipeFace:
     def notify(self, *lines: str) -> None:
         if lines:
             _log.info(" ".join(lines))
+
+    def hint(self, *lines: str) -> None:
+        """There is no place beside frames in a row."""
 
 
 async def watch_call(
