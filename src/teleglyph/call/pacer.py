@@ -64,6 +64,7 @@ class Pacer:
             quiet = not self._room.changed.is_set()
             await self._room.changed.wait()
             waiting = self._waiting()
+            self._refine_later()
             if not waiting:
                 self._room.changed.clear()
                 continue
@@ -181,7 +182,6 @@ class Pacer:
         self._deliver_texts(due)
         for (group, viewers), (encoding, grid), update in zip(groups, targets, updates, strict=True):
             self._deliver_update(group, viewers, encoding, grid, update)
-        self._refine_later(now)
 
     async def _run(self, drawing: Drawing, jobs: int) -> tuple[list[bytes], list[DrawnUpdate]]:
         if not jobs:
@@ -270,10 +270,15 @@ class Pacer:
             counters.changed += update.changed
             participant.counters.frames_delivered += 1
 
-    def _refine_later(self, now: float) -> None:
-        """Look again when the picture has stood still for a moment: what was left a little off is made exact then."""
-        if any(p.screen is not None and p.screen.inexact for p in self._room.participants):
-            self._wake_at(now + STILL_SECONDS + 0.01, now)
+    def _refine_later(self) -> None:
+        """Look again when a picture has stood still for a moment: what was left a little off is made exact then."""
+        now = time.monotonic()
+        for participant in self._room.participants:
+            screen, view = participant.screen, participant.view
+            if screen is not None and screen.inexact and isinstance(view, ScreenView):
+                still_at = view.composed_at + STILL_SECONDS
+                if still_at > now:
+                    self._wake_at(still_at + 0.001, now)
 
 
 def _unique(views: Iterable[object]) -> list:  # type: ignore[type-arg]

@@ -1,0 +1,371 @@
+"""What viewers of our own kind see of a call, on a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Callable, Coroutine
+
+import numpy as np
+import pytest
+
+from acip_peer import AcipPeer
+from conftest import ServerProcess
+from reference_renderer import average
+from screen_viewer import BACKGROUND, HALF_BLOCK, Viewer
+from talker import RATE, tone
+from teleglyph.client.address import Address
+from teleglyph.client.call import CallClient, CallEvents, Credentials
+from teleglyph.client.sound import CallSound
+from teleglyph.client.uplink import Uplink
+from teleglyph.media.grid import direct_color
+from teleglyph.net import Connection
+from teleglyph.wire import (
+    Capabilities,
+    HevcFrame,
+    ImageFrame,
+    Message,
+    PictureRequest,
+    StreamKind,
+    StreamStart,
+    StreamStop,
+    ViewFlag,
+    ViewSettings,
+    encode,
+)
+
+NAMED = ViewSettings(BACKGROUND, ViewFlag.NAMES)
+
+
+class Pictures(Uplink):
+    """An uplink that sends what a test says, and keeps what the server asks for."""
+
+    def __init__(self) -> None:
+        self.requests: list[PictureRequest] = []
+        self.connection: Connection | None = None
+        self.connected = asyncio.Event()
+        self.asked = asyncio.Event()
+
+    def joined(self, *, takes_requests: bool) -> None:
+        assert takes_requests
+
+    def request(self, request: PictureRequest) -> None:
+        self.requests.append(request)
+        self.asked.set()
+
+    async def send(self, connection: Connection) -> None:
+        self.connection = connection
+        self.connected.set()
+        await asyncio.Event().wait()
+
+
+class Person:
+    """Joins a call and sends what the test says."""
+
+    def __init__(self, server: ServerProcess, name: str, sound: CallSound | None = None) -> None:
+        self.pictures = Pictures()
+        self._client = CallClient(
+            Address("127.0.0.1", server.port),
+            Credentials(name),
+            Capabilities(20, 5, desired_fps=1),
+            self.pictures,
+            CallEvents(),
+            sound,
+        )
+        self._task = asyncio.create_task(self._client.run())
+
+    async def say(self, *messages: Message) -> None:
+        await self.pictures.connected.wait()
+        assert self.pictures.connection is not None
+        for message in messages:
+            self.pictures.connection.outbox.put_control(encode(message))
+
+    async def show(self, picture: np.ndarray) -> None:
+        height, width = picture.shape[:2]
+        await self.say(ImageFrame(width, height, picture.tobytes()))
+
+    async def asked_for(self, width: int, height: int, seconds: float = 5) -> PictureRequest:
+        """The server's request for pictures of that size."""
+        deadline = time.monotonic() + seconds
+        while not (found := [r for r in self.pictures.requests if (r.width, r.height) == (width, height)]):
+            assert time.monotonic() < deadline, self.pictures.requests
+            await asyncio.sleep(0.02)
+        return found[-1]
+
+    async def leave(self) -> None:
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+
+def viewer(server: ServerProcess, name: str = "viewer", **options: object) -> Viewer:
+    defaults: dict[str, object] = {"columns": 40, "rows": 12, "settings": NAMED, "tells_time": False}
+    return Viewer(server.port, name, **{**defaults, **options})  # type: ignore[arg-type]
+
+
+def plain(red: int, green: int, blue: int, width: int = 64, height: int = 36) -> np.ndarray:
+    return np.full((height, width, 3), (red, green, blue), np.uint8)
+
+
+def papers(watching: Viewer) -> set[int]:
+    """The background colours on a viewer's screen."""
+    grid = watching.screen.grid
+    return set() if grid is None else {paper for _, paper, _ in grid.characters()}
+
+
+def run(work: Coroutine[None, None, None]) -> None:
+    asyncio.run(work)
+
+
+MARKED = re.compile("\N{BLACK CIRCLE} [12] Ann")
+RED, GREEN = direct_color(200, 0, 0), direct_color(0, 200, 0)
+
+
+def test_names_stand_under_pictures_and_who_has_none_has_a_place(server: ServerProcess) -> None:
+    async def scenario() -> None:
+        ann, watching = Person(server, "Ann"), viewer(server, "Bob")
+        await ann.show(plain(200, 0, 0))
+        await watching.sees(lambda w: RED in papers(w))
+        await watching.sees(lambda w: "1 Ann" in w.text() and "2 Bob" in w.text())
+        assert "camera off" in watching.text()
+        await ann.say(StreamStop(StreamKind.VIDEO))
+        await watching.sees(lambda w: RED not in papers(w) and w.text().count("camera off") == 2, 2)
+        await ann.say(StreamStart(StreamKind.VIDEO))
+        await ann.show(plain(0, 200, 0))
+        await watching.sees(lambda w: GREEN in papers(w))
+        await ann.leave()
+        await watching.sees(lambda w: GREEN not in papers(w) and "Ann" not in w.text() and "1 Bob" in w.text())
+        await watching.leave()
+
+    run(scenario())
+
+
+def test_a_picture_that_stands_still_is_called_frozen_within_two_seconds(server: ServerProcess) -> None:
+    async def scenario() -> None:
+        ann, watching = Person(server, "Ann"), viewer(server)
+        for shade in range(100, 110):
+            await ann.show(plain(shade, 0, 0))
+            await asyncio.sleep(0.05)
+        assert "frozen" not in watching.text()
+        await watching.sees(lambda w: "Ann (frozen)" in w.text(), 2.2)
+        await ann.show(plain(0, 200, 0))
+        await watching.sees(lambda w: GREEN in papers(w) and "frozen" not in w.text(), 2)
+        await ann.leave()
+        await watching.leave()
+
+    run(scenario())
+
+
+def test_who_speaks_is_marked(server: ServerProcess) -> None:
+    async def scenario() -> None:
+        sound = CallSound()
+        ann, watching = Person(server, "Ann", sound), viewer(server)
+        await watching.sees(lambda w: "Ann" in w.text())
+        assert "\N{BLACK CIRCLE}" not in watching.text()
+        said = tone(440, 2.0)
+        for start in range(0, len(said) - 479, 480):
+            sound.captured(said[start : start + 480])
+            await asyncio.sleep(480 / RATE)
+            if MARKED.search(watching.text()):
+                break
+        await watching.sees(lambda w: MARKED.search(w.text()), 1)
+        await watching.sees(lambda w: "\N{BLACK CIRCLE}" not in w.text(), 3)
+        await ann.leave()
+        await watching.leave()
+
+    run(scenario())
+
+
+def test_one_is_shown_alone_until_it_leaves_or_all_are_wanted_again(server: ServerProcess) -> None:
+    async def scenario() -> None:
+        ann, bob = Person(server, "Ann"), Person(server, "Bob")
+        await ann.show(plain(200, 0, 0))
+        await asyncio.sleep(0.2)
+        await bob.show(plain(0, 200, 0))
+        watching = viewer(server)
+        await watching.sees(lambda w: {RED, GREEN} <= papers(w))
+        order = sorted(("Ann", "Bob"), key=watching.text().index)
+        place = order.index("Bob") + 1
+
+        def pin(number: int) -> None:
+            watching.client.change(watching.capabilities, ViewSettings(BACKGROUND, ViewFlag.NAMES, number))
+
+        pin(place)
+        await watching.sees(lambda w: GREEN in papers(w) and RED not in papers(w))
+        assert f"{place} Bob" in watching.text()
+        pin(0)
+        await watching.sees(lambda w: {RED, GREEN} <= papers(w))
+        pin(9)
+        await asyncio.sleep(0.3)
+        assert {RED, GREEN} <= papers(watching)
+        pin(place)
+        await watching.sees(lambda w: RED not in papers(w))
+        await bob.leave()
+        await watching.sees(lambda w: RED in papers(w) and GREEN not in papers(w))
+        await ann.leave()
+        await watching.leave()
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(("flag", "left_is_red"), [(ViewFlag(0), True), (ViewFlag.MIRRORED_SELF, False)])
+def test_ones_own_picture_can_be_mirrored(server: ServerProcess, flag: ViewFlag, left_is_red: bool) -> None:
+    async def scenario() -> None:
+        watching = viewer(server, settings=ViewSettings(BACKGROUND, flag))
+        ann = Person(server, "Ann")
+        picture = np.concatenate([plain(200, 0, 0, 32), plain(0, 200, 0, 32)], 1)
+        await ann.show(picture)
+        await watching.sees(lambda w: {RED, GREEN} <= papers(w))
+        connection = watching.client._connection
+        assert connection is not None
+        connection.outbox.put_control(encode(ImageFrame(64, 36, picture.tobytes())))
+        await ann.leave()
+        await watching.sees(lambda w: {RED, GREEN} <= papers(w) and w.screen.grid.characters()[6 * 40 + 5][1] != 0)
+        await watching.sees(lambda w: (w.screen.grid.characters()[6 * 40 + 10][1] == RED) is left_is_red)
+        await watching.leave()
+
+    run(scenario())
+
+
+def test_ones_own_picture_can_be_left_out_and_who_is_alone_is_told(server: ServerProcess) -> None:
+    async def scenario() -> None:
+        watching = viewer(server, settings=ViewSettings(BACKGROUND, ViewFlag.NAMES | ViewFlag.WITHOUT_SELF))
+        await watching.sees(lambda w: "Nobody else is here yet" in w.text())
+        connection = watching.client._connection
+        assert connection is not None
+        connection.outbox.put_control(encode(ImageFrame(64, 36, plain(200, 0, 0).tobytes())))
+        ann = Person(server, "Ann")
+        await ann.show(plain(0, 200, 0))
+        await watching.sees(lambda w: GREEN in papers(w))
+        assert RED not in papers(watching)
+        assert "viewer" not in watching.text()
+        await ann.leave()
+        await watching.leave()
+
+    run(scenario())
+
+
+def test_what_stands_still_is_exact_within_half_a_second(server: ServerProcess) -> None:
+    async def scenario() -> None:
+        generator = np.random.default_rng(7)
+        picture = generator.integers(40, 200, (96, 160, 3), np.uint8)
+        watching = viewer(server, columns=80, rows=24, settings=ViewSettings(HALF_BLOCK))
+        ann = Person(server, "Ann")
+        for step in (0, 1, 2, 1):
+            await ann.show(np.ascontiguousarray(picture + np.uint8(step)))
+            await watching.sees(lambda w: len(papers(w)) > 100)
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(0.5)
+        grid = watching.screen.grid
+        assert grid is not None
+        shown = [character for character in grid.characters() if character[2] == ord("▀")]
+        # 160x96 pixels fill 80 columns of the 24 rows whole.
+        expected = average(picture + np.uint8(1), 80, 2 * (len(shown) // 80))
+        uppers = [direct_color(*color) for row in expected[::2] for color in row]
+        lowers = [direct_color(*color) for row in expected[1::2] for color in row]
+        assert [character[0] for character in shown] == uppers
+        assert [character[1] for character in shown] == lowers
+        await ann.leave()
+        await watching.leave()
+
+    run(scenario())
+
+
+def test_a_lost_update_is_noticed_and_a_whole_screen_comes(server: ServerProcess) -> None:
+    async def scenario() -> None:
+        watching, ann = viewer(server), Person(server, "Ann")
+        await ann.show(plain(200, 0, 0))
+        await watching.sees(lambda w: RED in papers(w))
+        whole = sum(update.base == 0 for update in watching.updates)
+        watching.screen.number = 12345  # as if one had been missed
+        await ann.show(plain(0, 200, 0))
+        await watching.sees(lambda w: GREEN in papers(w) and RED not in papers(w))
+        assert sum(update.base == 0 for update in watching.updates) == whole + 1
+        await ann.leave()
+        await watching.leave()
+
+    run(scenario())
+
+
+def test_a_whole_screen_comes_after_a_resize_and_a_change_of_mode_and_changes_otherwise(
+    server: ServerProcess,
+) -> None:
+    async def scenario() -> None:
+        watching, ann = viewer(server), Person(server, "Ann")
+        await ann.show(plain(200, 0, 0))
+        await watching.sees(lambda w: RED in papers(w))
+        await asyncio.sleep(0.3)
+        for number in range(5):
+            await ann.show(plain(200, number * 20, 0))
+            await asyncio.sleep(0.1)
+        assert [update.base == 0 for update in watching.updates[-4:]] == [False] * 4
+        count = len(watching.updates)
+        watching.client.change(Capabilities(60, 20, color_level=3, render_mode=1), NAMED)
+        await watching.sees(lambda w: w.screen.grid is not None and w.screen.grid.columns == 60)
+        assert [update.base == 0 for update in watching.updates[count:]].count(True) == 1
+        watching.client.change(Capabilities(60, 20, color_level=3), ViewSettings(4, ViewFlag.NAMES))
+        await watching.sees(lambda w: any(update.base == 0 for update in w.updates[count + 1 :]))
+        await ann.leave()
+        await watching.leave()
+
+    run(scenario())
+
+
+def test_senders_are_asked_for_what_is_seen(server: ServerProcess) -> None:
+    async def scenario() -> None:
+        ann = Person(server, "Ann")
+        await ann.show(plain(200, 0, 0, 640, 360))
+        # Her own small window of 20x5 characters: four rows for the picture, one for the name.
+        first = await ann.asked_for(*(await _some_request(ann)))
+        assert first.width <= 20
+        assert first.interval >= 900
+        watching = viewer(server, columns=160, rows=48, settings=ViewSettings(4))
+        large = await ann.asked_for(320, 135)
+        assert large.interval <= 17
+        await watching.leave()
+        deadline = time.monotonic() + 5
+        while ann.pictures.requests[-1] != first:
+            assert time.monotonic() < deadline, ann.pictures.requests
+            await asyncio.sleep(0.05)
+        await ann.leave()
+
+    run(scenario())
+
+
+async def _some_request(person: Person) -> tuple[int, int]:
+    await person.pictures.asked.wait()
+    await asyncio.sleep(0.3)
+    return person.pictures.requests[-1].width, person.pictures.requests[-1].height
+
+
+def test_a_sender_whose_stream_cannot_be_decoded_is_asked_for_a_keyframe(server: ServerProcess) -> None:
+    async def scenario() -> None:
+        ann, watching = Person(server, "Ann"), viewer(server)
+        # A slice of a picture that builds on others, which never came.
+        await ann.say(HevcFrame(64, 36, b"\0\0\0\1\x02\x01" + bytes(40)))
+        deadline = time.monotonic() + 5
+        while not any(request.keyframe for request in ann.pictures.requests):
+            assert time.monotonic() < deadline, ann.pictures.requests
+            await asyncio.sleep(0.02)
+        await ann.leave()
+        await watching.leave()
+
+    run(scenario())
+
+
+def test_programs_of_ascii_chat_still_get_text_of_pictures_alone(
+    server: ServerProcess, connect: Callable[[ServerProcess], AcipPeer]
+) -> None:
+    peer = connect(server).join(video=False)
+
+    async def scenario() -> None:
+        ann, watching = Person(server, "Ann"), viewer(server)
+        await ann.show(plain(200, 0, 0))
+        await watching.sees(lambda w: RED in papers(w))
+        text = await asyncio.to_thread(peer.frame, lambda text: "Nobody" not in text)
+        assert "Ann" not in text
+        assert "camera" not in text
+        await ann.leave()
+        await watching.leave()
+
+    run(scenario())

@@ -1,0 +1,120 @@
+"""Viewers behind slow links see a fresh picture, as much of it as the link carries, and nobody else notices."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+import pytest
+
+from conftest import ServerProcess
+from screen_viewer import Sender, SlowLink, Viewer
+from teleglyph.wire import UpdateLevel, ViewSettings
+
+SETTLING, WATCHED = 5.0, 6.0
+"""Seconds until a link's step is about found, and for which it is watched then."""
+
+
+@dataclass
+class Seen:
+    """What a viewer behind a link, and one beside it without, saw in the time that they were watched."""
+
+    slow: Viewer
+    other: Viewer
+    since: float
+
+    @property
+    def levels(self) -> list[int]:
+        return [update.level & UpdateLevel.TOLERANCE for update in self.slow.updates]
+
+
+def watch(
+    server: ServerProcess, rate: float, stall: float = 0.0, settings: ViewSettings | None = None, moving: float = 1.0
+) -> Seen:
+    async def run() -> Seen:
+        async with SlowLink(server.port, rate, stall) as link:
+            sender = Sender(server, moving)
+            slow, other = Viewer(link.port, "slow", settings=settings), Viewer(server.port, "other", 40, 12)
+            await asyncio.sleep(SETTLING)
+            since = time.monotonic()
+            await asyncio.sleep(WATCHED)
+            seen = Seen(slow, other, since)
+            # Worked out before anything is stopped: afterwards time goes on without screens.
+            seen.figures = (  # type: ignore[attr-defined]
+                slow.age(0.5, since),
+                slow.age(0.95, since),
+                slow.rate(since),
+                other.age(0.95, since),
+                other.rate(since),
+            )
+            for one in (slow, other):
+                assert not one.task.done(), "a connection ended"
+                await one.leave()
+            await sender.stop()
+            return seen
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("rate", "p95", "frames"), [(64 << 10, 1.0, 2), (256 << 10, 0.3, 8), (1 << 20, 0.2, 20)], ids=["64K", "256K", "1M"]
+)
+def test_the_picture_stays_fresh_and_others_do_not_notice(
+    server: ServerProcess, rate: float, p95: float, frames: float
+) -> None:
+    seen = watch(server, rate)
+    _, age, per_second, other_age, other_rate = seen.figures  # type: ignore[attr-defined]
+
+    assert age <= p95
+    assert per_second >= frames
+    assert other_age <= 0.15
+    assert other_rate >= 25
+
+
+def test_after_a_stall_the_picture_is_fresh_again(server: ServerProcess) -> None:
+    seen = watch(server, 256 << 10, stall=0.5)
+    median, age, per_second, _, other_rate = seen.figures  # type: ignore[attr-defined]
+    assert median <= 0.25
+    assert age <= 0.5 + 0.3
+    assert per_second >= 4
+    assert other_rate >= 25
+    assert seen.slow.screen.grid is not None
+
+
+def test_a_slow_link_gets_coarser_pictures_before_it_gets_fewer(server: ServerProcess) -> None:
+    seen = watch(server, 256 << 10)
+    first = next(at for at, level in enumerate(seen.levels) if level)
+    assert seen.levels[first] == 1
+    assert max(seen.levels) > 2
+    changes = sum(one != other for one, other in zip(seen.levels, seen.levels[1:], strict=False))
+    assert changes <= 14
+
+
+def test_a_limit_for_the_bit_rate_is_kept(server: ServerProcess) -> None:
+    seen = watch(server, 50e6, settings=ViewSettings(2, max_bitrate=800_000))
+    _, age, _, _, _ = seen.figures  # type: ignore[attr-defined]
+    sent = seen.slow.client.received
+    assert max(seen.levels) > 0
+    assert age <= 0.4
+    # The bodies before compression are more than what travels.
+    assert sent.frames > 50
+
+
+def test_a_viewer_that_never_acknowledges_gets_little_and_harms_nobody(server: ServerProcess) -> None:
+    async def run() -> None:
+        sender = Sender(server)
+        other = Viewer(server.port, "other", 40, 12)
+        mute = Viewer(server.port, "mute", acknowledges=False)
+        await asyncio.sleep(4)
+        since = time.monotonic()
+        received = len(mute.updates)
+        await asyncio.sleep(2)
+        assert len(mute.updates) == received <= 128
+        assert other.rate(since) >= 25
+        assert not mute.task.done()
+        for one in (mute, other):
+            await one.leave()
+        await sender.stop()
+
+    asyncio.run(run())
