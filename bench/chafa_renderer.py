@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +16,26 @@ CHAFA_WORK_FACTOR = 0.0
 """0 to 1; the least work, which is in chafa's favour."""
 
 
+_FOREGROUND_ONLY = (RenderMode.FOREGROUND, RenderMode.BRAILLE, RenderMode.SHAPE)
+
+
+def _quadrants(tags: Any) -> list[Any]:
+    return [tags.CHAFA_SYMBOL_TAG_HALF, tags.CHAFA_SYMBOL_TAG_QUAD]
+
+
 def chafa_is_installed() -> bool:
     return importlib.util.find_spec("chafa") is not None
 
 
 class ChafaRenderer:
-    """Draws one picture over a whole frame of ``columns`` x ``rows`` characters."""
+    """Draws one picture over a whole frame of ``columns`` x ``rows`` characters.
 
-    def __init__(self, columns: int, rows: int, style: Style) -> None:
+    Args:
+        best: with all symbols that chafa itself recommends for pictures and with all its work, instead of the style's
+            symbols and the least work.
+    """
+
+    def __init__(self, columns: int, rows: int, style: Style, *, best: bool = False) -> None:
         import chafa
 
         self._pixel_type = chafa.PixelType.CHAFA_PIXEL_RGB8
@@ -40,16 +53,28 @@ class ChafaRenderer:
             RenderMode.FOREGROUND: [tags.CHAFA_SYMBOL_TAG_ASCII],
             RenderMode.BACKGROUND: [tags.CHAFA_SYMBOL_TAG_SPACE],
             RenderMode.HALF_BLOCK: [tags.CHAFA_SYMBOL_TAG_SPACE, tags.CHAFA_SYMBOL_TAG_VHALF],
+            RenderMode.QUADRANT: [tags.CHAFA_SYMBOL_TAG_SPACE, *_quadrants(tags)],
+            RenderMode.SEXTANT: [tags.CHAFA_SYMBOL_TAG_SPACE, *_quadrants(tags), tags.CHAFA_SYMBOL_TAG_SEXTANT],
+            RenderMode.BRAILLE: [tags.CHAFA_SYMBOL_TAG_BRAILLE],
+            RenderMode.SHAPE: [tags.CHAFA_SYMBOL_TAG_ASCII],
         }[style.render]
+        if best:
+            chosen = [
+                tags.CHAFA_SYMBOL_TAG_SPACE,
+                tags.CHAFA_SYMBOL_TAG_BLOCK,
+                tags.CHAFA_SYMBOL_TAG_BORDER,
+                tags.CHAFA_SYMBOL_TAG_SEXTANT,
+                tags.CHAFA_SYMBOL_TAG_WEDGE,
+            ]
         for tag in chosen:
             symbols.add_by_tags(tag)
         config.set_symbol_map(symbols)
-        config.fg_only = style.render is RenderMode.FOREGROUND
+        config.fg_only = not best and style.render in _FOREGROUND_ONLY
         config.dither_mode = chafa.DitherMode.CHAFA_DITHER_MODE_NONE
         config.color_space = chafa.ColorSpace.CHAFA_COLOR_SPACE_RGB
         config.pixel_mode = chafa.PixelMode.CHAFA_PIXEL_MODE_SYMBOLS
         config.preprocessing = False
-        config.work_factor = CHAFA_WORK_FACTOR
+        config.work_factor = 1.0 if best else CHAFA_WORK_FACTOR
         self._canvas = chafa.Canvas(config)
         self._terminal = chafa.TermDb().get_fallback_info()
 

@@ -12,6 +12,7 @@ import hmac
 import os
 import socket
 import struct
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +21,11 @@ import google_crc32c
 import nacl.bindings
 import nacl.pwhash
 import nacl.signing
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 MAGIC = 0x0000000A5C11C4A1
 HEADER = struct.Struct(">QHIII")
@@ -279,12 +285,15 @@ class AcipPeer:
 
 
 def frame_text(payload: bytes) -> str:
-    """The text of an ASCII_FRAME payload, with all of the receiver's checks (uncompressed frames only)."""
+    """The text of an ASCII_FRAME payload, with all of the receiver's checks."""
     width, height, size, packed, checksum, flags = struct.unpack_from(">IIIIII", payload)
     assert 1 <= width <= 16384
     assert 1 <= height <= 16384
     text = payload[24:]
-    assert (packed, flags & 2) == (0, 0)
+    assert (flags & 2 != 0) == (packed > 0)
+    if packed:
+        assert packed == len(text)
+        text = zstd.decompress(text)
     assert size == len(text)
     assert checksum == google_crc32c.value(text)
     assert b"\0" not in text

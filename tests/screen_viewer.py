@@ -49,6 +49,7 @@ class SlowLink:
         self._stall, self._stall_every = stall, stall_every
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: list[asyncio.StreamWriter] = []
 
     async def __aenter__(self) -> SlowLink:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
@@ -60,6 +61,11 @@ class SlowLink:
         self._server.close()
         for task in self._tasks:
             task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for writer in self._writers:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # Little is held on the way, so that the link's own queue is what the sender makes of it.
@@ -68,6 +74,7 @@ class SlowLink:
         sock.setblocking(False)
         await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", self._target))
         up_reader, up_writer = await asyncio.open_connection(sock=sock, limit=2048)
+        self._writers += [writer, up_writer]
         self._tasks = {
             asyncio.create_task(self._pass_slowly(up_reader, writer)),
             asyncio.create_task(_pass(reader, up_writer)),

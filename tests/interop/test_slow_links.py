@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 
+from acip_peer import ASCII_FRAME, PING, AcipPeer, frame_text
 from conftest import ServerProcess
 from screen_viewer import Sender, SlowLink, Viewer
 from teleglyph.wire import UpdateLevel, ViewSettings
@@ -118,3 +120,39 @@ def test_a_viewer_that_never_acknowledges_gets_little_and_harms_nobody(server: S
         await sender.stop()
 
     asyncio.run(run())
+
+
+def test_a_program_of_ascii_chat_behind_a_slow_link_gets_compressed_frames_and_others_do_not(
+    server: ServerProcess, connect: Callable[[ServerProcess], AcipPeer]
+) -> None:
+    """Seen from the packets' flags; the texts come out whole in both ways."""
+    fast = connect(server).join(video=False, columns=80, rows=24, color=3)
+
+    async def run() -> tuple[list[bytes], list[bytes]]:
+        async with SlowLink(server.port, 100_000) as link:
+            sender = Sender(server)
+            slow = await asyncio.to_thread(AcipPeer, link.port)
+            try:
+                await asyncio.to_thread(slow.join, video=False, columns=160, rows=48, color=3)
+                return await asyncio.gather(asyncio.to_thread(frames, slow, 8.0), asyncio.to_thread(frames, fast, 4.0))
+            finally:
+                slow.close()
+                await sender.stop()
+
+    def frames(peer: AcipPeer, seconds: float) -> list[bytes]:
+        received, alive = [], time.monotonic()
+        for kind, payload in peer.packets(seconds):
+            if kind == ASCII_FRAME:
+                received.append(payload)
+            if time.monotonic() - alive > 0.4:
+                alive = time.monotonic()
+                peer.send(PING)
+        return received
+
+    slow, fast_frames = asyncio.run(run())
+    for payload in (*slow, *fast_frames):
+        assert frame_text(payload)
+    is_compressed = [payload[23] & 2 != 0 for payload in slow]
+    assert any(is_compressed)
+    assert not is_compressed[0]
+    assert not any(payload[23] & 2 for payload in fast_frames)

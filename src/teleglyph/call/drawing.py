@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from teleglyph.media.canvas import Canvas, Draw, render_batch
@@ -22,24 +22,27 @@ class Drawing(NamedTuple):
     """The work of a tick.
 
     Attributes:
-        texts: frames as text.
+        texts: frames as text, and what makes packets of them.
         compositions: screens to be composed.
         encodings: updates of these screens, and whether one of their viewers might want them compressed.
     """
 
-    texts: Sequence[tuple[Canvas, Sequence[Draw], Style]]
+    texts: Sequence[tuple[tuple[Canvas, Sequence[Draw], Style], Callable[[bytes], bytes | None]]]
     compositions: Sequence[Composition]
     encodings: Sequence[tuple[Encoding, bool]]
 
-    def draw(self) -> tuple[list[bytes], list[DrawnUpdate]]:
+    def draw(self) -> tuple[list[bytes | None], list[DrawnUpdate]]:
         """Do it."""
-        texts = render_batch(self.texts) if self.texts else []
+        packets: list[bytes | None] = []
+        if self.texts:
+            texts = render_batch([job for job, _ in self.texts])
+            packets = [pack(text) for (_, pack), text in zip(self.texts, texts, strict=True)]
         if self.compositions:
             compose(self.compositions)
         if not self.encodings:
-            return texts, []
+            return packets, []
         updates = encode_updates([encoding for encoding, _ in self.encodings])
-        return texts, [
+        return packets, [
             DrawnUpdate(update, _packed(update.body) if may_compress else None)
             for update, (_, may_compress) in zip(updates, self.encodings, strict=True)
         ]

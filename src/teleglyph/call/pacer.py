@@ -123,12 +123,16 @@ class Pacer:
 
     def _wake_at(self, when: float, now: float) -> None:
         """Look again at a time, unless that is to happen earlier anyway."""
-        if self._alarm is not None and now < self._alarm_at <= when:
-            return
         if self._alarm is not None:
+            if self._alarm_at <= when:
+                return
             self._alarm.cancel()
         self._alarm_at = when
-        self._alarm = asyncio.get_running_loop().call_later(max(0.001, when - now), self._room.wake)
+        self._alarm = asyncio.get_running_loop().call_later(max(0.001, when - now), self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        self._room.wake()
 
     def _schedule(self, participant: Participant) -> Schedule:
         schedule = self._schedules.get(participant.pace)
@@ -152,6 +156,9 @@ class Pacer:
         room, revision = self._room, self._room.revision
         texts = _unique(p.view for p in due if isinstance(p.view, View) and p.view.revision != revision)
         screens = _unique(p.view for p in due if isinstance(p.view, ScreenView))
+        for view in texts:
+            links = [participant.text_link for participant in due if participant.view is view]
+            view.compresses = any(link.wants_compression(view.text_bytes, now) for link in links)
         if texts:
             pictures = Pictures.of((participant.number, participant.picture) for participant in room.sources)
             if not pictures.pixels:
@@ -164,7 +171,7 @@ class Pacer:
         groups = self._groups(due, now)
         targets = [_target(group, viewers) for group, viewers in groups]
         drawing = Drawing(
-            [view.plan(pictures) for view in texts],
+            [(view.plan(pictures), view.pack) for view in texts],
             compositions,
             [
                 (encoding, any(screen.wants_compression(_TYPICAL_BYTES) for screen in viewers.values()))
@@ -173,17 +180,19 @@ class Pacer:
         )
         rendered, updates = await self._run(drawing, len(texts) + len(compositions) + len(targets))
         room.counters.frames_rendered += len(texts) + len(compositions)
-        rejected = [view for view, text in zip(texts, rendered, strict=True) if not view.accept(text, revision)]
+        rejected = [view for view, packet in zip(texts, rendered, strict=True) if not view.accept(packet, revision)]
         while rejected:
             room.counters.frames_degraded += len(rejected)
-            again, _ = await self._run(Drawing([view.plan(pictures) for view in rejected], [], []), len(rejected))
+            again, _ = await self._run(
+                Drawing([(view.plan(pictures), view.pack) for view in rejected], [], []), len(rejected)
+            )
             room.counters.frames_rendered += len(again)
-            rejected = [view for view, text in zip(rejected, again, strict=True) if not view.accept(text, revision)]
+            rejected = [view for view, packet in zip(rejected, again, strict=True) if not view.accept(packet, revision)]
         self._deliver_texts(due)
         for (group, viewers), (encoding, grid), update in zip(groups, targets, updates, strict=True):
             self._deliver_update(group, viewers, encoding, grid, update)
 
-    async def _run(self, drawing: Drawing, jobs: int) -> tuple[list[bytes], list[DrawnUpdate]]:
+    async def _run(self, drawing: Drawing, jobs: int) -> tuple[list[bytes | None], list[DrawnUpdate]]:
         if not jobs:
             return [], []
         started = time.perf_counter()
@@ -207,6 +216,7 @@ class Pacer:
             frame = view.frame
             clear = _CLEAR if frame.layout != participant.shown_layout else None
             participant.connection.outbox.put_video(frame.packet, clear)
+            participant.text_link.sent(len(frame.packet))
             participant.shown_frame, participant.shown_layout = frame.number, frame.layout
             participant.counters.frames_delivered += 1
             self._room.counters.frames_shared += frame.number in delivered

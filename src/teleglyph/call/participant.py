@@ -23,6 +23,7 @@ from teleglyph.call.scene import FROZEN_SECONDS, scene_of
 from teleglyph.call.screen_view import ScreenKey, ScreenView, Wishes
 from teleglyph.call.sound import LONG_FRAME, SHORT_FRAME, SHORT_FRAMES, Voice
 from teleglyph.call.statistics import ParticipantCounters, ParticipantReport
+from teleglyph.call.text_link import TextLink
 from teleglyph.call.view import View, ViewKey, limit_cells
 from teleglyph.call.viewer_screen import ViewerScreen, cheaper
 from teleglyph.errors import BadData, ServerFull
@@ -146,7 +147,8 @@ class Participant:
         self._requested: PictureRequest | None = None
         self._wants_keyframe = False
         self._had_picture = False
-        connection.on_writable = room.wake
+        self.text_link = TextLink()
+        connection.on_writable = self._writable
         self._handlers: dict[type[Event], Callable[..., None]] = {
             Capabilities: self._on_capabilities,
             StreamStart: self._on_stream_start,
@@ -243,6 +245,10 @@ class Participant:
             return
         self._set_pace(self._capabilities)
         self._watch(self._capabilities)
+
+    def _writable(self) -> None:
+        self.text_link.was_blocked(self.connection.last_blocked, time.monotonic())
+        self._room.wake()
 
     def _set_pace(self, capabilities: Capabilities) -> None:
         rate = capabilities.desired_fps

@@ -57,6 +57,10 @@ class View:
         self.frame: Frame | None = None
         self.revision = -1
         """The room's revision that ``frame`` shows."""
+        self.text_bytes = 0
+        """Bytes of the last frame's text."""
+        self.compresses = False
+        """Frames are compressed because one of the viewers gets them earlier so."""
         self.placements: tuple[Placement, ...] = ()
         self.needs: dict[int, tuple[int, int]] = {}
         """Width and height in pixels that each participant's picture is shown in."""
@@ -87,13 +91,11 @@ class View:
         ]
         return self._canvas, draws, self.style
 
-    def accept(self, text: bytes, revision: int) -> bool:
-        """Take the rendered text of the last plan as the new frame.
+    def accept(self, packet: bytes | None, revision: int) -> bool:
+        """Take what :meth:`pack` made of the last plan's text as the new frame.
 
-        Returns False if the text fits into no packet, even compressed: the view then uses a cheaper style and has to
-        be rendered again.
+        Returns False if that is nothing: the view then uses a cheaper style and has to be rendered again.
         """
-        packet = self._packet(text)
         if packet is None:
             self._degrade()
             return False
@@ -122,8 +124,10 @@ class View:
         self._numbers = ()
         self._canvas = Canvas.of(columns, rows, self.style)
 
-    def _packet(self, text: bytes) -> bytes | None:
-        for compress in (False, True):
+    def pack(self, text: bytes) -> bytes | None:
+        """The packet of a frame; None if the text fits into none, even compressed.  Any thread may call it."""
+        self.text_bytes = len(text)
+        for compress in (True,) if self.compresses else (False, True):
             if not compress and len(text) > MAX_PLAINTEXT - _FRAME_OVERHEAD:
                 continue
             packet = encode_ascii_frame(self.key.columns, self.key.rows, text, compress=compress)

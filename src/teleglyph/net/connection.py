@@ -120,6 +120,8 @@ class Connection:
         self.last_sent = now
         self.blocked_since: float | None = None
         """When the transport stopped taking bytes, or None while it takes them."""
+        self.last_blocked = 0.0
+        """Seconds for which the transport took no bytes when that happened last."""
         self.on_writable: Callable[[], None] | None = None
         """Called when a transport that was full takes bytes again: the moment to make a fresh frame for this peer."""
         self._packets = TokenBucket(self.limits.packets_per_second, self.limits.packet_burst)
@@ -170,6 +172,8 @@ class Connection:
 
     def writing_resumed(self) -> None:
         """The transport takes bytes again."""
+        if self.blocked_since is not None:
+            self.last_blocked = time.monotonic() - self.blocked_since
         self.blocked_since = None
         self.outbox.in_flight = 0
         self.outbox.wake()
