@@ -31,8 +31,7 @@ class ChafaRenderer:
     """Draws one picture over a whole frame of ``columns`` x ``rows`` characters.
 
     Args:
-        best: with all symbols that chafa itself recommends for pictures and with all its work, instead of the style's
-            symbols and the least work.
+        best: with the work that gives the best pictures instead of the least.
     """
 
     def __init__(self, columns: int, rows: int, style: Style, *, best: bool = False) -> None:
@@ -58,18 +57,10 @@ class ChafaRenderer:
             RenderMode.BRAILLE: [tags.CHAFA_SYMBOL_TAG_BRAILLE],
             RenderMode.SHAPE: [tags.CHAFA_SYMBOL_TAG_ASCII],
         }[style.render]
-        if best:
-            chosen = [
-                tags.CHAFA_SYMBOL_TAG_SPACE,
-                tags.CHAFA_SYMBOL_TAG_BLOCK,
-                tags.CHAFA_SYMBOL_TAG_BORDER,
-                tags.CHAFA_SYMBOL_TAG_SEXTANT,
-                tags.CHAFA_SYMBOL_TAG_WEDGE,
-            ]
         for tag in chosen:
             symbols.add_by_tags(tag)
         config.set_symbol_map(symbols)
-        config.fg_only = not best and style.render in _FOREGROUND_ONLY
+        config.fg_only = style.render in _FOREGROUND_ONLY
         config.dither_mode = chafa.DitherMode.CHAFA_DITHER_MODE_NONE
         config.color_space = chafa.ColorSpace.CHAFA_COLOR_SPACE_RGB
         config.pixel_mode = chafa.PixelMode.CHAFA_PIXEL_MODE_SYMBOLS

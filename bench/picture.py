@@ -179,7 +179,7 @@ def quality_table(name: str, picture: Picture, score: Score) -> None:
         style = Style.create(ColorLevel.TRUECOLOR, RenderMode.SEXTANT, BUILT_IN["standard"], True)
         best = _timed(ChafaRenderer(COLUMNS, ROWS, style, best=True).render, picture)
         rows.append(
-            ["chafa's best, truecolor", "", "", "", "", *_quality(score(picture, best[1])), f"{best[0]:.0f}", ""]
+            ["chafa: sextants, all its work", "", "", "", "", *_quality(score(picture, best[1])), f"{best[0]:.0f}", ""]
         )
     header = ["mode", "PSNR", "fit", "SSIM", "µs", "chafa PSNR", "fit", "SSIM", "µs", "our time"]
     print_table(f"Quality: {name}", header, [row + [""] * (len(header) - len(row)) for row in rows])

@@ -33,6 +33,7 @@ from teleglyph.media.style import Style
 from teleglyph.net import Connection, TokenBucket
 from teleglyph.wire import (
     AS_CAPABILITIES,
+    CUSTOM_PALETTE,
     AudioBatch,
     Capabilities,
     ClientJoin,
@@ -77,7 +78,6 @@ _MODE_NAMES = {
     RenderMode.SHAPE: "shape",
 }
 _PALETTES = {1: "standard", 2: "blocks", 3: "digital", 4: "minimal", 5: "cool"}
-_CUSTOM_PALETTE = 6
 
 _PONG = encode(Pong())
 _PING = encode(Ping())
@@ -467,7 +467,7 @@ def printable(text: str, limit: int) -> str:
 
 
 def _palette_of(message: Capabilities) -> Palette:
-    if message.palette_type == _CUSTOM_PALETTE:
+    if message.palette_type == CUSTOM_PALETTE:
         return custom_palette(message.palette_custom)
     return BUILT_IN[_PALETTES.get(message.palette_type, "standard")]
 

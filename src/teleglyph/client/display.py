@@ -8,7 +8,7 @@ from teleglyph.client.terminal import Terminal
 from teleglyph.media.modes import ColorLevel, RenderMode
 from teleglyph.media.palette import BUILT_IN, Palette
 from teleglyph.media.style import Style
-from teleglyph.wire import Capabilities, ViewFlag, ViewSettings
+from teleglyph.wire import CUSTOM_PALETTE, Capabilities, ViewFlag, ViewSettings
 
 COLOR_NAMES = {
     ColorLevel.NONE: "no colour",
@@ -34,7 +34,7 @@ _BASIC_MODE = {
 """What servers of ascii-chat are asked for instead of the modes that they do not know."""
 _FONTS_WITHOUT_BLOCKS = ("linux", "cons25", "vt100", "vt220", "dumb", "")
 """Terminals whose fonts have half blocks at best."""
-_PALETTE_NUMBERS = {"standard": 1, "blocks": 2, "digital": 3, "minimal": 4, "cool": 5, "custom": 6}
+_PALETTE_NUMBERS = {"standard": 1, "blocks": 2, "digital": 3, "minimal": 4, "cool": 5}
 _COLOR_COUNTS = {
     ColorLevel.NONE: 2,
     ColorLevel.ANSI16: 16,
@@ -155,7 +155,7 @@ class Display:
     def capabilities(self) -> Capabilities:
         """The message that tells a server."""
         style = self.style()
-        custom = style.palette.name == "custom"
+        custom = style.palette.name not in _PALETTE_NUMBERS
         return Capabilities(
             width=self.columns,
             height=self.rows,
@@ -165,7 +165,7 @@ class Display:
             utf8=self.utf8,
             desired_fps=self.frame_rate,
             wants_padding=self.padding,
-            palette_type=_PALETTE_NUMBERS[style.palette.name],
+            palette_type=_PALETTE_NUMBERS.get(style.palette.name, CUSTOM_PALETTE),
             palette_custom=style.palette.glyphs if custom else "",
             terminal_flags=_TERMINAL_FLAGS[style.color] | (_UTF8_FLAG if self.utf8 else 0),
             term_type=self.terminal.term,

@@ -27,6 +27,9 @@ class Palette:
 
 STANDARD = Palette("standard", "   ...',;:clodxkO0KXNWM")
 
+INK = Palette("ink", " `-',:~_^!*r/<?cijTCIy%e4P$U6ODRQWBM@")
+"""ASCII in steps of equal ink, as scripts/measure-glyphs measures it; to peers it is a custom one."""
+
 BUILT_IN = MappingProxyType(
     {
         palette.name: palette
@@ -36,10 +39,11 @@ BUILT_IN = MappingProxyType(
             Palette("digital", "   -=≡≣▰▱◼"),
             Palette("minimal", "   .-+*#"),
             Palette("cool", "   ▁▂▃▄▅▆▇█"),
+            INK,
         )
     }
 )
-"""The palettes that peers know by number, by name."""
+"""The palettes by name: those that peers know by number, and ours."""
 
 
 def custom_palette(text: str) -> Palette:

@@ -8,6 +8,7 @@ what can be said, ``packet`` for framing, ``cipher`` for encryption, ``client_ha
 
 from teleglyph.wire.messages import (
     AS_CAPABILITIES,
+    CUSTOM_PALETTE,
     AsciiFrame,
     AudioBatch,
     AuthChallenge,
@@ -75,6 +76,7 @@ from teleglyph.wire.session import ClientSession, HandshakeDone, ServerSession, 
 
 __all__ = [
     "AS_CAPABILITIES",
+    "CUSTOM_PALETTE",
     "HEADER",
     "MAGIC",
     "MAX_PAYLOAD",

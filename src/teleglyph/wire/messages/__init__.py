@@ -6,7 +6,7 @@ here knows about sessions or order.  Begin at :class:`teleglyph.wire.messages.ba
 
 from teleglyph.wire.messages.audio import AudioBatch, OpusBatch
 from teleglyph.wire.messages.base import Event, Message, encode
-from teleglyph.wire.messages.capabilities import Capabilities
+from teleglyph.wire.messages.capabilities import CUSTOM_PALETTE, Capabilities
 from teleglyph.wire.messages.control import (
     ClearConsole,
     ClientJoin,
@@ -61,6 +61,7 @@ from teleglyph.wire.messages.video import (
 
 __all__ = [
     "AS_CAPABILITIES",
+    "CUSTOM_PALETTE",
     "AsciiFrame",
     "AudioBatch",
     "AuthChallenge",
