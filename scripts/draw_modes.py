@@ -37,16 +37,12 @@ MODES = [
     ("braille", ColorLevel.NONE, RenderMode.BRAILLE, "standard", False),
 ]
 PER_ROW = 3
+CUBE = (0, 95, 135, 175, 215, 255)
 XTERM = [
     *[(0, 0, 0), (205, 0, 0), (0, 205, 0), (205, 205, 0), (0, 0, 238), (205, 0, 205), (0, 205, 205), (229, 229, 229)],
     *[(127, 127, 127), (255, 0, 0), (0, 255, 0), (255, 255, 0)],
     *[(92, 92, 255), (255, 0, 255), (0, 255, 255), (255, 255, 255)],
-    *[
-        (r, g, b)
-        for r in (0, 95, 135, 175, 215, 255)
-        for g in (0, 95, 135, 175, 215, 255)
-        for b in (0, 95, 135, 175, 215, 255)
-    ],
+    *[(red, green, blue) for red in CUBE for green in CUBE for blue in CUBE],
     *[(8 + 10 * i,) * 3 for i in range(24)],
 ]
 QUADRANTS = " ▘▝▀▖▌▞▛▗▚▐▜▄▙▟█"
@@ -118,7 +114,8 @@ def main() -> None:
     source = open_pattern("face")
     picture = source.read()
     source.close()
-    assert picture is not None
+    if picture is None:
+        raise SystemExit("the pattern gives no picture")
     font, caption = ImageFont.truetype(FONT, 4 * POINTS), ImageFont.truetype(FONT, 12)
     tile_width, tile_height = COLUMNS * WIDTH, ROWS * HEIGHT + CAPTION
     rows = -(-len(MODES) // PER_ROW)

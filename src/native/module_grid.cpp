@@ -127,7 +127,7 @@ nb::list encode_batch(nb::sequence items) {
     for (nb::handle item : items) encodings.push_back(to_encoding(item));
     {
         nb::gil_scoped_release release;
-        UpdateEncoder encoder;
+        static thread_local UpdateEncoder encoder;  // keeps its memory from tick to tick
         for (Encoding& encoding : encodings)
             encoding.counts =
                 encoder.encode(*encoding.wanted, *encoding.shown, *encoding.style, encoding.options, encoding.out);

@@ -59,7 +59,7 @@ bool may_stay(const Character& shown, const Character& wanted, bool colored, std
     }
 }
 
-enum class Likeness { equal, near, far };
+enum class Likeness : int { equal, near, far };
 
 #if defined(__SSE2__)
 // For characters whose looks are equal and not exact: both colours at once, as near() compares them.
@@ -72,9 +72,10 @@ inline Likeness compare_colors(const Character& shown, const Character& wanted, 
     const __m128i weights = _mm_setr_epi16(2, 4, 1, 127, 2, 4, 1, 127);
     const __m128i pairs = _mm_madd_epi16(wide, _mm_mullo_epi16(wide, weights));
     const __m128i sums = _mm_add_epi32(pairs, _mm_shuffle_epi32(pairs, _MM_SHUFFLE(2, 3, 0, 1)));
-    const __m128i far = _mm_cmpgt_epi32(sums, _mm_set1_epi32(tolerance));
-    if (_mm_movemask_epi8(far) != 0) return Likeness::far;
-    return _mm_cvtsi128_si64(apart) == 0 && shown.glyph == wanted.glyph ? Likeness::equal : Likeness::near;
+    const int is_far = _mm_movemask_epi8(_mm_cmpgt_epi32(sums, _mm_set1_epi32(tolerance)));
+    const auto differs = static_cast<std::uint64_t>(_mm_cvtsi128_si64(apart)) | (shown.glyph ^ wanted.glyph);
+    // Without branches: which characters change is noise, and would be guessed wrong half of the time.
+    return static_cast<Likeness>((is_far != 0 ? 2 : 0) | static_cast<int>((is_far == 0) & (differs != 0)));
 }
 #else
 inline Likeness compare_colors(const Character& shown, const Character& wanted, std::int32_t tolerance) noexcept {
@@ -166,20 +167,25 @@ public:
             index_[indexed_++] = static_cast<std::uint8_t>(color);
         }
     }
-    void write(std::vector<char>& out) const {
+    // By value: an object whose address is taken would be read anew after every byte that is stored.
+    static void write(ColorPlanes planes, std::vector<char>& out) {
+        planes.append(out);
+    }
+
+private:
+    void append(std::vector<char>& out) const {
         for (const std::uint8_t* plane : {red_, green_, blue_}) out.insert(out.end(), plane, plane + direct_);
         out.insert(out.end(), index_, index_ + indexed_);
     }
 
-private:
     std::uint8_t *red_, *green_, *blue_, *index_;
     Predictor predictor_;
     std::size_t direct_ = 0, indexed_ = 0;
 };
 
-std::uint32_t entry_of(const Character& character) noexcept {
-    return character.glyph << kKindBits | static_cast<std::uint32_t>(kind_of(character.ink)) << 2 |
-           static_cast<std::uint32_t>(kind_of(character.paper));
+std::uint32_t entry_of(std::uint32_t glyph, Color ink, Color paper) noexcept {
+    return glyph << kKindBits | static_cast<std::uint32_t>(kind_of(ink)) << 2 |
+           static_cast<std::uint32_t>(kind_of(paper));
 }
 
 // --- a picture's colours on a terminal ------------------------------------------------------------------------------
@@ -202,6 +208,11 @@ Color terminal_color(Color color, const Style& style, std::uint32_t x, std::uint
         color = dithered(color, (kThresholds[line % 4][x % 4] - 128) * spread / 256);
     }
     return kIndexed | style.indexed->index_of(color);
+}
+
+// Of a space nobody sees the ink, so that it need not be told.
+inline Color ink_on_terminal(const Character& character) noexcept {
+    return character.glyph == U' ' ? kDefaultColor : character.ink;
 }
 
 // --- reading --------------------------------------------------------------------------------------------------------
@@ -309,7 +320,7 @@ Character on_terminal(const Character& character, const Style& style, std::uint3
         result.ink = terminal_color(character.ink, style, x, 2 * y);
         result.paper = terminal_color(character.paper, style, x, 2 * y + 1);
     }
-    if (result.glyph == U' ') result.ink = kDefaultColor;
+    result.ink = ink_on_terminal(result);
     return result;
 }
 
@@ -331,44 +342,56 @@ UpdateCounts UpdateEncoder::encode(const CharacterGrid& wanted, CharacterGrid& s
     const Character* want = wanted.data();
     Character* show = shown.data();
     const Character* previous = options.previous != nullptr ? options.previous->data() : nullptr;
+    const bool is_direct = style.color == ColorLevel::truecolor;
     UpdateCounts counts;
-    changed_.clear();
+    changed_.resize(wanted.size());
+    std::size_t most = 0;
     mask_.assign((wanted.size() + 7) / 8, 0);
     for (std::uint32_t y = 0; y < wanted.rows(); ++y) {
         const bool settles = previous != nullptr && y >= options.settle_begin && y < options.settle_end;
         for (std::uint32_t x = 0; x < columns; ++x) {
             const std::uint32_t i = y * columns + x;
+            unsigned changes = 1;
             if (!options.whole) {
                 const bool is_still = settles && previous[i] == want[i];
                 const Likeness likeness = compare(show[i], want[i], colored, is_still ? 0 : options.tolerance);
-                if (likeness != Likeness::far) {
-                    counts.inexact += likeness == Likeness::near ? 1 : 0;
-                    continue;
-                }
-                if (style.color != ColorLevel::truecolor &&
+                counts.inexact += likeness == Likeness::near ? 1U : 0U;
+                changes = likeness == Likeness::far ? 1U : 0U;
+                if (!is_direct && changes != 0 &&
                     on_terminal(show[i], style, x, y) == on_terminal(want[i], style, x, y)) {
                     show[i] = want[i];
-                    continue;
+                    changes = 0;
                 }
             }
-            changed_.push_back(i);
-            mask_[i / 8] |= static_cast<std::uint8_t>(1U << (i % 8));
+            changed_[most] = i;
+            most += changes;
+            mask_[i / 8] |= static_cast<std::uint8_t>(changes << (i % 8));
         }
     }
-    counts.changed = changed_.size();
+    counts.changed = most;
 
     GlyphTable glyphs;
-    const std::size_t most = changed_.size();
     indices_.resize(most);
     planes_.resize(8 * most);
     ColorPlanes inks(planes_.data(), most, options.whole), papers(planes_.data() + 4 * most, most, options.whole);
+    const std::uint32_t* changed = changed_.data();
+    std::uint16_t* indices = indices_.data();
     for (std::size_t n = 0; n < most; ++n) {
-        const std::uint32_t i = changed_[n], x = i % columns, y = i / columns;
-        const Character now = on_terminal(want[i], style, x, y);
-        const Character before = on_terminal(show[i], style, x, y);
-        indices_[n] = static_cast<std::uint16_t>(glyphs.index_of(entry_of(now)));
-        inks.add(now.ink, before.ink);
-        papers.add(now.paper, before.paper);
+        const std::uint32_t i = changed[n];
+        const std::uint32_t glyph = want[i].glyph;
+        Color ink = ink_on_terminal(want[i]), paper = want[i].paper;
+        Color old_ink = ink_on_terminal(show[i]), old_paper = show[i].paper;
+        if (!is_direct) {
+            const Character now = on_terminal(want[i], style, i % columns, i / columns);
+            const Character before = on_terminal(show[i], style, i % columns, i / columns);
+            ink = now.ink;
+            paper = now.paper;
+            old_ink = before.ink;
+            old_paper = before.paper;
+        }
+        indices[n] = static_cast<std::uint16_t>(glyphs.index_of(entry_of(glyph, ink, paper)));
+        inks.add(ink, old_ink);
+        papers.add(paper, old_paper);
         show[i] = want[i];
     }
 
@@ -383,8 +406,8 @@ UpdateCounts UpdateEncoder::encode(const CharacterGrid& wanted, CharacterGrid& s
             if (entries.size() > kOneByteGlyphs) out.push_back(static_cast<char>(index >> 8));
         }
     }
-    inks.write(out);
-    papers.write(out);
+    ColorPlanes::write(inks, out);
+    ColorPlanes::write(papers, out);
     return counts;
 }
 

@@ -7,13 +7,14 @@ from teleglyph.errors import UserError
 from teleglyph.media.palette import BUILT_IN, custom_palette
 
 
-def test_the_built_in_palettes_are_those_that_peers_know() -> None:
+def test_the_built_in_palettes_are_those_that_peers_know_and_one_of_measured_ink() -> None:
     assert {name: palette.glyphs for name, palette in BUILT_IN.items()} == {
         "standard": "   ...',;:clodxkO0KXNWM",
         "blocks": "   \u2591\u2591\u2592\u2592\u2593\u2593\u2588\u2588",
         "digital": "   -=\u2261\u2263\u25b0\u25b1\u25fc",
         "minimal": "   .-+*#",
         "cool": "   \u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588",
+        "ink": " `-',:~_^!*r/<?cijTCIy%e4P$U6ODRQWBM@",
     }
     assert all(palette.name == name for name, palette in BUILT_IN.items())
 
