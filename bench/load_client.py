@@ -20,16 +20,23 @@ import time
 
 import numpy as np
 
+from teleglyph.client.received_screen import ReceivedScreen
+from teleglyph.media.grid import direct_color
 from teleglyph.media.opus import SAMPLE_RATE, OpusEncoder
 from teleglyph.wire import (
     AsciiFrame,
     Capabilities,
     ClientSession,
+    Feature,
     HandshakeDone,
     ImageFrame,
     OpusBatch,
     Ping,
+    ScreenAck,
+    ScreenUpdate,
     StreamStart,
+    ViewFlag,
+    ViewSettings,
     encode,
 )
 
@@ -40,17 +47,27 @@ class LoadClient:
     """A participant that sends at a fixed rate and measures what comes back."""
 
     def __init__(
-        self, port: int, index: int, columns: int, rows: int, send_rate: float, *, speaks: bool = False
+        self,
+        port: int,
+        index: int,
+        columns: int,
+        rows: int,
+        send_rate: float,
+        *,
+        speaks: bool = False,
+        has_screens: bool = False,
     ) -> None:
         self.index = index
+        self.screen = ReceivedScreen() if has_screens else None
         self.speaks = speaks
         self.sounds_in = 0
         self.columns, self.rows = columns, rows
         self.interval = 1.0 / send_rate
-        self.session = ClientSession()
+        self.session = ClientSession(features=Feature.SCREEN_UPDATES if has_screens else Feature.NONE)
         self.socket = socket.create_connection(("127.0.0.1", port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.marker = (255, 0, (index * 7 + 3) % 256)
+        self.color = direct_color(*self.marker)
         self.pattern = b"38;2;%d;%d;%dm" % self.marker
         self.marked_at = 0.0
         self.waiting = False
@@ -82,6 +99,8 @@ class LoadClient:
             wants_padding=True,
             utf8=True,
         )
+        if self.screen is not None:
+            self.send(encode(ViewSettings(flags=ViewFlag.NAMES)))
         self.send(encode(capabilities))
         self.send(encode(StreamStart(3 if self.speaks else 1)))
         threading.Thread(target=self.send_pictures, daemon=True).start()
@@ -144,11 +163,28 @@ class LoadClient:
                 if self.waiting and self.pattern in event.text:
                     self.waiting = False
                     self.latencies.append(now - self.marked_at)
+            elif isinstance(event, ScreenUpdate):
+                self.arrivals.append(now)
+                self.bytes += len(event.body)
+                self.see(event, now)
             elif isinstance(event, OpusBatch):
                 self.sounds_in += 1
             if now - last_ping > 10:
                 last_ping = now
                 self.send(encode(Ping()))
+
+    def see(self, update: ScreenUpdate, now: float) -> None:
+        """Apply an update, acknowledge it, and look for the mark."""
+        screen = self.screen
+        if screen is None:
+            return
+        fits = screen.receive(update)
+        self.send(encode(ScreenAck(screen.number, not fits)))
+        if self.waiting and screen.grid is not None:
+            marks = sum(ink == self.color for ink, _, _ in screen.grid.characters())
+            if marks > 10:
+                self.waiting = False
+                self.latencies.append(now - self.marked_at)
 
     def receive_until_told(self) -> None:
         """Keep reading, as every viewer does, until a line on standard input says that all have joined."""
@@ -179,8 +215,17 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=30.0)
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--sound", action="store_true")
+    parser.add_argument("--screens", action="store_true")
     options = parser.parse_args()
-    client = LoadClient(options.port, options.index, options.columns, options.rows, options.rate, speaks=options.sound)
+    client = LoadClient(
+        options.port,
+        options.index,
+        options.columns,
+        options.rows,
+        options.rate,
+        speaks=options.sound,
+        has_screens=options.screens,
+    )
     client.start()
     print("ready", flush=True)
     client.receive_until_told()

@@ -2,7 +2,8 @@
 
 Every synthetic client is a process of its own on the same machine, sends noise pictures of 160x90 at 30 a second and
 asks for 60 frames a second.  Run ``python -m bench.server`` (about five minutes), or ``--quick``; ``--sound`` compares
-the same loads with everybody silent and with everybody speaking.
+the same loads with everybody silent and with everybody speaking, ``--screens`` clients that get text with clients that
+get screens by their changes.
 
 The last columns set the server's CPU time beside the time that a bare event loop takes in the same run to encrypt
 and send the same bytes at the same rate to as many sockets: the floor below which no server of this kind can get.
@@ -89,7 +90,16 @@ def percentile(values: list[float], part: float) -> float:
     return ordered[min(len(ordered) - 1, int(part * len(ordered)))] if ordered else float("nan")
 
 
-def measure(clients: int, columns: int, rows: int, different: bool, seconds: float, *, sound: bool = False) -> Outcome:
+def measure(
+    clients: int,
+    columns: int,
+    rows: int,
+    different: bool,
+    seconds: float,
+    *,
+    sound: bool = False,
+    screens: bool = False,
+) -> Outcome:
     """Run one load against a fresh server."""
     server = ServerProcess()
     time.sleep(0.5)
@@ -98,7 +108,7 @@ def measure(clients: int, columns: int, rows: int, different: bool, seconds: flo
     try:
         for index in range(clients):
             size = (columns + index - clients // 2, rows) if different else (columns, rows)
-            processes.append(start_client(server.port, index, size, seconds, sound))
+            processes.append(start_client(server.port, index, size, seconds, sound, screens))
         for process in processes:
             assert process.stdout is not None
             if process.stdout.readline().strip() != "ready":
@@ -134,11 +144,14 @@ def measure(clients: int, columns: int, rows: int, different: bool, seconds: flo
     )
 
 
-def start_client(port: int, index: int, size: tuple[int, int], seconds: float, sound: bool) -> subprocess.Popen[str]:
+def start_client(
+    port: int, index: int, size: tuple[int, int], seconds: float, sound: bool, screens: bool
+) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "bench.load_client", "--port", str(port), "--index", str(index)]
         + ["--columns", str(size[0]), "--rows", str(size[1]), "--seconds", str(seconds)]
-        + ["--sound"] * sound,
+        + ["--sound"] * sound
+        + ["--screens"] * screens,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -188,7 +201,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--clients", type=int, nargs="*", default=[2, 8, 16, 32])
     parser.add_argument("--sound", action="store_true", help="compare silence with everybody speaking")
+    parser.add_argument("--screens", action="store_true", help="compare text with screens")
     options = parser.parse_args()
+    if options.screens:
+        screens_table(options.clients, options.seconds)
+        return
     if options.sound:
         sound_table(options.clients, options.seconds)
         return
@@ -238,6 +255,33 @@ def sound_table(counts: list[int], seconds: float) -> None:
         "Server with 80x24 terminals, all different: silent, and everybody speaking (fps median / worst)",
         ["clients", "silent fps", "speaking fps", "change %", "silent latency ms", "speaking latency ms"]
         + ["silent CPU %", "speaking CPU %", "sound packets/s"],
+        rows,
+    )
+
+
+def screens_table(counts: list[int], seconds: float) -> None:
+    """The same loads told as text and as screens."""
+    rows = []
+    for columns, lines in [(80, 24), (160, 48)]:
+        for clients in counts:
+            for screens in (False, True):
+                outcome = measure(clients, columns, lines, True, seconds, screens=screens)
+                rows.append(
+                    [
+                        f"{clients} of {columns}x{lines}",
+                        "screens" if screens else "text",
+                        f"{outcome.fps_median:.1f} / {outcome.fps_worst:.1f}",
+                        f"{outcome.latency[0]:.1f} / {outcome.latency[1]:.1f}",
+                        f"{outcome.cpu_percent:.1f}",
+                        f"{outcome.mebibytes_per_client:.2f}",
+                        f"{outcome.kilobytes_per_frame:.1f}",
+                    ]
+                )
+                print(".", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    print_table(
+        "Server: noise 160x90 at 30/s in, 60/s asked for, all views different; text beside screens",
+        ["clients", "told as", "fps median / worst", "latency p50/p99 ms", "CPU %", "MiB each", "KB/frame"],
         rows,
     )
 

@@ -29,14 +29,17 @@ class Demand(NamedTuple):
     interval: int
 
 
-def demand_of(number: int, views: Mapping[View | ScreenView, Collection[Participant]]) -> Demand:
-    """The demand for one participant's pictures, from all views and their viewers."""
-    width = height = rate = 0
+UNSEEN = Demand(0, 0, UNSEEN_MILLISECONDS)
+"""Of a picture that nobody sees."""
+
+
+def demands_of(views: Mapping[View | ScreenView, Collection[Participant]]) -> dict[int, Demand]:
+    """The demand for each participant's pictures that are seen, by its number, from all views and their viewers."""
+    demands: dict[int, Demand] = {}
     for view, viewers in views.items():
-        size = view.needs.get(number)
-        if size is not None:
-            width, height = max(width, size[0]), max(height, size[1])
-            rate = max(rate, *(viewer.pace for viewer in viewers))
-    if not width:
-        return Demand(0, 0, UNSEEN_MILLISECONDS)
-    return Demand(width, height, max(1, int(1000 / (_SLACK * rate))))
+        rate = max((viewer.pace for viewer in viewers), default=1)
+        interval = max(1, int(1000 / (_SLACK * rate)))
+        for number, (width, height) in view.needs.items():
+            other = demands.get(number, UNSEEN)
+            demands[number] = Demand(max(width, other.width), max(height, other.height), min(interval, other.interval))
+    return demands

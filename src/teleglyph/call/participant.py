@@ -145,6 +145,7 @@ class Participant:
         self._pinned = 0
         self._picture_at = 0.0
         self._requested: PictureRequest | None = None
+        self._requested_at = 0.0
         self._wants_keyframe = False
         self._had_picture = False
         self.text_link = TextLink()
@@ -197,7 +198,7 @@ class Participant:
         if self._requested is not None:
             # Who was asked for few pictures is not frozen when few come.
             expected = max(expected, 2 * self._requested.interval / 1000)
-        return time.monotonic() - self._picture_at > expected
+        return time.monotonic() - max(self._picture_at, self._requested_at) > expected
 
     def enable_screens(self) -> None:
         """The peer understands screen updates."""
@@ -235,6 +236,8 @@ class Participant:
         request = PictureRequest(*demand)
         if request == self._requested and not self._wants_keyframe:
             return
+        if self._requested is None or request.interval != self._requested.interval:
+            self._requested_at = time.monotonic()
         self._requested = request
         keyframe, self._wants_keyframe = self._wants_keyframe, False
         self.connection.outbox.put_control(encode(PictureRequest(*demand, keyframe)))

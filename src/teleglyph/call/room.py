@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
-from teleglyph.call.demand import Demand, demand_of
+from teleglyph.call.demand import UNSEEN, Demand, demands_of
 from teleglyph.call.participant import Participant
 from teleglyph.call.screen_view import ScreenKey, ScreenView
 from teleglyph.call.sound import RoomSound, SoundSettings
@@ -36,6 +36,7 @@ class Room:
         self._viewers: dict[View | ScreenView, set[Participant]] = {}
         self._marks: tuple[object, ...] = ()
         self._noticed = (0.0, 0)
+        self._demands: dict[int, Demand] = {}
 
     @property
     def participants(self) -> list[Participant]:
@@ -112,8 +113,8 @@ class Room:
         return self._views.values()
 
     def demand(self, participant: Participant) -> Demand:
-        """What anybody here can see of a participant's pictures."""
-        return demand_of(participant.number, self._viewers)
+        """What anybody here could see of a participant's pictures when that was looked at last."""
+        return self._demands.get(participant.number, UNSEEN)
 
     def notice(self, now: float) -> None:
         """See who began or ceased to speak or to send, and what senders should send; to be called a few times a
@@ -126,6 +127,7 @@ class Room:
         if marks != self._marks:
             self._marks = marks
             self.scene_changed()
+        self._demands = demands_of(self._viewers)
         for participant in self._participants.values():
             participant.request_picture(self.demand(participant))
 

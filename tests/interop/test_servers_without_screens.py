@@ -1,0 +1,76 @@
+"""Our client on a server that knows no screens, as ascii-chat's: frames of text, and no word that it would refuse."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from teleglyph.client.address import Address
+from teleglyph.client.call import CallClient, CallEvents, Credentials
+from teleglyph.client.uplink import Codec, Uplink
+from teleglyph.server import app
+from teleglyph.server.config import ServerConfig
+from teleglyph.wire import Capabilities, Feature, ViewFlag, ViewSettings
+
+
+class Source:
+    """One plain picture, again and again."""
+
+    description = "a test"
+
+    def __init__(self) -> None:
+        self._closed = False
+
+    def read(self) -> np.ndarray | None:
+        time.sleep(0.03)
+        return None if self._closed else np.full((90, 160, 3), 250, np.uint8)
+
+    def close(self) -> None:
+        self._closed = True
+
+
+async def until(frames: list[bytes], text: bytes, count: int) -> None:
+    """Wait until the newest frame has so many of something."""
+    deadline = time.monotonic() + 10
+    while not frames or frames[-1].count(text) < count:
+        assert time.monotonic() < deadline, frames[-1:]
+        await asyncio.sleep(0.05)
+
+
+def test_frames_of_text_come_and_nothing_is_said_about_screens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "Feature", SimpleNamespace(SCREEN_UPDATES=Feature.NONE))
+
+    async def scenario() -> None:
+        server = app.Server(ServerConfig(addresses=("127.0.0.1",), port=0, http_port=None))
+        await server.start()
+        frames: list[bytes] = []
+        uplink = Uplink(Source, Codec.RAW)
+        await uplink.open()
+        client = CallClient(
+            Address("127.0.0.1", server.bound[0][1]),
+            Credentials("Ann"),
+            Capabilities(40, 12),
+            uplink,
+            CallEvents(frame=frames.append),
+            settings=ViewSettings(4, ViewFlag.NAMES),
+        )
+        task = asyncio.create_task(client.run())
+        try:
+            await until(frames, b"M", 300)
+            # The server ends connections that say what it does not know.
+            client.change(Capabilities(60, 20), ViewSettings(5, spotlight=1))
+            client.acknowledge(1)
+            await until(frames, b"\n", 19)
+            assert not task.done()
+            assert not any(b"Ann" in frame for frame in frames)
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            uplink.close()
+            await server.stop()
+
+    asyncio.run(scenario())
