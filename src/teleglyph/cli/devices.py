@@ -49,6 +49,7 @@ def show_capabilities() -> None:
         ("colours", f"{COLOR_NAMES[terminal.color]} ({terminal.color_source})"),
         ("UTF-8", "yes" if terminal.utf8 else "no"),
         ("synchronized output", "yes" if terminal.synchronized else "no"),
+        ("sextants", "yes" if terminal.sextants else "not known"),
         ("pictures", display.describe()),
     ):
         click.echo(f"{name + ':':21}{value}")

@@ -143,3 +143,40 @@ def test_the_size_is_the_terminals_else_the_environments_else_80_by_24() -> None
         terminal.close()
         os.close(reader)
         os.close(writer)
+
+
+@pytest.mark.parametrize(
+    ("version", "draws"),
+    [
+        (b"kitty(0.35.2)", True),
+        (b"WezTerm 20240203-110809", True),
+        (b"foot(1.16.2)", True),
+        (b"ghostty 1.0.0", True),
+        (b"VTE(6600)", True),
+        (b"VTE(7403)", True),
+        (b"VTE(6401)", False),
+        (b"Konsole 23.08.1", True),
+        (b"Konsole 21.12.3", False),
+        (b"XTerm(379)", False),
+        (b"tmux 3.4", False),
+    ],
+)
+def test_sextants_are_told_by_the_terminals_name_and_version(version: bytes, draws: bool) -> None:
+    answer = b"\x1bP>|" + version + b"\x1b\\"
+    # Whatever TERM says: within tmux it is the outer terminal's business, which tmux does not tell.
+    assert looked_at(answering(answer), TERM="xterm-kitty")[0].sextants is draws
+
+
+@pytest.mark.parametrize(
+    ("environment", "draws"),
+    [
+        ({"TERM": "xterm-kitty"}, True),
+        ({"TERM": "foot-extra"}, True),
+        ({"TERM": "alacritty"}, True),
+        ({"TERM": "xterm-256color", "TERM_PROGRAM": "WezTerm"}, True),
+        ({"TERM": "xterm-256color"}, False),
+        ({"TERM": "linux"}, False),
+    ],
+)
+def test_without_an_answer_sextants_are_told_by_the_environment(environment: dict[str, str], draws: bool) -> None:
+    assert looked_at(answering(), **environment)[0].sextants is draws
