@@ -7,12 +7,16 @@ from typing import NamedTuple
 
 QUEUE_SECONDS = 0.06
 """Screens may be ahead of what the viewer shows by the time that the way there and back takes at least, and this."""
-_FIRST_WINDOW = 16 << 10
-"""Bytes under way while nothing is known of the link, beyond which only a single screen may be."""
+_LATE_SECONDS = 0.15
+"""A screen that is so much later than the way takes waits somewhere, on a link of which nothing else is known."""
+_UNKNOWN_WINDOW = 64 << 10
+"""Bytes under way while it is not known what the link takes."""
 _LEAST_WINDOW = 1500
 _MOST_FRAMES = 128
 _RATE_MEMORY = 2.0
-"""Seconds after which a rate that was reached once says nothing any more."""
+"""Seconds after which a rate that was reached once says less and less."""
+_GROWTH = 1.1
+"""So much more than it took once a link may take for every second after that."""
 _DELAY_MEMORY = 8.0
 """Seconds after which the delay has to be measured again."""
 
@@ -36,9 +40,9 @@ class _Sample(NamedTuple):
 class LinkMeter:
     """Bytes under way to one viewer, the rate at which they arrive, and how long the way is.
 
-    The rate is the highest of the last seconds' samples; a sample is what was acknowledged between the sending of a
-    screen and its own acknowledgement, over that time.  Rates of a viewer who is sent little are too low, never too
-    high, so that what is allowed to be under way grows as long as it is used up.
+    A sample of the rate is what was acknowledged between the sending of a screen and its own acknowledgement, over that
+    time, and the rate is the highest of the last seconds.  It counts only if there was more to send meanwhile than
+    could be sent: who is sent little shows nothing of what its link would take.
 
     The delay is what the way takes without a queue of our own, with the time that a screen itself takes.  While there
     always is a queue, because the link takes less than there is to send, it is measured by waiting, now and then, until
@@ -59,6 +63,7 @@ class LinkMeter:
         self._was_full = False
         """More could have been sent since the delay was measured last."""
         self._is_draining = False
+        self._full_at = -1e9
         self._credit_at = 0.0
 
     @property
@@ -71,12 +76,13 @@ class LinkMeter:
         """Seconds that a screen takes to the viewer and its acknowledgement back, at least."""
         return self._delay
 
-    @property
-    def window(self) -> float:
+    def window(self, now: float) -> float:
         """Bytes that may be under way."""
         if not self._rates:
-            return _FIRST_WINDOW
-        return max(_LEAST_WINDOW, self.rate * (self.delay + QUEUE_SECONDS))
+            return _UNKNOWN_WINDOW
+        known = max(_LEAST_WINDOW, self.rate * (self.delay + QUEUE_SECONDS))
+        age = now - self._rates[-1].at - _RATE_MEMORY
+        return known if age <= 0 else min(max(known, _UNKNOWN_WINDOW), known * _GROWTH**age)
 
     def is_open(self, now: float) -> bool:
         """Whether another screen may be sent: it would neither wait on the way nor exceed the limit."""
@@ -85,8 +91,11 @@ class LinkMeter:
         if not self._sent:
             self._is_draining = False
             return True
-        is_full = self.in_flight >= self.window or len(self._sent) >= _MOST_FRAMES
-        self._was_full = self._was_full or is_full
+        is_late = self._delay_at > 0 and now - self._sent[0].at > self._delay + _LATE_SECONDS
+        is_full = self.in_flight >= self.window(now) or is_late or len(self._sent) >= _MOST_FRAMES
+        if is_full:
+            self._full_at = now
+            self._was_full = True
         if self._was_full and self._rates and now - self._delay_at > _DELAY_MEMORY:
             self._is_draining = True
         return not is_full and not self._is_draining
@@ -117,16 +126,24 @@ class LinkMeter:
                 break
         self._delivered_at = now
         elapsed = max(1e-6, now - newest.delivered_at)
-        _keep_largest(self._rates, _Sample((self._delivered - newest.delivered) / elapsed, now))
+        if self._full_at >= newest.at:
+            _keep_largest(self._rates, _Sample((self._delivered - newest.delivered) / elapsed, now))
+        elif self._rates:
+            self._exceed((self._delivered - newest.delivered) / elapsed, now)
         delay = now - newest.at
         is_old = now - self._delay_at > _DELAY_MEMORY and not self._was_full
         if newest.alone or is_old or delay <= self._delay:
             self._delay, self._delay_at, self._was_full = delay, now, False
         return True
 
+    def _exceed(self, rate: float, now: float) -> None:
+        """Note a rate that was reached without trying; it counts if it is more than what was known."""
+        if rate > self.rate:
+            _keep_largest(self._rates, _Sample(rate, now))
+
 
 def _keep_largest(samples: deque[_Sample], new: _Sample) -> None:
-    """Keep, in front, the largest of the samples that are not too old."""
+    """Keep, in front, the largest of the samples that are not older than the memory before the newest."""
     while samples and samples[-1].value <= new.value:
         samples.pop()
     samples.append(new)

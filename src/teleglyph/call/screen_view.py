@@ -93,6 +93,8 @@ class ScreenView:
         self._places: tuple[Placement, ...] = ()
         self._arrangement: tuple[object, ...] = ()
         self._has_names = False
+        self._marks: tuple[object, ...] = ()
+        self._made_labels: list[Label] = []
         self._canvas = Canvas(1, 1, 1)
         self._drawn: tuple[int, ...] = ()
 
@@ -164,6 +166,14 @@ class ScreenView:
         }
 
     def _labels(self, tiles: Sequence[Tile], scene: Scene) -> list[Label]:
+        """What stands beside the pictures; made anew only when a name or a mark has changed."""
+        marks = (self._arrangement, tuple((tile.number, tile.name, tile.speaking, tile.frozen) for tile in scene))
+        if marks != self._marks:
+            self._marks = marks
+            self._made_labels = self._make_labels(tiles, scene)
+        return self._made_labels
+
+    def _make_labels(self, tiles: Sequence[Tile], scene: Scene) -> list[Label]:
         if not tiles:
             return [_centred(_NOBODY, 0, self._canvas.rows // 2, self._canvas.columns, DEFAULT_COLOR, DEFAULT_COLOR)]
         if not self.key.wishes.names:
