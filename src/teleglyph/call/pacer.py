@@ -73,6 +73,8 @@ class Pacer:
                 await self._sleep(delay)
                 quiet = False
             await self._tick(quiet)
+            # The writers have their turn first: what still lies in an outbox would look like a link that is busy.
+            await asyncio.sleep(0)
 
     async def _sleep(self, delay: float) -> None:
         """Wait for the next due time of those who lack something, or for something that quicker viewers will lack."""
