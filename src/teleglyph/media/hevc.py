@@ -58,10 +58,10 @@ class HevcDecoder:
         context.options = {"max_pixels": str(max_pixels)}
         self._context: av.VideoCodecContext = context
 
-    def decode(self, bitstream: bytes, max_size: tuple[int, int] | None = None) -> NDArray[np.uint8] | None:
+    def decode(self, bitstream: bytes, needed: tuple[int, int] | None = None) -> NDArray[np.uint8] | None:
         """The newest picture after one encoder output: RGB, uint8, shape (height, width, 3); None if there is none yet.
 
-        The picture is scaled down to fit into ``max_size`` (width, height), never up.
+        The picture is scaled down as far as neither side gets smaller than ``needed`` (width, height), never up.
 
         Raises:
             MediaDecodeError: the bytes are no valid HEVC, or the picture is too large.
@@ -73,17 +73,18 @@ class HevcDecoder:
             frame = frames[-1]
             if frame.width * frame.height > self._max_pixels:
                 raise MediaDecodeError(f"a picture of {frame.width}x{frame.height} pixels is too large")
-            width, height = _fit(frame.width, frame.height, max_size)
+            width, height = _cover(frame.width, frame.height, needed)
             picture = frame.reformat(width=width, height=height, format="rgb24", interpolation="AREA")
             return np.ascontiguousarray(picture.to_ndarray())
         except (self._av.FFmpegError, ValueError) as error:
             raise MediaDecodeError(f"not decodable as HEVC: {error}") from error
 
 
-def _fit(width: int, height: int, limit: tuple[int, int] | None) -> tuple[int, int]:
-    if limit is None or (width <= limit[0] and height <= limit[1]):
+def _cover(width: int, height: int, limit: tuple[int, int] | None) -> tuple[int, int]:
+    """The smallest size of that shape of which neither side is below the limit's."""
+    scale = 1.0 if limit is None else max(limit[0] / width, limit[1] / height)
+    if scale >= 1:
         return width, height
-    scale = min(limit[0] / width, limit[1] / height)
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 

@@ -9,16 +9,17 @@ from teleglyph.media import _native
 
 
 def shrink(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
-    """A picture scaled down to fit into ``width`` x ``height`` pixels, keeping its shape; never up.
+    """A picture scaled down to what is left of it in ``width`` x ``height`` pixels, keeping its shape; never up.
 
-    Every pixel is the mean of its box, as on a canvas.
+    Neither side gets smaller than that: the parts of a character are not square, so that a picture may be shown in
+    many columns of them and few rows.  Every pixel is the mean of its box, as on a canvas.
 
     Args:
         pixels: RGB, uint8, shape (height, width, 3), C-contiguous.
     """
     from_height, from_width = pixels.shape[:2]
-    if from_width <= width and from_height <= height:
+    scale = max(width / from_width, height / from_height)
+    if scale >= 1:
         return pixels
-    scale = min(width / from_width, height / from_height)
     size = max(1, round(from_width * scale)), max(1, round(from_height * scale))
     return np.frombuffer(_native.shrink(pixels, *size), np.uint8).reshape(size[1], size[0], 3)

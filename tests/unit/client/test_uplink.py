@@ -79,7 +79,8 @@ def test_pictures_are_no_larger_than_they_are_seen() -> None:
         assert line.sizes(0) == {(320, 180)}
         uplink.request(PictureRequest(80, 80, 17))
         await asyncio.sleep(0.3)
-        assert line.sizes(time.monotonic() - 0.1) == {(80, 45)}
+        # The shape stays, and no side is smaller than what is seen.
+        assert line.sizes(time.monotonic() - 0.1) == {(142, 80)}
         uplink.request(PictureRequest(4000, 3000, 17))
         await asyncio.sleep(0.3)
         assert line.sizes(time.monotonic() - 0.1) == {(320, 180)}
@@ -113,9 +114,9 @@ def test_another_size_and_a_request_bring_a_keyframe() -> None:
         asked = time.monotonic()
         uplink.request(PictureRequest(80, 60, 17))
         await asyncio.sleep(0.6)
-        later = [picture for at, picture in line.pictures if at >= asked and picture.width == 160]
+        later = [picture for at, picture in line.pictures if at >= asked and picture.width == 212]
         # Twice the size that is seen, because colours have half the resolution.
-        assert (later[0].width, later[0].height, later[0].keyframe) == (160, 90, True)
+        assert (later[0].width, later[0].height, later[0].keyframe) == (212, 120, True)
         assert not any(picture.keyframe for picture in later[1:])
         asked = time.monotonic()
         uplink.request(PictureRequest(80, 60, 17, keyframe=True))

@@ -79,12 +79,12 @@ def test_decoding_begins_at_any_keyframe() -> None:
     assert psnr(decoded, film(31)[30]) > 24
 
 
-def test_pictures_are_scaled_down_to_a_limit_but_never_up() -> None:
+def test_pictures_are_scaled_down_to_what_is_needed_of_them_but_never_up() -> None:
     _, outputs = encoded(film(1, "plasma"))
-    smaller = HevcDecoder().decode(outputs[0], max_size=(64, 64))
+    smaller = HevcDecoder().decode(outputs[0], needed=(64, 64))
     assert smaller is not None
-    assert smaller.shape == (36, 64, 3)
-    same = HevcDecoder().decode(outputs[0], max_size=(5000, 5000))
+    assert smaller.shape == (64, 114, 3)
+    same = HevcDecoder().decode(outputs[0], needed=(5000, 5000))
     assert same is not None
     assert same.shape == (108, 192, 3)
 

@@ -175,7 +175,8 @@ class PictureRequest(Message):
     """What the server can use of a sender's pictures: more would be thrown away.
 
     Attributes:
-        width, height: pixels of the largest place that anybody sees it in; 0 if nobody sees it.
+        width, height: pixels of the largest place that anybody sees it in; 0 if nobody sees it.  More are of no use,
+            fewer in either direction are missed.
         interval: milliseconds between two pictures that can be told apart.
         keyframe: the next picture has to be one at which decoding can begin.
     """
