@@ -48,6 +48,12 @@ class PseudoTerminal:
                 if typed := self._answer(self.written):
                     os.write(self._other, typed)
 
+    def resize(self, columns: int, rows: int) -> None:
+        """Give the terminal another size; nobody is told."""
+        with self._lock:
+            fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+            self.screen.resize(rows, columns)
+
     def type(self, data: bytes) -> None:
         """Let the terminal's user type."""
         os.write(self._other, data)

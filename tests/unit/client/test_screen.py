@@ -10,6 +10,7 @@ import pytest
 
 from pseudo_terminal import PseudoTerminal
 from teleglyph.client.screen import Screen, clip
+from teleglyph.media.grid import Grid, Label, glyphs_of
 
 
 @pytest.fixture
@@ -128,3 +129,76 @@ def test_a_terminal_that_takes_nothing_neither_stalls_producers_nor_leaving() ->
 )
 def test_a_line_is_clipped_to_columns_without_controls(text: str, columns: int, expected: str) -> None:
     assert clip(text, columns) == expected
+
+
+class Source:
+    """A grid to be drawn."""
+
+    def __init__(self, columns: int, rows: int) -> None:
+        self.lock = threading.Lock()
+        self.grid: Grid | None = Grid(columns, rows)
+        self.number = 0
+
+    def put(self, *lines: str) -> None:
+        """Write lines of text from the upper left on."""
+        self.number += 1
+        assert self.grid is not None
+        with self.lock:
+            for y, line in enumerate(lines):
+                self.grid.put([Label(0, y, 0, 0, glyphs_of(line, self.grid.columns))])
+
+
+def test_grids_are_drawn_by_what_changed_and_seen_when_that_is_done(terminal: PseudoTerminal) -> None:
+    source, seen = Source(20, 5), []
+    with screen_on(terminal) as screen:
+        screen.set_status("status")
+        source.put("one", "two", "世界")
+        screen.show_grid(source, seen.append)
+        terminal.wait_for(lambda: terminal.rows[:3] == ["one", "two", "世界"] and terminal.rows[5] == "status")
+        terminal.wait_for(lambda: seen == [1])
+        before = len(terminal.written)
+        source.put("one", "twO")
+        screen.show_grid(source, seen.append)
+        terminal.wait_for(lambda: terminal.rows[1] == "twO" and seen == [1, 2])
+        # One character and a way to it, where a whole picture would be a hundred.
+        assert len(terminal.written) - before < 40
+
+
+def test_a_grid_is_cut_to_the_window_and_follows_it(terminal: PseudoTerminal) -> None:
+    source = Source(30, 9)
+    with screen_on(terminal) as screen:
+        source.put(*("x" * 19 + "界" + "y" * 9 for _ in range(9)))
+        screen.show_grid(source)
+        # A wide character that would be cut in half is left out.
+        terminal.wait_for(lambda: terminal.rows[:5] == ["x" * 19] * 5)
+        terminal.resize(40, 12)
+        screen.resize(40, 12)
+        terminal.wait_for(lambda: terminal.rows[:9] == ["x" * 19 + "界" + "y" * 9] * 9)
+
+
+def test_what_an_overlay_covered_is_there_again_when_it_goes(terminal: PseudoTerminal) -> None:
+    source = Source(20, 5)
+    with screen_on(terminal) as screen:
+        source.put(*("z" * 20 for _ in range(5)))
+        screen.show_grid(source)
+        terminal.wait_for(lambda: terminal.rows[:5] == ["z" * 20] * 5)
+        screen.set_overlay(["help"], at_foot=True)
+        terminal.wait_for(lambda: "help" in terminal.rows[4] and terminal.rows[0] == "z" * 20)
+        source.put("a" * 20, *("z" * 20 for _ in range(4)))
+        screen.show_grid(source)
+        terminal.wait_for(lambda: terminal.rows[0] == "a" * 20 and "help" in terminal.rows[4])
+        screen.set_overlay([])
+        terminal.wait_for(lambda: terminal.rows[:5] == ["a" * 20, *["z" * 20] * 4])
+
+
+def test_text_and_grids_take_turns(terminal: PseudoTerminal) -> None:
+    """A client that is reconnected may meet another server."""
+    source = Source(20, 5)
+    with screen_on(terminal) as screen:
+        source.put("grid")
+        screen.show_grid(source)
+        terminal.wait_for(lambda: terminal.rows[0] == "grid")
+        screen.show(FULL)
+        terminal.wait_for(lambda: terminal.rows[4] == "4" * 20)
+        screen.show_grid(source)
+        terminal.wait_for(lambda: terminal.rows[0] == "grid" and terminal.rows[4] == "")
