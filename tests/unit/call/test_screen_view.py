@@ -1,0 +1,137 @@
+"""What is on a screen: pictures, names, marks, and nothing over the edge."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from teleglyph.call.scene import Scene, Tile
+from teleglyph.call.screen_view import ScreenKey, ScreenView, Wishes
+from teleglyph.media.grid import compose
+from teleglyph.media.modes import ColorLevel, RenderMode
+from teleglyph.media.palette import STANDARD
+from teleglyph.media.style import Style
+
+PLAIN = Style.create(ColorLevel.TRUECOLOR, RenderMode.BACKGROUND, STANDARD, True)
+PIXELS = np.full((9, 16, 3), 200, np.uint8)
+
+
+def tile(number: int, name: str, *, video: bool = True, speaking: bool = False, frozen: bool = False) -> Tile:
+    return Tile(number, name, PIXELS if video else None, number if video else 0, 16 / 9, speaking, frozen)
+
+
+def rows_of(view: ScreenView, scene: Scene, revision: int = 1) -> list[str]:
+    """The glyphs of a composed screen, row by row."""
+    compose([view.plan(scene, revision, float(revision))])
+    grid = view.wanted
+    glyphs = "".join(chr(glyph) if glyph else "" for _, _, glyph in grid.characters())
+    if len(glyphs) == grid.columns * grid.rows:
+        return [glyphs[at : at + grid.columns] for at in range(0, len(glyphs), grid.columns)]
+    return [glyphs]
+
+
+def screen(
+    columns: int, rows: int, wishes: Wishes | None = None, style: Style = PLAIN, *, padded: bool = True
+) -> ScreenView:
+    return ScreenView(ScreenKey(columns, rows, padded, style, wishes or Wishes()))
+
+
+def test_names_are_numbered_in_order_and_marked() -> None:
+    text = "\n".join(
+        rows_of(
+            screen(80, 24), (tile(4, "Ann", speaking=True), tile(7, "Bob", frozen=True), tile(9, "Cy", video=False))
+        )
+    )
+    assert "● 1 Ann" in text
+    assert "2 Bob (frozen)" in text
+    assert "3 Cy" in text
+    assert "camera off" in text
+
+
+def test_a_name_stands_under_its_picture() -> None:
+    view = screen(40, 12)
+    rows = rows_of(view, (tile(1, "Ann"),))
+    (y,) = (y for y, row in enumerate(rows) if "Ann" in row)
+    papers = [[paper for _, paper, _ in view.wanted.characters()[y * 40 : (y + 1) * 40]] for y in range(12)]
+    assert any(papers[y - 1])
+    assert not any(papers[y])
+
+
+def test_ascii_stays_ascii() -> None:
+    style = Style.create(ColorLevel.NONE, RenderMode.SHAPE, STANDARD, False)
+    text = "".join(
+        rows_of(screen(60, 20, style=style), (tile(1, "Zoë 世界", speaking=True), tile(2, "Bob", video=False)))
+    )
+    assert text.isascii()
+    assert "* 1 Zo? ??" in text
+
+
+def test_wide_names_take_their_columns() -> None:
+    text = "".join(rows_of(screen(60, 20), (tile(1, "世界"),)))
+    assert "1 世界" in text
+    assert len(text) == 60 * 20 - 2
+
+
+def test_the_labels_are_made_again_when_a_mark_changes() -> None:
+    view = screen(40, 12)
+    assert "●" not in "".join(rows_of(view, (tile(1, "Ann"),), 1))
+    assert "●" in "".join(rows_of(view, (tile(1, "Ann", speaking=True),), 2))
+    assert "●" not in "".join(rows_of(view, (tile(1, "Ann"),), 3))
+    assert "Anna" in "".join(rows_of(view, (tile(1, "Anna"),), 4))
+
+
+def test_who_is_alone_and_left_out_sees_a_sentence() -> None:
+    assert "Nobody else is here yet" in "".join(rows_of(screen(60, 10, Wishes(without=1)), (tile(1, "Ann"),)))
+    assert "Nobody" in "".join(rows_of(screen(8, 1, Wishes(without=1)), (tile(1, "Ann"),)))
+
+
+def test_a_spotlight_on_somebody_who_is_gone_shows_all() -> None:
+    view = screen(60, 20, Wishes(spotlight=2))
+    assert "Ann" not in "".join(rows_of(view, (tile(1, "Ann"), tile(2, "Bob")), 1))
+    assert "Ann" in "".join(rows_of(view, (tile(1, "Ann"),), 2))
+
+
+def test_needs_are_pixels_of_the_place() -> None:
+    style = Style.create(ColorLevel.TRUECOLOR, RenderMode.SEXTANT, STANDARD, True)
+    view = screen(40, 12, Wishes(names=False), style)
+    rows_of(view, (tile(5, "Ann"),))
+    assert view.needs == {5: (80, 33)}
+
+
+names = st.text(st.characters(exclude_categories=["Cs"]), max_size=12).map(
+    lambda text: "".join(character for character in text if character.isprintable())
+)
+scenes = st.lists(st.tuples(names, st.booleans(), st.booleans(), st.booleans()), max_size=12).map(
+    lambda people: tuple(
+        tile(number, name, video=video, speaking=speaking, frozen=frozen)
+        for number, (name, video, speaking, frozen) in enumerate(people, 1)
+    )
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    size=st.tuples(st.integers(1, 60), st.integers(1, 20)),
+    scenes=st.lists(scenes, min_size=1, max_size=4),
+    padded=st.booleans(),
+    wishes=st.builds(Wishes, st.booleans(), st.integers(0, 3), st.integers(0, 3), st.integers(0, 3)),
+    render=st.sampled_from(RenderMode),
+)
+def test_any_scene_fits_on_any_screen(
+    size: tuple[int, int], scenes: list[Scene], padded: bool, wishes: Wishes, render: RenderMode
+) -> None:
+    view = screen(*size, wishes, Style.create(ColorLevel.ANSI256, render, STANDARD, True), padded=padded)
+    for revision, scene in enumerate(scenes, 1):
+        plan = view.plan(scene, revision, float(revision))
+        compose([plan])
+        assert view.wanted.columns <= size[0]
+        assert view.wanted.rows <= size[1]
+        places = [(draw.x, draw.y, draw.width, draw.height) for draw in plan.draws]
+        if view._has_names:
+            # A name never covers a picture that is drawn in this step.
+            for label in plan.labels[-len(view.visible(scene)) :]:
+                for x, y, width, height in places:
+                    is_below = label.y >= y + height or label.y < y
+                    is_inside = label.paper != 0
+                    assert is_below or is_inside or label.x >= x + width or label.x + len(label.glyphs) <= x
