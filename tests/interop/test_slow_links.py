@@ -14,6 +14,8 @@ from conftest import ServerProcess
 from screen_viewer import Sender, SlowLink, Viewer
 from teleglyph.wire import UpdateLevel, ViewSettings
 
+pytestmark = pytest.mark.alone
+
 SETTLING, WATCHED = 5.0, 6.0
 """Seconds until a link's step is about found, and for which it is watched then."""
 

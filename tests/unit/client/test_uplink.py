@@ -16,6 +16,9 @@ from teleglyph.wire import HevcFrame, ImageFrame, PictureRequest, StreamStart, S
 from teleglyph.wire.packet import HEADER
 
 
+pytestmark = pytest.mark.alone
+
+
 class Source:
     """A camera of 100 pictures a second."""
 
