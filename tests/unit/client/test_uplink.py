@@ -15,7 +15,6 @@ from teleglyph.net import Outbox
 from teleglyph.wire import HevcFrame, ImageFrame, PictureRequest, StreamStart, StreamStop
 from teleglyph.wire.packet import HEADER
 
-
 pytestmark = pytest.mark.alone
 
 
