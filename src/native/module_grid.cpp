@@ -143,9 +143,10 @@ void put_labels(CharacterGrid& grid, nb::handle items) {
     for (const Label& label : to_labels(grid, items)) grid.put(label);
 }
 
-void apply_update_bytes(nb::bytes update, bool whole, CharacterGrid& grid) {
+void apply_update_bytes(nb::bytes update, bool whole, const std::vector<std::uint32_t>& replaced,
+                        CharacterGrid& grid) {
     nb::gil_scoped_release release;
-    apply_update({update.c_str(), update.size()}, whole, grid);
+    apply_update({update.c_str(), update.size()}, whole, replaced, grid);
 }
 
 std::vector<std::tuple<std::uint32_t, std::uint32_t, std::uint32_t>> characters_of(const CharacterGrid& grid) {
@@ -202,7 +203,8 @@ void bind_grids(nb::module_& module) {
     module.def(
         "update_glyphs",
         [](nb::bytes update) { return update_glyphs({update.c_str(), update.size()}); }, nb::arg("update"));
-    module.def("apply_update", &apply_update_bytes, nb::arg("update"), nb::arg("whole"), nb::arg("grid"));
+    module.def("apply_update", &apply_update_bytes, nb::arg("update"), nb::arg("whole"),
+               nb::arg("replaced"), nb::arg("grid"));
     module.def("update_bound", &update_bound, nb::arg("characters"));
 }
 

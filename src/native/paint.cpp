@@ -118,7 +118,7 @@ private:
 // One character with its colours, in as few bytes as the pen's state allows.
 void draw(Pen& pen, const Character& character) noexcept {
     const std::uint32_t glyph = character.glyph;
-    if (glyph == U' ') {
+    if (glyph == U' ' || glyph == kContinuation) {
         pen.colors(kAnyColor, character.paper);
         pen.put(' ');
     } else if (glyph == kUpperHalf && character.ink == character.paper) {
@@ -133,6 +133,12 @@ void draw(Pen& pen, const Character& character) noexcept {
         pen.colors(character.ink, character.paper);
         pen.glyph(glyph);
     }
+}
+
+// Whether a glyph that is two columns wide, to the left, covers a place as well. Behind any other glyph a continuation
+// is a blank.
+bool is_covered(const Character* row, std::uint32_t x) noexcept {
+    return row[x].glyph == kContinuation && x > 0 && !is_surely_narrow(row[x - 1].glyph);
 }
 
 bool is_plain_blank(const Character& character) noexcept {
@@ -219,7 +225,7 @@ void paint_changes(const CharacterGrid& wanted, CharacterGrid& shown, TextBuffer
         for (std::uint32_t x = 0; x < erase; ++x) {
             if (want[x] == show[x]) continue;
             show[x] = want[x];
-            if (want[x].glyph == kContinuation) continue;
+            if (is_covered(want, x)) continue;
             move(pen, cursor, want, x, y);
             draw(pen, want[x]);
             // On the last column the cursor stays, or waits behind it: nobody knows.
@@ -245,7 +251,7 @@ void paint_all(const CharacterGrid& grid, TextBuffer& out) {
     for (std::uint32_t y = 0; y < grid.rows(); ++y, row += columns) {
         if (y > 0) pen.put('\n');
         for (std::uint32_t x = 0; x < columns; ++x)
-            if (row[x].glyph != kContinuation) draw(pen, row[x]);
+            if (!is_covered(row, x)) draw(pen, row[x]);
         if (pen.paper() != kDefaultColor) pen.reset();
     }
     pen.reset();

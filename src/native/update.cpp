@@ -418,9 +418,12 @@ std::vector<std::uint32_t> update_glyphs(std::string_view update) {
     return code_points;
 }
 
-void apply_update(std::string_view update, bool whole, CharacterGrid& grid) {
+void apply_update(std::string_view update, bool whole, const std::vector<std::uint32_t>& replaced,
+                  CharacterGrid& grid) {
     Reader reader(update);
-    const std::vector<GlyphEntry> glyphs = read_glyphs(reader);
+    std::vector<GlyphEntry> glyphs = read_glyphs(reader);
+    for (GlyphEntry& entry : glyphs)
+        if (std::find(replaced.begin(), replaced.end(), entry.glyph) != replaced.end()) entry.glyph = U'?';
     const std::vector<std::uint32_t> places = read_places(reader, grid.size());
     if (glyphs.empty() && !places.empty()) throw std::invalid_argument("the update has no glyphs");
     const std::size_t index_size = glyphs.size() <= 1 ? 0 : glyphs.size() <= kOneByteGlyphs ? 1 : 2;

@@ -196,7 +196,7 @@ void check_damaged(const std::vector<char>& update, const CharacterGrid& grid) {
     std::copy(damaged.begin(), damaged.end(), bytes.get());
     CharacterGrid copy(grid);
     try {
-        apply_update({bytes.get(), damaged.size()}, random_in(0, 1) == 0, copy);
+        apply_update({bytes.get(), damaged.size()}, random_in(0, 1) == 0, {0x4E16}, copy);
     } catch (const std::invalid_argument&) {
     }
 }
@@ -225,7 +225,7 @@ void check_updates(const Style& style, std::uint32_t columns, std::uint32_t rows
         expect(options.tolerance > 0 || equal(on_terminal(shown, style), on_terminal(wanted, style)),
                "without tolerance something is left");
         check_damaged(update, received);
-        apply_update({update.data(), update.size()}, whole, received);
+        apply_update({update.data(), update.size()}, whole, {}, received);
         expect(equal(received, on_terminal(shown, style)), "an update does not arrive as it was meant");
         paint_changes(received, screen, text);
         expect(equal(received, screen), "not everything is painted");

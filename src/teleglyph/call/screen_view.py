@@ -27,6 +27,7 @@ from teleglyph.media.modes import ColorLevel
 from teleglyph.media.style import Style
 
 _NOBODY = "Nobody else is here yet"
+_NO_PICTURE = "Nobody sends a picture"
 _CAMERA_OFF = "camera off"
 _LEAST_ROWS_FOR_NAMES = 4
 """Rows of a place in the grid, below which a name would take too much of the picture."""
@@ -175,7 +176,8 @@ class ScreenView:
 
     def _make_labels(self, tiles: Sequence[Tile], scene: Scene) -> list[Label]:
         if not tiles:
-            return [_centred(_NOBODY, 0, self._canvas.rows // 2, self._canvas.columns, DEFAULT_COLOR, DEFAULT_COLOR)]
+            sentence = _NO_PICTURE if len(scene) > 1 else _NOBODY
+            return [_centred(sentence, 0, self._canvas.rows // 2, self._canvas.columns, DEFAULT_COLOR, DEFAULT_COLOR)]
         if not self.key.wishes.names:
             return []
         order = [tile.number for tile in scene if tile.number != self.key.wishes.without]

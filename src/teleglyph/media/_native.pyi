@@ -72,7 +72,9 @@ def encode_batch(
     encodings: Sequence[tuple[Grid, Grid, Style, int, bool, Grid | None, int, int]],
 ) -> list[tuple[bytes, int, int]]: ...
 def update_glyphs(update: bytes) -> list[int]: ...
-def apply_update(update: bytes, whole: bool, grid: Grid) -> None: ...
+def apply_update(update: bytes, whole: bool, replaced: Sequence[int], grid: Grid) -> None:
+    """Change a grid; glyphs among ``replaced`` become question marks.  Raises ValueError if it is malformed."""
+
 def update_bound(characters: int) -> int:
     """Bytes of the largest update for a screen of so many characters."""
 

@@ -118,14 +118,14 @@ def on_terminal(grid: _native.Grid, style: Style) -> _native.Grid:
 def apply_update(body: bytes, whole: bool, grid: _native.Grid) -> None:
     """Change a grid as an update from elsewhere says.
 
+    Characters that could harm a terminal, or that this side does not know the width of, become question marks.
+
     Raises:
-        BadData: it is malformed, does not fit the grid, or holds characters that could harm a terminal.
+        BadData: it is malformed or does not fit the grid.
     """
     try:
-        for glyph in _native.update_glyphs(body):
-            if not is_drawable(glyph):
-                raise BadData(f"the update holds U+{glyph:04X}, which no screen should show")
-        _native.apply_update(body, whole, grid)
+        undrawable = [glyph for glyph in _native.update_glyphs(body) if not is_drawable(glyph)]
+        _native.apply_update(body, whole, undrawable, grid)
     except ValueError as error:
         raise BadData(f"malformed screen update: {error}") from error
 
