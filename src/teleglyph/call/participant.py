@@ -27,7 +27,7 @@ from teleglyph.call.text_link import TextLink
 from teleglyph.call.view import View, ViewKey, limit_cells
 from teleglyph.call.viewer_screen import ViewerScreen, cheaper
 from teleglyph.errors import BadData, ServerFull
-from teleglyph.media.modes import ColorLevel, RenderMode
+from teleglyph.media.modes import COLOR_NAMES, RENDER_NAMES, ColorLevel, RenderMode
 from teleglyph.media.palette import BUILT_IN, Palette, custom_palette
 from teleglyph.media.style import Style
 from teleglyph.net import Connection, TokenBucket
@@ -62,21 +62,6 @@ _log = logging.getLogger(__name__)
 
 VIDEO, AUDIO = 0x01, 0x02
 _LOG_INFO, _TO_CLIENT = 2, 1
-_COLOR_NAMES = {
-    ColorLevel.NONE: "no colour",
-    ColorLevel.ANSI16: "16 colours",
-    ColorLevel.ANSI256: "256 colours",
-    ColorLevel.TRUECOLOR: "truecolor",
-}
-_MODE_NAMES = {
-    RenderMode.FOREGROUND: "foreground",
-    RenderMode.BACKGROUND: "background",
-    RenderMode.HALF_BLOCK: "half-block",
-    RenderMode.QUADRANT: "quadrant",
-    RenderMode.SEXTANT: "sextant",
-    RenderMode.BRAILLE: "braille",
-    RenderMode.SHAPE: "shape",
-}
 _PALETTES = {1: "standard", 2: "blocks", 3: "digital", 4: "minimal", 5: "cool"}
 
 _PONG = encode(Pong())
@@ -288,8 +273,8 @@ class Participant:
             self.advance(State.JOINED)
             self._room.add(self)
         self.tell(
-            f"Terminal configured: {message.width}x{message.height}, {_COLOR_NAMES[style.color]}, "
-            f"{_MODE_NAMES[style.render]} mode, {message.desired_fps} fps"
+            f"Terminal configured: {message.width}x{message.height}, {COLOR_NAMES[style.color]}, "
+            f"{RENDER_NAMES[style.render]} mode, {message.desired_fps} fps"
         )
 
     def _watch(self, message: Capabilities) -> Style:

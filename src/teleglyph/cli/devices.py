@@ -8,8 +8,8 @@ from typing import Literal
 import click
 
 from teleglyph.cli.options import DisplayOptions
-from teleglyph.client.display import COLOR_NAMES
 from teleglyph.client.terminal import detect, terminal_size
+from teleglyph.media.modes import COLOR_NAMES
 from teleglyph.media.palette import STANDARD
 
 

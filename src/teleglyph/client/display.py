@@ -5,26 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from teleglyph.client.terminal import Terminal
-from teleglyph.media.modes import ColorLevel, RenderMode
+from teleglyph.media.modes import COLOR_NAMES, RENDER_NAMES, ColorLevel, RenderMode
 from teleglyph.media.palette import BUILT_IN, Palette
 from teleglyph.media.style import Style
 from teleglyph.wire import CUSTOM_PALETTE, Capabilities, ViewFlag, ViewSettings
 
-COLOR_NAMES = {
-    ColorLevel.NONE: "no colour",
-    ColorLevel.ANSI16: "16 colours",
-    ColorLevel.ANSI256: "256 colours",
-    ColorLevel.TRUECOLOR: "truecolor",
-}
-RENDER_NAMES = {
-    RenderMode.FOREGROUND: "foreground",
-    RenderMode.BACKGROUND: "background",
-    RenderMode.HALF_BLOCK: "half-block",
-    RenderMode.QUADRANT: "quadrant",
-    RenderMode.SEXTANT: "sextant",
-    RenderMode.BRAILLE: "braille",
-    RenderMode.SHAPE: "shape",
-}
 _BASIC_MODE = {
     RenderMode.QUADRANT: RenderMode.HALF_BLOCK,
     RenderMode.SEXTANT: RenderMode.HALF_BLOCK,

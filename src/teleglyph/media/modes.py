@@ -38,3 +38,12 @@ class RenderMode(IntEnum):
 
 BASIC_MODES = (RenderMode.FOREGROUND, RenderMode.BACKGROUND, RenderMode.HALF_BLOCK)
 """Those that ascii-chat's programs know."""
+
+COLOR_NAMES = {
+    ColorLevel.NONE: "no colour",
+    ColorLevel.ANSI16: "16 colours",
+    ColorLevel.ANSI256: "256 colours",
+    ColorLevel.TRUECOLOR: "truecolor",
+}
+RENDER_NAMES = {mode: mode.name.lower().replace("_", "-") for mode in RenderMode}
+"""Both for people."""
