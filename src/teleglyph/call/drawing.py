@@ -31,6 +31,26 @@ class Drawing(NamedTuple):
     compositions: Sequence[Composition]
     encodings: Sequence[tuple[Encoding, bool]]
 
+    def halves(self) -> list[Drawing]:
+        """The same work in two parts, what belongs to one screen together: the first half and the second of all texts,
+        compositions and encodings in their order, so that the results need only be put behind each other.
+
+        Encodings have to stand in the order of their screens.
+        """
+        screens = list(dict.fromkeys(id(encoding.wanted) for encoding, _ in self.encodings))
+        first = set(screens[: len(screens) // 2])
+        texts = len(self.texts) // 2
+        compositions = [item for item in self.compositions if id(item.grid) in first]
+        split = sum(id(encoding.wanted) in first for encoding, _ in self.encodings)
+        return [
+            Drawing(self.texts[:texts], compositions, self.encodings[:split]),
+            Drawing(
+                self.texts[texts:],
+                [item for item in self.compositions if id(item.grid) not in first],
+                self.encodings[split:],
+            ),
+        ]
+
     def draw(self) -> tuple[list[bytes | None], list[DrawnUpdate]]:
         """Do it."""
         packets: list[bytes | None] = []

@@ -28,6 +28,8 @@ from teleglyph.wire import ClearConsole, ScreenUpdate, encode
 
 _INLINE_SECONDS = 0.0003
 """Batches that take longer than this are drawn in a thread, so that the event loop stays free."""
+_SHARED_SECONDS = 0.004
+"""Batches that take longer are drawn in two threads."""
 _TYPICAL_BYTES = 2000
 _CLEAR = encode(ClearConsole())
 
@@ -197,9 +199,12 @@ class Pacer:
     async def _run(self, drawing: Drawing, jobs: int) -> tuple[list[bytes | None], list[DrawnUpdate]]:
         if not jobs:
             return [], []
-        started = time.perf_counter()
-        if jobs * self._seconds_per_job > _INLINE_SECONDS:
-            result = await asyncio.get_running_loop().run_in_executor(self._pool, drawing.draw)
+        started, expected = time.perf_counter(), jobs * self._seconds_per_job
+        if expected > _INLINE_SECONDS:
+            loop = asyncio.get_running_loop()
+            parts = drawing.halves() if expected > _SHARED_SECONDS else [drawing]
+            done = await asyncio.gather(*(loop.run_in_executor(self._pool, part.draw) for part in parts))
+            result = [packet for packets, _ in done for packet in packets], [u for _, updates in done for u in updates]
         else:
             result = drawing.draw()
         taken = time.perf_counter() - started
@@ -234,7 +239,8 @@ class Pacer:
                 *settle, is_still = screen.settle(view, now)
                 group = _Group(view, screen.shown, screen.quality.step.tolerance, (settle[0], settle[1]), is_still)
                 groups.setdefault(group, {})[participant] = screen
-        return list(groups.items())
+        # All updates of a screen behind each other (see Drawing.halves).
+        return sorted(groups.items(), key=lambda item: item[0].view.number)
 
     def _deliver_update(
         self,
