@@ -177,6 +177,8 @@ bool retain_large_buffers() {
 }  // namespace
 
 NB_MODULE(_native, module) {
+    // Threads that end with the process may still hold grids and canvases then; that is no leak.
+    nb::set_leak_warnings(false);
     module.doc() = "Scaling, glyph choice and escape sequences of the canvas.";
 
     nb::class_<Style>(module, "Style", "How cells become characters.")

@@ -62,11 +62,15 @@ def test_frames_of_text_come_and_nothing_is_said_about_screens(monkeypatch: pyte
         try:
             await until(frames, b"M", 300)
             # The server ends connections that say what it does not know.
-            client.change(Capabilities(60, 20), ViewSettings(5, spotlight=1))
+            own = Capabilities(60, 20, palette_type=6, palette_custom="abc")
+            client.change(own, ViewSettings(5, spotlight=1))
             client.acknowledge(1)
             await until(frames, b"\n", 19)
             assert not task.done()
             assert not any(b"Ann" in frame for frame in frames)
+            # Nor a palette of one's own, for which ascii-chat's server ends the connection.
+            assert b"M" in frames[-1]
+            assert b"c" not in frames[-1]
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)

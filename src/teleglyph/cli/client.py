@@ -121,7 +121,7 @@ from teleglyph.wire import AuthFailure, derive_password_key
     type=Bitrate(),
     default="0",
     metavar="BITS",
-    help="The most that pictures may take of your connection, in bits a second, as in 500k or 2M; 0: no limit.",
+    help="The most that what you see may take of your connection, in bits a second, as in 500k or 2M; 0: no limit.",
 )
 @click.option("--no-self", is_flag=True, help="Leave your own picture out of what you see.")
 @click.option("--mirror-self", is_flag=True, help="See your own picture as in a mirror.")

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from teleglyph.client.address import Address
 from teleglyph.client.sound import CallSound
@@ -16,6 +16,7 @@ from teleglyph.client.uplink import Uplink
 from teleglyph.errors import ConnectionLost, HandshakeError, PeerError, PeerTimeout, ProtocolError, RateLimited
 from teleglyph.net import Connection, connect_tcp
 from teleglyph.wire import (
+    CUSTOM_PALETTE,
     AsciiFrame,
     AudioBatch,
     Capabilities,
@@ -50,6 +51,7 @@ _PING_AFTER = 0.4
 _ASK_AFTER, _GIVE_UP_AFTER = 3.0, 12.0
 """Seconds of the server's silence after which it is asked, and after which the connection counts as lost."""
 _TICK = 0.1
+_STANDARD_PALETTE = 1
 
 
 def _ignore(*_: object) -> None:
@@ -186,7 +188,7 @@ class CallClient:
         if changed_settings and self._has_screens:
             self._connection.outbox.put_control(encode(settings))
         if changed:
-            self._connection.outbox.put_control(encode(capabilities))
+            self._connection.outbox.put_control(encode(self._understood(capabilities)))
 
     def acknowledge(self, number: int, *, wants_whole: bool = False) -> None:
         """Say which screen is seen, and perhaps that the next update has to be a whole one."""
@@ -255,9 +257,15 @@ class CallClient:
     def _introduce(self, connection: Connection) -> None:
         if self._has_screens:
             connection.outbox.put_control(encode(self._settings))
-        connection.outbox.put_control(encode(self._capabilities))
+        connection.outbox.put_control(encode(self._understood(self._capabilities)))
         # Servers refuse a client that can do nothing; what it does send is said by STREAM_START.
         connection.outbox.put_control(encode(ClientJoin(self._credentials.name, JoinFlag.VIDEO | JoinFlag.AUDIO)))
+
+    def _understood(self, capabilities: Capabilities) -> Capabilities:
+        """The capabilities without what ascii-chat's server ends a connection for: a palette of the user's own."""
+        if self._has_screens or capabilities.palette_type != CUSTOM_PALETTE:
+            return capabilities
+        return replace(capabilities, palette_type=_STANDARD_PALETTE, palette_custom="")
 
     def _receive(self, connection: Connection, message: Event) -> None:
         match message:
