@@ -195,7 +195,24 @@ class ScreenView:
         state = " (frozen)" if tile.frozen else ""
         ink = _accent(self.style.color) if tile.speaking else DEFAULT_COLOR
         text = f"{mark}{number}{tile.name}{state}"
-        return _centred(text, place.x, place.y + place.height, place.width, ink, DEFAULT_COLOR, self.style.utf8)
+        left, right = self._room_beside(place)
+        label = _centred(text, left, place.y + place.height, right - left, ink, DEFAULT_COLOR, self.style.utf8)
+        # In the middle of its picture, as far as it fits there.
+        middle = place.x + (place.width - len(label.glyphs)) // 2
+        return label._replace(x=min(max(left, middle), right - len(label.glyphs)))
+
+    def _room_beside(self, place: Placement) -> tuple[int, int]:
+        """The columns, from and up to, that a name under a picture may take: to the middle between it and the next."""
+        row = place.y + place.height
+        left, right = 0, self._canvas.columns
+        for other in self._places:
+            if not other.y <= row <= other.y + other.height:
+                continue
+            if other.x + other.width <= place.x:
+                left = max(left, -(-(other.x + other.width + place.x) // 2))
+            elif other.x >= place.x + place.width:
+                right = min(right, (place.x + place.width + other.x) // 2)
+        return left, right
 
     def _wall_labels(self, tile: Tile, place: Placement) -> list[Label]:
         paper = _wall_color(self.style.color)

@@ -135,3 +135,13 @@ def test_any_scene_fits_on_any_screen(
                     is_below = label.y >= y + height or label.y < y
                     is_inside = label.paper != 0
                     assert is_below or is_inside or label.x >= x + width or label.x + len(label.glyphs) <= x
+
+
+def test_a_name_may_be_wider_than_its_picture_but_not_reach_the_next() -> None:
+    narrow = np.full((90, 10, 3), 200, np.uint8)
+    scene = tuple(
+        Tile(number, f"a rather long name {number}", narrow, number, 10 / 90, False, False) for number in (1, 2)
+    )
+    text = "".join(rows_of(screen(80, 24), scene))
+    assert "1 a rather long name 1" in text
+    assert "2 a rather long name 2" in text
