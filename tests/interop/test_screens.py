@@ -123,7 +123,9 @@ RED, GREEN = direct_color(200, 0, 0), direct_color(0, 200, 0)
 
 def test_names_stand_under_pictures_and_who_has_none_has_a_place(server: ServerProcess) -> None:
     async def scenario() -> None:
-        ann, watching = Person(server, "Ann"), viewer(server, "Bob")
+        ann = Person(server, "Ann")
+        await ann.asked_for(*(await _some_request(ann)))  # she is in the call, as the first
+        watching = viewer(server, "Bob")
         await ann.show(plain(200, 0, 0))
         await watching.sees(lambda w: RED in papers(w))
         await watching.sees(lambda w: "1 Ann" in w.text() and "2 Bob" in w.text())
@@ -140,6 +142,7 @@ def test_names_stand_under_pictures_and_who_has_none_has_a_place(server: ServerP
     run(scenario())
 
 
+@pytest.mark.alone
 def test_a_picture_that_stands_still_is_called_frozen_within_two_seconds(server: ServerProcess) -> None:
     async def scenario() -> None:
         ann, watching = Person(server, "Ann"), viewer(server)
@@ -245,6 +248,7 @@ def test_ones_own_picture_can_be_left_out_and_who_is_alone_is_told(server: Serve
     run(scenario())
 
 
+@pytest.mark.alone
 def test_what_stands_still_is_exact_within_half_a_second(server: ServerProcess) -> None:
     async def scenario() -> None:
         generator = np.random.default_rng(7)
