@@ -12,19 +12,17 @@ import asyncio
 import contextlib
 import json
 import os
-import re
 import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 from bench.report import print_table
-from bench.rooms import free_port
+from bench.rooms import free_port, start_http
 from bench.server import percentile, process_usage
 from teleglyph.wire.nostr import sign_event
 
@@ -195,19 +193,7 @@ async def subscribe_idle(port: int, sockets: int, each: int) -> list[Any]:
 
 
 def start_teleglyph(port: int, directory: str) -> subprocess.Popen[str]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "teleglyph", "server", "127.0.0.1", "--port", "0", "--http-port", str(port)]
-        + ["--events", "--event-rate", "0", "--connection-rate", "0", "--connections-per-address", "0"]
-        + ["--data-dir", directory],
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stderr is not None
-    for line in process.stderr:
-        if re.search(r"HTTP on port", line):
-            break
-    threading.Thread(target=process.stderr.read, daemon=True).start()
-    return process
+    return start_http(port, "--events", "--event-rate", "0", "--data-dir", directory)
 
 
 def start_nostr_relay(port: int, directory: str) -> subprocess.Popen[str]:

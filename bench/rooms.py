@@ -121,10 +121,11 @@ async def clients(port: int, rooms: int, guests: int, rate: int, seconds: float)
     print(json.dumps({"rate": len(delays) / seconds, "p50": percentile(delays, 0.5), "p99": percentile(delays, 0.99)}))
 
 
-def start_relay(port: int) -> subprocess.Popen[str]:
+def start_http(port: int, *options: str) -> subprocess.Popen[str]:
+    """A server with these options that listens on an HTTP port, and lets this machine do what it likes."""
     process = subprocess.Popen(
         [sys.executable, "-m", "teleglyph", "server", "127.0.0.1", "--port", "0", "--http-port", str(port)]
-        + ["--game", "bench", "--connection-rate", "0", "--connections-per-address", "0", "--rooms-per-address", "0"],
+        + ["--connection-rate", "0", "--connections-per-address", "0", *options],
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -134,6 +135,10 @@ def start_relay(port: int) -> subprocess.Popen[str]:
             break
     threading.Thread(target=process.stderr.read, daemon=True).start()
     return process
+
+
+def start_relay(port: int) -> subprocess.Popen[str]:
+    return start_http(port, "--game", "bench", "--rooms-per-address", "0")
 
 
 def start_bare(port: int) -> subprocess.Popen[str]:

@@ -18,11 +18,9 @@ from teleglyph.client.received_screen import ReceivedScreen
 from teleglyph.wire import (
     Capabilities,
     ImageFrame,
-    PictureRequest,
     ScreenUpdate,
     StreamKind,
     StreamStart,
-    ViewFlag,
     ViewSettings,
     encode,
 )
@@ -121,7 +119,6 @@ class Viewer:
     screen: ReceivedScreen = field(default_factory=ReceivedScreen)
     updates: list[ScreenUpdate] = field(default_factory=list)
     ages: list[tuple[float, float]] = field(default_factory=list)
-    requests: list[PictureRequest] = field(default_factory=list)
     joined: asyncio.Event = field(default_factory=asyncio.Event)
     tells_time: bool = True
 
@@ -252,6 +249,3 @@ class Sender:
                 connection.outbox.put_video(encode(ImageFrame(WIDTH, HEIGHT, picture.tobytes())))
             due += 1 / 30
             await asyncio.sleep(max(0.0, due - time.monotonic()))
-
-
-NAMED = ViewSettings(BACKGROUND, ViewFlag.NAMES)

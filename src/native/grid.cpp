@@ -48,6 +48,4 @@ void CharacterGrid::take(const CharacterGrid& other) noexcept {
     }
 }
 
-void CharacterGrid::clear() noexcept { std::fill(characters_.begin(), characters_.end(), kBlank); }
-
 }  // namespace teleglyph

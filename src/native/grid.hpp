@@ -36,8 +36,6 @@ public:
     // Writes a label that has passed check().
     void put(const Label& label) noexcept;
 
-    void clear() noexcept;
-
     // Become the upper left part of another grid, with blanks where that has nothing. A wide glyph that is cut in half
     // becomes a blank.
     void take(const CharacterGrid& other) noexcept;

@@ -186,7 +186,6 @@ void bind_grids(nb::module_& module) {
         .def(nb::init<std::int64_t, std::int64_t>(), nb::arg("columns"), nb::arg("rows"))
         .def_prop_ro("columns", &CharacterGrid::columns)
         .def_prop_ro("rows", &CharacterGrid::rows)
-        .def("clear", &CharacterGrid::clear)
         .def("take", &CharacterGrid::take, nb::arg("other"))
         .def("copy", [](const CharacterGrid& grid) { return CharacterGrid(grid); })
         .def("put", &put_labels, nb::arg("labels"))
@@ -205,7 +204,6 @@ void bind_grids(nb::module_& module) {
         [](nb::bytes update) { return update_glyphs({update.c_str(), update.size()}); }, nb::arg("update"));
     module.def("apply_update", &apply_update_bytes, nb::arg("update"), nb::arg("whole"),
                nb::arg("replaced"), nb::arg("grid"));
-    module.def("update_bound", &update_bound, nb::arg("characters"));
 }
 
 }  // namespace teleglyph

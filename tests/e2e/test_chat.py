@@ -79,27 +79,25 @@ def test_chat_through_pipes_and_without_control_characters(start_server: StartSe
     peer.close()
 
 
-def test_a_relay_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
-    result = subprocess.run(
-        [sys.executable, "-m", "teleglyph", "chat", "--relay", "127.0.0.1:9", "--key", str(tmp_path / "k")],
+def refused(*options: str) -> subprocess.CompletedProcess[str]:
+    """A chat that ends by itself."""
+    return subprocess.run(
+        [sys.executable, "-m", "teleglyph", "chat", *options],
         capture_output=True,
         text=True,
         timeout=30,
         check=False,
         stdin=subprocess.DEVNULL,
     )
+
+
+def test_a_relay_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    result = refused("--relay", "127.0.0.1:9", "--key", str(tmp_path / "k"))
     assert result.returncode == 42
     assert "cannot be reached" in result.stderr
     assert "Traceback" not in result.stderr
     (tmp_path / "k").chmod(0o644)
-    result = subprocess.run(
-        [sys.executable, "-m", "teleglyph", "chat", "--key", str(tmp_path / "k")],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
+    result = refused("--key", str(tmp_path / "k"))
     assert result.returncode == 61
     assert "chmod 600" in result.stderr
 

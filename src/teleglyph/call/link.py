@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import NamedTuple
 
-QUEUE_SECONDS = 0.06
+_QUEUE_SECONDS = 0.06
 """Screens may be ahead of what the viewer shows by the time that the way there and back takes at least, and this."""
 _LATE_SECONDS = 0.15
 """A screen that is so much later than the way takes waits somewhere, on a link of which nothing else is known."""
@@ -42,7 +42,7 @@ class LinkMeter:
 
     A sample of the rate is what was acknowledged between the sending of a screen and its own acknowledgement, over that
     time, and the rate is the highest of the last seconds.  It counts only if there was more to send meanwhile than
-    could be sent: who is sent little shows nothing of what its link would take.
+    could be sent, or if it is more than what was known: who is sent little shows nothing of what its link would take.
 
     The delay is what the way takes without a queue of our own, with the time that a screen itself takes.  While there
     always is a queue, because the link takes less than there is to send, it is measured by waiting, now and then, until
@@ -80,7 +80,7 @@ class LinkMeter:
         """Bytes that may be under way."""
         if not self._rates:
             return _UNKNOWN_WINDOW
-        known = max(_LEAST_WINDOW, self.rate * (self.delay + QUEUE_SECONDS))
+        known = max(_LEAST_WINDOW, self.rate * (self.delay + _QUEUE_SECONDS))
         age = now - self._rates[-1].at - _RATE_MEMORY
         return known if age <= 0 else min(max(known, _UNKNOWN_WINDOW), known * _GROWTH**age)
 
@@ -125,21 +125,14 @@ class LinkMeter:
             if newest.number == number:
                 break
         self._delivered_at = now
-        elapsed = max(1e-6, now - newest.delivered_at)
-        if self._full_at >= newest.at:
-            _keep_largest(self._rates, _Sample((self._delivered - newest.delivered) / elapsed, now))
-        elif self._rates:
-            self._exceed((self._delivered - newest.delivered) / elapsed, now)
+        rate = (self._delivered - newest.delivered) / max(1e-6, now - newest.delivered_at)
+        if self._full_at >= newest.at or (self._rates and rate > self.rate):
+            _keep_largest(self._rates, _Sample(rate, now))
         delay = now - newest.at
         is_old = now - self._delay_at > _DELAY_MEMORY and not self._was_full
         if newest.alone or is_old or delay <= self._delay:
             self._delay, self._delay_at, self._was_full = delay, now, False
         return True
-
-    def _exceed(self, rate: float, now: float) -> None:
-        """Note a rate that was reached without trying; it counts if it is more than what was known."""
-        if rate > self.rate:
-            _keep_largest(self._rates, _Sample(rate, now))
 
 
 def _keep_largest(samples: deque[_Sample], new: _Sample) -> None:

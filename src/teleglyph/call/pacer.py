@@ -285,7 +285,6 @@ class Pacer:
             counters.updates += 1
             counters.whole_updates += encoding.whole
             counters.update_bytes += len(packet)
-            counters.changed += update.changed
             participant.counters.frames_delivered += 1
 
     def _refine_later(self) -> None:

@@ -20,7 +20,7 @@ from teleglyph.call.ingest import HevcIngest
 from teleglyph.call.limits import CallLimits
 from teleglyph.call.picture import PictureSlot
 from teleglyph.call.scene import FROZEN_SECONDS, scene_of
-from teleglyph.call.screen_view import ScreenKey, ScreenView, Wishes
+from teleglyph.call.screen_view import ScreenKey, ScreenView, Wishes, in_grid
 from teleglyph.call.sound import LONG_FRAME, SHORT_FRAME, SHORT_FRAMES, Voice
 from teleglyph.call.statistics import ParticipantCounters, ParticipantReport
 from teleglyph.call.text_link import TextLink
@@ -318,14 +318,8 @@ class Participant:
 
     def _number_at(self, place: int, wishes: Wishes) -> int:
         """Number of the participant at a place of the grid as this viewer sees it, 0 if there is none."""
-        if not place:
-            return 0
-        shown = [
-            tile.number
-            for tile in scene_of(self._room.participants)
-            if tile.number != wishes.without and (wishes.names or tile.pixels is not None)
-        ]
-        return shown[place - 1] if place <= len(shown) else 0
+        shown = in_grid(scene_of(self._room.participants), wishes)
+        return shown[place - 1].number if 1 <= place <= len(shown) else 0
 
     def _on_screen_ack(self, message: ScreenAck) -> None:
         if self.screen is None:

@@ -58,6 +58,11 @@ class Wishes(NamedTuple):
     spotlight: int = 0
 
 
+def in_grid(scene: Scene, wishes: Wishes) -> Scene:
+    """Those who have a place in the whole grid, in the order of their numbers in it."""
+    return tuple(tile for tile in scene if tile.number != wishes.without and (wishes.names or tile.pixels is not None))
+
+
 class ScreenKey(NamedTuple):
     """All that makes two viewers' screens equal."""
 
@@ -101,11 +106,8 @@ class ScreenView:
 
     def visible(self, scene: Scene) -> Scene:
         """Those of a scene who have a place in this view."""
-        wishes = self.key.wishes
-        shown = tuple(
-            tile for tile in scene if tile.number != wishes.without and (wishes.names or tile.pixels is not None)
-        )
-        pinned = tuple(tile for tile in shown if tile.number == wishes.spotlight)
+        shown = in_grid(scene, self.key.wishes)
+        pinned = tuple(tile for tile in shown if tile.number == self.key.wishes.spotlight)
         return pinned or shown
 
     def plan(self, scene: Scene, revision: int, now: float) -> Composition:
@@ -180,7 +182,7 @@ class ScreenView:
             return [_centred(sentence, 0, self._canvas.rows // 2, self._canvas.columns, DEFAULT_COLOR, DEFAULT_COLOR)]
         if not self.key.wishes.names:
             return []
-        order = [tile.number for tile in scene if tile.number != self.key.wishes.without]
+        order = [tile.number for tile in in_grid(scene, self.key.wishes)]
         labels = []
         for tile, place in zip(tiles, self._places, strict=True):
             if tile.pixels is None:

@@ -60,8 +60,6 @@ class ScreenCounters:
     updates: int = 0
     whole_updates: int = 0
     update_bytes: int = 0
-    changed: int = 0
-    """Characters that updates changed."""
     held: int = 0
     """Times a screen was not sent because the link was still busy."""
     lost: int = 0

@@ -16,7 +16,7 @@ from teleglyph.client.display import MAX_SIDE, Display
 from teleglyph.client.terminal import Terminal, terminal_size
 from teleglyph.client.uplink import Codec, SourceOpener
 from teleglyph.errors import UserError
-from teleglyph.media.modes import ColorLevel, RenderMode
+from teleglyph.media.modes import RENDER_NAMES, ColorLevel, RenderMode
 from teleglyph.media.opus import Samples
 from teleglyph.media.palette import BUILT_IN, Palette, custom_palette
 from teleglyph.media.pattern import TEST_PATTERNS
@@ -45,19 +45,11 @@ _COLOR_WORDS = {
     "rgb": ColorLevel.TRUECOLOR,
     "24bit": ColorLevel.TRUECOLOR,
 }
-_RENDER_WORDS = {
-    "foreground": RenderMode.FOREGROUND,
+_RENDER_WORDS = {name: mode for mode, name in RENDER_NAMES.items()} | {
     "fg": RenderMode.FOREGROUND,
-    "background": RenderMode.BACKGROUND,
     "bg": RenderMode.BACKGROUND,
-    "half-block": RenderMode.HALF_BLOCK,
     "halfblock": RenderMode.HALF_BLOCK,
-    "quadrant": RenderMode.QUADRANT,
-    "sextant": RenderMode.SEXTANT,
-    "braille": RenderMode.BRAILLE,
-    "shape": RenderMode.SHAPE,
 }
-_RENDER_SHOWN = ("auto", "foreground", "background", "half-block", "quadrant", "sextant", "braille", "shape")
 _BITRATE_UNITS = {"k": 1000, "m": 1_000_000}
 _LEAST_BITRATE, _MOST_BITRATE = 32_000, 2**32 - 1
 _TRUE_WORDS = ("true", "yes", "1", "on")
@@ -192,7 +184,7 @@ def display_options(command: Callable[P, R]) -> Callable[..., R]:
     @click.option(
         "-M",
         "--render-mode",
-        type=_Words(_RENDER_WORDS, _RENDER_SHOWN),
+        type=_Words(_RENDER_WORDS, ("auto", *RENDER_NAMES.values())),
         default="auto",
         help="How cells are drawn; auto: the best that the terminal can show.",
     )

@@ -153,13 +153,10 @@ class Uplink:
         ones meanwhile."""
         request, sent_at = self._request, due - 1 / MAX_RATE
         while self._wanted.is_set():
-            now = time.monotonic()
-            interval = request.interval / 1000 if request is not None else 0.0
-            left = max(due, sent_at + interval) - now
+            is_the_same = request is not None and request is self._request
+            interval = request.interval / 1000 if request is not None and is_the_same else 0.0
+            left = max(due, sent_at + interval) - time.monotonic()
             if left <= 0:
-                return
-            if interval <= 1 / MAX_RATE or request is not self._request:
-                await asyncio.sleep(max(0.0, due - now))
                 return
             await asyncio.sleep(min(left, _LOOK_SECONDS))
 

@@ -38,9 +38,6 @@ class Grid:
     def columns(self) -> int: ...
     @property
     def rows(self) -> int: ...
-    def clear(self) -> None:
-        """Make every character a space in the terminal's own colours."""
-
     def copy(self) -> Grid: ...
     def take(self, other: Grid) -> None:
         """Become the upper left part of another grid, with blanks where that has nothing."""
@@ -74,9 +71,6 @@ def encode_batch(
 def update_glyphs(update: bytes) -> list[int]: ...
 def apply_update(update: bytes, whole: bool, replaced: Sequence[int], grid: Grid) -> None:
     """Change a grid; glyphs among ``replaced`` become question marks.  Raises ValueError if it is malformed."""
-
-def update_bound(characters: int) -> int:
-    """Bytes of the largest update for a screen of so many characters."""
 
 def render(canvas: Canvas, draws: Sequence[Draw], style: Style) -> bytes: ...
 def render_batch(jobs: Sequence[tuple[Canvas, Sequence[Draw], Style]]) -> list[bytes]: ...

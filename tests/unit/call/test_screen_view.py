@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from teleglyph.call.limits import CallLimits
 from teleglyph.call.scene import Scene, Tile
 from teleglyph.call.screen_view import ScreenKey, ScreenView, Wishes
-from teleglyph.media.grid import compose
+from teleglyph.media.grid import Encoding, Grid, compose, encode_updates
 from teleglyph.media.modes import ColorLevel, RenderMode
 from teleglyph.media.palette import STANDARD
 from teleglyph.media.style import Style
+from teleglyph.wire import HEADER, MAX_PLAINTEXT, ScreenUpdate
 
 PLAIN = Style.create(ColorLevel.TRUECOLOR, RenderMode.BACKGROUND, STANDARD, True)
 PIXELS = np.full((9, 16, 3), 200, np.uint8)
@@ -145,3 +148,17 @@ def test_a_name_may_be_wider_than_its_picture_but_not_reach_the_next() -> None:
     text = "".join(rows_of(screen(80, 24), scene))
     assert "1 a rather long name 1" in text
     assert "2 a rather long name 2" in text
+
+
+@pytest.mark.parametrize("render", RenderMode)
+def test_a_whole_screen_of_the_largest_size_fits_into_one_packet(render: RenderMode) -> None:
+    columns, rows = 400, CallLimits().max_screen_cells // 400
+    style = Style.create(ColorLevel.TRUECOLOR, render, STANDARD, True)
+    noise = np.random.default_rng(1).integers(0, 256, (1200, 800, 3), np.uint8)
+    view = screen(columns, rows, Wishes(names=False), style)
+    people = tuple(Tile(number, "x", noise, number, 800 / 1200, False, False) for number in (1, 2))
+    compose([view.plan(people, 1, 1.0)])
+    (update,) = encode_updates([Encoding(view.wanted, Grid(columns, rows), style, whole=True)])
+    packet = ScreenUpdate(1, 0, columns, rows, update.body).encode_packet(update.body)
+    assert len(packet) <= MAX_PLAINTEXT
+    assert ScreenUpdate.decode_payload(packet[HEADER.size :]).body == update.body
