@@ -62,6 +62,8 @@ _log = logging.getLogger(__name__)
 
 VIDEO, AUDIO = 0x01, 0x02
 _LOG_INFO, _TO_CLIENT = 2, 1
+_KEYFRAME_PATIENCE = 1.0
+"""Seconds for which a keyframe that was asked for may be under way."""
 _PALETTES = {1: "standard", 2: "blocks", 3: "digital", 4: "minimal", 5: "cool"}
 
 _PONG = encode(Pong())
@@ -132,6 +134,7 @@ class Participant:
         self._requested: PictureRequest | None = None
         self._requested_at = 0.0
         self._wants_keyframe = False
+        self._keyframe_asked_at = -_KEYFRAME_PATIENCE
         self._had_picture = False
         self.text_link = TextLink()
         connection.on_writable = self._writable
@@ -218,13 +221,17 @@ class Participant:
         anew."""
         if self.screen is None or not self.in_room:
             return
+        now = time.monotonic()
         request = PictureRequest(*demand)
-        if request == self._requested and not self._wants_keyframe:
+        # Pictures that left before a request arrived are undecodable as well: they are no reason to ask again.
+        keyframe = self._wants_keyframe and now - self._keyframe_asked_at > _KEYFRAME_PATIENCE
+        if request == self._requested and not keyframe:
             return
         if self._requested is None or request.interval != self._requested.interval:
-            self._requested_at = time.monotonic()
+            self._requested_at = now
         self._requested = request
-        keyframe, self._wants_keyframe = self._wants_keyframe, False
+        if keyframe:
+            self._wants_keyframe, self._keyframe_asked_at = False, now
         self.connection.outbox.put_control(encode(PictureRequest(*demand, keyframe)))
 
     def quality_changed(self) -> None:
@@ -377,6 +384,7 @@ class Participant:
         if self.state is not State.STREAMING:
             return
         self._picture_at = time.monotonic()
+        self._wants_keyframe = False
         if not self._had_picture:
             self._had_picture = True
             self._room.video_changed(self)
