@@ -101,6 +101,15 @@ def test_a_resize_a_key_and_the_camera_switch_are_followed_at_once(tmp_path: Pat
         assert is_restored(ann)
 
 
+def test_a_connection_that_takes_too_little_is_told_on_a_narrow_status_line() -> None:
+    with terminal(100, 30) as host, terminal(80, 24) as ann:
+        port = start_server(host)
+        ann.type(f"{TELEGLYPH} client :{port} --pattern plasma --max-bitrate 40k --no-audio; echo code=$?")
+        ann.expect("slow connection: detail -")
+        ann.press("q")
+        ann.expect("code=0")
+
+
 def test_a_lost_server_is_told_on_the_screen_and_found_again(tmp_path: Path) -> None:
     with terminal(100, 30) as host, terminal(90, 24) as ann:
         port = start_server(host)

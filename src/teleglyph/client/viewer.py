@@ -276,7 +276,8 @@ class _InteractiveCall:
         if self._sound is not None:
             picture += f" | {self._sound.describe()}"
         link = _describe_link(self._stay.screen.level, self._stay.screen.rate)
-        return f" ? help | {people} | {picture} | {display} | {frames:.0f} frames/s | {rate / 1000:.0f} kB/s{link}"
+        # The link's state comes first: narrow windows cut the end off.
+        return f" ? help{link} | {people} | {picture} | {display} | {frames:.0f} frames/s | {rate / 1000:.0f} kB/s"
 
     def _measure(self) -> tuple[float, float]:
         now, received = time.monotonic(), self._stay.client.received
