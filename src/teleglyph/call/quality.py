@@ -42,9 +42,12 @@ _PERIOD = 0.5
 """Seconds that are looked at before a step down."""
 _FEW_CHANCES = 4
 _HELD_TOO_OFTEN = 0.25
+_HELD_MOSTLY = 0.7
 _HELD_NEVER = 0.05
 _FIRST_PATIENCE, _MOST_PATIENCE = 1.5, 30.0
 """Seconds without trouble before a step up; doubled whenever one turns out to have been too much."""
+_MODE_CAUTION = 4.0
+"""So much longer before a step up to another mode: it takes a whole screen, and another one if it was too much."""
 _PROBATION = 4.0
 """Seconds after a step up in which trouble means that it was too much."""
 _GOOD_CONDUCT = 30.0
@@ -84,7 +87,8 @@ class QualityControl:
         self._due = self._held = 0
         if held_share > _HELD_TOO_OFTEN:
             self._clear_since = None
-            return self._step_down(now)
+            # Far below what the link carries there is no use in trying every step.
+            return self._step_down(2 if self.level and held_share > _HELD_MOSTLY else 1, now)
         if held_share > _HELD_NEVER:
             self._clear_since = None
             return False
@@ -92,20 +96,24 @@ class QualityControl:
             self._clear_since = now - _PERIOD
         return self._step_up(now)
 
-    def _step_down(self, now: float) -> bool:
-        if self.level == len(LADDER) - 1:
+    def _step_down(self, steps: int, now: float) -> bool:
+        steps = min(steps, len(LADDER) - 1 - self.level)
+        if not steps:
             return False
         if now - self._raised_at < _PROBATION:
             self._patience = min(_MOST_PATIENCE, 2 * self._patience)
             self._raised_at = -1e9
-        self._change(1, now)
+        self._change(steps, now)
         return True
 
     def _step_up(self, now: float) -> bool:
         if now - self._changed_at > _GOOD_CONDUCT:
             self._patience = max(_FIRST_PATIENCE, self._patience / 2)
             self._changed_at = now
-        if self.level == 0 or self._clear_since is None or now - self._clear_since < self._patience:
+        if self.level == 0 or self._clear_since is None:
+            return False
+        changes_mode = self.step.cheaper and not LADDER[self.level - 1].cheaper
+        if now - self._clear_since < self._patience * (_MODE_CAUTION if changes_mode else 1):
             return False
         self._raised_at = now
         self._clear_since = None
