@@ -218,6 +218,18 @@ class SoundError(LocalError):
     exit_code = 23
 
 
+class OutputError(LocalError):
+    """Standard output cannot be written: a full disk, a failed device."""
+
+    exit_code = 105
+
+
+class OutputClosed(OutputError):
+    """Nobody reads standard output any more, which is how a pipe ends: no failure, and nothing to say about it."""
+
+    exit_code = 0
+
+
 class TerminalError(LocalError):
     """The terminal cannot do what is needed."""
 

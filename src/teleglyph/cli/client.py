@@ -33,6 +33,7 @@ from teleglyph.client.terminal import Terminal, detect
 from teleglyph.client.trust import ServerTrust
 from teleglyph.client.uplink import Codec, Uplink
 from teleglyph.client.viewer import CallOptions, pipe_call, snapshot_call, watch_call
+from teleglyph.console import echo, write_text
 from teleglyph.errors import (
     AuthenticationError,
     CameraError,
@@ -226,13 +227,13 @@ def _ask_about(unknown: UnknownServer, trust: ServerTrust | None) -> None:
     """
     if trust is None or not sys.stdin.isatty():
         raise unknown
-    click.echo(f"{unknown.address} was never met before.", err=True)
+    echo(f"{unknown.address} was never met before.", err=True)
     if unknown.identity is None:
-        click.echo("It shows no identity, so nothing proves that it is the server you mean.", err=True)
+        echo("It shows no identity, so nothing proves that it is the server you mean.", err=True)
     else:
-        click.echo(f"It shows the identity {fingerprint(unknown.identity)}", err=True)
-        click.echo(randomart(unknown.identity), err=True)
-        click.echo("Compare it with what its host sees when the server starts.", err=True)
+        echo(f"It shows the identity {fingerprint(unknown.identity)}", err=True)
+        echo(randomart(unknown.identity), err=True)
+        echo("Compare it with what its host sees when the server starts.", err=True)
     if not click.confirm("Join it, and remember it", err=True):
         raise UnknownServer(f"{unknown.address} was not joined", unknown.address, unknown.identity)
     trust.hosts.add(unknown.address, unknown.identity)
@@ -246,7 +247,7 @@ def trust_for(server_key: str | None, accept_new: bool) -> ServerTrust:
     """
     pinned = parse_public_keys(server_key) if server_key else []
     return ServerTrust(
-        KnownHosts(), pinned, accept_new=accept_new, on_new=lambda text: click.echo(f"teleglyph: {text}", err=True)
+        KnownHosts(), pinned, accept_new=accept_new, on_new=lambda text: echo(f"teleglyph: {text}", err=True)
     )
 
 
@@ -276,12 +277,12 @@ class _Job:
             if self.display.snapshot:
                 text = await snapshot_call(self.options, uplink, self.display.snapshot_delay, stop)
                 if text is not None:
-                    click.echo(text)
+                    write_text(text.decode() + "\n")
                 return 0
             if self.terminal.interactive:
                 return await watch_call(options, self.terminal, uplink, stop, notice)
             if notice:
-                click.echo(f"teleglyph: {notice}", err=True)
+                echo(f"teleglyph: {notice}", err=True)
             return await pipe_call(options, uplink, stop)
         finally:
             if sound is not None:

@@ -22,6 +22,7 @@ from teleglyph.cli.config_file import (
     takes_many,
     user_file,
 )
+from teleglyph.console import echo
 from teleglyph.errors import ConfigurationError
 
 _ARGUMENT = "IPv4 and IPv6 addresses that the server listens on; without any only this machine can connect."
@@ -39,7 +40,7 @@ def config() -> None:
 def path() -> None:
     """Print the files that are looked for, the most important one last."""
     for place in places():
-        click.echo(f"{place}" + ("" if place.is_file() else "  (not there)"))
+        echo(f"{place}" + ("" if place.is_file() else "  (not there)"))
 
 
 @config.command()
@@ -49,9 +50,9 @@ def check(file: Path | None) -> int:
     chosen = [file] if file else [place for place in places() if place.is_file()]
     count = sum(len(list(read(place))) for place in chosen)
     if not chosen:
-        click.echo(f"There is no configuration; 'teleglyph config create' begins {user_file()}.")
+        echo(f"There is no configuration; 'teleglyph config create' begins {user_file()}.")
     else:
-        click.echo(f"{', '.join(map(str, chosen))}: {count} settings, all of them can be.")
+        echo(f"{', '.join(map(str, chosen))}: {count} settings, all of them can be.")
     return 0
 
 
@@ -61,7 +62,7 @@ def show(file: Path | None) -> None:
     """Print every setting with its value and where it comes from; secrets are not shown."""
     settings = load(file)
     for group, names in GROUPS.items():
-        click.echo(f"[{group}]")
+        echo(f"[{group}]")
         for name, option in _options(names):
             source = "default"
             value = _default(option)
@@ -72,8 +73,8 @@ def show(file: Path | None) -> None:
                 value, source = found, f"${variable}"
             if name in SECRETS and source != "default":
                 value = "(not shown)"
-            click.echo(f"{name} = {_toml(value)}  # {source}")
-        click.echo()
+            echo(f"{name} = {_toml(value)}  # {source}")
+        echo()
 
 
 @config.command()
@@ -82,7 +83,7 @@ def create(file: Path | None) -> None:
     """Begin a file with every setting and its meaning, all commented out; FILE may be '-' for standard output."""
     text = "\n".join(_template()) + "\n"
     if file is not None and str(file) == "-":
-        click.echo(text, nl=False)
+        echo(text, end="")
         return
     target = file or user_file()
     try:
@@ -93,7 +94,7 @@ def create(file: Path | None) -> None:
         raise ConfigurationError(f"'{target}' exists already; name another file, or '-'") from None
     except OSError as error:
         raise ConfigurationError(f"'{target}' cannot be written: {error.strerror}") from error
-    click.echo(f"{target} is there; take the '#' away from what you want to set.")
+    echo(f"{target} is there; take the '#' away from what you want to set.")
 
 
 def _default(option: click.Parameter) -> Any:

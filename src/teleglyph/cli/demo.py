@@ -26,6 +26,7 @@ from teleglyph.client.sound import FRAME, CallSound
 from teleglyph.client.terminal import Terminal, detect
 from teleglyph.client.uplink import Codec, Uplink
 from teleglyph.client.viewer import CallOptions, snapshot_call, watch_call
+from teleglyph.console import write_text
 from teleglyph.media.opus import SAMPLE_RATE
 from teleglyph.media.pattern import PATTERNS
 from teleglyph.media.source import DAY_SECONDS, open_pattern
@@ -87,7 +88,7 @@ async def _run(
             if uplink is not None:
                 uplink.close()
     if text is not None:
-        click.echo(text)
+        write_text(text.decode() + "\n")
     return 0
 
 

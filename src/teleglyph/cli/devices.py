@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from typing import Literal
 
-import click
-
 from teleglyph.cli.options import DisplayOptions
 from teleglyph.client.terminal import detect, terminal_size
+from teleglyph.console import echo
 from teleglyph.media.modes import COLOR_NAMES
 from teleglyph.media.palette import STANDARD
 
@@ -19,9 +18,9 @@ def list_webcams() -> None:
 
     cameras = list_cameras()
     for camera in cameras:
-        click.echo(f"{camera.index}  {camera.name}  ({camera.device})")
+        echo(f"{camera.index}  {camera.name}  ({camera.device})")
     if not cameras:
-        click.echo("No camera was found.")
+        echo("No camera was found.")
 
 
 def list_sound_devices(kind: Literal["microphone", "loudspeaker"]) -> None:
@@ -30,9 +29,9 @@ def list_sound_devices(kind: Literal["microphone", "loudspeaker"]) -> None:
 
     devices = list_microphones() if kind == "microphone" else list_speakers()
     for device in devices:
-        click.echo(f"{device.index}  {device.name}")
+        echo(f"{device.index}  {device.name}")
     if not devices:
-        click.echo(f"No {kind} was found.")
+        echo(f"No {kind} was found.")
 
 
 def show_capabilities() -> None:
@@ -52,4 +51,4 @@ def show_capabilities() -> None:
         ("sextants", "yes" if terminal.sextants else "not known"),
         ("pictures", display.describe()),
     ):
-        click.echo(f"{name + ':':21}{value}")
+        echo(f"{name + ':':21}{value}")

@@ -12,6 +12,7 @@ import click
 
 from teleglyph.cli.logs import LogOptions
 from teleglyph.cli.options import check_database
+from teleglyph.console import echo, write_text
 from teleglyph.errors import EventRefused, MessageRefused
 from teleglyph.server.app import DATABASE_FILE
 
@@ -56,7 +57,7 @@ class _Progress:
         if is_last or (self._is_shown and now - self._shown > _SECONDS):
             self._shown = now
             start = "\r" if self._is_shown else ""
-            click.echo(f"{start}{count} events {self._verb}", err=True, nl=is_last)
+            write_text(f"{start}{count} events {self._verb}" + ("\n" if is_last else ""), err=True)
 
 
 @events.command("export")
@@ -119,7 +120,7 @@ def import_events(logs: LogOptions, data_dir: Path | None, database: str | None,
                 batch.append(_check(line))
             except (EventRefused, MessageRefused) as error:
                 refused += 1
-                click.echo(f"line {number}: {error}", err=True)
+                echo(f"line {number}: {error}", err=True)
             if len(batch) >= _PAGE:
                 kept += flush()
                 progress.show(count)
@@ -127,7 +128,7 @@ def import_events(logs: LogOptions, data_dir: Path | None, database: str | None,
         progress.show(count, is_last=True)
     finally:
         base.close()
-    click.echo(f"{kept} were new, {refused} were refused", err=True)
+    echo(f"{kept} were new, {refused} were refused", err=True)
     return 1 if refused else 0
 
 

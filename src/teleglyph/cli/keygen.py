@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from teleglyph import directories
+from teleglyph.console import echo
 from teleglyph.keys import fingerprint, format_public_key, randomart, write_identity
 from teleglyph.keys.private import PASSPHRASE_VARIABLES, passphrase_in_environment
 
@@ -32,10 +33,10 @@ def keygen(file: Path | None, comment: str | None, no_passphrase: bool) -> int:
     path = file or default_path()
     passphrase = None if no_passphrase else _passphrase()
     identity = write_identity(path, passphrase, comment or f"{getpass.getuser()}@{socket.gethostname()}")
-    click.echo(f"Private key: {path}" + ("" if passphrase else " (without a pass phrase)"))
-    click.echo(f"Public key:  {format_public_key(identity.public_key)}")
-    click.echo(f"Fingerprint: {fingerprint(identity.public_key)}")
-    click.echo(randomart(identity.public_key))
+    echo(f"Private key: {path}" + ("" if passphrase else " (without a pass phrase)"))
+    echo(f"Public key:  {format_public_key(identity.public_key)}")
+    echo(f"Fingerprint: {fingerprint(identity.public_key)}")
+    echo(randomart(identity.public_key))
     return 0
 
 

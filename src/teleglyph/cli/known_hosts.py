@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from teleglyph.client.address import parse_address
+from teleglyph.console import echo
 from teleglyph.keys import KnownHosts, fingerprint
 
 
@@ -20,9 +21,9 @@ def list_hosts() -> None:
     for entry in KnownHosts().entries():
         found = True
         shown = "no identity" if entry.identity is None else fingerprint(entry.identity)
-        click.echo(f"{entry.address}  {shown}  ({entry.place})")
+        echo(f"{entry.address}  {shown}  ({entry.place})")
     if not found:
-        click.echo("No server was met yet.", err=True)
+        echo("No server was met yet.", err=True)
 
 
 @known_hosts.command()
@@ -33,11 +34,11 @@ def forget(address: str) -> int:
     hosts = KnownHosts()
     count = hosts.forget(where)
     if count:
-        click.echo(f"{where} is forgotten.")
+        echo(f"{where} is forgotten.")
         return 0
     rest = [entry.place for entry in hosts.entries() if entry.address == where]
     if rest:
-        click.echo(f"{where} is not in {hosts.own}, but in {rest[0]}: delete that line.", err=True)
+        echo(f"{where} is not in {hosts.own}, but in {rest[0]}: delete that line.", err=True)
     else:
-        click.echo(f"{where} is not known: see 'teleglyph known-hosts list'.", err=True)
+        echo(f"{where} is not known: see 'teleglyph known-hosts list'.", err=True)
     return 1

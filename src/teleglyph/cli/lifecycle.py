@@ -58,9 +58,14 @@ def dump_stacks() -> None:
     for task in asyncio.all_tasks():
         text = io.StringIO()
         task.print_stack(file=text)
-        _log.warning("stack of task %s:\n%s", task.get_name(), text.getvalue())
+        _log_lines(f"stack of task {task.get_name()}:\n{text.getvalue()}")
     for ident, frame in sys._current_frames().items():
-        _log.warning("stack of thread %d:\n%s", ident, "".join(traceback.format_stack(frame)))
+        _log_lines(f"stack of thread {ident}:\n{''.join(traceback.format_stack(frame))}")
+
+
+def _log_lines(text: str) -> None:
+    for line in text.splitlines():
+        _log.warning("%s", line)
 
 
 def enable_crash_reports() -> None:

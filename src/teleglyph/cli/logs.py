@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from logging.handlers import RotatingFileHandler
 
 from teleglyph.errors import ConfigurationError
+from teleglyph.printable import printable
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 _FILE_BYTES = 3 << 20
@@ -59,6 +60,14 @@ class _TextFormatter(logging.Formatter):
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s", datefmt="%Y-%m-%d %H:%M:%S")
 
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record), lines=True)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        # One line for one message: nobody forges a second one.
+        record.message = printable(record.message)
+        return super().formatMessage(record)
+
 
 class _JsonFormatter(logging.Formatter):
     """One object a line, with UTC time."""
@@ -68,7 +77,7 @@ class _JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": printable(record.getMessage()),
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)

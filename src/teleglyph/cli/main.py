@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import importlib
+import io
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +14,10 @@ import click
 
 import teleglyph
 from teleglyph.cli.logs import LogOptions
-from teleglyph.errors import TeleglyphError
+from teleglyph.console import discard_output, echo, output_failure, reserve_standard_streams
+from teleglyph.errors import OutputClosed, TeleglyphError
+
+_OUTPUT_FAILURES = (errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EBADF, errno.EFBIG, errno.EDQUOT)
 
 _COMMANDS = {
     "server": "Host calls for others",
@@ -154,20 +159,33 @@ def cli(ctx: click.Context, log_level: str, log_file: str | None, as_json: bool,
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with the codes that the documentation lists."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    reserve_standard_streams()
     try:
         code = cli.main(words, prog_name="teleglyph", standalone_mode=False, default_map=_configured(words))
     except click.ClickException as error:
-        error.show()
+        text = io.StringIO()
+        error.show(text)
+        echo(text.getvalue(), err=True, end="")
         sys.exit(error.exit_code)
     except click.Abort:
         sys.exit(1)
     except TeleglyphError as error:
-        click.echo(f"teleglyph: {error}", err=True)
+        _complain(error)
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
+    except OSError as error:
+        # Help and version are printed by click itself; every other failure of this kind has been dealt with.
+        if error.errno not in _OUTPUT_FAILURES or error.filename is not None:
+            raise
+        discard_output()
+        failure = output_failure(error)
+        _complain(failure)
+        sys.exit(failure.exit_code)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _complain(error: TeleglyphError) -> None:
+    if not isinstance(error, OutputClosed):
+        echo(f"teleglyph: {error}", err=True)
 
 
 def _configured(words: Sequence[str]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from teleglyph.cli.options import DisplayOptions, SourceOptions, display_options
 from teleglyph.client.mirror import pipe_mirror, snapshot_mirror, watch_mirror
 from teleglyph.client.screen import restore_all
 from teleglyph.client.terminal import detect
+from teleglyph.console import write_text
 
 
 @click.command(context_settings={"auto_envvar_prefix": "TELEGLYPH"})
@@ -42,7 +43,7 @@ def mirror(
         if display_options.snapshot:
             text = await snapshot_mirror(source, display, display_options.snapshot_delay, stop)
             if text is not None:
-                click.echo(text)
+                write_text(text.decode() + "\n")
             return 0
         if terminal.interactive:
             return await watch_mirror(source, display, display_options.fixed_size, terminal, stop)
