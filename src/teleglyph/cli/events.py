@@ -12,8 +12,8 @@ import click
 
 from teleglyph.cli.logs import LogOptions
 from teleglyph.cli.options import check_database
-from teleglyph.console import echo, write_text
-from teleglyph.errors import EventRefused, MessageRefused
+from teleglyph.console import discard_output, echo, output_failure, write_text
+from teleglyph.errors import EventRefused, MessageRefused, OutputError
 from teleglyph.server.app import DATABASE_FILE
 
 if TYPE_CHECKING:
@@ -78,14 +78,25 @@ def export_events(logs: LogOptions, data_dir: Path | None, database: str | None,
     try:
         store, progress, seq, count = EventStore(base), _Progress("written"), 0, 0
         while page := store.after(seq, _PAGE).result():
-            file.writelines(body + b"\n" for _, body in page)
+            _write(file, b"".join(body + b"\n" for _, body in page))
             seq, count = page[-1][0], count + len(page)
             progress.show(count)
-        file.flush()
         progress.show(count, is_last=True)
     finally:
         base.close()
     return 0
+
+
+def _write(file: BinaryIO, data: bytes) -> None:
+    """Write and flush, so that a full disk is noticed here and not when the file is closed."""
+    try:
+        file.write(data)
+        file.flush()
+    except OSError as error:
+        if file.fileno() == sys.stdout.fileno():
+            discard_output()
+            raise output_failure(error) from error
+        raise OutputError(f"Cannot write to '{file.name}': {(error.strerror or str(error)).lower()}.") from error
 
 
 @events.command("import")
