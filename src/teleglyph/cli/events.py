@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections.abc import Iterator
@@ -96,6 +97,8 @@ def _write(file: BinaryIO, data: bytes) -> None:
         if file.fileno() == sys.stdout.fileno():
             discard_output()
             raise output_failure(error) from error
+        with contextlib.suppress(OSError):
+            file.close()  # or what it still buffers would fail once more, with less to say
         raise OutputError(f"Cannot write to '{file.name}': {(error.strerror or str(error)).lower()}.") from error
 
 
