@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,13 @@ import click
 from teleglyph.cli.config_file import (
     GROUPS,
     SECRETS,
+    chosen_file,
     commands,
+    examine,
     is_flag,
     load,
     options_of,
     places,
-    read,
     takes_many,
     user_file,
 )
@@ -46,13 +48,21 @@ def path() -> None:
 @config.command()
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 def check(file: Path | None) -> int:
-    """Say what is wrong with FILE, or with all files that are looked for."""
-    chosen = [file] if file else [place for place in places() if place.is_file()]
-    count = sum(len(list(read(place))) for place in chosen)
+    """Say everything that is wrong with FILE, with the file that --config names, or with all files that are used."""
+    named = file or chosen_file(sys.argv[1:])
+    chosen = [named] if named else [place for place in places() if place.is_file()]
     if not chosen:
         echo(f"There is no configuration; 'teleglyph config create' begins {user_file()}.")
-    else:
-        echo(f"{', '.join(map(str, chosen))}: {count} settings, all of them can be.")
+        return 0
+    examined = [examine(place) for place in chosen]
+    faults = [fault for _, found in examined for fault in found]
+    for fault in faults:
+        echo(fault, err=True)
+    where = ", ".join(map(str, chosen))
+    if faults:
+        raise ConfigurationError(f"{where}: {len(faults)} fault{'s' if len(faults) > 1 else ''}.")
+    count = sum(len(settings) for settings, _ in examined)
+    echo(f"{where}: {count} setting{'' if count == 1 else 's'}, no faults.")
     return 0
 
 
@@ -60,7 +70,7 @@ def check(file: Path | None) -> int:
 @click.option("--config", "file", type=click.Path(path_type=Path), help="Only this file.")
 def show(file: Path | None) -> None:
     """Print every setting with its value and where it comes from; secrets are not shown."""
-    settings = load(file)
+    settings = load(file or chosen_file(sys.argv[1:]))
     for group, names in GROUPS.items():
         echo(f"[{group}]")
         for name, option in _options(names):

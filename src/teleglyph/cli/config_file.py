@@ -12,7 +12,7 @@ import importlib
 import os
 import stat
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ import click
 
 from teleglyph import directories
 from teleglyph.errors import ConfigurationError
+from teleglyph.text_file import decode_text
 
 COMMANDS = ("server", "client", "mirror", "demo")
 """The commands that have options worth keeping."""
@@ -112,48 +113,78 @@ def load(chosen: Path | None = None) -> dict[str, Setting]:
     return settings
 
 
-def read(path: Path) -> Iterator[Setting]:
-    """The checked settings of one file.
+def read(path: Path) -> list[Setting]:
+    """The settings of one file, all of them checked.
 
     Raises:
-        ConfigurationError: as :func:`load`.
+        ConfigurationError: as :func:`load`; the message names everything that is wrong with the file.
+    """
+    settings, faults = examine(path)
+    if faults:
+        raise ConfigurationError("\n".join(faults))
+    return settings
+
+
+def examine(path: Path) -> tuple[list[Setting], list[str]]:
+    """The settings of one file that can be used, and a sentence for each fault.
+
+    Raises:
+        ConfigurationError: the file cannot be read.
     """
     try:
         with path.open("rb") as file:
             data = file.read(_MAX_FILE + 1)
             mode = os.fstat(file.fileno()).st_mode
     except OSError as error:
-        raise ConfigurationError(f"The configuration '{path}' cannot be read: {error.strerror}") from error
+        raise ConfigurationError(f"The configuration '{path}' cannot be read: {error.strerror}.") from error
     if len(data) > _MAX_FILE:
-        raise ConfigurationError(f"'{path}' has more than {_MAX_FILE >> 20} MiB; that is no configuration")
+        raise ConfigurationError(f"'{path}' has more than {_MAX_FILE >> 20} MiB; that is not a configuration.")
     try:
-        tables = tomllib.loads(data.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigurationError(f"'{path}' is no TOML: {error}") from error
-    for setting in _settings(path, tables):
-        if setting.name in SECRETS and mode & 0o077 and stat.S_ISREG(mode):
-            raise ConfigurationError(
-                f"'{path}' holds a password and can be read by others (mode {stat.S_IMODE(mode):04o}): "
-                f"chmod 600 '{path}'"
-            )
+        tables = tomllib.loads(decode_text(data))
+    except (ValueError, RecursionError) as error:
+        return [], [f"'{path}' is not valid TOML: {error}"]
+    settings, faults = _settings(path, tables)
+    usable = []
+    for setting in settings:
+        if fault := _fault_of(setting, mode):
+            faults.append(fault)
+        else:
+            usable.append(setting)
+    return usable, faults
+
+
+def _fault_of(setting: Setting, mode: int) -> str:
+    if setting.name in SECRETS and mode & 0o077 and stat.S_ISREG(mode):
+        return (
+            f"'{setting.place}' holds a secret ({setting.name}) and can be read by others "
+            f"(mode {stat.S_IMODE(mode):04o}): chmod 600 '{setting.place}'"
+        )
+    try:
         _check_value(setting)
-        yield setting
+    except ConfigurationError as error:
+        return str(error)
+    return ""
 
 
-def _settings(path: Path, tables: Mapping[str, Any]) -> Iterator[Setting]:
+def _settings(path: Path, tables: Mapping[str, Any]) -> tuple[list[Setting], list[str]]:
+    settings: list[Setting] = []
+    faults: list[str] = []
     for group, table in tables.items():
-        if group not in GROUPS:
-            if group in _GROUP_OF:
-                raise ConfigurationError(f"{path}: '{group}' belongs into the table [{_GROUP_OF[group]}]")
-            raise ConfigurationError(f"{path}: there is no table [{group}]{_suggest(group, GROUPS)}")
-        if not isinstance(table, dict):
-            raise ConfigurationError(f"{path}: [{group}] is a table, not a value")
-        for name, value in table.items():
-            if name not in GROUPS[group]:
-                if name in _GROUP_OF:
-                    raise ConfigurationError(f"{path}: '{name}' belongs into [{_GROUP_OF[name]}], not into [{group}]")
-                raise ConfigurationError(f"{path}: there is no '{name}' in [{group}]{_suggest(name, _GROUP_OF)}")
-            yield Setting(name, value, path)
+        if group not in GROUPS and group in _GROUP_OF:
+            faults.append(f"{path}: '{group}' belongs in the table [{_GROUP_OF[group]}]")
+        elif group not in GROUPS:
+            faults.append(f"{path}: there is no table [{group}]{_suggest(group, GROUPS)}")
+        elif not isinstance(table, dict):
+            faults.append(f"{path}: [{group}] is a table, not a value")
+        else:
+            for name, value in table.items():
+                if name in GROUPS[group]:
+                    settings.append(Setting(name, value, path))
+                elif name in _GROUP_OF:
+                    faults.append(f"{path}: '{name}' belongs in [{_GROUP_OF[name]}], not in [{group}]")
+                else:
+                    faults.append(f"{path}: there is no '{name}' in [{group}]{_suggest(name, _GROUP_OF)}")
+    return settings, faults
 
 
 def _suggest(name: str, names: Mapping[str, object]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -83,8 +85,8 @@ def test_every_kind_of_value_arrives_where_it_belongs(home: Path, monkeypatch: p
     [
         ("[netwrk]\nport = 1", r"no table \[netwrk\]; did you mean 'network'"),
         ("[network]\nprot = 1", r"no 'prot' in \[network\]; did you mean 'port'"),
-        ("[security]\nport = 1", r"'port' belongs into \[network\], not into \[security\]"),
-        ("port = 1", r"'port' belongs into the table \[network\]"),
+        ("[security]\nport = 1", r"'port' belongs in \[network\], not in \[security\]"),
+        ("port = 1", r"'port' belongs in the table \[network\]"),
         ("[network]\nport = 99999", r"\[network\] port cannot be 99999"),
         ("[network]\nport = true", r"\[network\] port is one value, not True"),
         ("[network]\nport = [1]", r"\[network\] port is one value"),
@@ -93,9 +95,11 @@ def test_every_kind_of_value_arrives_where_it_belongs(home: Path, monkeypatch: p
         ('[network]\naddresses = ["example.org"]', r"not an IPv4 or IPv6 address"),
         ('[display]\npalette = "nice"', r"\[display\] palette cannot be 'nice'"),
         ('[security]\npassword = "short"', r"\[security\] password cannot be this: has 5 bytes"),
-        ("[network", "is no TOML"),
+        ("[network", "is not valid TOML"),
         ("network = 1", r"\[network\] is a table, not a value"),
-        ("\xff", "no"),
+        ("\xff", "line 1 is not valid UTF-8"),
+        ("[network]\n# caf\xe9", "line 2 is not valid UTF-8"),
+        ("[network]\nport = 1\0", "null characters"),
     ],
 )
 def test_what_is_wrong_is_said(home: Path, text: str, words: str) -> None:
@@ -148,7 +152,61 @@ def test_check_and_path_tell_what_there_is(home: Path) -> None:
     runner = CliRunner()
     assert "There is no configuration" in runner.invoke(cli, ["config", "check"]).output
     path = write(home, "user", "[network]\nport = 1\n")
-    assert runner.invoke(cli, ["config", "check"]).output == f"{path}: 1 settings, all of them can be.\n"
+    assert runner.invoke(cli, ["config", "check"]).output == f"{path}: 1 setting, no faults.\n"
     listed = runner.invoke(cli, ["config", "path"]).output.splitlines()
     assert listed[-1] == str(path)
     assert listed[0].endswith("(not there)")
+
+
+_TEXT = '[network]\nport = 1111\nname = "J\u00f6rg"\n'
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        _TEXT.encode(),
+        _TEXT.rstrip("\n").encode(),
+        _TEXT.replace("\n", "\r\n").encode(),
+        _TEXT.replace("\n", "\r").encode(),
+        _TEXT.encode("utf-8-sig"),
+        _TEXT.encode("utf-16"),
+        b"\xfe\xff" + _TEXT.encode("utf-16-be"),
+        _TEXT.replace("\n", "\r\n").encode("utf-32"),
+    ],
+    ids=["plain", "no last line feed", "CRLF", "CR", "UTF-8 mark", "UTF-16", "UTF-16 big endian", "UTF-32 CRLF"],
+)
+def test_any_editors_file_is_read(home: Path, data: bytes) -> None:
+    write(home, "user", "").write_bytes(data)
+    settings = config_file.load()
+    assert (settings["port"].value, settings["name"].value) == (1111, "J\u00f6rg")
+
+
+def test_all_faults_are_told_at_once(home: Path) -> None:
+    path = write(home, "user", "[network]\nprot = 1\nport = 0.5\nmax_clients = 3\n[nets]\n[audio]\naudio = 2\n")
+    settings, faults = config_file.examine(path)
+    assert [setting.name for setting in settings] == ["max_clients"]
+    assert len(faults) == 4
+    with pytest.raises(ConfigurationError) as caught:
+        config_file.load()
+    assert str(caught.value).splitlines() == faults
+    done = subprocess.run(
+        [sys.executable, "-m", "teleglyph", "config", "check"], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 4
+    assert done.stderr.splitlines() == [*faults, f"teleglyph: {path}: 4 faults."]
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["--config", "TELEGLYPH_CONFIG"])
+def test_check_and_show_use_the_file_that_is_named(home: Path, monkeypatch: pytest.MonkeyPatch, before: bool) -> None:
+    write(home, "user", "[network]\nport = 1\n")
+    named = home / "named.toml"
+    named.write_text("[network]\nport = 4242\n")
+    command = [sys.executable, "-m", "teleglyph"]
+    if before:
+        command += ["--config", str(named)]
+    else:
+        monkeypatch.setenv("TELEGLYPH_CONFIG", str(named))
+    done = subprocess.run([*command, "config", "show"], capture_output=True, text=True, timeout=60, check=True)
+    assert f"port = 4242  # {named}\n" in done.stdout
+    done = subprocess.run([*command, "config", "check"], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == f"{named}: 1 setting, no faults.\n"
