@@ -1,28 +1,53 @@
-"""Keys for people to compare: a fingerprint, and a picture of it."""
+"""Keys for people to compare, exactly as OpenSSH shows them: a fingerprint, and a picture of it (randomart)."""
 
 from __future__ import annotations
 
+import base64
 import hashlib
+
+from teleglyph.keys.blob import pack_public_key
 
 _COLUMNS, _ROWS = 17, 9
 _SHADES = " .o+=*BOX@%&#/^"
+_TITLE, _FOOT = "[ED25519 256]", "[SHA256]"
 
 
 def fingerprint(key: bytes) -> str:
-    """``SHA256:`` and 64 hexadecimal digits, as ascii-chat shows them (spec acip-crypto 9.2)."""
+    """``SHA256:`` and 43 characters of base64, as ``ssh-keygen -l`` prints it.
+
+    Args:
+        key: the 32 bytes of an Ed25519 public key.
+    """
+    return f"SHA256:{base64.b64encode(_digest(key)).decode().rstrip('=')}"
+
+
+def ascii_chat_fingerprint(key: bytes) -> str:
+    """``SHA256:`` and 64 hexadecimal digits, as ascii-chat's programs print the same key.
+
+    They hash the 32 bytes of the key alone, so the digits have nothing in common with OpenSSH's fingerprint.
+    """
     return f"SHA256:{hashlib.sha256(key).hexdigest()}"
 
 
 def randomart(key: bytes) -> str:
-    """A picture of a key's fingerprint, 19 columns and 11 lines."""
-    return "\n".join(["+---[ED25519]-----+", *(f"|{row}|" for row in walk(key)), "+----[SHA256]-----+"])
+    """The picture that ``ssh-keygen -lv`` draws of a key's fingerprint: 11 lines of 19 characters."""
+    return "\n".join([_border(_TITLE), *(f"|{row}|" for row in _walk(_digest(key))), _border(_FOOT)])
 
 
-def walk(data: bytes) -> list[str]:
-    """OpenSSH's drunken bishop, who walks by the bits of a SHA-256 from S to E: 9 rows of 17 characters."""
+def _digest(key: bytes) -> bytes:
+    return hashlib.sha256(pack_public_key(key)).digest()
+
+
+def _border(label: str) -> str:
+    left = (_COLUMNS - len(label)) // 2
+    return f"+{'-' * left + label:-<{_COLUMNS}}+"
+
+
+def _walk(digest: bytes) -> list[str]:
+    """OpenSSH's drunken bishop, who walks by the bits of a digest from S to E: 9 rows of 17 characters."""
     visits = [[0] * _COLUMNS for _ in range(_ROWS)]
     x, y = _COLUMNS // 2, _ROWS // 2
-    for byte in hashlib.sha256(data).digest():
+    for byte in digest:
         for shift in (0, 2, 4, 6):
             step = byte >> shift & 3
             x = min(max(x + (1 if step & 1 else -1), 0), _COLUMNS - 1)
