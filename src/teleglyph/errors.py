@@ -53,13 +53,19 @@ class HandshakeError(PeerError):
 
 
 class AuthenticationError(PeerError):
-    """A password or key was missing or wrong; ``reasons`` holds the AUTH_FAILED bits, 0 if none were sent."""
+    """A password or key was missing or wrong.
+
+    Attributes:
+        reasons: the AUTH_FAILED bits, 0 if none were sent.
+        explanation: what the server said about it, for people; often empty.
+    """
 
     exit_code = 62
 
-    def __init__(self, message: str, reasons: int = 0) -> None:
+    def __init__(self, message: str, reasons: int = 0, explanation: str = "") -> None:
         super().__init__(message)
         self.reasons = reasons
+        self.explanation = explanation
 
 
 class VerificationError(PeerError):
@@ -69,19 +75,25 @@ class VerificationError(PeerError):
 
 
 class UnknownServer(VerificationError):
-    """A server that was never seen before, and nobody is there to say whether it is the right one.
+    """A server that is new, and nobody has said yet whether it is the right one.
 
     Attributes:
-        address: what it is remembered by: its numeric address and port.
+        address: its numeric address and port, by which it is remembered.
         identity: its proven Ed25519 key; None if it shows none.
+        name: host and port as the user typed them.
+        is_ascii_chat: it is one of ascii-chat's programs, which print fingerprints in another form.
     """
 
     exit_code = 60
 
-    def __init__(self, message: str, address: str, identity: bytes | None) -> None:
+    def __init__(
+        self, message: str, address: str, identity: bytes | None, *, name: str = "", is_ascii_chat: bool = False
+    ) -> None:
         super().__init__(message)
         self.address = address
         self.identity = identity
+        self.name = name
+        self.is_ascii_chat = is_ascii_chat
 
 
 class SeatRefused(PeerError):

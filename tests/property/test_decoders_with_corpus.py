@@ -53,8 +53,10 @@ def key_list(data: bytes) -> None:
 
 
 def known_hosts(data: bytes) -> None:
-    for entry in parse_entries(data.decode("utf-8", "replace").splitlines(), "file"):
+    for entry in parse_entries(data.decode("utf-8", "replace").splitlines(), Path("file")):
         assert entry.identity is None or len(entry.identity) == 32
+        assert entry.name.isprintable()
+        assert len(entry.name) <= 270
 
 
 def config(data: bytes) -> None:

@@ -216,7 +216,8 @@ class CallClient:
 
         def check(identity: bytes | None) -> None:
             if trust is not None:
-                trust.check(connection.numeric_peer, identity)
+                is_ascii_chat = session.features == Feature.NONE
+                trust.check(connection.numeric_peer, identity, name=str(self._address), is_ascii_chat=is_ascii_chat)
 
         session = ClientSession(
             password_key=credentials.password_key,

@@ -1,12 +1,13 @@
-"""Whether a server is the one that is meant: pinned keys, servers that were met before (spec acip-crypto 9.2, 9.3)."""
+"""Whether a server is the one you mean: pinned keys, servers you joined before (spec acip-crypto 9.2, 9.3)."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 
-from teleglyph.errors import UnknownServer, VerificationError
-from teleglyph.keys import KnownHosts, fingerprint
-from teleglyph.keys.known_hosts import Verdict
+from teleglyph.errors import KeyFileError, UnknownServer, VerificationError
+from teleglyph.keys import KnownHosts, ascii_chat_fingerprint, fingerprint
+from teleglyph.keys.known_hosts import Entry, Verdict
 from teleglyph.net import is_loopback
 
 
@@ -18,9 +19,9 @@ class ServerTrust:
     """Decides about servers' identities.
 
     Args:
-        hosts: what was met before.
-        pinned: the only identities that are accepted; without any, what was met before decides.
-        accept_new: remember servers that were never met without asking.
+        hosts: the servers that were joined before.
+        pinned: the only identities that are accepted; without any, ``hosts`` decides.
+        accept_new: remember new servers without asking.
         on_new: gets a sentence when that happens.
     """
 
@@ -37,60 +38,77 @@ class ServerTrust:
         self._accept_new = accept_new
         self._on_new = on_new
 
-    def check(self, address: str, identity: bytes | None) -> None:
+    def check(self, address: str, identity: bytes | None, *, name: str = "", is_ascii_chat: bool = False) -> None:
         """Accept a server, or not.
 
         Args:
             address: its numeric address and port, IPv6 in brackets.
             identity: the Ed25519 key that it has proven; None if it shows none.
+            name: host and port as the user typed them; remembered with the server.
+            is_ascii_chat: the server is one of ascii-chat's programs, which print fingerprints in another form.
 
         Raises:
             VerificationError: it is not the one that is meant, or somebody is in the middle.
-            UnknownServer: it was never met.
+            UnknownServer: it is new, and somebody has to decide.
+            KeyFileError: it could not be remembered.
         """
+        shown = describe_identity(identity, is_ascii_chat=is_ascii_chat)
         if self.pinned:
-            self._check_pinned(address, identity)
+            self._check_pinned(address, identity, shown)
             return
         verdict, entries = self.hosts.judge(address, identity)
         if verdict is Verdict.KNOWN:
+            with contextlib.suppress(KeyFileError):  # a name is a convenience, and no reason to stay out
+                self.hosts.add_name(entries, name)
             return
         if verdict is Verdict.CHANGED:
-            before = " or ".join(dict.fromkeys(_describe(entry.identity) for entry in entries))
+            before = " or ".join(dict.fromkeys(describe_identity(entry.identity) for entry in entries))
             raise VerificationError(
-                f"{address} is not what it was: it shows {_describe(identity)}, but before it showed {before} "
-                f"({entries[0].place}). Somebody may be in the middle. Ask its host, by another way than this one, "
-                f"whether the key is new; if it is: {_remedy(address, entries[0].place, str(self.hosts.own))}"
+                f"{_both(name, address)} has changed: it shows {shown}, but before it showed {before} "
+                f"({entries[0].place}). Somebody may be in the middle. Ask its host, by another way than this "
+                f"connection, whether the key is new. If it is: {self._remedy(address, entries)}."
             )
         if identity is None and is_loopback(address.rpartition(":")[0].strip("[]")):
             return
         if not self._accept_new:
             raise UnknownServer(
-                f"{address} was never met before and shows {_describe(identity)}, and nobody can be asked here: "
-                "compare that with its host and use --server-key, or --accept-new-server",
+                f"You have not joined {_both(name, address)} before. It shows {shown}, and there is no terminal to "
+                "ask you on. Compare that with its host, then use --server-key or --accept-new-server.",
                 address,
                 identity,
+                name=name,
+                is_ascii_chat=is_ascii_chat,
             )
-        self.hosts.add(address, identity)
-        self._on_new(f"{address} is new and shows {_describe(identity)}; it is remembered")
+        self.hosts.add(address, identity, name)
+        self._on_new(f"{_both(name, address)} is new and shows {shown}. It is now remembered.")
 
-    def _check_pinned(self, address: str, identity: bytes | None) -> None:
+    def _check_pinned(self, address: str, identity: bytes | None, shown: str) -> None:
         if identity is None:
             raise VerificationError(
-                f"{address} shows no identity, but --server-key says which it must have: somebody may be in the "
-                "middle, or its host runs it without --key"
+                f"{address} shows no identity, but --server-key says which one it must have. Somebody may be in the "
+                "middle, or its host started it without --key."
             )
         if identity not in self.pinned:
+            expected = " or ".join(fingerprint(key) for key in self.pinned[:3])
             raise NotPinned(
-                f"{address} shows {_describe(identity)}, which is not what --server-key says: somebody may be in the "
-                "middle, or its host has a new key"
+                f"{address} shows {shown}, which is not what --server-key says ({expected}). Somebody may be in the "
+                "middle, or its host has a new key."
             )
 
+    def _remedy(self, address: str, entries: Sequence[Entry]) -> str:
+        """What the user has to do before a server with a new key is accepted."""
+        foreign = [entry.place for entry in entries if entry.file != self.hosts.own]
+        steps = [f"teleglyph known-hosts forget '{address}'"] if len(foreign) < len(entries) else []
+        return "; ".join([*steps, *(f"delete {place}" for place in foreign)])
 
-def _describe(identity: bytes | None) -> str:
-    return "no identity" if identity is None else f"the identity {fingerprint(identity)}"
+
+def describe_identity(identity: bytes | None, *, is_ascii_chat: bool = False) -> str:
+    """What a server shows, in the words of a sentence."""
+    if identity is None:
+        return "no identity"
+    also = f" (ascii-chat prints it as {ascii_chat_fingerprint(identity)})" if is_ascii_chat else ""
+    return f"the identity {fingerprint(identity)}{also}"
 
 
-def _remedy(address: str, place: str, own: str) -> str:
-    if place.startswith(own):
-        return f"teleglyph known-hosts forget '{address}'"
-    return f"delete {place}"
+def _both(name: str, address: str) -> str:
+    return f"{name} ({address})" if name and name != address else address

@@ -1,7 +1,8 @@
-"""Servers that were met before: what each showed the first time (spec acip-crypto 9.2).
+"""Servers that you have joined before, and the identity each showed (spec acip-crypto 9.2).
 
-Ours is written; the files of ascii-chat's programs beside it are only read, so that who trusted a server there need
-not do so again.
+We write our own file.  The files of ascii-chat's programs are only read, so that you need not accept a server again
+that you accepted there.  A line is ``ADDRESS KIND KEY COMMENT``; the comment holds the name that you typed, where other
+programs do not look.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import enum
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,13 +21,17 @@ from teleglyph.errors import KeyFileError
 _MAX_FILE = 1 << 20
 _NO_IDENTITY = "no-identity"
 _WORDS = 3
+_NAME = re.compile(r"name=([\w.\-:%\[\]]{1,270})")
+"""A host name (253 characters at most) and a port.  Nothing else gets into the file, or out of it."""
+_MAX_NAMES = 8
+"""Lines that are added for one server because it was joined under another name."""
 
 
 class Verdict(enum.Enum):
     """What is known about a server."""
 
-    KNOWN = "it is as it was before"
-    NEW = "it was never met"
+    KNOWN = "it shows what it showed before"
+    NEW = "you have not joined it before"
     CHANGED = "it showed something else before"
 
 
@@ -36,12 +42,21 @@ class Entry:
     Attributes:
         address: numeric address and port, IPv6 in brackets.
         identity: the server's Ed25519 key; None for a server without one.
-        place: file and line.
+        file: where the line is.
+        line: its number, from 1.
+        name: host and port as the user typed them; empty if they are not known.
     """
 
     address: str
     identity: bytes | None
-    place: str
+    file: Path
+    line: int
+    name: str = ""
+
+    @property
+    def place(self) -> str:
+        """File and line, for messages."""
+        return f"{self.file}, line {self.line}"
 
 
 def own_file() -> Path:
@@ -56,7 +71,7 @@ def foreign_files() -> list[Path]:
 
 
 class KnownHosts:
-    """All that is known.
+    """All servers that were joined before.
 
     Args:
         own: the file that is written; the user's by default.
@@ -68,14 +83,14 @@ class KnownHosts:
         self._others = tuple(foreign_files() if others is None else others)
 
     def entries(self) -> Iterator[Entry]:
-        """All entries, ours first; lines that are none are left out."""
+        """All entries, ours first; lines that are not entries are left out."""
         for path in (self.own, *self._others):
             try:
                 with path.open("rb") as file:
                     text = file.read(_MAX_FILE).decode("utf-8", "replace")
             except OSError:
                 continue
-            yield from parse_entries(text.splitlines(), str(path))
+            yield from parse_entries(text.splitlines(), path)
 
     def judge(self, address: str, identity: bytes | None) -> tuple[Verdict, list[Entry]]:
         """What is known about a server that shows an identity, or None; and what was written of it before."""
@@ -88,14 +103,75 @@ class KnownHosts:
             known = all(entry.identity is None for entry in found)
         return (Verdict.KNOWN if known else Verdict.CHANGED), found
 
-    def add(self, address: str, identity: bytes | None) -> None:
+    def add(self, address: str, identity: bytes | None, name: str = "") -> None:
         """Remember a server.
+
+        Args:
+            address: numeric, with the port.
+            identity: what it showed; None for nothing.
+            name: host and port as the user typed them; left out where it says no more than the address.
 
         Raises:
             KeyFileError: the file cannot be written.
         """
         kind = _NO_IDENTITY if identity is None else "x25519"
-        line = f"{address} {kind} {(identity or bytes(32)).hex()} teleglyph\n"
+        line = f"{address} {kind} {(identity or bytes(32)).hex()} teleglyph"
+        if name != address and _NAME.fullmatch(f"name={name}"):
+            line += f" name={name}"
+        self._append(line + "\n")
+
+    def add_name(self, entries: Sequence[Entry], name: str) -> None:
+        """Remember that a known server was joined under another name.
+
+        Does nothing for servers that only ascii-chat's file knows, and after a few names.
+
+        Args:
+            entries: what :meth:`judge` found.
+            name: host and port as the user typed them.
+
+        Raises:
+            KeyFileError: the file cannot be written.
+        """
+        own = [entry for entry in entries if entry.file == self.own]
+        is_known = any(name in (entry.name, entry.address) for entry in own)
+        if own and not is_known and len(own) < _MAX_NAMES and _NAME.fullmatch(f"name={name}"):
+            self.add(own[0].address, own[0].identity, name)
+
+    def forget(self, *addresses: str) -> list[Entry]:
+        """Remove what our file says about some servers.
+
+        Args:
+            addresses: numeric, with their ports.
+
+        Returns:
+            the entries that are gone.
+
+        Raises:
+            KeyFileError: the file cannot be written.
+        """
+        try:
+            lines = self.own.read_text("utf-8", "surrogateescape").splitlines(keepends=True)
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise KeyFileError(f"Cannot read '{self.own}': {_reason(error)}.") from error
+        gone = [entry for entry in parse_entries(lines, self.own) if entry.address in addresses]
+        if not gone:
+            return []
+        numbers = {entry.line for entry in gone}
+        temporary = self.own.with_name(self.own.name + ".new")
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                temporary.unlink()
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
+                file.writelines(line for number, line in enumerate(lines, 1) if number not in numbers)
+            temporary.replace(self.own)
+        except OSError as error:
+            raise self._unwritable(error) from error
+        return gone
+
+    def _append(self, line: str) -> None:
         try:
             self.own.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with open(os.open(self.own, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600), "rb+") as file:
@@ -106,37 +182,14 @@ class KnownHosts:
                         line = "\n" + line
                 file.write(line.encode())
         except OSError as error:
-            raise KeyFileError(f"'{self.own}' cannot be written: {error.strerror}") from error
+            raise self._unwritable(error) from error
 
-    def forget(self, address: str) -> int:
-        """Remove what our file says of a server; returns how many lines that were.
-
-        Raises:
-            KeyFileError: the file cannot be written.
-        """
-        try:
-            lines = self.own.read_text("utf-8", "replace").splitlines(keepends=True)
-        except FileNotFoundError:
-            return 0
-        except OSError as error:
-            raise KeyFileError(f"'{self.own}' cannot be read: {error.strerror}") from error
-        kept = [line for line in lines if not any(e.address == address for e in parse_entries([line], ""))]
-        if len(kept) == len(lines):
-            return 0
-        temporary = self.own.with_name(self.own.name + ".new")
-        try:
-            with contextlib.suppress(FileNotFoundError):
-                temporary.unlink()
-            with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.writelines(kept)
-            temporary.replace(self.own)
-        except OSError as error:
-            raise KeyFileError(f"'{self.own}' cannot be written: {error.strerror}") from error
-        return len(lines) - len(kept)
+    def _unwritable(self, error: OSError) -> KeyFileError:
+        return KeyFileError(f"Cannot write '{self.own}': {_reason(error)}.")
 
 
-def parse_entries(lines: Iterable[str], name: str) -> Iterator[Entry]:
-    """The entries among some lines of a file called ``name``."""
+def parse_entries(lines: Iterable[str], file: Path) -> Iterator[Entry]:
+    """The entries among the lines of a file."""
     for number, line in enumerate(lines, 1):
         words = line.split(maxsplit=_WORDS)
         if len(words) < _WORDS or words[0].startswith("#"):
@@ -147,5 +200,11 @@ def parse_entries(lines: Iterable[str], name: str) -> Iterator[Entry]:
             continue
         if len(key) != 32 or words[1] not in ("x25519", "ed25519", _NO_IDENTITY):
             continue
+        comment = words[_WORDS].split() if len(words) > _WORDS else []
+        names = [found[1] for word in comment if (found := _NAME.fullmatch(word))]
         is_none = words[1] == _NO_IDENTITY
-        yield Entry(words[0], None if is_none else key, f"{name}, line {number}")
+        yield Entry(words[0], None if is_none else key, file, number, names[0] if names else "")
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()

@@ -5,7 +5,14 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 
-from teleglyph.errors import AuthenticationError, HandshakeError, VerificationError
+from teleglyph.errors import (
+    AuthenticationError,
+    HandshakeError,
+    PeerError,
+    RateLimited,
+    ServerFull,
+    VerificationError,
+)
 from teleglyph.wire.handshake import Handshake, HandshakeResult, Transitions
 from teleglyph.wire.messages.control import Ping
 from teleglyph.wire.messages.handshake import (
@@ -27,6 +34,7 @@ from teleglyph.wire.messages.handshake import (
     ProtocolVersion,
     ServerAuthResponse,
 )
+from teleglyph.wire.messages.text import ErrorMessage, RemoteLog
 from teleglyph.wire.packet_type import PacketType
 from teleglyph.wire.primitives import (
     EphemeralKey,
@@ -49,6 +57,9 @@ _SENTENCES = {
 }
 
 
+_MAX_EXPLANATIONS = 8
+
+
 class ClientStep(enum.Enum):
     """What the client waits for."""
 
@@ -57,6 +68,7 @@ class ClientStep(enum.Enum):
     KEY = "waiting for the server's key"
     VERDICT = "waiting for the server's verdict or challenge"
     PROOF = "waiting for the server's proof"
+    REFUSED = "the server refused us"
     DONE = "the handshake is over"
 
 
@@ -66,7 +78,7 @@ class ClientHandshake(Handshake):
     Args:
         password_key: what to prove, or None.  With it a server that does not ask for it is refused: who gives a
             password wants the server to know it, too.
-        client_key: our own identity, shown to servers that take one, or None.
+        client_key: our own identity, shown only to servers that ask for one, or None.
         check_identity: decides about the server's identity.
         hello: the identity that a server with several is to show; None leaves it the choice.
         random: draws the ephemeral key (32 bytes), then the client nonce (32 bytes) if there is a challenge.
@@ -94,15 +106,34 @@ class ClientHandshake(Handshake):
         self._mode = CryptoMode.ENCRYPT | (
             CryptoMode.AUTHENTICATE if password_key is not None or client_key is not None else CryptoMode(0)
         )
-        self._identity_announced = self._shows_key = self._signs_without_size = False
+        self._identity_announced = self._has_long_key = self._shows_key = self._signs_without_size = False
         self._identity: bytes | None = None
         self._shared = b""
         self._nonce = b""
+        self._reasons = 0
+        self._error_code: int | None = None
+        self._explanation: list[str] = []
         self.send(ProtocolVersion(self._mode, features=features))
 
     @property
     def transitions(self) -> Transitions:
         return _TRANSITIONS
+
+    @property
+    def features(self) -> Feature:
+        """What both sides know beyond the protocol, once the server has told its version; none with ascii-chat."""
+        return self._features
+
+    @property
+    def refusal(self) -> PeerError | None:
+        """Why the server refused us, with what it said about that so far; None if it did not."""
+        if self.step is not ClientStep.REFUSED:
+            return None
+        text = " ".join(self._explanation)
+        if self._reasons or self._error_code in (None, AuthenticationError.exit_code):
+            return _refused(self._reasons, text)
+        known = {kind.exit_code: kind for kind in (RateLimited, ServerFull)}
+        return known.get(self._error_code, PeerError)(f"the server ends the connection: {text}")
 
     def _on_version(self, message: ProtocolVersion) -> None:
         if message.mode != self._mode:
@@ -128,7 +159,8 @@ class ClientHandshake(Handshake):
                 f"{message.identity_size} and signatures of {message.signature_size}"
             )
         self._identity_announced = message.authentication == 1
-        self._shows_key = message.verification != 0 or (message.identity_size > 0 and message.signature_size > 0)
+        self._shows_key = message.verification != 0
+        self._has_long_key = self._shows_key or (message.identity_size > 0 and message.signature_size > 0)
         self._signs_without_size = message.signature_size == 0
         if self._identity_announced and self._hello is not None:
             self.send(ClientHello(self._hello))
@@ -152,9 +184,9 @@ class ClientHandshake(Handshake):
 
     def _our_key(self) -> KeyExchangeResponse:
         public_key = self._ephemeral.public_key
-        if not self._shows_key:
+        if not self._has_long_key:
             return KeyExchangeResponse(public_key)
-        if self._client_key is None:
+        if self._client_key is None or not self._shows_key:
             return KeyExchangeResponse(public_key, bytes(KEY_SIZE), bytes(SIGNATURE_SIZE))
         return KeyExchangeResponse(public_key, self._client_key.public_key, self._client_key.sign(public_key))
 
@@ -166,10 +198,13 @@ class ClientHandshake(Handshake):
     def _on_challenge(self, message: AuthChallenge) -> None:
         wants_password = bool(message.flags & ChallengeFlag.PASSWORD)
         wants_key = bool(message.flags & ChallengeFlag.CLIENT_KEY)
+        missing = AuthFailure(0)
         if wants_password and self._password_key is None:
-            raise _refused(AuthFailure.PASSWORD_REQUIRED)
+            missing |= AuthFailure.PASSWORD_REQUIRED
         if wants_key and self._client_key is None:
-            raise _refused(AuthFailure.CLIENT_KEY_REQUIRED)
+            missing |= AuthFailure.CLIENT_KEY_REQUIRED
+        if missing:
+            raise _refused(missing)
         if not wants_password and self._password_key is not None:
             raise _no_password_wanted()
         self._nonce = self._random(KEY_SIZE)
@@ -193,7 +228,23 @@ class ClientHandshake(Handshake):
         self._finish(authenticated=True)
 
     def _on_refusal(self, message: AuthFailed) -> None:
-        raise _refused(message.reasons)
+        self._reasons |= message.reasons
+        self.step = ClientStep.REFUSED
+
+    def _on_error(self, message: ErrorMessage) -> None:
+        self._error_code = message.code
+        self._explain(message.text)
+        self.step = ClientStep.REFUSED
+
+    def _on_log(self, message: RemoteLog) -> None:
+        self._explain(message.text)
+
+    def _explain(self, text: str) -> None:
+        """Keep what the server says: it may belong to a refusal, before or after the packet that refuses us."""
+        if len(self._explanation) >= _MAX_EXPLANATIONS:
+            raise HandshakeError("the server talks instead of going on with the handshake")
+        if text.strip():
+            self._explanation.append(text.strip())
 
     def _finish(self, *, authenticated: bool) -> None:
         self.result = HandshakeResult(self._shared, self._identity, authenticated, features=self._features)
@@ -207,10 +258,12 @@ def _no_password_wanted() -> AuthenticationError:
     )
 
 
-def _refused(reasons: int) -> AuthenticationError:
+def _refused(reasons: int, explanation: str = "") -> AuthenticationError:
     sentences = [sentence for bit, sentence in _SENTENCES.items() if reasons & bit]
     text = "; ".join(sentences) or f"the server refused us without a reason we know ({reasons:#04x})"
-    return AuthenticationError(text, reasons)
+    if explanation:
+        text += f". The server says: {explanation}"
+    return AuthenticationError(text, reasons, explanation)
 
 
 _TRANSITIONS: Transitions = {
@@ -224,8 +277,13 @@ _TRANSITIONS: Transitions = {
     (ClientStep.VERDICT, PacketType.CRYPTO_AUTH_CHALLENGE): (AuthChallenge, ClientHandshake._on_challenge),
     (ClientStep.PROOF, PacketType.CRYPTO_SERVER_AUTH_RESP): (ServerAuthResponse, ClientHandshake._on_proof),
     **{
-        (step, PacketType.CRYPTO_AUTH_FAILED): (AuthFailed, ClientHandshake._on_refusal)
+        (step, kind.type): (kind, act)
         for step in ClientStep
         if step is not ClientStep.DONE
+        for kind, act in (
+            (AuthFailed, ClientHandshake._on_refusal),
+            (ErrorMessage, ClientHandshake._on_error),
+            (RemoteLog, ClientHandshake._on_log),
+        )
     },
 }

@@ -311,14 +311,25 @@ class ClientSession(Session):
         random: RandomBytes = os.urandom,
         max_frame_text: int = MAX_FRAME_TEXT,
     ) -> None:
-        handshake = (
-            ClientHandshake(password_key, client_key, check_identity, hello, random, features)
-            if encrypt
-            else NoHandshake()
+        self._client_handshake = (
+            ClientHandshake(password_key, client_key, check_identity, hello, random, features) if encrypt else None
         )
         decode_frame = partial(AsciiFrame.decode_payload, max_text=max_frame_text)
         accepted: dict[int, PayloadDecoder] = {**_CLIENT_ACCEPTS, PacketType.ASCII_FRAME: decode_frame}
+        handshake = self._client_handshake or NoHandshake()
         super().__init__(handshake, accepted, _CLIENT_EXTENDED, recognize_refusal=True, random=random)
+
+    @property
+    def features(self) -> Feature:
+        """What both sides know beyond the protocol, as far as the handshake has come; none with ascii-chat."""
+        return Feature.NONE if self._client_handshake is None else self._client_handshake.features
+
+    def _shake_hands(self) -> HandshakeDone | None:
+        done = super()._shake_hands()
+        # Only now, so that what the server says behind a refusal is part of it.
+        if self._client_handshake is not None and (refusal := self._client_handshake.refusal) is not None:
+            raise refusal
+        return done
 
 
 def _log_from_client(payload: bytes) -> RemoteLog:

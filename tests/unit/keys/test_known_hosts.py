@@ -61,7 +61,7 @@ def test_the_file_of_ascii_chat_is_read_and_never_written(hosts: KnownHosts, tmp
     assert hosts.judge(HERE, OTHER)[0] is Verdict.CHANGED
     before = theirs.read_bytes()
     hosts.add(THERE, KEY)
-    assert hosts.forget(HERE) == 0
+    assert hosts.forget(HERE) == []
     assert theirs.read_bytes() == before
 
 
@@ -69,14 +69,71 @@ def test_a_server_can_be_forgotten_and_the_others_stay(hosts: KnownHosts) -> Non
     hosts.own.parent.mkdir()
     hosts.own.write_text(f"# mine\n{HERE} x25519 {KEY.hex()} a\n{THERE} x25519 {KEY.hex()} b")
     hosts.add(HERE, OTHER)
-    assert hosts.forget(HERE) == 2
+    assert [(entry.line, entry.identity) for entry in hosts.forget(HERE)] == [(2, KEY), (4, OTHER)]
     assert hosts.own.read_text() == f"# mine\n{THERE} x25519 {KEY.hex()} b\n"
-    assert hosts.forget(HERE) == 0
+    assert hosts.forget(HERE) == []
     assert hosts.judge(HERE, OTHER)[0] is Verdict.NEW
 
 
 def test_a_file_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(KeyFileError, match="cannot be written"):
+    with pytest.raises(KeyFileError, match=r"Cannot write .*file exists\.$"):
         KnownHosts(tmp_path / "file" / "known_hosts", []).add(HERE, KEY)
-    assert KnownHosts(tmp_path / "none", []).forget(HERE) == 0
+    assert KnownHosts(tmp_path / "none", []).forget(HERE) == []
+
+
+def test_the_name_that_was_typed_is_kept_where_other_programs_do_not_look(hosts: KnownHosts) -> None:
+    hosts.add(HERE, KEY, "example.org:27224")
+    assert hosts.own.read_text() == f"{HERE} x25519 {KEY.hex()} teleglyph name=example.org:27224\n"
+    assert [entry.name for entry in hosts.entries()] == ["example.org:27224"]
+    # What ascii-chat's programs take from a line: three words.
+    assert hosts.own.read_text().split()[:3] == [HERE, "x25519", KEY.hex()]
+    hosts.add(THERE, KEY, THERE)
+    assert hosts.own.read_text().splitlines()[1].endswith(" teleglyph"), "an address is not repeated as a name"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a b:1", "x\ny:1", "\x1b[31mred:1", "a" * 300 + ":1", "", "name=x:1", "\u202ebad:1", "# evil:1", "\udcff:1"],
+)
+def test_a_name_that_could_do_harm_is_not_written(hosts: KnownHosts, name: str) -> None:
+    hosts.add(HERE, KEY, name)
+    assert hosts.own.read_text() == f"{HERE} x25519 {KEY.hex()} teleglyph\n"
+
+
+@pytest.mark.parametrize(
+    "comment",
+    ["", "ann", "name=", "name=\x1b[2J", "name=" + "a" * 400, "teleglyph name=a name=b", "x name=münchen.example:1 y"],
+)
+def test_any_comment_can_be_read(hosts: KnownHosts, comment: str) -> None:
+    hosts.own.parent.mkdir()
+    hosts.own.write_text(f"{HERE} x25519 {KEY.hex()} {comment}\n")
+    (entry,) = hosts.entries()
+    assert (entry.address, entry.identity) == (HERE, KEY)
+    assert entry.name in ("", "a", "münchen.example:1")
+
+
+def test_further_names_of_a_server_are_added_up_to_a_bound(hosts: KnownHosts, tmp_path: Path) -> None:
+    hosts.add(HERE, KEY, "one.example:27224")
+    for number in range(20):
+        for _ in range(2):
+            hosts.add_name(hosts.judge(HERE, KEY)[1], f"other{number}.example:27224")
+    names = [entry.name for entry in hosts.entries()]
+    assert names == ["one.example:27224", *(f"other{number}.example:27224" for number in range(7))]
+    assert hosts.judge(HERE, KEY)[0] is Verdict.KNOWN
+    hosts.add_name(hosts.judge(HERE, KEY)[1], HERE)
+    assert len(list(hosts.entries())) == 8
+
+
+def test_trust_in_ascii_chats_file_is_not_copied_into_ours(hosts: KnownHosts, tmp_path: Path) -> None:
+    (tmp_path / "theirs").write_text(f"{HERE} x25519 {KEY.hex()} ascii-chat\n")
+    hosts.add_name(hosts.judge(HERE, KEY)[1], "example.org:27224")
+    assert not hosts.own.exists()
+
+
+def test_bytes_that_are_not_text_survive_forgetting(hosts: KnownHosts) -> None:
+    hosts.own.parent.mkdir()
+    other = f"{THERE} x25519 {KEY.hex()} caf".encode() + b"\xe9\n"
+    hosts.own.write_bytes(f"{HERE} x25519 {KEY.hex()} a\n".encode() + other)
+    assert len(hosts.forget(HERE)) == 1
+    assert hosts.own.read_bytes() == other

@@ -9,25 +9,32 @@ from teleglyph.errors import (
     HandshakeError,
     PeerError,
     ProtocolError,
+    RateLimited,
     ServerFull,
     VerificationError,
 )
 from teleglyph.wire import (
     AuthChallenge,
     AuthFailed,
+    AuthFailure,
     AuthResponse,
     Capabilities,
     ClientHello,
     ClientSession,
     CryptoCapabilities,
     CryptoParameters,
+    ErrorMessage,
     HandshakeDone,
+    Identity,
     KeyExchangeInit,
     KeyExchangeResponse,
+    LogDirection,
+    LogLevel,
     Message,
     PacketType,
     Ping,
     ProtocolVersion,
+    RemoteLog,
     ServerAuthResponse,
     ServerSession,
     Session,
@@ -543,7 +550,8 @@ def test_a_server_refuses_every_packet_that_is_out_of_order(name: str) -> None:
 
 @pytest.mark.parametrize("name", CLIENT_STEPS)
 def test_a_client_refuses_every_packet_that_is_out_of_order(name: str) -> None:
-    for kind in set(ALL_TYPES) - CLIENT_STEPS[name][2]:
+    explanations = {PacketType.ERROR_MESSAGE, PacketType.REMOTE_LOG}
+    for kind in set(ALL_TYPES) - CLIENT_STEPS[name][2] - explanations:
         session = at_step(CLIENT_STEPS, name)
         error = refused(session, encode_packet(kind, payload_of(kind)), PeerError)
         is_refusal = kind == PacketType.CRYPTO_AUTH_FAILED or (name, kind) == (
@@ -553,6 +561,68 @@ def test_a_client_refuses_every_packet_that_is_out_of_order(name: str) -> None:
         assert type(error) is (AuthenticationError if is_refusal else HandshakeError), kind
         assert session.data_to_send() == b""
         assert_failed_for_good(session, error)
+
+
+REFUSED = encode(AuthFailed(AuthFailure.PASSWORD_INCORRECT))
+LOG = encode(RemoteLog(LogLevel.WARN, LogDirection.SERVER_TO_CLIENT, "Wait 4 s."))
+
+
+def error_message(code: int) -> bytes:
+    return encode(ErrorMessage(code, "Wait 4 s."))
+
+
+@pytest.mark.parametrize("name", CLIENT_STEPS)
+@pytest.mark.parametrize(
+    "packets",
+    [(LOG, REFUSED), (REFUSED, LOG), (error_message(46), REFUSED), (REFUSED, error_message(62))],
+    ids=["log, refusal", "refusal, log", "error, refusal", "refusal, error"],
+)
+def test_what_a_server_says_about_a_refusal_is_part_of_it(name: str, packets: tuple[bytes, ...]) -> None:
+    error = refused(at_step(CLIENT_STEPS, name), b"".join(packets), PeerError)
+    assert isinstance(error, AuthenticationError)
+    assert (error.reasons, error.explanation) == (AuthFailure.PASSWORD_INCORRECT, "Wait 4 s.")
+    assert "wrong password" in str(error)
+    assert "Wait 4 s." in str(error)
+
+
+@pytest.mark.parametrize("name", CLIENT_STEPS)
+@pytest.mark.parametrize(
+    ("code", "kind"), [(46, RateLimited), (48, ServerFull), (62, AuthenticationError), (7, PeerError)]
+)
+def test_an_error_message_alone_ends_the_handshake_with_what_it_means(
+    name: str, code: int, kind: type[PeerError]
+) -> None:
+    error = refused(at_step(CLIENT_STEPS, name), error_message(code), PeerError)
+    assert type(error) is kind
+    assert "Wait 4 s." in str(error)
+
+
+def test_a_server_that_only_talks_is_left() -> None:
+    error = refused(at_step(CLIENT_STEPS, "proof"), LOG * 9, PeerError)
+    assert type(error) is HandshakeError
+
+
+def test_a_log_line_alone_does_not_end_a_handshake() -> None:
+    session = at_step(CLIENT_STEPS, "version")
+    session.receive_data(LOG + encode(ProtocolVersion(1)))
+    assert session.next_event() is None
+    assert session.data_to_send(), "it goes on"
+
+
+@pytest.mark.parametrize("identities", [(), (IDENTITY,)], ids=["no identity", "identity"])
+def test_a_key_is_only_shown_to_a_server_that_asks_for_keys(identities: tuple[Identity, ...]) -> None:
+    for wants_keys in (False, True):
+        client = ClientSession(client_key=OTHER_IDENTITY)
+        server = ServerSession(identities=identities, admits=(lambda _: True) if wants_keys else None)
+        sent = b""
+        for _ in range(10):
+            server.receive_data(data := client.data_to_send())
+            sent += data
+            server.next_event()
+            client.receive_data(server.data_to_send())
+            client.next_event()
+        assert client.state is server.state is SessionState.ESTABLISHED
+        assert (OTHER_IDENTITY.public_key in sent) is wants_keys
 
 
 @pytest.mark.parametrize("name", SERVER_STEPS)
