@@ -3,56 +3,86 @@
 from __future__ import annotations
 
 import getpass
+import shlex
 import socket
-import sys
 from pathlib import Path
 
 import click
 
-from teleglyph import directories
+from teleglyph.cli.questions import ask_new_secret, can_ask
 from teleglyph.console import echo
-from teleglyph.keys import fingerprint, format_public_key, randomart, write_identity
-from teleglyph.keys.private import PASSPHRASE_VARIABLES, passphrase_in_environment
-
-
-def default_path() -> Path:
-    """``teleglyph/id_ed25519`` in the user's configuration directory (XDG)."""
-    return directories.configuration() / "teleglyph" / "id_ed25519"
+from teleglyph.errors import KeyFileError
+from teleglyph.keys import (
+    FileIdentity,
+    check_new_identity,
+    default_identity_path,
+    fingerprint,
+    format_public_key,
+    randomart,
+    write_identity,
+)
+from teleglyph.keys.private import MAX_PASSPHRASE, PASSPHRASE_VARIABLES, passphrase_in_environment
 
 
 @click.command()
-@click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--comment", help="What stands behind the public key.  [default: you@this-machine]")
-@click.option("--no-passphrase", is_flag=True, help="Protect the key by its file's permissions only, for a server.")
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("--comment", help="Text behind the public key.  [default: you@this-machine]")
+@click.option(
+    "--no-passphrase", is_flag=True, help="Protect the key only by its file's permissions, as a server needs it."
+)
 def keygen(file: Path | None, comment: str | None, no_passphrase: bool) -> int:
-    """Make an Ed25519 key that proves who you are, or which server yours is.
+    """Make an Ed25519 key that proves who you are, or which server is yours.
 
-    FILE gets the private key, FILE.pub the public one; OpenSSH can use them, too. Without FILE it is
-    ~/.config/teleglyph/id_ed25519. The pass phrase is asked for, or taken from TELEGLYPH_KEY_PASSWORD.
+    FILE gets the private key and FILE.pub the public one, in OpenSSH's format. The default is
+    ~/.config/teleglyph/id_ed25519, which 'teleglyph client' finds by itself. You are asked for a pass phrase unless
+    TELEGLYPH_KEY_PASSWORD is set.
     """
-    path = file or default_path()
+    path = file.expanduser() if file is not None else default_identity_path()
+    if file is None:
+        _make_directory(path.parent)
+    check_new_identity(path)
     passphrase = None if no_passphrase else _passphrase()
-    identity = write_identity(path, passphrase, comment or f"{getpass.getuser()}@{socket.gethostname()}")
-    echo(f"Private key: {path}" + ("" if passphrase else " (without a pass phrase)"))
-    echo(f"Public key:  {format_public_key(identity.public_key)}")
+    identity = write_identity(path, passphrase, comment or _comment())
+    _report(path, identity, is_default=path == default_identity_path(), is_protected=bool(passphrase))
+    return 0
+
+
+def _make_directory(path: Path) -> None:
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise KeyFileError(f"Cannot make the directory '{path}': {(error.strerror or str(error)).lower()}.") from error
+
+
+def _report(path: Path, identity: FileIdentity, *, is_default: bool, is_protected: bool) -> None:
+    public = f"{path}.pub"
+    quoted = shlex.quote(str(path))
+    option = "" if is_default else f" --key {quoted}"
+    echo(f"Private key: {path}" + ("" if is_protected else " (without a pass phrase)"))
+    echo(f"Public key:  {public}")
+    echo(f"             {format_public_key(identity.public_key)}")
     echo(f"Fingerprint: {fingerprint(identity.public_key)}")
     echo(randomart(identity.public_key))
-    return 0
+    echo()
+    echo(f"To join calls that only let known keys in, send {public} to their host.")
+    echo(f"Then join with: teleglyph client HOST{option}")
+    echo(f"To host calls with it: teleglyph server --key {quoted}")
+    echo("Give the fingerprint to those who join: they are asked to compare it. Never give the private key away.")
+
+
+def _comment() -> str:
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):
+        user = "somebody"
+    return f"{user}@{socket.gethostname()}"
 
 
 def _passphrase() -> str | None:
     if (found := passphrase_in_environment()) is not None:
         return found[1]
-    if not sys.stdin.isatty():
+    if not can_ask():
         raise click.UsageError(
-            f"Nobody can be asked for a pass phrase: set {PASSPHRASE_VARIABLES[0]} or --no-passphrase"
+            f"There is no terminal to ask for a pass phrase on. Set {PASSPHRASE_VARIABLES[0]}, or use --no-passphrase."
         )
-    answer: str = click.prompt(
-        "Pass phrase (empty for none)",
-        hide_input=True,
-        confirmation_prompt=True,
-        default="",
-        show_default=False,
-        err=True,
-    )
-    return answer or None
+    return ask_new_secret("Pass phrase (empty for none)", MAX_PASSPHRASE) or None

@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 import getpass
 import os
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
 import click
 
+from teleglyph.cli.questions import ask_secret, can_ask
 from teleglyph.client.display import MAX_SIDE, Display
 from teleglyph.client.terminal import Terminal, terminal_size
 from teleglyph.client.uplink import Codec, SourceOpener
@@ -55,9 +55,14 @@ _LEAST_BITRATE, _MOST_BITRATE = 32_000, 2**32 - 1
 _TRUE_WORDS = ("true", "yes", "1", "on")
 
 
+def is_password(value: str) -> bool:
+    """Whether the protocol can carry a password (spec acip-crypto 5.2: 8 to 256 bytes)."""
+    return len(value.encode()) in _PASSWORD_BYTES
+
+
 def require_password(value: str) -> str:
-    """Refuse passwords that the protocol cannot carry (spec acip-crypto 5.2: 8 to 256 bytes)."""
-    if len(value.encode()) not in _PASSWORD_BYTES:
+    """Refuse passwords that the protocol cannot carry."""
+    if not is_password(value):
         raise click.BadParameter(f"has {len(value.encode())} bytes; a password needs 8 to 256")
     return value
 
@@ -68,11 +73,8 @@ def check_password(_ctx: click.Context, _param: click.Parameter, value: str | No
 
 
 def ask_passphrase(text: str) -> str | None:
-    """Ask for a secret on the terminal; None if there is none."""
-    if not sys.stdin.isatty():
-        return None
-    answer: str = click.prompt(text, hide_input=True, err=True, default="", show_default=False)
-    return answer
+    """Ask for the pass phrase of a key; None if there is no terminal to ask on."""
+    return ask_secret(text) if can_ask() else None
 
 
 def check_name(value: str) -> str:

@@ -1,9 +1,15 @@
-"""Who somebody is: identities from files and agents, lists of others' keys, servers that were met before."""
+"""Identities from files and agents, lists of others' keys, and servers that were joined before."""
 
 from teleglyph.keys.agent import AgentIdentity, agent_keys
 from teleglyph.keys.fingerprint import ascii_chat_fingerprint, fingerprint, randomart
 from teleglyph.keys.known_hosts import KnownHosts
-from teleglyph.keys.private import FileIdentity, load_identity, write_identity
+from teleglyph.keys.private import (
+    FileIdentity,
+    check_new_identity,
+    default_identity_path,
+    load_identity,
+    write_identity,
+)
 from teleglyph.keys.public import KeyList, format_public_key, parse_public_keys
 
 __all__ = [
@@ -13,6 +19,8 @@ __all__ = [
     "KnownHosts",
     "agent_keys",
     "ascii_chat_fingerprint",
+    "check_new_identity",
+    "default_identity_path",
     "fingerprint",
     "format_public_key",
     "load_identity",

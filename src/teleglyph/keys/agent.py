@@ -39,7 +39,7 @@ class AgentIdentity:
         """The 64-byte Ed25519 signature of ``data``; waits for the agent.
 
         Raises:
-            KeyFileError: the agent is gone, or does not want to.
+            KeyFileError: the agent is gone, or refused.
         """
         request = bytes([_SIGN]) + pack_string(pack_public_key(self._public_key)) + pack_string(data) + bytes(4)
         try:
@@ -47,14 +47,14 @@ class AgentIdentity:
             signature = FieldReader(answer.string())
             kind, value = signature.string(), signature.string()
         except (OSError, ValueError) as error:
-            raise KeyFileError(f"The key agent did not sign: {error}") from error
+            raise KeyFileError(f"The key agent did not sign: {error}.") from error
         if kind != ED25519 or len(value) != _SIGNATURE_SIZE:
-            raise KeyFileError("The key agent made a signature of another kind than Ed25519")
+            raise KeyFileError("The key agent made a signature of another kind than Ed25519.")
         return value
 
 
 def agent_keys(path: str | None = None) -> list[AgentIdentity]:
-    """The Ed25519 keys of the agent at ``path`` (by default ``SSH_AUTH_SOCK``); none without an agent."""
+    """The Ed25519 keys of the agent at ``path`` (by default ``SSH_AUTH_SOCK``); an empty list without an agent."""
     path = path or os.environ.get("SSH_AUTH_SOCK", "")
     if not path:
         return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Callable
@@ -9,10 +10,12 @@ from pathlib import Path
 
 import nacl.signing
 
+from teleglyph import directories
 from teleglyph.errors import KeyFileError
 from teleglyph.keys.agent import agent_keys
 from teleglyph.keys.blob import ED25519, FieldReader, printable
 from teleglyph.keys.public import format_public_key, parse_line
+from teleglyph.printable import printable as one_line
 from teleglyph.wire import Identity
 
 AskPassphrase = Callable[[str], str | None]
@@ -21,11 +24,14 @@ AskPassphrase = Callable[[str], str | None]
 PASSPHRASE_VARIABLES = ("TELEGLYPH_KEY_PASSWORD", "ASCII_CHAT_KEY_PASSWORD")
 _MAX_FILE = 64 << 10
 _BEGIN, _END = b"-----BEGIN OPENSSH PRIVATE KEY-----", b"-----END OPENSSH PRIVATE KEY-----"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _CIPHERS = (b"none", b"aes256-ctr", b"aes256-cbc")
 _MAX_ROUNDS = 1024
 """Rounds of bcrypt: ssh-keygen makes 16 to 24, a thousand takes minutes."""
 _TRIES = 3
-_MAKE_ONE = "make one with 'teleglyph keygen' or 'ssh-keygen -t ed25519'"
+MAX_PASSPHRASE = 72
+"""Bytes of a pass phrase: the key derivation of OpenSSH's files takes no more."""
+_MAKE_ONE = "Make one with 'teleglyph keygen' or 'ssh-keygen -t ed25519'."
 
 
 class FileIdentity:
@@ -51,21 +57,26 @@ class FileIdentity:
         return self._key.sign(data).signature
 
 
+def default_identity_path() -> Path:
+    """Where ``teleglyph keygen`` puts a key: ``teleglyph/id_ed25519`` in the user's configuration directory (XDG)."""
+    return directories.configuration() / "teleglyph" / "id_ed25519"
+
+
 def load_identity(value: str, ask: AskPassphrase = lambda _: None) -> Identity:
     """The identity that ``--key`` names: a private key file, or ``gpg:ID``.
 
-    If the file's ``.pub`` lies beside it and an agent holds that key, the agent signs and the file is not read.  The
+    If the file's ``.pub`` is beside it and an agent holds that key, the agent signs and the file is not read.  The
     pass phrase comes from the environment (``TELEGLYPH_KEY_PASSWORD``, ``ASCII_CHAT_KEY_PASSWORD``) or from ``ask``.
 
     Raises:
-        KeyFileError: there is no such key, it must not or cannot be used.
+        KeyFileError: there is no such key, or it must not or cannot be used.
     """
     if value.startswith("gpg:"):
         from teleglyph.keys.gpg import load_gpg_identity
 
         return load_gpg_identity(value.removeprefix("gpg:"))
     if value.startswith(("github:", "gitlab:", "https:", "ssh-")):
-        raise KeyFileError(f"'{value}' names a public key; --key needs the private one: the path of its file")
+        raise KeyFileError(f"'{value}' names a public key. --key needs the private one, by the name of its file.")
     path = Path(value).expanduser()
     held = _held_by_agent(path)
     return held if held is not None else _load_file(path, ask)
@@ -78,7 +89,7 @@ def passphrase_in_environment() -> tuple[str, str] | None:
 
 def _held_by_agent(path: Path) -> Identity | None:
     try:
-        public = path.with_name(path.name + ".pub").read_text("utf-8", "replace")[:_MAX_FILE]
+        public = path.with_name(path.name + ".pub").read_text("utf-8-sig", "replace")[:_MAX_FILE]
         key = parse_line(public.strip())
     except (OSError, ValueError):
         return None
@@ -89,65 +100,91 @@ def _load_file(path: Path, ask: AskPassphrase) -> Identity:
     data = _read(path)
     cipher, kind = _inspect(path, data)
     if kind != ED25519:
-        raise KeyFileError(f"The key '{path}' is of the kind {printable(kind)}; only Ed25519 is taken: {_MAKE_ONE}")
+        raise KeyFileError(
+            f"The key '{path}' is of the kind {printable(kind)}, and only Ed25519 keys can be used. {_MAKE_ONE}"
+        )
     if cipher == b"none":
         seed = _seed(path, data, None)
         if seed is None:
-            raise KeyFileError(f"The key '{path}' is damaged")
+            raise KeyFileError(f"The key '{path}' is damaged.")
         return FileIdentity(seed)
     if (found := passphrase_in_environment()) is not None:
         name, passphrase = found
         seed = _seed(path, data, passphrase)
-        if seed is None:
-            raise KeyFileError(f"The pass phrase in {name} does not open the key '{path}'")
-        return FileIdentity(seed)
+        if seed is not None:
+            return FileIdentity(seed)
+        return _ask(path, data, ask, f"The pass phrase in {name} does not open the key '{path}'.")
+    return _ask(path, data, ask, "")
+
+
+def _ask(path: Path, data: bytes, ask: AskPassphrase, trouble: str) -> Identity:
+    """Ask for the pass phrase until it is right, three times at most.
+
+    Args:
+        trouble: what was wrong before, said with the first question.
+    """
     for _ in range(_TRIES):
-        typed = ask(f"Pass phrase of {path}")
+        typed = ask(f"{trouble} Pass phrase of {path}".strip())
         if typed is None:
             raise KeyFileError(
-                f"The key '{path}' needs a pass phrase and nobody can be asked: set {PASSPHRASE_VARIABLES[0]}, "
-                "or add the key to ssh-agent"
+                trouble
+                or f"The key '{path}' needs a pass phrase, and there is no terminal to ask for it on. "
+                f"Set {PASSPHRASE_VARIABLES[0]}, or add the key to ssh-agent."
             )
         seed = _seed(path, data, typed)
         if seed is not None:
             return FileIdentity(seed)
-    raise KeyFileError(f"That is not the pass phrase of '{path}'")
+        trouble = "Wrong pass phrase."
+    raise KeyFileError(f"None of these was the pass phrase of '{path}'.")
 
 
 def _read(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
-            if stat.S_ISREG(mode) and mode & 0o077 and os.name == "posix":
-                raise KeyFileError(
-                    f"The key '{path}' can be read by others (mode {stat.S_IMODE(mode):04o}): chmod 600 '{path}'"
-                )
             data = file.read(_MAX_FILE + 1)
     except FileNotFoundError:
-        raise KeyFileError(f"There is no key file '{path}': {_MAKE_ONE}") from None
+        raise KeyFileError(f"There is no key file '{path}'. {_MAKE_ONE}") from None
     except OSError as error:
-        raise KeyFileError(f"The key '{path}' cannot be read: {error.strerror}") from error
+        raise KeyFileError(f"Cannot read the key '{path}': {_reason(error)}.") from error
     if len(data) > _MAX_FILE:
-        raise KeyFileError(f"'{path}' has more than {_MAX_FILE >> 10} KiB; that is no key file")
+        raise KeyFileError(f"'{path}' has more than {_MAX_FILE >> 10} KiB, so it is not a key file.")
+    if _is_public(data):
+        raise KeyFileError(_public_advice(path))
+    if stat.S_ISREG(mode) and mode & 0o077 and os.name == "posix":
+        raise KeyFileError(
+            f"Others on this machine can read the key '{path}' (mode {stat.S_IMODE(mode):04o}). Run: chmod 600 '{path}'"
+        )
     return data
+
+
+def _is_public(data: bytes) -> bool:
+    start = data.removeprefix(_BYTE_ORDER_MARK).lstrip()[:24]
+    return start.startswith((b"ssh-", b"ecdsa-", b"sk-", b"---- BEGIN SSH2 PUBLIC", b"-----BEGIN PUBLIC KEY"))
+
+
+def _public_advice(path: Path) -> str:
+    private = path.with_suffix("")
+    if path.suffix == ".pub" and private.is_file():
+        return f"'{path}' is the public half of a key. --key needs the private half: --key '{private}'"
+    return f"'{path}' is the public half of a key. --key needs the private half, which is in a file of its own."
 
 
 def _inspect(path: Path, data: bytes) -> tuple[bytes, bytes]:
     """Cipher and kind of key, from the part that is never encrypted.
 
     Raises:
-        KeyFileError: it is no key file of OpenSSH's, or one that cannot be opened.
+        KeyFileError: it is not a key file of OpenSSH's, or one that cannot be opened.
     """
     import base64
 
     start, end = data.find(_BEGIN), data.find(_END)
     if start < 0 or end < start:
-        if b"PRIVATE KEY" in data:
+        if b"PRIVATE KEY" in data or data.startswith(b"PuTTY-User-Key-File"):
             raise KeyFileError(
-                f"'{path}' is a private key in another format than OpenSSH's; only Ed25519 in that one is taken: "
-                f"{_MAKE_ONE}"
+                f"'{path}' is a private key in another format than OpenSSH's, and cannot be read. {_MAKE_ONE}"
             )
-        raise KeyFileError(f"'{path}' is no private key file: {_MAKE_ONE}")
+        raise KeyFileError(f"'{path}' is not a private key file. {_MAKE_ONE}")
     try:
         reader = FieldReader(base64.b64decode(data[start + len(_BEGIN) : end], validate=False))
         if reader.take(15) != b"openssh-key-v1\0":
@@ -162,11 +199,11 @@ def _inspect(path: Path, data: bytes) -> tuple[bytes, bytes]:
             parameters.string()
             rounds = parameters.number()
     except ValueError as error:
-        raise KeyFileError(f"The key '{path}' is damaged: {error}") from error
+        raise KeyFileError(f"The key '{path}' is damaged: {error}.") from error
     if cipher not in _CIPHERS or rounds > _MAX_ROUNDS:
         raise KeyFileError(
-            f"The key '{path}' is encrypted with {printable(cipher)}, {rounds} rounds; aes256-ctr and aes256-cbc with "
-            f"at most {_MAX_ROUNDS} are known: ssh-keygen -p -Z aes256-ctr -f '{path}'"
+            f"The key '{path}' is encrypted with {printable(cipher)}, {rounds} rounds. Only aes256-ctr and aes256-cbc "
+            f"with at most {_MAX_ROUNDS} can be opened. Run: ssh-keygen -p -Z aes256-ctr -f '{path}'"
         )
     return cipher, kind
 
@@ -180,18 +217,43 @@ def _seed(path: Path, data: bytes, passphrase: str | None) -> bytes | None:
     try:
         key = load_ssh_private_key(data, None if passphrase is None else passphrase.encode())
     except UnsupportedAlgorithm as error:
-        raise KeyFileError(f"The key '{path}' cannot be opened: {error}") from error
+        raise KeyFileError(f"Cannot open the key '{path}': {error}.") from error
     except Exception:
         # The library raises errors of many kinds for damaged files.
         return None
     return key.private_bytes_raw() if isinstance(key, Ed25519PrivateKey) else None
 
 
-def write_identity(path: Path, passphrase: str | None, comment: str) -> FileIdentity:
-    """Make a key, and write it and its ``.pub`` as ssh-keygen does.
+def check_new_identity(path: Path) -> None:
+    """See whether a new key could be written to ``path``, before anybody is asked for a pass phrase.
 
     Raises:
-        KeyFileError: there is a file already, or it cannot be written.
+        KeyFileError: there is such a file already, or nothing can be written there.
+    """
+    if path.is_dir():
+        raise KeyFileError(f"'{path}' is a directory. Name a file in it, such as '{path / 'id_ed25519'}'.")
+    for target in (path, _public_path(path)):
+        # A link that leads nowhere is there, too: lexists says so.
+        if os.path.lexists(target):
+            raise KeyFileError(_exists(target))
+    directory = path.parent
+    if not directory.exists():
+        raise KeyFileError(f"There is no directory '{directory}'. Make it first: mkdir -p '{directory}'")
+    if not directory.is_dir():
+        raise KeyFileError(f"'{directory}' is not a directory. Choose another place for the key.")
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise KeyFileError(f"You may not write to the directory '{directory}'. Choose another place for the key.")
+
+
+def write_identity(path: Path, passphrase: str | None, comment: str) -> FileIdentity:
+    """Make a key, and write it and its ``.pub`` as ssh-keygen does: both or none.
+
+    Args:
+        passphrase: at most 72 bytes; None or empty for none.
+        comment: written behind the public key; what does not print is left out.
+
+    Raises:
+        KeyFileError: there is a file already, it cannot be written, or the pass phrase is too long.
     """
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -199,22 +261,40 @@ def write_identity(path: Path, passphrase: str | None, comment: str) -> FileIden
     seed = os.urandom(32)
     protection: serialization.KeySerializationEncryption = serialization.NoEncryption()
     if passphrase:
+        if len(passphrase.encode()) > MAX_PASSPHRASE:
+            raise KeyFileError(
+                f"The pass phrase has {len(passphrase.encode())} bytes; at most {MAX_PASSPHRASE} are possible."
+            )
         protection = serialization.BestAvailableEncryption(passphrase.encode())
     text = Ed25519PrivateKey.from_private_bytes(seed).private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, protection
     )
     identity = FileIdentity(seed)
-    public = path.with_name(path.name + ".pub")
+    line = f"{format_public_key(identity.public_key)} {one_line(comment)}\n"
+    written: list[Path] = []
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for target, content, mode in (
-            (path, text, 0o600),
-            (public, f"{format_public_key(identity.public_key)} {comment}\n".encode(), 0o644),
-        ):
+        for target, content, mode in ((path, text, 0o600), (_public_path(path), line.encode(), 0o644)):
             with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+                written.append(target)
                 file.write(content)
-    except FileExistsError as error:
-        raise KeyFileError(f"'{error.filename}' exists already; choose another name, or remove it first") from None
     except OSError as error:
-        raise KeyFileError(f"'{path}' cannot be written: {error.strerror}") from error
+        for target in written:
+            with contextlib.suppress(OSError):
+                target.unlink()
+        if isinstance(error, FileExistsError):
+            raise KeyFileError(_exists(Path(error.filename))) from None
+        raise KeyFileError(f"Cannot write '{path}': {_reason(error)}.") from error
     return identity
+
+
+def _public_path(path: Path) -> Path:
+    return path.with_name(path.name + ".pub")
+
+
+def _exists(path: Path) -> str:
+    return f"'{path}' exists already. Choose another name, or move it away first."
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()

@@ -45,6 +45,8 @@ def parse_line(text: str) -> bytes:
         return _parse_base64(words[1])
     if words[0].startswith(("ssh-", "ecdsa-", "sk-")):
         raise ValueError(f"it is a key of the kind {printable(words[0])}, and only ssh-ed25519 is taken")
+    if words[0].startswith(("SHA256:", "MD5:")):
+        raise ValueError("it is a fingerprint, and the public key itself is needed")
     if _HEX.fullmatch(words[0]):
         return bytes.fromhex(words[0])
     return _parse_base64(words[0])
@@ -109,7 +111,7 @@ def _parse_file(path: Path) -> list[bytes]:
     try:
         if path.stat().st_size > _MAX_FILE:
             raise ConfigurationError(f"'{path}' has more than {_MAX_FILE >> 20} MiB; that is no list of keys")
-        text = path.read_text("utf-8", "replace")
+        text = path.read_text("utf-8-sig", "replace")
     except OSError as error:
         raise ConfigurationError(f"The list of keys '{path}' cannot be read: {error.strerror}") from error
     keys = list(_parse_lines(text.splitlines(), str(path)))

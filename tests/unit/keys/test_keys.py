@@ -7,7 +7,7 @@ import contextlib
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import nacl.signing
@@ -20,6 +20,7 @@ from teleglyph.keys import (
     KeyList,
     agent_keys,
     ascii_chat_fingerprint,
+    check_new_identity,
     fingerprint,
     format_public_key,
     load_identity,
@@ -83,14 +84,38 @@ def test_an_encrypted_key_opens_with_its_pass_phrase(
 
 def test_a_wrong_or_missing_pass_phrase_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     keygen(tmp_path / "key", passphrase="open sesame")
-    with pytest.raises(KeyFileError, match="nobody can be asked: set TELEGLYPH_KEY_PASSWORD"):
+    with pytest.raises(KeyFileError, match=r"no terminal to ask for it on\. Set TELEGLYPH_KEY_PASSWORD"):
         load_identity(str(tmp_path / "key"))
-    with pytest.raises(KeyFileError, match="not the pass phrase"):
-        load_identity(str(tmp_path / "key"), lambda _: "wrong")
+    questions: list[str] = []
+
+    def ask(text: str) -> str:
+        questions.append(text)
+        return "wrong"
+
+    with pytest.raises(KeyFileError, match="None of these was the pass phrase"):
+        load_identity(str(tmp_path / "key"), ask)
+    again = f"Wrong pass phrase. Pass phrase of {tmp_path / 'key'}"
+    assert questions == [f"Pass phrase of {tmp_path / 'key'}", again, again]
     monkeypatch.setenv("TELEGLYPH_KEY_PASSWORD", "secret-wrong")
     with pytest.raises(KeyFileError, match="TELEGLYPH_KEY_PASSWORD does not open") as caught:
         load_identity(str(tmp_path / "key"))
     assert "secret-wrong" not in str(caught.value)
+
+
+def test_a_wrong_pass_phrase_in_the_environment_is_said_and_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    public_key = keygen(tmp_path / "key", passphrase="open sesame")
+    monkeypatch.setenv("TELEGLYPH_KEY_PASSWORD", "wrong")
+    questions: list[str] = []
+
+    def ask(text: str) -> str:
+        questions.append(text)
+        return "open sesame"
+
+    assert load_identity(str(tmp_path / "key"), ask).public_key == public_key
+    assert len(questions) == 1
+    assert questions[0].startswith("The pass phrase in TELEGLYPH_KEY_PASSWORD does not open the key")
 
 
 @pytest.mark.parametrize("kind", ["rsa", "ecdsa"])
@@ -101,6 +126,42 @@ def test_other_kinds_are_refused_with_what_to_make(tmp_path: Path, kind: str) ->
     keygen(tmp_path / "pem", "-m", "PEM", kind=kind)
     with pytest.raises(KeyFileError, match=r"another format.*teleglyph keygen"):
         load_identity(str(tmp_path / "pem"))
+
+
+@pytest.mark.parametrize("beside", [True, False], ids=["with the private half", "alone"])
+@pytest.mark.parametrize("change", [lambda data: data, lambda data: b"\xef\xbb\xbf\n" + data.replace(b"\n", b"\r\n")])
+def test_the_public_half_is_no_private_key(tmp_path: Path, beside: bool, change: Callable[[bytes], bytes]) -> None:
+    made = write_identity(tmp_path / "key", None, "ann")
+    (tmp_path / "key.pub").write_bytes(change((tmp_path / "key.pub").read_bytes()))
+    if not beside:
+        (tmp_path / "key").unlink()
+    with pytest.raises(KeyFileError, match=r"is the public half of a key\. --key needs the private half") as caught:
+        load_identity(str(tmp_path / "key.pub"))
+    assert (f"--key '{tmp_path / 'key'}'" in str(caught.value)) is beside
+    assert made.public_key.hex() not in str(caught.value)
+
+
+@pytest.mark.parametrize("passphrase", ["", "open sesame"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda data: data.replace(b"\n", b"\r\n"),
+        lambda data: b"\xef\xbb\xbf" + data,
+        lambda data: b"\n\n" + data.rstrip(b"\n"),
+    ],
+    ids=["CRLF", "byte order mark", "blank lines"],
+)
+def test_key_files_that_an_editor_saved_are_read(
+    tmp_path: Path, change: Callable[[bytes], bytes], passphrase: str
+) -> None:
+    public_key = keygen(tmp_path / "key", passphrase=passphrase)
+    (tmp_path / "key").write_bytes(change((tmp_path / "key").read_bytes()))
+    assert load_identity(str(tmp_path / "key"), lambda _: passphrase).public_key == public_key
+
+
+def test_a_public_key_that_an_editor_saved_is_read(tmp_path: Path) -> None:
+    (tmp_path / "friends").write_bytes(b"\xef\xbb\xbf" + f"{LINE} ann\r\n\r\n{OTHER.hex()}\r\n".encode())
+    assert parse_public_keys(str(tmp_path / "friends")) == [KEY, OTHER]
 
 
 def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
@@ -152,6 +213,58 @@ def test_keys_that_we_make_are_read_by_openssh(tmp_path: Path, passphrase: str |
     assert load_identity(str(path), lambda _: passphrase).public_key == made.public_key
     with pytest.raises(KeyFileError, match="exists already"):
         write_identity(path, None, "")
+
+
+def test_a_place_for_a_new_key_is_checked_beforehand(tmp_path: Path) -> None:
+    check_new_identity(tmp_path / "new")
+    write_identity(tmp_path / "taken", None, "")
+    (tmp_path / "half.pub").write_text("")
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "file").write_text("")
+    for name, words in {
+        "taken": "taken' exists already",
+        "half": "half.pub' exists already",
+        "dangling": "dangling' exists already",
+        ".": "is a directory. Name a file in it",
+        "missing/new": "There is no directory .*mkdir -p",
+        "file/new": "is not a directory",
+    }.items():
+        with pytest.raises(KeyFileError, match=words):
+            check_new_identity(tmp_path / name)
+    with pytest.raises(KeyFileError, match="You may not write"):
+        check_new_identity(Path("/proc/self/new"))
+
+
+def test_a_key_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    (tmp_path / "key.pub").write_text("somebody else's")
+    with pytest.raises(KeyFileError, match=r"key\.pub' exists already"):
+        write_identity(tmp_path / "key", None, "")
+    assert [path.name for path in tmp_path.iterdir()] == ["key.pub"]
+
+
+@pytest.mark.parametrize(
+    ("passphrase", "fits"), [("x" * 72, True), ("x" * 73, False), ("ü" * 36, True), ("ü" * 37, False)]
+)
+def test_a_pass_phrase_has_a_length_that_openssh_takes(tmp_path: Path, passphrase: str, fits: bool) -> None:
+    if fits:
+        made = write_identity(tmp_path / "key", passphrase, "")
+        assert load_identity(str(tmp_path / "key"), lambda _: passphrase).public_key == made.public_key
+    else:
+        with pytest.raises(KeyFileError, match="at most 72"):
+            write_identity(tmp_path / "key", passphrase, "")
+        assert not (tmp_path / "key").exists()
+
+
+def test_too_long_a_pass_phrase_is_a_wrong_one(tmp_path: Path) -> None:
+    keygen(tmp_path / "key", passphrase="open sesame")
+    with pytest.raises(KeyFileError, match="None of these"):
+        load_identity(str(tmp_path / "key"), lambda _: "x" * 5000)
+
+
+def test_a_comment_stays_on_its_line(tmp_path: Path) -> None:
+    write_identity(tmp_path / "key", None, "ann\nssh-ed25519 AAAA mallory\x1b[2J")
+    assert len((tmp_path / "key.pub").read_text().splitlines()) == 1
+    assert "\x1b" not in (tmp_path / "key.pub").read_text()
 
 
 def test_secrets_do_not_show_in_what_is_printed() -> None:
@@ -278,6 +391,7 @@ def test_a_file_holds_a_key_on_each_line(tmp_path: Path, caplog: pytest.LogCaptu
     ("value", "words"),
     [
         ("ssh-rsa AAAA", "only ssh-ed25519 is taken"),
+        (fingerprint(KEY), "it is a fingerprint, and the public key itself is needed"),
         ("zzz", "neither a key nor a file"),
         ("AAAAC3NzaC1lZDI1NTE5AAAAIA==", "no key"),
         ("./nowhere", "cannot be read"),
