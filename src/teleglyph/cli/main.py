@@ -28,8 +28,9 @@ _COMMANDS = {
     "events": "Take a relay's events out of its database, or put them in",
     "keygen": "Make a key that proves who you are",
     "config": "See, check and begin the configuration file",
-    "known-hosts": "See and forget the servers that were met before",
+    "known-hosts": "List and forget the servers you have joined before",
     "demo": "A call with animated participants on this machine, to look at",
+    "help": "Explain a command and its options",
 }
 
 
@@ -40,6 +41,8 @@ class _Commands(click.Group):
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name == "help":
+            return explain
         if cmd_name not in _COMMANDS:
             return None
         name = cmd_name.replace("-", "_")
@@ -51,14 +54,40 @@ class _Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
-            near = difflib.get_close_matches(args[0], _COMMANDS, n=1)
-            hint = f" Did you mean '{near[0]}'?" if near else f" Commands: {', '.join(_COMMANDS)}."
-            ctx.fail(f"There is no command '{args[0]}'.{hint}")
+            ctx.fail(_no_command(args[0], list(_COMMANDS)))
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
+
+
+def _no_command(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f" Did you mean '{near[0]}'?" if near else f" Commands: {', '.join(known)}."
+    return f"There is no command '{name}'.{hint}"
+
+
+@click.command("help")
+@click.argument("command", nargs=-1)
+@click.pass_context
+def explain(ctx: click.Context, command: tuple[str, ...]) -> None:
+    """Explain COMMAND and its options, or list all commands.
+
+    'teleglyph help client' prints the same as 'teleglyph client --help'.
+    """
+    if ctx.parent is None:
+        raise RuntimeError("help is a command of a group")
+    at: click.Command = ctx.parent.command
+    inner = ctx.parent
+    for name in command:
+        found = at.get_command(inner, name) if isinstance(at, click.Group) else None
+        if found is None:
+            known = at.list_commands(inner) if isinstance(at, click.Group) else []
+            ctx.fail(_no_command(name, known) if known else f"'{inner.command_path}' has no commands of its own.")
+        inner = click.Context(found, info_name=name, parent=inner)
+        at = found
+    echo(at.get_help(inner))
 
 
 def _list_webcams(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
