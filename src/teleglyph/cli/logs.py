@@ -82,3 +82,15 @@ class _JsonFormatter(logging.Formatter):
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False)
+
+
+def has_text_console() -> bool:
+    """Whether a terminal shows the log as text, so that a picture may be printed between its lines."""
+    root = logging.getLogger()
+    return root.isEnabledFor(logging.INFO) and any(
+        isinstance(handler.formatter, _TextFormatter)
+        and isinstance(handler, logging.StreamHandler)
+        and handler.stream is sys.stderr
+        and sys.stderr.isatty()
+        for handler in root.handlers
+    )

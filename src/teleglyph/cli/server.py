@@ -16,11 +16,12 @@ import click
 
 from teleglyph.call.sound import SoundSettings
 from teleglyph.cli.event_options import event_options, event_settings
+from teleglyph.cli.identity import announce_identities
 from teleglyph.cli.lifecycle import run
 from teleglyph.cli.logs import LogOptions
 from teleglyph.cli.options import ask_passphrase, check_database, check_password
 from teleglyph.cli.room_options import room_options, room_settings
-from teleglyph.keys import KeyList, fingerprint, format_public_key, load_identity
+from teleglyph.keys import KeyList, load_identity
 from teleglyph.server.app import Server
 from teleglyph.server.config import DEFAULT_ADDRESSES, DEFAULT_HTTP_PORT, DEFAULT_PORT, ServerConfig
 
@@ -247,8 +248,7 @@ def server(
 async def _serve(config: ServerConfig, stop: asyncio.Event) -> int:
     service = Server(config)
     await service.start()
-    for identity in config.identities:
-        _log.info("this server is %s (%s)", fingerprint(identity.public_key), format_public_key(identity.public_key))
+    announce_identities(config.identities)
     if config.games and (config.password is not None or config.client_keys is not None):
         _log.warning("--password and --client-keys guard calls; rooms are open to whoever reaches the HTTP port")
     _reload_on_hangup(service, stop)
