@@ -18,7 +18,7 @@ import pytest
 import acip_peer as acip
 from acip_peer import AcipPeer
 from conftest import ServerProcess
-from teleglyph.keys import FileIdentity, format_public_key, write_identity
+from teleglyph.keys import FileIdentity, fingerprint, format_public_key, randomart, write_identity
 from teleglyph.wire import derive_password_key
 from terminal import terminal
 
@@ -88,15 +88,15 @@ OUTCOMES: dict[tuple[str, str], tuple[int, str, str, int | None]] = {
     ("nothing", "password"): (62, "does not ask for the password", "", None),
     ("nothing", "key"): (0, "", "", None),
     ("password", "right"): (0, "", "", None),
-    ("password", "wrong"): (62, "wrong password: ask the host", "does not know the password", 0x02),
-    ("password", "nothing"): (62, "wants a password: ask the host", "", 0),
+    ("password", "wrong"): (62, "The password from --password is wrong for", "does not know the password", 0x02),
+    ("password", "nothing"): (62, "wants a password, and there is no terminal", "", 0),
     ("key", "right"): (0, "", "proved the key", None),
-    ("key", "wrong"): (62, "does not know our client key: ask the host to add it", "is not admitted", 0x08),
-    ("key", "nothing"): (62, "only admits known client keys", "", 0),
+    ("key", "wrong"): (62, "does not know your client key SHA256:", "is not admitted", 0x08),
+    ("key", "nothing"): (62, "make one with 'teleglyph keygen'", "", 0),
     ("both", "right"): (0, "", "proved the key", None),
-    ("both", "wrong password"): (62, "wrong password", "does not know the password", 0x02),
-    ("both", "wrong key"): (62, "does not know our client key", "is not admitted", 0x08),
-    ("both", "only password"): (62, "only admits known client keys", "shows no key", 0x04),
+    ("both", "wrong password"): (62, "The password from --password is wrong for", "does not know the password", 0x02),
+    ("both", "wrong key"): (62, "does not know your client key SHA256:", "is not admitted", 0x08),
+    ("both", "only password"): (62, "only lets in keys that its host knows", "shows no key", 0x04),
     ("both", "only key"): (62, "wants a password", "", 0),
 }
 OFFERS = {
@@ -218,11 +218,11 @@ def test_a_server_is_remembered_and_a_change_is_noticed(start_server: StartServe
     port = str(server.port)
     unknown = people.client(server.port)
     assert unknown.returncode == 60
-    assert "was never met before" in unknown.stderr
+    assert "You have not joined" in unknown.stderr
     assert "SHA256:" in unknown.stderr
     new = people.client(server.port, "--accept-new-server")
     assert new.returncode == 0
-    assert "it is remembered" in new.stderr
+    assert "It is now remembered." in new.stderr
     assert people.client(server.port).returncode == 0
     server.stop()
 
@@ -244,7 +244,8 @@ def test_a_server_is_remembered_and_a_change_is_noticed(start_server: StartServe
         text=True,
         env={**os.environ, **people.environment},
     )
-    assert (forgotten.returncode, forgotten.stdout) == (0, f"127.0.0.1:{port} is forgotten.\n")
+    shown = fingerprint(people.server.public_key)
+    assert (forgotten.returncode, forgotten.stdout) == (0, f"Forgot 127.0.0.1:{port}: {shown}\n")
     assert people.client(stripped.port).returncode == 0, "this machine needs no identity"
 
 
@@ -258,8 +259,9 @@ def test_a_person_is_asked_about_a_new_server(start_server: StartServer, people:
             "; echo code=$?"
         )
         window.expect("Join it, and remember it")
-        assert "+---[ED25519]-----+" in window.screen
-        assert "SHA256:" in window.screen
+        assert f"It shows this identity: {fingerprint(people.server.public_key)}\n" in window.screen
+        assert randomart(people.server.public_key) in window.screen
+        assert "ascii-chat" not in window.screen
         window.type(answer)
         if answer == "n":
             window.expect("code=60")
@@ -333,8 +335,8 @@ def test_a_key_that_cannot_be_used_ends_the_command_with_its_code(people: People
     done = people.client(1, "--key", people.path("nowhere"))
     assert done.returncode == 61
     assert done.stderr == (
-        f"teleglyph: There is no key file '{people.path('nowhere')}': make one with 'teleglyph keygen' or "
-        "'ssh-keygen -t ed25519'\n"
+        f"teleglyph: There is no key file '{people.path('nowhere')}'. Make one with 'teleglyph keygen' or "
+        "'ssh-keygen -t ed25519'.\n"
     )
     done = people.client(1, "--server-key", "nonsense")
     assert done.returncode == 4

@@ -9,7 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import click
+from click.core import ParameterSource
 
+from teleglyph.cli.joining import join
 from teleglyph.cli.lifecycle import run
 from teleglyph.cli.logs import LogOptions
 from teleglyph.cli.options import (
@@ -21,7 +23,6 @@ from teleglyph.cli.options import (
     check_password,
     default_name,
     display_options,
-    require_password,
     source_options,
 )
 from teleglyph.client.address import DEFAULT_PORT, parse_address
@@ -35,16 +36,14 @@ from teleglyph.client.uplink import Codec, Uplink
 from teleglyph.client.viewer import CallOptions, pipe_call, snapshot_call, watch_call
 from teleglyph.console import echo, write_text
 from teleglyph.errors import (
-    AuthenticationError,
     CameraError,
     NotSupported,
     SoundError,
     TeleglyphError,
-    UnknownServer,
 )
-from teleglyph.keys import KnownHosts, fingerprint, load_identity, parse_public_keys, randomart
+from teleglyph.keys import KnownHosts, load_identity, parse_public_keys
 from teleglyph.media.opus import Samples
-from teleglyph.wire import AuthFailure, derive_password_key
+from teleglyph.wire import derive_password_key
 
 
 @click.command(context_settings={"auto_envvar_prefix": "TELEGLYPH"})
@@ -68,8 +67,8 @@ from teleglyph.wire import AuthFailure, derive_password_key
     "--key",
     metavar="FILE",
     envvar="TELEGLYPH_KEY",
-    help="Your private key (OpenSSH, Ed25519), or gpg:ID, for servers that only let known keys in; "
-    "'teleglyph keygen' makes one.",
+    help="Your private key (OpenSSH, Ed25519), or gpg:ID, for servers that only let known keys in. "
+    "[default: ~/.config/teleglyph/id_ed25519, if the server asks for a key]",
 )
 @click.option(
     "--server-key",
@@ -81,7 +80,7 @@ from teleglyph.wire import AuthFailure, derive_password_key
     "--accept-new-server",
     is_flag=True,
     envvar="TELEGLYPH_ACCEPT_NEW_SERVER",
-    help="Remember a server that was never met before without asking.",
+    help="Join and remember a new server without asking.",
 )
 @click.option(
     "--encrypt/--no-encrypt",
@@ -198,45 +197,22 @@ def client(
     if wants_sound:
         sound = SoundOptions(microphone, speakers, push_to_talk, voice_processing, sound_test, from_file)
     job = _Job(options, terminal, display_options, None if no_video else source_options, video_codec, sound)
-    return _run_asking(job, has_password=password is not None)
+
+    def attempt(credentials: Credentials) -> int:
+        return run(replace(job, options=replace(options, credentials=credentials)).run, restore_all)
+
+    return join(attempt, where, options.credentials, _source_of("password"))
 
 
-def _run_asking(job: _Job, *, has_password: bool) -> int:
-    """Run, and ask for what only then turns out to be needed: once about the server, once for a password."""
-    while True:
-        try:
-            return run(job.run, restore_all)
-        except UnknownServer as error:
-            _ask_about(error, job.options.credentials.trust)
-        except AuthenticationError as error:
-            if has_password or not error.reasons & AuthFailure.PASSWORD_REQUIRED or not sys.stdin.isatty():
-                raise
-            asked = click.prompt(
-                f"Password for {job.options.address}", hide_input=True, err=True, value_proc=require_password
-            )
-            has_password = True
-            credentials = replace(job.options.credentials, password_key=derive_password_key(asked))
-            job = replace(job, options=replace(job.options, credentials=credentials))
-
-
-def _ask_about(unknown: UnknownServer, trust: ServerTrust | None) -> None:
-    """Ask whether a server that was never met is the right one; remembers it if it is.
-
-    Raises:
-        UnknownServer: it is not, or nobody can be asked.
-    """
-    if trust is None or not sys.stdin.isatty():
-        raise unknown
-    echo(f"{unknown.address} was never met before.", err=True)
-    if unknown.identity is None:
-        echo("It shows no identity, so nothing proves that it is the server you mean.", err=True)
-    else:
-        echo(f"It shows the identity {fingerprint(unknown.identity)}", err=True)
-        echo(randomart(unknown.identity), err=True)
-        echo("Compare it with what its host sees when the server starts.", err=True)
-    if not click.confirm("Join it, and remember it", err=True):
-        raise UnknownServer(f"{unknown.address} was not joined", unknown.address, unknown.identity)
-    trust.hosts.add(unknown.address, unknown.identity)
+def _source_of(parameter: str) -> str:
+    """Where a parameter's value comes from, for people; empty if it has none."""
+    sources = {
+        ParameterSource.COMMANDLINE: f"--{parameter}",
+        ParameterSource.ENVIRONMENT: f"TELEGLYPH_{parameter.upper()}",
+        ParameterSource.DEFAULT_MAP: "the configuration file",
+    }
+    source = click.get_current_context().get_parameter_source(parameter)
+    return sources.get(source, "") if source is not None else ""
 
 
 def trust_for(server_key: str | None, accept_new: bool) -> ServerTrust:

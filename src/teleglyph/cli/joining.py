@@ -1,0 +1,183 @@
+"""What a server may ask of the person who joins: whether it is the right one, a password, a key.
+
+Joining begins with what the options say.  A server that wants more refuses us, the person answers without holding a
+connection open, and we join again with the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from teleglyph.cli.options import ask_passphrase, is_password
+from teleglyph.cli.questions import TRIES, ask_secret, can_ask, confirm
+from teleglyph.client.address import Address
+from teleglyph.client.call import Credentials
+from teleglyph.client.trust import ServerTrust
+from teleglyph.console import echo
+from teleglyph.errors import AuthenticationError, UnknownServer
+from teleglyph.keys import (
+    ascii_chat_fingerprint,
+    default_identity_path,
+    fingerprint,
+    format_public_key,
+    load_identity,
+    randomart,
+)
+from teleglyph.printable import printable
+from teleglyph.wire import AuthFailure, Identity, derive_password_key
+
+_MAX_EXPLANATION = 500
+"""Characters of what a server says that are shown with a refusal."""
+_WRONG_KEY = AuthFailure.CLIENT_KEY_REQUIRED | AuthFailure.CLIENT_KEY_REJECTED
+
+
+def join(
+    attempt: Callable[[Credentials], int], address: Address, credentials: Credentials, password_source: str = ""
+) -> int:
+    """Join a call, and ask for what only then turns out to be needed.
+
+    Args:
+        attempt: joins with some credentials and returns an exit code.
+        address: the server.
+        credentials: what the options say.
+        password_source: the option or variable that the password came from.
+
+    Raises:
+        UnknownServer: the person says that it is not the right server, or nobody can be asked.
+        AuthenticationError: a password or key is missing or wrong, and asking does not help or is not possible.
+        KeyFileError: the default key is needed and cannot be used.
+        click.Abort: the person leaves at a question.
+    """
+    secrets = _Secrets(address, password_source)
+    while True:
+        try:
+            return attempt(credentials)
+        except UnknownServer as error:
+            _decide_about(error, credentials.trust)
+        except AuthenticationError as error:
+            credentials = secrets.after(error, credentials)
+
+
+class _Secrets:
+    """Makes better credentials out of a refusal, while there is a way to.
+
+    Args:
+        address: the server.
+        password_source: as for :func:`join`.
+    """
+
+    def __init__(self, address: Address, password_source: str) -> None:
+        self._address = address
+        self._source = password_source
+        self._asked = 0
+
+    def after(self, error: AuthenticationError, credentials: Credentials) -> Credentials:
+        """The credentials for the next attempt.
+
+        Raises:
+            AuthenticationError: there is no use in another one; says why in words that fit what was tried.
+        """
+        if error.reasons & AuthFailure.CLIENT_KEY_REQUIRED and credentials.client_key is None:
+            return replace(credentials, client_key=self._default_key(error))
+        is_wrong = bool(error.reasons & AuthFailure.PASSWORD_INCORRECT)
+        if is_wrong or error.reasons & AuthFailure.PASSWORD_REQUIRED:
+            return replace(credentials, password_key=derive_password_key(self._password(error, is_wrong=is_wrong)))
+        if credentials.client_key is not None:
+            self._explain_key(error, credentials.client_key)
+        raise error
+
+    # --- passwords ------------------------------------------------------------------------------------
+
+    def _password(self, error: AuthenticationError, *, is_wrong: bool) -> str:
+        source = f" from {self._source}" if self._source and not self._asked else ""
+        if not can_ask():
+            if is_wrong:
+                text = f"The password{source} is wrong for {self._address}. Ask its host for the right one."
+            else:
+                text = (
+                    f"{self._address} wants a password, and there is no terminal to ask for it on. "
+                    "Ask its host for it, and set TELEGLYPH_PASSWORD."
+                )
+            raise _because(error, text)
+        if self._asked >= TRIES:
+            raise _because(error, f"Wrong password for {self._address}. Ask its host for the right one.")
+        if is_wrong:
+            echo(
+                f"The password{source} is wrong.{_said(error)}" if source else f"Wrong password.{_said(error)}",
+                err=True,
+            )
+        while self._asked < TRIES:
+            self._asked += 1
+            typed = ask_secret(f"Password for {self._address}")
+            if is_password(typed):
+                return typed
+            echo("That is not it: a password has 8 to 256 bytes.", err=True)
+        raise _because(error, f"{self._address} wants a password. Ask its host for it.")
+
+    # --- keys -----------------------------------------------------------------------------------------
+
+    def _default_key(self, error: AuthenticationError) -> Identity:
+        """The key that ``keygen`` makes.  It is only used when a server has asked for one."""
+        path = default_identity_path()
+        if not path.exists() and not path.is_symlink():
+            raise _because(error, f"{self._address} only lets in keys that its host knows. {_without_key(path)}")
+        identity = load_identity(str(path), ask_passphrase)
+        shown = fingerprint(identity.public_key)
+        echo(f"{self._address} asks for a key. Showing it yours: {shown} ({path})", err=True)
+        return identity
+
+    def _explain_key(self, error: AuthenticationError, key: Identity) -> None:
+        shown = fingerprint(key.public_key)
+        if error.reasons & AuthFailure.SIGNATURE_INVALID:
+            raise _because(error, f"{self._address} could not verify the signature of your key {shown}.")
+        if error.reasons & _WRONG_KEY:
+            raise _because(
+                error,
+                f"{self._address} does not know your client key {shown}. Ask its host to add it: "
+                f"{format_public_key(key.public_key)}",
+            )
+
+
+def _because(error: AuthenticationError, text: str) -> AuthenticationError:
+    return AuthenticationError(text + _said(error), error.reasons, error.explanation)
+
+
+def _said(error: AuthenticationError) -> str:
+    """What the server said, as a sentence to follow ours."""
+    if not error.explanation:
+        return ""
+    return f" The server says: {printable(error.explanation)[:_MAX_EXPLANATION]}"
+
+
+def _without_key(path: Path) -> str:
+    """What somebody without a key can do."""
+    advice = f"You have none yet: make one with 'teleglyph keygen', and send {path}.pub to the host."
+    ssh = Path("~/.ssh/id_ed25519")
+    if ssh.expanduser().is_file():
+        advice += f" If the host knows your SSH key, add --key {ssh}."
+    return advice
+
+
+def _decide_about(unknown: UnknownServer, trust: ServerTrust | None) -> None:
+    """Ask whether a new server is the right one, and remember it if it is.
+
+    Raises:
+        UnknownServer: it is not, or nobody can be asked.
+    """
+    if trust is None or not can_ask():
+        raise unknown
+    where = f"{unknown.name} ({unknown.address})" if unknown.name not in ("", unknown.address) else unknown.address
+    echo(f"You have not joined {where} before.", err=True)
+    if unknown.identity is None:
+        echo("It shows no identity, so nothing proves that it is the server you mean.", err=True)
+    else:
+        echo(f"It shows this identity: {fingerprint(unknown.identity)}", err=True)
+        if unknown.is_ascii_chat:
+            echo(f"ascii-chat prints it as {ascii_chat_fingerprint(unknown.identity)}", err=True)
+        echo(randomart(unknown.identity), err=True)
+        echo("Its host sees the same when the server starts. Compare them, by phone for example.", err=True)
+    if not confirm("Join it, and remember it"):
+        raise UnknownServer(f"{where} was not joined.", unknown.address, unknown.identity)
+    trust.hosts.add(unknown.address, unknown.identity, unknown.name)
