@@ -10,7 +10,7 @@ from teleglyph.call.limits import CallLimits
 from teleglyph.call.participant import Participant, State
 from teleglyph.errors import AuthenticationError, BadData, PeerError, PeerTimeout, ServerFull
 from teleglyph.net import Connection
-from teleglyph.wire import AuthFailure, ErrorMessage, Feature, RemoteLog, ServerSession, encode
+from teleglyph.wire import AuthFailure, ErrorMessage, Feature, RemoteLog, ServerSession, encode, fingerprint
 
 _log = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ async def _serve(participant: Participant, limits: CallLimits, on_proof: Callabl
     if done.authenticated:
         on_proof(True)
     if done.client_identity is not None:
-        _log.info("%s proved the key %s", participant.name, done.client_identity.hex())
+        _log.info("%s proved the key %s", participant.name, fingerprint(done.client_identity))
     participant.advance(State.SECURED)
     if done.encrypted:
         participant.tell("Encryption established - secure channel ready")

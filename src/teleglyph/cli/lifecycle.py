@@ -14,6 +14,8 @@ from collections.abc import Awaitable, Callable
 
 _log = logging.getLogger(__name__)
 
+_SIGNALS = () if sys.platform == "win32" else (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+
 Main = Callable[[asyncio.Event], Awaitable[int]]
 """A command's work: runs until it is done or the event is set, and returns the exit code."""
 
@@ -22,7 +24,8 @@ def run(main: Main, on_abort: Callable[[], None] = lambda: None) -> int:
     """Run a command on an event loop.
 
     The first SIGINT, SIGTERM or SIGHUP sets the event, so that the command ends in good order; a second one ends the
-    process at once with exit code 1.  SIGUSR1 writes the stacks of all tasks and threads to the log.
+    process at once with exit code 1.  SIGUSR1 writes the stacks of all tasks and threads to the log.  Afterwards the
+    signals do again what they did before.
 
     Args:
         on_abort: called before the process ends at once.
@@ -31,7 +34,13 @@ def run(main: Main, on_abort: Callable[[], None] = lambda: None) -> int:
         return asyncio.run(_supervise(main, on_abort))
     import uvloop
 
-    return uvloop.run(_supervise(main, on_abort))
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    try:
+        return uvloop.run(_supervise(main, on_abort))
+    finally:
+        # uvloop leaves its handlers in place when it closes: Ctrl-C would do nothing at a question that follows.
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
 async def _supervise(main: Main, on_abort: Callable[[], None]) -> int:

@@ -7,6 +7,7 @@ import socket
 
 from teleglyph.errors import KeyFileError
 from teleglyph.keys.blob import ED25519, FieldReader, pack_public_key, pack_string, parse_public_key
+from teleglyph.wire import fingerprint
 
 _LIST, _LISTED, _SIGN, _SIGNED = 11, 12, 13, 14
 _SECONDS = 10.0
@@ -28,7 +29,7 @@ class AgentIdentity:
         self._path = path
 
     def __repr__(self) -> str:
-        return f"<AgentIdentity {self._public_key.hex()}>"
+        return f"<AgentIdentity {fingerprint(self._public_key)}>"
 
     @property
     def public_key(self) -> bytes:

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 
-from teleglyph.keys.blob import pack_public_key
+from teleglyph.wire import fingerprint, fingerprint_digest
+
+__all__ = ["ascii_chat_fingerprint", "fingerprint", "randomart"]
 
 _COLUMNS, _ROWS = 17, 9
 _SHADES = " .o+=*BOX@%&#/^"
 _TITLE, _FOOT = "[ED25519 256]", "[SHA256]"
-
-
-def fingerprint(key: bytes) -> str:
-    """``SHA256:`` and 43 characters of base64, as ``ssh-keygen -l`` prints it.
-
-    Args:
-        key: the 32 bytes of an Ed25519 public key.
-    """
-    return f"SHA256:{base64.b64encode(_digest(key)).decode().rstrip('=')}"
 
 
 def ascii_chat_fingerprint(key: bytes) -> str:
@@ -31,11 +23,7 @@ def ascii_chat_fingerprint(key: bytes) -> str:
 
 def randomart(key: bytes) -> str:
     """The picture that ``ssh-keygen -lv`` draws of a key's fingerprint: 11 lines of 19 characters."""
-    return "\n".join([_border(_TITLE), *(f"|{row}|" for row in _walk(_digest(key))), _border(_FOOT)])
-
-
-def _digest(key: bytes) -> bytes:
-    return hashlib.sha256(pack_public_key(key)).digest()
+    return "\n".join([_border(_TITLE), *(f"|{row}|" for row in _walk(fingerprint_digest(key))), _border(_FOOT)])
 
 
 def _border(label: str) -> str:

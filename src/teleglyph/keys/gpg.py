@@ -15,7 +15,7 @@ import nacl.signing
 
 from teleglyph.errors import KeyFileError
 from teleglyph.keys.blob import KEY_SIZE
-from teleglyph.wire import Identity
+from teleglyph.wire import Identity, fingerprint
 
 _ID = re.compile(r"(?:0x)?([0-9A-Fa-f]{8}|[0-9A-Fa-f]{16}|[0-9A-Fa-f]{40})")
 _SECONDS = 30.0
@@ -36,7 +36,7 @@ class GpgIdentity:
         self._grip = grip
 
     def __repr__(self) -> str:
-        return f"<GpgIdentity {self._public_key.hex()}>"
+        return f"<GpgIdentity {fingerprint(self._public_key)}>"
 
     @property
     def public_key(self) -> bytes:

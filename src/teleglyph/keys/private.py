@@ -16,7 +16,7 @@ from teleglyph.keys.agent import agent_keys
 from teleglyph.keys.blob import ED25519, FieldReader, printable
 from teleglyph.keys.public import format_public_key, parse_line
 from teleglyph.printable import printable as one_line
-from teleglyph.wire import Identity
+from teleglyph.wire import Identity, fingerprint
 
 AskPassphrase = Callable[[str], str | None]
 """Gets a sentence, gives what the user typed; None if nobody can be asked."""
@@ -45,7 +45,7 @@ class FileIdentity:
         self._key = nacl.signing.SigningKey(seed)
 
     def __repr__(self) -> str:
-        return f"<FileIdentity {self.public_key.hex()}>"
+        return f"<FileIdentity {fingerprint(self.public_key)}>"
 
     @property
     def public_key(self) -> bytes:

@@ -71,7 +71,7 @@ from teleglyph.wire.packet import (
     encode_packet,
 )
 from teleglyph.wire.packet_type import PacketType
-from teleglyph.wire.primitives import Identity, derive_password_key
+from teleglyph.wire.primitives import Identity, derive_password_key, fingerprint, fingerprint_digest
 from teleglyph.wire.session import ClientSession, HandshakeDone, ServerSession, Session, SessionState
 
 __all__ = [
@@ -143,4 +143,6 @@ __all__ = [
     "encode",
     "encode_ascii_frame",
     "encode_packet",
+    "fingerprint",
+    "fingerprint_digest",
 ]

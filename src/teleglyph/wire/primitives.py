@@ -3,6 +3,8 @@ and 5)."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import hmac
 from collections.abc import Callable
 from typing import Protocol
@@ -20,6 +22,8 @@ RandomBytes = Callable[[int], bytes]
 MIN_PASSWORD, MAX_PASSWORD = 8, 256
 _SALT = b"ascii-chat-passw"
 _OPERATIONS, _MEMORY = 2, 64 * 2**20
+_SSH_PREFIX = b"\0\0\0\x0bssh-ed25519\0\0\0\x20"
+"""What stands before the 32 bytes of an Ed25519 key in OpenSSH's form of it (RFC 8709)."""
 
 
 class Identity(Protocol):
@@ -31,6 +35,20 @@ class Identity(Protocol):
 
     def sign(self, data: bytes) -> bytes:
         """The 64-byte Ed25519 signature (RFC 8032, no context) of ``data``."""
+
+
+def fingerprint_digest(key: bytes) -> bytes:
+    """The SHA-256 of an Ed25519 public key in OpenSSH's form, 32 bytes."""
+    return hashlib.sha256(_SSH_PREFIX + key).digest()
+
+
+def fingerprint(key: bytes) -> str:
+    """``SHA256:`` and 43 characters of base64, exactly as ``ssh-keygen -l`` prints it.
+
+    Args:
+        key: the 32 bytes of an Ed25519 public key.
+    """
+    return f"SHA256:{base64.b64encode(fingerprint_digest(key)).decode().rstrip('=')}"
 
 
 class EphemeralKey:
@@ -91,5 +109,6 @@ def verify_signature(identity: bytes, data: bytes, signature: bytes) -> None:
         nacl.signing.VerifyKey(identity).verify(data, signature)
     except (nacl.exceptions.BadSignatureError, nacl.exceptions.ValueError, ValueError):
         raise VerificationError(
-            f"the identity {identity.hex()} was shown by somebody who does not own it; somebody may be in the middle"
+            f"the identity {fingerprint(identity)} was shown by somebody who does not own it; "
+            "somebody may be in the middle"
         ) from None

@@ -35,6 +35,7 @@ from teleglyph.wire.primitives import (
     Identity,
     RandomBytes,
     authentication_tag,
+    fingerprint,
     tags_equal,
     verify_signature,
 )
@@ -214,7 +215,7 @@ class ServerHandshake(Handshake):
             verify_signature(identity, message.public_key, message.signature)
         except VerificationError:
             raise self._refuse(
-                AuthFailure.SIGNATURE_INVALID, f"the client shows the key {identity.hex()} without owning it"
+                AuthFailure.SIGNATURE_INVALID, f"the client shows the key {fingerprint(identity)} without owning it"
             ) from None
         return identity
 
@@ -243,13 +244,16 @@ class ServerHandshake(Handshake):
         if identity is None:
             raise self._refuse(AuthFailure.CLIENT_KEY_REQUIRED, "the client shows no key")
         if not admits(identity):
-            raise self._refuse(AuthFailure.CLIENT_KEY_REJECTED, f"the client's key {identity.hex()} is not admitted")
+            raise self._refuse(
+                AuthFailure.CLIENT_KEY_REJECTED, f"the client's key {fingerprint(identity)} is not admitted"
+            )
         if self._password_key is None:
             try:
                 verify_signature(identity, self._nonce, message.proof)
             except VerificationError:
                 raise self._refuse(
-                    AuthFailure.CLIENT_KEY_REJECTED, f"the client did not sign the challenge with {identity.hex()}"
+                    AuthFailure.CLIENT_KEY_REJECTED,
+                    f"the client did not sign the challenge with {fingerprint(identity)}",
                 ) from None
 
     def _refuse(self, reason: AuthFailure, text: str) -> AuthenticationError:
@@ -266,7 +270,7 @@ class ServerHandshake(Handshake):
 
 
 def _unknown_identity(message: ClientHello) -> HandshakeError:
-    return HandshakeError(f"the client expects the identity {message.server_identity.hex()}, which is not ours")
+    return HandshakeError(f"the client expects the identity {fingerprint(message.server_identity)}, which is not ours")
 
 
 _TRANSITIONS: Transitions = {
