@@ -86,6 +86,10 @@ def _lower(text: str) -> str:
     return text.lower()
 
 
+def _host(name: str) -> str:
+    return name.rpartition(":")[0].lower()
+
+
 def _normalized(address: Address) -> str:
     """An address in the form that entries have: numeric ones in their shortest spelling, names in lower case."""
     try:
@@ -108,9 +112,9 @@ def _resolve(wanted: str) -> set[str]:
 def _near(wanted: str, entries: Sequence[Entry]) -> str:
     """Known servers that may have been meant, as the end of a message."""
     known = list(dict.fromkeys(name for entry in entries for name in (entry.name, entry.address) if name))
-    host = wanted.rpartition(":")[0]
-    same_host = [name for name in known if name.rpartition(":")[0].lower() == host]
-    near = list(dict.fromkeys([*same_host, *difflib.get_close_matches(wanted, known, n=_MAX_HINTS, cutoff=0.7)]))
+    hosts = [_host(name) for name in known]
+    close = difflib.get_close_matches(_host(wanted), hosts, n=_MAX_HINTS, cutoff=0.7)
+    near = [name for host in dict.fromkeys(close) for name in known if _host(name) == host]
     if near:
         return f" Did you mean {_either(near[:_MAX_HINTS])}?"
     if known:
