@@ -20,6 +20,7 @@ from conftest import ServerProcess
 from teleglyph.errors import PeerError
 from teleglyph.keys import (
     FileIdentity,
+    KnownHosts,
     ascii_chat_fingerprint,
     fingerprint,
     format_public_key,
@@ -296,6 +297,24 @@ def test_the_form_of_ascii_chat_is_shown_beside_ours_for_its_servers(environment
             assert f"It shows this identity: {fingerprint(key)}\n" in window.screen
             assert f"ascii-chat prints it as {ascii_chat_fingerprint(key)}\n" in window.screen
             assert randomart(key) in window.screen
+
+
+@pytest.mark.parametrize("is_same", [True, False])
+def test_what_is_known_of_a_name_at_another_address_is_said(environment: dict[str, str], is_same: bool) -> None:
+    identity, other = FileIdentity(bytes(range(32))), FileIdentity(bytes(32))
+    hosts = KnownHosts(Path(environment["XDG_CONFIG_HOME"]) / "teleglyph" / "known_hosts", [])
+    with foreign_server(identity) as server, terminal(120, 40) as window:
+        known = identity if is_same else other
+        hosts.add("192.0.2.7:27224", known.public_key, f"localhost:{server.port}")
+        start(window, environment, "client", f"localhost:{server.port}", "--test-pattern --no-audio")
+        window.expect("remember it [y/N]:")
+        text = window.screen.replace("\n", "")
+        if is_same:
+            assert f"You have joined a server with this identity before: localhost:{server.port}." in text
+            assert "Careful" not in text
+        else:
+            assert f"Careful: localhost:{server.port} was 192.0.2.7:27224 before, and showed the identity" in text
+            assert fingerprint(other.public_key) in text
 
 
 def test_what_a_server_says_about_a_refusal_is_shown_harmlessly(environment: dict[str, str]) -> None:

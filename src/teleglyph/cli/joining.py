@@ -14,7 +14,7 @@ from teleglyph.cli.options import ask_passphrase, is_password
 from teleglyph.cli.questions import TRIES, ask_secret, can_ask, confirm
 from teleglyph.client.address import Address
 from teleglyph.client.call import Credentials
-from teleglyph.client.trust import ServerTrust
+from teleglyph.client.trust import ServerTrust, describe_identity
 from teleglyph.console import echo
 from teleglyph.errors import AuthenticationError, UnknownServer
 from teleglyph.keys import (
@@ -178,6 +178,22 @@ def _decide_about(unknown: UnknownServer, trust: ServerTrust | None) -> None:
             echo(f"ascii-chat prints it as {ascii_chat_fingerprint(unknown.identity)}", err=True)
         echo(randomart(unknown.identity), err=True)
         echo("Its host sees the same when the server starts. Compare them, by phone for example.", err=True)
+    for hint in _hints(unknown, trust):
+        echo(hint, err=True)
     if not confirm("Join it, and remember it"):
         raise UnknownServer(f"{where} was not joined.", unknown.address, unknown.identity)
     trust.hosts.add(unknown.address, unknown.identity, unknown.name)
+
+
+def _hints(unknown: UnknownServer, trust: ServerTrust) -> list[str]:
+    """What else is known of this identity and of this name: servers move, and others pretend to be them."""
+    hints: list[str] = []
+    entries = list(trust.hosts.entries())
+    same = [entry for entry in entries if entry.identity == unknown.identity is not None]
+    if same:
+        hints.append(f"You have joined a server with this identity before: {same[0].name or same[0].address}.")
+    other = [entry for entry in entries if entry.name and entry.name == unknown.name]
+    if other and not same:
+        name, address, shown = other[0].name, other[0].address, describe_identity(other[0].identity)
+        hints.append(f"Careful: {name} was {address} before, and showed {shown}.")
+    return hints
