@@ -468,6 +468,14 @@ def test_a_key_that_we_make_is_shown_by_openssh_as_we_show_it(tmp_path: Path) ->
     assert shown == f"256 {fingerprint(made)} ann (ED25519)\n{randomart(made)}\n"
 
 
+def test_the_documented_command_prints_what_ascii_chat_shows(tmp_path: Path) -> None:
+    made = write_identity(tmp_path / "server_key", None, "a comment with blanks")
+    text = (Path(__file__).parents[3] / "docs" / "security.md").read_text()
+    (command,) = (line for line in text.splitlines() if line.endswith("| sha256sum"))
+    printed = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert f"SHA256:{printed.split()[0]}" == ascii_chat_fingerprint(made.public_key)
+
+
 def test_what_ascii_chat_shows_of_a_key_is_that_of_the_specification() -> None:
     key = bytes.fromhex("ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22c")
     assert ascii_chat_fingerprint(key) == "SHA256:fe812c12f3ab4ce6ac5db69ac352f906cb1b11ef43fb33e252ef7ff552263889"
