@@ -328,7 +328,7 @@ def test_the_list_is_read_again_without_ending_calls(member: tuple[ServerProcess
     assert peer.wait_for(acip.PONG) == b"", "who was in stays in"
     (people.directory / "friends").unlink()
     server.process.send_signal(signal.SIGHUP)
-    server.wait_for_log("stays as it was: .*cannot be read")
+    server.wait_for_log("stays as it was: Cannot read the list of keys")
 
 
 def test_a_key_that_cannot_be_used_ends_the_command_with_its_code(people: People) -> None:

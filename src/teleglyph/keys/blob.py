@@ -60,10 +60,13 @@ def parse_public_key(blob: bytes) -> bytes:
     """The 32 bytes of an Ed25519 key.
 
     Raises:
-        ValueError: it is no such key, or there is more.
+        ValueError: it is not such a key, or there is more.
     """
     reader = FieldReader(blob)
-    kind, key = reader.string(), reader.string()
+    try:
+        kind, key = reader.string(), reader.string()
+    except ValueError:
+        raise ValueError("it is not an Ed25519 key") from None
     if kind != ED25519 or len(key) != KEY_SIZE or reader.rest:
-        raise ValueError("this is no Ed25519 key")
+        raise ValueError("it is not an Ed25519 key")
     return key

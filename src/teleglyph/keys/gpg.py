@@ -1,4 +1,4 @@
-"""Ed25519 keys of GnuPG: found with ``gpg``, and signed with by its agent.
+"""Ed25519 keys of GnuPG: ``gpg`` finds them, and its agent signs with them.
 
 What ACIP has signed is always 32 bytes long, and so is a SHA-256: handed over as such a digest, the agent's signature
 is a plain Ed25519 signature (RFC 8032) that everybody can check without GnuPG.
@@ -54,7 +54,7 @@ class GpgIdentity:
         try:
             nacl.signing.VerifyKey(self._public_key).verify(data, signature)
         except (nacl.exceptions.BadSignatureError, ValueError):
-            raise KeyFileError("gpg-agent did not make an Ed25519 signature of what it was given") from None
+            raise KeyFileError("gpg-agent did not make a valid Ed25519 signature.") from None
         return signature
 
 
@@ -82,14 +82,16 @@ def gpg_public_key(key_id: str) -> bytes:
     place = data.find(oid)
     point = data[place + len(oid) + 2 :][: 1 + KEY_SIZE]
     if place < 0 or len(point) != 1 + KEY_SIZE or point[0] != 0x40:
-        raise KeyFileError(f"GnuPG's key {key_id} is no Ed25519 key")
+        raise KeyFileError(f"GnuPG's key {key_id} is not an Ed25519 key.")
     return point[1:]
 
 
 def _digits(key_id: str) -> str:
     found = _ID.fullmatch(key_id)
     if not found:
-        raise KeyFileError(f"'gpg:{key_id}' needs 8, 16 or 40 hexadecimal digits after the colon: gpg --list-keys")
+        raise KeyFileError(
+            f"'gpg:{key_id}' needs 8, 16 or 40 hexadecimal digits after the colon, as 'gpg --list-keys' prints them."
+        )
     return found[1]
 
 
@@ -106,14 +108,14 @@ def _grip(key_id: str, listing: str, *records: str) -> str:
         elif fields[0] == "grp" and is_ours:
             return fields[9]
     raise KeyFileError(
-        f"GnuPG's key {key_id} is no Ed25519 key: make one with 'gpg --quick-generate-key NAME ed25519 sign'"
+        f"GnuPG's key {key_id} is not an Ed25519 key. Make one with 'gpg --quick-generate-key NAME ed25519 sign'."
     )
 
 
 def _public_key(grip: str) -> bytes:
     point = _value(_agent(f"READKEY {grip}"), b"q")
     if len(point) != 1 + KEY_SIZE or point[0] != 0x40:
-        raise KeyFileError("gpg-agent's key is no Ed25519 key")
+        raise KeyFileError("gpg-agent's key is not an Ed25519 key.")
     return point[1:]
 
 
@@ -121,7 +123,7 @@ def _value(expression: bytes, name: bytes) -> bytes:
     """A named value of a canonical S-expression (RFC 9804)."""
     found = re.search(rb"\(%d:%s(\d{1,4}):" % (len(name), re.escape(name)), expression)
     if not found:
-        raise KeyFileError("gpg-agent's answer is not understood")
+        raise KeyFileError("Cannot understand the answer of gpg-agent.")
     return expression[found.end() : found.end() + int(found[1])]
 
 
@@ -133,21 +135,21 @@ def _agent(*commands: str) -> bytes:
         if line.startswith(b"D "):
             data += re.sub(rb"%([0-9A-Fa-f]{2})", lambda match: bytes([int(match[1], 16)]), line[2:])
         elif line.startswith(b"ERR "):
-            raise KeyFileError(f"gpg-agent refuses: {line[4:].decode('utf-8', 'replace')}")
+            raise KeyFileError(f"gpg-agent refused: {line[4:].decode('utf-8', 'replace')}.")
     return bytes(data)
 
 
 def _run(program: str, *arguments: str) -> bytes:
     path = shutil.which(program)
     if path is None:
-        raise KeyFileError(f"'{program}' is not installed, and 'gpg:' keys need it")
+        raise KeyFileError(f"'{program}' is not installed, and 'gpg:' keys need it.")
     try:
         done = subprocess.run(  # noqa: S603 - the arguments are ours or hexadecimal digits
             [path, *arguments], capture_output=True, timeout=_SECONDS, check=False, stdin=subprocess.DEVNULL
         )
     except subprocess.TimeoutExpired:
-        raise KeyFileError(f"'{program}' did not answer within {_SECONDS:g} s") from None
+        raise KeyFileError(f"'{program}' did not answer within {_SECONDS:g} s.") from None
     if done.returncode != 0:
         reason = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise KeyFileError(f"{program}: {reason[-1] if reason else 'it failed'}")
+        raise KeyFileError(f"{program} failed: {reason[-1] if reason else 'it did not say why'}")
     return done.stdout

@@ -41,9 +41,9 @@ def _read(path: Path) -> bytes:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise KeyFileError(f"The Nostr key '{path}' cannot be read: {error.strerror}") from error
+        raise KeyFileError(f"Cannot read the Nostr key '{path}': {(error.strerror or str(error)).lower()}.") from error
     if stat.S_ISREG(mode) and mode & 0o077:
-        raise KeyFileError(f"The Nostr key '{path}' can be read by others: chmod 600 '{path}'")
+        raise KeyFileError(f"Others on this machine can read the Nostr key '{path}'. Run: chmod 600 '{path}'")
     try:
         key = decode_key(text.split("\n", 1)[0], "nsec")
         public_key(key)
@@ -61,5 +61,5 @@ def _create(path: Path) -> bytes:
     except FileExistsError:
         return _read(path)
     except OSError as error:
-        raise KeyFileError(f"The Nostr key '{path}' cannot be made: {error.strerror}") from error
+        raise KeyFileError(f"Cannot make the Nostr key '{path}': {(error.strerror or str(error)).lower()}.") from error
     return key

@@ -40,11 +40,11 @@ def parse_line(text: str) -> bytes:
     """
     words = text.split()
     if not words:
-        raise ValueError("nothing is there")
+        raise ValueError("it is empty")
     if words[0] == "ssh-ed25519" and len(words) > 1:
         return _parse_base64(words[1])
     if words[0].startswith(("ssh-", "ecdsa-", "sk-")):
-        raise ValueError(f"it is a key of the kind {printable(words[0])}, and only ssh-ed25519 is taken")
+        raise ValueError(f"it is a key of the kind {printable(words[0])}, and only ssh-ed25519 keys can be used")
     if words[0].startswith(("SHA256:", "MD5:")):
         raise ValueError("it is a fingerprint, and the public key itself is needed")
     if _HEX.fullmatch(words[0]):
@@ -75,7 +75,7 @@ def parse_public_keys(value: str, fetch: Fetch | None = None) -> list[bytes]:
     for item in filter(None, (part.strip() for part in value.split(","))):
         keys += _parse_item(item, fetch)
     if len(keys) > MAX_KEYS:
-        raise ConfigurationError(f"The list has {len(keys)} keys; {MAX_KEYS} are the most")
+        raise ConfigurationError(f"The list has {len(keys)} keys; at most {MAX_KEYS} are possible.")
     return list(dict.fromkeys(keys))
 
 
@@ -93,7 +93,7 @@ def _parse_item(item: str, fetch: Fetch | None) -> list[bytes]:
         path = Path(item).expanduser()
         if "/" in item or item.startswith((".", "~")) or path.is_file():
             return _parse_file(path)
-        raise ConfigurationError(f"'{item}' is no key ({error}); a key is {_FORMS}") from None
+        raise ConfigurationError(f"'{item}' is not a key: {error}. Write {_FORMS}.") from None
 
 
 def _parse_published(item: str, service: str, user: str, fetch: Fetch | None) -> list[bytes]:
@@ -103,25 +103,27 @@ def _parse_published(item: str, service: str, user: str, fetch: Fetch | None) ->
         fetch = fetch_published
     keys = list(_parse_lines(fetch(service, user).splitlines(), item))
     if not keys:
-        raise KeyFetchFailed(f"{item} publishes no Ed25519 key")
+        raise KeyFetchFailed(f"{item} publishes no Ed25519 key.")
     return keys
 
 
 def _parse_file(path: Path) -> list[bytes]:
     try:
         if path.stat().st_size > _MAX_FILE:
-            raise ConfigurationError(f"'{path}' has more than {_MAX_FILE >> 20} MiB; that is no list of keys")
+            raise ConfigurationError(f"'{path}' has more than {_MAX_FILE >> 20} MiB, so it is not a list of keys.")
         text = path.read_text("utf-8-sig", "replace")
     except OSError as error:
-        raise ConfigurationError(f"The list of keys '{path}' cannot be read: {error.strerror}") from error
+        raise ConfigurationError(
+            f"Cannot read the list of keys '{path}': {(error.strerror or str(error)).lower()}."
+        ) from error
     keys = list(_parse_lines(text.splitlines(), str(path)))
     if not keys:
-        raise ConfigurationError(f"There is no Ed25519 key in '{path}'")
+        raise ConfigurationError(f"There is no Ed25519 key in '{path}'.")
     return keys
 
 
 def _parse_lines(lines: Iterable[str], where: str) -> Iterable[bytes]:
-    """The keys of a list; lines that hold none are left out, and named in the log."""
+    """The keys of a list; lines without one are ignored, and named in the log."""
     for number, line in enumerate(lines, 1):
         text = line.strip()
         if not text or text.startswith("#"):
@@ -129,7 +131,7 @@ def _parse_lines(lines: Iterable[str], where: str) -> Iterable[bytes]:
         try:
             yield parse_line(text)
         except ValueError as error:
-            _log.warning("%s, line %d is left out: %s", where, number, error)
+            _log.warning("Ignored line %d of %s: %s", number, where, error)
 
 
 class KeyList:

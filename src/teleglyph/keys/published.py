@@ -46,7 +46,9 @@ def fetch_published(
         KeyFetchFailed: the service did not answer with keys, and there is no copy.
     """
     if not _USER.fullmatch(user):
-        raise ConfigurationError(f"'{service}:{user}' does not name a user: letters, digits, '.', '_' and '-' only")
+        raise ConfigurationError(
+            f"'{service}:{user}' does not name a user: only letters, digits, '.', '_' and '-' are possible."
+        )
     copy = (cache or cache_directory()) / f"{service}-{user.lower()}"
     host = host or HOSTS[service]
     try:
@@ -58,9 +60,9 @@ def fetch_published(
             text = copy.read_text()
         except OSError:
             raise KeyFetchFailed(
-                f"The keys of {service}:{user} could not be fetched from {host} ({error}), and none were fetched before"
+                f"Cannot fetch the keys of {service}:{user} from {host} ({error}), and there is no copy from before."
             ) from error
-        _log.warning("%s does not answer (%s): the keys of %s that were fetched last are used", host, error, user)
+        _log.warning("%s did not answer (%s): using the keys of %s that were fetched last", host, error, user)
         return text
     _keep(copy, text)
     return text
@@ -73,14 +75,14 @@ def _download(host: str, user: str, context: ssl.SSLContext) -> str:
         connection.request("GET", f"/{user}.keys", headers={"User-Agent": "teleglyph", "Accept": "text/plain"})
         answer = connection.getresponse()
         if answer.status == http.client.NOT_FOUND:
-            raise KeyFetchFailed(f"{name} knows no user '{user}'")
+            raise KeyFetchFailed(f"{name} does not know the user '{user}'.")
         if answer.status != http.client.OK:
             raise http.client.HTTPException(f"status {answer.status}")
         data = answer.read(_MAX_ANSWER + 1)
     finally:
         connection.close()
     if len(data) > _MAX_ANSWER:
-        raise KeyFetchFailed(f"{name} answers with more than {_MAX_ANSWER >> 10} KiB for '{user}'")
+        raise KeyFetchFailed(f"{name} answered with more than {_MAX_ANSWER >> 10} KiB for '{user}'.")
     return data.decode("utf-8", "replace")
 
 
@@ -91,4 +93,4 @@ def _keep(copy: Path, text: str) -> None:
         temporary.write_text(text)
         temporary.replace(copy)
     except OSError as error:
-        _log.warning("no copy of %s could be kept: %s", copy.name, error)
+        _log.warning("Cannot keep a copy of %s: %s", copy.name, error)

@@ -133,7 +133,7 @@ class ClientHandshake(Handshake):
         if self._reasons or self._error_code in (None, AuthenticationError.exit_code):
             return _refused(self._reasons, text)
         known = {kind.exit_code: kind for kind in (RateLimited, ServerFull)}
-        return known.get(self._error_code, PeerError)(f"the server ends the connection: {text}")
+        return known.get(self._error_code, PeerError)(f"The server ended the connection: {text}")
 
     def _on_version(self, message: ProtocolVersion) -> None:
         if message.mode != self._mode:
