@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import signal
 import socket
 import subprocess
 import sys
@@ -206,7 +207,7 @@ def test_the_pass_phrase_of_the_default_key_is_asked_for_three_times(
         window.expect("code=61")
         assert window.screen.count("Wrong pass phrase.") == 2
         (tmp_path / "friends").write_text(format_public_key(ours.public_key))
-        guarded.process.send_signal(1)
+        guarded.process.send_signal(signal.SIGHUP)
         guarded.wait_for_log("read again")
         join(window, environment, guarded.port)
         answer(window, "Pass phrase of", PASSPHRASE)

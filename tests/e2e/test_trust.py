@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import pytest
 import acip_peer as acip
 from acip_peer import AcipPeer
 from conftest import ServerProcess
-from teleglyph.keys import FileIdentity, fingerprint, format_public_key, randomart, write_identity
+from teleglyph.keys import FileIdentity, fingerprint, format_public_key, parse_public_keys, randomart, write_identity
 from teleglyph.wire import derive_password_key
 from terminal import terminal
 
@@ -219,7 +220,8 @@ def test_a_server_is_remembered_and_a_change_is_noticed(start_server: StartServe
     unknown = people.client(server.port)
     assert unknown.returncode == 60
     assert "You have not joined" in unknown.stderr
-    assert "SHA256:" in unknown.stderr
+    assert fingerprint(people.server.public_key) in unknown.stderr
+    server.wait_for_log(f"identity is {re.escape(fingerprint(people.server.public_key))} ")
     new = people.client(server.port, "--accept-new-server")
     assert new.returncode == 0
     assert "It is now remembered." in new.stderr
@@ -230,6 +232,8 @@ def test_a_server_is_remembered_and_a_change_is_noticed(start_server: StartServe
     changed = people.client(impostor.port, "--accept-new-server")
     assert changed.returncode == 64
     assert "Somebody may be in the middle" in changed.stderr
+    for key in (people.server.public_key, bytes(signing_key(people, "other-server").verify_key)):
+        assert fingerprint(key) in changed.stderr
     assert f"teleglyph known-hosts forget '127.0.0.1:{port}'" in changed.stderr
     impostor.stop()
 
@@ -360,7 +364,7 @@ def test_keygen_makes_what_the_others_take(tmp_path: Path) -> None:
     public = (tmp_path / "teleglyph" / "id_ed25519.pub").read_text()
     assert public.endswith(" ann\n")
     assert public.rsplit(" ", 1)[0] in done.stdout
-    assert "SHA256:" in done.stdout
+    assert fingerprint(parse_public_keys(public)[0]) in done.stdout
     again = run("--no-passphrase")
     assert (again.returncode, "exists already" in again.stderr) == (61, True)
 
