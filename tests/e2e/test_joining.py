@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,7 +31,7 @@ from teleglyph.keys import (
     write_identity,
 )
 from teleglyph.wire import LogDirection, LogLevel, RemoteLog, ServerSession, derive_password_key, encode
-from terminal import Terminal, terminal
+from terminal import Terminal, terminal, wait_for
 
 PASSWORD, WRONG = "correct horse", "battery staple"
 PASSPHRASE = "open sesame"
@@ -183,6 +185,25 @@ def test_the_default_key_is_used_when_a_server_asks_for_one(
     done = snapshot(environment, server.port)
     assert done.returncode == 0, done.stderr
     assert f"asks for a key. Showing it yours: {fingerprint(ours.public_key)}" in done.stderr
+    server.wait_for_log(f"proved the key {re.escape(fingerprint(ours.public_key))}")
+
+
+def test_the_default_key_may_be_held_by_an_agent(
+    start_server: StartServer, environment: dict[str, str], tmp_path: Path
+) -> None:
+    ours = default_key(environment)
+    path = Path(environment["XDG_CONFIG_HOME"]) / "teleglyph" / "id_ed25519"
+    server = start_server("--client-keys", f"{path}.pub")
+    directory = Path(tempfile.mkdtemp(prefix="tg"))  # a socket's path has to be short
+    with subprocess.Popen(["ssh-agent", "-D", "-a", str(directory / "s")], stdout=subprocess.DEVNULL) as agent:
+        wait_for((directory / "s").exists, "the agent never began")
+        environment = {**environment, "SSH_AUTH_SOCK": str(directory / "s")}
+        subprocess.run(["ssh-add", "-q", str(path)], check=True, capture_output=True, env={**os.environ, **environment})
+        path.unlink()
+        done = snapshot(environment, server.port)
+        agent.terminate()
+    shutil.rmtree(directory)
+    assert done.returncode == 0, done.stderr
     server.wait_for_log(f"proved the key {re.escape(fingerprint(ours.public_key))}")
 
 

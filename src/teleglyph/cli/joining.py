@@ -121,7 +121,8 @@ class _Secrets:
     def _default_key(self, error: AuthenticationError) -> Identity:
         """The key that ``keygen`` makes.  It is only used when a server has asked for one."""
         path = default_identity_path()
-        if not path.exists() and not path.is_symlink():
+        # An agent may hold a key of which only the public half is in a file.
+        if not path.exists() and not path.with_name(path.name + ".pub").exists():
             raise _because(error, f"{self._address} only lets in keys that its host knows. {_without_key(path)}")
         identity = load_identity(str(path), ask_passphrase)
         shown = fingerprint(identity.public_key)
