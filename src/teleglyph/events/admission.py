@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from teleglyph.errors import EventRefused
 from teleglyph.events.limits import EventLimits
-from teleglyph.wire.nostr import AUTHENTICATION, NostrEvent
+from teleglyph.wire.nostr import AUTHENTICATION, FIRST_ADDRESSABLE, NostrEvent
 
 _REPOSTS = (6, 16)
 
@@ -29,6 +29,7 @@ def check_admission(event: NostrEvent, limits: EventLimits, now: float, authenti
     """
     if event.kind == AUTHENTICATION:
         raise EventRefused(f"invalid: kind {AUTHENTICATION} is for AUTH, not for EVENT")
+    _check_unique(event, "expiration", *(["d"] if FIRST_ADDRESSABLE <= event.kind < 40000 else []))
     if event.created_at > now + limits.created_at_ahead:
         raise EventRefused(f"invalid: created_at is more than {limits.created_at_ahead} s in the future")
     if limits.created_at_back is not None and event.created_at < now - limits.created_at_back:
@@ -46,6 +47,13 @@ def check_admission(event: NostrEvent, limits: EventLimits, now: float, authenti
         raise EventRefused("blocked: protected events are not reposted")
 
 
+def _check_unique(event: NostrEvent, *names: str) -> None:
+    """Tags that decide something must not say two things: whoever reads the other one would decide otherwise."""
+    for name in names:
+        if sum(tag[0] == name for tag in event.tags) > 1:
+            raise EventRefused(f"invalid: the event has more than one tag {name}")
+
+
 def _check_work(event: NostrEvent, least: int) -> None:
     if not least:
         return
@@ -57,13 +65,11 @@ def _check_work(event: NostrEvent, least: int) -> None:
 
 
 def _embeds_protected(content: str) -> bool:
-    if not content.startswith("{"):
-        return False
     try:
         tags = json.loads(content).get("tags")
     except (ValueError, RecursionError, AttributeError):
         return False
-    return isinstance(tags, list) and ["-"] in tags
+    return isinstance(tags, list) and any(isinstance(tag, list) and tag[:1] == ["-"] for tag in tags)
 
 
 def check_authentication(event: NostrEvent, challenge: str, host: str, limits: EventLimits, now: float) -> None:
@@ -80,6 +86,7 @@ def check_authentication(event: NostrEvent, challenge: str, host: str, limits: E
     """
     if event.kind != AUTHENTICATION:
         raise EventRefused(f"invalid: an authentication has the kind {AUTHENTICATION}")
+    _check_unique(event, "relay", "challenge")
     if abs(event.created_at - now) > limits.auth_window:
         raise EventRefused(f"invalid: created_at is more than {limits.auth_window} s from now")
     if event.first("challenge") != challenge:

@@ -1,93 +1,62 @@
 """Groups that the relay keeps (NIP-29): who belongs to them, who may write, read and moderate.
 
-No clock, no socket, no key: an event is checked, and once it is durable applied; what the relay has to publish because
-of it comes back as templates.  The state is that of the relay's own events 39000 to 39002 and of the invitations, so a
-restart finds it again.
+No clock, no socket, no database, no key.  An event is checked against what holds now; :meth:`Groups.plan` says what
+would change with it.  The change is written in the event's own transaction and installed when that is durable.  Only
+one event that changes groups is on its way at any time (see :class:`teleglyph.events.ingest.Ingest`), so a plan is
+never made on a state that is about to change.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Iterable, Sequence, Set
-from dataclasses import dataclass, field
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 
 from teleglyph.errors import EventRefused
-from teleglyph.wire.nostr import CREATE_GROUP, DELETION, NostrEvent, is_hex
+from teleglyph.events.group_metadata import FLAGS, MAX_METADATA, edited
+from teleglyph.store.groups import ADMIN, GroupChange, GroupRecord, Invite
+from teleglyph.wire.nostr import DELETION, NostrEvent, is_hex
 from teleglyph.wire.nostr_filter import Filter
+from teleglyph.wire.nostr_groups import (
+    DESCRIPTIONS,
+    MODERATION,
+    Audience,
+    GroupKind,
+    audience_of,
+    group_of,
+    is_management,
+)
 
-PUT_USER, REMOVE_USER, EDIT_METADATA, DELETE_EVENT = 9000, 9001, 9002, 9005
-CREATE, DELETE_GROUP, INVITE = CREATE_GROUP, 9008, 9009
-JOIN, LEAVE = 9021, 9022
-METADATA, ADMINS, MEMBERS, ROLES = 39000, 39001, 39002, 39003
-ADMIN, MODERATOR = "admin", "moderator"
-_MODERATION = range(9000, 9021)
-_DESCRIPTIONS = range(39000, 39010)
-_ID = re.compile(r"[a-z0-9_-]{1,64}")
-_TEXTS = ("name", "about", "picture")
-_FLAGS = ("private", "restricted", "hidden", "closed")
-_MAY_MODERATE = frozenset({REMOVE_USER, DELETE_EVENT})
+MODERATOR = "moderator"
+_MAY_MODERATE = frozenset({GroupKind.REMOVE_USER, GroupKind.DELETE_EVENT})
 _LATE = 3600
-_LONGEST_TEXT = 2000
-MAX_GROUPS, MAX_OWN_GROUPS, MAX_MEMBERS, MAX_INVITES = 10_000, 20, 10_000, 1000
+_MAX_ID = 256
+_MAX_CODE = 256
+_MAX_ROLES = 20
+MAX_GROUPS, MAX_OWN_GROUPS, MAX_MEMBERS, MAX_INVITES, MAX_PINS = 10_000, 20, 10_000, 1000, 100
 _OF_ROOMS = "room-"
 """Ids of groups that belong to rooms of games begin so; nobody else makes such groups."""
 Template = tuple[int, list[list[str]]]
 """Kind and tags of an event for the relay to sign."""
+_PEOPLE = (GroupKind.MEMBERS, GroupKind.ADMINS)
+_ALL = (GroupKind.METADATA, GroupKind.ADMINS, GroupKind.MEMBERS, GroupKind.ROLES)
 
 
 @dataclass(slots=True)
-class Group:
-    """One group.
+class Plan:
+    """What follows from an event, or from a decision of the relay itself.
 
     Attributes:
-        id: the ``h`` tag of its events.
-        texts: name, about, picture.
-        flags: of private, restricted, hidden and closed those that hold.
-        members: their roles by public key.
-        invites: codes that let somebody into a closed group.
-    """
-
-    id: str
-    texts: dict[str, str] = field(default_factory=dict)
-    flags: set[str] = field(default_factory=set)
-    members: dict[str, list[str]] = field(default_factory=dict)
-    invites: set[str] = field(default_factory=set)
-
-    def has_role(self, pubkey: str, *roles: str) -> bool:
-        """Whether somebody has one of these roles."""
-        return not set(roles).isdisjoint(self.members.get(pubkey, ()))
-
-    def describe(self, *kinds: int) -> list[Template]:
-        """The group's state in the relay's words."""
-        admins = {key: roles for key, roles in self.members.items() if roles}
-        written: dict[int, list[list[str]]] = {
-            METADATA: [
-                *([name, text] for name, text in self.texts.items() if text),
-                *([flag] for flag in _FLAGS if flag in self.flags),
-            ],
-            ADMINS: [["p", key, *roles] for key, roles in admins.items()],
-            MEMBERS: [["p", key] for key in self.members],
-            ROLES: [
-                ["role", ADMIN, "changes everything about the group"],
-                ["role", MODERATOR, "removes members and messages"],
-            ],
-        }
-        return [(kind, [["d", self.id], *written[kind]]) for kind in kinds]
-
-
-@dataclass(slots=True)
-class Effects:
-    """What follows from an event.
-
-    Attributes:
+        changes: what is to be written.
+        records: what holds afterwards, by id; None: there is no such group.
         templates: what the relay has to publish.
-        erased: a group, and the ids of those of its events that have to go.
-        ended: id of a group all of whose events have to go; then :meth:`Groups.forget` it.
+        ended: id of a group all of whose events have to be erased before it is removed.
     """
 
+    changes: list[GroupChange] = field(default_factory=list)
+    records: dict[str, GroupRecord | None] = field(default_factory=dict)
     templates: list[Template] = field(default_factory=list)
-    erased: tuple[str, list[str]] | None = None
     ended: str | None = None
 
 
@@ -100,46 +69,107 @@ class Groups:
 
     def __init__(self, own_key: str) -> None:
         self.own_key = own_key
-        self._groups: dict[str, Group] = {}
+        self._groups: dict[str, GroupRecord] = {}
+        self._invites: dict[str, str] = {}
+        """The group of each invitation, by the id of its event."""
 
     def __len__(self) -> int:
         return len(self._groups)
 
-    def get(self, name: str) -> Group | None:
+    def get(self, name: str | None) -> GroupRecord | None:
         """A group by its id."""
-        return self._groups.get(name)
+        return self._groups.get(name) if name is not None else None
 
     # --- what there is already ------------------------------------------------------------------------
 
-    def load(self, events: Iterable[NostrEvent]) -> None:
-        """Take the state over from events that were kept: the relay's descriptions, and invitations of groups."""
-        kept = list(events)
-        for event in kept:
-            if event.pubkey == self.own_key and event.kind == METADATA and (name := event.address):
-                group = self._groups[name] = Group(name)
-                _read_metadata(group, event)
-        for event in kept:
-            if event.pubkey == self.own_key and (described := self._groups.get(event.address or "")) is not None:
-                if event.kind == MEMBERS:
-                    for key in event.values("p"):
-                        described.members.setdefault(key, [])
-                elif event.kind == ADMINS:
-                    for tag in event.tags:
-                        if tag[0] == "p" and len(tag) > 1:
-                            described.members[tag[1]] = tag[2:]
-            elif event.kind == INVITE and (invited := self._groups.get(event.first("h") or "")) is not None:
-                invited.invites.update(event.values("code"))
+    def load(self, records: Iterable[GroupRecord]) -> None:
+        """Take over what was kept."""
+        self.install(Plan(records={record.id: record for record in records}))
 
-    def make(self, name: str, texts: dict[str, str], admins: Sequence[str]) -> list[Template]:
-        """A group of the relay itself, which has not been there; what is to be published."""
-        group = self._groups[name] = Group(name, texts, set(), {key: [ADMIN] for key in admins})
-        return group.describe(METADATA, ADMINS, MEMBERS, ROLES)
+    def adopt(self, events: Iterable[NostrEvent]) -> Plan:
+        """Groups of a database from before it had tables for them: from the relay's descriptions and invitations."""
+        kept = list(events)
+        own = [event for event in kept if event.pubkey == self.own_key and event.address]
+        records: dict[str, GroupRecord] = {}
+        for event in own:
+            if event.kind == GroupKind.METADATA:
+                records[event.address or ""] = edited(GroupRecord(event.address or ""), event)
+        for kind in _PEOPLE:  # admins after members: they say what roles there are
+            for event in own:
+                if event.kind == kind and (record := records.get(event.address or "")) is not None:
+                    people = {tag[1]: tag[2:] for tag in event.tags if tag[0] == "p" and len(tag) > 1}
+                    records[record.id] = replace(record, members={**record.members, **people})
+        for event in kept:
+            if event.kind == GroupKind.CREATE_INVITE and (record := records.get(event.first("h") or "")) is not None:
+                invites = {**record.invites, event.id: _invite_of(event)}
+                records[record.id] = replace(record, invites=invites)
+        changes = [
+            GroupChange(record.id, record, record.members, invites=list(record.invites.values()))
+            for record in records.values()
+        ]
+        return Plan(changes, dict(records))
+
+    def install(self, plan: Plan) -> None:
+        """What was planned is durable: it holds from now on."""
+        for name, record in plan.records.items():
+            for number in self._groups[name].invites if name in self._groups else ():
+                self._invites.pop(number, None)
+            if record is None:
+                self._groups.pop(name, None)
+            else:
+                self._groups[name] = record
+                self._invites.update(dict.fromkeys(record.invites, name))
+
+    def ended(self) -> list[str]:
+        """Ids of the groups that were deleted and whose events are still being erased."""
+        return [name for name, record in self._groups.items() if record.is_ended]
 
     def of_rooms(self) -> list[str]:
         """Ids of the groups that belong to rooms of games."""
         return [name for name in self._groups if name.startswith(_OF_ROOMS)]
 
+    def descriptions(self) -> Iterator[Template]:
+        """What the relay says of all groups."""
+        for record in self._groups.values():
+            if not record.is_ended:
+                yield from describe(record, *_ALL, *((GroupKind.PINS,) if record.pins else ()))
+
+    # --- the relay's own decisions --------------------------------------------------------------------
+
+    def make(self, name: str, title: str, admins: Sequence[str]) -> Plan:
+        """A group of the relay itself, which has not been there."""
+        record = GroupRecord(name, (("name", title),), members={key: [ADMIN] for key in admins})
+        return Plan([GroupChange(name, record, record.members)], {name: record}, describe(record, *_ALL))
+
+    def remove(self, name: str) -> Plan:
+        """A group is gone; what was written in it and is still there belongs to nobody's group."""
+        kinds = (*_ALL, GroupKind.PARTICIPANTS, GroupKind.PINS)
+        addresses = [["a", f"{int(kind)}:{self.own_key}:{name}"] for kind in kinds]
+        plan = self._orphan_children(name)
+        plan.changes.append(GroupChange(name, is_removed=True))
+        plan.records[name] = None
+        plan.templates.append((DELETION, addresses))
+        return plan
+
+    def _orphan_children(self, name: str) -> Plan:
+        plan = Plan()
+        for child in self._groups.values():
+            if any(tag[:2] == ("parent", name) for tag in child.tags):
+                record = replace(child, tags=tuple(tag for tag in child.tags if tag[0] != "parent"))
+                plan.changes.append(GroupChange(child.id, record))
+                plan.records[child.id] = record
+                plan.templates += describe(record, GroupKind.METADATA)
+        return plan
+
     # --- writing --------------------------------------------------------------------------------------
+
+    def changes_groups(self, event: NostrEvent) -> bool:
+        """Whether an event may change a group, so that nothing else must be decided until it is durable."""
+        if event.pubkey == self.own_key:
+            return False
+        if event.kind == DELETION:
+            return any(number in self._invites for number in event.values("e"))
+        return is_management(event.kind)
 
     def check(self, event: NostrEvent, now: float) -> None:
         """Whether an event may come in as far as groups are concerned.
@@ -152,143 +182,193 @@ class Groups:
         """
         if event.pubkey == self.own_key:
             return
-        if event.kind in _DESCRIPTIONS:
+        if event.kind in DESCRIPTIONS:
             raise EventRefused("blocked: only the relay describes its groups")
-        name = event.first("h")
-        is_managing = event.kind in _MODERATION or event.kind in (JOIN, LEAVE)
+        if sum(tag[0] == "h" for tag in event.tags) > 1:
+            raise EventRefused("invalid: an event belongs to one group: it has at most one tag h")
+        name = group_of(event)
         if name is None:
-            if is_managing:
+            if is_management(event.kind):
                 raise EventRefused(f"invalid: kind {event.kind} needs the tag h with a group's id")
             return
         group = self._groups.get(name)
-        if event.kind == CREATE:
+        if event.kind == GroupKind.CREATE_GROUP:
             self._check_creation(event, name, group)
         elif group is None:
-            if is_managing:
+            if is_management(event.kind):
                 raise EventRefused(f"invalid: there is no group {name[:64]!r} here")
             return
-        elif event.kind in _MODERATION:
+        elif group.is_ended:
+            raise EventRefused("restricted: this group was deleted")
+        elif event.kind in MODERATION:
             self._check_moderation(event, group)
-        elif event.kind == JOIN:
-            _check_join(event, group)
-        elif event.kind == LEAVE:
+        elif event.kind == GroupKind.JOIN_REQUEST:
+            _check_join(event, group, now)
+        elif event.kind == GroupKind.LEAVE_REQUEST:
             if event.pubkey not in group.members:
-                raise EventRefused("invalid: you are no member of this group")
+                raise EventRefused("invalid: you are not a member of this group")
         elif "restricted" in group.flags and event.pubkey not in group.members:
             raise EventRefused("restricted: only members write in this group")
         if event.created_at < now - _LATE:
             raise EventRefused(f"invalid: in groups created_at is at most {_LATE} s ago")
 
-    def _check_creation(self, event: NostrEvent, name: str, group: Group | None) -> None:
+    def _check_creation(self, event: NostrEvent, name: str, group: GroupRecord | None) -> None:
         if group is not None:
             raise EventRefused("blocked: there is a group with this id already")
         if name.startswith(_OF_ROOMS):
             raise EventRefused(f"restricted: ids that begin with {_OF_ROOMS} are for the groups of rooms")
-        if not _ID.fullmatch(name):
-            raise EventRefused("invalid: a group's id has 1 to 64 of the characters a-z 0-9 - _")
-        own = sum(one.has_role(event.pubkey, ADMIN) for one in self._groups.values())
+        if not name or len(name.encode("utf-8", "replace")) > _MAX_ID or not name.isprintable() or " " in name:
+            raise EventRefused(f"invalid: a group's id has 1 to {_MAX_ID} bytes that can be seen")
+        own = sum(has_role(one, event.pubkey, ADMIN) for one in self._groups.values())
         if own >= MAX_OWN_GROUPS or len(self._groups) >= MAX_GROUPS:
-            raise EventRefused(f"restricted: at most {MAX_OWN_GROUPS} groups for one, {MAX_GROUPS} for all")
+            raise EventRefused(f"restricted: at most {MAX_OWN_GROUPS} groups for one key, {MAX_GROUPS} for all")
+        _check_lasting(event)
+        self._check_metadata(event, GroupRecord(name, members={event.pubkey: [ADMIN]}))
 
-    @staticmethod
-    def _check_moderation(event: NostrEvent, group: Group) -> None:
-        is_admin = group.has_role(event.pubkey, ADMIN)
-        if not is_admin and not (event.kind in _MAY_MODERATE and group.has_role(event.pubkey, MODERATOR)):
+    def _check_moderation(self, event: NostrEvent, group: GroupRecord) -> None:
+        is_admin = has_role(group, event.pubkey, ADMIN)
+        if not is_admin and not (event.kind in _MAY_MODERATE and has_role(group, event.pubkey, MODERATOR)):
             raise EventRefused("restricted: your role in this group does not allow that")
+        if event.kind != GroupKind.CREATE_INVITE:
+            _check_lasting(event)
         match event.kind:
-            case 9000 | 9001:
+            case GroupKind.PUT_USER | GroupKind.REMOVE_USER:
                 keys = event.values("p")
-                if not keys or not all(map(is_hex, keys)):
-                    raise EventRefused(f"invalid: kind {event.kind} names public keys in tags p")
+                if not keys or len(set(keys)) != len(keys) or not all(map(is_hex, keys)):
+                    raise EventRefused(f"invalid: kind {event.kind} names public keys in tags p, each once")
                 if not is_admin and any(group.members.get(key) for key in keys):
                     raise EventRefused("restricted: moderators do not remove those who have a role")
-                if event.kind == PUT_USER and len(group.members) + len(keys) > MAX_MEMBERS:
+                if event.kind == GroupKind.PUT_USER and len({*group.members, *keys}) > MAX_MEMBERS:
                     raise EventRefused(f"restricted: a group has at most {MAX_MEMBERS} members")
-            case 9002 | 9008:
-                pass
-            case 9005:
+                if any(len(tag) > 2 + _MAX_ROLES for tag in event.tags):
+                    raise EventRefused(f"invalid: a member has at most {_MAX_ROLES} roles")
+            case GroupKind.EDIT_METADATA:
+                self._check_metadata(event, group)
+            case GroupKind.DELETE_EVENT:
                 if not event.values("e") or not all(map(is_hex, event.values("e"))):
                     raise EventRefused("invalid: kind 9005 names events in tags e")
-            case 9009:
-                if not event.first("code"):
-                    raise EventRefused("invalid: an invitation has a tag code")
+            case GroupKind.DELETE_GROUP:
+                pass
+            case GroupKind.CREATE_INVITE:
+                codes = event.values("code")
+                if len(codes) != 1 or not codes[0].isprintable() or not 1 <= len(codes[0]) <= _MAX_CODE:
+                    raise EventRefused(f"invalid: an invitation has one tag code of 1 to {_MAX_CODE} characters")
                 if len(group.invites) >= MAX_INVITES:
                     raise EventRefused(f"restricted: a group has at most {MAX_INVITES} invitations")
+            case GroupKind.UPDATE_PINS:
+                pins = _pins_of(event)
+                if len(pins) > MAX_PINS or len(set(pins)) != len(pins):
+                    raise EventRefused(f"invalid: at most {MAX_PINS} events are pinned, each once")
+                if not all(is_hex(value) for name, value in pins if name == "e"):
+                    raise EventRefused("invalid: a pinned event is named by its id in a tag e, or its address in a")
             case _:
-                raise EventRefused(f"invalid: nothing is known here of the moderation of kind {event.kind}")
+                raise EventRefused(f"invalid: moderation of kind {event.kind} is not known here")
 
-    def apply(self, event: NostrEvent) -> Effects | None:
-        """What follows from an event that was checked and is durable; None for most."""
-        name = event.first("h")
-        if name is None or not (event.kind in _MODERATION or event.kind in (JOIN, LEAVE)):
+    def _check_metadata(self, event: NostrEvent, group: GroupRecord) -> None:
+        record = edited(group, event)
+        if len(json.dumps(record.tags)) > MAX_METADATA:
+            raise EventRefused(f"invalid: what is said of a group has at most {MAX_METADATA} bytes")
+        parents = [tag for tag in event.tags if tag[0] == "parent"]
+        if len(parents) > 1:
+            raise EventRefused("invalid: a group has at most one parent")
+        name = next((tag[1] for tag in parents if len(tag) > 1), "")
+        if not name:
+            return
+        parent = self._groups.get(name)
+        if name == group.id or (parent is not None and group.id in self._ancestors(parent)):
+            raise EventRefused("invalid: a group cannot be below itself")
+        if parent is None or parent.is_ended:
+            raise EventRefused(f"invalid: there is no group {name[:64]!r} here to be the parent")
+        if not has_role(parent, event.pubkey, ADMIN):
+            raise EventRefused("restricted: only an admin of the parent puts a group below it")
+
+    def _ancestors(self, group: GroupRecord | None) -> Iterator[str]:
+        seen: set[str] = set()
+        while group is not None and group.id not in seen:
+            yield group.id
+            seen.add(group.id)
+            group = self.get(next((tag[1] for tag in group.tags if tag[0] == "parent"), None))
+
+    def plan(self, event: NostrEvent) -> Plan | None:
+        """What follows from an event that was checked; None for most."""
+        if event.pubkey == self.own_key:
             return None
-        if event.kind == CREATE and name not in self._groups:
-            return Effects(self._create(event, name))
+        if event.kind == DELETION:
+            return self._revoke(event)
+        name = group_of(event)
+        if name is None or not is_management(event.kind):
+            return None
+        if event.kind == GroupKind.CREATE_GROUP:
+            return self._create(event, name)
         group = self._groups.get(name)
-        if group is None or event.pubkey == self.own_key:
-            return None
-        people = [MEMBERS, ADMINS]
+        return None if group is None else self._moderate(event, group)
+
+    def _moderate(self, event: NostrEvent, group: GroupRecord) -> Plan:
         match event.kind:
-            case 9000:
-                for tag in event.tags:
-                    if tag[0] == "p" and len(tag) > 1:
-                        group.members[tag[1]] = tag[2:]
-                return Effects(group.describe(*people))
-            case 9001:
-                for key in event.values("p"):
-                    group.members.pop(key, None)
-                return Effects(group.describe(*people))
-            case 9002:
-                _read_metadata(group, event)
-                return Effects(group.describe(METADATA))
-            case 9005:
-                return Effects(erased=(name, event.values("e")))
-            case 9008:
-                # Closed to everybody until nothing is left of it, or what was private would be public for a moment.
-                group.members.clear()
-                group.flags.update(_FLAGS)
-                return Effects(ended=name)
-            case 9009:
-                group.invites.update(event.values("code"))
-            case 9021:
-                group.members.setdefault(event.pubkey, [])
-                return Effects([(PUT_USER, [["h", name], ["p", event.pubkey]]), *group.describe(MEMBERS)])
-            case 9022:
-                group.members.pop(event.pubkey, None)
-                return Effects([(REMOVE_USER, [["h", name], ["p", event.pubkey]]), *group.describe(*people)])
-        return None
+            case GroupKind.PUT_USER:
+                people = {tag[1]: tag[2:] for tag in event.tags if tag[0] == "p" and len(tag) > 1}
+                return _with_members(group, people, ())
+            case GroupKind.REMOVE_USER:
+                return _with_members(group, {}, event.values("p"))
+            case GroupKind.EDIT_METADATA:
+                record = edited(group, event)
+                return _changed(record, GroupChange(group.id, record), GroupKind.METADATA)
+            case GroupKind.DELETE_EVENT:
+                return _without_invites(group, event.values("e"), erased=event.values("e"))
+            case GroupKind.DELETE_GROUP:
+                return self._end(group)
+            case GroupKind.CREATE_INVITE:
+                invite = _invite_of(event)
+                record = replace(group, invites={**group.invites, event.id: invite})
+                return _changed(record, GroupChange(group.id, invites=[invite]))
+            case GroupKind.UPDATE_PINS:
+                record = replace(group, pins=_pins_of(event))
+                return _changed(record, GroupChange(group.id, record), GroupKind.PINS)
+            case GroupKind.JOIN_REQUEST:
+                plan = _with_members(group, {event.pubkey: []}, (), GroupKind.MEMBERS)
+                plan.templates.insert(0, (GroupKind.PUT_USER, [["h", group.id], ["p", event.pubkey]]))
+                return plan
+            case _:
+                plan = _with_members(group, {}, [event.pubkey])
+                plan.templates.insert(0, (GroupKind.REMOVE_USER, [["h", group.id], ["p", event.pubkey]]))
+                return plan
 
-    def forget(self, name: str) -> list[Template]:
-        """A group whose events are all gone is gone itself; what is to be published."""
-        self._groups.pop(name, None)
-        addresses = [["a", f"{kind}:{self.own_key}:{name}"] for kind in (METADATA, ADMINS, MEMBERS, ROLES)]
-        return [(DELETION, addresses)]
+    def _create(self, event: NostrEvent, name: str) -> Plan:
+        record = edited(GroupRecord(name, members={event.pubkey: [ADMIN]}), event)
+        if not any(tag[0] == "name" for tag in record.tags):
+            record = replace(record, tags=(("name", name), *record.tags))
+        plan = _changed(record, GroupChange(name, record, record.members), *_ALL)
+        plan.templates.insert(0, (GroupKind.PUT_USER, [["h", name], ["p", event.pubkey, ADMIN]]))
+        return plan
 
-    def _create(self, event: NostrEvent, name: str) -> list[Template]:
-        group = self._groups[name] = Group(name, members={event.pubkey: [ADMIN]})
-        _read_metadata(group, event)
-        group.texts.setdefault("name", name)
-        return group.describe(METADATA, ADMINS, MEMBERS, ROLES)
+    def _end(self, group: GroupRecord) -> Plan:
+        """Closed to everybody until nothing is left of it, or what was private would be public for a moment."""
+        record = replace(group, flags=frozenset(FLAGS), members={}, invites={}, pins=(), is_ended=True)
+        plan = self._orphan_children(group.id)
+        change = GroupChange(group.id, record, gone=list(group.members), revoked=list(group.invites))
+        plan.changes.append(change)
+        plan.records[group.id] = record
+        plan.ended = group.id
+        return plan
+
+    def _revoke(self, event: NostrEvent) -> Plan:
+        """An admin deletes invitations of their own, which are void then."""
+        plan = Plan()
+        numbers = set(event.values("e"))
+        for name in {self._invites[number] for number in numbers if number in self._invites}:
+            own = [number for number, one in self._groups[name].invites.items() if one.author == event.pubkey]
+            part = _without_invites(self._groups[name], numbers.intersection(own))
+            plan.changes += part.changes
+            plan.records.update(part.records)
+        return plan
 
     # --- reading --------------------------------------------------------------------------------------
 
-    def may_read(self, event: NostrEvent, authenticated: Set[str]) -> bool:
+    def may_read(self, event: NostrEvent, readers: Set[str]) -> bool:
         """Whether an event may be shown to somebody who proved these public keys."""
-        if event.pubkey in authenticated:
-            return True
-        name = event.first("h")
-        if name is not None and (group := self._groups.get(name)) is not None:
-            if event.kind in (INVITE, JOIN):
-                return any(group.has_role(key, ADMIN) for key in authenticated)
-            if "private" in group.flags:
-                return not authenticated.isdisjoint(group.members)
-        elif event.kind in _DESCRIPTIONS and event.pubkey == self.own_key:
-            described = self._groups.get(event.address or "")
-            if described is not None and "hidden" in described.flags:
-                return not authenticated.isdisjoint(described.members)
-        return True
+        return may_read(event, self.get(group_of(event)), readers)
 
-    def check_question(self, wanted: Filter, authenticated: Set[str]) -> None:
+    def check_question(self, wanted: Filter, readers: Set[str]) -> None:
         """Whether a filter may ask for the groups that it names.
 
         Raises:
@@ -296,31 +376,96 @@ class Groups:
         """
         for name in wanted.tags.get("h", ()):
             group = self._groups.get(name)
-            if group is not None and "private" in group.flags and authenticated.isdisjoint(group.members):
-                prefix = "restricted" if authenticated else "auth-required"
+            if group is not None and "private" in group.flags and readers.isdisjoint(group.members):
+                prefix = "restricted" if readers else "auth-required"
                 raise EventRefused(f"{prefix}: only members read in this group")
+
+
+def may_read(event: NostrEvent, group: GroupRecord | None, readers: Set[str]) -> bool:
+    """Whether an event of a group, or of none, may be shown to somebody who proved these public keys.
+
+    Says the same of one event as :func:`teleglyph.store.readers.visible_to` says of stored ones.
+    """
+    if event.pubkey in readers:
+        return True
+    audience = audience_of(event)
+    if audience is Audience.RECIPIENTS:
+        return not readers.isdisjoint(event.values("p"))
+    if audience is Audience.ADMINS:
+        return group is not None and any(has_role(group, key, ADMIN) for key in readers)
+    if group is None or not readers.isdisjoint(group.members):
+        return True
+    closing = {Audience.EVERYONE: {"private"}, Audience.DESCRIPTION: {"hidden"}}.get(audience, {"private", "hidden"})
+    return closing.isdisjoint(group.flags)
+
+
+def has_role(group: GroupRecord, pubkey: str, role: str) -> bool:
+    """Whether somebody has a role in a group."""
+    return role in group.members.get(pubkey, ())
+
+
+def describe(group: GroupRecord, *kinds: int) -> list[Template]:
+    """A group's state in the relay's words."""
+    written: Mapping[int, list[list[str]]] = {
+        GroupKind.METADATA: [*map(list, group.tags), *([flag] for flag in FLAGS if flag in group.flags)],
+        GroupKind.ADMINS: [["p", key, *roles] for key, roles in group.members.items() if roles],
+        GroupKind.MEMBERS: [["p", key] for key in group.members],
+        GroupKind.ROLES: [
+            ["role", ADMIN, "changes everything about the group"],
+            ["role", MODERATOR, "removes members and messages"],
+        ],
+        GroupKind.PINS: [list(pin) for pin in group.pins],
+    }
+    return [(kind, [["d", group.id], *written[kind]]) for kind in kinds]
 
 
 def room_group(game: str, room: str) -> str:
     """The id of the group of a game's room: readable if the names are, else a hash of them."""
     name = f"{_OF_ROOMS}{game}-{room}"
-    if "-" not in game and _ID.fullmatch(name):
+    readable = set("abcdefghijklmnopqrstuvwxyz0123456789_-")
+    if "-" not in game and len(name) <= 64 and readable.issuperset(name):
         return name
     return _OF_ROOMS + hashlib.sha256(f"{len(game)} {game} {room}".encode()).hexdigest()[:32]
 
 
-def _check_join(event: NostrEvent, group: Group) -> None:
+def _changed(record: GroupRecord, change: GroupChange, *described: int) -> Plan:
+    return Plan([change], {record.id: record}, describe(record, *described))
+
+
+def _with_members(group: GroupRecord, put: Mapping[str, Sequence[str]], gone: Iterable[str], *described: int) -> Plan:
+    removed = [key for key in gone if key in group.members]
+    members = {key: roles for key, roles in {**group.members, **put}.items() if key not in removed}
+    record = replace(group, members=members)
+    return _changed(record, GroupChange(group.id, members=put, gone=removed), *(described or _PEOPLE))
+
+
+def _without_invites(group: GroupRecord, revoked: Iterable[str], erased: Sequence[str] = ()) -> Plan:
+    void = [number for number in revoked if number in group.invites]
+    invites = {number: one for number, one in group.invites.items() if number not in void}
+    return _changed(replace(group, invites=invites), GroupChange(group.id, revoked=void, erased=erased))
+
+
+def _invite_of(event: NostrEvent) -> Invite:
+    return Invite(event.id, event.pubkey, event.first("code") or "", event.expires_at)
+
+
+def _pins_of(event: NostrEvent) -> tuple[tuple[str, ...], ...]:
+    return tuple((tag[0], tag[1]) for tag in event.tags if tag[0] in ("e", "a") and len(tag) > 1)
+
+
+def _check_lasting(event: NostrEvent) -> None:
+    if event.expires_at is not None:
+        raise EventRefused("invalid: what is decided about a group does not expire")
+
+
+def _check_join(event: NostrEvent, group: GroupRecord, now: float) -> None:
     if event.pubkey in group.members:
         raise EventRefused("duplicate: you are a member of this group already")
-    if "closed" in group.flags and group.invites.isdisjoint(event.values("code")):
+    codes = event.values("code")
+    if len(codes) > 1:
+        raise EventRefused("invalid: a request to join has at most one tag code")
+    valid = {one.code for one in group.invites.values() if one.expires_at is None or one.expires_at > now}
+    if "closed" in group.flags and valid.isdisjoint(codes):
         raise EventRefused("restricted: this group is closed; it takes an invitation's code")
     if len(group.members) >= MAX_MEMBERS:
         raise EventRefused(f"restricted: a group has at most {MAX_MEMBERS} members")
-
-
-def _read_metadata(group: Group, event: NostrEvent) -> None:
-    for name in _TEXTS:
-        if (text := event.first(name)) is not None:
-            group.texts[name] = text[:_LONGEST_TEXT]
-    if event.kind != CREATE or any(tag[0] in _FLAGS for tag in event.tags):
-        group.flags = {tag[0] for tag in event.tags if tag[0] in _FLAGS}

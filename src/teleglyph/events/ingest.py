@@ -2,18 +2,23 @@
 
 Everything that a connection publishes comes through here, also what is refused or only passed on, so that the answers
 come in the order of the questions.
+
+Whether a group takes an event is decided here, just before it is written.  An event that may change a group is written
+alone: it is decided when everything before it has taken effect, and nothing after it is decided before it has.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol
 
-from teleglyph.errors import StoreError
+from teleglyph.errors import EventRefused, StoreError
+from teleglyph.events.groups import Groups, Plan
 from teleglyph.store.events import EventStore, Outcome
 from teleglyph.wire.nostr import NostrEvent
 
@@ -26,6 +31,7 @@ _ANSWERS = {
     Outcome.DUPLICATE: (True, _DUPLICATE),
     Outcome.OLDER: (True, "duplicate: a newer version is here"),
     Outcome.DELETED: (False, "blocked: its author deleted this event"),
+    Outcome.OUT_OF_CONTEXT: (False, "invalid: it refers in previous to events that are not here"),
 }
 
 
@@ -44,6 +50,8 @@ class _Item:
     """Why it is not taken."""
     asks: bool
     """It is answered as a duplicate, refused or not, if it is here already."""
+    plan: Plan | None = None
+    """What follows for groups if it is new."""
 
 
 class Ingest:
@@ -52,16 +60,25 @@ class Ingest:
     Args:
         store: where they are kept.
         pass_on: called with each new event once it is durable, in the order of the commits, after its publisher has
-            got the answer.
+            got the answer; and with what it means for groups.
+        groups: decide about the events that belong to them; None if there are none.
     """
 
-    def __init__(self, store: EventStore, pass_on: Callable[[NostrEvent], None]) -> None:
+    def __init__(
+        self,
+        store: EventStore,
+        pass_on: Callable[[NostrEvent, Plan | None], None],
+        groups: Groups | None = None,
+    ) -> None:
         self.passed_on = 0
         """Batches whose events have reached the subscriptions."""
         self.begun = 0
         """Batches that were handed to the store."""
         self._store = store
         self._pass_on = pass_on
+        self._groups = groups
+        self._is_exclusive = False
+        """What is on its way may change a group."""
         self._waiting: deque[_Item] = deque()
         self._loop = asyncio.get_running_loop()
         self._is_scheduled = False
@@ -81,13 +98,42 @@ class Ingest:
 
     def _begin(self) -> None:
         self._is_scheduled = False
-        while self._waiting and self.begun - self.passed_on < _BATCHES:
-            batch = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
+        while self._waiting and not self._is_exclusive and self.begun - self.passed_on < _BATCHES:
+            batch = self._next_batch()
+            if not batch:
+                return  # the next one has to wait for those that are on their way
+            for item in batch:
+                self._decide(item)
             self.begun += 1
             kept = [item for item in batch if _concerns_store(item)]
             asked = frozenset(place for place, item in enumerate(kept) if item.refusal is not None)
-            future = self._store.put([item.event for item in kept], asked)
+            changes = {place: item.plan.changes for place, item in enumerate(kept) if item.plan is not None}
+            future = self._store.put([item.event for item in kept], asked, changes)
             future.add_done_callback(lambda future, batch=batch: self._written(batch, future))  # type: ignore[misc]
+
+    def _next_batch(self) -> list[_Item]:
+        batch: list[_Item] = []
+        while self._waiting and len(batch) < _BATCH:
+            if self._changes_groups(self._waiting[0]):
+                if not batch and self.begun == self.passed_on:
+                    self._is_exclusive = True
+                    batch.append(self._waiting.popleft())
+                break
+            batch.append(self._waiting.popleft())
+        return batch
+
+    def _changes_groups(self, item: _Item) -> bool:
+        return self._groups is not None and item.refusal is None and self._groups.changes_groups(item.event)
+
+    def _decide(self, item: _Item) -> None:
+        if self._groups is None or item.refusal is not None:
+            return
+        try:
+            self._groups.check(item.event, time.time())
+        except EventRefused as error:
+            item.refusal = str(error)
+        else:
+            item.plan = self._groups.plan(item.event) if self._is_exclusive else None
 
     def _written(self, batch: list[_Item], future: Future[list[Outcome]]) -> None:
         """On the store's thread."""
@@ -106,6 +152,7 @@ class Ingest:
             for item in batch:
                 self._conclude(item, outcomes)
         self.passed_on += 1
+        self._is_exclusive = False
         self._begin()
 
     def _conclude(self, item: _Item, outcomes: Iterator[Outcome]) -> None:
@@ -113,7 +160,7 @@ class Ingest:
         if not _concerns_store(item):
             item.publisher.answer(event, item.refusal is None, item.refusal or "")
             if item.refusal is None:
-                self._pass_on(event)
+                self._pass_on(event, None)
             return
         outcome = next(outcomes)
         if item.refusal is not None:
@@ -122,7 +169,7 @@ class Ingest:
             return
         item.publisher.answer(event, *_ANSWERS[outcome])
         if outcome is Outcome.STORED:
-            self._pass_on(event)
+            self._pass_on(event, item.plan)
 
 
 def _concerns_store(item: _Item) -> bool:

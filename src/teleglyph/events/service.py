@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
+from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 
 from teleglyph.errors import PeerError, PeerTimeout, SeatEnded, StoreError
-from teleglyph.events.groups import ADMINS, INVITE, MEMBERS, METADATA, Effects, Groups
+from teleglyph.events.groups import Groups, Plan, may_read
 from teleglyph.events.ingest import Ingest
 from teleglyph.events.limits import EventLimits
 from teleglyph.events.matcher import Matcher
@@ -23,8 +24,10 @@ from teleglyph.events.session import (
 from teleglyph.net import Connection, OutboxBudget, TokenBucket, needs_ping, overdue
 from teleglyph.net.websocket import BinaryMessage, TextMessage, WebSocketSession
 from teleglyph.store.events import EventStore
+from teleglyph.store.groups import GroupStore
 from teleglyph.wire.nostr import NostrEvent, decode_kept, sign_event
 from teleglyph.wire.nostr_filter import Filter
+from teleglyph.wire.nostr_groups import DESCRIPTIONS, GroupKind
 from teleglyph.wire.nostr_keys import public_key
 from teleglyph.wire.nostr_messages import EVENT_TAIL
 
@@ -58,6 +61,11 @@ class _Quiet:
             _log.error("the relay's own event of kind %d was not kept: %s", event.kind, text)
 
 
+def _report(written: Future[None]) -> None:
+    if (error := written.exception()) is not None:
+        _log.error("A group's state could not be stored: %s", error)
+
+
 class EventsService:
     """The relay.
 
@@ -72,29 +80,40 @@ class EventsService:
         self.limits = limits or EventLimits()
         self.counters = EventCounters()
         self.matcher: Matcher[Subscription] = Matcher()
-        self.ingest = Ingest(store, self.pass_on)
+        self.groups = None if key is None else Groups(public_key(key))
+        self.ingest = Ingest(store, self.pass_on, self.groups)
         self.budget = OutboxBudget(self.limits.total_queued_bytes)
         self.sessions: dict[EventSession, WebSocketSession] = {}
         rate, burst = self.limits.events_per_second or 1.0, self.limits.event_burst
         self._key = key
-        self.groups = None if key is None else Groups(public_key(key))
         self._last_signed = 0
         self._tasks: set[asyncio.Task[None]] = set()
+        self._group_store = GroupStore(store.database)
         self._rates = AddressRates(lambda: TokenBucket(rate, burst))
 
-    def pass_on(self, event: NostrEvent) -> None:
-        """Give a new event to everybody who asks for it."""
+    def pass_on(self, event: NostrEvent, plan: Plan | None = None) -> None:
+        """Give a new event to everybody who asks for it.
+
+        Args:
+            plan: what has changed about groups with it.
+        """
         self.counters.published += 1
-        if self.groups is not None and (effects := self.groups.apply(event)) is not None:
-            self._take_effect(effects)
+        if plan is not None:
+            self._install(plan)
         subscriptions = self.matcher.matching(event)
         if not subscriptions or (event.expires_at is not None and event.expires_at <= time.time()):
             return
         body = event.text + EVENT_TAIL
         for subscription in subscriptions:
             session = subscription.session
-            if subscription.is_open and (self.groups is None or self.groups.may_read(event, session.authenticated)):
+            if subscription.is_open and self.may_read(event, session.authenticated):
                 session.deliver(subscription, event, body)
+
+    def may_read(self, event: NostrEvent, readers: Set[str]) -> bool:
+        """Whether an event may be shown to somebody who proved these public keys."""
+        if self.groups is not None:
+            return self.groups.may_read(event, readers)
+        return may_read(event, None, readers)
 
     async def open_groups(self, own: Mapping[str, str], admins: Sequence[str]) -> None:
         """Find the groups again that were kept, and make those of the relay itself that are not there.
@@ -105,31 +124,67 @@ class EventsService:
         """
         if self.groups is None:
             return
-        wanted = [
-            Filter(authors=frozenset([self.groups.own_key]), kinds=frozenset([METADATA, ADMINS, MEMBERS])),
-            Filter(kinds=frozenset([INVITE])),
-        ]
-        found = await asyncio.wrap_future(self.store.find(wanted, _ALL_EVENTS, _ALL_EVENTS, time.time()))
-        loaded: list[NostrEvent] = []
-        for start in range(0, len(found), _PAGE):
-            bodies = await asyncio.wrap_future(self.store.bodies(found[start : start + _PAGE]))
-            loaded += [decode_kept(body) for _, body in bodies]
-        self.groups.load(loaded)
-        self._last_signed = max([0, *(event.created_at for event in loaded if event.pubkey == self.groups.own_key)])
+        records = await asyncio.wrap_future(self._group_store.load())
+        self.groups.load(records)
+        described = await self._stored(
+            Filter(authors=frozenset([self.groups.own_key]), kinds=frozenset(DESCRIPTIONS)),
+            Filter(kinds=frozenset([GroupKind.CREATE_INVITE])),
+        )
+        self._last_signed = max([0, *(event.created_at for event in described if event.pubkey == self.groups.own_key)])
+        if not len(self.groups):
+            adopted = self.groups.adopt(described)
+            for change in adopted.changes:
+                await asyncio.wrap_future(self._group_store.write(change))
+            self.groups.install(adopted)
         for name in self.groups.of_rooms():
             self.close_group(name)  # the rooms of an earlier process
+        for name in self.groups.ended():
+            self._end_soon(name)
+        # An earlier process may have died between a change and its description.
+        stored = {(event.kind, event.address): event.tags for event in described}
+        for kind, tags in self.groups.descriptions():
+            if stored.get((kind, tags[0][1])) != tags:
+                self.publish(kind, tags)
         for name, title in own.items():
             self.open_group(name, title, admins)
+
+    async def _stored(self, *filters: Filter) -> list[NostrEvent]:
+        """All stored events that filters ask for, whoever may read them."""
+        found = await asyncio.wrap_future(self.store.find(filters, _ALL_EVENTS, _ALL_EVENTS, time.time()))
+        events: list[NostrEvent] = []
+        for start in range(0, len(found), _PAGE):
+            bodies = await asyncio.wrap_future(self.store.bodies(found[start : start + _PAGE]))
+            events += [decode_kept(body) for _, body in bodies]
+        return events
 
     def open_group(self, name: str, title: str, admins: Sequence[str] = ()) -> None:
         """Make a group of the relay's own, if it is not there: open to everybody, run by the admins, if any."""
         if self.groups is not None and self.groups.get(name) is None:
-            self._take_effect(Effects(self.groups.make(name, {"name": title}, admins)))
+            self._decide(self.groups.make(name, title, admins))
 
     def close_group(self, name: str) -> None:
         """End a group of the relay's own; what was written in it stays."""
         if self.groups is not None and self.groups.get(name) is not None:
-            self._take_effect(Effects(self.groups.forget(name)))
+            self._decide(self.groups.remove(name))
+
+    def _decide(self, plan: Plan) -> None:
+        """Carry out what the relay itself has decided about groups."""
+        for change in plan.changes:
+            self._group_store.write(change).add_done_callback(_report)
+        self._install(plan)
+
+    def _install(self, plan: Plan) -> None:
+        if self.groups is not None:
+            self.groups.install(plan)
+        for kind, tags in plan.templates:
+            self.publish(kind, tags)
+        if plan.ended is not None:
+            self._end_soon(plan.ended)
+
+    def _end_soon(self, name: str) -> None:
+        task = asyncio.get_running_loop().create_task(self._end_group(name), name="end of a group")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def publish(self, kind: int, tags: Sequence[Sequence[str]], content: str = "") -> None:
         """Publish an event of the relay itself."""
@@ -139,25 +194,15 @@ class EventsService:
         self._last_signed = max(int(time.time()), self._last_signed + 1)
         self.ingest.put(_Quiet(), sign_event(self._key, self._last_signed, kind, tags, content))
 
-    def _take_effect(self, effects: Effects) -> None:
-        for kind, tags in effects.templates:
-            self.publish(kind, tags)
-        if effects.erased is not None:
-            self.store.erase_from_group(*effects.erased)
-        if effects.ended is not None:
-            task = asyncio.get_running_loop().create_task(self._end_group(effects.ended), name="end of a group")
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
     async def _end_group(self, name: str) -> None:
         try:
             while await asyncio.wrap_future(self.store.erase_group(name)):
                 pass
         except StoreError as error:
-            _log.error("group %s is closed, but its events are still there: %s", name, error)
+            _log.error("Group %s is closed, but its events are still stored: %s", name, error)
             return
         if self.groups is not None:
-            self._take_effect(Effects(self.groups.forget(name)))
+            self._decide(self.groups.remove(name))
 
     async def serve(self, connection: Connection, websocket: WebSocketSession, network: str, host: str) -> None:
         """One client's connection to its end.

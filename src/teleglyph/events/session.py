@@ -17,8 +17,9 @@ from teleglyph.net import Connection, TokenBucket
 from teleglyph.net.websocket import frame_close, frame_compressed_text, frame_text, text_head
 from teleglyph.store.events import MAX_VALUES, hyperloglog_offset
 from teleglyph.wire import nostr_messages as wire
-from teleglyph.wire.nostr import NostrEvent, decode_kept, read_event
+from teleglyph.wire.nostr import NostrEvent, read_event
 from teleglyph.wire.nostr_filter import Filter, read_filter
+from teleglyph.wire.nostr_groups import DIRECT_MESSAGES
 from teleglyph.wire.nostr_messages import Authenticate, Close, Count, Publish, Request, SubscriptionRefused
 
 if TYPE_CHECKING:
@@ -227,8 +228,6 @@ class EventSession:
         try:
             event = read_event(members, limits.max_event_tags, limits.max_content_length)
             check_admission(event, limits, now, self.authenticated)
-            if self._service.groups is not None:
-                self._service.groups.check(event, now)
             self._check_rate()
             self._check_proof(event)
         except EventRefused as error:
@@ -293,6 +292,8 @@ class EventSession:
             raise SubscriptionRefused(str(error), name) from None
         if limits.auth_required and not self.authenticated:
             raise SubscriptionRefused("auth-required: authenticate to ask here", name)
+        if not self.authenticated and any(wanted.kinds and wanted.kinds <= DIRECT_MESSAGES for wanted in filters):
+            raise SubscriptionRefused("auth-required: direct messages are for those they name", name)
         if limits.requests_per_second and not self._request_rate.allow(time.monotonic()):
             raise SubscriptionRefused(f"rate-limited: at most {limits.requests_per_second:g} requests a second", name)
         if len(self._requests) >= limits.unanswered_requests:
@@ -342,7 +343,8 @@ class EventSession:
 
     async def _answer_count(self, name: str, filters: list[Filter]) -> None:
         offset = hyperloglog_offset(filters[0].tags) if len(filters) == 1 else None
-        number, hll = await asyncio.wrap_future(self._service.store.count(filters, time.time(), offset))
+        readers = frozenset(self.authenticated)
+        number, hll = await asyncio.wrap_future(self._service.store.count(filters, time.time(), offset, readers))
         self.send(wire.count(name, number, hll))
 
     async def _answer_subscription(self, subscription: Subscription) -> None:
@@ -352,7 +354,10 @@ class EventSession:
         found = []
         if any(wanted.limit != 0 for wanted in subscription.filters):
             found = await asyncio.wrap_future(
-                service.store.find(subscription.filters, limits.default_limit, limits.max_limit, time.time())
+                service.store.find(
+                    *(subscription.filters, limits.default_limit, limits.max_limit, time.time()),
+                    readers=frozenset(self.authenticated),
+                )
             )
         stored = {one.id for one in found}
         settled_at = service.ingest.begun
@@ -361,11 +366,10 @@ class EventSession:
             if not subscription.is_open:
                 return
             page = found[start : start + limits.page_events]
-            for _, body in await asyncio.wrap_future(service.store.bodies(page)):
+            for _, body in await asyncio.wrap_future(service.store.bodies(page, frozenset(self.authenticated))):
                 if not subscription.is_open:
                     return
-                if self._may_read(body):
-                    self.send_event(subscription, body + wire.EVENT_TAIL)
+                self.send_event(subscription, body + wire.EVENT_TAIL)
         if not subscription.is_open:
             return
         self.send(wire.eose(subscription.name))
@@ -375,12 +379,6 @@ class EventSession:
         for event in held:
             if bytes.fromhex(event.id) not in stored and subscription.is_open:
                 self.deliver(subscription, event, event.text + wire.EVENT_TAIL)
-
-    def _may_read(self, body: bytes) -> bool:
-        groups = self._service.groups
-        if groups is None or not (b'["h","' in body or b'"kind":39' in body):
-            return True
-        return groups.may_read(decode_kept(body), self.authenticated)
 
 
 class AddressRates:

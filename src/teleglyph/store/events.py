@@ -8,18 +8,31 @@ from __future__ import annotations
 import enum
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
 from teleglyph.store.database import Base, Database
-from teleglyph.wire.nostr import CREATE_GROUP, DELETION, NostrEvent, decode_kept, is_hex
+from teleglyph.store.groups import GroupChange, write_change
+from teleglyph.store.readers import visible_to
+from teleglyph.store.tag_keys import tag_key
+from teleglyph.wire.nostr import DELETION, NostrEvent, decode_kept, is_hex
 from teleglyph.wire.nostr_filter import Filter
+from teleglyph.wire.nostr_groups import (
+    DESCRIPTIONS,
+    DIRECT_MESSAGES,
+    Audience,
+    audience_of,
+    audience_of_kind,
+    group_of,
+    is_management,
+)
 
-_LONGEST_KEY = 64
 _SWEEP = 500
 _CHUNK = 500
+_REFERENCE = re.compile(r"[0-9a-f]{8,64}")
+_MAX_REFERENCES = 50
 _ADDRESS = re.compile(r"([0-9]{1,5}):([0-9a-f]{64}):(.*)", re.DOTALL)
 MAX_VALUES = 20_000
 """In all lists of one filter together; SQLite takes 32766 in a statement."""
@@ -36,6 +49,8 @@ class Outcome(enum.Enum):
     """Its author deleted it."""
     ABSENT = enum.auto()
     """It was only asked after, and is not there."""
+    OUT_OF_CONTEXT = enum.auto()
+    """It refers in ``previous`` to events that are not here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,60 +71,78 @@ class EventStore:
     """
 
     def __init__(self, database: Database, *, has_search: bool = True) -> None:
-        self._database = database
+        self.database = database
         self.has_search = has_search
 
-    def put(self, events: Sequence[NostrEvent], asked: frozenset[int] = frozenset()) -> Future[list[Outcome]]:
+    def put(
+        self,
+        events: Sequence[NostrEvent],
+        asked: frozenset[int] = frozenset(),
+        changes: Mapping[int, Sequence[GroupChange]] | None = None,
+    ) -> Future[list[Outcome]]:
         """Keep events, whose proofs were checked.
 
         Args:
             events: not ephemeral.
             asked: places of those in ``events`` that are not to be kept, but only asked after.
+            changes: by the place of an event what changes about a group with it, if it is new.
 
         Returns:
             what became of each, when that is durable.
         """
         size = sum(len(event.text) for place, event in enumerate(events) if place not in asked)
-        return self._database.write(lambda base: _Batch(base, self.has_search).put(events, asked), size=size)
+        changes = changes or {}
+        return self.database.write(lambda base: _Batch(base, self.has_search).put(events, asked, changes), size=size)
 
-    def find(self, filters: Sequence[Filter], default_limit: int, max_limit: int, now: float) -> Future[list[Found]]:
+    def find(
+        self,
+        filters: Sequence[Filter],
+        default_limit: int,
+        max_limit: int,
+        now: float,
+        readers: Set[str] | None = None,
+    ) -> Future[list[Found]]:
         """Where the events are that filters ask for: each filter's limit applied, then merged and sorted.
 
         Args:
             filters: each has at most MAX_VALUES values.
             now: Unix seconds; what ended before is not found.
+            readers: public keys that whoever asks has proved; None for the relay itself, which sees everything.
         """
-        return self._database.read(lambda base: _find(base, filters, default_limit, max_limit, now))
+        return self.database.read(lambda base: _find(base, filters, default_limit, max_limit, now, readers))
 
-    def bodies(self, found: Sequence[Found]) -> Future[list[tuple[bytes, bytes]]]:
-        """The ids and texts of events that were found, in that order, without those that are gone meanwhile."""
-        return self._database.read(lambda base: _bodies(base, found))
-
-    def count(self, filters: Sequence[Filter], now: float, hll_offset: int | None = None) -> Future[tuple[int, str]]:
-        """How many events filters ask for, limits aside; and the HyperLogLog registers of their authors as hexadecimal
-        digits, empty without an offset.
+    def bodies(self, found: Sequence[Found], readers: Set[str] | None = None) -> Future[list[tuple[bytes, bytes]]]:
+        """The ids and texts of events that were found, in that order, without those that are gone meanwhile, or are
+        no longer for these readers.
         """
-        return self._database.read(lambda base: _count(base, filters, now, hll_offset))
+        return self.database.read(lambda base: _bodies(base, found, readers))
 
-    def erase_from_group(self, group: str, ids: Sequence[str]) -> Future[None]:
-        """Remove events of a group, whoever wrote them, and keep them away; what is not of the group stays."""
-        numbers = [bytes.fromhex(number) for number in ids]
-        return self._database.write(lambda base: _erase_from_group(base, group, numbers))
+    def count(
+        self,
+        filters: Sequence[Filter],
+        now: float,
+        hll_offset: int | None = None,
+        readers: Set[str] | None = None,
+    ) -> Future[tuple[int, str]]:
+        """How many events filters ask for that these readers may see, limits aside; and the HyperLogLog registers of
+        their authors as hexadecimal digits, empty without an offset.
+        """
+        return self.database.read(lambda base: _count(base, filters, now, hll_offset, readers))
 
     def erase_group(self, group: str) -> Future[int]:
-        """Remove some of the events that came since a group was made, the newest first; how many it were.
+        """Remove some of the events that came since a group was made; how many it were.
 
-        What had the same id in its ``h`` tags before stays: it was written to nobody's group.
+        What had the same id in its ``h`` before stays: it was written to nobody's group.
         """
-        return self._database.write(lambda base: _erase_group(base, tag_key(group)))
+        return self.database.write(lambda base: _erase_group(base, tag_key(group)))
 
     def sweep(self, now: float) -> Future[int]:
         """Remove some events that have ended; how many it were."""
-        return self._database.write(lambda base: _sweep(base, now))
+        return self.database.write(lambda base: _sweep(base, now))
 
     def after(self, seq: int, number: int) -> Future[list[tuple[int, bytes]]]:
         """A page of all events in the order in which they came, with their places."""
-        return self._database.read(
+        return self.database.read(
             lambda base: [
                 (place, bytes(body))
                 for place, body in base.run(
@@ -119,14 +152,11 @@ class EventStore:
         )
 
 
-def tag_key(value: str) -> bytes:
-    """What a tag's value is looked up by: its bytes, or if they are many a hash, behind a byte that is in no UTF-8."""
-    data = value.encode("utf-8", "surrogatepass")
-    return data if len(data) <= _LONGEST_KEY else b"\xff" + hashlib.sha256(data).digest()
-
-
 def _tag_rows(event: NostrEvent, seq: int) -> list[tuple[str, bytes, int, int]]:
     keys = {(tag[0], tag_key(tag[1])) for tag in event.tags if len(tag) > 1 and len(tag[0]) == 1 and tag[0].isalpha()}
+    if group_of(event) is None:
+        # Several groups are none: no question for one of them finds the event.
+        keys = {key for key in keys if key[0] != "h"}
     return [(name, value, event.created_at, seq) for name, value in sorted(keys) if name.isascii()]
 
 
@@ -147,7 +177,9 @@ class _Batch:
     known: set[bytes] = field(default_factory=set)
     deleted: set[tuple[bytes, bytes]] = field(default_factory=set)
 
-    def put(self, events: Sequence[NostrEvent], asked: frozenset[int]) -> list[Outcome]:
+    def put(
+        self, events: Sequence[NostrEvent], asked: frozenset[int], changes: Mapping[int, Sequence[GroupChange]]
+    ) -> list[Outcome]:
         ids = [bytes.fromhex(event.id) for event in events]
         for start in range(0, len(ids), _CHUNK):
             part = ids[start : start + _CHUNK]
@@ -169,13 +201,25 @@ class _Batch:
                 outcomes.append(Outcome.ABSENT)
             else:
                 outcomes.append(self._put(event, number))
+                if outcomes[-1] is Outcome.STORED and place in changes:
+                    self._change_groups(changes[place])
         self._flush()
         return outcomes
 
+    def _change_groups(self, changes: Sequence[GroupChange]) -> None:
+        """A new group's events begin with the one that made it, which is written now."""
+        ((last,),) = self.base.run("SELECT coalesce(max(seq), 0) FROM events")
+        self._flush()
+        for change in changes:
+            write_change(self.base, change, last + 1)
+            _erase_from_group(self.base, change.id, [bytes.fromhex(number) for number in change.erased])
+
     def _put(self, event: NostrEvent, number: bytes) -> Outcome:
         pubkey = bytes.fromhex(event.pubkey)
-        if event.kind != DELETION and (number, pubkey) in self.deleted:
+        if event.kind != DELETION and any((number, key) in self.deleted for key in _deleters(event, pubkey)):
             return Outcome.DELETED
+        if not self._is_in_context(event):
+            return Outcome.OUT_OF_CONTEXT
         address = event.address
         if address is not None:
             self._flush()
@@ -188,6 +232,26 @@ class _Batch:
             self._flush()
             self._delete(event, pubkey)
         return Outcome.STORED
+
+    def _is_in_context(self, event: NostrEvent) -> bool:
+        """Whether the events that one in a group refers to in ``previous`` are here (NIP-29)."""
+        wanted = [value for tag in event.tags if tag[0] == "previous" for value in tag[1:]]
+        group = group_of(event)
+        if not wanted or group is None:
+            return True
+        if not self.base.run("SELECT 1 FROM event_groups WHERE group_key = ?", tag_key(group)):
+            return True
+        if len(wanted) > _MAX_REFERENCES or not all(map(_REFERENCE.fullmatch, wanted)):
+            return False
+        self._flush()
+        return all(
+            self.base.run(
+                "SELECT 1 FROM events WHERE id BETWEEN ? AND ? LIMIT 1",
+                bytes.fromhex(value.ljust(64, "0")),
+                bytes.fromhex(value.ljust(64, "f")),
+            )
+            for value in set(wanted)
+        )
 
     def _make_way(self, event: NostrEvent, pubkey: bytes, address: bytes) -> Outcome:
         """Remove the older version of an event, if there is one and the event may take its place."""
@@ -215,14 +279,13 @@ class _Batch:
                 self.base.run(
                     "INSERT INTO deleted_events (id, pubkey) VALUES (?, ?) ON CONFLICT DO NOTHING", number, pubkey
                 )
-                rows = self.base.run(
-                    "SELECT seq, body FROM events WHERE id = ? AND pubkey = ? AND kind <> ?", number, pubkey, DELETION
-                )
-                self._remove([(seq, decode_kept(bytes(body))) for seq, body in rows])
+                rows = self.base.run("SELECT seq, body FROM events WHERE id = ? AND kind <> ?", number, DELETION)
+                found = [(seq, decode_kept(bytes(body))) for seq, body in rows]
+                self._remove([one for one in found if pubkey in _deleters(one[1], bytes.fromhex(one[1].pubkey))])
         for value in set(request.values("a")):
-            found = _ADDRESS.fullmatch(value)
-            if found is not None and found[2] == request.pubkey and int(found[1]) < 1 << 16:
-                self._delete_address(pubkey, int(found[1]), tag_key(found[3]), request.created_at)
+            address = _ADDRESS.fullmatch(value)
+            if address is not None and address[2] == request.pubkey and int(address[1]) < 1 << 16:
+                self._delete_address(pubkey, int(address[1]), tag_key(address[3]), request.created_at)
 
     def _delete_address(self, pubkey: bytes, kind: int, address: bytes, until: int) -> None:
         self.base.run(
@@ -247,8 +310,8 @@ class _Batch:
             return
         seqs = self.base.take_numbers("events", "seq", len(events))
         self.base.run_many(
-            "INSERT INTO events (seq, id, pubkey, created_at, kind, address, expires_at, body) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO events (seq, id, pubkey, created_at, kind, address, expires_at, body, audience, group_key) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [_row(event, seq) for event, seq in zip(events, seqs, strict=True)],
         )
         tags = [row for event, seq in zip(events, seqs, strict=True) for row in _tag_rows(event, seq)]
@@ -261,7 +324,7 @@ class _Batch:
 
 
 def _row(event: NostrEvent, seq: int) -> tuple[object, ...]:
-    address = event.address
+    address, group = event.address, group_of(event)
     return (
         seq,
         bytes.fromhex(event.id),
@@ -271,7 +334,16 @@ def _row(event: NostrEvent, seq: int) -> tuple[object, ...]:
         None if address is None else tag_key(address),
         event.expires_at,
         event.text,
+        int(audience_of(event)),
+        None if group is None else tag_key(group),
     )
+
+
+def _deleters(event: NostrEvent, author: bytes) -> list[bytes]:
+    """Public keys of those who may delete an event: its author, and who received it as a direct message (NIP-59)."""
+    if event.kind not in DIRECT_MESSAGES:
+        return [author]
+    return [author, *(bytes.fromhex(value) for value in event.values("p") if is_hex(value))]
 
 
 def _remove(base: Base, events: Sequence[tuple[int, NostrEvent]]) -> None:
@@ -292,20 +364,25 @@ def _sweep(base: Base, now: float) -> int:
 
 
 def _erase_from_group(base: Base, group: str, ids: Sequence[bytes]) -> None:
+    """Remove events of a group and keep them away; what manages the group stays, invitations and requests aside."""
     for number in ids:
         for seq, pubkey, body in base.run("SELECT seq, pubkey, body FROM events WHERE id = ?", number):
             event = decode_kept(bytes(body))
-            if event.first("h") == group:
+            if group_of(event) == group and is_erasable(event.kind):
                 _remove(base, [(seq, event)])
                 base.run("INSERT INTO deleted_events (id, pubkey) VALUES (?, ?) ON CONFLICT DO NOTHING", number, pubkey)
 
 
+def is_erasable(kind: int) -> bool:
+    """Whether a group's moderators may erase events of a kind: not those that say what the group is and who runs it."""
+    return not is_management(kind) or audience_of_kind(kind) is Audience.ADMINS
+
+
 def _erase_group(base: Base, group: bytes) -> int:
-    of_group = "SELECT event_tags.seq FROM event_tags WHERE name = 'h' AND value = ?"
     rows = base.run(
-        f"SELECT seq, body FROM events WHERE seq IN ({of_group}) AND seq >= "
-        f"(SELECT max(seq) FROM events WHERE kind = ? AND seq IN ({of_group})) ORDER BY seq DESC LIMIT ?",
-        *(group, CREATE_GROUP, group, _SWEEP),
+        "SELECT seq, body FROM events WHERE group_key = ? AND kind NOT BETWEEN ? AND ? AND seq >= "
+        "(SELECT first_seq FROM event_groups WHERE group_key = ?) ORDER BY seq LIMIT ?",
+        *(group, DESCRIPTIONS.start, DESCRIPTIONS.stop - 1, group, _SWEEP),
     )
     _remove(base, [(seq, decode_kept(bytes(body))) for seq, body in rows])
     return len(rows)
@@ -314,7 +391,7 @@ def _erase_group(base: Base, group: bytes) -> int:
 # --- reading ----------------------------------------------------------------------------------------------------------
 
 
-def _conditions(wanted: Filter, now: float) -> tuple[str, list[object]]:
+def _conditions(wanted: Filter, now: float, readers: Set[str] | None) -> tuple[str, list[object]]:
     """A filter's WHERE and its values; limit and search aside."""
     terms, values = ["(expires_at IS NULL OR expires_at > ?)"], [int(now)]  # type: list[str], list[object]
 
@@ -337,6 +414,8 @@ def _conditions(wanted: Filter, now: float) -> tuple[str, list[object]]:
             f"seq IN (SELECT seq FROM event_tags WHERE name = ? AND value IN ({_marks(among)}))",
             [name, *map(tag_key, among)],
         )
+    if readers is not None:
+        add(*visible_to(readers))
     return " AND ".join(terms), values
 
 
@@ -345,14 +424,21 @@ def search_terms(text: str) -> list[str]:
     return [word for word in text.split() if not re.fullmatch(r"[a-z]+:\S+", word)]
 
 
-def _find(base: Base, filters: Sequence[Filter], default_limit: int, max_limit: int, now: float) -> list[Found]:
+def _find(
+    base: Base,
+    filters: Sequence[Filter],
+    default_limit: int,
+    max_limit: int,
+    now: float,
+    readers: Set[str] | None,
+) -> list[Found]:
     found: dict[int, Found] = {}
     is_scored = False
     for wanted in filters:
         limit = min(default_limit if wanted.limit is None else wanted.limit, max_limit)
         if limit == 0:
             continue
-        where, values = _conditions(wanted, now)
+        where, values = _conditions(wanted, now, readers)
         words = [] if wanted.search is None else search_terms(wanted.search)
         if words:
             is_scored = True
@@ -372,22 +458,27 @@ def _find(base: Base, filters: Sequence[Filter], default_limit: int, max_limit: 
     return sorted(found.values(), key=lambda one: (-one.created_at, one.id))
 
 
-def _bodies(base: Base, found: Sequence[Found]) -> list[tuple[bytes, bytes]]:
+def _bodies(base: Base, found: Sequence[Found], readers: Set[str] | None) -> list[tuple[bytes, bytes]]:
     bodies: dict[int, bytes] = {}
+    condition, values = ("1 = 1", []) if readers is None else visible_to(readers)
     for start in range(0, len(found), _CHUNK):
         part = [one.seq for one in found[start : start + _CHUNK]]
         bodies.update(
             (seq, bytes(body))
-            for seq, body in base.run(f"SELECT seq, body FROM events WHERE seq IN ({_marks(part)})", *part)
+            for seq, body in base.run(
+                f"SELECT seq, body FROM events WHERE seq IN ({_marks(part)}) AND {condition}", *part, *values
+            )
         )
     return [(one.id, bodies[one.seq]) for one in found if one.seq in bodies]
 
 
-def _count(base: Base, filters: Sequence[Filter], now: float, hll_offset: int | None) -> tuple[int, str]:
+def _count(
+    base: Base, filters: Sequence[Filter], now: float, hll_offset: int | None, readers: Set[str] | None
+) -> tuple[int, str]:
     parts: list[str] = []
     values: list[object] = []
     for wanted in filters:
-        where, added = _conditions(wanted, now)
+        where, added = _conditions(wanted, now, readers)
         words = [] if wanted.search is None else search_terms(wanted.search)
         if words:
             search, text = base.search_words(words)

@@ -89,6 +89,47 @@ MIGRATIONS = (
     ) {keyed_table};
     {text_search};
     """,
+    # Who may read an event, and the group that it belongs to; then groups, which the relay's own events described
+    # until here.  An event with several groups belongs to none.
+    """
+    ALTER TABLE events ADD COLUMN audience {integer} NOT NULL DEFAULT 0;
+    ALTER TABLE events ADD COLUMN group_key {bytes};
+    DELETE FROM event_tags WHERE name = 'h' AND seq IN
+        (SELECT seq FROM event_tags WHERE name = 'h' GROUP BY seq HAVING count(*) > 1);
+    UPDATE events SET group_key = tags.value FROM (SELECT seq, value FROM event_tags WHERE name = 'h') AS tags
+        WHERE events.seq = tags.seq;
+    UPDATE events SET group_key = address WHERE kind BETWEEN 39000 AND 39009;
+    UPDATE events SET audience = CASE WHEN kind IN (4, 1059, 21059) THEN 4 WHEN kind IN (9009, 9021) THEN 3
+        WHEN kind BETWEEN 39000 AND 39009 THEN 2 ELSE 1 END
+        WHERE kind IN (4, 1059, 21059, 9022) OR kind BETWEEN 9000 AND 9021 OR kind BETWEEN 39000 AND 39009;
+    CREATE INDEX events_by_group ON events (group_key, seq) WHERE group_key IS NOT NULL;
+    CREATE TABLE event_groups (
+        group_key {bytes} NOT NULL PRIMARY KEY,
+        id TEXT NOT NULL,
+        tags TEXT NOT NULL,
+        flags TEXT NOT NULL,
+        pins TEXT NOT NULL,
+        is_private {integer} NOT NULL,
+        is_hidden {integer} NOT NULL,
+        is_ended {integer} NOT NULL,
+        first_seq {integer} NOT NULL
+    ) {keyed_table};
+    CREATE TABLE event_group_members (
+        group_key {bytes} NOT NULL,
+        pubkey {bytes} NOT NULL,
+        roles TEXT NOT NULL,
+        is_admin {integer} NOT NULL,
+        PRIMARY KEY (group_key, pubkey)
+    ) {keyed_table};
+    CREATE TABLE event_group_invites (
+        group_key {bytes} NOT NULL,
+        event_id {bytes} NOT NULL,
+        author {bytes} NOT NULL,
+        code TEXT NOT NULL,
+        expires_at {integer},
+        PRIMARY KEY (group_key, event_id)
+    ) {keyed_table};
+    """,
 )
 
 

@@ -18,7 +18,8 @@ from teleglyph.errors import EventRefused, MessageRefused, NotText
 
 MAX_KIND: Final = 65535
 DELETION: Final = 5
-CREATE_GROUP: Final = 9007
+FIRST_ADDRESSABLE: Final = 30000
+"""Kinds from here to 39999 have versions by their ``d`` tag."""
 AUTHENTICATION: Final = 22242
 _HEX_32 = re.compile(r"[0-9a-f]{64}")
 _HEX_64 = re.compile(r"[0-9a-f]{128}")
@@ -88,7 +89,7 @@ class NostrEvent:
         """What newer versions of it share beside kind and author: the ``d`` tag's value; None if it has no versions."""
         if self.kind in (0, 3) or 10000 <= self.kind < 20000:
             return ""
-        if 30000 <= self.kind < 40000:
+        if FIRST_ADDRESSABLE <= self.kind < 40000:
             tag = next((tag for tag in self.tags if tag[0] == "d"), ("d",))
             return tag[1] if len(tag) > 1 else ""
         return None
@@ -114,7 +115,7 @@ class NostrEvent:
     @property
     def is_protected(self) -> bool:
         """Only its author may publish it (NIP-70)."""
-        return any(tag == ["-"] for tag in self.tags)
+        return any(tag[0] == "-" for tag in self.tags)
 
     @property
     def difficulty(self) -> int:

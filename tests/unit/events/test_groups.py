@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from teleglyph.errors import EventRefused
-from teleglyph.events.groups import ADMINS, MEMBERS, METADATA, ROLES, Effects, Groups, room_group
+from teleglyph.events.groups import Groups, Plan, room_group
 from teleglyph.wire.nostr import NostrEvent, sign_event
 from teleglyph.wire.nostr_filter import Filter
+from teleglyph.wire.nostr_groups import GroupKind
 
 RELAY, ANN, BOB, EVE = (bytes([number]) * 32 for number in (9, 1, 2, 3))
 NOW = 10_000
@@ -25,15 +26,23 @@ class Place:
         self.kept: list[NostrEvent] = []
         self.clock = NOW
 
-    def say(self, key: bytes, kind: int, *tags: list[str], at: int = NOW, group: str = "g") -> Effects | None:
-        event = sign_event(key, at, kind, [["h", group], *tags])
+    def say(self, key: bytes, kind: int, *tags: list[str], at: int = NOW, group: str = "g") -> Plan | None:
+        return self.take(sign_event(key, at, kind, [["h", group], *tags]))
+
+    def take(self, event: NostrEvent) -> Plan | None:
         self.groups.check(event, NOW)
         self.kept.append(event)
-        effects = self.groups.apply(event)
-        for made, described in effects.templates if effects else []:
+        plan = self.groups.plan(event)
+        if plan is not None:
+            assert self.groups.changes_groups(event)
+            self.install(plan)
+        return plan
+
+    def install(self, plan: Plan) -> None:
+        self.groups.install(plan)
+        for made, described in plan.templates:
             self.clock += 1
             self.kept.append(sign_event(RELAY, self.clock, made, described))
-        return effects
 
     def refused(self, key: bytes, kind: int, *tags: list[str], at: int = NOW, group: str = "g") -> str:
         with pytest.raises(EventRefused) as caught:
@@ -56,12 +65,14 @@ def place() -> Place:
 
 
 def test_whoever_makes_a_group_runs_it(place: Place) -> None:
-    assert place.described(METADATA) == [["d", "g"], ["name", "Friends"]]
-    assert place.described(ADMINS) == [["d", "g"], ["p", pub(ANN), "admin"]]
-    assert place.described(MEMBERS) == [["d", "g"], ["p", pub(ANN)]]
-    assert place.described(ROLES)[1][:2] == ["role", "admin"]
+    assert place.described(GroupKind.METADATA) == [["d", "g"], ["name", "Friends"]]
+    assert place.described(GroupKind.ADMINS) == [["d", "g"], ["p", pub(ANN), "admin"]]
+    assert place.described(GroupKind.MEMBERS) == [["d", "g"], ["p", pub(ANN)]]
+    assert place.described(GroupKind.ROLES)[1][:2] == ["role", "admin"]
     assert place.refused(BOB, 9007) == "blocked: there is a group with this id already"
-    assert place.refused(BOB, 9007, group="No Good").startswith("invalid: a group's id")
+    for name in ("No Good", "", "x" * 257, "a\tb", "a\nb"):
+        assert place.refused(BOB, 9007, group=name).startswith("invalid: a group's id")
+    place.say(BOB, 9007, group="Ünïcode'is.fine" + "x" * 200)
     for number in range(19):
         place.say(ANN, 9007, group=f"g{number}")
     assert place.refused(ANN, 9007, group="more").startswith("restricted: at most 20 groups")
@@ -73,22 +84,22 @@ def test_everybody_writes_in_an_open_group_and_members_in_a_restricted_one(place
     assert place.refused(BOB, 9) == "restricted: only members write in this group"
     place.say(ANN, 9000, ["p", pub(BOB)])
     place.say(BOB, 9)
-    assert place.described(MEMBERS) == [["d", "g"], ["p", pub(ANN)], ["p", pub(BOB)]]
+    assert place.described(GroupKind.MEMBERS) == [["d", "g"], ["p", pub(ANN)], ["p", pub(BOB)]]
     place.say(ANN, 9001, ["p", pub(BOB)])
     assert place.refused(BOB, 9).startswith("restricted")
-    assert place.described(METADATA) == [["d", "g"], ["name", "Friends"], ["restricted"]]
+    assert place.described(GroupKind.METADATA) == [["d", "g"], ["name", "Friends"], ["restricted"]]
 
 
 def test_joining_and_leaving(place: Place) -> None:
-    effects = place.say(BOB, 9021)
-    assert effects is not None
-    assert effects.templates[0] == (9000, [["h", "g"], ["p", pub(BOB)]])
+    plan = place.say(BOB, 9021)
+    assert plan is not None
+    assert plan.templates[0] == (9000, [["h", "g"], ["p", pub(BOB)]])
     assert place.refused(BOB, 9021).startswith("duplicate: ")
-    effects = place.say(BOB, 9022)
-    assert effects is not None
-    assert effects.templates[0] == (9001, [["h", "g"], ["p", pub(BOB)]])
-    assert place.described(MEMBERS) == [["d", "g"], ["p", pub(ANN)]]
-    assert place.refused(BOB, 9022).startswith("invalid: you are no member")
+    plan = place.say(BOB, 9022)
+    assert plan is not None
+    assert plan.templates[0] == (9001, [["h", "g"], ["p", pub(BOB)]])
+    assert place.described(GroupKind.MEMBERS) == [["d", "g"], ["p", pub(ANN)]]
+    assert place.refused(BOB, 9022).startswith("invalid: you are not a member")
 
 
 def test_a_closed_group_takes_an_invitation(place: Place) -> None:
@@ -112,16 +123,17 @@ def test_roles_allow_what_they_say(place: Place) -> None:
     for kind, tags in ((9000, ["p", pub(EVE)]), (9001, ["p", pub(ANN)]), (9005, ["e", target]), (9002, ["name", "x"])):
         assert place.refused(BOB, kind, tags).startswith("restricted: your role")
     place.say(ANN, 9000, ["p", pub(BOB), "moderator"])
-    assert place.described(ADMINS)[1:] == [["p", pub(ANN), "admin"], ["p", pub(BOB), "moderator"]]
+    assert place.described(GroupKind.ADMINS)[1:] == [["p", pub(ANN), "admin"], ["p", pub(BOB), "moderator"]]
     place.say(ANN, 9000, ["p", pub(EVE)])
-    effects = place.say(BOB, 9005, ["e", target])
-    assert effects is not None
-    assert effects.erased == ("g", [target])
+    plan = place.say(BOB, 9005, ["e", target])
+    assert plan is not None
+    assert plan.changes[0].erased == [target]
     assert place.refused(BOB, 9001, ["p", pub(ANN)]).startswith("restricted: moderators do not")
     place.say(BOB, 9001, ["p", pub(EVE)])
     assert place.refused(BOB, 9000, ["p", pub(EVE)]).startswith("restricted: your role")
     assert place.refused(BOB, 9008).startswith("restricted")
-    assert place.refused(ANN, 9010).startswith("invalid: nothing is known")
+    assert place.refused(ANN, 9011).startswith("invalid: moderation of kind 9011 is not known")
+    assert place.refused(ANN, 9000, ["p", pub(EVE)], ["p", pub(EVE), "admin"]).startswith("invalid")
     assert place.refused(ANN, 9000, ["p", "junk"]).startswith("invalid")
     assert place.refused(ANN, 9005).startswith("invalid")
     assert place.refused(ANN, 9009).startswith("invalid")
@@ -136,7 +148,7 @@ def test_private_and_hidden_groups_are_for_members(place: Place) -> None:
     assert place.reads(message, ANN)
     assert not place.reads(message, EVE)
     assert not place.reads(message)
-    described = [event for event in place.kept if event.kind == METADATA][-1]
+    described = [event for event in place.kept if event.kind == GroupKind.METADATA][-1]
     assert place.reads(described, ANN)
     assert not place.reads(described, EVE)
     wanted = Filter(tags={"h": frozenset(["g", "other"])})
@@ -149,8 +161,8 @@ def test_private_and_hidden_groups_are_for_members(place: Place) -> None:
 
 def test_only_the_relay_describes_groups(place: Place) -> None:
     with pytest.raises(EventRefused, match="blocked: only the relay"):
-        place.groups.check(sign_event(ANN, NOW, METADATA, [["d", "g"]]), NOW)
-    place.groups.check(sign_event(RELAY, NOW, METADATA, [["d", "g"]]), NOW)
+        place.groups.check(sign_event(ANN, NOW, GroupKind.METADATA, [["d", "g"]]), NOW)
+    place.groups.check(sign_event(RELAY, NOW, GroupKind.METADATA, [["d", "g"]]), NOW)
 
 
 def test_what_is_late_or_for_no_group(place: Place) -> None:
@@ -164,30 +176,205 @@ def test_what_is_late_or_for_no_group(place: Place) -> None:
 def test_a_deleted_group_is_closed_to_everybody_until_nothing_is_left_of_it(place: Place) -> None:
     place.say(BOB, 9)
     message = place.kept[-1]
-    effects = place.say(ANN, 9008)
-    assert effects == Effects(ended="g")
+    plan = place.say(ANN, 9008)
+    assert plan is not None
+    assert plan.ended == "g"
     assert not place.reads(message, ANN)
-    assert place.refused(ANN, 9).startswith("restricted")
+    assert place.refused(ANN, 9) == "restricted: this group was deleted"
     assert place.refused(ANN, 9007).startswith("blocked: there is a group")
-    ((kind, tags),) = place.groups.forget("g")
+    plan = place.groups.remove("g")
+    place.install(plan)
+    ((kind, tags),) = plan.templates
     assert kind == 5
     assert ["a", f"39000:{pub(RELAY)}:g"] in tags
     assert place.groups.get("g") is None
     place.say(BOB, 9007)
 
 
-def test_a_restart_finds_everything_again(place: Place) -> None:
+def test_groups_of_an_older_database_are_found_in_their_descriptions(place: Place) -> None:
     place.say(ANN, 9002, ["about", "us"], ["closed"], ["private"])
     place.say(ANN, 9009, ["code", "sesame"])
     place.say(BOB, 9021, ["code", "sesame"])
     place.say(ANN, 9000, ["p", pub(EVE), "moderator", "cook"])
     newest = {(event.kind, event.first("d")): event for event in place.kept if event.pubkey == pub(RELAY)}
     again = Groups(pub(RELAY))
-    again.load([*newest.values(), *(event for event in place.kept if event.kind == 9009)])
+    plan = again.adopt([*newest.values(), *(event for event in place.kept if event.kind == 9009)])
+    again.install(plan)
     assert again.get("g") == place.groups.get("g")
+    (change,) = plan.changes
+    assert change.record == place.groups.get("g")
+    assert set(change.members) == {pub(ANN), pub(BOB), pub(EVE)}
     forged = Groups(pub(RELAY))
-    forged.load([sign_event(EVE, NOW, METADATA, [["d", "g"]])])
+    forged.install(forged.adopt([sign_event(EVE, NOW, GroupKind.METADATA, [["d", "g"]])]))
     assert forged.get("g") is None
+
+
+# --- what has one meaning only ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [9, 9000, 9001, 9002, 9005, 9008, 9009, 9010, 9021, 9022, 30023])
+@pytest.mark.parametrize("second", [["h", "lobby"], ["h", "g"], ["h"], ["h", ""]])
+def test_an_event_with_two_groups_is_refused(place: Place, kind: int, second: list[str]) -> None:
+    tags = [["p", pub(BOB)], ["e", "ab" * 32], ["code", "x"], ["d", "x"]]
+    assert place.refused(ANN, kind, *tags, second) == (
+        "invalid: an event belongs to one group: it has at most one tag h"
+    )
+
+
+def test_codes_say_one_thing(place: Place) -> None:
+    place.say(ANN, 9002, ["closed"])
+    for codes in ([], [["code", ""]], [["code", "a"], ["code", "b"]], [["code", "x" * 257]], [["code", "a\nb"]]):
+        assert place.refused(ANN, 9009, *codes).startswith("invalid: an invitation")
+    place.say(ANN, 9009, ["code", "sesame"])
+    assert place.refused(BOB, 9021, ["code", "guess"], ["code", "sesame"]).startswith("invalid: a request to join")
+
+
+@pytest.mark.parametrize("kind", [9000, 9001, 9002, 9005, 9007, 9008, 9010])
+def test_decisions_do_not_expire(place: Place, kind: int) -> None:
+    tags = [["p", pub(BOB)], ["e", "ab" * 32], ["expiration", str(NOW + 100)]]
+    group = "new" if kind == 9007 else "g"
+    assert "does not expire" in place.refused(ANN, kind, *tags, group=group)
+
+
+# --- what is said of a group ------------------------------------------------------------------------------------------
+
+
+def flags(place: Place) -> set[str]:
+    record = place.groups.get("g")
+    assert record is not None
+    return set(record.flags)
+
+
+def test_what_is_not_mentioned_stays_as_it_was(place: Place) -> None:
+    place.say(ANN, 9002, ["private"], ["hidden"], ["closed"], ["restricted"], ["about", "us"])
+    place.say(ANN, 9002, ["name", "Other"])
+    assert flags(place) == {"private", "hidden", "closed", "restricted"}
+    assert ["about", "us"] in place.described(GroupKind.METADATA)
+    place.say(ANN, 9002)
+    assert flags(place) == {"private", "hidden", "closed", "restricted"}
+
+
+@pytest.mark.parametrize(
+    ("tag", "left"),
+    [
+        (["public"], {"hidden", "closed", "restricted"}),
+        (["private", "false"], {"hidden", "closed", "restricted"}),
+        (["open"], {"private", "hidden", "restricted"}),
+        (["visible"], {"private", "closed", "restricted"}),
+        (["unrestricted"], {"private", "hidden", "closed"}),
+        (["restricted", "0"], {"private", "hidden", "closed"}),
+        (["private", "true"], {"private", "hidden", "closed", "restricted"}),
+    ],
+)
+def test_a_group_is_opened_on_request_only(place: Place, tag: list[str], left: set[str]) -> None:
+    place.say(ANN, 9002, ["private"], ["hidden"], ["closed"], ["restricted"])
+    place.say(ANN, 9002, tag)
+    assert flags(place) == left
+
+
+def test_of_contradicting_flags_the_closing_one_holds(place: Place) -> None:
+    place.say(ANN, 9002, ["private"])
+    place.say(ANN, 9002, ["private"], ["public"], ["private", "false"])
+    assert flags(place) == {"private"}
+
+
+def test_unknown_metadata_is_kept_and_bounded(place: Place) -> None:
+    place.say(ANN, 9002, ["banner", "https://example.org/b.png"], ["t", "one"], ["t", "two"], ["supported_kinds"])
+    described = place.described(GroupKind.METADATA)
+    for tag in (["banner", "https://example.org/b.png"], ["t", "one"], ["t", "two"], ["supported_kinds"]):
+        assert tag in described
+    place.say(ANN, 9002, ["t", "three"], ["banner", ""])
+    described = place.described(GroupKind.METADATA)
+    assert [tag for tag in described if tag[0] in ("t", "banner")] == [["t", "three"]]
+    assert not any(tag[0] == "h" for tag in described)
+    assert place.refused(ANN, 9002, ["about", "x" * 20_000]).startswith("invalid: what is said of a group")
+
+
+# --- groups below groups ----------------------------------------------------------------------------------------------
+
+
+def test_a_group_stands_below_another_of_the_same_admin(place: Place) -> None:
+    place.say(ANN, 9007, ["parent", "g"], group="below")
+    assert place.described(GroupKind.METADATA)[1:] == [["name", "below"], ["parent", "g", pub(ANN)]] or place.described(
+        GroupKind.METADATA
+    )[1:] == [["parent", "g", pub(ANN)], ["name", "below"]]
+    assert place.refused(ANN, 9002, ["parent", "nowhere"], group="below").startswith("invalid: there is no group")
+    assert place.refused(ANN, 9002, ["parent", "below"], group="below").startswith("invalid: a group cannot be below")
+    assert place.refused(ANN, 9002, ["parent", "below"]).startswith("invalid: a group cannot be below")
+    assert place.refused(ANN, 9002, ["parent", "a"], ["parent", "b"]).startswith("invalid: a group has at most one")
+    place.say(BOB, 9007, group="bobs")
+    assert place.refused(ANN, 9002, ["parent", "bobs"], group="below").startswith("restricted: only an admin")
+    assert place.refused(BOB, 9007, ["parent", "g"], group="new").startswith("restricted: only an admin")
+    place.say(ANN, 9002, ["parent", ""], group="below")
+    record = place.groups.get("below")
+    assert record is not None
+    assert not [tag for tag in record.tags if tag[0] == "parent"]
+
+
+def test_children_of_a_deleted_group_stand_for_themselves(place: Place) -> None:
+    place.say(ANN, 9007, ["parent", "g"], group="below")
+    plan = place.say(ANN, 9008)
+    assert plan is not None
+    assert {change.id for change in plan.changes} == {"g", "below"}
+    record = place.groups.get("below")
+    assert record is not None
+    assert not [tag for tag in record.tags if tag[0] == "parent"]
+
+
+# --- pins and invitations ---------------------------------------------------------------------------------------------
+
+
+def test_pins_are_one_ordered_list(place: Place) -> None:
+    first, second, address = "ab" * 32, "cd" * 32, f"30023:{pub(ANN)}:x"
+    place.say(ANN, 9010, ["e", second], ["a", address], ["e", first])
+    assert place.described(GroupKind.PINS) == [["d", "g"], ["e", second], ["a", address], ["e", first]]
+    place.say(ANN, 9010)
+    assert place.described(GroupKind.PINS) == [["d", "g"]]
+    assert place.refused(ANN, 9010, ["e", first], ["e", first]).startswith("invalid")
+    assert place.refused(ANN, 9010, ["e", "junk"]).startswith("invalid")
+    assert place.refused(BOB, 9010, ["e", first]).startswith("restricted: your role")
+
+
+@pytest.mark.parametrize("how", ["its author", "another", "a moderator", "time"])
+def test_an_invitation_ends(place: Place, how: str) -> None:
+    place.say(ANN, 9000, ["p", pub(EVE), "moderator"])
+    place.say(ANN, 9002, ["closed"])
+    ends = [["expiration", str(NOW + 1)]] if how == "time" else []
+    place.say(ANN, 9009, ["code", "sesame"], *ends)
+    number = place.kept[-1].id
+    if how == "its author":
+        place.take(sign_event(ANN, NOW, 5, [["e", number]]))
+    elif how == "another":
+        place.take(sign_event(BOB, NOW, 5, [["e", number]]))
+        place.say(BOB, 9021, ["code", "sesame"])
+        return
+    elif how == "a moderator":
+        place.say(EVE, 9005, ["e", number])
+    request = sign_event(BOB, NOW + 2, 9021, [["h", "g"], ["code", "sesame"]])
+    with pytest.raises(EventRefused, match="closed"):
+        place.groups.check(request, NOW + 2)
+
+
+def test_whoever_makes_a_group_is_put_into_it(place: Place) -> None:
+    assert (9000, [["h", "g"], ["p", pub(ANN), "admin"]]) in [
+        (event.kind, event.tags) for event in place.kept if event.pubkey == pub(RELAY)
+    ]
+
+
+def test_what_manages_a_hidden_group_is_hidden(place: Place) -> None:
+    made = place.kept[0]
+    assert place.reads(made)
+    place.say(ANN, 9002, ["hidden"])
+    assert not place.reads(made, BOB)
+    place.say(BOB, 9)
+    assert place.reads(place.kept[-1]), "a hidden group that is not private"
+
+
+def test_direct_messages_are_for_those_they_name(place: Place) -> None:
+    for kind in (4, 1059, 21059):
+        message = sign_event(EVE, NOW, kind, [["p", pub(ANN)], ["p", pub(BOB)]])
+        assert [place.reads(message, key) for key in (ANN, BOB, EVE, RELAY)] == [True, True, True, False]
+        assert not place.reads(message)
 
 
 def test_rooms_have_groups_that_nobody_else_makes(place: Place) -> None:
@@ -196,7 +383,7 @@ def test_rooms_have_groups_that_nobody_else_makes(place: Place) -> None:
     assert others[1] == "room-a-b-c"
     assert len({*others, "room-chess-lobby-1"}) == 5
     assert place.refused(BOB, 9007, group="room-chess-lobby-1").startswith("restricted: ids that begin with room-")
-    place.groups.make("room-chess-lobby-1", {"name": "lobby-1"}, [])
+    place.install(place.groups.make("room-chess-lobby-1", "lobby-1", []))
     assert place.groups.of_rooms() == ["room-chess-lobby-1"]
     place.say(BOB, 9, group="room-chess-lobby-1")
     assert place.refused(BOB, 9002, group="room-chess-lobby-1").startswith("restricted: your role")

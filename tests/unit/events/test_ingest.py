@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
 from teleglyph.errors import StoreError
+from teleglyph.events.groups import Groups, Plan
 from teleglyph.events.ingest import Ingest
 from teleglyph.store.events import Outcome
+from teleglyph.store.groups import GroupChange
 from teleglyph.wire.nostr import NostrEvent, sign_event
 
 KEY = bytes([1]) * 32
@@ -20,9 +23,13 @@ class SlowStore:
 
     def __init__(self) -> None:
         self.batches: list[tuple[list[NostrEvent], frozenset[int], Future[list[Outcome]]]] = []
+        self.changes: list[Mapping[int, Sequence[GroupChange]]] = []
 
-    def put(self, events: Sequence[NostrEvent], asked: frozenset[int]) -> Future[list[Outcome]]:
+    def put(
+        self, events: Sequence[NostrEvent], asked: frozenset[int], changes: Mapping[int, Sequence[GroupChange]]
+    ) -> Future[list[Outcome]]:
         self.batches.append((list(events), asked, Future()))
+        self.changes.append(changes)
         return self.batches[-1][2]
 
 
@@ -43,7 +50,7 @@ def run(test: Callable[[Ingest, SlowStore, Writer], Awaitable[None]]) -> list[An
 
     async def main() -> None:
         store = SlowStore()
-        ingest = Ingest(store, lambda event: log.append(event.content))  # type: ignore[arg-type]
+        ingest = Ingest(store, lambda event, _plan: log.append(event.content))  # type: ignore[arg-type]
         await test(ingest, store, Writer(log))
 
     asyncio.run(main())
@@ -115,3 +122,69 @@ def test_what_comes_meanwhile_becomes_one_batch() -> None:
         assert (ingest.begun, ingest.passed_on) == (4, 3)
 
     run(test)
+
+
+# --- groups -----------------------------------------------------------------------------------------------------------
+
+
+def in_group(kind: int, key: bytes = KEY, *tags: list[str]) -> NostrEvent:
+    return sign_event(key, int(time.time()), kind, [["h", "g"], *tags], f"{kind}")
+
+
+def with_groups(test: Callable[[Ingest, SlowStore, Writer], Awaitable[None]]) -> list[Any]:
+    log: list[Any] = []
+
+    async def main() -> None:
+        store, groups = SlowStore(), Groups("ab" * 32)
+
+        def pass_on(event: NostrEvent, plan: Plan | None) -> None:
+            log.append(event.content)
+            if plan is not None:
+                groups.install(plan)
+
+        await test(Ingest(store, pass_on, groups), store, Writer(log))  # type: ignore[arg-type]
+
+    asyncio.run(main())
+    return log
+
+
+def test_what_changes_a_group_is_decided_alone() -> None:
+    bob = bytes([2]) * 32
+    bobs_key = sign_event(bob, 1, 1).pubkey
+
+    async def test(ingest: Ingest, store: SlowStore, writer: Writer) -> None:
+        ingest.put(writer, make("before"))
+        ingest.put(writer, in_group(9007))
+        ingest.put(writer, in_group(9000, KEY, ["p", bobs_key, "admin"]))
+        ingest.put(writer, in_group(9001, bob, ["p", sign_event(KEY, 1, 1).pubkey]))
+        ingest.put(writer, in_group(9002, KEY, ["private"]))
+        ingest.put(writer, make("after"))
+        for number, content in enumerate(["before", "9007", "9000", "9001", "9002", "after"]):
+            await settle()
+            assert [event.content for event in store.batches[-1][0]] == [content]
+            assert len(store.batches) == number + 1, "nothing else is on its way"
+            refused = store.batches[-1][1] == {0}
+            store.batches[-1][2].set_result([Outcome.ABSENT if refused else Outcome.STORED])
+            await settle()
+        assert [len(changes) for changes in store.changes] == [0, 1, 1, 1, 0, 0]
+
+    log = with_groups(test)
+    assert ("9001", True, "") in log
+    assert ("9002", False, "restricted: your role in this group does not allow that") in log
+
+
+def test_a_change_that_was_not_written_does_not_hold() -> None:
+    async def test(ingest: Ingest, store: SlowStore, writer: Writer) -> None:
+        ingest.put(writer, in_group(9007))
+        await settle()
+        store.batches[0][2].set_exception(StoreError("disk full"))
+        await settle()
+        ingest.put(writer, in_group(9002, KEY, ["private"]))
+        await settle()
+        store.batches[1][2].set_result([Outcome.ABSENT])
+        await settle()
+
+    assert with_groups(test) == [
+        ("9007", False, "error: the event could not be stored"),
+        ("9002", False, "invalid: there is no group 'g' here"),
+    ]

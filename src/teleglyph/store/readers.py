@@ -1,0 +1,48 @@
+"""Who may read which events, as a condition in SQL: it holds before limits, counts and searches."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+
+from teleglyph.store.tag_keys import tag_key
+from teleglyph.wire.nostr_groups import Audience
+
+_RULES = {
+    Audience.EVERYONE: "is_private = 1",
+    Audience.MANAGEMENT: "is_private + is_hidden > 0",
+    Audience.DESCRIPTION: "is_hidden = 1",
+}
+"""By audience, the groups of which only members may read such events."""
+
+
+def visible_to(readers: Set[str]) -> tuple[str, list[object]]:
+    """A condition on a row of ``events``, and its values: somebody with these public keys may read it.
+
+    The rule itself is that of :class:`teleglyph.wire.nostr_groups.Audience`.
+    """
+    keys = [bytes.fromhex(reader) for reader in sorted(readers)]
+    marks = ", ".join("?" for _ in keys)
+    values: list[object] = []
+
+    def in_readers(column: str, *, as_tag: bool = False) -> str:
+        if not keys:
+            return "1 = 0"
+        values.extend(tag_key(key.hex()) if as_tag else key for key in keys)
+        return f"{column} IN ({marks})"
+
+    member = "SELECT 1 FROM event_group_members AS members WHERE members.group_key = events.group_key AND "
+    terms = ["(group_key IS NULL AND audience = 0)"]
+    for audience, rule in _RULES.items():
+        outsider = f"NOT EXISTS ({member}{in_readers('members.pubkey')})"
+        closed = f"SELECT 1 FROM event_groups AS kept WHERE kept.group_key = events.group_key AND {rule} AND {outsider}"
+        terms.append(f"(audience = {int(audience)} AND NOT EXISTS ({closed}))")
+    if keys:
+        admin = f"EXISTS ({member}members.is_admin = 1 AND {in_readers('members.pubkey')})"
+        terms.append(f"(audience = {int(Audience.ADMINS)} AND {admin})")
+        named = (
+            "SELECT 1 FROM event_tags AS named WHERE named.name = 'p' AND named.created_at = events.created_at "
+            f"AND named.seq = events.seq AND {in_readers('named.value', as_tag=True)}"
+        )
+        terms.append(f"(audience = {int(Audience.RECIPIENTS)} AND EXISTS ({named}))")
+        terms.append(in_readers("events.pubkey"))
+    return f"({' OR '.join(terms)})", values
