@@ -114,7 +114,7 @@ def test_a_group_is_run_over_the_relay_and_found_again(start_server: StartServer
         return peer.publish(make(content, key, kind, ["h", "club"], *tags))[1:]
 
     assert tell(ann, ANN, 9007, ["name", "Club"]) == [True, ""]
-    messages = [stranger.get()[2] for _ in range(3)]
+    messages = [stranger.get()[2] for _ in range(4)]
     described = next(event for event in messages if event["kind"] == 39000)
     assert described["tags"] == [["d", "club"], ["name", "Club"]]
     stranger.say("CLOSE", "s")

@@ -207,7 +207,8 @@ class Groups:
         elif event.kind == GroupKind.LEAVE_REQUEST:
             if event.pubkey not in group.members:
                 raise EventRefused("invalid: you are not a member of this group")
-        elif "restricted" in group.flags and event.pubkey not in group.members:
+        elif "restricted" in group.flags and event.pubkey not in group.members and event.kind != DELETION:
+            # Former members may still take back what they wrote.
             raise EventRefused("restricted: only members write in this group")
         if event.created_at < now - _LATE:
             raise EventRefused(f"invalid: in groups created_at is at most {_LATE} s ago")
