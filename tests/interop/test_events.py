@@ -155,9 +155,9 @@ def test_of_versions_at_the_same_time_the_lowest_id_wins(events_server: StartSer
     now = int(time.time())
     versions = sorted((make(str(number), ANN, 0, at=now) for number in range(4)), key=lambda event: event.id)
     assert peer.publish(versions[2])[1:] == [True, ""]
-    assert peer.publish(versions[3])[1:] == [True, "duplicate: a newer version is here"]
+    assert peer.publish(versions[3])[1:] == [False, "replaced: a newer version is here"]
     assert peer.publish(versions[0])[1:] == [True, ""]
-    assert peer.publish(versions[1])[1:] == [True, "duplicate: a newer version is here"]
+    assert peer.publish(versions[1])[1:] == [False, "replaced: a newer version is here"]
     assert peer.ask({"kinds": [0]}) == [members(versions[0])]
 
 
@@ -170,8 +170,8 @@ def test_an_older_version_is_neither_kept_nor_passed_on(events_server: StartServ
     new = make("new", ANN, 30000, ["d", "x"], at=now)
     peer.publish(new)
     assert peer.publish(make("old", ANN, 30000, ["d", "x"], at=now - 1))[1:] == [
-        True,
-        "duplicate: a newer version is here",
+        False,
+        "replaced: a newer version is here",
     ]
     other = make("other", ANN, 30000, ["d", "y"], at=now - 1)
     peer.publish(other)

@@ -57,7 +57,7 @@ def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 def empty(database: Database) -> None:
-    tables = ("events", "event_tags", "event_text", "event_groups", "event_group_members", "event_group_invites")
+    tables = ("events", "event_tags", "event_words", "event_groups", "event_group_members", "event_group_invites")
 
     def work(base: object) -> None:
         for table in tables:

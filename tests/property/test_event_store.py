@@ -101,7 +101,7 @@ def database(request: pytest.FixtureRequest) -> Iterator[Database]:
 
 def empty(database: Database) -> None:
     def work(base: object) -> None:
-        for table in ("events", "event_tags", "event_text", "deleted_events", "deleted_addresses"):
+        for table in ("events", "event_tags", "event_words", "deleted_events", "deleted_addresses"):
             base.run(f"DELETE FROM {table}")  # type: ignore[attr-defined]
 
     database.write(work).result()

@@ -60,8 +60,11 @@ def _check_work(event: NostrEvent, least: int) -> None:
     if event.difficulty < least:
         raise EventRefused(f"pow: difficulty {event.difficulty} is less than {least}")
     for tag in event.tags:
-        if tag[0] == "nonce" and len(tag) > 2 and tag[2].isascii() and tag[2].isdecimal() and int(tag[2][:9]) < least:
-            raise EventRefused(f"pow: difficulty {tag[2][:9]} was aimed at, less than {least}")
+        if tag[0] != "nonce" or len(tag) < 3 or not (tag[2].isascii() and tag[2].isdecimal()):
+            continue
+        aim = tag[2].lstrip("0")[:9] or "0"
+        if int(aim) < least:
+            raise EventRefused(f"pow: difficulty {aim} was aimed at, less than {least}")
 
 
 def _embeds_protected(content: str) -> bool:

@@ -29,7 +29,7 @@ _DUPLICATE = "duplicate: this event is here already"
 _ANSWERS = {
     Outcome.STORED: (True, ""),
     Outcome.DUPLICATE: (True, _DUPLICATE),
-    Outcome.OLDER: (True, "duplicate: a newer version is here"),
+    Outcome.OLDER: (False, "replaced: a newer version is here"),
     Outcome.DELETED: (False, "blocked: its author deleted this event"),
     Outcome.OUT_OF_CONTEXT: (False, "invalid: it refers in previous to events that are not here"),
 }
@@ -108,7 +108,7 @@ class Ingest:
             kept = [item for item in batch if _concerns_store(item)]
             asked = frozenset(place for place, item in enumerate(kept) if item.refusal is not None)
             changes = {place: item.plan.changes for place, item in enumerate(kept) if item.plan is not None}
-            future = self._store.put([item.event for item in kept], asked, changes)
+            future = self._store.put([item.event for item in kept], asked, changes, time.time())
             future.add_done_callback(lambda future, batch=batch: self._written(batch, future))  # type: ignore[misc]
 
     def _next_batch(self) -> list[_Item]:

@@ -17,7 +17,7 @@ from teleglyph.net import Connection, TokenBucket
 from teleglyph.net.websocket import frame_close, frame_compressed_text, frame_text, text_head
 from teleglyph.store.events import MAX_VALUES, hyperloglog_offset
 from teleglyph.wire import nostr_messages as wire
-from teleglyph.wire.nostr import NostrEvent, read_event
+from teleglyph.wire.nostr import NostrEvent, read_event, readable_id
 from teleglyph.wire.nostr_filter import Filter, read_filter
 from teleglyph.wire.nostr_groups import DIRECT_MESSAGES
 from teleglyph.wire.nostr_messages import Authenticate, Close, Count, Publish, Request, SubscriptionRefused
@@ -234,7 +234,7 @@ class EventSession:
             refusal = str(error)
             if event is None:
                 # Of the wrong form: it cannot be here already, and cannot be asked after.
-                number = members["id"] if isinstance(members, dict) else ""
+                number = readable_id(members) or ""
                 event = NostrEvent(number, "", 0, 0, [], "", "")
                 asks = False
             else:
@@ -267,8 +267,7 @@ class EventSession:
             event = read_event(members, self._limits.max_event_tags, self._limits.max_content_length)
             check_authentication(event, self._challenge, self._host, self._limits, time.time())
         except EventRefused as error:
-            number = event.id if event is not None else members["id"]  # type: ignore[index]
-            self.send(wire.ok(number, False, str(error)))
+            self.send(wire.ok(readable_id(members) or "", False, str(error)))
             self._bad_signatures += 1
             if self._bad_signatures >= self._limits.bad_signatures:
                 self.end(POLICY, "too many failed authentications")
@@ -342,7 +341,7 @@ class EventSession:
         self._answering = None
 
     async def _answer_count(self, name: str, filters: list[Filter]) -> None:
-        offset = hyperloglog_offset(filters[0].tags) if len(filters) == 1 else None
+        offset = hyperloglog_offset(filters[0].first_tag_value) if len(filters) == 1 else None
         readers = frozenset(self.authenticated)
         number, hll = await asyncio.wrap_future(self._service.store.count(filters, time.time(), offset, readers))
         self.send(wire.count(name, number, hll))

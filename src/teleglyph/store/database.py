@@ -60,14 +60,14 @@ class Base(ABC):
         """So many unused keys of a table, ascending; inside a transaction that writes."""
 
     @abstractmethod
-    def search_words(self, words: Sequence[str]) -> tuple[str, object]:
-        """How to find texts with all these words: SQL that gives ``rowid`` and ``score`` (the lower the better) of
-        ``event_text``, and its value.
+    def search_words(self, text: str) -> tuple[str, object]:
+        """How to find texts with all words of an encoded text (:func:`teleglyph.wire.search_words.encode_words`): SQL
+        that gives ``rowid`` and ``score`` (the lower the better) of ``event_words``, and its value.
         """
 
     @abstractmethod
     def add_texts(self, rows: Iterable[tuple[int, str]]) -> None:
-        """Add texts to ``event_text``, by their keys."""
+        """Add encoded texts to ``event_words``, by their keys."""
 
     @abstractmethod
     def begin(self) -> None:

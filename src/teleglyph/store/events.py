@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence, Set
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any
 
 from teleglyph.store.database import Base, Database
 from teleglyph.store.groups import GroupChange, write_change
@@ -28,6 +27,7 @@ from teleglyph.wire.nostr_groups import (
     group_of,
     is_management,
 )
+from teleglyph.wire.search_words import encode_words, wanted_words, words_of
 
 _SWEEP = 500
 _CHUNK = 500
@@ -73,12 +73,21 @@ class EventStore:
     def __init__(self, database: Database, *, has_search: bool = True) -> None:
         self.database = database
         self.has_search = has_search
+        if has_search:
+            self._index_all()
+
+    def _index_all(self) -> None:
+        """Find the words of all events if none were found yet: the database is older than its index, or had none."""
+        seq = 0
+        while page := self.database.write(lambda base, seq=seq: _index_page(base, seq)).result():  # type: ignore[misc]
+            seq = page
 
     def put(
         self,
         events: Sequence[NostrEvent],
         asked: frozenset[int] = frozenset(),
         changes: Mapping[int, Sequence[GroupChange]] | None = None,
+        now: float | None = None,
     ) -> Future[list[Outcome]]:
         """Keep events, whose proofs were checked.
 
@@ -86,13 +95,17 @@ class EventStore:
             events: not ephemeral.
             asked: places of those in ``events`` that are not to be kept, but only asked after.
             changes: by the place of an event what changes about a group with it, if it is new.
+            now: Unix seconds; what has expired by then counts as absent.  None: nothing has.
 
         Returns:
             what became of each, when that is durable.
         """
         size = sum(len(event.text) for place, event in enumerate(events) if place not in asked)
         changes = changes or {}
-        return self.database.write(lambda base: _Batch(base, self.has_search).put(events, asked, changes), size=size)
+        moment = 0 if now is None else int(now)
+        return self.database.write(
+            lambda base: _Batch(base, self.has_search, moment).put(events, asked, changes), size=size
+        )
 
     def find(
         self,
@@ -173,6 +186,7 @@ class _Batch:
 
     base: Base
     has_search: bool
+    now: int
     waiting: list[NostrEvent] = field(default_factory=list)
     known: set[bytes] = field(default_factory=set)
     deleted: set[tuple[bytes, bytes]] = field(default_factory=set)
@@ -184,6 +198,10 @@ class _Batch:
         for start in range(0, len(ids), _CHUNK):
             part = ids[start : start + _CHUNK]
             marks = _marks(part)
+            ended = self.base.run(
+                f"SELECT seq, body FROM events WHERE id IN ({marks}) AND expires_at <= ?", *part, self.now
+            )
+            _remove(self.base, [(seq, decode_kept(bytes(body))) for seq, body in ended])
             self.known.update(
                 bytes(row[0]) for row in self.base.run(f"SELECT id FROM events WHERE id IN ({marks})", *part)
             )
@@ -265,7 +283,8 @@ class _Batch:
             "SELECT seq, body FROM events WHERE pubkey = ? AND kind = ? AND address = ?", *key
         ):
             old = decode_kept(bytes(body))
-            if not event.replaces(old):
+            has_ended = old.expires_at is not None and old.expires_at <= self.now
+            if not has_ended and not event.replaces(old):
                 return Outcome.OLDER
             self._remove([(seq, old)])
         return Outcome.STORED
@@ -318,9 +337,12 @@ class _Batch:
         if tags:
             self.base.run_many("INSERT INTO event_tags (name, value, created_at, seq) VALUES (?, ?, ?, ?)", tags)
         if self.has_search:
-            texts = [(seq, event.content) for event, seq in zip(events, seqs, strict=True) if event.content]
-            if texts:
-                self.base.add_texts(texts)
+            self.base.add_texts(_texts(zip(seqs, events, strict=True)))
+
+
+def _texts(events: Iterable[tuple[int, NostrEvent]]) -> list[tuple[int, str]]:
+    encoded = ((seq, encode_words(words_of(event.content))) for seq, event in events if event.content)
+    return [(seq, text) for seq, text in encoded if text]
 
 
 def _row(event: NostrEvent, seq: int) -> tuple[object, ...]:
@@ -353,7 +375,7 @@ def _remove(base: Base, events: Sequence[tuple[int, NostrEvent]]) -> None:
     tags = [row for seq, event in events for row in _tag_rows(event, seq)]
     base.run_many("DELETE FROM event_tags WHERE name = ? AND value = ? AND created_at = ? AND seq = ?", tags)
     places = [(seq,) for seq, _ in events]
-    base.run_many("DELETE FROM event_text WHERE rowid = ?", places)
+    base.run_many("DELETE FROM event_words WHERE rowid = ?", places)
     base.run_many("DELETE FROM events WHERE seq = ?", places)
 
 
@@ -388,6 +410,15 @@ def _erase_group(base: Base, group: bytes) -> int:
     return len(rows)
 
 
+def _index_page(base: Base, seq: int) -> int:
+    """Index the events behind a place, if the index is empty at first; returns the last one's place, 0 at the end."""
+    if seq == 0 and base.run("SELECT 1 FROM event_words LIMIT 1"):
+        return 0
+    rows = base.run("SELECT seq, body FROM events WHERE seq > ? ORDER BY seq LIMIT ?", seq, _CHUNK)
+    base.add_texts(_texts((place, decode_kept(bytes(body))) for place, body in rows))
+    return int(rows[-1][0]) if rows else 0
+
+
 # --- reading ----------------------------------------------------------------------------------------------------------
 
 
@@ -419,11 +450,6 @@ def _conditions(wanted: Filter, now: float, readers: Set[str] | None) -> tuple[s
     return " AND ".join(terms), values
 
 
-def search_terms(text: str) -> list[str]:
-    """The words of a search, without extensions like ``language:en``."""
-    return [word for word in text.split() if not re.fullmatch(r"[a-z]+:\S+", word)]
-
-
 def _find(
     base: Base,
     filters: Sequence[Filter],
@@ -439,10 +465,12 @@ def _find(
         if limit == 0:
             continue
         where, values = _conditions(wanted, now, readers)
-        words = [] if wanted.search is None else search_terms(wanted.search)
+        words = None if wanted.search is None else wanted_words(wanted.search)
+        if words is not None and not words:
+            continue
         if words:
             is_scored = True
-            search, text = base.search_words(words)
+            search, text = base.search_words(encode_words(words))
             sql = (
                 f"SELECT created_at, id, seq FROM events JOIN ({search}) AS hits ON hits.rowid = seq WHERE {where} "
                 "ORDER BY hits.score, created_at DESC, id LIMIT ?"
@@ -479,13 +507,17 @@ def _count(
     values: list[object] = []
     for wanted in filters:
         where, added = _conditions(wanted, now, readers)
-        words = [] if wanted.search is None else search_terms(wanted.search)
+        words = None if wanted.search is None else wanted_words(wanted.search)
+        if words is not None and not words:
+            continue
         if words:
-            search, text = base.search_words(words)
+            search, text = base.search_words(encode_words(words))
             where += f" AND seq IN (SELECT rowid FROM ({search}) AS hits)"
             added.append(text)
         parts.append(f"SELECT seq, pubkey FROM events WHERE {where}")
         values += added
+    if not parts:
+        return 0, "" if hll_offset is None else bytes(256).hex()
     union = " UNION ".join(parts)
     ((number,),) = base.run(f"SELECT count(*) FROM ({union}) AS matching", *values)
     if hll_offset is None:
@@ -494,9 +526,12 @@ def _count(
     return int(number), registers((bytes(author) for (author,) in authors), hll_offset).hex()
 
 
-def hyperloglog_offset(tags: Mapping[str, Iterable[str]]) -> int | None:
-    """Where in public keys the bytes are that a filter's authors are counted by (NIP-45); None without tags."""
-    value: Any = next((next(iter(sorted(values))) for values in tags.values()), None)
+def hyperloglog_offset(value: str | None) -> int | None:
+    """Where in public keys the bytes are that a filter's authors are counted by (NIP-45).
+
+    Args:
+        value: the first one of the filter's first tag, as the client wrote it; None if it has no tags.
+    """
     if value is None:
         return None
     address = _ADDRESS.fullmatch(value)

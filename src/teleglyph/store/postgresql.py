@@ -87,16 +87,15 @@ class PostgresqlBase(Base):
         rows = self.run("SELECT nextval(pg_get_serial_sequence(?, ?)) FROM generate_series(1, ?)", table, column, count)
         return sorted(number for (number,) in rows)
 
-    def search_words(self, words: Sequence[str]) -> tuple[str, object]:
+    def search_words(self, text: str) -> tuple[str, object]:
         return (
-            "SELECT rowid, -ts_rank(content, query) AS score FROM event_text, "
+            "SELECT rowid, -ts_rank(content, query) AS score FROM event_words, "
             "plainto_tsquery('simple', ?) AS query WHERE content @@ query",
-            " ".join(words).replace("\0", " "),
+            text,
         )
 
     def add_texts(self, rows: Iterable[tuple[int, str]]) -> None:
-        cleaned = [(number, text.replace("\0", " ")) for number, text in rows]
-        self.run_many("INSERT INTO event_text (rowid, content) VALUES (?, to_tsvector('simple', ?))", cleaned)
+        self.run_many("INSERT INTO event_words (rowid, content) VALUES (?, to_tsvector('simple', ?))", rows)
 
     def begin_reading(self) -> None:
         self.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")

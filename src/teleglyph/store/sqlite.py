@@ -105,12 +105,11 @@ class SqliteBase(Base):
         ((last,),) = self.run(f"SELECT coalesce(max({column}), 0) FROM {table}")
         return list(range(last + 1, last + 1 + count))
 
-    def search_words(self, words: Sequence[str]) -> tuple[str, object]:
-        quoted = " ".join('"' + word.replace('"', '""') + '"' for word in words)
-        return "SELECT rowid, rank AS score FROM event_text WHERE event_text MATCH ?", quoted
+    def search_words(self, text: str) -> tuple[str, object]:
+        return "SELECT rowid, rank AS score FROM event_words WHERE event_words MATCH ?", text
 
     def add_texts(self, rows: Iterable[tuple[int, str]]) -> None:
-        self.run_many("INSERT INTO event_text (rowid, content) VALUES (?, ?)", rows)
+        self.run_many("INSERT INTO event_words (rowid, content) VALUES (?, ?)", rows)
 
     def begin_reading(self) -> None:
         deadline = time.monotonic() + READ_SECONDS

@@ -17,6 +17,8 @@ import coincurve
 from teleglyph.errors import EventRefused, MessageRefused, NotText
 
 MAX_KIND: Final = 65535
+MAX_READABLE_ID: Final = 128
+"""Characters of a wrong id that is repeated in an answer."""
 DELETION: Final = 5
 FIRST_ADDRESSABLE: Final = 30000
 """Kinds from here to 39999 have versions by their ``d`` tag."""
@@ -223,11 +225,13 @@ def read_event(members: Any, max_tags: int = 1 << 30, max_content: int = 1 << 30
         max_content: characters.
 
     Raises:
-        EventRefused: something is wrong with it, and it has an id to say so.
+        EventRefused: something is wrong with it, and it has an id to say so (:func:`readable_id`).
         MessageRefused: it has not even that.
     """
-    if not isinstance(members, dict) or not is_hex(members.get("id")):
+    if readable_id(members) is None:
         raise MessageRefused("an event is an object with an id of 64 lower-case hexadecimal digits")
+    if not is_hex(members["id"]):
+        raise EventRefused("invalid: id has 64 lower-case hexadecimal digits")
     for name in _MEMBERS:
         if name not in members:
             raise EventRefused(f"invalid: the event has no {name}")
@@ -250,6 +254,12 @@ def read_event(members: Any, max_tags: int = 1 << 30, max_content: int = 1 << 30
     if len(content) > max_content:
         raise EventRefused(f"invalid: at most {max_content} characters of content, this has {len(content)}")
     return NostrEvent(members["id"], members["pubkey"], created_at, kind, tags, content, sig)
+
+
+def readable_id(members: Any) -> str | None:
+    """What a client calls an event by, right or wrong, so that it can be answered; None if that cannot be read."""
+    number = members.get("id") if isinstance(members, dict) else None
+    return number if isinstance(number, str) and 1 <= len(number) <= MAX_READABLE_ID else None
 
 
 def is_hex(value: object) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from teleglyph.errors import EventRefused
 from teleglyph.wire.nostr import MAX_KIND, NostrEvent, is_hex
+from teleglyph.wire.search_words import wanted_words, words_of
 
 _LETTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
@@ -23,6 +24,7 @@ class Filter:
         since, until: Unix seconds, both included.
         limit: of the stored events, the newest ones.
         search: words.
+        first_tag_value: the first value of the first tag as the client wrote them.
     """
 
     ids: frozenset[str] | None = None
@@ -33,9 +35,10 @@ class Filter:
     until: int | None = None
     limit: int | None = None
     search: str | None = None
+    first_tag_value: str | None = None
 
     def matches(self, event: NostrEvent) -> bool:
-        """Whether an event is asked for; limit and search are not looked at."""
+        """Whether an event is asked for; the limit is not looked at."""
         if self.ids is not None and event.id not in self.ids:
             return False
         if self.kinds is not None and event.kind not in self.kinds:
@@ -46,7 +49,10 @@ class Filter:
             return False
         if self.until is not None and event.created_at > self.until:
             return False
-        return all(not wanted.isdisjoint(event.values(name)) for name, wanted in self.tags.items())
+        if not all(not wanted.isdisjoint(event.values(name)) for name, wanted in self.tags.items()):
+            return False
+        words = None if self.search is None else wanted_words(self.search)
+        return words is None or (bool(words) and words.issubset(words_of(event.content)))
 
 
 def read_filter(members: Any, max_values: int = 1 << 30) -> Filter:
@@ -70,6 +76,7 @@ def read_filter(members: Any, max_values: int = 1 << 30) -> Filter:
             found[name] = _kinds(value, max_values)
         elif len(name) == 2 and name[0] == "#" and name[1] in _LETTERS:
             tags[name[1]] = _texts(name, value, max_values, hexadecimal=name in ("#e", "#p"))
+            found.setdefault("first_tag_value", value[0])
         elif name in ("since", "until", "limit"):
             if type(value) is not int or not 0 <= value < 1 << 53:
                 raise EventRefused(f"invalid: {name} is a whole number from 0")

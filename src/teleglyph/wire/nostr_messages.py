@@ -98,8 +98,8 @@ def read_message(data: bytes) -> ClientMessage:
 
 
 def ok(event_id: str, accepted: bool, text: str = "") -> bytes:
-    """The answer to an event."""
-    return dump(["OK", event_id, accepted, text])
+    """The answer to an event; what the client calls it may be anything."""
+    return dump_lenient(["OK", event_id, accepted, text])
 
 
 def eose(subscription: str) -> bytes:

@@ -26,7 +26,11 @@ class SlowStore:
         self.changes: list[Mapping[int, Sequence[GroupChange]]] = []
 
     def put(
-        self, events: Sequence[NostrEvent], asked: frozenset[int], changes: Mapping[int, Sequence[GroupChange]]
+        self,
+        events: Sequence[NostrEvent],
+        asked: frozenset[int],
+        changes: Mapping[int, Sequence[GroupChange]],
+        _now: float,
     ) -> Future[list[Outcome]]:
         self.batches.append((list(events), asked, Future()))
         self.changes.append(changes)
@@ -85,7 +89,7 @@ def test_answers_come_in_order_and_before_the_event() -> None:
         ("typing", True, ""),
         "typing",
         ("too fast", False, "rate-limited: x"),
-        ("known", True, "duplicate: a newer version is here"),
+        ("known", False, "replaced: a newer version is here"),
         ("sent again", True, "duplicate: this event is here already"),
     ]
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from teleglyph.errors import EventRefused, MessageRefused
-from teleglyph.wire.nostr import NostrEvent, event_id, load, read_event, sign_event
+from teleglyph.wire.nostr import NostrEvent, event_id, load, read_event, readable_id, sign_event
 from teleglyph.wire.nostr_filter import Filter, read_filter
 from teleglyph.wire.nostr_messages import (
     Authenticate,
@@ -145,7 +145,14 @@ def test_a_member_that_is_missing_is_named(name: str) -> None:
         read_event(good)
 
 
-@pytest.mark.parametrize("event", [None, [], "x", {}, {"id": "AB" * 32}, {"id": 7}, {"id": "ab" * 33}])
+@pytest.mark.parametrize("number", ["AB" * 32, "ab" * 33, "x", "ab" * 64])
+def test_a_wrong_id_is_answered_by_that_id(number: str) -> None:
+    with pytest.raises(EventRefused, match="invalid: id has 64"):
+        read_event({"id": number})
+    assert readable_id({"id": number}) == number
+
+
+@pytest.mark.parametrize("event", [None, [], "x", {}, {"id": 7}, {"id": None}, {"id": ""}, {"id": "a" * 129}])
 def test_what_has_no_id_cannot_be_answered_with_ok(event: object) -> None:
     with pytest.raises(MessageRefused):
         read_event(event)
@@ -273,7 +280,7 @@ def test_filters_match_what_they_say() -> None:
         {"#t": ["a"], "#E": ["x"]},
         {"since": 1000, "until": 1000},
         {"limit": 0},
-        {"search": "anything"},
+        {"search": "Z"},
     ]
     for members_ in matching:
         assert read_filter(members_).matches(event), members_
@@ -289,6 +296,7 @@ def test_filters_match_what_they_say() -> None:
         {"since": 1001},
         {"until": 999},
         {"kinds": [7], "authors": [HEX]},
+        {"search": "anything"},
     ]:
         assert not read_filter(members_).matches(event), members_
 
@@ -376,7 +384,7 @@ def test_expiration_protection_and_difficulty() -> None:
         with pytest.raises(EventRefused, match="invalid: the expiration"):
             _ = make(1, 1, ["expiration", wrong]).expires_at
     assert make(1, 1, ["-"]).is_protected
-    assert not make(1, 1, ["-", "x"]).is_protected
+    assert make(1, 1, ["-", "x"]).is_protected, "whoever reads only the name must not decide otherwise"
     easy = make(1)
     easy.id = "000f" + "f" * 60
     assert easy.difficulty == 12
