@@ -379,6 +379,9 @@ def test_the_relay_says_what_it_enforces(events_server: StartServer, join: Join)
     assert "description" not in document
     assert document["supported_nips"] == [1, 9, 11, 13, 29, 40, 42, 45, 50, 70]
     assert len(document["self"]) == 64
+    assert document["pubkey"] == document["self"], "without an administrator"
+    assert document["software"] == "teleglyph"
+    assert document["version"]
     limits = document["limitation"]
     assert limits["min_pow_difficulty"] == 1
     options = urllib.request.Request(f"http://127.0.0.1:{server.http_port}/events", method="OPTIONS")
@@ -400,6 +403,26 @@ def test_the_relay_says_what_it_enforces(events_server: StartServer, join: Join)
     assert peer.get() == ["EOSE", "7"]
     peer.socket.send('["REQ","7",{"limit":0}]' + " " * (padding + 1))
     assert peer.close_code() == 1009
+
+
+@pytest.mark.parametrize("verb", ["NEG-OPEN", "NEG-MSG"])
+def test_a_client_that_wants_to_reconcile_does_not_wait_for_ever(
+    events_server: StartServer, join: Join, verb: str
+) -> None:
+    peer = join(events_server())
+    peer.say(verb, "n", {"kinds": [1]}, "6100")
+    assert peer.get() == ["NEG-ERR", "n", "blocked: there is no NIP-77 here, ask with REQ"]
+
+
+@pytest.mark.parametrize("number", ["x", "AB" * 32, "ab" * 33, "\ud800"])
+def test_an_event_with_a_wrong_id_is_answered_by_it(events_server: StartServer, join: Join, number: str) -> None:
+    peer = join(events_server())
+    for verb in ("EVENT", "AUTH"):
+        peer.say(verb, {**members(make("x")), "id": number})
+        answer = peer.get()
+        assert answer[0] == "OK"
+        assert answer[2:] == [False, "invalid: id has 64 lower-case hexadecimal digits"]
+        assert answer[1] == number.replace("\ud800", "?")
 
 
 def test_who_is_too_fast_is_told(events_server: StartServer, join: Join) -> None:

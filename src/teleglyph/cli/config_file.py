@@ -36,7 +36,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "events": (
         *("events", "event_rate", "event_auth", "event_work", "event_search"),
         *("event_compression", "announce"),
-        *("relay_name", "relay_description", "relay_contact", "relay_key", "relay_admin"),
+        *("relay_name", "relay_description", "relay_contact", "relay_icon", "relay_key", "relay_admin"),
     ),
     "security": ("password", "key", "client_keys", "server_key", "accept_new_server", "encrypt", "admin_token"),
     "display": ("color_mode", "render_mode", "palette", "palette_chars", "utf8", "width", "height", "fps"),

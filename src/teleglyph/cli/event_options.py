@@ -112,6 +112,13 @@ event_options = OptionGroup(
         envvar="TELEGLYPH_RELAY_CONTACT",
         help="Whom to ask about the relay: mailto:... or https://...",
     ),
+    click.option(
+        "--relay-icon",
+        default="",
+        metavar="URL",
+        envvar="TELEGLYPH_RELAY_ICON",
+        help="A picture that clients show for the relay.",
+    ),
 )
 """Decorates a command with them."""
 
@@ -147,5 +154,6 @@ def event_settings(chosen: Mapping[str, Any], *, has_place: bool, has_http: bool
             chosen["relay_description"],
             chosen["relay_contact"],
             chosen["relay_admin"] or "",
+            chosen["relay_icon"],
         ),
     }

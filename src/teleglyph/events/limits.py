@@ -113,6 +113,8 @@ class RelayProfile:
     """A URI: ``mailto:...`` or ``https://...``."""
     pubkey: str = ""
     """The administrator's, 64 hexadecimal digits."""
+    icon: str = ""
+    """URL of a picture."""
 
 
 def information(
@@ -127,7 +129,9 @@ def information(
         "name": profile.name,
         "description": profile.description,
         "contact": profile.contact,
-        "pubkey": profile.pubkey,
+        "icon": profile.icon,
+        # Clients look for a relay's groups under this key, too.
+        "pubkey": profile.pubkey or own_key,
         "self": own_key,
     }
     nips = [1, 9, 11, 40, 42, 45, 70]
@@ -137,6 +141,7 @@ def information(
     return {
         **{name: text for name, text in texts.items() if text},
         "supported_nips": sorted(nips),
+        "software": "teleglyph",
         "version": version,
         "limitation": limits.document(),
     }

@@ -20,7 +20,7 @@ from teleglyph.wire import nostr_messages as wire
 from teleglyph.wire.nostr import NostrEvent, read_event, readable_id
 from teleglyph.wire.nostr_filter import Filter, read_filter
 from teleglyph.wire.nostr_groups import DIRECT_MESSAGES
-from teleglyph.wire.nostr_messages import Authenticate, Close, Count, Publish, Request, SubscriptionRefused
+from teleglyph.wire.nostr_messages import Authenticate, Close, Count, Publish, Request, SubscriptionRefused, SyncRefused
 
 if TYPE_CHECKING:
     from teleglyph.events.service import EventsService
@@ -204,6 +204,8 @@ class EventSession:
                     self._authenticate(members)
         except SubscriptionRefused as error:
             self.send(wire.closed(error.subscription, str(error)))
+        except SyncRefused as error:
+            self.send(wire.sync_error(error.subscription, str(error)))
         except NotText:
             self.end(BAD_TEXT, "a text is no UTF-8")
         except MessageRefused as error:

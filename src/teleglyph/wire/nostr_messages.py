@@ -63,11 +63,24 @@ class SubscriptionRefused(EventRefused):
         self.subscription = subscription
 
 
+class SyncRefused(EventRefused):
+    """A client wants to reconcile its events with ours (NIP-77), which is not done here.
+
+    Attributes:
+        subscription: whose it is.
+    """
+
+    def __init__(self, message: str, subscription: str) -> None:
+        super().__init__(message)
+        self.subscription = subscription
+
+
 def read_message(data: bytes) -> ClientMessage:
     """Read a client's message, without looking into events and filters.
 
     Raises:
         SubscriptionRefused: to be answered with CLOSED.
+        SyncRefused: to be answered with NEG-ERR.
         MessageRefused: to be answered with NOTICE.
     """
     message = load(data)
@@ -78,6 +91,8 @@ def read_message(data: bytes) -> ClientMessage:
         if len(rest) != 1:
             raise MessageRefused(f"{verb} has one value, an event")
         return Publish(rest[0]) if verb == "EVENT" else Authenticate(rest[0])
+    if verb in ("NEG-OPEN", "NEG-MSG") and rest and type(rest[0]) is str:
+        raise SyncRefused("blocked: there is no NIP-77 here, ask with REQ", rest[0][:MAX_SUBSCRIPTION_ID])
     if verb not in ("REQ", "COUNT", "CLOSE"):
         raise MessageRefused(f"nothing is known of the verb {verb[:40]!r}")
     if not rest or type(rest[0]) is not str:
@@ -110,6 +125,11 @@ def eose(subscription: str) -> bytes:
 def closed(subscription: str, text: str) -> bytes:
     """A subscription was refused or ended."""
     return dump_lenient(["CLOSED", subscription, text])
+
+
+def sync_error(subscription: str, text: str) -> bytes:
+    """A reconciliation was refused."""
+    return dump_lenient(["NEG-ERR", subscription, text])
 
 
 def notice(text: str) -> bytes:
