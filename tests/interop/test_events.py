@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import signal
 import threading
 import time
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
 from acip_peer import AcipPeer
 from conftest import ServerProcess
@@ -739,6 +741,22 @@ def test_a_call_is_announced(
     caller = connect(server)
     caller.join()
     assert status() == ("live", "1")
+
+
+@pytest.mark.parametrize("bits", [None, 8, 9, 10, 14, 15])
+def test_events_are_compressed_with_the_window_that_was_agreed_on(
+    events_server: StartServer, join: Join, bits: int | None
+) -> None:
+    server = events_server("--event-compression")
+    offer = ClientPerMessageDeflateFactory(server_max_window_bits=bits)
+    reader, writer = join(server, compression=None, extensions=[offer]), join(server)
+    reader.say("REQ", "s", {"limit": 0})
+    assert reader.get() == ["EOSE", "s"]
+    # Repeated from further behind than a small window reaches.
+    noise = "".join(random.Random(1).choices("abcdefghijklmnop", k=20_000))
+    event = make(noise * 2)
+    assert writer.publish(event)[1] is True
+    assert reader.get() == ["EVENT", "s", members(event)]
 
 
 @pytest.mark.parametrize("wanted", ["deflate", None])

@@ -263,6 +263,21 @@ def test_a_refusal_is_the_last_word(
     assert people(room_server(start_server), request_).ends_with() == text
 
 
+@pytest.mark.parametrize("size", [65_537, 70_001, 200_000])
+def test_a_message_that_is_too_large_is_told_so_before_the_close(
+    start_server: StartServer, people: Come, size: int
+) -> None:
+    server = room_server(start_server)
+    host = people(server, JoinRequest("chess", "lobby", create=True))
+    host.enter()
+    host.socket.send(bytes([2]) * size)
+    assert decode_error(host.get()) == "Message too large."
+    with pytest.raises(ConnectionClosed) as caught:
+        host.socket.recv(10)
+    assert caught.value.rcvd is not None
+    assert caught.value.rcvd.code == 1009
+
+
 def test_who_says_nothing_or_leaves_at_once_is_gone(start_server: StartServer, people: Come) -> None:
     server = room_server(start_server)
     silent = people(server, None)

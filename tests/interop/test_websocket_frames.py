@@ -288,3 +288,45 @@ def test_a_reader_of_single_bytes_gets_large_events_whole_and_in_order(server: S
     assert [raw.receive() for _ in events] == [(TEXT, b'["EVENT","s",' + event.text + b"]") for event in events]
     raw.socket.close()
     writer.close()
+
+
+def test_messages_and_a_close_in_one_read_are_answered_in_their_order(raw: RawSocket) -> None:
+    frames = b"".join(raw.frame(TEXT, b'["NOTHING%d"]' % number) for number in range(3))
+    raw.socket.sendall(frames + raw.frame(PING, b"p") + raw.frame(CLOSE, struct.pack(">H", 1000)))
+    received = []
+    while (frame := raw.receive())[0] != CLOSE:
+        received.append(frame)
+    texts = [json.loads(data) for opcode, data in received if opcode == TEXT]
+    assert [text[0] for text in texts] == ["NOTICE"] * 3
+    assert [f"NOTHING{number}" in text[1] for number, text in enumerate(texts)] == [True] * 3
+    assert frame == (CLOSE, struct.pack(">H", 1000))
+    with pytest.raises((EOFError, ConnectionError)):
+        raw.receive()
+
+
+def test_what_is_answered_later_is_not_sent_after_a_close(raw: RawSocket) -> None:
+    event = make("late", ANN, 1).text
+    raw.socket.sendall(
+        raw.frame(TEXT, b'["EVENT",' + event + b"]") + raw.frame(TEXT, ASK) + raw.frame(CLOSE, struct.pack(">H", 1000))
+    )
+    assert raw.close_code() == 1000
+
+
+def test_a_nonsense_message_and_a_close_in_one_read_end_with_one_close(raw: RawSocket) -> None:
+    raw.socket.sendall(raw.frame(BINARY, b"x") + raw.frame(CLOSE, struct.pack(">H", 1000)))
+    assert raw.close_code() in (1000, 1003)
+
+
+@pytest.mark.parametrize("last", ["whole", "ping", "too large"])
+def test_many_thousand_pieces_are_one_message(raw: RawSocket, last: str) -> None:
+    raw.send(TEXT, ASK, fin=False)
+    raw.socket.sendall(raw.frame(CONT, b"", fin=False) * 3000 + raw.frame(CONT, b" ", fin=False) * 3000)
+    if last == "ping":
+        raw.send(PING, b"p")
+        assert raw.receive() == (PONG, b"p")
+    if last == "too large":
+        raw.send(CONT, b" " * (128 << 10))
+        assert raw.close_code() == 1009
+    else:
+        raw.send(CONT, b"")
+        assert raw.receive() == (TEXT, ANSWER)

@@ -214,7 +214,7 @@ class EventsService:
             host: as whom the client asked for us.
         """
         with self._rates.of(network) as rate:
-            session = EventSession(self, connection, network, host, rate, is_compressed=websocket.is_compressed)
+            session = EventSession(self, connection, network, host, rate, window_bits=websocket.window_bits)
             self.sessions[session] = websocket
             try:
                 async for message in connection:

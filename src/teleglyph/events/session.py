@@ -69,7 +69,7 @@ class EventSession:
         network: its address, as limits count it.
         host: as whom it asked for us.
         address_rate: of events of its address, shared with other connections; None for no limit.
-        is_compressed: messages that are worth it go out compressed.
+        window_bits: messages that are worth it go out compressed with a window of so many bits; 0: none do.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class EventSession:
         host: str,
         address_rate: TokenBucket | None,
         *,
-        is_compressed: bool = False,
+        window_bits: int = 0,
     ) -> None:
         self.connection = connection
         self.network = network
@@ -102,7 +102,7 @@ class EventSession:
         self._requests: deque[Subscription | tuple[str, list[Filter]]] = deque()
         self._answering: asyncio.Task[None] | None = None
         self._is_ended = False
-        self._is_compressed = is_compressed
+        self._window_bits = window_bits
         self.send(wire.challenge(self._challenge))
 
     # --- to the client --------------------------------------------------------------------------------
@@ -115,8 +115,8 @@ class EventSession:
     def send_event(self, subscription: Subscription, body: bytes) -> None:
         """Queue an event, whose text is shared with others."""
         size = len(subscription.head) + len(body)
-        if self._is_compressed and size >= _WORTH_IT:
-            framed = frame_compressed_text(subscription.head + body)
+        if self._window_bits and size >= _WORTH_IT:
+            framed = frame_compressed_text(subscription.head + body, self._window_bits)
             self.connection.outbox.put_shared(framed, b"", subscription)
             return
         self.connection.outbox.put_shared(text_head(size) + subscription.head, body, subscription)
@@ -157,7 +157,7 @@ class EventSession:
     def end(self, code: int, text: str) -> None:
         """Close the connection, with a reason."""
         if not self._is_ended:
-            self.connection.outbox.put_raw(frame_close(code, text))
+            self.connection.outbox.put_last(frame_close(code, text))
             self._is_ended = True
             self.connection.fail(SeatEnded(text))
 

@@ -61,6 +61,10 @@ class ByteSession(Protocol):
     def next_event(self) -> Event | None:
         """The next event, or None while more bytes are needed; raises PeerError."""
 
+    @property
+    def is_finished(self) -> bool:
+        """Its last bytes were given out: nothing may be sent any more."""
+
     def seal(self, packet: bytes) -> bytes:
         """The bytes for the transport that carry a message."""
 
@@ -292,6 +296,8 @@ class Connection:
         data = self.session.data_to_send()
         if data:
             self.outbox.put_raw(data)
+        if self.session.is_finished:
+            self.outbox.close()
 
     def _write_soon(self) -> None:
         """Have :meth:`_write` called at the end of this step of the event loop, once for all that is put until then."""

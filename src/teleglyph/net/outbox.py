@@ -146,6 +146,11 @@ class Outbox:
         else:
             self._put_control(Outgoing(data, raw=True))
 
+    def put_last(self, data: bytes) -> None:
+        """Queue bytes after which nothing may be sent any more."""
+        self.put_raw(data)
+        self.close()
+
     def put_shared(self, head: bytes, body: bytes, group: object) -> None:
         """Queue raw bytes in two parts, in order with the control packets; the second is kept by reference.
 

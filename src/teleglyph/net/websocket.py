@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
+from websockets.exceptions import PayloadTooBig
+from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPerMessageDeflateFactory
 from websockets.frames import Close, Frame, Opcode
 from websockets.http11 import Request
 from websockets.protocol import State
@@ -30,7 +31,6 @@ from teleglyph.wire import Event
 if TYPE_CHECKING:
     from aiohttp import web
 
-_MAX_FRAGMENTS = 1000
 _TEXT, _COMPRESSED = 0x81, 0x40
 _COMPRESSION = 1
 """zlib's level: the fastest one takes most of what there is to take from a message of a kilobyte."""
@@ -65,9 +65,13 @@ def frame_text(data: bytes) -> bytes:
     return text_head(len(data)) + data
 
 
-def frame_compressed_text(data: bytes) -> bytes:
-    """The bytes of a server's text message that is compressed for itself (RFC 7692, 7.2.1)."""
-    deflate = zlib.compressobj(_COMPRESSION, zlib.DEFLATED, -15)
+def frame_compressed_text(data: bytes, window_bits: int) -> bytes:
+    """The bytes of a server's text message that is compressed for itself (RFC 7692, 7.2.1).
+
+    Args:
+        window_bits: size of the window that was agreed on, as a power of two, 9 to 15 (RFC 7692, 7.1.2.1).
+    """
+    deflate = zlib.compressobj(_COMPRESSION, zlib.DEFLATED, -window_bits)
     body = (deflate.compress(data) + deflate.flush(zlib.Z_SYNC_FLUSH)).removesuffix(b"\x00\x00\xff\xff")
     return text_head(len(body), _TEXT | _COMPRESSED) + body
 
@@ -99,6 +103,7 @@ class WebSocketSession:
         origins: where pages may come from that connect; None is a client that is no page.
         subprotocols: that are understood, the best first.
         max_message: bytes of one message.
+        too_large: bytes of frames that are sent before the close when a message is larger than that.
         compresses: agree to permessage-deflate (RFC 7692) when the client offers it, each message for itself: a memory
             of earlier ones would cost every connection some hundred kilobytes, and no two could share a frame.
 
@@ -113,6 +118,7 @@ class WebSocketSession:
         origins: Sequence[str | None],
         subprotocols: Sequence[str] = (),
         max_message: int,
+        too_large: bytes = b"",
         compresses: bool = False,
     ) -> None:
         deflate = ServerPerMessageDeflateFactory(server_no_context_takeover=True, client_no_context_takeover=True)
@@ -127,9 +133,12 @@ class WebSocketSession:
             max_size=max_message,
             logger=_quiet,
         )
-        self._parts: list[bytes] = []
-        self._size = 0
+        self._too_large = too_large
+        self._is_handling = False
+        """The message that was given out last may still be answered."""
+        self._parts = bytearray()
         self._opcode = Opcode.CONT
+        """Of the message whose pieces come in; CONT between messages."""
         self._protocol.receive_data(request)
         head = next((event for event in self._protocol.events_received() if isinstance(event, Request)), None)
         if head is not None:
@@ -146,9 +155,17 @@ class WebSocketSession:
         return self._protocol.state is State.OPEN
 
     @property
-    def is_compressed(self) -> bool:
-        """Messages may be compressed."""
-        return bool(self._protocol.extensions)
+    def is_finished(self) -> bool:
+        """The close is among the bytes that were given out: nothing may follow it (RFC 6455, 5.5.1)."""
+        return self._protocol.state is not State.OPEN and not self._protocol.writes
+
+    @property
+    def window_bits(self) -> int:
+        """Size of the window that messages may be compressed with, as a power of two; 0: they may not be."""
+        for extension in self._protocol.extensions:
+            if isinstance(extension, PerMessageDeflate):
+                return extension.local_max_window_bits
+        return 0
 
     @property
     def subprotocol(self) -> str | None:
@@ -160,8 +177,20 @@ class WebSocketSession:
         self._protocol.receive_data(data)
 
     def data_to_send(self) -> bytes:
-        """What the protocol itself has to say: the response to the request, pongs, the answer to a close."""
-        return b"".join(self._protocol.data_to_send()) if self._protocol.writes else b""
+        """What the protocol itself has to say: the response to the request, pongs, the answer to a close.
+
+        A close waits until the messages that came before it were handled, for their answers have to precede it.
+        """
+        protocol = self._protocol
+        is_early = self._is_handling or self._has_messages
+        if not protocol.writes or (protocol.state is not State.OPEN and is_early):
+            return b""
+        data = b"".join(protocol.data_to_send())
+        return self._too_large + data if isinstance(protocol.parser_exc, PayloadTooBig) else data
+
+    @property
+    def _has_messages(self) -> bool:
+        return any(isinstance(event, Frame) and event.opcode in _DATA for event in self._protocol.events)
 
     def next_event(self) -> Event | None:
         """The next message, or None while more bytes are needed.
@@ -171,9 +200,11 @@ class WebSocketSession:
             ProtocolError: it broke the protocol; ``data_to_send`` says so to it.
         """
         protocol = self._protocol
+        self._is_handling = False
         while protocol.events:
             frame = protocol.events.pop(0)
             if isinstance(frame, Frame) and (message := self._collect(frame)) is not None:
+                self._is_handling = True
                 return message
         if protocol.parser_exc is not None and not isinstance(protocol.parser_exc, EOFError):
             raise ProtocolError(f"the WebSocket protocol was broken: {protocol.parser_exc}")
@@ -193,16 +224,16 @@ class WebSocketSession:
     def _collect(self, frame: Frame) -> Event | None:
         if frame.opcode not in _DATA:
             return None
-        if frame.fin and not self._parts and frame.opcode is not Opcode.CONT:
+        if frame.fin and frame.opcode is not Opcode.CONT:
             return (BinaryMessage if frame.opcode is Opcode.BINARY else TextMessage)(bytes(frame.data))
         if frame.opcode is not Opcode.CONT:
             self._opcode = frame.opcode
-        self._parts.append(bytes(frame.data))
-        if len(self._parts) > _MAX_FRAGMENTS:
-            raise ProtocolError(f"a message came in more than {_MAX_FRAGMENTS} pieces")
+        # The parser has checked that all pieces together have no more bytes than a message may have; how many pieces
+        # there are does not matter, for they take no other memory.
+        self._parts += frame.data
         if not frame.fin:
             return None
-        data, self._parts = b"".join(self._parts), []
+        data, self._parts = bytes(self._parts), bytearray()
         return BinaryMessage(data) if self._opcode is Opcode.BINARY else TextMessage(data)
 
 

@@ -37,6 +37,8 @@ _CODES = {
     HOST_TOO_SLOW: CloseCode.TOO_SLOW,
     CONNECTION_LOST: CloseCode.LOST,
 }
+TOO_LARGE_FRAMES = frame_binary(encode_error(TOO_LARGE))
+"""What a player gets before the close when a message is larger than any that could be handled."""
 MAX_REQUEST = 1024
 """Bytes of a join request."""
 _TICK = 0.1
@@ -100,9 +102,9 @@ class PlayerLink:
             self._connection.outbox.put_raw(frame_binary(encode_error(text)))
             if self.is_extended:
                 refused = CloseCode.ENDED if self.is_seated else CloseCode.REFUSED
-                self._connection.outbox.put_raw(frame_close(_CODES.get(text, refused), text))
+                self._connection.outbox.put_last(frame_close(_CODES.get(text, refused), text))
             else:
-                self._connection.outbox.put_raw(CLOSE_FRAME)
+                self._connection.outbox.put_last(CLOSE_FRAME)
             self._connection.fail(SeatEnded(text))
 
 

@@ -16,6 +16,7 @@ import teleglyph
 from teleglyph.errors import BindFailed, ConfigurationError
 from teleglyph.net import GuessLimiter, SlidingWindow, is_loopback, network_of
 from teleglyph.net.websocket import WebSocketSession, request_head, same_origins, take_over
+from teleglyph.rooms.service import TOO_LARGE_FRAMES
 from teleglyph.server.room_pages import RoomPages, answer
 from teleglyph.wire.rooms_extended import SUBPROTOCOL
 
@@ -237,6 +238,7 @@ class HttpFront:
             origins=[*same_origins(request), *server.config.origins],
             subprotocols=[SUBPROTOCOL],
             max_message=server.players.max_message,
+            too_large=TOO_LARGE_FRAMES,
         )
 
     async def _upgrade(

@@ -118,6 +118,11 @@ class Session:
         self._error: PeerError | None = None
 
     @property
+    def is_finished(self) -> bool:
+        """Whether nothing may be sent any more; ACIP has no last word."""
+        return False
+
+    @property
     def encrypted(self) -> bool:
         """Whether packets are sealed."""
         return self._cipher is not None
