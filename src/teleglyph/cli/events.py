@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 import click
 
@@ -16,6 +17,7 @@ from teleglyph.cli.options import check_database
 from teleglyph.console import discard_output, echo, output_failure, write_text
 from teleglyph.errors import EventRefused, MessageRefused, OutputError
 from teleglyph.server.app import DATABASE_FILE
+from teleglyph.text_file import encoding_of
 
 if TYPE_CHECKING:
     from teleglyph.wire.nostr import NostrEvent
@@ -147,9 +149,19 @@ def import_events(logs: LogOptions, data_dir: Path | None, database: str | None,
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:
-    while line := file.readline(_LONGEST_LINE + 1):
-        if line.strip():
-            yield line
+    """The lines of a file that are not blank, in UTF-8, whatever an editor made of them."""
+    buffered = cast(io.BufferedReader, file)
+    mark, encoding = encoding_of(buffered.peek(4)[:4])
+    buffered.read(len(mark))
+    if encoding == "utf-8":
+        while line := file.readline(_LONGEST_LINE + 1):
+            if line.strip():
+                yield line
+        return
+    text = io.TextIOWrapper(buffered, encoding, errors="replace")
+    while words := text.readline(_LONGEST_LINE + 1):
+        if words.strip():
+            yield words.encode()
 
 
 def _check(line: bytes) -> NostrEvent:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from teleglyph import directories
 from teleglyph.errors import KeyFileError
+from teleglyph.text_file import decode_text, encoding_of
 
 _MAX_FILE = 1 << 20
 _NO_IDENTITY = "no-identity"
@@ -87,10 +88,10 @@ class KnownHosts:
         for path in (self.own, *self._others):
             try:
                 with path.open("rb") as file:
-                    text = file.read(_MAX_FILE).decode("utf-8", "replace")
+                    data = file.read(_MAX_FILE)
             except OSError:
                 continue
-            yield from parse_entries(text.splitlines(), path)
+            yield from parse_entries(_lines(data), path)
 
     def judge(self, address: str, identity: bytes | None) -> tuple[Verdict, list[Entry]]:
         """What is known about a server that shows an identity, or None; and what was written of it before."""
@@ -150,7 +151,7 @@ class KnownHosts:
             KeyFileError: the file cannot be written.
         """
         try:
-            lines = self.own.read_text("utf-8", "surrogateescape").splitlines(keepends=True)
+            lines = _lines(self.own.read_bytes())
         except FileNotFoundError:
             return []
         except OSError as error:
@@ -159,22 +160,28 @@ class KnownHosts:
         if not gone:
             return []
         numbers = {entry.line for entry in gone}
-        temporary = self.own.with_name(self.own.name + ".new")
         try:
-            with contextlib.suppress(FileNotFoundError):
-                temporary.unlink()
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
-                file.writelines(line for number, line in enumerate(lines, 1) if number not in numbers)
-            temporary.replace(self.own)
+            self._replace([line for number, line in enumerate(lines, 1) if number not in numbers])
         except OSError as error:
             raise self._unwritable(error) from error
         return gone
+
+    def _replace(self, lines: Sequence[str]) -> None:
+        temporary = self.own.with_name(self.own.name + ".new")
+        with contextlib.suppress(FileNotFoundError):
+            temporary.unlink()
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.writelines(f"{line}\n" for line in lines)
+        temporary.replace(self.own)
 
     def _append(self, line: str) -> None:
         try:
             self.own.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with open(os.open(self.own, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600), "rb+") as file:
+                if encoding_of(file.read(4))[1] != "utf-8":  # an editor's doing; a line of ours would be lost in it
+                    self._replace([*_lines(self.own.read_bytes()), line.rstrip("\n")])
+                    return
                 size = file.seek(0, os.SEEK_END)
                 if size:
                     file.seek(-1, os.SEEK_END)
@@ -186,6 +193,15 @@ class KnownHosts:
 
     def _unwritable(self, error: OSError) -> KeyFileError:
         return KeyFileError(f"Cannot write '{self.own}': {_reason(error)}.")
+
+
+def _lines(data: bytes) -> list[str]:
+    """The lines of a file, whatever its comments hold: a known server must not look like a new one for them."""
+    try:
+        text = decode_text(data, errors="surrogateescape")
+    except ValueError:
+        text = data.decode("utf-8", "surrogateescape")
+    return text.removesuffix("\n").split("\n") if text else []
 
 
 def parse_entries(lines: Iterable[str], file: Path) -> Iterator[Entry]:

@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 from teleglyph.errors import KeyFileError
+from teleglyph.text_file import decode_text
 from teleglyph.wire.nostr_keys import decode_key, encode_key, public_key
 
 _MAX_FILE = 4096
@@ -37,7 +38,7 @@ def _read(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
-            text = file.read(_MAX_FILE).decode("ascii", "replace")
+            text = decode_text(file.read(_MAX_FILE), errors="replace")
     except FileNotFoundError:
         raise
     except OSError as error:
@@ -45,7 +46,7 @@ def _read(path: Path) -> bytes:
     if stat.S_ISREG(mode) and mode & 0o077:
         raise KeyFileError(f"Others on this machine can read the Nostr key '{path}'. Run: chmod 600 '{path}'")
     try:
-        key = decode_key(text.split("\n", 1)[0], "nsec")
+        key = decode_key(text.strip().split("\n", 1)[0].strip(), "nsec")
         public_key(key)
     except KeyFileError as error:
         raise KeyFileError(f"'{path}': {error}") from None

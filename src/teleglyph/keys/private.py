@@ -16,6 +16,7 @@ from teleglyph.keys.agent import agent_keys
 from teleglyph.keys.blob import ED25519, FieldReader, printable
 from teleglyph.keys.public import format_public_key, parse_line
 from teleglyph.printable import printable as one_line
+from teleglyph.text_file import decode_text
 from teleglyph.wire import Identity, fingerprint
 
 AskPassphrase = Callable[[str], str | None]
@@ -89,7 +90,8 @@ def passphrase_in_environment() -> tuple[str, str] | None:
 
 def _held_by_agent(path: Path) -> Identity | None:
     try:
-        public = path.with_name(path.name + ".pub").read_text("utf-8-sig", "replace")[:_MAX_FILE]
+        with path.with_name(path.name + ".pub").open("rb") as file:
+            public = decode_text(file.read(_MAX_FILE), errors="replace")
         key = parse_line(public.strip())
     except (OSError, ValueError):
         return None

@@ -6,11 +6,13 @@ import base64
 import binascii
 import logging
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from teleglyph.errors import ConfigurationError, KeyFetchFailed
 from teleglyph.keys.blob import KEY_SIZE, pack_public_key, parse_public_key, printable
+from teleglyph.keys.key_lines import without_options
+from teleglyph.text_file import decode_text
 
 _log = logging.getLogger(__name__)
 
@@ -20,6 +22,7 @@ Fetch = Callable[[str, str], str]
 MAX_KEYS = 1024
 """Keys of one list."""
 _MAX_FILE = 1 << 20
+_PRIVATE = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----|PuTTY-User-Key-File|\bnsec1")
 _HEX = re.compile(r"[0-9a-fA-F]{64}")
 _FORMS = (
     "an 'ssh-ed25519 AAAA...' line, its base64 alone, 64 hexadecimal digits, github:USER, gitlab:USER, or a file with "
@@ -38,7 +41,9 @@ def parse_line(text: str) -> bytes:
     Raises:
         ValueError: it is no Ed25519 key; says why.
     """
-    words = text.split()
+    if _PRIVATE.search(text):
+        raise ValueError("it is a private key, and the public key is needed; keep the private one to yourself")
+    words = without_options(text).split()
     if not words:
         raise ValueError("it is empty")
     if words[0] == "ssh-ed25519" and len(words) > 1:
@@ -64,7 +69,8 @@ def parse_public_keys(value: str, fetch: Fetch | None = None) -> list[bytes]:
     """The keys that an option's value names: items with commas between them.
 
     Args:
-        value: see :data:`_FORMS`; a path contains a slash, or begins with ``.`` or ``~``.
+        value: see :data:`_FORMS`; a path contains a slash, or begins with ``.`` or ``~``.  A comma in the name of a
+            file that exists, or in the comment of a key, does not end the item.
         fetch: looks up names at GitHub and GitLab; by default over HTTPS, with a cache.
 
     Raises:
@@ -72,11 +78,49 @@ def parse_public_keys(value: str, fetch: Fetch | None = None) -> list[bytes]:
         KeyFetchFailed: a name could not be looked up.
     """
     keys: list[bytes] = []
-    for item in filter(None, (part.strip() for part in value.split(","))):
+    for item in _split_items(value):
         keys += _parse_item(item, fetch)
     if len(keys) > MAX_KEYS:
         raise ConfigurationError(f"The list has {len(keys)} keys; at most {MAX_KEYS} are possible.")
     return list(dict.fromkeys(keys))
+
+
+def _split_items(value: str) -> Iterator[str]:
+    parts = value.split(",")
+    place = 0
+    while place < len(parts):
+        end = next((end for end in range(len(parts), place + 1, -1) if _is_file(",".join(parts[place:end]))), place + 1)
+        if end == place + 1 and _has_comment(parts[place]):
+            while end < len(parts) and parts[end].strip() and not _begins_item(parts[end]):
+                end += 1
+        item = ",".join(parts[place:end]).strip()
+        if item:
+            yield item
+        place = end
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text.strip()).expanduser().is_file()
+    except (OSError, ValueError, RuntimeError):
+        return False
+
+
+def _is_key(text: str) -> bool:
+    try:
+        return bool(parse_line(text))
+    except ValueError:
+        return False
+
+
+def _has_comment(text: str) -> bool:
+    return text.strip().startswith("ssh-") and len(text.split()) > 2 and _is_key(text)
+
+
+def _begins_item(text: str) -> bool:
+    text = text.strip()
+    looked_up = text.startswith(("github:", "gitlab:", "gpg:", "ssh-", "/", "./", "../", "~"))
+    return looked_up or _is_key(text) or _is_file(text)
 
 
 def _parse_item(item: str, fetch: Fetch | None) -> list[bytes]:
@@ -111,12 +155,19 @@ def _parse_file(path: Path) -> list[bytes]:
     try:
         if path.stat().st_size > _MAX_FILE:
             raise ConfigurationError(f"'{path}' has more than {_MAX_FILE >> 20} MiB, so it is not a list of keys.")
-        text = path.read_text("utf-8-sig", "replace")
+        text = decode_text(path.read_bytes(), errors="replace")
+    except ValueError as error:
+        raise ConfigurationError(f"The list of keys '{path}' cannot be read: {error}.") from None
     except OSError as error:
         raise ConfigurationError(
             f"Cannot read the list of keys '{path}': {(error.strerror or str(error)).lower()}."
         ) from error
-    keys = list(_parse_lines(text.splitlines(), str(path)))
+    if _PRIVATE.search(text):
+        raise ConfigurationError(
+            f"'{path}' holds a private key, and public keys are needed: give the file that ends in '.pub', and keep "
+            "the private key to yourself."
+        )
+    keys = list(_parse_lines(text.split("\n"), str(path)))
     if not keys:
         raise ConfigurationError(f"There is no Ed25519 key in '{path}'.")
     return keys

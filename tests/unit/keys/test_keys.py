@@ -28,6 +28,7 @@ from teleglyph.keys import (
     randomart,
     write_identity,
 )
+from teleglyph.keys.public import parse_line
 
 MESSAGE = bytes(range(32))
 
@@ -377,6 +378,94 @@ LINE = format_public_key(KEY)
 def test_a_key_may_be_written_in_many_ways(value: str) -> None:
     assert parse_public_keys(value) == [KEY]
     assert parse_public_keys(f" {value} , {OTHER.hex()},{value}") == [KEY, OTHER]
+
+
+def test_a_comma_in_a_comment_or_a_path_does_not_end_an_item(tmp_path: Path) -> None:
+    friends = tmp_path / "a,b" / "my, friends"
+    friends.parent.mkdir()
+    friends.write_text(f"{OTHER.hex()}\n")
+    assert parse_public_keys(f"{LINE} ann, the first") == [KEY]
+    assert parse_public_keys(f"{LINE} ann, the first,{OTHER.hex()}") == [KEY, OTHER]
+    assert parse_public_keys(str(friends)) == [OTHER]
+    assert parse_public_keys(f"{LINE} ann, x,{friends},{KEY.hex()}") == [KEY, OTHER]
+    assert parse_public_keys(f",{friends},,{LINE},") == [OTHER, KEY]
+    with pytest.raises(ConfigurationError, match="'typo' is not a key"):
+        parse_public_keys(f"{KEY.hex()},typo")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le-mark", "latin-1", "utf-32"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("has_last", [True, False])
+def test_a_list_may_come_from_any_editor(tmp_path: Path, encoding: str, end: str, has_last: bool) -> None:
+    text = end.join([f"{LINE} j\u00f6rg", "# \u00fcber", OTHER.hex()]) + (end if has_last else "")
+    data = b"\xff\xfe" + text.encode("utf-16-le") if encoding == "utf-16-le-mark" else text.encode(encoding)
+    (tmp_path / "friends").write_bytes(data)
+    assert parse_public_keys(str(tmp_path / "friends")) == [KEY, OTHER]
+
+
+def test_utf_16_without_a_mark_is_said(tmp_path: Path) -> None:
+    (tmp_path / "friends").write_bytes(LINE.encode("utf-16-le"))
+    with pytest.raises(ConfigurationError, match="null characters; save the file as UTF-8"):
+        parse_public_keys(str(tmp_path / "friends"))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "restrict",
+        "no-pty,no-port-forwarding",
+        'environment="A=b, c d",no-pty',
+        'environment="quoted \\" comma, inside",restrict',
+        "No-Agent-Forwarding",
+        'permitopen="host:80",permitopen="host:81"',
+    ],
+)
+def test_options_that_mean_nothing_in_a_call_are_passed_over(options: str) -> None:
+    assert parse_line(f"{options} {LINE} ann, with a comma") == KEY
+    assert parse_line(f"{options}\t{LINE}") == KEY
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ('from="10.0.0.0/8,!10.1.1.1"', "from"),
+        ('no-pty,command="echo hi, there",restrict', "command"),
+        ("cert-authority", "cert-authority"),
+        ('expiry-time="20300101"', "expiry-time"),
+        ("restrict,unheard-of", "unheard-of"),
+        ('principals="a"', "principals"),
+    ],
+)
+def test_options_that_restrict_a_key_are_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, options: str, name: str
+) -> None:
+    with pytest.raises(ValueError, match=f"its option '{name}' is not supported"):
+        parse_line(f"{options} {LINE} ann")
+    path = tmp_path / "friends"
+    path.write_text(f"{options} {LINE} ann\n{OTHER.hex()}\n")
+    assert parse_public_keys(str(path)) == [OTHER]
+    assert f"Ignored line 1 of {path}: its option '{name}'" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["OpenSSH", "PEM", "PuTTY", "nsec", "text"])
+def test_a_private_key_is_refused_loudly(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "id_ed25519"
+    if kind == "OpenSSH":
+        write_identity(path, None, "x")
+    text = {
+        "OpenSSH": path.read_text() if kind == "OpenSSH" else "",
+        "PEM": "-----BEGIN PRIVATE KEY-----\nMC4C\n-----END PRIVATE KEY-----\n",
+        "PuTTY": "PuTTY-User-Key-File-3: ssh-ed25519\n",
+        "nsec": "nsec1vl029mgpspedva04g90vltkh6fvh240zqtv9k0t9af8935ke9laqsnlfe5\n",
+        "text": f"{LINE}\n-----BEGIN EC PRIVATE KEY-----\n",
+    }[kind]
+    path.write_text(text)
+    with pytest.raises(ConfigurationError, match="holds a private key, and public keys are needed") as caught:
+        parse_public_keys(str(path))
+    assert "MC4C" not in str(caught.value)
+    if kind != "text":
+        with pytest.raises(ConfigurationError, match="it is a private key"):
+            parse_public_keys(text.splitlines()[0])
 
 
 def test_a_file_holds_a_key_on_each_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

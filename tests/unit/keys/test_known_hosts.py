@@ -137,3 +137,29 @@ def test_bytes_that_are_not_text_survive_forgetting(hosts: KnownHosts) -> None:
     hosts.own.write_bytes(f"{HERE} x25519 {KEY.hex()} a\n".encode() + other)
     assert len(hosts.forget(HERE)) == 1
     assert hosts.own.read_bytes() == other
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32", "crlf"])
+def test_known_servers_stay_known_after_an_editor_was_there(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "known_hosts"
+    hosts = KnownHosts(path, [])
+    hosts.add("10.0.0.1:27224", KEY, "one.example:27224")
+    text = "# m\u00fcller\n" + path.read_text()
+    if encoding == "crlf":
+        path.write_bytes(text.replace("\n", "\r\n").encode().removesuffix(b"\r\n"))
+    else:
+        path.write_bytes(text.encode(encoding))
+    assert hosts.judge("10.0.0.1:27224", KEY)[0] is Verdict.KNOWN
+    hosts.add("10.0.0.2:27224", None)
+    assert [entry.address for entry in hosts.entries()] == ["10.0.0.1:27224", "10.0.0.2:27224"]
+    assert [entry.name for entry in hosts.forget("10.0.0.1:27224")] == ["one.example:27224"]
+    assert [entry.address for entry in hosts.entries()] == ["10.0.0.2:27224"]
+    assert path.stat().st_mode & 0o077 == 0
+
+
+def test_bytes_that_are_not_text_do_not_make_a_server_new(tmp_path: Path) -> None:
+    path = tmp_path / "known_hosts"
+    hosts = KnownHosts(path, [])
+    hosts.add("10.0.0.1:27224", KEY)
+    path.write_bytes(b"# caf\xe9 \x00\n" + path.read_bytes())
+    assert hosts.judge("10.0.0.1:27224", KEY)[0] is Verdict.KNOWN

@@ -1,0 +1,49 @@
+"""Lines of key lists, as OpenSSH's ``authorized_keys`` has them: options, kind, key, comment."""
+
+from __future__ import annotations
+
+import re
+
+_KINDS = ("ssh-", "ecdsa-", "sk-")
+_OPTION = re.compile(r'([A-Za-z0-9-]+)(?:=("(?:\\.|[^"\\])*"|[^",\s]*))?')
+_WITHOUT_MEANING = frozenset(
+    {
+        *("restrict", "pty", "no-pty", "agent-forwarding", "no-agent-forwarding", "port-forwarding"),
+        *("no-port-forwarding", "x11-forwarding", "no-x11-forwarding", "user-rc", "no-user-rc", "environment"),
+        *("permitopen", "permitlisten", "tunnel", "no-touch-required", "verify-required"),
+    }
+)
+"""Options about shells and tunnels, which a call does not have.  All others say when a key may be used; a key whose
+owner thinks that they hold must not be let in without them."""
+
+
+def without_options(line: str) -> str:
+    """A line of a key list without the options in front of the key.
+
+    Raises:
+        ValueError: an option restricts the key in a way that is not supported here, or is not one.
+    """
+    rest = line.strip()
+    place = 0
+    while not rest.startswith(_KINDS, place):
+        found = _OPTION.match(rest, place)
+        end = found.end() if found else place
+        if found is None or not found[0] or (end < len(rest) and rest[end] not in ", \t"):
+            return rest  # not a list of options: something else stands there, which is told when it is read
+        if end == len(rest):
+            return rest
+        if rest[end] != "," and not rest[end:].lstrip().startswith(_KINDS):
+            return rest
+        _check(found[1].lower())
+        place = end + 1
+        if rest[end] != ",":
+            place += len(rest[end:]) - len(rest[end:].lstrip()) - 1
+    return rest[place:]
+
+
+def _check(name: str) -> None:
+    if name not in _WITHOUT_MEANING:
+        raise ValueError(
+            f"its option '{name}' is not supported here; a key is let in always or never, so take the option away or "
+            "leave the key out"
+        )
