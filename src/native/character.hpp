@@ -28,9 +28,12 @@ inline constexpr std::uint32_t kContinuation = 0;
 // `look` of a character that stands for itself and looks like no other: text, and places where nothing is drawn.
 inline constexpr std::uint32_t kExactLook = 0;
 
+// On the receiving side: the glyph is two columns wide.
+inline constexpr std::uint32_t kWideLook = 0x40000000U;
+
 // One place on a screen. Before it is sent, `ink` and `paper` are what the picture has there, whatever the terminal can
 // show of it; `look` says what the glyph shows of the parts of the cell (see compose.hpp). On the receiving side the
-// colours are the terminal's, and `look` is unused.
+// colours are the terminal's, and `look` is kWideLook or kExactLook.
 struct Character {
     Color ink;
     Color paper;
@@ -52,6 +55,12 @@ inline std::int32_t difference(Color one, Color other) noexcept {
     const std::int32_t green = channel(one, 8) - channel(other, 8);
     const std::int32_t blue = channel(one, 16) - channel(other, 16);
     return 2 * red * red + 4 * green * green + blue * blue;
+}
+
+// Whether every terminal puts the glyph into one column. The two squares among the shapes are emoji, and wide.
+inline bool is_surely_narrow(std::uint32_t glyph) noexcept {
+    return (glyph >= 0x20 && glyph < 0x7F) || (glyph >= 0x2500 && glyph < 0x2600 && glyph != 0x25FD && glyph != 0x25FE) ||
+           (glyph >= 0x2800 && glyph < 0x2900) || (glyph >= 0x1FB00 && glyph < 0x1FB3C);
 }
 
 // Writes a code point as UTF-8, four bytes whatever it needs, and returns how many it needs.

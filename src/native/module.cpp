@@ -142,14 +142,29 @@ nb::object shrink(nb::handle pixels, std::uint32_t width, std::uint32_t height) 
     return result;
 }
 
-nb::object measure_text(nb::bytes text) {
-    teleglyph::TextMeasure measure;
+nb::object scan_text(nb::bytes text) {
+    teleglyph::TextScan scan;
     {
         nb::gil_scoped_release release;
-        measure = teleglyph::measure_text({text.c_str(), text.size()});
+        scan = teleglyph::scan_text({text.c_str(), text.size()});
     }
-    if (!measure.drawable) return nb::none();
-    return nb::make_tuple(measure.rows, measure.narrowest, measure.widest);
+    return nb::make_tuple(scan.drawable, scan.glyphs);
+}
+
+nb::object fit_text(nb::bytes text, const std::vector<std::uint32_t>& glyphs, nb::bytes kinds, std::uint32_t columns,
+                    std::uint32_t rows) {
+    std::vector<teleglyph::GlyphKind> kind_of;
+    for (std::size_t i = 0; i < kinds.size(); ++i) {
+        const auto kind = static_cast<std::uint8_t>(kinds.c_str()[i]);
+        if (kind > static_cast<std::uint8_t>(teleglyph::GlyphKind::replaced)) throw nb::value_error("a kind is 0 to 4");
+        kind_of.push_back(static_cast<teleglyph::GlyphKind>(kind));
+    }
+    teleglyph::FittedText fitted;
+    {
+        nb::gil_scoped_release release;
+        fitted = teleglyph::fit_text({text.c_str(), text.size()}, glyphs, kind_of, columns, rows);
+    }
+    return nb::make_tuple(nb::bytes(fitted.text.data(), fitted.text.size()), fitted.rows, fitted.narrowest);
 }
 
 ColorLevel to_color(unsigned value) {
@@ -206,7 +221,9 @@ NB_MODULE(_native, module) {
     module.def("render", &render, nb::arg("canvas"), nb::arg("draws"), nb::arg("style"));
     module.def("render_batch", &render_batch, nb::arg("jobs"));
     module.def("shrink", &shrink, nb::arg("pixels"), nb::arg("width"), nb::arg("height"));
-    module.def("measure_text", &measure_text, nb::arg("text"));
+    module.def("scan_text", &scan_text, nb::arg("text"));
+    module.def("fit_text", &fit_text, nb::arg("text"), nb::arg("glyphs"), nb::arg("kinds"), nb::arg("columns"),
+               nb::arg("rows"));
     module.def("retain_large_buffers", &retain_large_buffers);
     module.def("set_simd", &teleglyph::set_simd, nb::arg("enabled"));
 

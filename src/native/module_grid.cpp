@@ -143,10 +143,9 @@ void put_labels(CharacterGrid& grid, nb::handle items) {
     for (const Label& label : to_labels(grid, items)) grid.put(label);
 }
 
-void apply_update_bytes(nb::bytes update, bool whole, const std::vector<std::uint32_t>& replaced,
-                        CharacterGrid& grid) {
+void apply_update_bytes(nb::bytes update, bool whole, nb::bytes widths, CharacterGrid& grid) {
     nb::gil_scoped_release release;
-    apply_update({update.c_str(), update.size()}, whole, replaced, grid);
+    apply_update({update.c_str(), update.size()}, whole, {widths.c_str(), widths.size()}, grid);
 }
 
 std::vector<std::tuple<std::uint32_t, std::uint32_t, std::uint32_t>> characters_of(const CharacterGrid& grid) {
@@ -203,7 +202,7 @@ void bind_grids(nb::module_& module) {
         "update_glyphs",
         [](nb::bytes update) { return update_glyphs({update.c_str(), update.size()}); }, nb::arg("update"));
     module.def("apply_update", &apply_update_bytes, nb::arg("update"), nb::arg("whole"),
-               nb::arg("replaced"), nb::arg("grid"));
+               nb::arg("widths"), nb::arg("grid"));
 }
 
 }  // namespace teleglyph

@@ -16,12 +16,6 @@ constexpr std::size_t kMostPerCharacter = 64;
 constexpr std::size_t kMostGap = 4;
 constexpr std::size_t kLeastErased = 8;
 
-// Whether every terminal puts the glyph into one column.
-bool is_surely_narrow(std::uint32_t glyph) noexcept {
-    return (glyph >= 0x20 && glyph < 0x7F) || (glyph >= 0x2500 && glyph < 0x2600) ||
-           (glyph >= 0x2800 && glyph < 0x2900) || (glyph >= 0x1FB00 && glyph < 0x1FB3C);
-}
-
 std::size_t digits(std::uint32_t number) noexcept {
     return number < 10 ? 1 : number < 100 ? 2 : number < 1000 ? 3 : 4;
 }

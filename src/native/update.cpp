@@ -418,39 +418,65 @@ std::vector<std::uint32_t> update_glyphs(std::string_view update) {
     return code_points;
 }
 
-void apply_update(std::string_view update, bool whole, const std::vector<std::uint32_t>& replaced,
-                  CharacterGrid& grid) {
+namespace {
+
+// Take away halves of wide glyphs, which would make a row wider or narrower than it is.
+void mend_wide_glyphs(CharacterGrid& grid) noexcept {
+    const std::uint32_t columns = grid.columns();
+    Character* row = grid.data();
+    for (std::uint32_t y = 0; y < grid.rows(); ++y, row += columns) {
+        bool is_covered = false;
+        for (std::uint32_t x = 0; x < columns; ++x) {
+            Character& character = row[x];
+            const bool is_half = character.glyph == kContinuation;
+            const bool is_whole = x + 1 < columns && row[x + 1].glyph == kContinuation;
+            if (is_half ? !is_covered : character.look == kWideLook && !is_whole) {
+                character.glyph = U' ';
+                character.look = kExactLook;
+            }
+            is_covered = !is_half && character.look == kWideLook;
+        }
+    }
+}
+
+}  // namespace
+
+void apply_update(std::string_view update, bool whole, std::string_view widths, CharacterGrid& grid) {
     Reader reader(update);
     std::vector<GlyphEntry> glyphs = read_glyphs(reader);
-    for (GlyphEntry& entry : glyphs)
-        if (std::find(replaced.begin(), replaced.end(), entry.glyph) != replaced.end()) entry.glyph = U'?';
+    if (widths.size() != glyphs.size()) throw std::invalid_argument("each glyph of the update has one width");
+    for (std::size_t i = 0; i < glyphs.size(); ++i)
+        if (glyphs[i].glyph != kContinuation && widths[i] == 0) glyphs[i].glyph = U'?';
     const std::vector<std::uint32_t> places = read_places(reader, grid.size());
     if (glyphs.empty() && !places.empty()) throw std::invalid_argument("the update has no glyphs");
     const std::size_t index_size = glyphs.size() <= 1 ? 0 : glyphs.size() <= kOneByteGlyphs ? 1 : 2;
-    const std::uint8_t* indices = reader.bytes(index_size * places.size());
+    const std::uint8_t* bytes = reader.bytes(index_size * places.size());
 
     Character* characters = grid.data();
+    std::vector<std::size_t> indices;
     std::vector<ColorKind> ink_kinds, paper_kinds;
     std::vector<Color> inks, papers;
     for (std::size_t n = 0; n < places.size(); ++n) {
         std::size_t index = 0;
-        if (index_size > 0) index = indices[n * index_size];
-        if (index_size > 1) index |= static_cast<std::size_t>(indices[n * index_size + 1]) << 8;
+        if (index_size > 0) index = bytes[n * index_size];
+        if (index_size > 1) index |= static_cast<std::size_t>(bytes[n * index_size + 1]) << 8;
         if (index >= glyphs.size()) throw std::invalid_argument("the update uses a glyph that it does not have");
-        Character& character = characters[places[n]];
+        const Character& character = characters[places[n]];
+        indices.push_back(index);
         ink_kinds.push_back(glyphs[index].ink);
         paper_kinds.push_back(glyphs[index].paper);
         inks.push_back(character.ink);
         papers.push_back(character.paper);
-        character.glyph = glyphs[index].glyph;
     }
     read_colors(reader, ink_kinds, whole, inks);
     read_colors(reader, paper_kinds, whole, papers);
     if (!reader.is_at_end()) throw std::invalid_argument("the update is longer than it says");
+    // Nothing is changed before all of it has been understood.
     for (std::size_t n = 0; n < places.size(); ++n) {
-        characters[places[n]].ink = inks[n];
-        characters[places[n]].paper = papers[n];
+        const bool is_wide = widths[indices[n]] == 2;
+        characters[places[n]] = {inks[n], papers[n], glyphs[indices[n]].glyph, is_wide ? kWideLook : kExactLook};
     }
+    mend_wide_glyphs(grid);
 }
 
 }  // namespace teleglyph

@@ -54,10 +54,10 @@ private:
 // The code points in an update. Throws std::invalid_argument if it does not begin with them.
 std::vector<std::uint32_t> update_glyphs(std::string_view update);
 
-// Changes the grid as an update says. Colours become those of the terminal; glyphs among `replaced` become question
-// marks. Throws std::invalid_argument, perhaps after some characters have changed, if it is malformed.
-void apply_update(std::string_view update, bool whole, const std::vector<std::uint32_t>& replaced,
-                  CharacterGrid& grid);
+// Changes the grid as an update says. Colours become those of the terminal. `widths` has the columns of each of
+// update_glyphs(): those with 0 become question marks; 2 belongs to glyphs that a kContinuation follows, and a half
+// without its other half becomes a blank. Throws std::invalid_argument, with the grid as it was, if it is malformed.
+void apply_update(std::string_view update, bool whole, std::string_view widths, CharacterGrid& grid);
 
 // Bytes of the largest update for a screen of so many characters.
 std::size_t update_bound(std::size_t characters) noexcept;

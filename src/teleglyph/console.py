@@ -1,8 +1,8 @@
 """Standard output and standard error: the only module that writes text to them.
 
 Text passes :func:`teleglyph.printable.printable`, and a full disk, a closed pipe or a lost terminal becomes an error
-that a person can read instead of a traceback.  Pictures go through :mod:`teleglyph.client.screen` and
-:mod:`teleglyph.client.output`.
+that a person can read instead of a traceback.  Single frames go through :func:`write_frame`; moving pictures through
+:mod:`teleglyph.client.screen` and :mod:`teleglyph.client.output`.
 """
 
 from __future__ import annotations
@@ -10,10 +10,13 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from teleglyph.errors import OutputClosed, OutputError
 from teleglyph.printable import printable
+
+if TYPE_CHECKING:
+    from teleglyph.media.frame_text import SafeFrame
 
 
 def echo(text: object = "", *, err: bool = False, end: str = "\n") -> None:
@@ -47,6 +50,21 @@ def write_text(text: str, *, err: bool = False) -> None:
         _discard(stream)
         if not err:
             raise output_failure(error) from error
+
+
+def write_frame(frame: SafeFrame) -> None:
+    """Write a frame and a line feed to standard output, as UTF-8 whatever its encoding is.
+
+    Raises:
+        OutputClosed, OutputError: as for :func:`echo`.
+    """
+    try:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(frame + b"\n")
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        _discard(sys.stdout)
+        raise output_failure(error) from error
 
 
 def output_failure(error: OSError) -> OutputError:

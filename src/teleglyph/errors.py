@@ -131,7 +131,7 @@ class ServerFull(PeerError):
 
 
 class RateLimited(PeerError):
-    """The server closed the connection because too many came from this address."""
+    """The server closes connections before its first byte, as one does that takes no more from this address."""
 
     exit_code = 46
 

@@ -12,6 +12,7 @@ import pytest
 from teleglyph.client.address import Address
 from teleglyph.client.call import CallClient, CallEvents, Credentials
 from teleglyph.client.uplink import Codec, Uplink
+from teleglyph.media.frame_text import SafeFrame
 from teleglyph.server import app
 from teleglyph.server.config import ServerConfig
 from teleglyph.wire import Capabilities, Feature, ViewFlag, ViewSettings
@@ -33,7 +34,7 @@ class Source:
         self._closed = True
 
 
-async def until(frames: list[bytes], text: bytes, count: int) -> None:
+async def until(frames: list[SafeFrame], text: bytes, count: int) -> None:
     """Wait until the newest frame has so many of something."""
     deadline = time.monotonic() + 10
     while not frames or frames[-1].count(text) < count:
@@ -47,7 +48,7 @@ def test_frames_of_text_come_and_nothing_is_said_about_screens(monkeypatch: pyte
     async def scenario() -> None:
         server = app.Server(ServerConfig(addresses=("127.0.0.1",), port=0, http_port=None))
         await server.start()
-        frames: list[bytes] = []
+        frames: list[SafeFrame] = []
         uplink = Uplink(Source, Codec.RAW)
         await uplink.open()
         client = CallClient(

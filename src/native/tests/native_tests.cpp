@@ -19,6 +19,7 @@
 #include "partition.hpp"
 #include "simd.hpp"
 #include "style.hpp"
+#include "text.hpp"
 #include "update.hpp"
 
 namespace {
@@ -181,6 +182,17 @@ bool equal(const CharacterGrid& one, const CharacterGrid& other) {
     return std::equal(one.data(), one.data() + one.size(), other.data());
 }
 
+// Whether each wide glyph is followed by its other half, and each half follows a wide glyph.
+bool has_whole_glyphs(const CharacterGrid& grid) {
+    for (std::size_t i = 0; i < grid.size(); ++i) {
+        const bool ends_row = (i + 1) % grid.columns() == 0;
+        const bool is_wide = grid.data()[i].look == kWideLook;
+        const bool has_half = !ends_row && grid.data()[i + 1].glyph == kContinuation;
+        if (is_wide != has_half || (i % grid.columns() == 0 && grid.data()[i].glyph == kContinuation)) return false;
+    }
+    return true;
+}
+
 // What is fed to a decoder that nobody who is honest would send.
 void damage(std::vector<char>& update) {
     for (std::uint32_t change = random_in(1, 4); change > 0 && !update.empty(); --change)
@@ -196,8 +208,12 @@ void check_damaged(const std::vector<char>& update, const CharacterGrid& grid) {
     std::copy(damaged.begin(), damaged.end(), bytes.get());
     CharacterGrid copy(grid);
     try {
-        apply_update({bytes.get(), damaged.size()}, random_in(0, 1) == 0, {0x4E16}, copy);
+        std::string widths(update_glyphs({bytes.get(), damaged.size()}).size(), 0);
+        for (char& width : widths) width = static_cast<char>(random_in(0, 2));
+        apply_update({bytes.get(), damaged.size()}, random_in(0, 1) == 0, widths, copy);
+        expect(has_whole_glyphs(copy), "half of a wide glyph is left");
     } catch (const std::invalid_argument&) {
+        expect(equal(copy, grid), "a malformed update leaves its traces");
     }
 }
 
@@ -225,7 +241,8 @@ void check_updates(const Style& style, std::uint32_t columns, std::uint32_t rows
         expect(options.tolerance > 0 || equal(on_terminal(shown, style), on_terminal(wanted, style)),
                "without tolerance something is left");
         check_damaged(update, received);
-        apply_update({update.data(), update.size()}, whole, {}, received);
+        const std::string widths(update_glyphs({update.data(), update.size()}).size(), 1);
+        apply_update({update.data(), update.size()}, whole, widths, received);
         expect(equal(received, on_terminal(shown, style)), "an update does not arrive as it was meant");
         paint_changes(received, screen, text);
         expect(equal(received, screen), "not everything is painted");
@@ -241,6 +258,38 @@ void check_all_updates() {
         check_updates(style, 300, 1);
         check_updates(style, 1, 300);
         for (int round = 0; round < 6; ++round) check_updates(style, random_in(1, 70), random_in(1, 30));
+    }
+}
+
+// Frames of text from a server: pieces that may stand in one, now and then damaged, in a buffer of exactly their size.
+void check_frames_of_text() {
+    const std::vector<std::string> pieces = {
+        "x", "\xe4\xb8\x96", "e\xcc\x81", "\n", "\x1b[31m", "\x1b[38;2;1;2;3;48;5;9m", "\x1b[m", "\x1b[1;4;22m",
+        "\x1b[b", "\x1b[7b", "\x1b[99999999999b", "\xe2\x96\x80", "\x1b[38;5m", "\x1b[48;2;;;m"};
+    const std::vector<std::uint32_t> glyphs = {0x301, 0x4E16};
+    const std::vector<GlyphKind> kinds = {GlyphKind::mark, GlyphKind::wide};
+    for (int round = 0; round < 3000; ++round) {
+        std::string text;
+        for (std::uint32_t count = random_in(0, 40); count > 0; --count)
+            text += pieces[random_in(0, static_cast<std::uint32_t>(pieces.size()) - 1)];
+        std::vector<char> bytes(text.begin(), text.end());
+        if (round % 3 == 0) damage(bytes);
+        const auto exact = std::make_unique<char[]>(bytes.size());
+        std::copy(bytes.begin(), bytes.end(), exact.get());
+        const std::string_view view(exact.get(), bytes.size());
+        const std::uint32_t columns = random_in(1, 12), rows = random_in(1, 5);
+        const TextScan scan = scan_text(view);
+        try {
+            const FittedText fitted = fit_text(view, glyphs, kinds, columns, rows);
+            expect(scan.drawable == view.size(), "what may not be drawn is fitted");
+            expect(fitted.rows >= 1 && fitted.rows <= rows, "a frame has more rows than wanted");
+            expect(fitted.narrowest <= columns, "a row is wider than wanted");
+            expect(scan_text(fitted.text).drawable == fitted.text.size(), "what was fitted may not be drawn");
+            const FittedText again = fit_text(fitted.text + "\n", glyphs, kinds, columns, rows);
+            expect(again.text == fitted.text, "what fits is changed");
+        } catch (const std::invalid_argument&) {
+            expect(scan.drawable < view.size(), "what may be drawn is not fitted");
+        }
     }
 }
 
@@ -297,6 +346,7 @@ void check_all() {
     check_frames();
     for (int round = 0; round < 3000; ++round) check_partition(round % 2 == 0 ? 4 : 6);
     check_all_updates();
+    check_frames_of_text();
 }
 
 }  // namespace

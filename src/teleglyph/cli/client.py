@@ -34,7 +34,7 @@ from teleglyph.client.terminal import Terminal, detect
 from teleglyph.client.trust import ServerTrust
 from teleglyph.client.uplink import Codec, Uplink
 from teleglyph.client.viewer import CallOptions, pipe_call, snapshot_call, watch_call
-from teleglyph.console import echo, write_text
+from teleglyph.console import echo, write_frame
 from teleglyph.errors import (
     CameraError,
     NotSupported,
@@ -251,9 +251,9 @@ class _Job:
         notice = "; ".join(filter(None, (notice, deaf)))
         try:
             if self.display.snapshot:
-                text = await snapshot_call(self.options, uplink, self.display.snapshot_delay, stop)
-                if text is not None:
-                    write_text(text.decode() + "\n")
+                frame = await snapshot_call(self.options, uplink, self.display.snapshot_delay, stop)
+                if frame is not None:
+                    write_frame(frame)
                 return 0
             if self.terminal.interactive:
                 return await watch_call(options, self.terminal, uplink, stop, notice)

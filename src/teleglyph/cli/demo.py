@@ -26,7 +26,7 @@ from teleglyph.client.sound import FRAME, CallSound
 from teleglyph.client.terminal import Terminal, detect
 from teleglyph.client.uplink import Codec, Uplink
 from teleglyph.client.viewer import CallOptions, snapshot_call, watch_call
-from teleglyph.console import write_text
+from teleglyph.console import write_frame
 from teleglyph.media.opus import SAMPLE_RATE
 from teleglyph.media.pattern import PATTERNS
 from teleglyph.media.source import DAY_SECONDS, open_pattern
@@ -81,14 +81,14 @@ async def _run(
             if interactive:
                 return await watch_call(options, terminal, uplink, stop)
             delay = display_options.snapshot_delay if display_options.snapshot else 0.5
-            text = await snapshot_call(options, uplink, delay, stop)
+            frame = await snapshot_call(options, uplink, delay, stop)
         finally:
             if sound is not None:
                 sound.close()
             if uplink is not None:
                 uplink.close()
-    if text is not None:
-        write_text(text.decode() + "\n")
+    if frame is not None:
+        write_frame(frame)
     return 0
 
 

@@ -14,7 +14,7 @@ from teleglyph.cli.options import DisplayOptions, SourceOptions, display_options
 from teleglyph.client.mirror import pipe_mirror, snapshot_mirror, watch_mirror
 from teleglyph.client.screen import restore_all
 from teleglyph.client.terminal import detect
-from teleglyph.console import write_text
+from teleglyph.console import write_frame
 
 
 @click.command(context_settings={"auto_envvar_prefix": "TELEGLYPH"})
@@ -41,9 +41,9 @@ def mirror(
     async def show(stop: asyncio.Event) -> int:
         source = await asyncio.to_thread(source_options.opener())
         if display_options.snapshot:
-            text = await snapshot_mirror(source, display, display_options.snapshot_delay, stop)
-            if text is not None:
-                write_text(text.decode() + "\n")
+            frame = await snapshot_mirror(source, display, display_options.snapshot_delay, stop)
+            if frame is not None:
+                write_frame(frame)
             return 0
         if terminal.interactive:
             return await watch_mirror(source, display, display_options.fixed_size, terminal, stop)

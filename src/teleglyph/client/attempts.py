@@ -7,6 +7,11 @@ from collections.abc import Callable
 from teleglyph.errors import AuthenticationError, HandshakeError, PeerError, VerificationError
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0
+UNANSWERED_PAUSES = (0.2, 0.4, 0.8, 1.2, 1.6)
+"""Seconds before each further attempt when a server ends the connection before its first byte.
+
+ascii-chat's server does so for about two seconds after somebody has left, but not every time.
+"""
 _SPREAD = 0.2
 
 

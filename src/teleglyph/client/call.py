@@ -10,10 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from teleglyph.client.address import Address
+from teleglyph.client.attempts import UNANSWERED_PAUSES
 from teleglyph.client.sound import CallSound
 from teleglyph.client.trust import NotPinned, ServerTrust
 from teleglyph.client.uplink import Uplink
 from teleglyph.errors import ConnectionLost, HandshakeError, PeerError, PeerTimeout, ProtocolError, RateLimited
+from teleglyph.media.frame_text import SafeFrame, check_frame, explain_refusal
 from teleglyph.net import Connection, connect_tcp
 from teleglyph.wire import (
     CUSTOM_PALETTE,
@@ -24,6 +26,7 @@ from teleglyph.wire import (
     ClientJoin,
     ClientLeave,
     ClientSession,
+    DroppedFrame,
     ErrorMessage,
     Event,
     Feature,
@@ -64,8 +67,10 @@ class CallEvents:
 
     joined: Callable[[HandshakeDone], None] = _ignore
     """The server let us in."""
-    frame: Callable[[bytes], None] = _ignore
-    """The text of a frame."""
+    frame: Callable[[SafeFrame], None] = _ignore
+    """A frame of text, no larger than what was asked for."""
+    refused: Callable[[str], None] = _ignore
+    """A frame that cannot be shown, and why."""
     screen: Callable[[ScreenUpdate], None] = _ignore
     """Changes of a screen, from a server of our own kind; to be acknowledged when they are seen."""
     clear: Callable[[], None] = _ignore
@@ -82,6 +87,8 @@ class Received:
 
     frames: int = 0
     frame_bytes: int = 0
+    refused_frames: int = 0
+    """Frames that were damaged, or held something that no terminal should get."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,14 +208,24 @@ class CallClient:
         """A connection on which the server let us in, and what was agreed."""
         trust = self._credentials.trust
         try:
-            return await self._try()
+            return await self._try_patiently()
         except NotPinned:
             # A server with several identities shows the one that it is asked for; ascii-chat's server, which has
             # but one, breaks off when it is asked, so asking comes second (spec acip-crypto 4.4).
             for pinned in trust.pinned if trust is not None else ():
                 with contextlib.suppress(PeerError):
-                    return await self._try(pinned)
+                    return await self._try_patiently(pinned)
             raise
+
+    async def _try_patiently(self, hello: bytes | None = None) -> tuple[Connection, HandshakeDone]:
+        """Try again, a few times, when the server ends the connection before its first byte."""
+        for pause in UNANSWERED_PAUSES:
+            try:
+                return await self._try(hello)
+            except RateLimited:
+                _log.debug("%s closed the connection before its first byte; trying again in %g s", self._address, pause)
+            await asyncio.sleep(pause)
+        return await self._try(hello)
 
     async def _try(self, hello: bytes | None = None) -> tuple[Connection, HandshakeDone]:
         credentials = self._credentials
@@ -245,8 +262,10 @@ class CallClient:
             if connection.traffic.bytes_in:
                 raise
             raise RateLimited(
-                f"{self._address} closed the connection before a word was said: it takes no more from this "
-                "address for a while, after too many connections or wrong passwords; try again in a minute"
+                f"{self._address} closes every connection before it says anything. Perhaps it takes no more from this "
+                "address for a while, after too many connections or wrong passwords; perhaps it is starting, busy or "
+                "full; or another kind of service listens on this port. Check the address and the port, and try again "
+                "in a minute."
             ) from None
         except HandshakeError:
             raise
@@ -271,9 +290,9 @@ class CallClient:
     def _receive(self, connection: Connection, message: Event) -> None:
         match message:
             case AsciiFrame():
-                self.received.frames += 1
-                self.received.frame_bytes += len(message.text)
-                self._events.frame(message.text)
+                self._receive_frame(message.text)
+            case DroppedFrame():
+                self._refuse_frame(f"they arrive damaged ({message.reason})")
             case ScreenUpdate():
                 self.received.frames += 1
                 self.received.frame_bytes += len(message.body)
@@ -295,6 +314,19 @@ class CallClient:
                 self._events.notice(message.text)
             case ErrorMessage():
                 raise PeerError(f"The server ends the connection: {message.text} (code {message.code})")
+
+    def _receive_frame(self, text: bytes) -> None:
+        frame = check_frame(text, self._capabilities.width, self._capabilities.height)
+        if frame is None:
+            self._refuse_frame(explain_refusal(text))
+            return
+        self.received.frames += 1
+        self.received.frame_bytes += len(text)
+        self._events.frame(frame)
+
+    def _refuse_frame(self, reason: str) -> None:
+        self.received.refused_frames += 1
+        self._events.refused(reason)
 
     async def _keep_alive(self, connection: Connection) -> None:
         asked = 0.0

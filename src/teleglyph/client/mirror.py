@@ -16,6 +16,7 @@ from teleglyph.client.output import FrameWriter
 from teleglyph.client.terminal import Terminal
 from teleglyph.errors import LocalError
 from teleglyph.media.canvas import Canvas, Draw
+from teleglyph.media.frame_text import SafeFrame, paint_frame
 from teleglyph.media.grid import Composition, Encoding, Grid, Painter, apply_update, compose, encode_updates
 from teleglyph.media.layout import arrange
 from teleglyph.media.pump import Pump
@@ -97,9 +98,9 @@ class Mirror:
             apply_update(update.body, is_new, self.grid)
             self.number += 1
 
-    def text(self) -> bytes:
-        """The grid as rows of text."""
-        return b"" if self.grid is None else self._painter.all(self.grid)
+    def frame(self) -> SafeFrame:
+        """The grid as rows of text; blank before the first picture."""
+        return paint_frame(self._painter, self.grid or self._shown)
 
     def close(self) -> None:
         """Close the source."""
@@ -134,34 +135,37 @@ async def watch_mirror(
 
 
 async def pipe_mirror(source: VideoSource, display: Display, stop: asyncio.Event) -> int:
-    """Write a source's frames to standard output, which is no terminal.
+    """Write a source's frames to standard output, which is not a terminal.
 
     Raises:
         LocalError: the source broke.
+        OutputClosed: nobody reads the frames any more.
+        OutputError: they cannot be written.
     """
     loop = asyncio.get_running_loop()
     mirror = Mirror(source, display)
-    writer = FrameWriter(on_closed=lambda: loop.call_soon_threadsafe(stop.set))
+    writer = FrameWriter(on_failure=lambda: loop.call_soon_threadsafe(stop.set))
     try:
-        await _until_stopped(mirror.run(lambda mirror: writer.show(mirror.text())), stop)
+        await _until_stopped(mirror.run(lambda mirror: writer.show(mirror.frame())), stop)
     finally:
         mirror.close()
         writer.close()
+    writer.check()
     return 0
 
 
-async def snapshot_mirror(source: VideoSource, display: Display, delay: float, stop: asyncio.Event) -> bytes | None:
+async def snapshot_mirror(source: VideoSource, display: Display, delay: float, stop: asyncio.Event) -> SafeFrame | None:
     """The frame ``delay`` seconds after the first, or the last of a source that ends sooner; None if the user left.
 
     Raises:
         LocalError: the source gives no picture.
     """
     mirror = Mirror(source, display)
-    frames: list[bytes] = []
+    frames: list[SafeFrame] = []
     first = asyncio.Event()
 
     def keep(mirror: Mirror) -> None:
-        frames[:] = [mirror.text()]
+        frames[:] = [mirror.frame()]
         first.set()
 
     try:

@@ -12,6 +12,7 @@ from teleglyph.client.four import COLUMNS, DRAW, EMPTY, GUEST, HOST, Board
 from teleglyph.client.keyboard import Keyboard
 from teleglyph.client.screen import Screen
 from teleglyph.client.terminal import Terminal, terminal_size
+from teleglyph.media.frame_text import check_frame
 from teleglyph.media.modes import ColorLevel
 from teleglyph.rooms.client import Away, Call, Change, Guest, Host, PlayerCame, PlayerLeft, Returned, State
 
@@ -175,7 +176,9 @@ class Table:
         columns, rows = self._screen.picture_size
         margin = " " * max(0, (columns - 31) // 2)
         top = "\n" * max(0, (rows - 9) // 2)
-        self._screen.show((top + "\n".join(margin + line for line in text.split("\n"))).encode())
+        drawn = top + "\n".join(margin + line for line in text.split("\n"))
+        if (frame := check_frame(drawn.encode(), columns, rows)) is not None:
+            self._screen.show(frame)
         stone = self._board.stone(self._me, utf8=self._terminal.utf8)
         self._screen.set_status(f" You are {stone} | {self._say()} | {_KEYS}")
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol, Self
 
 import wcwidth
 
-from teleglyph.media.frame_text import measure
+from teleglyph.media.frame_text import SafeFrame
 from teleglyph.media.grid import Grid, Painter
 
 _ENTER = b"\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J"
@@ -58,16 +58,14 @@ class Screen:
     ) -> None:
         self.dropped_frames = 0
         """Frames that were replaced before they were drawn."""
-        self.unsafe_frames = 0
-        """Frames that held something which no terminal should get to see."""
         self._synchronized = synchronized
         self._input = input_fd if input_fd is not None and os.isatty(input_fd) else None
         self._output = output_fd
         self._size = (columns, rows)
         self._saved: list[Any] | None = None
         self._entered = False
-        self._frame: bytes | None = None
-        self._shown: bytes = b""
+        self._frame: SafeFrame | None = None
+        self._shown: SafeFrame | None = None
         self._source: GridSource | None = None
         self._on_seen: Callable[[int], object] = _ignore
         self._has_news = False
@@ -145,11 +143,11 @@ class Screen:
         columns, rows = self._size
         return columns, max(1, rows - 1)
 
-    def show(self, text: bytes) -> None:
-        """Draw a frame soon; one that still waits is dropped."""
+    def show(self, frame: SafeFrame) -> None:
+        """Draw a frame soon; one that still waits is dropped, and one that is shown already is not drawn again."""
         with self._wake:
             self.dropped_frames += self._frame is not None
-            self._frame, self._source = text, None
+            self._frame, self._source = frame, None
             self._wake.notify()
 
     def show_grid(self, source: GridSource, on_seen: Callable[[int], object] | None = None) -> None:
@@ -160,7 +158,7 @@ class Screen:
         """
         with self._wake:
             self.dropped_frames += self._has_news
-            self._source, self._on_seen, self._frame, self._shown = source, on_seen or _ignore, None, b""
+            self._source, self._on_seen, self._frame, self._shown = source, on_seen or _ignore, None, None
             self._has_news = True
             self._wake.notify()
 
@@ -168,13 +166,13 @@ class Screen:
         """The terminal has another size now."""
         with self._wake:
             self._size = (columns, rows)
-            self._shown, self._clear, self._dirty = b"", True, True
+            self._shown, self._clear, self._dirty = None, True, True
             self._wake.notify()
 
     def clear(self) -> None:
         """Erase the screen, and forget the last frame."""
         with self._wake:
-            self._shown, self._source, self._clear, self._dirty = b"", None, True, True
+            self._shown, self._source, self._clear, self._dirty = None, None, True, True
             self._wake.notify()
 
     def set_status(self, text: str) -> None:
@@ -214,15 +212,16 @@ class Screen:
             if number:
                 on_seen(number)
 
-    def _compose_picture(self, frame: bytes | None, source: GridSource | None, clear: bool) -> tuple[int, bytes]:
+    def _compose_picture(self, frame: SafeFrame | None, source: GridSource | None, clear: bool) -> tuple[int, bytes]:
         """The text that draws what is new, and the number of the source's grid that is seen then, or 0."""
         if clear:
             self._painted = Grid(*self.picture_size)
         if source is not None and frame is None:
             return self._changes(source)
+        is_new = frame is not None and frame != self._shown
         if frame is not None:
             self._shown = frame
-        if not self._shown or (frame is None and not clear):
+        if not self._shown or not (is_new or clear):
             return 0, b""
         self._painted = None
         return 0, self._picture(self._shown)
@@ -253,18 +252,12 @@ class Screen:
         body = b"".join(parts)
         return _BEGIN_UPDATE + body + _END_UPDATE if self._synchronized else body
 
-    def _picture(self, text: bytes) -> bytes:
-        shape = measure(text)
-        if shape is None:
-            self.unsafe_frames += 1
-            return b""
-        if not text:
-            return b""
+    def _picture(self, frame: SafeFrame) -> bytes:
         columns, height = self.picture_size
-        rows = text.split(b"\n", height)[:height]
+        rows = frame.split(b"\n", height)[:height]
         # Rows are erased before they are drawn, and only if some are short: erasing behind a full row would take
         # its last character, because the cursor stays on it.
-        has_gaps = shape.narrowest < columns or len(rows) < height
+        has_gaps = frame.narrowest < columns or len(rows) < height
         start = b"\x1b[0m\x1b[K" if has_gaps else b"\x1b[0m"
         rows += [b""] * (height - len(rows))
         return b"\x1b[H" + start + (b"\r\n" + start).join(rows)

@@ -22,7 +22,8 @@ from teleglyph.client.received_screen import ReceivedScreen
 from teleglyph.client.sound import CallSound
 from teleglyph.client.terminal import Terminal
 from teleglyph.client.uplink import Uplink
-from teleglyph.errors import PeerError, PeerTimeout
+from teleglyph.errors import PeerError, PeerTimeout, ProtocolError
+from teleglyph.media.frame_text import SafeFrame, paint_frame
 from teleglyph.media.grid import Painter
 from teleglyph.wire import HandshakeDone, ScreenUpdate, UpdateLevel
 
@@ -30,6 +31,8 @@ _log = logging.getLogger(__name__)
 
 _FIRST_FRAME_SECONDS = 15.0
 _NOTICE_SECONDS = 5.0
+_REFUSED_SECONDS = 1.0
+"""How long frames may be refused, without one that is shown, before the user hears of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +61,8 @@ class CallOptions:
 class _Face(Protocol):
     """Where a stay is shown."""
 
-    def show(self, text: bytes) -> None:
-        """A frame."""
+    def show(self, frame: SafeFrame) -> None:
+        """A frame of text."""
 
     def show_screen(self, screen: ReceivedScreen) -> None:
         """A screen, from a server of our own kind."""
@@ -69,6 +72,9 @@ class _Face(Protocol):
 
     def notify(self, *lines: str) -> None:
         """Sentences instead of a frame; none take them away."""
+
+    def excuse(self, sentence: str) -> None:
+        """Why no frame is shown although some arrive; it has been logged."""
 
     def hint(self, *lines: str) -> None:
         """Sentences beside the picture; none take them away."""
@@ -86,7 +92,14 @@ class _Stay:
             options.credentials,
             options.display.capabilities(),
             uplink,
-            CallEvents(self._on_joined, self._on_frame, self._on_screen, self._on_clear, self._on_members),
+            CallEvents(
+                joined=self._on_joined,
+                frame=self._on_frame,
+                refused=self._on_refused,
+                screen=self._on_screen,
+                clear=self._on_clear,
+                members=self._on_members,
+            ),
             options.sound,
             options.display.settings(options.wishes),
         )
@@ -98,6 +111,7 @@ class _Stay:
         self._task: asyncio.Task[None] | None = None
         self._joined = asyncio.Event()
         self._has_notice = False
+        self._refusals = Refusals(self._on_nothing_shown)
 
     async def join(self) -> bool:
         """The first attempt; False if the user left meanwhile.
@@ -128,12 +142,14 @@ class _Stay:
             try:
                 await self._task
             except PeerError as error:
+                self._refusals.end()
                 await self._pause(error)
             if not self._stop.is_set():
                 self._task = asyncio.create_task(self.client.run(), name="call")
 
     async def leave(self) -> None:
         """End the connection."""
+        self._refusals.end()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -165,10 +181,21 @@ class _Stay:
         self._joined.set()
         self._say()
 
-    def _on_frame(self, text: bytes) -> None:
+    def _on_frame(self, frame: SafeFrame) -> None:
+        self._refusals.end()
         if self._face is not None:
             self._say()
-            self._face.show(text)
+            self._face.show(frame)
+
+    def _on_refused(self, reason: str) -> None:
+        self._refusals.add(reason)
+
+    def _on_nothing_shown(self, reason: str) -> None:
+        sentence = _unshowable(reason)
+        _log.warning("%s", sentence)
+        if self._face is not None:
+            self._has_notice = True
+            self._face.excuse(sentence)
 
     def _on_screen(self, update: ScreenUpdate) -> None:
         was_waiting = self.screen.is_waiting
@@ -176,6 +203,7 @@ class _Stay:
             if not was_waiting:
                 self.client.acknowledge(self.screen.number, wants_whole=True)
             return
+        self._refusals.end()
         if self._face is not None:
             self._say()
             self._face.show_screen(self.screen)
@@ -193,6 +221,39 @@ class _Stay:
         if active == 0 and self.screen.grid is None:
             self._on_clear()
             self._say("Nobody sends a picture at the moment.")
+
+
+class Refusals:
+    """Notices that frames keep being refused while none is shown.
+
+    Args:
+        on_lasting: called once after a second of this, with the reason of the last refusal.
+    """
+
+    def __init__(self, on_lasting: Callable[[str], object]) -> None:
+        self._on_lasting = on_lasting
+        self._reason = ""
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, reason: str) -> None:
+        """A frame was refused."""
+        self._reason = reason
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_REFUSED_SECONDS, self._last)
+
+    def end(self) -> None:
+        """A frame is shown, or no more will come."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _last(self) -> None:
+        # The timer is kept, so that what has been told is not told again before a frame was shown.
+        self._on_lasting(self._reason)
+
+
+def _unshowable(reason: str) -> str:
+    return f"The server's frames cannot be shown: {reason}."
 
 
 class _InteractiveCall:
@@ -306,7 +367,7 @@ class _ScreenFace:
         self._loop = asyncio.get_running_loop()
         self.show = interface.screen.show
         self.clear = interface.screen.clear
-        self.notify = interface.notify
+        self.notify = self.excuse = interface.notify
         self.hint = interface.hint
 
     def show_screen(self, screen: ReceivedScreen) -> None:
@@ -328,7 +389,7 @@ class _PipeFace:
 
     def show_screen(self, screen: ReceivedScreen) -> None:
         if screen.grid is not None:
-            self.show(self._painter.all(screen.grid))
+            self.show(paint_frame(self._painter, screen.grid))
             self._client.acknowledge(screen.number)
 
     def clear(self) -> None:
@@ -337,6 +398,9 @@ class _PipeFace:
     def notify(self, *lines: str) -> None:
         if lines:
             _log.info(" ".join(lines))
+
+    def excuse(self, sentence: str) -> None:
+        """The log is all there is."""
 
     def hint(self, *lines: str) -> None:
         """There is no place beside frames in a row."""
@@ -360,49 +424,62 @@ async def watch_call(
 
 
 async def pipe_call(options: CallOptions, uplink: Uplink | None, stop: asyncio.Event) -> int:
-    """Be in a call and write its frames to standard output, which is no terminal.
+    """Be in a call and write its frames to standard output, which is not a terminal.
 
     Raises:
         PeerError: joining failed, or the connection broke for good.
+        OutputClosed: nobody reads the frames any more.
+        OutputError: they cannot be written.
     """
     loop = asyncio.get_running_loop()
     stay = _Stay(options, uplink, stop)
-    writer = FrameWriter(on_closed=lambda: loop.call_soon_threadsafe(stop.set))
+    writer = FrameWriter(on_failure=lambda: loop.call_soon_threadsafe(stop.set))
     try:
         if await stay.join():
             await stay.remain(_PipeFace(writer, stay.client))
     finally:
         await stay.leave()
         writer.close()
+    writer.check()
     return 0
 
 
-async def snapshot_call(options: CallOptions, uplink: Uplink | None, delay: float, stop: asyncio.Event) -> bytes | None:
+async def snapshot_call(
+    options: CallOptions, uplink: Uplink | None, delay: float, stop: asyncio.Event
+) -> SafeFrame | None:
     """The last frame that came within ``delay`` seconds after the first; None if the user left before.
 
     Frames from before anybody sends a picture only say so, and do not count.
 
     Raises:
         PeerError: the call cannot be joined, or no frame came.
+        ProtocolError: the frames that came cannot be shown.
     """
-    frames: list[bytes] = []
-    first = asyncio.Event()
+    frames: list[SafeFrame] = []
+    first, lasting = asyncio.Event(), asyncio.Event()
     is_empty = False
+    refused_for = ""
 
     def count(_connected: int, active: int) -> None:
         nonlocal is_empty
         is_empty = active == 0
 
-    def keep(text: bytes) -> None:
+    def keep(frame: SafeFrame) -> None:
+        refusals.end()
         if not is_empty:
-            frames[:] = [text]
+            frames[:] = [frame]
             first.set()
 
-    received, painter = ReceivedScreen(), Painter()
+    def give_up(reason: str) -> None:
+        nonlocal refused_for
+        refused_for = reason
+        lasting.set()
+
+    received, painter, refusals = ReceivedScreen(), Painter(), Refusals(give_up)
 
     def keep_screen(update: ScreenUpdate) -> None:
         if received.receive(update) and received.grid is not None:
-            keep(painter.all(received.grid))
+            keep(paint_frame(painter, received.grid))
         client.acknowledge(received.number, wants_whole=received.is_waiting)
 
     client = CallClient(
@@ -410,20 +487,23 @@ async def snapshot_call(options: CallOptions, uplink: Uplink | None, delay: floa
         options.credentials,
         options.display.capabilities(),
         uplink,
-        CallEvents(frame=keep, screen=keep_screen, members=count),
+        CallEvents(frame=keep, refused=refusals.add, screen=keep_screen, members=count),
         settings=options.display.settings(replace(options.wishes, names=False)),
     )
     task = asyncio.create_task(client.run(), name="call")
     try:
-        await _first(task, first.wait(), stop.wait(), timeout=_FIRST_FRAME_SECONDS)
+        await _first(task, first.wait(), lasting.wait(), stop.wait(), timeout=_FIRST_FRAME_SECONDS)
         if task.done():
             await task
+        if refused_for and not frames and not stop.is_set():
+            raise ProtocolError(_unshowable(refused_for))
         if not frames and not stop.is_set():
             raise PeerTimeout(
                 f"{options.address} sent no picture within {_FIRST_FRAME_SECONDS:g} s: does anybody send one?"
             )
         await _first(task, stop.wait(), timeout=delay)
     finally:
+        refusals.end()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     return frames[0] if frames and not stop.is_set() else None

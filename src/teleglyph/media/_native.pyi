@@ -69,15 +69,27 @@ def encode_batch(
     encodings: Sequence[tuple[Grid, Grid, Style, int, bool, Grid | None, int, int]],
 ) -> list[tuple[bytes, int, int]]: ...
 def update_glyphs(update: bytes) -> list[int]: ...
-def apply_update(update: bytes, whole: bool, replaced: Sequence[int], grid: Grid) -> None:
-    """Change a grid; glyphs among ``replaced`` become question marks.  Raises ValueError if it is malformed."""
+def apply_update(update: bytes, whole: bool, widths: bytes, grid: Grid) -> None:
+    """Change a grid; ``widths`` has the columns of each of :func:`update_glyphs`, 0 for what becomes a question mark.
+
+    Raises ValueError, with the grid as it was, if the update is malformed.
+    """
 
 def render(canvas: Canvas, draws: Sequence[Draw], style: Style) -> bytes: ...
 def render_batch(jobs: Sequence[tuple[Canvas, Sequence[Draw], Style]]) -> list[bytes]: ...
 def shrink(pixels: NDArray[np.uint8], width: int, height: int) -> bytes:
     """A picture, uint8 of the shape (height, width, 3), scaled down by area; RGB, row by row."""
 
-def measure_text(text: bytes) -> tuple[int, int, int] | None: ...
+def scan_text(text: bytes) -> tuple[int, list[int]]:
+    """How many bytes of a frame may be drawn, and the code points in them whose width has to be looked up."""
+
+def fit_text(text: bytes, glyphs: Sequence[int], kinds: bytes, columns: int, rows: int) -> tuple[bytes, int, int]:
+    """The last rows of a frame that may be drawn, cut to columns; their number and the columns of the shortest.
+
+    ``kinds`` has the kind of each of ``glyphs`` (:class:`teleglyph.media.frame_text.GlyphKind`), which are in
+    ascending order.
+    """
+
 def retain_large_buffers() -> bool:
     """Keep freed memory of up to 8 MiB a block for the next frame (32 MiB in all), instead of giving it back.
 

@@ -1,27 +1,114 @@
-"""A look at a frame's text before a terminal gets to see it."""
+"""The one gate for frames of text: what a terminal, a pipe or a snapshot gets is a :class:`SafeFrame`.
+
+Names and messages have a gate of their own: :mod:`teleglyph.printable`.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import enum
+import functools
+import re
+import unicodedata
+
+import wcwidth
 
 from teleglyph.media import _native
+from teleglyph.media.grid import Grid, Painter
+
+_SEQUENCE = re.compile(rb"\x1b(\[[\x20-\x3f]*[\x40-\x7e]?|[\x21-\x7e]?)")
+_MOST_QUOTED = 12
+"""Characters of an escape sequence that :func:`explain_refusal` quotes."""
 
 
-class FrameText(NamedTuple):
-    """The shape of a frame's text."""
+class SafeFrame(bytes):
+    """A frame that cannot do anything to a terminal but draw characters.
+
+    It consists of UTF-8 characters, line feeds between its rows, and SGR sequences for colours and plain attributes.
+    Each row begins and ends without attributes, and none is wider than what was asked for.  Only this module makes
+    such frames.
+
+    Attributes:
+        rows: how many rows it has.
+        narrowest: columns of its shortest row.
+    """
 
     rows: int
     narrowest: int
-    """Characters of the shortest row."""
-    widest: int
-    """Characters of the longest row."""
 
 
-def measure(text: bytes) -> FrameText | None:
-    """The shape of a text from elsewhere; None if it must not be drawn.
+class GlyphKind(enum.IntEnum):
+    """What the gate does with a character; the numbers are those of the native code."""
 
-    Drawn are UTF-8 characters, line feeds and SGR sequences (``ESC [ digits and semicolons m``).  Everything else
-    could move the cursor, answer into the keyboard or worse: other controls of C0 and C1, DEL, bytes that are no UTF-8.
+    DROPPED = 0
+    """Left out: it is not seen, or changes the width of its neighbours."""
+    MARK = 1
+    """Kept on the character before it."""
+    NARROW = 2
+    WIDE = 3
+    REPLACED = 4
+    """Becomes a question mark."""
+
+
+def check_frame(text: bytes, columns: int, rows: int) -> SafeFrame | None:
+    """The frame that a text from elsewhere is; None if it must not be drawn.
+
+    The text may hold UTF-8 characters, line feeds, SGR (``ESC [ numbers m``) and REP (``ESC [ numbers b``), which is
+    expanded.  Everything else could move the cursor, answer into the keyboard or worse: other controls of C0 and C1,
+    DEL, bytes that are not UTF-8.  Rows are cut to ``columns``.  Of more rows than ``rows`` the last ones are kept, as
+    on a terminal that scrolls; a line feed at the very end begins no row.
+
+    Args:
+        text: what a server sent.
+        columns, rows: the size that was asked for, at least 1.
     """
-    shape = _native.measure_text(text)
-    return None if shape is None else FrameText(*shape)
+    drawable, glyphs = _native.scan_text(text)
+    if drawable < len(text):
+        return None
+    return _safe(*_native.fit_text(text, glyphs, bytes(map(glyph_kind, glyphs)), columns, rows))
+
+
+def paint_frame(painter: Painter, grid: Grid) -> SafeFrame:
+    """A grid as a frame.  Grids hold drawable characters only (:func:`teleglyph.media.grid.apply_update`)."""
+    return _safe(painter.all(grid), grid.rows, grid.columns)
+
+
+def explain_refusal(text: bytes) -> str:
+    """Why :func:`check_frame` refuses a text: words for people that continue "The server's frames cannot be shown:"."""
+    drawable, _ = _native.scan_text(text)
+    rest = text[drawable:]
+    if not rest:
+        return "nothing is wrong with them"
+    if sequence := _SEQUENCE.match(rest):
+        quoted = " ".join(["ESC", *sequence[1][:_MOST_QUOTED].decode()])
+        return f"they contain an escape sequence that is neither a colour nor a repetition ({quoted})"
+    if rest[0] < 0x20 or rest[0] == 0x7F:
+        return f"they contain the control character 0x{rest[0]:02x}"
+    if rest[0] == 0xC2 and rest[1:2] and 0x80 <= rest[1] < 0xA0:
+        return f"they contain the control character U+{rest[1]:04X}"
+    try:
+        rest[:4].decode()
+    except UnicodeDecodeError as error:
+        if error.start == 0:
+            return f"they are not UTF-8 (byte 0x{rest[0]:02x})"
+    return "they use too many different characters"
+
+
+@functools.lru_cache(8192)
+def glyph_kind(glyph: int) -> GlyphKind:
+    """What the gate does with a code point."""
+    character = chr(glyph)
+    category = unicodedata.category(character)
+    width = wcwidth.wcwidth(character)
+    if character == "\N{VARIATION SELECTOR-16}":  # makes some characters before it wide, on some terminals
+        return GlyphKind.DROPPED
+    if category in ("Mn", "Me") and width == 0:
+        return GlyphKind.MARK
+    if width in (1, 2) and (character.isprintable() or category == "Zs"):
+        return GlyphKind.NARROW if width == 1 else GlyphKind.WIDE
+    return GlyphKind.DROPPED if width == 0 else GlyphKind.REPLACED
+
+
+def _safe(text: bytes, rows: int, narrowest: int) -> SafeFrame:
+    frame = SafeFrame(text)
+    frame.rows, frame.narrowest = rows, narrowest
+    return frame

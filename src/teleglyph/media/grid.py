@@ -118,27 +118,26 @@ def on_terminal(grid: _native.Grid, style: Style) -> _native.Grid:
 def apply_update(body: bytes, whole: bool, grid: _native.Grid) -> None:
     """Change a grid as an update from elsewhere says.
 
-    Characters that could harm a terminal, or that this side does not know the width of, become question marks.
+    Characters that could harm a terminal, or that this side does not know the width of, become question marks.  Half
+    of a character that is two columns wide becomes a blank.
 
     Raises:
-        BadData: it is malformed or does not fit the grid.
+        BadData: it is malformed or does not fit the grid, which is left as it was.
     """
     try:
-        undrawable = [glyph for glyph in _native.update_glyphs(body) if not is_drawable(glyph)]
-        _native.apply_update(body, whole, undrawable, grid)
+        widths = bytes(map(glyph_width, _native.update_glyphs(body)))
+        _native.apply_update(body, whole, widths, grid)
     except ValueError as error:
         raise BadData(f"malformed screen update: {error}") from error
 
 
 @functools.lru_cache(4096)
-def is_drawable(glyph: int) -> bool:
-    """Whether a code point takes one or two columns and does nothing else; 0 is the second half of a wide one."""
-    if glyph == 0:
-        return True
-    if 0xD800 <= glyph < 0xE000:
-        return False
+def glyph_width(glyph: int) -> int:
+    """Columns of a code point that does nothing but take them, 1 or 2; 0 for any other, and for a wide one's half."""
+    if glyph == 0 or 0xD800 <= glyph < 0xE000:
+        return 0
     character = chr(glyph)
-    return character.isprintable() and wcwidth.wcwidth(character) in (1, 2)
+    return max(0, wcwidth.wcwidth(character)) if character.isprintable() else 0
 
 
 def glyphs_of(text: str, columns: int) -> list[int]:
@@ -146,9 +145,9 @@ def glyphs_of(text: str, columns: int) -> list[int]:
     glyphs: list[int] = []
     for character in text:
         glyph = ord(character)
-        if glyph == 0 or not is_drawable(glyph):
+        width = glyph_width(glyph)
+        if width == 0:
             continue
-        width = wcwidth.wcwidth(character)
         if len(glyphs) + width > columns:
             break
         glyphs += [glyph] if width == 1 else [glyph, 0]

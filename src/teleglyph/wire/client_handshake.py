@@ -48,15 +48,45 @@ from teleglyph.wire.primitives import (
 IdentityCheck = Callable[[bytes | None], None]
 """Gets the server's proven identity, or None if it shows none; raises a PeerError to refuse it."""
 
-_SENTENCES = {
-    AuthFailure.PASSWORD_REQUIRED: "the server wants a password: ask the host for it",
-    AuthFailure.PASSWORD_INCORRECT: "wrong password: ask the host for the right one",
-    AuthFailure.CLIENT_KEY_REQUIRED: "the server only admits known client keys, and none was shown",
-    AuthFailure.CLIENT_KEY_REJECTED: "the server does not know our client key: ask the host to add it",
-    AuthFailure.SIGNATURE_INVALID: "the server could not verify the signature of our client key",
+
+class Sent(enum.Enum):
+    """How far a password or a client key got."""
+
+    ABSENT = "we have none"
+    HELD_BACK = "we have one, but did not send it"
+    SENT = "the server got it"
+
+
+_PASSWORD_SENTENCES = {
+    AuthFailure.PASSWORD_REQUIRED: {
+        Sent.ABSENT: "the server wants a password: ask the host for it",
+        Sent.HELD_BACK: "the server wants a password, but refused us before it took ours: ask the host why",
+        Sent.SENT: "the server wants a password, and did not accept ours: ask the host for the right one",
+    },
+    AuthFailure.PASSWORD_INCORRECT: {
+        Sent.ABSENT: "the server calls our password wrong, but none was sent: it may not be the server you mean",
+        Sent.HELD_BACK: "the server calls our password wrong, but has not seen it: it may not be the server you mean",
+        Sent.SENT: "wrong password: ask the host for the right one",
+    },
 }
-
-
+_KEY_SENTENCES = {
+    AuthFailure.CLIENT_KEY_REQUIRED: {
+        Sent.ABSENT: "the server only admits known client keys, and none was shown: ask the host to add yours",
+        Sent.HELD_BACK: "the server only admits known client keys, but did not let us show ours: ask the host why",
+        Sent.SENT: "the server only admits known client keys, and did not accept ours: ask the host to add it",
+    },
+    AuthFailure.CLIENT_KEY_REJECTED: {
+        Sent.ABSENT: "the server refuses our client key, but none was shown: it may not be the server you mean",
+        Sent.HELD_BACK: "the server refuses our client key without having seen it: ask the host why",
+        Sent.SENT: "the server does not know our client key: ask the host to add it",
+    },
+    AuthFailure.SIGNATURE_INVALID: {
+        Sent.ABSENT: "the server could not verify a signature, but none was sent: it may not be the server you mean",
+        Sent.HELD_BACK: "the server could not verify a signature, but none was sent: ask the host why",
+        Sent.SENT: "the server could not verify the signature of our client key",
+    },
+}
+_KEYS_AS_WELL = "the server also asks for a known client key, and did not say whether it knows ours"
 _MAX_EXPLANATIONS = 8
 
 
@@ -107,6 +137,8 @@ class ClientHandshake(Handshake):
             CryptoMode.AUTHENTICATE if password_key is not None or client_key is not None else CryptoMode(0)
         )
         self._identity_announced = self._has_long_key = self._shows_key = self._signs_without_size = False
+        self._password_sent = Sent.ABSENT if password_key is None else Sent.HELD_BACK
+        self._key_sent = Sent.ABSENT if client_key is None else Sent.HELD_BACK
         self._identity: bytes | None = None
         self._shared = b""
         self._nonce = b""
@@ -131,7 +163,7 @@ class ClientHandshake(Handshake):
             return None
         text = " ".join(self._explanation)
         if self._reasons or self._error_code in (None, AuthenticationError.exit_code):
-            return _refused(self._reasons, text)
+            return self._refused(self._reasons, text)
         known = {kind.exit_code: kind for kind in (RateLimited, ServerFull)}
         return known.get(self._error_code, PeerError)(f"The server ended the connection: {text}")
 
@@ -188,6 +220,7 @@ class ClientHandshake(Handshake):
             return KeyExchangeResponse(public_key)
         if self._client_key is None or not self._shows_key:
             return KeyExchangeResponse(public_key, bytes(KEY_SIZE), bytes(SIGNATURE_SIZE))
+        self._key_sent = Sent.SENT
         return KeyExchangeResponse(public_key, self._client_key.public_key, self._client_key.sign(public_key))
 
     def _on_complete(self, _message: HandshakeComplete) -> None:
@@ -204,19 +237,22 @@ class ClientHandshake(Handshake):
         if wants_key and self._client_key is None:
             missing |= AuthFailure.CLIENT_KEY_REQUIRED
         if missing:
-            raise _refused(missing)
+            raise self._refused(missing)
         if not wants_password and self._password_key is not None:
             raise _no_password_wanted()
         self._nonce = self._random(KEY_SIZE)
         if self._password_key is not None:
             tag = authentication_tag(self._password_key, message.nonce, self._shared)
             self.send(AuthResponse(tag, self._nonce))
+            self._password_sent = Sent.SENT
         elif self._client_key is not None and self._shows_key:
             signature = self._client_key.sign(message.nonce)
             self.send(AuthResponse(signature, self._nonce))
             if self._signs_without_size:
                 # ascii-chat's server then takes the signature's beginning for our nonce (spec acip-crypto 4.8).
                 self._nonce = signature[:KEY_SIZE]
+        elif wants_key:
+            raise self._refused(AuthFailure.CLIENT_KEY_REQUIRED)
         else:
             raise HandshakeError("the server asks for proof, but not for which")
         self.step = ClientStep.PROOF
@@ -246,6 +282,12 @@ class ClientHandshake(Handshake):
         if text.strip():
             self._explanation.append(text.strip())
 
+    def _refused(self, reasons: int, explanation: str = "") -> AuthenticationError:
+        text = describe_refusal(reasons, self._password_sent, self._key_sent)
+        if explanation:
+            text += f". The server says: {explanation}"
+        return AuthenticationError(text, reasons, explanation)
+
     def _finish(self, *, authenticated: bool) -> None:
         self.result = HandshakeResult(self._shared, self._identity, authenticated, features=self._features)
         self.step = ClientStep.DONE
@@ -258,12 +300,20 @@ def _no_password_wanted() -> AuthenticationError:
     )
 
 
-def _refused(reasons: int, explanation: str = "") -> AuthenticationError:
-    sentences = [sentence for bit, sentence in _SENTENCES.items() if reasons & bit]
-    text = "; ".join(sentences) or f"the server refused us without a reason we know ({reasons:#04x})"
-    if explanation:
-        text += f". The server says: {explanation}"
-    return AuthenticationError(text, reasons, explanation)
+def describe_refusal(reasons: int, password: Sent, key: Sent) -> str:
+    """What AUTH_FAILED says, in words that fit what was really sent.
+
+    Args:
+        reasons: its bits (:class:`AuthFailure`), known or not.
+        password, key: how far ours got.
+    """
+    sentences = [by_state[password] for bit, by_state in _PASSWORD_SENTENCES.items() if reasons & bit]
+    for bit, by_state in _KEY_SENTENCES.items():
+        if reasons & bit:
+            # ascii-chat's server adds this bit to a wrong password when it asks for keys, whatever key it was shown.
+            is_remark = bit == AuthFailure.CLIENT_KEY_REQUIRED and reasons & AuthFailure.PASSWORD_INCORRECT
+            sentences.append(_KEYS_AS_WELL if is_remark and key is Sent.SENT else by_state[key])
+    return "; ".join(sentences) or f"the server refused us without a reason we know ({reasons:#04x})"
 
 
 _TRANSITIONS: Transitions = {

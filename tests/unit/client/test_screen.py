@@ -10,6 +10,7 @@ import pytest
 
 from pseudo_terminal import PseudoTerminal
 from teleglyph.client.screen import Screen, clip
+from teleglyph.media.frame_text import SafeFrame, check_frame
 from teleglyph.media.grid import Grid, Label, glyphs_of
 
 
@@ -24,7 +25,13 @@ def screen_on(terminal: PseudoTerminal, *, synchronized: bool = False) -> Screen
     return Screen(20, 6, synchronized=synchronized, input_fd=terminal.fd, output_fd=terminal.fd)
 
 
-FULL = b"\n".join([b"%d" % row * 20 for row in range(5)])
+def frame(text: bytes, columns: int = 20, rows: int = 5) -> SafeFrame:
+    checked = check_frame(text, columns, rows)
+    assert checked is not None
+    return checked
+
+
+FULL = frame(b"\n".join([b"%d" % row * 20 for row in range(5)]))
 
 
 def test_a_frame_and_the_status_line_are_drawn_whole(terminal: PseudoTerminal) -> None:
@@ -39,24 +46,38 @@ def test_nothing_of_a_larger_frame_stays_beside_or_below_a_smaller_one(terminal:
         screen.set_status("status")
         screen.show(FULL)
         terminal.wait_for(lambda: terminal.rows[4] == "4" * 20)
-        screen.show(b"ab\n\x1b[31mc\x1b[0m")
+        screen.show(frame(b"ab\n\x1b[31mc\x1b[0m"))
         terminal.wait_for(lambda: terminal.rows == ["ab", "c", "", "", "", "status"])
 
 
 def test_rows_that_are_too_many_or_too_long_stay_within_the_picture(terminal: PseudoTerminal) -> None:
     with screen_on(terminal) as screen:
         screen.set_status("status")
-        screen.show(b"\n".join([b"x" * 50] * 30))
+        screen.show(frame(b"\n".join([b"x" * 50] * 30), 50, 30))
         terminal.wait_for(lambda: terminal.rows == ["x" * 20] * 5 + ["status"])
 
 
-def test_text_that_could_do_anything_else_is_not_drawn(terminal: PseudoTerminal) -> None:
+def test_colours_that_a_frame_carries_on_from_row_to_row_are_seen_in_each(terminal: PseudoTerminal) -> None:
     with screen_on(terminal) as screen:
-        screen.show(b"\x1b]0;title\x07evil")
-        terminal.wait_for(lambda: screen.unsafe_frames == 1)
-        screen.show(b"good")
-        terminal.wait_for(lambda: terminal.rows[0] == "good")
-    assert b"evil" not in terminal.written
+        screen.show(frame(b"\x1b[31mab\ncd\n\x1b[32me"))
+        terminal.wait_for(lambda: terminal.rows[2] == "e")
+        buffer = terminal.screen.buffer
+        assert [buffer[row][0].fg for row in range(3)] == ["red", "red", "green"]
+
+
+def test_a_frame_that_is_shown_already_is_not_drawn_again(terminal: PseudoTerminal) -> None:
+    with screen_on(terminal) as screen:
+        screen.show(FULL)
+        terminal.wait_for(lambda: terminal.rows[4] == "4" * 20)
+        screen.show(frame(bytes(FULL)))
+        screen.set_status("later")
+        terminal.wait_for(lambda: terminal.rows[5] == "later")
+        assert terminal.written.count(b"4" * 20) == 1
+        screen.set_overlay(["box"])
+        screen.show(FULL)
+        terminal.wait_for(lambda: any("box" in row for row in terminal.rows))
+        screen.set_overlay([])
+        terminal.wait_for(lambda: terminal.rows[:5] == FULL.decode().split("\n"))
 
 
 def test_an_overlay_lies_over_the_picture_and_goes_away(terminal: PseudoTerminal) -> None:
@@ -72,7 +93,7 @@ def test_an_overlay_lies_over_the_picture_and_goes_away(terminal: PseudoTerminal
 
 def test_frames_are_bracketed_where_the_terminal_can_hold_them_back(terminal: PseudoTerminal) -> None:
     with screen_on(terminal, synchronized=True) as screen:
-        screen.show(b"frame")
+        screen.show(frame(b"frame"))
         terminal.wait_for(lambda: b"frame" in terminal.written)
         terminal.wait_for(lambda: terminal.written.count(b"\x1b[?2026h") == terminal.written.count(b"\x1b[?2026l"))
         start, end = (terminal.written.rfind(code) for code in (b"\x1b[?2026h", b"\x1b[?2026l"))
@@ -101,7 +122,7 @@ def test_it_can_be_left_and_entered_again(terminal: PseudoTerminal) -> None:
     with screen_on(terminal) as screen:
         screen.leave()
         screen.enter()
-        screen.show(b"again")
+        screen.show(frame(b"again"))
         terminal.wait_for(lambda: terminal.rows[0] == "again")
 
 
