@@ -115,7 +115,7 @@ void draw(Pen& pen, const Character& character) noexcept {
     if (glyph == U' ' || glyph == kContinuation) {
         pen.colors(kAnyColor, character.paper);
         pen.put(' ');
-    } else if (glyph == kUpperHalf && character.ink == character.paper) {
+    } else if (glyph == kUpperHalf && character.ink == character.paper && character.ink != kDefaultColor) {
         pen.colors(kAnyColor, character.paper);
         pen.put(' ');
     } else if (glyph == kUpperHalf && character.paper != kDefaultColor && character.ink != kDefaultColor &&

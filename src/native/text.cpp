@@ -191,6 +191,17 @@ public:
     Fitter(const std::vector<std::uint32_t>& glyphs, const std::vector<GlyphKind>& kinds, std::uint32_t columns)
         : glyphs_(glyphs), kinds_(kinds), columns_(columns) {}
 
+    // Whether nothing is drawn behind the last line feed, of which there is one.
+    bool ends_with_row_end(std::string_view text) const {
+        for (std::size_t at = text.rfind('\n') + 1; at < text.size();) {
+            const Token token = next_token(text.substr(at));
+            if (token.kind == Token::Kind::refused) return false;
+            if (token.kind == Token::Kind::glyph && kind_of_glyph(token.glyph) > GlyphKind::mark) return false;
+            at += token.length;
+        }
+        return true;
+    }
+
     // Rows before the first that is kept only leave their colours behind.
     void skip(const Token& token) {
         if (token.kind == Token::Kind::look) look_.apply(token.numbers);
@@ -279,16 +290,6 @@ private:
     bool can_repeat_ = false;
 };
 
-// Whether nothing is drawn behind the last line feed, of which there is one.
-bool ends_with_row_end(std::string_view text) {
-    for (std::size_t at = text.rfind('\n') + 1; at < text.size();) {
-        const Token token = next_token(text.substr(at));
-        if (token.kind != Token::Kind::look) return false;
-        at += token.length;
-    }
-    return true;
-}
-
 }  // namespace
 
 TextScan scan_text(std::string_view text) {
@@ -313,10 +314,10 @@ FittedText fit_text(std::string_view text, const std::vector<std::uint32_t>& gly
                     const std::vector<GlyphKind>& kinds, std::uint32_t columns, std::uint32_t rows) {
     if (columns < 1 || rows < 1) throw std::invalid_argument("a frame has at least one column and one row");
     if (glyphs.size() != kinds.size()) throw std::invalid_argument("each glyph has one kind");
-    std::size_t ends = static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
-    if (ends > 0 && ends_with_row_end(text)) --ends;
-    std::size_t surplus = ends + 1 > rows ? ends + 1 - rows : 0;
     Fitter fitter(glyphs, kinds, columns);
+    std::size_t ends = static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
+    if (ends > 0 && fitter.ends_with_row_end(text)) --ends;
+    std::size_t surplus = ends + 1 > rows ? ends + 1 - rows : 0;
     for (std::size_t at = 0; at < text.size();) {
         const Token token = next_token(text.substr(at));
         if (token.kind == Token::Kind::refused) throw std::invalid_argument("the text may not be drawn");

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyte
 import pytest
+import wcwidth
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reference_renderer import PALETTE_16, PALETTE_256
 from teleglyph.errors import BadData
 from teleglyph.media.canvas import Canvas, Draw
+from teleglyph.media.frame_text import check_frame, paint_frame
 from teleglyph.media.grid import (
     Composition,
     Encoding,
@@ -34,6 +36,8 @@ from teleglyph.media.style import Style
 PALETTES = [BUILT_IN["standard"], BUILT_IN["blocks"], custom_palette("▒ é#")]
 TEXTS = ["", "Anna", "世界 is wide", "é", "x" * 50, "日本語テキスト"]
 XTERM = PALETTE_16 | PALETTE_256
+FOREGROUND = -1
+"""The terminal's own foreground, which does not look like its own background although both are 0 in a grid."""
 
 styles = st.builds(
     Style.create,
@@ -62,6 +66,7 @@ def look(character: tuple[int, int, int]) -> tuple[object, object, str]:
     """How a grid's character looks: halves are two colours, whatever glyph and order shows them."""
     ink, paper, glyph = character
     text = chr(glyph) if glyph else ""
+    ink = ink or FOREGROUND
     if text == "▀":
         return ink, paper, "halves"
     if text == "▄":
@@ -238,6 +243,60 @@ def test_characters_that_could_harm_a_terminal_become_question_marks(glyph: int)
     apply_update(update.body, False, received)
     # What was to be the second half of a wide character is a blank then.
     assert Painter().all(received) == b"? A"
+
+
+def number(value: int) -> bytes:
+    """A number as updates hold it: seven bits a byte, the lowest first."""
+    return bytes([value]) if value < 128 else bytes([value & 127 | 128]) + number(value >> 7)
+
+
+def update_of(glyphs: dict[int, int]) -> bytes:
+    """An update in the terminal's own colours that puts code points into places, whatever they are."""
+    table = sorted(set(glyphs.values()))
+    body = number(len(table)) + b"".join(number(glyph << 4) for glyph in table)
+    mask = bytearray(max(glyphs, default=-1) // 8 + 1)
+    for place in glyphs:
+        mask[place // 8] |= 1 << place % 8
+    body += b"".join(bytes([bits]) if bits else b"\0\1" for bits in mask) + b"\0\0"
+    if len(table) > 1:
+        body += bytes(table.index(glyph) for _, glyph in sorted(glyphs.items()))
+    return body
+
+
+# Controls, halves, wide, combining, invisible, unassigned and private ones, and squares that are emoji.
+HOSTILE = [0, 0, 0x1B, 0x07, 0x0A, 0x0D, 0x7F, 0x85, 0x9B, 0x41, 0xE9, 0x4E16, 0x4E16, 0x1F600, 0x25FD, 0x25FE, 0x2580]
+HOSTILE += [0x0301, 0xFE0F, 0x200B, 0x200D, 0x202E, 0x2028, 0xD800, 0xDFFF, 0xE000, 0xFFFF, 0x10FFFF, 0x3000, 0xA0]
+
+
+@settings(max_examples=300, deadline=None)
+@given(size=sizes, data=st.data())
+def test_whatever_glyphs_a_server_names_each_row_is_drawable_and_has_its_width(
+    size: tuple[int, int], data: st.DataObject
+) -> None:
+    columns, rows = size
+    grid, painted, terminal, painter = Grid(*size), Grid(*size), Terminal(*size), Painter()
+    glyph = st.one_of(st.sampled_from(HOSTILE), st.integers(0, 0x10FFFF))
+    for whole in data.draw(st.lists(st.booleans(), min_size=1, max_size=4)):
+        glyphs = data.draw(st.dictionaries(st.integers(0, columns * rows - 1), glyph, max_size=2 * columns))
+        apply_update(update_of(glyphs), whole, grid)
+        frame = paint_frame(painter, grid)
+        lines = frame.decode().split("\n")
+        assert [wcwidth.wcswidth(line) for line in lines] == [columns] * rows
+        assert check_frame(frame, columns, rows) == frame
+        terminal.feed(painter.changes(grid, painted))
+        assert [row.rstrip() for row in terminal.screen.display[:rows]] == [line.rstrip() for line in lines]
+
+
+@settings(max_examples=200, deadline=None)
+@given(size=sizes, whole=st.booleans(), cut=st.integers(1, 40), glyph=st.sampled_from(HOSTILE))
+def test_an_update_that_is_cut_short_changes_nothing(size: tuple[int, int], whole: bool, cut: int, glyph: int) -> None:
+    grid = Grid(*size)
+    apply_update(update_of({0: 0x41}), True, grid)
+    before = grid.characters()
+    body = update_of({place: (glyph, 0x42)[place % 2] for place in range(size[0] * size[1])})
+    with pytest.raises(BadData):
+        apply_update(body[: max(0, len(body) - cut)], whole, grid)
+    assert grid.characters() == before
 
 
 @settings(max_examples=60, deadline=None)
