@@ -272,6 +272,7 @@ private:
         is_full_ = wanted > room;
         const std::string character = result_.text.substr(last_);
         for (std::uint32_t left = std::min(wanted, room); left > 0; --left) {
+            last_ = result_.text.size();
             result_.text += character;
             column_ += last_width_;
         }

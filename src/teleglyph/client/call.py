@@ -14,7 +14,15 @@ from teleglyph.client.attempts import UNANSWERED_PAUSES
 from teleglyph.client.sound import CallSound
 from teleglyph.client.trust import NotPinned, ServerTrust
 from teleglyph.client.uplink import Uplink
-from teleglyph.errors import ConnectionLost, HandshakeError, PeerError, PeerTimeout, ProtocolError, RateLimited
+from teleglyph.errors import (
+    ConnectFailed,
+    ConnectionLost,
+    HandshakeError,
+    PeerError,
+    PeerTimeout,
+    ProtocolError,
+    RateLimited,
+)
 from teleglyph.media.frame_text import SafeFrame, check_frame, explain_refusal
 from teleglyph.net import Connection, connect_tcp
 from teleglyph.wire import (
@@ -244,7 +252,13 @@ class CallClient:
             hello=hello,
             features=Feature.SCREEN_UPDATES,
         )
-        connection = await connect_tcp(*self._address, session, timeout=CONNECT_SECONDS)
+        try:
+            connection = await connect_tcp(*self._address, session, timeout=CONNECT_SECONDS)
+        except ConnectFailed as error:
+            # A reset may arrive while the event loop still sets the connection up.
+            if isinstance(error.__cause__, ConnectionResetError | ConnectionAbortedError | BrokenPipeError):
+                raise self._unanswered() from error
+            raise
         try:
             return connection, await self._shake_hands(connection)
         except BaseException:
@@ -261,18 +275,21 @@ class CallClient:
         except ConnectionLost:
             if connection.traffic.bytes_in:
                 raise
-            raise RateLimited(
-                f"{self._address} closes every connection before it says anything. Perhaps it takes no more from this "
-                "address for a while, after too many connections or wrong passwords; perhaps it is starting, busy or "
-                "full; or another kind of service listens on this port. Check the address and the port, and try again "
-                "in a minute."
-            ) from None
+            raise self._unanswered() from None
         except HandshakeError:
             raise
         except ProtocolError as error:
             raise ProtocolError(
                 f"{self._address} is no call server, or the port is another service's ({error})"
             ) from error
+
+    def _unanswered(self) -> RateLimited:
+        return RateLimited(
+            f"{self._address} closes every connection before it says anything. Perhaps it takes no more from this "
+            "address for a while, after too many connections or wrong passwords; perhaps it is starting, busy or "
+            "full; or another kind of service listens on this port. Check the address and the port, and try again "
+            "in a minute."
+        )
 
     def _introduce(self, connection: Connection) -> None:
         if self._has_screens:

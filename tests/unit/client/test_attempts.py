@@ -2,7 +2,7 @@
 
 import pytest
 
-from teleglyph.client.attempts import FIRST_PAUSE, LONGEST_PAUSE, Attempts
+from teleglyph.client.attempts import FIRST_PAUSE, LONGEST_PAUSE, UNANSWERED_PAUSES, Attempts
 from teleglyph.errors import (
     AuthenticationError,
     ConnectFailed,
@@ -41,3 +41,8 @@ def test_the_limit_counts_attempts_since_the_last_success(limit: int) -> None:
 @pytest.mark.parametrize("error", [AuthenticationError("no"), VerificationError("no"), HandshakeError("no")])
 def test_a_refusal_is_not_tried_again(error: PeerError) -> None:
     assert Attempts(-1, lambda: 0.5).next_pause(error) is None
+
+
+def test_quiet_attempts_outlast_the_two_seconds_of_a_server_that_resets_and_end_soon_after() -> None:
+    assert UNANSWERED_PAUSES[0] < 0.5
+    assert 3 <= sum(UNANSWERED_PAUSES) <= 5
