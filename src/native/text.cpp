@@ -239,6 +239,12 @@ private:
         return kinds_[static_cast<std::size_t>(found - glyphs_.begin())];
     }
 
+    void show_look() {
+        if (written_ == look_) return;
+        look_.write(result_.text, written_);
+        written_ = look_;
+    }
+
     void take_glyph(std::string_view bytes, std::uint32_t glyph) {
         const GlyphKind kind = kind_of_glyph(glyph);
         if (kind == GlyphKind::dropped) return;
@@ -253,10 +259,7 @@ private:
         is_full_ = is_full_ || column_ + width > columns_;
         can_repeat_ = !is_full_;
         if (is_full_) return;
-        if (written_ != look_) {
-            look_.write(result_.text, written_);
-            written_ = look_;
-        }
+        show_look();
         last_ = result_.text.size();
         last_width_ = width;
         marks_ = 0;
@@ -271,6 +274,7 @@ private:
         const std::uint32_t wanted = std::max(1U, times), room = (columns_ - column_) / last_width_;
         is_full_ = wanted > room;
         const std::string character = result_.text.substr(last_);
+        if (room > 0) show_look();  // a mark may stand between the colours and the repetition
         for (std::uint32_t left = std::min(wanted, room); left > 0; --left) {
             last_ = result_.text.size();
             result_.text += character;

@@ -33,6 +33,7 @@ _FIRST_FRAME_SECONDS = 15.0
 _NOTICE_SECONDS = 5.0
 _REFUSED_SECONDS = 1.0
 """How long frames may be refused, without one that is shown, before the user hears of it."""
+_UNSHOWABLE = "The server's frames cannot be shown:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ class _Face(Protocol):
     def notify(self, *lines: str) -> None:
         """Sentences instead of a frame; none take them away."""
 
-    def excuse(self, sentence: str) -> None:
+    def excuse(self, *lines: str) -> None:
         """Why no frame is shown although some arrive; it has been logged."""
 
     def hint(self, *lines: str) -> None:
@@ -191,11 +192,10 @@ class _Stay:
         self._refusals.add(reason)
 
     def _on_nothing_shown(self, reason: str) -> None:
-        sentence = _unshowable(reason)
-        _log.warning("%s", sentence)
+        _log.warning("%s %s.", _UNSHOWABLE, reason)
         if self._face is not None:
             self._has_notice = True
-            self._face.excuse(sentence)
+            self._face.excuse(_UNSHOWABLE, f"{reason}.")
 
     def _on_screen(self, update: ScreenUpdate) -> None:
         was_waiting = self.screen.is_waiting
@@ -250,10 +250,6 @@ class Refusals:
     def _last(self) -> None:
         # The timer is kept, so that what has been told is not told again before a frame was shown.
         self._on_lasting(self._reason)
-
-
-def _unshowable(reason: str) -> str:
-    return f"The server's frames cannot be shown: {reason}."
 
 
 class _InteractiveCall:
@@ -399,7 +395,7 @@ class _PipeFace:
         if lines:
             _log.info(" ".join(lines))
 
-    def excuse(self, sentence: str) -> None:
+    def excuse(self, *lines: str) -> None:
         """The log is all there is."""
 
     def hint(self, *lines: str) -> None:
@@ -496,7 +492,7 @@ async def snapshot_call(
         if task.done():
             await task
         if refused_for and not frames and not stop.is_set():
-            raise ProtocolError(_unshowable(refused_for))
+            raise ProtocolError(f"{_UNSHOWABLE} {refused_for}.")
         if not frames and not stop.is_set():
             raise PeerTimeout(
                 f"{options.address} sent no picture within {_FIRST_FRAME_SECONDS:g} s: does anybody send one?"

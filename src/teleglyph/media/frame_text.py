@@ -80,7 +80,7 @@ def explain_refusal(text: bytes) -> str:
         return "nothing is wrong with them"
     if sequence := _SEQUENCE.match(rest):
         quoted = " ".join(["ESC", *sequence[1][:_MOST_QUOTED].decode()])
-        return f"they contain an escape sequence that is neither a colour nor a repetition ({quoted})"
+        return f"they contain the escape sequence {quoted}"
     if rest[0] < 0x20 or rest[0] == 0x7F:
         return f"they contain the control character 0x{rest[0]:02x}"
     if rest[0] == 0xC2 and rest[1:2] and 0x80 <= rest[1] < 0xA0:
