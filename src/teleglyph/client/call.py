@@ -157,6 +157,11 @@ class CallClient:
         """Bytes received over the present connection."""
         return self._connection.traffic.bytes_in if self._connection else 0
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Columns and rows that frames are wanted for."""
+        return self._capabilities.width, self._capabilities.height
+
     async def run(self) -> None:
         """Join and stay until the connection ends.
 
@@ -333,7 +338,7 @@ class CallClient:
                 raise PeerError(f"The server ends the connection: {message.text} (code {message.code})")
 
     def _receive_frame(self, text: bytes) -> None:
-        frame = check_frame(text, self._capabilities.width, self._capabilities.height)
+        frame = check_frame(text, *self.size)
         if frame is None:
             self._refuse_frame(explain_refusal(text))
             return

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from teleglyph.media.grid import Grid, apply_update
+from teleglyph.media.frame_text import SafeFrame, paint_frame
+from teleglyph.media.grid import Grid, Painter, apply_update
 from teleglyph.wire import ScreenUpdate
 
 
@@ -26,6 +27,7 @@ class ReceivedScreen:
         self.level = 0
         self.rate = 0
         self._is_waiting = False
+        self._painter = Painter()
 
     @property
     def is_waiting(self) -> bool:
@@ -36,6 +38,19 @@ class ReceivedScreen:
         """Forget everything: the next update comes over another connection."""
         with self.lock:
             self.grid, self.number, self._is_waiting = None, 0, False
+
+    def frame(self, columns: int, rows: int) -> SafeFrame | None:
+        """The screen as text; None before the first whole update.
+
+        Args:
+            columns, rows: what was asked for.  Of a larger screen only the upper left part is taken.
+        """
+        grid = self.grid
+        if grid is not None and (grid.columns > columns or grid.rows > rows):
+            part = Grid(min(columns, grid.columns), min(rows, grid.rows))
+            part.take(grid)
+            grid = part
+        return None if grid is None else paint_frame(self._painter, grid)
 
     def receive(self, update: ScreenUpdate) -> bool:
         """Apply an update; False if it builds on a screen that we do not have, so that a whole one has to be asked for.

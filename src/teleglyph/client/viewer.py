@@ -23,8 +23,7 @@ from teleglyph.client.sound import CallSound
 from teleglyph.client.terminal import Terminal
 from teleglyph.client.uplink import Uplink
 from teleglyph.errors import PeerError, PeerTimeout, ProtocolError
-from teleglyph.media.frame_text import SafeFrame, paint_frame
-from teleglyph.media.grid import Painter
+from teleglyph.media.frame_text import SafeFrame
 from teleglyph.wire import HandshakeDone, ScreenUpdate, UpdateLevel
 
 _log = logging.getLogger(__name__)
@@ -381,11 +380,10 @@ class _PipeFace:
     def __init__(self, writer: FrameWriter, client: CallClient) -> None:
         self.show = writer.show
         self._client = client
-        self._painter = Painter()
 
     def show_screen(self, screen: ReceivedScreen) -> None:
-        if screen.grid is not None:
-            self.show(paint_frame(self._painter, screen.grid))
+        if (frame := screen.frame(*self._client.size)) is not None:
+            self.show(frame)
             self._client.acknowledge(screen.number)
 
     def clear(self) -> None:
@@ -471,11 +469,11 @@ async def snapshot_call(
         refused_for = reason
         lasting.set()
 
-    received, painter, refusals = ReceivedScreen(), Painter(), Refusals(give_up)
+    received, refusals = ReceivedScreen(), Refusals(give_up)
 
     def keep_screen(update: ScreenUpdate) -> None:
-        if received.receive(update) and received.grid is not None:
-            keep(paint_frame(painter, received.grid))
+        if received.receive(update) and (frame := received.frame(*client.size)) is not None:
+            keep(frame)
         client.acknowledge(received.number, wants_whole=received.is_waiting)
 
     client = CallClient(
