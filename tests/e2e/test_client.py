@@ -210,6 +210,22 @@ def test_without_a_terminal_frames_go_out_one_after_the_other_until_nobody_reads
         assert b"Traceback" not in client.stderr.read()
 
 
+@pytest.mark.parametrize("options", [[], ["--snapshot", "-D", "0"]], ids=["frame after frame", "snapshot"])
+def test_an_output_that_cannot_be_written_is_one_line_and_code_105(server: ServerProcess, options: list[str]) -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [*CLIENT, f"127.0.0.1:{server.port}", "--pattern", "clock", "-x", "40", "-y", "10", *options],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            timeout=60,
+        )
+    errors = [line for line in done.stderr.decode().splitlines() if line.startswith("teleglyph: ")]
+    assert errors == ["teleglyph: Cannot write to standard output: no space left on device."]
+    assert done.returncode == 105
+    assert b"Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_it_in_good_order(server: ServerProcess, number: int) -> None:
     with subprocess.Popen(
