@@ -102,6 +102,13 @@ def test_of_too_many_rows_the_last_are_kept_in_the_colours_they_had() -> None:
         ("e\N{COMBINING ACUTE ACCENT}\x1b[2b".encode(), "e\N{COMBINING ACUTE ACCENT}".encode() * 3),
         (b"\x1b[31ma\x1b[2b\x1b[0mb", b"\x1b[31maaa\x1b[0mb"),
         (b" \x1b[4b\nx", b"     \nx"),
+        # As ascii-chat's server encodes 8x3 pixels in half-blocks, and a row of eight white ones without colour.
+        (
+            "\x1b[38;2;255;0;0m\x1b[48;2;0;0;255m▀\x1b[6b\x1b[0m \x1b[0m\n"
+            "\x1b[38;2;9;9;9m\x1b[48;2;9;9;9m▀\x1b[7b\x1b[0m".encode(),
+            f"\x1b[38;2;255;0;0;48;2;0;0;255m{'▀' * 7}\x1b[0m \n\x1b[38;2;9;9;9;48;2;9;9;9m{'▀' * 8}\x1b[0m".encode(),
+        ),
+        (b";\x1b[7b\n  .',;;;", b";;;;;;;;\n  .',;;;"),
     ],
 )
 def test_a_repeated_character_is_written_out_within_its_row(text: bytes, shown: bytes) -> None:
