@@ -64,8 +64,8 @@ _PASSWORD_SENTENCES = {
         Sent.SENT: "the server wants a password, and did not accept ours: ask the host for the right one",
     },
     AuthFailure.PASSWORD_INCORRECT: {
-        Sent.ABSENT: "the server calls our password wrong, but none was sent: it may not be the server you mean",
-        Sent.HELD_BACK: "the server calls our password wrong, but has not seen it: it may not be the server you mean",
+        Sent.ABSENT: "the server reports a wrong password, but none was sent: it may not be the server you mean",
+        Sent.HELD_BACK: "the server reports a wrong password, but has not seen ours: ask the host why",
         Sent.SENT: "wrong password: ask the host for the right one",
     },
 }

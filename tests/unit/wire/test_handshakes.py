@@ -636,7 +636,11 @@ def test_the_time_out_for_a_hello_only_acts_where_one_is_awaited(name: str) -> N
 # What the bits of a refusal mean to somebody who has no password or key, has one that was not sent, or sent it.
 REFUSALS: dict[int, tuple[str, str, str]] = {
     1: ("wants a password: ask the host for it", "before it took ours", "wants a password, and did not accept ours"),
-    2: ("wrong, but none was sent", "wrong, but has not seen it", "wrong password: ask the host for the right one"),
+    2: (
+        "wrong password, but none was sent",
+        "wrong password, but has not seen",
+        "wrong password: ask the host for the right",
+    ),
     4: ("keys, and none was shown", "did not let us show ours", "keys, and did not accept ours: ask the host to add"),
     8: ("key, but none was shown", "without having seen it", "does not know our client key: ask the host to add it"),
     16: ("signature, but none was sent: it", "signature, but none was sent: ask", "verify the signature of our client"),
