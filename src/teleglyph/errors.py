@@ -131,7 +131,7 @@ class ServerFull(PeerError):
 
 
 class RateLimited(PeerError):
-    """The server closes connections before its first byte, as one does that takes no more from this address."""
+    """The server takes no more connections from this address for a while, or seems not to."""
 
     exit_code = 46
 

@@ -7,6 +7,7 @@ import itertools
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +19,7 @@ import pytest
 
 from c_server import CServer, Draw, half_blocks, hostile, shades
 from pseudo_terminal import PseudoTerminal
+from teleglyph.wire import ErrorMessage, encode
 
 COLUMNS, ROWS = 60, 12
 SIZE = ["-x", str(COLUMNS), "-y", str(ROWS)]
@@ -300,6 +302,33 @@ def test_a_server_that_resets_every_connection_is_given_up_with_several_reasons(
     (line,) = done.stderr.splitlines()
     assert "closes every connection before it says anything. Perhaps" in line
     assert "or another kind of service listens on this port. Check the address" in line
+
+
+def test_a_server_that_says_that_it_takes_no_more_is_believed_at_once() -> None:
+    count = 0
+
+    def refuse(listener: socket.socket) -> None:
+        nonlocal count
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                count += 1
+                with client:
+                    client.recv(1000)
+                    client.sendall(encode(ErrorMessage(46, "Wait 30 s.")))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=refuse, args=(listener,), daemon=True).start()
+        done = subprocess.run(
+            [sys.executable, "-m", "teleglyph", "client", f"127.0.0.1:{listener.getsockname()[1]}", "--snapshot"],
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=60,
+        )
+        listener.shutdown(socket.SHUT_RDWR)
+    assert (done.returncode, count) == (46, 1), done.stderr
+    assert "Wait 30 s." in done.stderr
 
 
 def test_the_user_may_leave_while_it_is_tried_again() -> None:

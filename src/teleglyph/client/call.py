@@ -118,6 +118,17 @@ class Credentials:
     encrypt: bool = True
 
 
+class Unanswered(RateLimited):
+    """The server ended the connection before its first byte; there are several possible causes."""
+
+    def __init__(self, address: Address) -> None:
+        super().__init__(
+            f"{address} closes every connection before it says anything. Perhaps it takes no more from this address "
+            "for a while, after too many connections or wrong passwords; perhaps it is starting, busy or full; or "
+            "another kind of service listens on this port. Check the address and the port, and try again in a minute."
+        )
+
+
 class CallClient:
     """One participant in a call; :meth:`run` is one stay in it and may be repeated.
 
@@ -235,7 +246,7 @@ class CallClient:
         for pause in UNANSWERED_PAUSES:
             try:
                 return await self._try(hello)
-            except RateLimited:
+            except Unanswered:
                 _log.debug("%s closed the connection before its first byte; trying again in %g s", self._address, pause)
             await asyncio.sleep(pause)
         return await self._try(hello)
@@ -262,7 +273,7 @@ class CallClient:
         except ConnectFailed as error:
             # A reset may arrive while the event loop still sets the connection up.
             if isinstance(error.__cause__, ConnectionResetError | ConnectionAbortedError | BrokenPipeError):
-                raise self._unanswered() from error
+                raise Unanswered(self._address) from error
             raise
         try:
             return connection, await self._shake_hands(connection)
@@ -280,21 +291,13 @@ class CallClient:
         except ConnectionLost:
             if connection.traffic.bytes_in:
                 raise
-            raise self._unanswered() from None
+            raise Unanswered(self._address) from None
         except HandshakeError:
             raise
         except ProtocolError as error:
             raise ProtocolError(
                 f"{self._address} is no call server, or the port is another service's ({error})"
             ) from error
-
-    def _unanswered(self) -> RateLimited:
-        return RateLimited(
-            f"{self._address} closes every connection before it says anything. Perhaps it takes no more from this "
-            "address for a while, after too many connections or wrong passwords; perhaps it is starting, busy or "
-            "full; or another kind of service listens on this port. Check the address and the port, and try again "
-            "in a minute."
-        )
 
     def _introduce(self, connection: Connection) -> None:
         if self._has_screens:
