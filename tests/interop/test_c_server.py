@@ -248,6 +248,7 @@ def test_a_single_frame_that_cannot_be_shown_is_not_worth_a_word() -> None:
 def test_in_a_pipe_the_log_says_so_and_nothing_is_written() -> None:
     with CServer(hostile) as server, pipe(server, *COLORED) as client:
         client.wait_for_log(SENTENCE.encode())
+        time.sleep(2.5)
         server.draw = half_blocks
         rows = bare("".join(client.output.readline().decode() for _ in range(ROWS)))
         assert is_half_block_picture(rows)

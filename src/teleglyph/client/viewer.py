@@ -191,7 +191,9 @@ class _Stay:
         self._refusals.add(reason)
 
     def _on_nothing_shown(self, reason: str) -> None:
-        _log.warning("%s %s.", _UNSHOWABLE, reason)
+        if not self._refusals.is_lasting:
+            _log.warning("%s %s.", _UNSHOWABLE, reason)
+        # Again and again, for other notices may have taken its place.
         if self._face is not None:
             self._has_notice = True
             self._face.excuse(_UNSHOWABLE, f"{reason}.")
@@ -226,10 +228,12 @@ class Refusals:
     """Notices that frames keep being refused while none is shown.
 
     Args:
-        on_lasting: called once after a second of this, with the reason of the last refusal.
+        on_lasting: called for every second of this, with the reason of the last refusal.
     """
 
     def __init__(self, on_lasting: Callable[[str], object]) -> None:
+        self.is_lasting = False
+        """No frame was shown since ``on_lasting`` was called."""
         self._on_lasting = on_lasting
         self._reason = ""
         self._timer: asyncio.TimerHandle | None = None
@@ -242,13 +246,15 @@ class Refusals:
 
     def end(self) -> None:
         """A frame is shown, or no more will come."""
+        self.is_lasting = False
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def _last(self) -> None:
-        # The timer is kept, so that what has been told is not told again before a frame was shown.
+        self._timer = None
         self._on_lasting(self._reason)
+        self.is_lasting = True
 
 
 class _InteractiveCall:
