@@ -19,3 +19,8 @@ def system_configurations() -> list[Path]:
 def cache() -> Path:
     """What may be thrown away."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+
+
+def state() -> Path:
+    """What outlives a process but is not worth a backup, ours in ``teleglyph`` below."""
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
