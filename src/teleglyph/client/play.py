@@ -55,10 +55,12 @@ class _Absence:
     Attributes:
         seconds: for which the relay keeps its place, altogether.
         until: when that ends, on the loop's clock.
+        is_assumed: the relay has not said so yet.
     """
 
     seconds: float
     until: float
+    is_assumed: bool = False
 
 
 class Table:
@@ -169,7 +171,7 @@ class Table:
         if self._memory.opponent is not None:
             # The relay says at once who is there; until then nobody is.
             self._board.has_guest = False
-            self._is_away(self._seating.grace)
+            self._is_away(self._seating.grace, is_assumed=True)
 
     async def _save(self) -> None:
         if self._me == HOST:
@@ -249,14 +251,13 @@ class Table:
         self._trouble_until = asyncio.get_running_loop().time() + self._seating.patience
         self._show()
 
-    def _is_away(self, seconds: float) -> None:
-        self._absence = _Absence(seconds, asyncio.get_running_loop().time() + seconds)
+    def _is_away(self, seconds: float, *, is_assumed: bool = False) -> None:
+        self._absence = _Absence(seconds, asyncio.get_running_loop().time() + seconds, is_assumed)
 
     def _is_back(self) -> None:
-        if self._absence is not None:
-            self._absence = None
-            if not self._notice:
-                self._say_for_a_while("The other player is back")
+        absence, self._absence = self._absence, None
+        if absence is not None and not absence.is_assumed:
+            self._say_for_a_while("The other player is back")
 
     async def _welcome(self, player: int) -> None:
         """As the host: somebody is there."""

@@ -128,7 +128,14 @@ class Seating:
     def _make(self, *, token: int | None = None, chosen: int | None = None) -> Host | Guest:
         place, kind = self.place, Host if self.place.hosts else Guest
         return kind(
-            place.url, place.game, place.room, patience=self.patience, token=token, chosen=chosen, keep=self._keep
+            place.url,
+            place.game,
+            place.room,
+            patience=self.patience,
+            tells_absences=True,
+            token=token,
+            chosen=chosen,
+            keep=self._keep,
         )
 
     async def _keep(self, token: int) -> bool:

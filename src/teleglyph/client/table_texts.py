@@ -77,6 +77,7 @@ _TEXTS = (
         r"Error in communication with .*|Lagging on internal channel.*",
         "The connection to table '{room}' was too slow, and the server closed it.",
     ),
+    (r"(Server|Client) disconnected intentionally", "You have left table '{room}'."),
     (r"Connection lost\.", "The connection to table '{room}' was lost."),
 )
 _PATTERNS = tuple((re.compile(pattern, re.DOTALL), words) for pattern, words in _TEXTS)

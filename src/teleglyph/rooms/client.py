@@ -162,6 +162,8 @@ class _Player:
         patience: seconds for which a lost connection is tried again.
         identity: who we prove to be; the seat is ours then, and nobody else's who learns its token.
         is_public: the room that is made may be listed.
+        tells_absences: events say who is away: :class:`PlayerAway`, :class:`HostAway` and :class:`HostBack`.  Relays
+            of the plain protocol do not know.
         token: of a seat that an earlier process had; None asks for a new one.
         chosen: a token that we made up, 64 random bits, which opens a new seat until the relay's own has been kept.
         keep: gets every new token before the relay hears that it has arrived, and says whether it is safe.  While it is
@@ -180,6 +182,7 @@ class _Player:
         patience: float = 30.0,
         identity: Identity | None = None,
         is_public: bool = False,
+        tells_absences: bool = False,
         token: int | None = None,
         chosen: int | None = None,
         keep: Callable[[int], Awaitable[bool]] | None = None,
@@ -194,6 +197,7 @@ class _Player:
         self._patience = patience
         self._identity = identity
         self._is_public = is_public
+        self._tells_absences = tells_absences
         self._silence: float | None = None
         """Seconds of silence after which the relay counts as gone; None until it announces signs of life."""
         self._token = token
@@ -300,7 +304,7 @@ class _Player:
             return b""
         hello = await asyncio.wait_for(socket.recv(), _OPEN_SECONDS)
         chosen = self._chosen if request.token is None else None
-        extras = JoinExtras(is_public=self._is_public, rotates=True, is_told=True, chosen=chosen)
+        extras = JoinExtras(is_public=self._is_public, rotates=True, is_told=self._tells_absences, chosen=chosen)
         if self._identity is not None and isinstance(hello, bytes) and socket.request is not None:
             host = socket.request.headers["Host"]
             extras = await asyncio.to_thread(claim_identity, extras, self._identity, request, host, hello)
