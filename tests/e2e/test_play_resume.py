@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -22,7 +23,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
 
 from conftest import ServerProcess
-from teleglyph.rooms.client import Guest
+from teleglyph.rooms.client import Host
 from terminal import Terminal, terminal, wait_for
 
 StartServer = Callable[..., ServerProcess]
@@ -40,7 +41,7 @@ class Side:
     def __init__(self, server: ServerProcess, window: Terminal, state: Path, *, hosts: bool, options: str = "") -> None:
         self.window = window
         self.state = state / "teleglyph" / "seats"
-        self._role = "host" if hosts else "guest"
+        self.role = "host" if hosts else "guest"
         self.line = (
             f"XDG_STATE_HOME={state} {sys.executable} -m teleglyph play table "
             f"--server 127.0.0.1:{server.http_port} {'--host' if hosts else ''} {options}; echo code=$?"
@@ -64,9 +65,9 @@ class Side:
     def pid(self) -> int:
         for path in self.state.glob("*.json"):
             with contextlib.suppress(FileNotFoundError):
-                if json.loads(path.read_text())["role"] == self._role:
+                if json.loads(path.read_text())["role"] == self.role:
                     return int(path.with_suffix(".lock").read_text())
-        raise AssertionError(f"no {self._role} has saved a seat")
+        raise AssertionError(f"no {self.role} has saved a seat")
 
     def kill(self) -> None:
         os.kill(self.pid, signal.SIGKILL)
@@ -264,9 +265,9 @@ def test_a_second_window_does_not_take_the_seat(start_server: StartServer, tmp_p
     with two_sides(server, tmp_path) as (ann, bob), terminal(100, 20) as window:
         for side in (ann, bob):
             window.type(f"clear; {side.line}")
-            window.wait(lambda screen: "code=47" in screen, "the second one is refused")
-            assert "You already play at 'table' as" in window.screen
-            assert f"process {side.pid}" in window.screen.replace("\n", "")
+            words = f"You already play at 'table' as {side.role} in another window (process {side.pid})"
+            window.wait(lambda screen, words=words: words in screen.replace("\n", ""), "the second one is refused")  # type: ignore[misc]
+            window.expect("code=47")
         move(ann, bob, "4")
         stranger = bob.line.replace(str(tmp_path / "bob"), str(tmp_path / "carl"))
         window.type(f"clear; {stranger}")
@@ -344,10 +345,15 @@ def test_ascii_terminals_see_ascii(start_server: StartServer, tmp_path: Path) ->
         assert window.screen.isascii()
 
 
-@pytest.mark.parametrize("term", ["dumb", "", "glasstty", "lpr"])
+@pytest.mark.parametrize("term", ["dumb", "", "paper"])
 def test_terminals_that_cannot_move_the_cursor_are_told_so(term: str, tmp_path: Path) -> None:
+    (tmp_path / "paper.ti").write_text(
+        "paper|a terminal that prints,\n\tam, cols#80, bel=^G, cr=\\r, cud1=\\n, ind=\\n,\n"
+    )
+    subprocess.run(["tic", "-o", str(tmp_path / "terminfo"), str(tmp_path / "paper.ti")], check=True)
     with terminal(100, 20) as window:
-        window.type(f"XDG_STATE_HOME={tmp_path} TERM={term} {sys.executable} -m teleglyph play table; echo code=$?")
+        where = f"XDG_STATE_HOME={tmp_path} TERMINFO={tmp_path / 'terminfo'} TERM={term}"
+        window.type(f"{where} {sys.executable} -m teleglyph play table; echo code=$?")
         window.expect("code=25")
         assert f"needs a terminal that can move the cursor, and TERM={term} cannot" in window.screen.replace("\n", "")
 
@@ -414,17 +420,6 @@ def test_a_process_that_is_killed_at_any_moment_of_sitting_down_leaves_a_token_t
     server = game_server(start_server)
     url = f"ws://127.0.0.1:{server.http_port}/rooms"
 
-    def sit_down(table: Path, moment: int, at: str = url) -> list[str]:
-        done = subprocess.run(
-            [sys.executable, "-c", _SITS_DOWN, at, str(table), role, str(moment)],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == -signal.SIGKILL, done.stderr
-        return done.stdout.split()
-
     def play_through(number: int, moments: list[int]) -> None:
         """Each number has a table of its own; the second place is the only one for guests."""
         script = _SITS_DOWN.replace('"table"', f'"table {number}"')
@@ -439,21 +434,18 @@ def test_a_process_that_is_killed_at_any_moment_of_sitting_down_leaves_a_token_t
             assert done.returncode == -signal.SIGKILL, (moments, moment, done.stderr)
         player, is_resumed, _ = done.stdout.split()
         assert player == ("0" if role == "host" else "1"), moments
-        # A process that came so far as to ask for the seat is found again.
-        assert is_resumed == "True" or max(moments) <= 4, moments
-
-    import asyncio
-
-    from teleglyph.rooms.client import Host
+        # The first seven moments come before the join request is sent.
+        assert is_resumed == "True" or moments[0] <= 7, moments
 
     async def with_hosts() -> None:
         async with contextlib.AsyncExitStack() as stack:
             if role == "guest":
                 for number in range(40):
                     await stack.enter_async_context(Host(url, "four", f"table {number}"))
-            moments = [[moment] for moment in range(1, 17)]
+            # Tokens of seats that were never given count as guesses until one is right: not many of them in a row.
+            moments = [[moment] for low in range(1, 9) for moment in (low, low + 8)]
             moments += [[16, second] for second in range(1, 13)]
-            moments += [[random.randint(5, 16), random.randint(1, 12), random.randint(1, 12)] for _ in range(4)]
+            moments += [[random.randint(8, 16), random.randint(1, 12), random.randint(1, 12)] for _ in range(4)]
             for number, plan in enumerate(moments):
                 await asyncio.to_thread(play_through, number, plan)
 
@@ -513,11 +505,7 @@ def test_a_hostile_relay_gets_nothing_past_the_gate(messages: list[bytes | str],
         window.wait(lambda screen: "code=4" in screen, "it ends")
         said = (tmp_path / "err").read_text()
         assert said.startswith("teleglyph: ")
-        assert said.count("\n") == said.count("\nteleglyph: all is well") + 1
+        assert said.count("\n") == 1
         assert not set(said) & set("\x1b\x9b\x07\r\u202e")
         assert "Traceback" not in said
         assert "owned" not in window.tmux("display-message", "-p", "#{pane_title}")
-
-
-def test_the_library_without_the_wish_hears_nothing_of_absences() -> None:
-    assert Guest("ws://x/rooms", "four", "t").grace is None

@@ -64,7 +64,7 @@ class Seating:
         try:
             await seat.__aenter__()
         except SeatRefused as error:
-            if str(error) == TOO_MANY_GUESSES:
+            if saved.is_confirmed and str(error) == TOO_MANY_GUESSES:
                 raise SeatRefused(explain(str(error), self.place)) from error
         else:
             self.is_resumed = True

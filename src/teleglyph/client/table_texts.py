@@ -1,14 +1,15 @@
 """The relay's texts in words for people.
 
 The texts of the wire are part of the protocol, and other programs compare them; this is the one place that knows what
-they mean to somebody at a table.  A text that is not known is shown as it came: errors and the status line pass it
-through the gate for foreign text.
+they mean to somebody at a table.  A text that is not known is shown as it came, made printable.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+
+from teleglyph.printable import printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +81,13 @@ _TEXTS = (
     (r"(Server|Client) disconnected intentionally", "You have left table '{room}'."),
     (r"Connection lost\.", "The connection to table '{room}' was lost."),
 )
-_PATTERNS = tuple((re.compile(pattern, re.DOTALL), words) for pattern, words in _TEXTS)
+_PATTERNS = tuple((re.compile(pattern), words) for pattern, words in _TEXTS)
 
 
 def explain(text: str, place: Place) -> str:
     """What a text of the relay means to a person; the text itself, if it is not known."""
+    # One line, before it becomes part of a sentence: nobody forges a second message.
+    text = printable(text)
     for pattern, words in _PATTERNS:
         if pattern.fullmatch(text):
             return words.format(room=place.room, game=place.game, url=place.url, text=text)
