@@ -22,5 +22,11 @@ def cache() -> Path:
 
 
 def state() -> Path:
-    """What outlives a process but is not worth a backup, ours in ``teleglyph`` below."""
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    """What outlives a process but is not worth a backup, ours in ``teleglyph`` below.
+
+    Raises:
+        RuntimeError: the user has no home directory.
+    """
+    chosen = Path(os.environ.get("XDG_STATE_HOME", ""))
+    # The specification wants relative paths ignored: they would mean another place in every directory.
+    return chosen if chosen.is_absolute() else Path.home() / ".local" / "state"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import sys
 
@@ -31,6 +32,12 @@ def _check_name(_ctx: click.Context, _param: click.Parameter, name: str) -> str:
     return name
 
 
+def _check_number(_ctx: click.Context, _param: click.Parameter, value: float) -> float:
+    if math.isnan(value):
+        raise click.BadParameter("nan is not a number of seconds.")
+    return value
+
+
 @click.command(context_settings={"auto_envvar_prefix": "TELEGLYPH_PLAY"})
 @click.argument("room", callback=_check_name)
 @click.option("--host", "hosts", is_flag=True, help="Make the room and wait for somebody; without it you join.")
@@ -46,6 +53,7 @@ def _check_name(_ctx: click.Context, _param: click.Parameter, name: str) -> str:
     type=click.FloatRange(0, 3600),
     default=30.0,
     show_default=True,
+    callback=_check_number,
     help="Patience in seconds with a lost connection.",
 )
 @click.pass_obj

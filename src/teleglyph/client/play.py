@@ -190,7 +190,7 @@ class Table:
         mine, other = {HOST: ("win", "loss"), GUEST: ("loss", "win")}.get(winner, ("draw", "draw"))
         self._report(
             {
-                "result": {"winner": {HOST: "host", GUEST: "guest"}.get(winner), "moves": self._board.stones},
+                "result": {"winner": {HOST: "host", GUEST: "guest"}.get(winner, "draw"), "moves": self._board.stones},
                 "outcomes": {"0": mine, str(opponent): other},
             }
         )
@@ -292,6 +292,9 @@ class Table:
             self._memory, self._board.has_guest = HostMemory(), False
             self._results.pending.clear()
         self._is_cut_off("The server has closed the table, trying to open it again")
+        # They wait for the old connection.  Whoever comes back gets the whole board.
+        for task in self._tasks:
+            task.cancel()
         await self._seat.__aexit__(None, None, None)
         while True:
             try:
@@ -375,7 +378,8 @@ class Table:
             self._soon(self._drop)
 
     def _soon(self, act: Callable[[], Awaitable[None]]) -> None:
-        if len(self._tasks) >= _MAX_PRESSES:
+        # What is pressed without a connection would arrive when the board is another one.
+        if self._trouble or len(self._tasks) >= _MAX_PRESSES:
             return
 
         async def run() -> None:
@@ -462,7 +466,7 @@ class Table:
 
 
 _MAX_PRESSES = 64
-"""Keys that wait for a connection to come back."""
+"""Keys whose messages wait for a slow connection."""
 
 
 def _left(seconds: float) -> str:

@@ -32,6 +32,8 @@ SLACK = 60.0
 """Seconds for which a seat is remembered beyond the relay's grace period, to say that it is over."""
 DEFAULT_GRACE = 30.0
 """Seconds, for relays that do not say how long they keep a seat."""
+MAX_GRACE = 24 * 3600.0
+"""Seconds beyond which a relay is not believed."""
 
 
 @dataclass(slots=True)
@@ -51,9 +53,12 @@ class SavedSeat:
     state: dict[str, Any]
 
 
-def seats_directory() -> Path:
-    """Where seats are kept."""
-    return directories.state() / "teleglyph" / "seats"
+def seats_directory() -> Path | None:
+    """Where seats are kept; None for a user without a home."""
+    try:
+        return directories.state() / "teleglyph" / "seats"
+    except RuntimeError:
+        return None
 
 
 class SeatFile:
@@ -62,16 +67,16 @@ class SeatFile:
     Without a usable directory nothing is kept, with the reason in the log, and the game goes on without.
 
     Args:
-        directory: holds seats and nothing else.
+        directory: holds seats and nothing else; None keeps nothing.
         server, game, room, role: which seat; the role is ``host`` or ``guest``.
     """
 
-    def __init__(self, directory: Path, server: str, game: str, room: str, role: str) -> None:
+    def __init__(self, directory: Path | None, server: str, game: str, room: str, role: str) -> None:
         self._seat = {"server": server, "game": game, "room": room, "role": role}
         name = hashlib.blake2b(json.dumps(self._seat, sort_keys=True).encode(), digest_size=16).hexdigest()
         self._directory = directory
-        self._path = directory / f"{name}.json"
-        self._lock_path = directory / f"{name}.lock"
+        self._path = (directory or Path()) / f"{name}.json"
+        self._lock_path = self._path.with_suffix(".lock")
         self._lock: int | None = None
         self._is_usable = False
 
@@ -81,6 +86,9 @@ class SeatFile:
         Raises:
             SeatRefused: another process on this machine sits there.
         """
+        if self._directory is None:
+            _log.warning("Seats are not saved: you have no home directory, and XDG_STATE_HOME is not set.")
+            return
         try:
             _prepare(self._directory)
         except OSError as error:
@@ -238,7 +246,7 @@ def _decode(data: bytes, seat: dict[str, str]) -> SavedSeat:
     token, grace, state, is_confirmed = (content[key] for key in ("token", "grace", "state", "is_confirmed"))
     if type(is_confirmed) is not bool or not isinstance(state, dict) or len(token) != 16:
         raise ValueError("values of another kind")
-    if isinstance(grace, bool) or not 0 <= grace <= 1 << 22:
+    if isinstance(grace, bool) or not 0 <= grace <= MAX_GRACE:
         raise ValueError("a grace period out of range")
     return SavedSeat(int(token, 16), is_confirmed, float(grace), state)
 

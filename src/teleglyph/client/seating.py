@@ -7,7 +7,7 @@ import secrets
 from dataclasses import replace
 from typing import Any
 
-from teleglyph.client.saved_seats import DEFAULT_GRACE, SavedSeat, SeatFile
+from teleglyph.client.saved_seats import DEFAULT_GRACE, MAX_GRACE, SavedSeat, SeatFile
 from teleglyph.client.table_texts import Place, explain
 from teleglyph.errors import SeatEnded, SeatRefused
 from teleglyph.rooms.client import TOO_MANY_GUESSES, Guest, Host
@@ -101,8 +101,9 @@ class Seating:
 
     async def look_after(self, seat: Host | Guest, now: float) -> None:
         """Say from time to time that we are still there, and note the relay's grace period when it is known."""
-        if seat.grace is not None and seat.grace != self._saved.grace:
-            self._saved.grace = seat.grace
+        grace = self._saved.grace if seat.grace is None else min(seat.grace, MAX_GRACE)
+        if grace != self._saved.grace:
+            self._saved.grace = grace
             await self._write()
         elif now - self._touched >= _TOUCH_SECONDS:
             self._touched = now

@@ -510,7 +510,8 @@ class Room:
         link.end(text)
         if seat.player == HOST:
             self.deadline = now + self.rules.grace
-            self._tell_guests_of_host(self.rules.grace)
+            if self.rules.grace > 0:
+                self._tell_guests_of_host(self.rules.grace)
             return
         self._present.pop(seat.player, None)
         seat.reserved_until = now + self.rules.grace if returns else 0.0

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from teleglyph.client.saved_seats import MAX_SEATS, SLACK, SavedSeat, SeatFile
+from teleglyph.client.saved_seats import MAX_SEATS, SLACK, SavedSeat, SeatFile, seats_directory
 from teleglyph.errors import SeatRefused
 
 SEAT = SavedSeat(0x0123_4567_89AB_CDEF, is_confirmed=True, grace=30.0, state={"board": "00"})
@@ -183,6 +183,23 @@ def test_without_a_directory_the_game_goes_on_unsaved(tmp_path: Path, caplog: py
         file.remove()
         file.close()
     assert caplog.text.count("Seats are not saved: ") == 2
+
+
+def test_where_seats_are_and_what_happens_without_a_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "here"))
+    assert seats_directory() == tmp_path / "here" / "teleglyph" / "seats"
+    for ignored in ("", "relative/path"):
+        monkeypatch.setenv("XDG_STATE_HOME", ignored)
+        assert seats_directory() == tmp_path / ".local" / "state" / "teleglyph" / "seats"
+    file = SeatFile(None, "ws://here/rooms", "four", "table", "guest")
+    file.open()
+    assert not file.save(SEAT)
+    assert file.load() is None
+    file.close()
+    assert "no home directory" in caplog.text
 
 
 def test_an_open_directory_is_closed_to_others(tmp_path: Path) -> None:
