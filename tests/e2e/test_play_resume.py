@@ -175,6 +175,7 @@ def test_a_killed_guest_and_a_killed_host_go_on_with_their_game_and_it_is_record
         assert second["result"] == {"winner": "guest", "moves": 7}
         assert second["outcomes"] == {"0": "loss", "1": "win"}
         bob.window.press("n")
+        ann.expect("Your turn")
         move(ann, bob, "7")
         ann.window.press("q")
         ann.expect("code=0")
@@ -356,6 +357,33 @@ def test_terminals_that_cannot_move_the_cursor_are_told_so(term: str, tmp_path: 
         window.type(f"{where} {sys.executable} -m teleglyph play table; echo code=$?")
         window.expect("code=25")
         assert f"needs a terminal that can move the cursor, and TERM={term} cannot" in window.screen.replace("\n", "")
+
+
+def test_a_game_survives_kills_at_random_moments(start_server: StartServer, tmp_path: Path) -> None:
+    server = game_server(start_server)
+    with two_sides(server, tmp_path) as (ann, bob):
+        for placed in range(5):
+            mover = (ann, bob)[placed % 2]
+            victims = random.choice([[ann], [bob], [ann, bob], [bob, ann]])
+            column = str(placed + 1)
+            mover.window.press(column)
+            time.sleep(random.uniform(0, 0.15))
+            for victim in victims:
+                victim.kill()
+            for victim in victims:
+                victim.start()
+                victim.expect("Resumed your game as")
+            if len(victims) == 1:
+                # A board that comes late is not taken for an agreement.
+                (ann if victims == [bob] else bob).expect("The other player is back")
+            time.sleep(0.5)
+            wait_for(lambda: stones(ann) == stones(bob), "both see the same", lambda: ann.screen + bob.screen)
+            # The move was made, or was lost together with its player; nothing else can have happened.
+            assert sum(stones(ann)) in (placed, placed + 1)
+            if sum(stones(ann)) == placed:
+                mover.window.press(column)
+            for side in (ann, bob):
+                has_stones(side, placed // 2 + 1, (placed + 1) // 2)
 
 
 # --- killed at any moment ---------------------------------------------------------------------------------------------
