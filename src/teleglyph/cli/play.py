@@ -15,14 +15,13 @@ from teleglyph.client.address import websocket_url
 from teleglyph.client.play import Table
 from teleglyph.client.saved_seats import SeatFile, seats_directory
 from teleglyph.client.screen import restore_all
-from teleglyph.client.seating import Seating
+from teleglyph.client.seating import MAX_NAME_BYTES, Seating
 from teleglyph.client.table_texts import Place
 from teleglyph.client.terminal import Terminal, can_move_cursor, detect
 from teleglyph.console import echo
 from teleglyph.errors import TerminalError
 
 GAME = "four"
-MAX_NAME_BYTES = 128
 _HTTP_PORT = 27226
 
 

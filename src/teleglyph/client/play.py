@@ -288,17 +288,21 @@ class Table:
         Raises:
             SeatEnded: that is not possible.
         """
+        state: dict[str, Any] = {}
         if self._me == HOST:
             self._memory, self._board.has_guest = HostMemory(), False
             self._results.pending.clear()
-        self._is_cut_off("The server has closed the table, trying to open it again")
+            state = self._memory.encode(self._board, [])
+            self._is_cut_off("The server has closed the table, trying to open it again")
+        else:
+            self._is_cut_off("The server has closed the table, waiting for its host to open it again")
         # They wait for the old connection.  Whoever comes back gets the whole board.
         for task in self._tasks:
             task.cancel()
         await self._seat.__aexit__(None, None, None)
         while True:
             try:
-                self._seat = await self._seating.take_anew(self._memory.encode(self._board, []))
+                self._seat = await self._seating.take_anew(state)
                 break
             except (SeatRefused, ConnectFailed) as refusal:
                 is_hopeless = isinstance(refusal, SeatRefused) and self._me == HOST

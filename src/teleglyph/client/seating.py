@@ -12,6 +12,8 @@ from teleglyph.client.table_texts import Place, explain
 from teleglyph.errors import SeatEnded, SeatRefused
 from teleglyph.rooms.client import TOO_MANY_GUESSES, Guest, Host
 
+MAX_NAME_BYTES = 128
+"""Bytes of a table's name; relays of ours refuse longer ones."""
 _TOUCH_SECONDS = 5.0
 
 
@@ -65,7 +67,7 @@ class Seating:
             await seat.__aenter__()
         except SeatRefused as error:
             if saved.is_confirmed and str(error) == TOO_MANY_GUESSES:
-                raise SeatRefused(explain(str(error), self.place)) from error
+                raise self._refused(error) from error
         else:
             self.is_resumed = True
             self.word = f"Resumed your game as {self._role}"
@@ -91,7 +93,7 @@ class Seating:
             await seat.__aenter__()
         except SeatRefused as error:
             self.forget()
-            raise SeatRefused(explain(str(error), self.place)) from error
+            raise self._refused(error) from error
         return seat
 
     async def save(self, state: dict[str, Any]) -> None:
@@ -121,6 +123,10 @@ class Seating:
     def ended(self, error: SeatEnded) -> SeatEnded:
         """The same end of our stay, in words for people."""
         return SeatEnded(explain(str(error), self.place))
+
+    def _refused(self, error: SeatRefused) -> SeatRefused:
+        # A web server that turned us away is the cause of an error in our own words; the others are the relay's.
+        return SeatRefused(str(error) if error.__cause__ is not None else explain(str(error), self.place))
 
     @property
     def _role(self) -> str:

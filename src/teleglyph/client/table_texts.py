@@ -28,7 +28,6 @@ class Place:
     hosts: bool
 
 
-_START = "Start it with '--game {game}:2', or choose another server with --server."
 _TEXTS = (
     (
         r"Room .* exceeded max amount of players \d+\.",
@@ -46,8 +45,11 @@ _TEXTS = (
     ),
     (r"Room .* no longer exists for game .*\.", "The game at table '{room}' is over: the server has closed the table."),
     (r"Invalid reconnect token\.", "The game at table '{room}' is over, or your seat was given to somebody else."),
-    (r"Unknown game .*\.", "The server at {url} does not offer the game '{game}'. " + _START),
-    (r"There are no rooms at .*", "The server at {url} has no tables: it was started without --game. " + _START),
+    (
+        r"Unknown game .*\.",
+        "The server at {url} does not offer the game '{game}'. Start it with '--game {game}:2', or choose another "
+        "server with --server.",
+    ),
     (r"Names have at most \d+ bytes.*", "'{room}' cannot be a table's name: {text}"),
     (r"Room .* run out of client ids\.", "Table '{room}' has seen too many players. Have its host open another."),
     (r"Too many rooms, .*", "The server has too many open tables. Try again later."),

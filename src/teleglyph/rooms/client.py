@@ -278,7 +278,9 @@ class _Player:
         except InvalidStatus as error:
             status = error.response.status_code
             if status == HTTPStatus.NOT_FOUND:
-                raise SeatRefused(f"There are no rooms at {self._url}: its host has to start it with --game") from error
+                raise SeatRefused(
+                    f"There are no rooms at {self._url}. Its host has to start it with --game."
+                ) from error
             if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
                 raise ConnectFailed(f"The server at {self._url} is busy (HTTP {status}). Try again later.") from error
             raise ConnectFailed(f"The server at {self._url} refused the connection (HTTP {status}).") from error

@@ -29,7 +29,6 @@ def texts_of_the_relay() -> list[str]:
         "Too many rooms, try again later.",
         "The identity was not proved.",
         "The server is shutting down",
-        "There are no rooms at ws://here:1/rooms: its host has to start it with --game",
     ]
 
 
