@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import json
 import os
@@ -185,6 +186,52 @@ def test_a_killed_guest_and_a_killed_host_go_on_with_their_game_and_it_is_record
         bob.expect("The host has closed table 'table'.")
         bob.expect("code=47")
         assert list(ann.state.glob("*.json")) == list(bob.state.glob("*.json")) == []
+
+
+def test_a_key_shows_who_won_also_after_the_process_was_killed(start_server: StartServer, tmp_path: Path) -> None:
+    server = game_server(start_server, "--http-port", "0", "--data-dir", str(tmp_path / "data"))
+    keys = {}
+    for name in ("ann", "bob"):
+        path = tmp_path / name / "key"
+        path.parent.mkdir()
+        subprocess.run([sys.executable, "-m", "teleglyph", "keygen", "--no-passphrase", str(path)], check=True)
+        # The last 32 bytes of an OpenSSH public key are the key itself.
+        keys[name] = base64.b64decode(path.with_suffix(".pub").read_text().split()[1])[-32:].hex()
+
+    def totals(name: str) -> list[int]:
+        with urllib.request.urlopen(
+            f"http://127.0.0.1:{server.http_port}/players/{keys[name]}/games", timeout=10
+        ) as answer:
+            found = json.load(answer)
+        return [found[each] for each in ("games", "wins", "losses", "draws")]
+
+    with terminal(100, 24) as left, terminal(80, 20) as right:
+        ann = Side(server, left, tmp_path / "ann", hosts=True, options=f"--key {tmp_path / 'ann' / 'key'}")
+        bob = Side(server, right, tmp_path / "bob", hosts=False, options=f"--key {tmp_path / 'bob' / 'key'}")
+        ann.start()
+        ann.expect("Waiting for somebody to join")
+        bob.start()
+        ann.expect("Your turn")
+        for column in "123":
+            move(ann, bob, column)
+            move(bob, ann, column)
+        for side in (bob, ann):
+            side.kill()
+            side.start()
+            side.expect("Resumed your game as")
+        ann.expect("Your turn")
+        ann.window.press("4")
+        ann.expect("You have won")
+        until_ended(server, 1)
+        assert (totals("ann"), totals("bob")) == ([1, 1, 0, 0], [1, 0, 1, 0])
+        bob.kill()
+        with_key = bob.line
+        bob.line = with_key.partition("--key")[0] + "; echo code=$?"
+        bob.start()
+        bob.expect("Your seat at table 'table' belongs to a key.")
+        bob.line = with_key
+        bob.start()
+        bob.expect("Resumed your game as guest")
 
 
 def test_a_host_that_stays_away_ends_the_game_in_words_and_its_next_game_is_a_new_one(

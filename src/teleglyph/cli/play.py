@@ -11,6 +11,7 @@ import click
 
 from teleglyph.cli.lifecycle import run
 from teleglyph.cli.logs import LogOptions
+from teleglyph.cli.options import ask_passphrase
 from teleglyph.client.address import websocket_url
 from teleglyph.client.play import Table
 from teleglyph.client.saved_seats import SeatFile, seats_directory
@@ -20,6 +21,8 @@ from teleglyph.client.table_texts import Place
 from teleglyph.client.terminal import Terminal, can_move_cursor, detect
 from teleglyph.console import echo
 from teleglyph.errors import TerminalError
+from teleglyph.keys import load_identity
+from teleglyph.wire import Identity
 
 GAME = "four"
 _HTTP_PORT = 27226
@@ -55,8 +58,14 @@ def _check_number(_ctx: click.Context, _param: click.Parameter, value: float) ->
     callback=_check_number,
     help="Patience in seconds with a lost connection.",
 )
+@click.option(
+    "-K",
+    "--key",
+    metavar="FILE",
+    help="Your private Ed25519 key ('teleglyph keygen' makes one): the server's records then show that it was you.",
+)
 @click.pass_obj
-def play(logs: LogOptions, room: str, hosts: bool, server: str, wait: float) -> int:
+def play(logs: LogOptions, room: str, hosts: bool, server: str, wait: float, key: str | None) -> int:
     """Play four in a row with somebody at another terminal.
 
     ROOM is a name that both of you know: one says --host, the other joins. A lost connection is made again, and the
@@ -72,16 +81,17 @@ def play(logs: LogOptions, room: str, hosts: bool, server: str, wait: float) -> 
         )
     logs.apply(console=False)
     url = websocket_url(server, _HTTP_PORT, "/rooms")
+    identity = load_identity(key, ask_passphrase) if key else None
     terminal = detect(os.environ, ask=True)
-    return run(lambda stop: _play(url, room, hosts, wait, terminal, stop), restore_all)
-
-
-async def _play(url: str, room: str, hosts: bool, wait: float, terminal: Terminal, stop: asyncio.Event) -> int:
     place = Place(url, GAME, room, hosts)
-    file = SeatFile(seats_directory(), url, GAME, room, "host" if hosts else "guest")
+    return run(lambda stop: _play(place, wait, identity, terminal, stop), restore_all)
+
+
+async def _play(place: Place, wait: float, identity: Identity | None, terminal: Terminal, stop: asyncio.Event) -> int:
+    file = SeatFile(seats_directory(), place.url, place.game, place.room, "host" if place.hosts else "guest")
     file.open()
     try:
-        seating = Seating(place, file, wait)
+        seating = Seating(place, file, wait, identity)
         seat = await seating.take()
         table = Table(seating, seat, terminal, stop)
         await table.play()

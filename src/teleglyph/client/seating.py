@@ -10,7 +10,8 @@ from typing import Any
 from teleglyph.client.saved_seats import DEFAULT_GRACE, MAX_GRACE, SavedSeat, SeatFile
 from teleglyph.client.table_texts import Place, explain
 from teleglyph.errors import SeatEnded, SeatRefused
-from teleglyph.rooms.client import TOO_MANY_GUESSES, Guest, Host
+from teleglyph.rooms.client import NOT_PROVED, TOO_MANY_GUESSES, Guest, Host
+from teleglyph.wire import Identity
 
 MAX_NAME_BYTES = 128
 """Bytes of a table's name; relays of ours refuse longer ones."""
@@ -27,9 +28,10 @@ class Seating:
         place: the table.
         file: where the seat is saved; open.
         patience: seconds for which a lost connection is tried again.
+        identity: who we prove to be; None proves nothing.
     """
 
-    def __init__(self, place: Place, file: SeatFile, patience: float) -> None:
+    def __init__(self, place: Place, file: SeatFile, patience: float, identity: Identity | None = None) -> None:
         self.place = place
         self.patience = patience
         self.word = ""
@@ -37,6 +39,7 @@ class Seating:
         self.is_resumed = False
         """The seat is one that an earlier process had."""
         self._file = file
+        self._identity = identity
         self._saved = SavedSeat(0, is_confirmed=False, grace=DEFAULT_GRACE, state={})
         self._writing = asyncio.Lock()
         self._touched = 0.0
@@ -66,7 +69,8 @@ class Seating:
         try:
             await seat.__aenter__()
         except SeatRefused as error:
-            if saved.is_confirmed and str(error) == TOO_MANY_GUESSES:
+            # The seat is still there, only not for us at this moment: its token must not be lost.
+            if saved.is_confirmed and str(error) in (TOO_MANY_GUESSES, *NOT_PROVED):
                 raise self._refused(error) from error
         else:
             self.is_resumed = True
@@ -139,6 +143,7 @@ class Seating:
             place.game,
             place.room,
             patience=self.patience,
+            identity=self._identity,
             tells_absences=True,
             token=token,
             chosen=chosen,

@@ -70,7 +70,7 @@ _TEXTS = (
     ),
     (
         r"This seat belongs to an identity .*|The identity was not proved\.",
-        "Your seat at table '{room}' belongs to a key that was not proved.",
+        "Your seat at table '{room}' belongs to a key. Type the same command again, with the same --key.",
     ),
     (
         r"Illegal .*|Message too large\.|Failed to parse join request\.|Initial error during handshake\.",

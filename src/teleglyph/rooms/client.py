@@ -63,6 +63,8 @@ _PASSING = frozenset({"Connection lost.", "Lagging on internal channel - Compute
 HOST_PLAYER = 0
 TOO_MANY_GUESSES = "Too many wrong tokens, try again later."
 """A refusal that says nothing about the seat: somebody else at our address may have caused it."""
+NOT_PROVED = frozenset({"This seat belongs to an identity that was not proved.", "The identity was not proved."})
+"""Refusals of a seat that is still there, for whoever has its key."""
 _ERRNO = re.compile(r"\[Errno (\d+)\]")
 
 
