@@ -377,7 +377,7 @@ def test_ctrl_z_gives_the_shell_back_and_fg_the_game(start_server: StartServer, 
         left.wait(lambda screen: "○" in screen and "Your turn" in screen, "it fits into a small window")
         assert stones(ann) == (1, 1)
         left.resize(9, 8)
-        left.wait(lambda screen: "●" in screen and "│" not in screen, "it fits into a tiny one")
+        left.wait(lambda screen: "\n ···●○··\n" in screen, "it fits into the middle of a tiny one")
         left.press("C-c")
         left.resize(100, 24)
         bob.expect("code=47")

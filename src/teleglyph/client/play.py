@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -14,12 +13,10 @@ from teleglyph.client.four import COLUMNS, DRAW, EMPTY, GUEST, HOST, Board
 from teleglyph.client.host_memory import HostMemory
 from teleglyph.client.keyboard import Keyboard
 from teleglyph.client.results import Results, result_url
-from teleglyph.client.screen import Screen
 from teleglyph.client.seating import Seating
-from teleglyph.client.terminal import Terminal, terminal_size
+from teleglyph.client.table_view import TableView
+from teleglyph.client.terminal import Terminal
 from teleglyph.errors import ConnectFailed, SeatEnded, SeatGone, SeatRefused
-from teleglyph.media.modes import ColorLevel
-from teleglyph.printable import width
 from teleglyph.rooms.client import (
     Away,
     Call,
@@ -43,6 +40,8 @@ _NOTICE_SECONDS = 6.0
 _RETRY_SECONDS = 0.5
 _REPORT_SECONDS = 2.0
 """How long leaving may wait for the server to note the result."""
+_MAX_PRESSES = 64
+"""Keys whose messages wait for a slow connection."""
 _SHUTTING_DOWN = "The server is shutting down"
 _RETURN_SECONDS = 1.0
 """After our own return, the relay's time to say who is there."""
@@ -79,7 +78,6 @@ class Table:
         self._seating = seating
         self._seat = seat
         self._me = HOST if isinstance(seat, Host) else GUEST
-        self._terminal = terminal
         self._stop = stop
         self._board = Board()
         self._memory = HostMemory()
@@ -93,7 +91,7 @@ class Table:
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Gets an exception when the game is over without the relay saying so."""
         self._keyboard = Keyboard(self._press_all, self._vanish)
-        self._screen = Screen(*terminal_size(os.environ), synchronized=terminal.synchronized)
+        self._view = TableView(terminal, self._me)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def play(self) -> None:
@@ -105,7 +103,7 @@ class Table:
         """
         loop = asyncio.get_running_loop()
         self._resume()
-        with self._screen:
+        with self._view:
             self._keyboard.open()
             loop.add_signal_handler(signal.SIGWINCH, self._resized)
             loop.add_signal_handler(signal.SIGTSTP, self._suspend)
@@ -413,46 +411,20 @@ class Table:
     # --- what is seen ---------------------------------------------------------------------------------
 
     def _resized(self) -> None:
-        self._screen.resize(*terminal_size(os.environ))
+        self._view.fit()
         self._show()
 
     def _suspend(self) -> None:
-        """Ctrl-Z: the shell gets its terminal back, and we get ours when we go on."""
-        self._screen.leave()
-        os.kill(os.getpid(), signal.SIGSTOP)
-        self._screen.enter()
-        self._resized()
+        self._view.suspend()
+        self._show()
 
     def _show(self) -> None:
-        is_mine = self._board.turn == self._me and self._board.winner == EMPTY
-        columns, rows = self._screen.picture_size
-        text = self._board.draw(
-            self._cursor if is_mine else -1,
-            color=self._terminal.color != ColorLevel.NONE,
-            utf8=self._terminal.utf8,
-            columns=columns,
-            rows=rows,
-        )
-        lines = text.split("\n")
-        # The last line is without colours, and as wide as the others.
-        margin = " " * max(0, (columns - width(lines[-1])) // 2)
-        top = "\n" * max(0, (rows - len(lines)) // 2)
-        self._screen.show((top + "\n".join(margin + line for line in lines)).encode())
+        self._view.show(self._board, self._cursor)
         self._show_status()
 
     def _show_status(self) -> None:
-        stone = self._board.stone(self._me, utf8=self._terminal.utf8)
-        fields = [self._say(), f"You are {stone}", _KEYS]
-        if self._notice:
-            fields.insert(0, self._notice)
-        columns, _ = self._screen.picture_size
-        # Whole fields go when the window is narrow, the least important ones first.
-        while len(fields) > 1 and width(" | ".join(fields)) + 1 > columns:
-            fields.pop()
-        line = " | ".join(fields)
-        if not self._terminal.utf8:
-            line = line.encode("ascii", "replace").decode()
-        self._screen.set_status(f" {line}" if width(line) < columns else line)
+        notice = [self._notice] if self._notice else []
+        self._view.say(*notice, self._say(), f"You are {self._view.stone}", _KEYS)
 
     def _say(self) -> str:
         board, now = self._board, asyncio.get_running_loop().time()
@@ -467,10 +439,6 @@ class Table:
         if not board.has_guest:
             return "Waiting for somebody to join"
         return "Your turn" if board.turn == self._me else "The other one's turn"
-
-
-_MAX_PRESSES = 64
-"""Keys whose messages wait for a slow connection."""
 
 
 def _left(seconds: float) -> str:
