@@ -104,6 +104,7 @@ def has_stones(side: Side, *wanted: int) -> None:
 
 
 def move(who: Side, other: Side, column: str) -> None:
+    who.expect("Your turn")
     who.window.press(column)
     other.expect("Your turn")
 

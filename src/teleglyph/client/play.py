@@ -291,9 +291,9 @@ class Table:
             self._memory, self._board.has_guest = HostMemory(), False
             self._results.pending.clear()
             state = self._memory.encode(self._board, [])
-            self._is_cut_off("The server has closed the table, trying to open it again")
+            self._is_cut_off("The server closed the table, opening it again")
         else:
-            self._is_cut_off("The server has closed the table, waiting for its host to open it again")
+            self._is_cut_off("The server closed the table, waiting for the host")
         # They wait for the old connection.  Whoever comes back gets the whole board.
         for task in self._tasks:
             task.cancel()
@@ -303,7 +303,8 @@ class Table:
                 self._seat = await self._seating.take_anew(state)
                 break
             except (SeatRefused, ConnectFailed) as refusal:
-                is_hopeless = isinstance(refusal, SeatRefused) and self._me == HOST
+                # Any other refusal may be one of a server that is still going, or not yet all there.
+                is_hopeless = self._me == HOST and "already exists" in str(refusal.__cause__)
                 if is_hopeless or asyncio.get_running_loop().time() + _RETRY_SECONDS > self._trouble_until:
                     raise error from refusal
             await asyncio.sleep(_RETRY_SECONDS)
