@@ -19,3 +19,14 @@ def system_configurations() -> list[Path]:
 def cache() -> Path:
     """What may be thrown away."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+
+
+def state() -> Path:
+    """What outlives a process but is not worth a backup, ours in ``teleglyph`` below.
+
+    Raises:
+        RuntimeError: the user has no home directory.
+    """
+    chosen = Path(os.environ.get("XDG_STATE_HOME", ""))
+    # The specification wants relative paths ignored: they would mean another place in every directory.
+    return chosen if chosen.is_absolute() else Path.home() / ".local" / "state"

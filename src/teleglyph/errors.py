@@ -108,6 +108,10 @@ class SeatEnded(PeerError):
     exit_code = 47
 
 
+class SeatGone(SeatEnded):
+    """A lost connection was made again, but the relay does not give the seat back; the message is its text."""
+
+
 class EventRefused(PeerError):
     """A Nostr event or subscription cannot be accepted; the message is a prefix, a colon, a blank and the reason."""
 

@@ -7,6 +7,7 @@ import contextlib
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,14 @@ from teleglyph.errors import ConnectFailed, SeatEnded, SeatRefused
 from teleglyph.rooms.client import Away, Call, Change, Guest, Host, PlayerCame, PlayerLeft, Returned, State
 from terminal import terminal
 
+pytestmark = pytest.mark.usefixtures("own_state")
 StartServer = Callable[..., ServerProcess]
+
+
+@pytest.fixture
+def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seats that are saved go to a directory of the test's own."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
 
 def game_server(start_server: StartServer) -> ServerProcess:
@@ -50,7 +58,7 @@ def test_two_terminals_play_to_the_end(start_server: StartServer) -> None:
         ann.wait(lambda screen: "Your turn" in screen and screen.count("○") == 1, "bob's stone is there")
         ann.press("q")
         ann.expect("code=0")
-        bob.expect("Server has left the game.")
+        bob.expect("teleglyph: The host has closed table 'table'.")
         bob.expect("code=47")
         assert "●" not in bob.screen
 
@@ -65,7 +73,7 @@ def test_one_can_leave_a_game_whose_server_is_gone(start_server: StartServer) ->
         ann.expect("Your turn")
         server.process.kill()
         server.process.wait()
-        ann.expect("Connecting again")
+        ann.expect("Connection lost, connecting again (")
         ann.press("q")
         ann.expect("code=0")
         bob.expect("cannot be reached")
@@ -79,7 +87,7 @@ def test_what_cannot_be_is_one_sentence(start_server: StartServer) -> None:
     play = f"{sys.executable} -m teleglyph play"
     with terminal(100, 24) as window:
         window.type(f"{play} nobody --server 127.0.0.1:{server.http_port}; echo code=$?")
-        window.expect("teleglyph: Room nobody does not exist for game four.")
+        window.expect("teleglyph: There is no table 'nobody' here.")
         window.expect("code=47")
         window.type(f"{play} r --server 127.0.0.1:1; echo next=$?")
         window.expect("cannot be reached")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
 import json
 import socket
@@ -30,8 +31,9 @@ from conftest import ServerProcess
 from nostr_peer import ANN, NostrPeer, make
 from teleglyph.errors import NotSupported, SeatEnded, SeatRefused
 from teleglyph.rooms.client import Away, Call, Change, Event, Guest, Host, PlayerCame, PlayerLeft, Returned, State
-from teleglyph.wire.rooms import JoinReply, JoinRequest, decode_error, kick, player_came
-from teleglyph.wire.rooms_extended import SUBPROTOCOL, TOKEN_KEPT, JoinExtras, decode_hello, only_for
+from teleglyph.wire.rooms import JoinReply, JoinRequest, decode_error, kick, player_came, player_left
+from teleglyph.wire.rooms_extended import SUBPROTOCOL, TOKEN_KEPT, JoinExtras, decode_hello, only_for, seat_kept
+from terminal import terminal
 
 StartServer = Callable[..., ServerProcess]
 
@@ -346,6 +348,102 @@ def test_what_somebody_played_with_a_key(start_server: StartServer, database_pla
         again.stop()  # PostgreSQL may take a moment to see that the first server is dead
         again = room_server(start_server, *where)
     assert ask(again, "/games/4")[1]["end_reason"] == "the server stopped"
+
+
+def test_rounds_are_reported_once_and_may_be_given_up(
+    start_server: StartServer, extended: Any, database_place: str, tmp_path: Path
+) -> None:
+    where = (
+        ("--database", database_place)
+        if database_place.startswith("postgresql")
+        else ("--data-dir", str(tmp_path / "data"))
+    )
+    server = room_server(start_server, *where)
+    host = extended(server, JoinRequest("chess", "r", create=True))
+    bearer = f"Bearer {JoinReply.decode(get(host)).token:016x}"
+    ann = extended(server, JoinRequest("chess", "r"))
+    get(ann)
+    base = {"game_id": "chess", "room_code": "r"}
+
+    def report(**body: object) -> tuple[int, Any]:
+        return ask(server, "/games/result", {**base, **body}, bearer)
+
+    won = {"round": 1, "result": {"winner": "host"}, "outcomes": {"0": "win", "1": "loss"}}
+    assert report(**won) == report(**won) == (200, {"game_record_id": 1})
+    assert report(round=3, result=1)[0] == 404
+    for wrong in (0, -1, "1", 1.5, True, 1 << 40):
+        assert report(round=wrong, result=1)[0] == 400, wrong
+    for reason in ("x" * 201, "two\nlines", 5, ["a"], "\x1b[2J"):
+        assert report(round=2, abandoned=reason)[0] == 400, reason
+    assert report(round=2, abandoned="why", result=1)[0] == 400
+    ann.send(b"\x03")
+    assert get(host) == player_came(1)
+    assert get(host) == b"\x01\x00\x01"
+    assert report(round=2, outcomes={"1": None, "2": None}, abandoned="the guest left")[0] == 400
+    assert report(round=2, outcomes={"1": None}, abandoned="the guest left") == (200, {"game_record_id": 2})
+    assert report(round=3, outcomes={"1": "win"}, result=1)[0] == 400, (
+        "ann has no part in a round that began without her"
+    )
+    record = ask(server, "/games/2")[1]
+    assert (record["result"], record["end_reason"]) == (None, "abandoned: the guest left")
+    assert record["outcomes"] == {"0": None, "1": None}
+    assert ask(server, "/games/1")[1]["outcomes"] == {"0": "win", "1": "loss"}
+
+
+def test_only_players_that_ask_for_it_hear_who_is_away(start_server: StartServer, extended: Any) -> None:
+    server = room_server(start_server, "--room-grace", "2")
+    told = JoinExtras(is_told=True)
+    host = extended(server, JoinRequest("go", "r", create=True), told)
+    get(host)
+    assert get(host) == seat_kept(0, 2.0)
+    ann = extended(server, JoinRequest("go", "r"), told)
+    get(ann)
+    assert get(ann) == seat_kept(1, 2.0)
+    bob = extended(server, JoinRequest("go", "r"))
+    get(bob)
+    stack = contextlib.ExitStack()
+    plain = stack.enter_context(connect(f"ws://127.0.0.1:{server.http_port}/rooms", compression=None))
+    plain.send(JoinRequest("go", "r").encode())
+    get(plain)
+    assert [get(host) for _ in range(3)] == [player_came(1), player_came(2), player_came(3)]
+    plain.socket.shutdown(socket.SHUT_RDWR)
+    assert [get(host) for _ in range(2)] == [seat_kept(3, 2.0), player_left(3)]
+    carl = stack.enter_context(connect(f"ws://127.0.0.1:{server.http_port}/rooms", compression=None))
+    carl.send(JoinRequest("go", "r").encode())
+    get(carl)
+    host.socket.shutdown(socket.SHUT_RDWR)
+    assert get(ann) == seat_kept(0, 2.0)
+    assert closed_with(ann) == ("The host did not return.", 4002, "The host did not return.")
+    assert closed_with(bob) == ("Server has left the game.", 4002, "Server has left the game.")
+    assert decode_error(get(carl)) == "Server has left the game."
+    stack.close()
+
+
+def test_a_guest_that_sends_nonsense_changes_nothing_for_a_game_in_the_terminal(
+    start_server: StartServer, extended: Any, tmp_path: Path
+) -> None:
+    server = start_server("--http", "--http-port", "0", "--game", "four")
+    server.wait_for_log("HTTP on port")
+    with terminal(90, 24, f"LC_ALL=C.UTF-8 XDG_STATE_HOME={tmp_path}") as window:
+        window.type(f"{sys.executable} -m teleglyph play t --host --server 127.0.0.1:{server.http_port}; echo code=$?")
+        window.expect("Waiting for somebody to join")
+        guest = extended(server, JoinRequest("four", "t"))
+        get(guest)
+        window.expect("Your turn")
+        # Not its turn yet, columns that are none, a rematch of a game that goes on, escape sequences.
+        for call in (b"\x00", b"\x07", b"\xff", b"", b"again", b"\x1b[2J\x1b]0;owned\x07", bytes(60_000)):
+            guest.send(b"\x02" + call)
+        second = extended(server, JoinRequest("four", "t"))
+        assert closed_with(second)[0] == "We got rejected by server.", "two are playing"
+        window.press("4")
+        window.expect("The other one's turn")
+        # The stones on the board; one more is in the status line.
+        assert (window.screen.count("●"), window.screen.count("○")) == (2, 0)
+        guest.send(b"\x02\x03")
+        window.expect("Your turn")
+        assert (window.screen.count("●"), window.screen.count("○")) == (2, 1)
+        window.press("q")
+        window.expect("code=0")
 
 
 def test_games_are_read_again_by_who_has_the_token(start_server: StartServer, tmp_path: Path) -> None:

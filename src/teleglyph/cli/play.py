@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import sys
 
@@ -10,19 +11,37 @@ import click
 
 from teleglyph.cli.lifecycle import run
 from teleglyph.cli.logs import LogOptions
+from teleglyph.cli.options import ask_passphrase
 from teleglyph.client.address import websocket_url
 from teleglyph.client.play import Table
+from teleglyph.client.saved_seats import SeatFile, seats_directory
 from teleglyph.client.screen import restore_all
-from teleglyph.client.terminal import Terminal, detect
+from teleglyph.client.seating import MAX_NAME_BYTES, Seating
+from teleglyph.client.table_texts import Place
+from teleglyph.client.terminal import Terminal, can_move_cursor, detect
+from teleglyph.console import echo
 from teleglyph.errors import TerminalError
-from teleglyph.rooms.client import Guest, Host
+from teleglyph.keys import load_identity
+from teleglyph.wire import Identity
 
 GAME = "four"
 _HTTP_PORT = 27226
 
 
+def _check_name(_ctx: click.Context, _param: click.Parameter, name: str) -> str:
+    if not name or not name.isprintable() or len(name.encode("utf-8", "replace")) > MAX_NAME_BYTES:
+        raise click.BadParameter(f"a table's name has 1 to {MAX_NAME_BYTES} bytes of printable characters.")
+    return name
+
+
+def _check_number(_ctx: click.Context, _param: click.Parameter, value: float) -> float:
+    if math.isnan(value):
+        raise click.BadParameter("nan is not a number of seconds.")
+    return value
+
+
 @click.command(context_settings={"auto_envvar_prefix": "TELEGLYPH_PLAY"})
-@click.argument("room")
+@click.argument("room", callback=_check_name)
 @click.option("--host", "hosts", is_flag=True, help="Make the room and wait for somebody; without it you join.")
 @click.option(
     "--server",
@@ -36,25 +55,48 @@ _HTTP_PORT = 27226
     type=click.FloatRange(0, 3600),
     default=30.0,
     show_default=True,
+    callback=_check_number,
     help="Patience in seconds with a lost connection.",
 )
+@click.option(
+    "-K",
+    "--key",
+    metavar="FILE",
+    help="Your private Ed25519 key ('teleglyph keygen' makes one): the server's records then show that it was you.",
+)
 @click.pass_obj
-def play(logs: LogOptions, room: str, hosts: bool, server: str, wait: float) -> int:
+def play(logs: LogOptions, room: str, hosts: bool, server: str, wait: float, key: str | None) -> int:
     """Play four in a row with somebody at another terminal.
 
     ROOM is a name that both of you know: one says --host, the other joins. A lost connection is made again, and the
-    game goes on where it was.
+    game goes on where it was. If the program or its terminal was closed, type the same command again within the
+    server's grace period (30 s unless it was changed).
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise TerminalError("A game needs a terminal: run it without redirection")
+    if not can_move_cursor(os.environ):
+        raise TerminalError(
+            f"A game needs a terminal that can move the cursor, and TERM={os.environ.get('TERM', '')} cannot. "
+            "Use another terminal, or set TERM to what yours really is, for example 'export TERM=xterm-256color'."
+        )
     logs.apply(console=False)
     url = websocket_url(server, _HTTP_PORT, "/rooms")
+    identity = load_identity(key, ask_passphrase) if key else None
     terminal = detect(os.environ, ask=True)
-    return run(lambda stop: _play(url, room, hosts, wait, terminal, stop), restore_all)
+    place = Place(url, GAME, room, hosts)
+    return run(lambda stop: _play(place, wait, identity, terminal, stop), restore_all)
 
 
-async def _play(url: str, room: str, hosts: bool, wait: float, terminal: Terminal, stop: asyncio.Event) -> int:
-    kind = Host if hosts else Guest
-    async with kind(url, GAME, room, patience=wait) as seat:
-        await Table(seat, terminal, stop).play()
+async def _play(place: Place, wait: float, identity: Identity | None, terminal: Terminal, stop: asyncio.Event) -> int:
+    file = SeatFile(seats_directory(), place.url, place.game, place.room, "host" if place.hosts else "guest")
+    file.open()
+    try:
+        seating = Seating(place, file, wait, identity)
+        seat = await seating.take()
+        table = Table(seating, seat, terminal, stop)
+        await table.play()
+        if table.kept_for is not None:
+            echo(f"Your seat is kept for {table.kept_for:.0f} s. Type the same command again to go on.", err=True)
+    finally:
+        file.close()
     return 0

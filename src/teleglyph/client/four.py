@@ -79,17 +79,50 @@ class Board:
         """How somebody's stone looks."""
         return ("·●○" if utf8 else ".XO")[who]
 
-    def draw(self, cursor: int, *, color: bool, utf8: bool) -> str:
-        """The board as lines of 31 columns; the cursor is over a column, or nowhere if it is -1."""
+    def draw(self, cursor: int, *, color: bool, utf8: bool, columns: int = 31, rows: int = ROWS + 3) -> str:
+        """The board as lines of equal width.
+
+        Args:
+            cursor: the column that it is over; -1 for nowhere.
+            color: stones are red and yellow.
+            utf8: stones and edges may be other characters than ASCII.
+            columns, rows: the most that may be used.  The board is 31 by 9, and gives up its spacing, edges and numbers
+                where there is less; below 7 by 6 there is a text instead.
+        """
+        step = next((step for step in (4, 2) if columns >= 7 * step + 3), 1)
+        if columns < COLUMNS or rows < ROWS:
+            return "Enlarge the window."[: max(0, columns)]
         stones = {who: self.stone(who, utf8=utf8) for who in (EMPTY, HOST, GUEST)}
         paint = {HOST: "\x1b[91m", GUEST: "\x1b[93m"} if color else {}
-        edge = "│" if utf8 else "|"
-        lines = [" " + "".join(f" {'v' if column == cursor else ' '}  " for column in range(COLUMNS)) + "  "]
+        has_edges = step > 1
+        edge, gap = ("│" if utf8 else "|") if has_edges else "", " " * (step - 1)
+        start, end = (f"{edge} ", f"{gap}{edge}") if has_edges else ("", "")
+
+        def labels(names: str) -> str:
+            if not has_edges:
+                return names
+            return " " + "".join(f" {name}{' ' * (step - 2)}" for name in names) + "  "
+
+        lines = []
         for row in range(ROWS):
             cells = self.cells[row * COLUMNS : (row + 1) * COLUMNS]
             shown = [f"{paint.get(cell, '')}{stones[cell]}" + ("\x1b[0m" if cell in paint else "") for cell in cells]
-            lines.append(f"{edge} " + "   ".join(shown) + f"   {edge}")
-        line = "─" if utf8 else "-"
-        lines.append(("└" if utf8 else "+") + line * 29 + ("┘" if utf8 else "+"))
-        lines.append(" " + "".join(f" {column + 1}  " for column in range(COLUMNS)) + "  ")
+            lines.append(start + gap.join(shown) + end)
+        if rows > ROWS:
+            lines.insert(0, labels("".join("v" if column == cursor else " " for column in range(COLUMNS))))
+        if rows > ROWS + 2 and has_edges:
+            left, line, right = "└─┘" if utf8 else "+-+"
+            lines.append(left + line * (COLUMNS * step + 1) + right)
+        if rows > ROWS + 1:
+            lines.append(labels("1234567"))
         return "\n".join(lines)
+
+    @property
+    def stones(self) -> int:
+        """How many have been dropped."""
+        return COLUMNS * ROWS - self.cells.count(EMPTY)
+
+    @property
+    def is_in_progress(self) -> bool:
+        """Somebody has moved, and the game is not over."""
+        return self.winner == EMPTY and any(self.cells)

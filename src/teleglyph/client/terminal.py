@@ -150,6 +150,18 @@ def _color_from_terminfo(term: str, output_fd: int) -> tuple[ColorLevel, str]:
     return (ColorLevel.ANSI16 if colors >= 8 else ColorLevel.NONE), f"terminfo of {term}"
 
 
+def can_move_cursor(environment: Mapping[str, str], output_fd: int = 1) -> bool:
+    """Whether text can be put anywhere on the terminal; one that terminfo does not know is believed to be able to."""
+    term = environment.get("TERM", "")
+    if term in ("", "dumb"):
+        return False
+    try:
+        curses.setupterm(term, output_fd)
+        return bool(curses.tigetstr("cup"))
+    except curses.error:
+        return True
+
+
 def utf8_from_environment(environment: Mapping[str, str]) -> bool:
     """Whether the locale's character set is UTF-8: the first variable set of LC_ALL, LC_CTYPE and LANG decides."""
     for name in ("LC_ALL", "LC_CTYPE", "LANG"):

@@ -17,19 +17,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import random
+import re
+import ssl
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidStatus, InvalidURI
 from websockets.typing import Subprotocol
 
-from teleglyph.errors import ConnectFailed, ConnectionLost, NotSupported, ProtocolError, SeatEnded, SeatRefused
+from teleglyph.errors import (
+    ConnectFailed,
+    ConnectionLost,
+    NotSupported,
+    ProtocolError,
+    SeatEnded,
+    SeatGone,
+    SeatRefused,
+)
 from teleglyph.wire import Identity
 from teleglyph.wire.rooms import FromGuest, FromHost, JoinReply, JoinRequest, decode_error, kick
 from teleglyph.wire.rooms_extended import (
@@ -39,6 +50,7 @@ from teleglyph.wire.rooms_extended import (
     Extended,
     JoinExtras,
     claim_identity,
+    decode_seat_kept,
     only_for,
 )
 
@@ -48,6 +60,12 @@ _SILENCE_FACTOR = 2.5
 """Missed signs of life after which a relay that announces them counts as gone."""
 _PASSING = frozenset({"Connection lost.", "Lagging on internal channel - Computer too slow."})
 """Ends after which coming back makes sense."""
+HOST_PLAYER = 0
+TOO_MANY_GUESSES = "Too many wrong tokens, try again later."
+"""A refusal that says nothing about the seat: somebody else at our address may have caused it."""
+NOT_PROVED = frozenset({"This seat belongs to an identity that was not proved.", "The identity was not proved."})
+"""Refusals of a seat that is still there, for whoever has its key."""
+_ERRNO = re.compile(r"\[Errno (\d+)\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +90,34 @@ class PlayerLeft(Event):
     """To a host: somebody is gone; the seat may be taken again."""
 
     player: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlayerAway(Event):
+    """To a host, before :class:`PlayerLeft`: that player's connection is lost, and its seat is kept.
+
+    Attributes:
+        seconds: for which it is kept.
+    """
+
+    player: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class HostAway(Event):
+    """To a guest: the host's connection is lost, and the room waits for it.
+
+    Attributes:
+        seconds: for which it waits.
+    """
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class HostBack(Event):
+    """To a guest: the host is there again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +164,12 @@ class _Player:
         patience: seconds for which a lost connection is tried again.
         identity: who we prove to be; the seat is ours then, and nobody else's who learns its token.
         is_public: the room that is made may be listed.
+        tells_absences: events say who is away: :class:`PlayerAway`, :class:`HostAway` and :class:`HostBack`.  Relays
+            of the plain protocol do not know.
+        token: of a seat that an earlier process had; None asks for a new one.
+        chosen: a token that we made up, 64 random bits, which opens a new seat until the relay's own has been kept.
+        keep: gets every new token before the relay hears that it has arrived, and says whether it is safe.  While it is
+            not, the token before stays good.
     """
 
     _creates = False
@@ -132,18 +184,27 @@ class _Player:
         patience: float = 30.0,
         identity: Identity | None = None,
         is_public: bool = False,
+        tells_absences: bool = False,
+        token: int | None = None,
+        chosen: int | None = None,
+        keep: Callable[[int], Awaitable[bool]] | None = None,
     ) -> None:
         self.player = -1
         """Our number; 0 is the host."""
         self.variation = variation
         """The room's."""
+        self.grace: float | None = None
+        """Seconds for which the relay keeps a seat; None if it does not say, nor who is away."""
         self._url, self._game, self._room = url, game, room
         self._patience = patience
         self._identity = identity
         self._is_public = is_public
+        self._tells_absences = tells_absences
         self._silence: float | None = None
         """Seconds of silence after which the relay counts as gone; None until it announces signs of life."""
-        self._token: int | None = None
+        self._token = token
+        self._chosen = chosen
+        self._keep = keep
         self._stack = contextlib.AsyncExitStack()
         self._socket: ClientConnection | None = None
         self._there = asyncio.Event()
@@ -217,19 +278,25 @@ class _Player:
             await socket.send(request.encode() + await self._extras(socket, request))
             answer = await asyncio.wait_for(socket.recv(), _OPEN_SECONDS)
         except InvalidStatus as error:
-            if error.response.status_code == HTTPStatus.NOT_FOUND:
-                raise SeatRefused(f"There are no rooms at {self._url}: its host has to start it with --game") from error
-            raise ConnectFailed(f"The relay at {self._url} does not want us: {error}") from error
+            status = error.response.status_code
+            if status == HTTPStatus.NOT_FOUND:
+                raise SeatRefused(
+                    f"There are no rooms at {self._url}. Its host has to start it with --game."
+                ) from error
+            if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
+                raise ConnectFailed(f"The server at {self._url} is busy (HTTP {status}). Try again later.") from error
+            raise ConnectFailed(f"The server at {self._url} refused the connection (HTTP {status}).") from error
         except (OSError, TimeoutError, InvalidHandshake, InvalidURI, ConnectionClosed) as error:
-            raise ConnectFailed(f"The relay at {self._url} cannot be reached: {str(error) or 'no answer'}") from error
+            raise ConnectFailed(f"The relay at {self._url} cannot be reached: {_reason(error)}.") from error
         if not isinstance(answer, bytes):
-            raise ProtocolError(f"{self._url} is no relay for rooms")
+            raise ProtocolError(f"{self._url} is not a relay for rooms.")
         if (text := decode_error(answer)) is not None:
             raise SeatRefused(text)
         reply = JoinReply.decode(answer)
         self.player, self.variation, self._token = reply.player, reply.variation, reply.token
         self._socket, self._silence = socket, None
-        if self.is_extended:
+        is_safe = self._keep is None or await self._keep(reply.token)
+        if self.is_extended and is_safe:
             with contextlib.suppress(ConnectionClosed):
                 await socket.send(TOKEN_KEPT)
 
@@ -240,7 +307,8 @@ class _Player:
                 raise NotSupported("This relay does not know identities: join without one")
             return b""
         hello = await asyncio.wait_for(socket.recv(), _OPEN_SECONDS)
-        extras = JoinExtras(is_public=self._is_public, rotates=True)
+        chosen = self._chosen if request.token is None else None
+        extras = JoinExtras(is_public=self._is_public, rotates=True, is_told=self._tells_absences, chosen=chosen)
         if self._identity is not None and isinstance(hello, bytes) and socket.request is not None:
             host = socket.request.headers["Host"]
             extras = await asyncio.to_thread(claim_identity, extras, self._identity, request, host, hello)
@@ -256,7 +324,10 @@ class _Player:
                 if time.monotonic() + pause > deadline:
                     raise ConnectionLost(str(error)) from error
             except SeatRefused as error:
-                raise SeatEnded(str(error)) from error
+                if str(error) != TOO_MANY_GUESSES:
+                    raise SeatGone(str(error)) from error
+                if time.monotonic() + pause > deadline:
+                    raise ConnectionLost(str(error)) from error
             await asyncio.sleep(pause * random.uniform(0.75, 1.25))  # noqa: S311 - spreads attempts, keeps no secret
             pause = min(2 * pause, _LONGEST_PAUSE)
 
@@ -264,6 +335,12 @@ class _Player:
         if self.is_extended and message[:1] == bytes([Extended.IDLE]):
             self._silence = _SILENCE_FACTOR * max(1, int.from_bytes(message[1:3], "big"))
             await self._send(STILL_HERE)
+            return None
+        if self.is_extended and message[:1] == bytes([Extended.KEPT]):
+            player, seconds = decode_seat_kept(message)
+            if player != self.player:
+                return self._other_is_kept(player, seconds)
+            self.grace = seconds
             return None
         text = decode_error(message)
         if text is None:
@@ -273,6 +350,9 @@ class _Player:
         raise SeatEnded(text)
 
     def _event(self, message: bytes) -> Event | None:
+        raise NotImplementedError
+
+    def _other_is_kept(self, player: int, seconds: float) -> Event | None:
         raise NotImplementedError
 
     async def _send(self, message: bytes) -> None:
@@ -328,6 +408,9 @@ class Host(_Player):
         """End the room for everybody."""
         await self._send(bytes([FromHost.END]))
 
+    def _other_is_kept(self, player: int, seconds: float) -> Event | None:
+        return PlayerAway(player, seconds)
+
     def _event(self, message: bytes) -> Event | None:
         if len(message) < 3:
             return None
@@ -356,6 +439,11 @@ class Guest(_Player):
         """Leave; the place is free for others at once."""
         await self._send(bytes([FromGuest.LEAVE]))
 
+    def _other_is_kept(self, player: int, seconds: float) -> Event | None:
+        if player != HOST_PLAYER:
+            return None
+        return HostAway(seconds) if seconds > 0 else HostBack()
+
     def _event(self, message: bytes) -> Event | None:
         match message[:1]:
             case b"\x02":
@@ -363,3 +451,22 @@ class Guest(_Player):
             case b"\x03" | b"\x04":
                 return State(message[1:])
         return None
+
+
+def _reason(error: Exception) -> str:
+    """Why a connection could not be made, in words instead of numbers."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not valid ({error.verify_message})"
+    if isinstance(error, TimeoutError) or not str(error):
+        return f"no answer within {_OPEN_SECONDS:g} s"
+    if isinstance(error, InvalidMessage):
+        return "what answered there is not a web server; rooms are on the server's HTTP port"
+    if isinstance(error, ConnectionClosed):
+        return "the server closed the connection"
+    if isinstance(error, OSError):
+        # One that speaks of several addresses has no number of its own.
+        numbers = {int(number) for number in _ERRNO.findall(str(error))} or {error.errno or 0}
+        if numbers != {0} and min(numbers) > 0:
+            return ", ".join(os.strerror(number).lower() for number in sorted(numbers))
+        return (error.strerror or str(error)).lower()
+    return str(error).rstrip(".")

@@ -121,7 +121,8 @@ class Relay:
             return self._make(request, extras, rules or GameRules(request.game), link, network)
         if room is None:
             raise SeatRefused(f"Room {request.room} does not exist for game {request.game}.")
-        return Player(room, room.join(link, now, extras.key or None), link)
+        seat = room.join(link, now, extras.key or None, is_told=extras.is_told, chosen=extras.chosen)
+        return Player(room, seat, link)
 
     def is_host(self, room: Room, authorization: str, network: str, now: float | None = None) -> bool:
         """Whether an ``Authorization`` header (``Bearer`` and the token as 16 hexadecimal digits) is the host's.
@@ -187,7 +188,7 @@ class Relay:
         if self._guesses.wait(network, now) > 0:
             raise SeatRefused(GUESSES)
         try:
-            seat = room.rejoin(token, link, now, extras.key or None, rotates=extras.rotates)
+            seat = room.rejoin(token, link, now, extras.key or None, rotates=extras.rotates, is_told=extras.is_told)
         except SeatRefused as error:
             if str(error) == WRONG_TOKEN:
                 self._guesses.failed(network, now)
@@ -209,6 +210,8 @@ class Relay:
             on_end=self._ended,
             identity=extras.key or None,
             is_public=extras.is_public,
+            is_told=extras.is_told,
+            chosen=extras.chosen,
         )
         self.rooms[request.game, request.room] = room
         self._makers[room] = network

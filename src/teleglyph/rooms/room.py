@@ -30,6 +30,8 @@ ILLEGAL_FROM_GUEST = "Illegal Command from client"
 HOST_LEFT = "Server disconnected intentionally"
 GUEST_LEFT = "Client disconnected intentionally"
 ROOM_ENDED = "Server has left the game."
+HOST_GONE = "The host did not return."
+"""Instead of the text before, to guests that asked to be told who is away."""
 KICKED = "We got rejected by server."
 TAKEN_OVER = "This seat was taken over by another connection."
 WRONG_TOKEN = "Invalid reconnect token."  # noqa: S105 - a text, no token
@@ -91,6 +93,7 @@ class Seat:
         reserved_until: until when nobody else gets the place.
         identity: the Ed25519 key that its player proved at first, and has to prove to come back; None if it did not.
         previous_digest: of the token before, until its player says that it has the new one.
+        is_told: the present connection wants to know who is away, and for how long a seat is kept.
     """
 
     player: int
@@ -101,6 +104,7 @@ class Seat:
     is_synced: bool = False
     is_announced: bool = False
     reserved_until: float = 0.0
+    is_told: bool = False
 
 
 @dataclass(slots=True)
@@ -136,6 +140,8 @@ class Room:
         random: source of tokens.
         identity: the host's proven Ed25519 key.
         is_public: the room may be listed.
+        is_told: the host wants to know who is away.
+        chosen: a token that the host made up; good for its seat until it confirms the relay's.
     """
 
     def __init__(
@@ -150,6 +156,8 @@ class Room:
         random: RandomBytes = os.urandom,
         identity: bytes | None = None,
         is_public: bool = False,
+        is_told: bool = False,
+        chosen: int | None = None,
     ) -> None:
         self.name = name
         self.rules = rules
@@ -170,7 +178,9 @@ class Room:
         self._present: dict[int, Seat] = {}
         """Guests who are there, in the order in which they came."""
         self._held = _Held()
-        self._host = self._take_place(HOST, host, identity)
+        self._left: set[int] = set()
+        """Guests who left for good since the round began."""
+        self._host = self._take_place(HOST, host, identity, is_told=is_told, chosen=chosen)
 
     # --- who is there ---------------------------------------------------------------------------------
 
@@ -212,6 +222,14 @@ class Room:
             if seat.player == HOST or seat.link is not None or seat.reserved_until > now
         ]
 
+    def took_part(self, now: float) -> list[int]:
+        """Who may have a part in the round: those sitting here, and guests who left since it began."""
+        return sorted({*self.sitting(now), *(self._left & self._seats.keys())})
+
+    def begin_round(self) -> None:
+        """A round is over and the next one begins."""
+        self._left.clear()
+
     def identities(self, players: Iterable[int]) -> dict[int, str]:
         """The keys that players proved, 64 hexadecimal digits each; who proved none is left out."""
         seats = [self._seats[player] for player in players if player in self._seats]
@@ -219,11 +237,21 @@ class Room:
 
     # --- coming ---------------------------------------------------------------------------------------
 
-    def join(self, link: Link, now: float, identity: bytes | None = None) -> Seat:
+    def join(
+        self,
+        link: Link,
+        now: float,
+        identity: bytes | None = None,
+        *,
+        is_told: bool = False,
+        chosen: int | None = None,
+    ) -> Seat:
         """A new guest.
 
         Args:
             identity: the Ed25519 key that it proved.
+            is_told: it wants to know when the host is away.
+            chosen: a token that it made up; good for its seat until it confirms the relay's.
 
         Raises:
             SeatRefused: there is no place.
@@ -232,18 +260,27 @@ class Room:
         if self._next > wire.MAX_PLAYER_ID:
             raise SeatRefused(f"Room {self.name} run out of client ids.")
         player, self._next = self._next, self._next + 1
-        seat = self._take_place(player, link, identity)
+        seat = self._take_place(player, link, identity, is_told=is_told, chosen=chosen)
+        self._tell_of_absent_host(seat, now)
         self._arrive(seat)
         return seat
 
     def rejoin(
-        self, token: int, link: Link, now: float, identity: bytes | None = None, *, rotates: bool = False
+        self,
+        token: int,
+        link: Link,
+        now: float,
+        identity: bytes | None = None,
+        *,
+        rotates: bool = False,
+        is_told: bool = False,
     ) -> Seat:
         """Somebody who holds a seat's token; whoever sits there has to go.
 
         Args:
             identity: the Ed25519 key that it proved.
             rotates: it wants a new token.
+            is_told: it wants to know who is away.
 
         Raises:
             SeatRefused: no seat has that token, it belongs to another identity, or its place was given away meanwhile
@@ -262,15 +299,17 @@ class Room:
             self.counters.takeovers += 1
             self._present.pop(seat.player, None)
             if seat.player != HOST:
-                self._tell_host_of_leave(seat)
+                self._tell_host_of_leave(seat, self.rules.grace)
             old.end(TAKEN_OVER)
-        seat.link = link
+        seat.link, seat.is_told = link, is_told
+        self._left.discard(seat.player)
         if rotates:
             token = self._rotate(seat, digest)
-        self._send(link, JoinReply(seat.player, self.variation, token).encode())
+        self._reply(seat, link, token)
         if seat.player == HOST:
-            self._host_returns()
+            self._host_returns(now)
         else:
+            self._tell_of_absent_host(seat, now)
             self._arrive(seat)
         return seat
 
@@ -295,12 +334,31 @@ class Room:
             del self._by_digest[seat.previous_digest]
             seat.previous_digest = None
 
-    def _take_place(self, player: int, link: Link, identity: bytes | None) -> Seat:
+    def _take_place(
+        self, player: int, link: Link, identity: bytes | None, *, is_told: bool, chosen: int | None
+    ) -> Seat:
         token = int.from_bytes(self._random(8), "big")
-        seat = Seat(player, self._digest(token), link, identity)
+        seat = Seat(player, self._digest(token), link, identity, is_told=is_told)
         self._seats[player] = self._by_digest[seat.digest] = seat
-        self._send(link, JoinReply(player, self.variation, token).encode())
+        # A token that another seat has is ignored without a word: a refusal would tell a guesser that it exists.
+        if chosen is not None and (digest := self._digest(chosen)) not in self._by_digest:
+            seat.previous_digest, self._by_digest[digest] = digest, seat
+        self._reply(seat, link, token)
         return seat
+
+    def _reply(self, seat: Seat, link: Link, token: int) -> None:
+        self._send(link, JoinReply(seat.player, self.variation, token).encode())
+        if seat.is_told:
+            self._send(link, extended.seat_kept(seat.player, self.rules.grace))
+
+    def _tell_of_absent_host(self, seat: Seat, now: float) -> None:
+        if seat.is_told and seat.link is not None and self.deadline is not None:
+            self._send(seat.link, extended.seat_kept(HOST, max(0.001, self.deadline - now)))
+
+    def _tell_guests_of_host(self, seconds: float) -> None:
+        for seat in self._present.values():
+            if seat.is_told and seat.link is not None:
+                self._send(seat.link, extended.seat_kept(HOST, seconds))
 
     def _digest(self, token: int) -> bytes:
         return hashlib.blake2b(token.to_bytes(8, "big"), key=self._secret, digest_size=32).digest()
@@ -317,8 +375,10 @@ class Room:
             self._send(host, extended.player_is(seat.player, seat.identity))
         self._send(host, wire.player_came(seat.player))
 
-    def _host_returns(self) -> None:
+    def _host_returns(self, now: float) -> None:
         """Tell the host's new connection who is there, who left meanwhile, and what guests wanted."""
+        if self.deadline is not None:
+            self._tell_guests_of_host(0.0)
         self.deadline = None
         link = self._host.link
         if link is None:
@@ -327,7 +387,11 @@ class Room:
             seat.is_synced = False
             self._announce(link, seat)
         for seat in self._seats.values():
-            if seat.is_announced and seat.link is None:
+            if seat.player == HOST or seat.link is not None:
+                continue
+            if self._host.is_told and seat.reserved_until > now:
+                self._send(link, extended.seat_kept(seat.player, seat.reserved_until - now))
+            if seat.is_announced:
                 seat.is_announced = False
                 self._send(link, wire.player_left(seat.player))
         held, self._held = self._held, _Held()
@@ -446,36 +510,43 @@ class Room:
         link.end(text)
         if seat.player == HOST:
             self.deadline = now + self.rules.grace
+            if self.rules.grace > 0:
+                self._tell_guests_of_host(self.rules.grace)
             return
         self._present.pop(seat.player, None)
         seat.reserved_until = now + self.rules.grace if returns else 0.0
-        self._tell_host_of_leave(seat)
+        if not returns:
+            self._left.add(seat.player)
+        self._tell_host_of_leave(seat, self.rules.grace if returns else 0.0)
 
-    def _tell_host_of_leave(self, seat: Seat) -> None:
+    def _tell_host_of_leave(self, seat: Seat, kept: float = 0.0) -> None:
         if self._host.link is not None and seat.is_announced:
             seat.is_announced = False
+            if kept > 0 and self._host.is_told:
+                self._send(self._host.link, extended.seat_kept(seat.player, kept))
             self._send(self._host.link, wire.player_left(seat.player))
 
     def expire(self, now: float) -> None:
         """End the room if its host did not return in time."""
         if self.deadline is not None and now >= self.deadline and not self.is_over:
-            self._end("the host did not return")
+            self._end("the host did not return", HOST_GONE)
 
     def close(self, reason: str) -> None:
         """End the room from outside."""
         link, self._host.link = self._host.link, None
         if link is not None:
             link.end(reason)
-        self._end(reason)
+        self._end(reason, reason)
 
-    def _end(self, reason: str) -> None:
+    def _end(self, reason: str, text: str = ROOM_ENDED) -> None:
+        """``text`` is for guests that asked to be told; the others get the one that every relay sends."""
         if self.is_over:
             return
         self.is_over, self.deadline = True, None
         for seat in self._present.values():
             link, seat.link = seat.link, None
             if link is not None:
-                link.end(ROOM_ENDED)
+                link.end(text if seat.is_told else ROOM_ENDED)
         self._present.clear()
         self._held = _Held()
         self._on_end(self, reason)

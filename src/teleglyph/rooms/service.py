@@ -27,6 +27,7 @@ _CODES = {
     texts.HOST_LEFT: CloseCode.LEFT,
     texts.GUEST_LEFT: CloseCode.LEFT,
     texts.ROOM_ENDED: CloseCode.ROOM_OVER,
+    texts.HOST_GONE: CloseCode.ROOM_OVER,
     texts.KICKED: CloseCode.KICKED,
     texts.TAKEN_OVER: CloseCode.TAKEN_OVER,
     texts.EMPTY_MESSAGE: CloseCode.VIOLATION,

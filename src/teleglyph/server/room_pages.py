@@ -14,6 +14,7 @@ from teleglyph.events.groups import room_group
 from teleglyph.net import network_of
 from teleglyph.rooms.room import Room
 from teleglyph.store import Record
+from teleglyph.store.records import FINISHED
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 _OUTCOMES = ("win", "loss", "draw", None)
 _PER_PAGE, _MOST_PER_PAGE = 20, 100
 _MOST_PAGES = 100_000
+_MAX_REASON = 200
+"""Characters of a reason why a round was abandoned."""
 _IDENTITY = re.compile(r"[0-9a-f]{64}")
 
 
@@ -122,24 +125,34 @@ class RoomPages:
         try:
             body = json.loads(await request.read())
             room = server.relay.rooms.get((str(body["game_id"]), str(body["room_code"])))
-            result = json.dumps(body.get("result"))
             outcomes = {int(player): outcome for player, outcome in dict(body.get("outcomes") or {}).items()}
+            number, reason = _round(body), _reason(body)
+            result = None if reason else json.dumps(body.get("result"))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             return answer({"error": f"this is no result: {type(error).__name__}"}, status=400)
         if room is None or server.records is None:
             return answer({"error": "there is no such room, or nothing is kept here"}, status=404)
         if not server.relay.is_host(room, request.headers.get("Authorization", ""), network_of(request.remote or "")):
             return answer({"error": "only the host may say this: Authorization: Bearer and its token"}, status=403)
-        sitting = room.sitting(time.monotonic())
-        if any(player not in sitting or outcome not in _OUTCOMES for player, outcome in outcomes.items()):
-            return answer({"error": f"outcomes are for {sitting}, and one of win, loss, draw, null"}, status=400)
-        everybody = {player: outcomes.get(player) for player in sitting}
-        number = await asyncio.wrap_future(
-            server.records.result(room.id, result, everybody, room.identities(everybody))
+        now = time.monotonic()
+        taking_part = room.took_part(now)
+        if any(player not in taking_part or outcome not in _OUTCOMES for player, outcome in outcomes.items()):
+            return answer({"error": f"outcomes are for {taking_part}, and one of win, loss, draw, null"}, status=400)
+        everybody = {**dict.fromkeys(room.sitting(now)), **outcomes}
+        record = await asyncio.wrap_future(
+            server.records.result(
+                room.id,
+                result,
+                everybody,
+                room.identities(everybody),
+                reason=f"abandoned: {reason}" if reason else FINISHED,
+                round_number=number,
+            )
         )
-        if number is None:
+        if record is None:
             return answer({"error": "the room has no open record"}, status=404)
-        return answer({"game_record_id": number})
+        room.begin_round()
+        return answer({"game_record_id": record})
 
     @staticmethod
     def _guarded(handler: Any) -> Any:
@@ -162,6 +175,24 @@ def _page(request: web.Request) -> tuple[int, int] | None:
         return None
     page, per_page = map(int, texts)
     return (page, per_page) if 1 <= page <= _MOST_PAGES and 1 <= per_page <= _MOST_PER_PAGE else None
+
+
+def _round(body: dict[str, Any]) -> int | None:
+    """The number of the round that a report is about; None if it does not say. Raises ValueError."""
+    number = body.get("round")
+    if number is not None and (type(number) is not int or not 1 <= number < 1 << 31):
+        raise ValueError("a round is a number from 1")
+    return number
+
+
+def _reason(body: dict[str, Any]) -> str:
+    """Why a round was given up; empty if it was played to its end. Raises ValueError."""
+    reason = body.get("abandoned", "")
+    if not isinstance(reason, str) or len(reason) > _MAX_REASON or not reason.isprintable():
+        raise ValueError(f"a reason has at most {_MAX_REASON} printable characters")
+    if reason and body.get("result") is not None:
+        raise ValueError("an abandoned round has no result")
+    return reason
 
 
 def _show_record(record: Record) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from teleglyph.store.database import Base, Database
 
 LEFT_OPEN = "the server stopped"
+FINISHED = "the host gave a result"
 _COLUMNS = "id, game, room, started_at, ended_at, end_reason, result"
 
 
@@ -90,22 +91,33 @@ class RecordStore:
         self._database.tell(lambda base: _close(base, room_id, now, reason))
 
     def result(
-        self, room_id: str, result: str, outcomes: Mapping[int, str | None], identities: Mapping[int, str] | None = None
+        self,
+        room_id: str,
+        result: str | None,
+        outcomes: Mapping[int, str | None],
+        identities: Mapping[int, str] | None = None,
+        *,
+        reason: str = FINISHED,
+        round_number: int | None = None,
     ) -> Future[int | None]:
         """A round is over: closes its record and opens the next round's.
 
         Args:
-            result: JSON.
+            result: JSON; None for a round that was not played to its end.
             outcomes: of everybody who took part.
             identities: keys of those who proved one, 64 hexadecimal digits.
+            reason: why the round is over.
+            round_number: which round of the room, counted from 1, so that a report that is sent twice counts once;
+                None means the open one.
 
         Returns:
-            the record's id, when it is durable; None if the room has no open record.
+            the record's id, when it is durable; None if the room has no open record, or never had such a round.
         """
         now, instance = self._clock(), self._database.instance
         people = [(player, outcome, (identities or {}).get(player)) for player, outcome in outcomes.items()]
         return self._database.write(
-            lambda base: _finish(base, room_id, now, result, people, instance), size=len(result) + 100 * len(people)
+            lambda base: _finish(base, room_id, now, result, reason, people, instance, round_number),
+            size=len(result or "") + len(reason) + 100 * len(people),
         )
 
     def record(self, number: int) -> Future[Record | None]:
@@ -149,16 +161,26 @@ def _close(base: Base, room_id: str, now: float, reason: str) -> None:
 
 
 def _finish(
-    base: Base, room_id: str, now: float, result: str, people: list[tuple[int, str | None, str | None]], instance: int
+    base: Base,
+    room_id: str,
+    now: float,
+    result: str | None,
+    reason: str,
+    people: list[tuple[int, str | None, str | None]],
+    instance: int,
+    wanted: int | None,
 ) -> int | None:
     rows = base.run("SELECT id, round, game, room FROM records WHERE room_id = ? AND ended_at IS NULL", room_id)
+    if wanted is not None and (not rows or rows[0][1] != wanted):
+        # The answer to the first report was lost: what it said stays.
+        earlier = base.run(
+            "SELECT id FROM records WHERE room_id = ? AND round = ? AND ended_at IS NOT NULL", room_id, wanted
+        )
+        return int(earlier[0][0]) if earlier else None
     if not rows:
         return None
     record, number, game, room = rows[0]
-    base.run(
-        "UPDATE records SET ended_at = ?, end_reason = ?, result = ? WHERE id = ?",
-        *(now, "the host gave a result", result, record),
-    )
+    base.run("UPDATE records SET ended_at = ?, end_reason = ?, result = ? WHERE id = ?", now, reason, result, record)
     base.run_many(
         "INSERT INTO participants (record_id, player, outcome, identity) VALUES (?, ?, ?, ?)",
         [(record, *person) for person in people],

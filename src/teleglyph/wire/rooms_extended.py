@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from teleglyph.errors import ProtocolError
@@ -21,6 +21,8 @@ CHALLENGE_SIZE: Final = 32
 KEY_SIZE, SIGNATURE_SIZE = 32, 64
 _IDLE = struct.Struct(">BH")
 _PLAYER = struct.Struct(">BH")
+_KEPT = struct.Struct(">BHI")
+_CHOSEN = struct.Struct(">Q")
 
 
 class Extended(enum.IntEnum):
@@ -37,6 +39,10 @@ class Extended(enum.IntEnum):
     From a player: the answer."""
     IDENTITY = 11
     """To the host, before a player is announced: number (2), the Ed25519 key (32) that the player proved."""
+    KEPT = 12
+    """To a player that asked for it: number (2), milliseconds (4) for which that player's seat is kept.  With the
+    player's own number, directly after the reply: how long the relay keeps the seat of a lost connection.  With another
+    number: that player's connection is lost; 0 ms mean that it is there again."""
 
 
 class CloseCode(enum.IntEnum):
@@ -56,6 +62,8 @@ class CloseCode(enum.IntEnum):
 class _Flags(enum.IntFlag):
     PUBLIC = 1
     ROTATE = 2
+    TOLD = 4
+    CHOSEN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +74,29 @@ class JoinExtras:
         is_public: the room that is made may be listed.
         rotates: the seat gets a new token with each return.
         key, signature: the Ed25519 identity that the player claims, and its proof; both empty without one.
+        is_told: the player wants KEPT messages.
+        chosen: a token that the player made up, 64 random bits.  It opens a new seat as well as the relay's own token
+            does, until the player confirms that one, so a player that vanishes before the reply arrives can come back.
     """
 
     is_public: bool = False
     rotates: bool = False
     key: bytes = b""
     signature: bytes = b""
+    is_told: bool = False
+    chosen: int | None = None
 
     def encode(self) -> bytes:
         """The bytes behind the request's."""
-        flags = (_Flags.PUBLIC if self.is_public else 0) | (_Flags.ROTATE if self.rotates else 0)
-        return bytes([flags]) + (b"\1" + self.key + self.signature if self.key else b"\0")
+        wishes = (
+            (_Flags.PUBLIC, self.is_public),
+            (_Flags.ROTATE, self.rotates),
+            (_Flags.TOLD, self.is_told),
+            (_Flags.CHOSEN, self.chosen is not None),
+        )
+        flags = sum(flag for flag, is_set in wishes if is_set)
+        proof = b"\1" + self.key + self.signature if self.key else b"\0"
+        return bytes([flags]) + proof + (b"" if self.chosen is None else _CHOSEN.pack(self.chosen))
 
     @classmethod
     def decode(cls, data: bytes) -> tuple[JoinRequest, JoinExtras]:
@@ -88,9 +108,11 @@ class JoinExtras:
         reader = RequestReader(data)
         request = JoinRequest.read(reader)
         flags = reader.take(1)[0]
-        extras = cls(bool(flags & _Flags.PUBLIC), bool(flags & _Flags.ROTATE))
+        extras = cls(bool(flags & _Flags.PUBLIC), bool(flags & _Flags.ROTATE), is_told=bool(flags & _Flags.TOLD))
         if reader.flag():
-            extras = cls(extras.is_public, extras.rotates, reader.take(KEY_SIZE), reader.take(SIGNATURE_SIZE))
+            extras = replace(extras, key=reader.take(KEY_SIZE), signature=reader.take(SIGNATURE_SIZE))
+        if flags & _Flags.CHOSEN:
+            extras = replace(extras, chosen=_CHOSEN.unpack(reader.take(_CHOSEN.size))[0])
         return request, extras
 
     def prove(self, request: JoinRequest, host: str, challenge: bytes) -> None:
@@ -117,7 +139,7 @@ def claim_identity(extras: JoinExtras, identity: Identity, request: JoinRequest,
         ProtocolError: that is none that we understand.
     """
     signature = identity.sign(_claim(request, host, decode_hello(hello)))
-    return JoinExtras(extras.is_public, extras.rotates, identity.public_key, signature)
+    return replace(extras, key=identity.public_key, signature=signature)
 
 
 def _claim(request: JoinRequest, host: str, challenge: bytes) -> bytes:
@@ -165,6 +187,23 @@ def player_is(player: int, key: bytes) -> bytes:
 def encode_idle(seconds: int) -> bytes:
     """To a player: nothing happens; the next sign of life comes within so many seconds."""
     return _IDLE.pack(Extended.IDLE, seconds)
+
+
+def seat_kept(player: int, seconds: float) -> bytes:
+    """To a player that asked for it: for how long a seat is kept; 0 if its player is there."""
+    return _KEPT.pack(Extended.KEPT, player, min(round(seconds * 1000), 0xFFFF_FFFF))
+
+
+def decode_seat_kept(message: bytes) -> tuple[int, float]:
+    """The player's number and the seconds.
+
+    Raises:
+        ProtocolError: the message has another length.
+    """
+    if len(message) != _KEPT.size:
+        raise ProtocolError(f"A message about a kept seat has {_KEPT.size} bytes, not {len(message)}.")
+    _, player, milliseconds = _KEPT.unpack(message)
+    return player, milliseconds / 1000
 
 
 TOKEN_KEPT: Final = bytes([Extended.TOKEN_KEPT])

@@ -72,3 +72,29 @@ def test_any_game_travels_and_ends_with_at_most_42_stones(columns: list[int]) ->
 def test_what_is_no_board_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match="no board"):
         Board.decode(data)
+
+
+@pytest.mark.parametrize("columns", [*range(40), 200])
+@pytest.mark.parametrize("rows", [*range(12), 60])
+@pytest.mark.parametrize("utf8", [False, True])
+def test_the_board_fits_into_any_window_and_is_whole_from_7_by_6(columns: int, rows: int, utf8: bool) -> None:
+    lines = played("0011223").draw(3, color=False, utf8=utf8, columns=columns, rows=rows).split("\n")
+    assert max(map(len, lines)) <= columns
+    if columns < 7 or rows < 6:
+        assert lines == ["Enlarge the window."[:columns]]
+        return
+    assert len(lines) <= rows
+    assert len({len(line) for line in lines}) == 1
+    text = "".join(lines)
+    assert (text.count("●" if utf8 else "X"), text.count("○" if utf8 else "O")) == (4, 3)
+    assert ("v" in text) == (rows > 6)
+    assert utf8 or text.isascii()
+
+
+def test_colours_change_nothing_but_colours() -> None:
+    board = played("0011223")
+    painted = board.draw(3, color=True, utf8=True, columns=20, rows=9)
+    for escape in ("\x1b[91m", "\x1b[93m", "\x1b[0m"):
+        assert escape in painted
+        painted = painted.replace(escape, "")
+    assert painted == board.draw(3, color=False, utf8=True, columns=20, rows=9)

@@ -10,7 +10,15 @@ from teleglyph.errors import SeatRefused
 from teleglyph.rooms.relay import Greeting, Relay, RelayLimits
 from teleglyph.rooms.room import GameRules, Room, RoomLimits, Seat
 from teleglyph.wire.rooms import JoinRequest, kick, player_came, player_left
-from teleglyph.wire.rooms_extended import TOKEN_KEPT, JoinExtras, claim_identity, encode_hello, only_for, player_is
+from teleglyph.wire.rooms_extended import (
+    TOKEN_KEPT,
+    JoinExtras,
+    claim_identity,
+    encode_hello,
+    only_for,
+    player_is,
+    seat_kept,
+)
 
 END, DELTA, FULL, RESET, RPC, LEAVE = b"\0", b"\x02d", b"\x03f", b"\x04r", b"\x02go", b"\x03"
 
@@ -611,3 +619,118 @@ def test_only_public_rooms_are_listed() -> None:
     for game in ("chess", "go"):
         relay.enter(JoinRequest(game, "r", create=True).encode(), FakeLink(), "n", 0.0)
     assert [room.rules.name for room in relay.listed()] == ["chess"]
+
+
+# --- who is away ------------------------------------------------------------------------------------------------------
+
+
+class TellingTable(Table):
+    """A room whose players want to know who is away, if they say so."""
+
+    def __init__(self) -> None:
+        super().__init__(is_extended=True)
+        self.links["host"] = FakeLink(is_extended=True)
+        self.room = Room(
+            "lobby",
+            GameRules("chess", grace=30.0),
+            0,
+            self.links["host"],
+            is_told=True,
+            on_end=lambda _room, _why: None,
+        )
+        self.seats["host"], self.tokens["host"] = self.room.host, self.links["host"].reply.token
+
+    def join_told(self, name: str) -> FakeLink:
+        link = FakeLink(is_extended=True)
+        self.seats[name] = self.room.join(link, self.now, is_told=True)
+        self.links[name], self.tokens[name] = link, link.reply.token
+        return link
+
+    def rejoin_told(self, name: str) -> FakeLink:
+        link = FakeLink(is_extended=True)
+        self.room.rejoin(self.tokens[name], link, self.now, is_told=True)
+        self.links[name] = link
+        return link
+
+
+def test_players_that_ask_are_told_how_long_seats_are_kept_and_others_see_no_change() -> None:
+    table = TellingTable()
+    assert table.got("host") == [seat_kept(0, 30.0)]
+    table.join_told("ann")
+    table.join("bob")
+    assert table.got("ann") == [seat_kept(1, 30.0)]
+    table.got("host")
+    table.lose("host")
+    assert table.got("ann") == [seat_kept(0, 30.0)]
+    table.wait(12.5)
+    late = table.join_told("carl")
+    assert late.take() == [seat_kept(3, 30.0), seat_kept(0, 17.5)]
+    table.rejoin_told("host")
+    assert table.got("ann") == [seat_kept(0, 0.0)]
+    assert table.got("host") == [seat_kept(0, 30.0), player_came(1), player_came(2), player_came(3)]
+    assert table.got("bob") == []
+    table.lose("host")
+    table.wait(30.0)
+    assert table.links["ann"].text == "The host did not return."
+    assert table.links["bob"].text == "Server has left the game."
+
+
+def test_a_host_that_asks_can_tell_a_lost_guest_from_one_that_left() -> None:
+    table = TellingTable()
+    for name in ("ann", "bob"):
+        table.join(name)
+    table.got("host")
+    table.lose("ann")
+    table.say("bob", LEAVE)
+    assert table.got("host") == [seat_kept(1, 30.0), player_left(1), player_left(2)]
+    table.wait(10.0)
+    table.rejoin_told("host")
+    assert table.got("host") == [seat_kept(0, 30.0), seat_kept(1, 20.0)], "a host without a memory learns it again"
+    table.rejoin("ann")
+    assert table.got("host") == [player_came(1)]
+    table.rejoin("ann")
+    assert table.got("host") == [seat_kept(1, 30.0), player_left(1), player_came(1)], "taken over, not left for good"
+
+
+@pytest.mark.parametrize("player", ["host", "ann"])
+def test_a_token_that_a_player_made_up_opens_its_seat_until_the_relays_own_has_arrived(player: str) -> None:
+    table = Table(is_extended=True)
+    link = FakeLink(is_extended=True)
+    if player == "host":
+        table.room = Room("lobby", GameRules("chess"), 0, link, chosen=77)
+        table.seats["host"] = table.room.host
+    else:
+        table.seats["ann"] = table.room.join(link, 0.0, chosen=77)
+    table.links[player] = link
+    number = link.reply.player
+    for _ in range(2):
+        table.tokens[player] = 77
+        again = table.rejoin(player, rotates=True)
+        assert again.reply.player == number
+        assert again.reply.token != 77
+    table.say(player, TOKEN_KEPT)
+    with pytest.raises(SeatRefused, match="Invalid reconnect token"):
+        table.rejoin(player)
+    table.tokens[player] = again.reply.token
+    assert table.rejoin(player, rotates=True).reply.player == number
+
+
+def test_a_made_up_token_that_another_seat_has_opens_only_that_one() -> None:
+    table = Table()
+    ann = table.join("ann")
+    thief = FakeLink(is_extended=True)
+    seat = table.room.join(thief, 0.0, chosen=ann.reply.token)
+    table.room.receive(seat, thief, TOKEN_KEPT, 0.0)
+    assert table.rejoin("ann").reply.player == 1
+
+
+def test_a_guest_that_has_left_has_a_part_in_the_round_until_the_next_begins() -> None:
+    table = Table()
+    table.join("ann")
+    table.join("bob")
+    table.say("ann", LEAVE)
+    table.say("host", kick(2))
+    assert table.room.took_part(0.0) == [0, 1]
+    assert table.room.sitting(0.0) == [0]
+    table.room.begin_round()
+    assert table.room.took_part(0.0) == [0]

@@ -136,3 +136,43 @@ def test_what_somebody_played(database_place: str, clock: Clock) -> None:
     assert store.player(ann, 4, 2).result().records == []
     assert store.player("c" * 64, 1, 10).result() == Player([], 0, {})
     database.close()
+
+
+def test_a_report_that_is_sent_twice_counts_once(database_place: str, clock: Clock) -> None:
+    database = open_database(database_place, 1)
+    store = RecordStore(database, clock)
+    store.opened("id", "four", "table")
+    first = store.result("id", '"first"', {0: "win", 1: "loss"}, round_number=1).result()
+    assert first is not None
+    assert store.result("id", '"again"', {0: "loss", 1: "win"}, round_number=1).result() == first
+    assert store.result("id", '"too early"', {0: "win"}, round_number=3).result() is None
+    second = store.result("id", '"second"', {0: "draw", 1: "draw"}, round_number=2).result()
+    assert second == first + 1
+    store.closed("id", "the host ended it")
+    assert store.result("id", '"late"', {0: "win"}, round_number=3).result() == first + 2, "closed, and left as it was"
+    record = store.record(first).result()
+    assert record is not None
+    assert (record.result, record.outcomes) == ('"first"', {0: "win", 1: "loss"})
+    last = store.record(first + 2).result()
+    assert last is not None
+    assert (last.result, last.end_reason, last.outcomes) == (None, "the host ended it", {})
+    assert store.record(first + 3).result() is None
+    database.close()
+
+
+def test_a_round_that_was_given_up_has_a_reason_and_people_but_no_result(database_place: str, clock: Clock) -> None:
+    database = open_database(database_place, 1)
+    store = RecordStore(database, clock)
+    key = "ab" * 32
+    store.opened("id", "four", "table")
+    number = store.result(
+        "id", None, {0: None, 1: None}, {1: key}, reason="abandoned: the guest left", round_number=1
+    ).result()
+    assert number is not None
+    record = store.record(number).result()
+    assert record is not None
+    assert (record.result, record.end_reason) == (None, "abandoned: the guest left")
+    assert record.outcomes == {0: None, 1: None}
+    player = store.player(key, 1, 10).result()
+    assert (player.total, player.outcomes) == (1, {})
+    database.close()

@@ -1,0 +1,296 @@
+"""Seats at tables on disk, so that a process that was killed can be followed by one that goes on with its game.
+
+Each seat has two files in the state directory: what is saved, readable by its owner alone and always replaced as a
+whole, and a lock that the process in the seat holds as long as it lives.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import stat
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from teleglyph import directories
+from teleglyph.errors import SeatRefused
+
+_log = logging.getLogger(__name__)
+
+_VERSION = 1
+_MAX_BYTES = 64 << 10
+MAX_SEATS = 64
+"""Seats that are kept at most; the ones unused for longest make way."""
+SLACK = 60.0
+"""Seconds for which a seat is remembered beyond the relay's grace period, to say that it is over."""
+DEFAULT_GRACE = 30.0
+"""Seconds, for relays that do not say how long they keep a seat."""
+MAX_GRACE = 24 * 3600.0
+"""Seconds beyond which a relay is not believed."""
+
+
+@dataclass(slots=True)
+class SavedSeat:
+    """What a process in a seat left behind.
+
+    Attributes:
+        token: takes the seat again.
+        is_confirmed: the relay has given the seat; otherwise we only asked for it.
+        grace: seconds for which the relay keeps the seat after the connection is lost.
+        state: what the game needs to go on, as JSON holds it.
+    """
+
+    token: int = field(repr=False)
+    is_confirmed: bool
+    grace: float
+    state: dict[str, Any]
+
+
+def seats_directory() -> Path | None:
+    """Where seats are kept; None for a user without a home."""
+    try:
+        return directories.state() / "teleglyph" / "seats"
+    except RuntimeError:
+        return None
+
+
+class SeatFile:
+    """The saved state of one seat, locked while this object is open.
+
+    Without a usable directory nothing is kept, with the reason in the log, and the game goes on without.
+
+    Args:
+        directory: holds seats and nothing else; None keeps nothing.
+        server, game, room, role: which seat; the role is ``host`` or ``guest``.
+    """
+
+    def __init__(self, directory: Path | None, server: str, game: str, room: str, role: str) -> None:
+        self._seat = {"server": server, "game": game, "room": room, "role": role}
+        name = hashlib.blake2b(json.dumps(self._seat, sort_keys=True).encode(), digest_size=16).hexdigest()
+        self._directory = directory
+        self._path = (directory or Path()) / f"{name}.json"
+        self._lock_path = self._path.with_suffix(".lock")
+        self._lock: int | None = None
+        self._is_usable = False
+
+    def open(self) -> None:
+        """Lock the seat, and remove what nobody will come back for.
+
+        Raises:
+            SeatRefused: another process on this machine sits there.
+        """
+        if self._directory is None:
+            _log.warning("Seats are not saved: you have no home directory, and XDG_STATE_HOME is not set.")
+            return
+        try:
+            _prepare(self._directory)
+        except OSError as error:
+            _log.warning("Seats are not saved: %s", _why(error))
+            return
+        try:
+            self._lock = _take_lock(self._lock_path)
+        except BlockingIOError:
+            raise SeatRefused(self._in_use()) from None
+        except OSError as error:
+            _log.warning("Seats are not saved: cannot lock %s: %s", self._lock_path, _why(error))
+            return
+        self._is_usable = True
+        _purge(self._directory, keep=self._path, now=time.time())
+
+    def load(self) -> SavedSeat | None:
+        """What an earlier process saved; None if there is nothing usable."""
+        if not self._is_usable:
+            return None
+        try:
+            return _decode(_read(self._path), self._seat)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+            # The error's own text could quote the token.
+            reason = _why(error) if isinstance(error, OSError) else "it is damaged, or belongs to another seat"
+            _log.warning("The saved seat %s is ignored: %s", self._path, reason)
+            return None
+
+    def save(self, seat: SavedSeat) -> bool:
+        """Replace what is saved, durably; False, with the reason in the log, if that failed."""
+        if not self._is_usable:
+            return False
+        content = {
+            "version": _VERSION,
+            **self._seat,
+            "token": f"{seat.token:016x}",
+            "is_confirmed": seat.is_confirmed,
+            "grace": seat.grace,
+            "state": seat.state,
+        }
+        temporary = self._path.with_suffix(".new")
+        try:
+            # Left over from a process that was killed; the lock says that nobody is writing it.
+            temporary.unlink(missing_ok=True)
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+            with open(descriptor, "w", encoding="utf-8") as file:
+                json.dump(content, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, self._path)
+        except OSError as error:
+            _log.warning("The seat is not saved: %s", _why(error))
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            return False
+        return True
+
+    def touch(self) -> None:
+        """Say that the seat is in use: what is saved expires from now on."""
+        if self._is_usable:
+            with contextlib.suppress(OSError):
+                os.utime(self._path)
+
+    def remove(self) -> None:
+        """Forget the seat."""
+        if self._is_usable:
+            with contextlib.suppress(OSError):
+                self._path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Unlock the seat; what is saved stays.  Any number of times."""
+        if self._lock is not None:
+            if not self._path.exists():
+                with contextlib.suppress(OSError):
+                    self._lock_path.unlink()
+            os.close(self._lock)
+            self._lock = None
+        self._is_usable = False
+
+    def _in_use(self) -> str:
+        process = ""
+        with contextlib.suppress(OSError, ValueError):
+            process = f" (process {int(_read(self._lock_path) or b'')})"
+        room, role = self._seat["room"], self._seat["role"]
+        return (
+            f"You already play at '{room}' as {role} in another window{process}. Go on there, or leave with q first; "
+            "a process stopped with Ctrl-Z goes on with 'fg'."
+        )
+
+
+def _prepare(directory: Path) -> None:
+    """Make the directory, for its owner alone.
+
+    Raises:
+        OSError: it cannot be made, or is somebody else's.
+    """
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = os.lstat(directory)
+    if not stat.S_ISDIR(found.st_mode):
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(directory))
+    if found.st_uid != os.geteuid():
+        raise PermissionError(errno.EPERM, "the directory belongs to another user", str(directory))
+    if found.st_mode & 0o077:
+        directory.chmod(0o700)
+
+
+def _take_lock(path: Path) -> int:
+    """Lock a file and write our process's number into it.
+
+    Raises:
+        BlockingIOError: another process has it.
+        OSError: it cannot be locked.
+    """
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            try:
+                is_same = os.path.samestat(os.fstat(descriptor), os.lstat(path))
+            except FileNotFoundError:
+                is_same = False
+            if is_same:
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        # Whoever had the lock removed the file before we got it.
+        os.close(descriptor)
+
+
+def _read(path: Path) -> bytes:
+    """A file of ours.
+
+    Raises:
+        OSError: it cannot be read, is not a file, too large, or not ours alone.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with open(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_size > _MAX_BYTES:
+            raise OSError(errno.EINVAL, f"it is not a file of at most {_MAX_BYTES} bytes", str(path))
+        if found.st_uid != os.geteuid() or found.st_mode & 0o077:
+            raise PermissionError(errno.EPERM, "other users can read it, or it belongs to one", str(path))
+        return file.read(_MAX_BYTES)
+
+
+def _decode(data: bytes, seat: dict[str, str]) -> SavedSeat:
+    """Raises ValueError, TypeError, KeyError or RecursionError if it is not what :meth:`SeatFile.save` writes."""
+    content = json.loads(data)
+    if content["version"] != _VERSION or {key: content[key] for key in seat} != seat:
+        raise ValueError("another seat")
+    token, grace, state, is_confirmed = (content[key] for key in ("token", "grace", "state", "is_confirmed"))
+    if type(is_confirmed) is not bool or not isinstance(state, dict) or len(token) != 16:
+        raise ValueError("values of another kind")
+    if isinstance(grace, bool) or not 0 <= grace <= MAX_GRACE:
+        raise ValueError("a grace period out of range")
+    return SavedSeat(int(token, 16), is_confirmed, float(grace), state)
+
+
+def _purge(directory: Path, keep: Path, now: float) -> None:
+    """Remove seats whose time is over, and the oldest ones if there are too many; those in use stay."""
+    ages: list[tuple[float, Path]] = []
+    for path in directory.glob("*.json"):
+        try:
+            found = os.lstat(path)
+        except OSError:
+            continue
+        if path != keep:
+            ages.append((now - found.st_mtime, path))
+    ages.sort()
+    for number, (age, path) in enumerate(ages):
+        # A time in the future is a clock that was set back.
+        if number >= MAX_SEATS - 1 or not -SLACK <= age <= _grace_of(path) + SLACK:
+            _forget(path)
+    for lock in directory.glob("*.lock"):
+        path = lock.with_suffix(".json")
+        if path != keep and not path.exists():
+            _forget(path)
+
+
+def _grace_of(path: Path) -> float:
+    try:
+        return float(json.loads(_read(path))["grace"])
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return DEFAULT_GRACE
+
+
+def _forget(path: Path) -> None:
+    lock = path.with_suffix(".lock")
+    try:
+        descriptor = _take_lock(lock)
+    except OSError:
+        return
+    with contextlib.suppress(OSError):
+        path.with_suffix(".new").unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+        lock.unlink()
+    os.close(descriptor)
+
+
+def _why(error: OSError) -> str:
+    return f"{(error.strerror or str(error)).lower()}{f' ({error.filename})' if error.filename else ''}"
