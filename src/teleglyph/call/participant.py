@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +20,7 @@ from teleglyph.call.demand import Demand
 from teleglyph.call.ingest import HevcIngest
 from teleglyph.call.limits import CallLimits
 from teleglyph.call.picture import PictureSlot
-from teleglyph.call.scene import FROZEN_SECONDS, scene_of
+from teleglyph.call.scene import FROZEN_SECONDS, Scene, scene_of
 from teleglyph.call.screen_view import ScreenKey, ScreenView, Wishes, in_grid
 from teleglyph.call.sound import LONG_FRAME, SHORT_FRAME, SHORT_FRAMES, Voice
 from teleglyph.call.statistics import ParticipantCounters, ParticipantReport
@@ -34,6 +35,7 @@ from teleglyph.net import Connection, TokenBucket
 from teleglyph.wire import (
     AS_CAPABILITIES,
     CUSTOM_PALETTE,
+    MAX_PLACES,
     AudioBatch,
     Capabilities,
     ClientJoin,
@@ -52,6 +54,7 @@ from teleglyph.wire import (
     StreamStop,
     ViewFlag,
     ViewSettings,
+    ViewState,
     encode,
 )
 
@@ -130,6 +133,7 @@ class Participant:
         )
         self._capabilities: Capabilities | None = None
         self._pinned = 0
+        self._told: ViewState | None = None
         self._picture_at = 0.0
         self._requested: PictureRequest | None = None
         self._requested_at = 0.0
@@ -322,6 +326,30 @@ class Participant:
             self._pinned = self._number_at(settings.spotlight, self._wishes(settings))
         if self._capabilities is not None and settings != before:
             self._watch(self._capabilities)
+        scene = scene_of(self._room.participants)
+        if ViewFlag.TELL_STATE not in before.flags or self._place_of(self._pinned, scene)[0] != settings.spotlight:
+            self._told = None  # a wish that cannot be met is answered, too
+        self.tell_view(scene)
+
+    def tell_view(self, scene: Scene) -> None:
+        """Say whom this viewer sees, if it wants to know and that has changed."""
+        screen = self.screen
+        if screen is None or not self.in_room or ViewFlag.TELL_STATE not in screen.settings.flags:
+            return
+        place, places, name = self._place_of(self._pinned, scene)
+        state = ViewState(place, places, name)
+        if state != self._told:
+            self._told = state
+            # Both sides go on from what is shown: places move up when somebody in front of them leaves.
+            screen.settings = replace(screen.settings, spotlight=place)
+            self.connection.outbox.put_control(encode(state))
+
+    def _place_of(self, number: int, scene: Scene) -> tuple[int, int, str]:
+        """The place of a participant in the grid as this viewer sees it (0 for none), all places, and the name."""
+        settings = self.screen.settings if self.screen is not None else ViewSettings()
+        shown = in_grid(scene, self._wishes(settings))[:MAX_PLACES]
+        found = next(((place, tile.name) for place, tile in enumerate(shown, 1) if tile.number == number), (0, ""))
+        return found[0], len(shown), found[1]
 
     def _number_at(self, place: int, wishes: Wishes) -> int:
         """Number of the participant at a place of the grid as this viewer sees it, 0 if there is none."""

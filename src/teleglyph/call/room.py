@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from teleglyph.call.demand import UNSEEN, Demand, demands_of
 from teleglyph.call.participant import Participant
+from teleglyph.call.scene import scene_of
 from teleglyph.call.screen_view import ScreenKey, ScreenView
 from teleglyph.call.sound import RoomSound, SoundSettings
 from teleglyph.call.statistics import RoomCounters, RoomReport
@@ -76,6 +77,13 @@ class Room:
         packet = encode(ServerState(len(self._participants), active))
         for participant in self._participants.values():
             participant.connection.outbox.put_control(packet)
+        self._tell_views()
+
+    def _tell_views(self) -> None:
+        """Tell viewers who want to know it whom they see."""
+        scene = scene_of(self._participants.values())
+        for participant in self._participants.values():
+            participant.tell_view(scene)
 
     # --- views ----------------------------------------------------------------------------------------
 
@@ -127,6 +135,7 @@ class Room:
         if marks != self._marks:
             self._marks = marks
             self.scene_changed()
+            self._tell_views()
         self._demands = demands_of(self._viewers)
         for participant in self._participants.values():
             participant.request_picture(self.demand(participant))

@@ -42,6 +42,7 @@ from teleglyph.wire.messages import (
     StreamStart,
     StreamStop,
     ViewSettings,
+    ViewState,
 )
 from teleglyph.wire.messages.base import Event, Message
 from teleglyph.wire.messages.video import MAX_FRAME_TEXT
@@ -369,7 +370,7 @@ _CLIENT_ACCEPTS: Mapping[int, PayloadDecoder] = {
     PacketType.WEBRTC_ICE: _ignore,
 }
 _SERVER_EXTENDED: Mapping[int, PayloadDecoder] = _by_type(ScreenAck, ViewSettings)
-_CLIENT_EXTENDED: Mapping[int, PayloadDecoder] = _by_type(ScreenUpdate, PictureRequest)
+_CLIENT_EXTENDED: Mapping[int, PayloadDecoder] = _by_type(ScreenUpdate, PictureRequest, ViewState)
 _LATE_HANDSHAKE: Mapping[int, str] = {
     PacketType.CRYPTO_KEY_EXCHANGE_RESP: "Crypto handshake auth challenge failed",
     PacketType.CRYPTO_AUTH_RESPONSE: "Crypto handshake complete failed",

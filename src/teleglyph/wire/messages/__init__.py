@@ -42,12 +42,14 @@ from teleglyph.wire.messages.handshake import (
 )
 from teleglyph.wire.messages.screen import (
     AS_CAPABILITIES,
+    MAX_PLACES,
     PictureRequest,
     ScreenAck,
     ScreenUpdate,
     UpdateLevel,
     ViewFlag,
     ViewSettings,
+    ViewState,
 )
 from teleglyph.wire.messages.text import ErrorMessage, LogDirection, LogLevel, RemoteLog
 from teleglyph.wire.messages.video import (
@@ -62,6 +64,7 @@ from teleglyph.wire.messages.video import (
 __all__ = [
     "AS_CAPABILITIES",
     "CUSTOM_PALETTE",
+    "MAX_PLACES",
     "AsciiFrame",
     "AudioBatch",
     "AuthChallenge",
@@ -110,6 +113,7 @@ __all__ = [
     "UpdateLevel",
     "ViewFlag",
     "ViewSettings",
+    "ViewState",
     "compress",
     "encode",
     "encode_ascii_frame",

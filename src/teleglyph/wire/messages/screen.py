@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from teleglyph.errors import BadData, ProtocolError
-from teleglyph.wire.messages.base import Message, require_size
+from teleglyph.wire.messages.base import Message, clip_text, decode_text, require_size
 from teleglyph.wire.messages.video import compress, decompress
 from teleglyph.wire.packet import pack_header
 from teleglyph.wire.packet_type import PacketType
@@ -22,7 +22,10 @@ MAX_SCREEN_SIDE = 4096
 """Columns or rows."""
 MAX_UPDATE_BODY = 1 << 20
 """Bytes of an update's body before compression."""
-MOST_SPOTLIGHTS = 9
+MAX_PLACES = 255
+"""Places of a grid that can be counted and shown alone."""
+_MAX_NAME = 64
+"""Bytes of a name in VIEW_STATE."""
 AS_CAPABILITIES = 0xFF
 """The render mode of CLIENT_CAPABILITIES is meant."""
 _LAST_RENDER_MODE = 6
@@ -30,6 +33,7 @@ _LAST_RENDER_MODE = 6
 _UPDATE = struct.Struct(">IIHHBBHI")
 _ACK = struct.Struct(">IB")
 _SETTINGS = struct.Struct(">BBBxI")
+_STATE = struct.Struct(">BB")
 _REQUEST = struct.Struct(">HHHBx")
 _ZSTD = 0x01
 
@@ -135,7 +139,9 @@ class ViewFlag(enum.IntFlag):
     MIRRORED_SELF = 0x04
     """Show one's own picture as in a mirror."""
     NAMES = 0x08
-    """Names under the pictures, and places for those without one."""
+    """Names with the pictures, and of those without one."""
+    TELL_STATE = 0x10
+    """Send VIEW_STATE whenever it changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +151,7 @@ class ViewSettings(Message):
     Attributes:
         render_mode: 0 to 6, or :data:`AS_CAPABILITIES`.
         flags: of :class:`ViewFlag`.
-        spotlight: 1 to 9 shows that place of the grid alone, 0 the grid.
+        spotlight: 1 to 255 shows that place of the grid alone, 0 the grid.
         max_bitrate: bits a second that screens may take; 0 for no limit.
     """
 
@@ -164,8 +170,6 @@ class ViewSettings(Message):
         render_mode, flags, spotlight, max_bitrate = _SETTINGS.unpack(payload)
         if render_mode > _LAST_RENDER_MODE and render_mode != AS_CAPABILITIES:
             raise BadData(f"VIEW_SETTINGS render_mode out of range: {render_mode} (valid: 0-{_LAST_RENDER_MODE})")
-        if spotlight > MOST_SPOTLIGHTS:
-            raise BadData(f"VIEW_SETTINGS spotlight out of range: {spotlight} (valid: 0-{MOST_SPOTLIGHTS})")
         known = sum(ViewFlag)
         return cls(render_mode, ViewFlag(flags & known), spotlight, max_bitrate)
 
@@ -195,3 +199,33 @@ class PictureRequest(Message):
         require_size("PICTURE_REQUEST", payload, _REQUEST.size)
         width, height, interval, flags = _REQUEST.unpack(payload)
         return cls(width, height, interval, bool(flags & 1))
+
+
+@dataclass(frozen=True, slots=True)
+class ViewState(Message):
+    """Whom a viewer sees, for viewers that asked for it with :attr:`ViewFlag.TELL_STATE`.
+
+    Attributes:
+        place: the place of the grid that is shown alone; 0 for the whole grid.
+        places: how many places can be shown alone, at most 255.
+        name: who is shown alone.
+    """
+
+    type: ClassVar = PacketType.VIEW_STATE
+    place: int
+    places: int
+    name: str = ""
+
+    def encode_payload(self) -> bytes:
+        return _STATE.pack(self.place, self.places) + clip_text(self.name, _MAX_NAME)
+
+    @classmethod
+    def decode_payload(cls, payload: bytes) -> Self:
+        if not _STATE.size <= len(payload) <= _STATE.size + _MAX_NAME:
+            raise ProtocolError(
+                f"VIEW_STATE payload size {len(payload)} (expected {_STATE.size} to {_STATE.size + _MAX_NAME})"
+            )
+        place, places = _STATE.unpack_from(payload)
+        if place > places:
+            raise ProtocolError(f"VIEW_STATE place {place} of {places}")
+        return cls(place, places, decode_text(payload[_STATE.size :]))

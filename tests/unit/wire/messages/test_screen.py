@@ -5,6 +5,7 @@ import pytest
 from teleglyph.errors import BadData, HandshakeError, PeerError, ProtocolError
 from teleglyph.wire import (
     AS_CAPABILITIES,
+    MAX_PLACES,
     Capabilities,
     ClientSession,
     Feature,
@@ -15,6 +16,7 @@ from teleglyph.wire import (
     ServerSession,
     ViewFlag,
     ViewSettings,
+    ViewState,
     encode,
 )
 from teleglyph.wire.messages.base import Message
@@ -29,6 +31,8 @@ MESSAGES = [
     (ScreenAck(0, wants_whole=True), "00000000 01"),
     (ViewSettings(), "ff 00 00 00 00000000"),
     (ViewSettings(4, ViewFlag.NAMES | ViewFlag.MIRRORED_SELF, 9, 2_000_000), "04 0c 09 00 001e8480"),
+    (ViewState(0, 12), "00 0c"),
+    (ViewState(11, 12, "Zoë"), "0b 0c 5a6f c3ab"),
     (PictureRequest(320, 180, 33), "0140 00b4 0021 00 00"),
     (PictureRequest(0, 0, 3000, keyframe=True), "0000 0000 0bb8 01 00"),
 ]
@@ -77,19 +81,31 @@ def test_an_update_that_would_unpack_to_more_than_it_says_is_refused() -> None:
         ScreenUpdate.decode_payload(bytes(payload))
 
 
-@pytest.mark.parametrize(
-    ("payload", "field"), [("07 00 00 00 00000000", "render_mode"), ("ff 00 0a 00 00000000", "spotlight")]
-)
-def test_settings_out_of_range_are_bad_data(payload: str, field: str) -> None:
-    with pytest.raises(BadData, match=field):
-        ViewSettings.decode_payload(bytes.fromhex(payload))
+def test_settings_out_of_range_are_bad_data() -> None:
+    with pytest.raises(BadData, match="render_mode"):
+        ViewSettings.decode_payload(bytes.fromhex("07 00 00 00 00000000"))
+
+
+def test_every_place_that_can_be_counted_can_be_asked_for() -> None:
+    assert ViewSettings.decode_payload(bytes.fromhex("ff 00 ff 00 00000000")).spotlight == MAX_PLACES
+
+
+@pytest.mark.parametrize("payload", ["03 02", "03", "00 00" + 65 * "41"])
+def test_malformed_states_of_a_view_are_refused(payload: str) -> None:
+    with pytest.raises(ProtocolError):
+        ViewState.decode_payload(bytes.fromhex(payload))
+
+
+def test_a_long_name_is_cut_between_characters() -> None:
+    state = ViewState.decode_payload(ViewState(1, 2, "\N{GRINNING FACE}" * 40).encode_payload())
+    assert state.name == "\N{GRINNING FACE}" * 16
 
 
 def test_flags_of_later_versions_are_ignored() -> None:
-    assert ViewSettings.decode_payload(bytes.fromhex("ff f8 00 00 00000000")).flags == ViewFlag.NAMES
+    assert ViewSettings.decode_payload(bytes.fromhex("ff e8 00 00 00000000")).flags == ViewFlag.NAMES
 
 
-@pytest.mark.parametrize("kind", [ScreenAck, ViewSettings, PictureRequest])
+@pytest.mark.parametrize("kind", [ScreenAck, ViewSettings, PictureRequest, ViewState])
 def test_other_sizes_are_refused(kind: type[Message]) -> None:
     with pytest.raises(ProtocolError):
         kind.decode_payload(b"")
