@@ -1,6 +1,7 @@
 """What a group of equal viewers of our own kind should see: composed once, told to each by its changes.
 
-Beside the pictures there are names, marks and places for those without a picture.
+Beside the pictures there are names and marks.  People without a picture share a few lines at the foot, so that the
+pictures get the space; two people keep a place each.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from teleglyph.call.name_lines import HEADING_ROWS, MARK_COLUMNS, NameLines, cut_glyphs, foot_lines, name_list
 from teleglyph.call.scene import Scene, Tile
 from teleglyph.media.canvas import Canvas, Draw
 from teleglyph.media.grid import (
@@ -19,7 +21,6 @@ from teleglyph.media.grid import (
     Grid,
     Label,
     direct_color,
-    glyphs_of,
     indexed_color,
 )
 from teleglyph.media.layout import Placement, arrange, crop
@@ -46,7 +47,7 @@ class Wishes(NamedTuple):
     """What a viewer of our own kind may ask for; part of the key of its view.
 
     Attributes:
-        names: names and marks under the pictures, and places for those without one.
+        names: names and marks with the pictures, and of those without one.
         without: number of a participant that is left out, 0 for none.
         mirrored: number of a participant who is shown as in a mirror.
         spotlight: number of the participant who is shown alone.
@@ -61,6 +62,16 @@ class Wishes(NamedTuple):
 def in_grid(scene: Scene, wishes: Wishes) -> Scene:
     """Those who have a place in the whole grid, in the order of their numbers in it."""
     return tuple(tile for tile in scene if tile.number != wishes.without and (wishes.names or tile.pixels is not None))
+
+
+def folds(tiles: Sequence[Tile]) -> bool:
+    """Whether people without a picture share lines of names instead of having a place each.
+
+    They do among three and more, and where there is no picture at all; one person alone, or somebody without a camera
+    beside one picture, is better seen in a place.
+    """
+    pictures = sum(tile.pixels is not None for tile in tiles)
+    return pictures < len(tiles) and len(tiles) > (2 if pictures else 1)
 
 
 class ScreenKey(NamedTuple):
@@ -99,6 +110,11 @@ class ScreenView:
         self._places: tuple[Placement, ...] = ()
         self._arrangement: tuple[object, ...] = ()
         self._has_names = False
+        self._folded: tuple[int, ...] = ()
+        """Numbers of the people who share the lines of names."""
+        self._lines = NameLines((), 0, 0)
+        self._lines_at = (0, 0)
+        self._has_heading = False
         self._marks: tuple[object, ...] = ()
         self._made_labels: list[Label] = []
         self._canvas = Canvas(1, 1, 1)
@@ -112,8 +128,9 @@ class ScreenView:
 
     def plan(self, scene: Scene, revision: int, now: float) -> Composition:
         """What is to be drawn for a scene; ``wanted`` shows it once that is done."""
-        tiles = self.visible(scene)
-        self._arrange(tiles)
+        everybody = self.visible(scene)
+        self._arrange(everybody, scene)
+        tiles = everybody if not self._folded else tuple(tile for tile in everybody if tile.pixels is not None)
         drawn = self._drawn
         self._drawn = tuple(tile.version for tile in tiles)
         mirrored = self.key.wishes.mirrored
@@ -143,23 +160,34 @@ class ScreenView:
 
     # --- internals ------------------------------------------------------------------------------------
 
-    def _arrange(self, tiles: Sequence[Tile]) -> None:
-        arrangement = tuple((tile.number, tile.aspect, tile.pixels is None) for tile in tiles)
+    def _arrange(self, everybody: Sequence[Tile], scene: Scene) -> None:
+        folded = tuple(tile for tile in everybody if tile.pixels is None) if folds(everybody) else ()
+        arrangement = (
+            tuple((tile.number, tile.aspect, tile.pixels is None) for tile in everybody),
+            self._numbered(folded, scene),
+        )
         if self.number and arrangement == self._arrangement:
             return
         self._arrangement = arrangement
+        self._folded = tuple(tile.number for tile in folded)
+        tiles = [tile for tile in everybody if tile.number not in self._folded]
         key = self.key
         columns, rows = key.columns, key.rows
+        self._arrange_names(arrangement[1], has_pictures=bool(tiles))
+        foot = self._lines.rows if tiles else 0
         aspects = [tile.aspect for tile in tiles]
         label_rows = 1 if key.wishes.names and rows >= _LEAST_ROWS_FOR_NAMES else 0
-        places = arrange(aspects, columns, rows, label_rows)
-        if label_rows and not _has_room_below(places, rows):
-            places = arrange(aspects, columns, rows)
+        places = arrange(aspects, columns, rows - foot, label_rows)
+        if label_rows and not _has_room_below(places, rows - foot):
+            places = arrange(aspects, columns, rows - foot)
             label_rows = 0
         self._has_names = bool(label_rows)
         if places and not key.padded:
             places, columns, rows = crop(places)
-            rows += label_rows
+            columns, rows = max(columns, self._lines.columns), rows + label_rows + foot
+        height = self._lines.rows + (HEADING_ROWS if self._has_heading else 0)
+        top = rows - foot if tiles else (rows - height) // 2 + height - self._lines.rows
+        self._lines_at = (columns - self._lines.columns) // 2, top
         self._places = places
         self._canvas = Canvas.of(columns, rows, self.style)
         self._drawn = (-1,) * len(tiles)
@@ -167,6 +195,28 @@ class ScreenView:
             tile.number: (place.width * self.style.subcolumns, place.height * self.style.subrows)
             for tile, place in zip(tiles, places, strict=True)
         }
+
+    def _arrange_names(self, names: Sequence[str], *, has_pictures: bool) -> None:
+        """Lay out the names of people without a picture."""
+        columns, rows, utf8 = self.key.columns, self.key.rows, self.style.utf8
+        self._lines, self._has_heading = NameLines((), 0, 0), False
+        if not names or (has_pictures and rows < _LEAST_ROWS_FOR_NAMES):
+            return
+        if has_pictures:
+            self._lines = foot_lines(names, columns, rows, utf8=utf8)
+        else:
+            self._has_heading, self._lines = name_list(names, columns, rows, utf8=utf8)
+
+    def _numbered(self, tiles: Sequence[Tile], scene: Scene) -> tuple[str, ...]:
+        """Names with the numbers of the keys that show them alone."""
+        if not tiles:
+            return ()
+        places = self._place_numbers(scene)
+        return tuple(_with_place(tile.name, places[tile.number]) for tile in tiles)
+
+    def _place_numbers(self, scene: Scene) -> dict[int, int]:
+        """The place in the whole grid of everybody who has one."""
+        return {tile.number: place for place, tile in enumerate(in_grid(scene, self.key.wishes), 1)}
 
     def _labels(self, tiles: Sequence[Tile], scene: Scene) -> list[Label]:
         """What stands beside the pictures; made anew only when a name or a mark has changed."""
@@ -177,26 +227,47 @@ class ScreenView:
         return self._made_labels
 
     def _make_labels(self, tiles: Sequence[Tile], scene: Scene) -> list[Label]:
-        if not tiles:
+        if not tiles and not self._folded:
             sentence = _NO_PICTURE if len(scene) > 1 else _NOBODY
             return [_centred(sentence, 0, self._canvas.rows // 2, self._canvas.columns, DEFAULT_COLOR, DEFAULT_COLOR)]
         if not self.key.wishes.names:
             return []
-        order = [tile.number for tile in in_grid(scene, self.key.wishes)]
-        labels = []
+        order = self._place_numbers(scene)
+        labels = self._folded_labels(scene)
         for tile, place in zip(tiles, self._places, strict=True):
             if tile.pixels is None:
                 labels += self._wall_labels(tile, place)
             if self._has_names:
-                labels.append(self._name_label(tile, place, order.index(tile.number) + 1))
+                labels.append(self._name_label(tile, place, order[tile.number]))
         return [label for label in labels if label.glyphs]
 
+    def _folded_labels(self, scene: Scene) -> list[Label]:
+        """The lines of names; the count of those without room is marked when one of them speaks."""
+        left, top = self._lines_at
+        speaking = {tile.number for tile in scene if tile.speaking}
+        mark, labels = self._mark(), []
+        if self._has_heading:
+            columns, y = self._canvas.columns, top - HEADING_ROWS
+            labels.append(_centred(_NO_PICTURE, 0, y, columns, DEFAULT_COLOR, DEFAULT_COLOR))
+        for span in self._lines.spans:
+            x, y = left + span.x, top + span.y
+            if speaking.isdisjoint(self._folded[span.first : span.last]):
+                labels.append(Label(x + MARK_COLUMNS, y, DEFAULT_COLOR, DEFAULT_COLOR, span.glyphs))
+            else:
+                glyphs = [ord(mark), ord(" "), *span.glyphs]
+                # Only a screen of one column has no room for both.
+                labels.append(Label(x, y, _accent(self.style.color), DEFAULT_COLOR, glyphs[: self._canvas.columns - x]))
+        return labels
+
+    def _mark(self) -> str:
+        """What stands in front of people who speak."""
+        return "\N{BLACK CIRCLE}" if self.style.utf8 else "*"
+
     def _name_label(self, tile: Tile, place: Placement, index: int) -> Label:
-        mark = ("\N{BLACK CIRCLE} " if self.style.utf8 else "* ") if tile.speaking else ""
-        number = f"{index} " if index <= _MOST_INDEX else ""
+        mark = f"{self._mark()} " if tile.speaking else ""
         state = " (frozen)" if tile.frozen else ""
         ink = _accent(self.style.color) if tile.speaking else DEFAULT_COLOR
-        text = f"{mark}{number}{tile.name}{state}"
+        text = f"{mark}{_with_place(tile.name, index)}{state}"
         left, right = self._room_beside(place)
         label = _centred(text, left, place.y + place.height, right - left, ink, DEFAULT_COLOR, self.style.utf8)
         # In the middle of its picture, as far as it fits there.
@@ -223,10 +294,15 @@ class ScreenView:
         return [_centred(text, place.x, y, place.width, DEFAULT_COLOR, paper, self.style.utf8) for y, text in lines]
 
 
+def _with_place(name: str, place: int) -> str:
+    """A name, with its number as far as there are keys for it."""
+    return f"{place} {name}" if place <= _MOST_INDEX else name
+
+
 def _centred(text: str, x: int, y: int, width: int, ink: int, paper: int, utf8: bool = True) -> Label:
     if not utf8:
         text = text.encode("ascii", "replace").decode()
-    glyphs = glyphs_of(text, width)
+    glyphs = cut_glyphs(text, width, utf8=utf8)
     return Label(x + (width - len(glyphs)) // 2, y, ink, paper, glyphs)
 
 

@@ -49,7 +49,99 @@ def test_names_are_numbered_in_order_and_marked() -> None:
     assert "● 1 Ann" in text
     assert "2 Bob (frozen)" in text
     assert "3 Cy" in text
+    assert "camera off" not in text
+
+
+def test_of_two_people_the_one_without_a_camera_keeps_a_place() -> None:
+    text = "\n".join(rows_of(screen(80, 24), (tile(1, "Ann"), tile(2, "Bob", video=False))))
     assert "camera off" in text
+    assert "2 Bob" in text
+
+
+def test_somebody_alone_without_a_camera_has_a_place() -> None:
+    text = "\n".join(rows_of(screen(80, 24), (tile(1, "Ann", video=False),)))
+    assert "camera off" in text
+    assert "1 Ann" in text
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (40, 12)])
+def test_people_without_a_camera_leave_the_space_to_the_pictures(size: tuple[int, int]) -> None:
+    people = (tile(1, "Ann"), *(tile(number, f"guest{number}", video=False) for number in range(2, 13)))
+    view = screen(*size)
+    rows = rows_of(view, people)
+    alone = screen(*size)
+    rows_of(alone, people[:1])
+    foot = sum("guest" in row or " more" in row for row in rows)
+    assert 1 <= foot <= size[1] // 6
+    assert view.needs[1][1] >= alone.needs[1][1] - foot
+    assert set(view.needs) == {1}
+
+
+def test_all_names_stand_at_the_foot_if_they_fit() -> None:
+    people = (*(tile(number, f"guest{number}", video=False) for number in range(1, 12)), tile(12, "Ann"))
+    text = "\n".join(rows_of(screen(80, 24), people))
+    assert all(f"guest{number}" in text for number in range(1, 12))
+    assert "9 guest9" in text
+    assert "10 guest10" not in text
+
+
+def test_names_without_room_are_counted() -> None:
+    people = (tile(1, "Ann"), *(tile(number, f"guest{number}", video=False) for number in range(2, 32)))
+    rows = rows_of(screen(40, 12), people)
+    shown = sum(row.count("guest") for row in rows)
+    assert f"and {30 - shown} more" in "\n".join(rows)
+
+
+def test_whoever_speaks_is_marked_in_the_line_and_nothing_moves() -> None:
+    def scene(speaking: int) -> Scene:
+        return (
+            tile(1, "Ann"),
+            *(tile(number, f"guest{number}", video=False, speaking=number == speaking) for number in range(2, 32)),
+        )
+
+    view = screen(40, 12)
+    silent = rows_of(view, scene(0), 1)
+    speaking = rows_of(view, scene(3), 2)
+    assert "● 3 guest3" in "\n".join(speaking)
+    assert [row.replace("●", " ") for row in speaking] == silent
+    assert "● and " in "\n".join(rows_of(view, scene(31), 3))
+
+
+def test_people_in_the_line_can_be_shown_alone() -> None:
+    people = (tile(1, "Ann"), *(tile(number, f"guest{number}", video=False) for number in range(2, 13)))
+    text = "\n".join(rows_of(screen(80, 24, Wishes(spotlight=12)), people))
+    assert "camera off" in text
+    assert "guest12" in text
+    assert "guest11" not in text
+
+
+def test_where_nobody_has_a_camera_there_is_a_list() -> None:
+    rows = rows_of(screen(60, 20), tuple(tile(number, f"guest{number}", video=False) for number in range(1, 4)))
+    at = [next(y for y, row in enumerate(rows) if text in row) for text in ("Nobody sends", "guest1", "guest2")]
+    assert at[1:] == [at[0] + 2, at[0] + 3]
+    assert "camera off" not in "\n".join(rows)
+    many = tuple(tile(number, f"guest{number}", video=False) for number in range(1, 30))
+    assert " more" in "\n".join(rows_of(screen(30, 6), many))
+
+
+def test_long_wide_and_emoji_names_are_cut_with_an_ellipsis() -> None:
+    people = (
+        tile(1, "Ann"),
+        tile(2, "世界" * 20, video=False),
+        tile(3, "\N{WOMAN}\N{ZERO WIDTH JOINER}\N{PERSONAL COMPUTER}" * 20, video=False),
+    )
+    rows = rows_of(screen(30, 24), people)
+    text = "\n".join(rows)
+    assert text.count("…") == 2
+    assert "2 世界世界" in text
+    ascii_style = Style.create(ColorLevel.NONE, RenderMode.SHAPE, STANDARD, False)
+    assert "\n".join(rows_of(screen(30, 24, style=ascii_style), people)).isascii()
+
+
+def test_a_name_that_changes_changes_the_line() -> None:
+    view = screen(80, 24)
+    rows_of(view, (tile(1, "Ann"), tile(2, "Bob"), tile(3, "Cy", video=False)), 1)
+    assert "3 Cyril" in "\n".join(rows_of(view, (tile(1, "Ann"), tile(2, "Bob"), tile(3, "Cyril", video=False)), 2))
 
 
 def test_a_name_stands_under_its_picture() -> None:
