@@ -76,7 +76,9 @@ def name_list(names: Sequence[str], columns: int, rows: int, *, utf8: bool) -> t
 
 
 def cut_glyphs(text: str, columns: int, *, utf8: bool) -> list[int]:
-    """The glyphs of a text for so many columns; what does not fit is replaced by an ellipsis."""
+    """The glyphs of a text for so many columns, ending with an ellipsis if something did not fit."""
+    if not utf8:
+        text = text.encode("ascii", "replace").decode()
     glyphs = glyphs_of(text, max(columns, _MAX_NAME_COLUMNS) + 1)
     if len(glyphs) <= columns:
         return glyphs

@@ -200,7 +200,7 @@ class ScreenView:
         """Lay out the names of people without a picture."""
         columns, rows, utf8 = self.key.columns, self.key.rows, self.style.utf8
         self._lines, self._has_heading = NameLines((), 0, 0), False
-        if not names or (has_pictures and rows < _LEAST_ROWS_FOR_NAMES):
+        if not names or columns <= MARK_COLUMNS or (has_pictures and rows < _LEAST_ROWS_FOR_NAMES):
             return
         if has_pictures:
             self._lines = foot_lines(names, columns, rows, utf8=utf8)
@@ -227,7 +227,7 @@ class ScreenView:
         return self._made_labels
 
     def _make_labels(self, tiles: Sequence[Tile], scene: Scene) -> list[Label]:
-        if not tiles and not self._folded:
+        if not tiles and not self._lines.spans:
             sentence = _NO_PICTURE if len(scene) > 1 else _NOBODY
             return [_centred(sentence, 0, self._canvas.rows // 2, self._canvas.columns, DEFAULT_COLOR, DEFAULT_COLOR)]
         if not self.key.wishes.names:
@@ -255,8 +255,7 @@ class ScreenView:
                 labels.append(Label(x + MARK_COLUMNS, y, DEFAULT_COLOR, DEFAULT_COLOR, span.glyphs))
             else:
                 glyphs = [ord(mark), ord(" "), *span.glyphs]
-                # Only a screen of one column has no room for both.
-                labels.append(Label(x, y, _accent(self.style.color), DEFAULT_COLOR, glyphs[: self._canvas.columns - x]))
+                labels.append(Label(x, y, _accent(self.style.color), DEFAULT_COLOR, glyphs))
         return labels
 
     def _mark(self) -> str:
@@ -300,8 +299,6 @@ def _with_place(name: str, place: int) -> str:
 
 
 def _centred(text: str, x: int, y: int, width: int, ink: int, paper: int, utf8: bool = True) -> Label:
-    if not utf8:
-        text = text.encode("ascii", "replace").decode()
     glyphs = cut_glyphs(text, width, utf8=utf8)
     return Label(x + (width - len(glyphs)) // 2, y, ink, paper, glyphs)
 
