@@ -28,12 +28,13 @@ from teleglyph.cli.options import (
 from teleglyph.client.address import DEFAULT_PORT, parse_address
 from teleglyph.client.call import Credentials
 from teleglyph.client.display import ViewWishes
+from teleglyph.client.interactive_call import watch_call
 from teleglyph.client.screen import restore_all
 from teleglyph.client.sound import CallSound
 from teleglyph.client.terminal import Terminal, detect
 from teleglyph.client.trust import ServerTrust
 from teleglyph.client.uplink import Codec, Uplink
-from teleglyph.client.viewer import CallOptions, pipe_call, snapshot_call, watch_call
+from teleglyph.client.viewer import CallOptions, pipe_call, snapshot_call
 from teleglyph.console import echo, write_frame
 from teleglyph.errors import (
     CameraError,
@@ -43,6 +44,7 @@ from teleglyph.errors import (
 )
 from teleglyph.keys import KnownHosts, load_identity, parse_public_keys
 from teleglyph.media.opus import Samples
+from teleglyph.media.soundcard import require_devices
 from teleglyph.wire import derive_password_key
 
 
@@ -191,11 +193,15 @@ def client(
         reconnect_attempts=reconnect_attempts,
         wishes=ViewWishes(names=not no_names, own_picture=not no_self, mirrored=mirror_self, max_bitrate=max_bitrate),
     )
-    from_file = source_options.file is not None
-    wants_sound = audio and not display_options.snapshot and (interactive or sound_test or from_file)
+    film = _name_of(source_options.file)
+    names_device = microphone is not None or speakers is not None
+    # Into a pipe, a microphone is not opened by itself.
+    wants_sound = audio and not display_options.snapshot and (interactive or sound_test or names_device or bool(film))
     sound = None
     if wants_sound:
-        sound = SoundOptions(microphone, speakers, push_to_talk, voice_processing, sound_test, from_file)
+        sound = SoundOptions(microphone, speakers, push_to_talk, voice_processing, sound_test, film)
+    if audio and names_device and not sound_test:
+        require_devices(microphone, speakers)
     job = _Job(options, terminal, display_options, None if no_video else source_options, video_codec, sound)
 
     def attempt(credentials: Credentials) -> int:
@@ -240,15 +246,15 @@ class _Job:
 
     async def run(self, stop: asyncio.Event) -> int:
         sound, deaf = await open_sound(self.sound)
-        on_sound = sound.captured if sound is not None and self.sound is not None and self.sound.from_file else None
+        on_sound = sound.captured if sound is not None and self.sound is not None and self.sound.film else None
         try:
             uplink, notice = await open_uplink(self.source, self.codec, on_sound)
         except TeleglyphError:
             if sound is not None:
                 sound.close()
             raise
-        options = replace(self.options, sound=sound)
-        notice = "; ".join(filter(None, (notice, deaf)))
+        options = replace(self.options, sound=sound, no_sound=deaf or self.options.no_sound)
+        notice = " ".join(filter(None, (notice, deaf)))
         try:
             if self.display.snapshot:
                 frame = await snapshot_call(self.options, uplink, self.display.snapshot_delay, stop)
@@ -277,12 +283,19 @@ class SoundOptions:
     process_voice: bool | None = None
     """Echo cancellation and the like; None is yes if it is installed."""
     silent: bool = False
-    from_file: bool = False
-    """What is said is a film's sound, not a microphone's."""
+    film: str = ""
+    """The film whose sound is sent, not a microphone's."""
+
+
+def _name_of(file: str | None) -> str:
+    """What people call the file that is sent; empty for none."""
+    if file is None:
+        return ""
+    return "standard input" if file == "-" else os.path.basename(file) or file
 
 
 async def open_sound(options: SoundOptions | None) -> tuple[CallSound | None, str]:
-    """Open the sound card; None, and why, if there is none and no device was asked for.
+    """Open the sound card; returns None if there is nothing to speak with or to hear with, and what is missing.
 
     Raises:
         SoundError: a device that was asked for cannot be opened.
@@ -290,21 +303,19 @@ async def open_sound(options: SoundOptions | None) -> tuple[CallSound | None, st
     """
     if options is None:
         return None, ""
-    sound = CallSound(push_to_talk=options.push_to_talk, has_microphone=not options.from_file)
-    if options.process_voice is not False and not options.from_file:
+    sound = CallSound(push_to_talk=options.push_to_talk, film=options.film)
+    if options.process_voice is not False and not options.film:
         has_voice = await asyncio.to_thread(sound.process_voice)
         if options.process_voice and not has_voice:
             raise NotSupported("--voice-processing needs an optional part: pip install 'teleglyph[voice]'")
     try:
-        await asyncio.to_thread(
+        missing = await asyncio.to_thread(
             sound.open, microphone=options.microphone, speakers=options.speakers, silent=options.silent
         )
-    except SoundError as error:
-        if options.microphone is not None or options.speakers is not None:
-            raise
-        # A film is heard by the others even where nobody can hear them.
-        return (sound if options.from_file else None), f"No sound: {error}"
-    return sound, ""
+    except SoundError:
+        sound.close()
+        raise
+    return (sound if sound.can_speak or sound.can_hear else None), missing
 
 
 async def open_uplink(
@@ -330,7 +341,7 @@ async def open_uplink(
         uplink.close()
         if not source.is_default:
             raise
-        return None, f"You are not seen: {error}"
+        return None, f"You are not seen: {str(error).removesuffix('.')}."
     return uplink, ""
 
 

@@ -21,11 +21,12 @@ from teleglyph.cli.logs import LogOptions
 from teleglyph.cli.options import DisplayOptions, SourceOptions, display_options
 from teleglyph.client.address import Address
 from teleglyph.client.call import CallClient, Credentials
+from teleglyph.client.interactive_call import watch_call
 from teleglyph.client.screen import restore_all
 from teleglyph.client.sound import FRAME, CallSound
 from teleglyph.client.terminal import Terminal, detect
 from teleglyph.client.uplink import Codec, Uplink
-from teleglyph.client.viewer import CallOptions, snapshot_call, watch_call
+from teleglyph.client.viewer import CallOptions, snapshot_call
 from teleglyph.console import write_frame
 from teleglyph.media.opus import SAMPLE_RATE
 from teleglyph.media.pattern import PATTERNS

@@ -49,7 +49,9 @@ from teleglyph.wire import (
     ScreenAck,
     ScreenUpdate,
     ServerState,
+    ViewFlag,
     ViewSettings,
+    ViewState,
     encode,
 )
 
@@ -153,10 +155,14 @@ class CallClient:
         settings: ViewSettings | None = None,
     ) -> None:
         self.received = Received()
+        self.view: ViewState | None = None
+        """Whom we see, as the server says; None from servers that do not say it."""
+        self.on_view: Callable[[ViewState], None] = _ignore
+        """Called when that changes."""
         self._address = address
         self._credentials = credentials
         self._capabilities = capabilities
-        self._settings = settings or ViewSettings()
+        self._settings = _with_state(settings or ViewSettings())
         self._has_screens = False
         self._uplink = uplink
         self._sound = sound
@@ -173,6 +179,16 @@ class CallClient:
         """Columns and rows that frames are wanted for."""
         return self._capabilities.width, self._capabilities.height
 
+    @property
+    def is_joined(self) -> bool:
+        """We are in the call at this moment."""
+        return self._connection is not None
+
+    @property
+    def has_screens(self) -> bool:
+        """The server composes screens for us, as ours do and those of ascii-chat do not."""
+        return self._has_screens
+
     async def run(self) -> None:
         """Join and stay until the connection ends.
 
@@ -184,6 +200,8 @@ class CallClient:
         farewell: list[bytes] = []
         try:
             self._has_screens = Feature.SCREEN_UPDATES in done.features
+            # Places are numbered in the order of joining, which is another one after a break.
+            self.view, self._settings = None, replace(self._settings, spotlight=0)
             self._introduce(connection)
             self._events.joined(done)
             self._connection = connection
@@ -211,7 +229,7 @@ class CallClient:
 
     def change(self, capabilities: Capabilities, settings: ViewSettings | None = None) -> None:
         """The terminal or the wishes changed; frames of the new kind follow."""
-        settings = settings or self._settings
+        settings = self._settings if settings is None else _with_state(settings)
         changed_settings, changed = settings != self._settings, capabilities != self._capabilities
         self._capabilities, self._settings = capabilities, settings
         if self._connection is None:
@@ -322,6 +340,10 @@ class CallClient:
                 self.received.frames += 1
                 self.received.frame_bytes += len(message.body)
                 self._events.screen(message)
+            case ViewState():
+                self.view = message
+                self._settings = replace(self._settings, spotlight=message.place)
+                self.on_view(message)
             case PictureRequest():
                 if self._uplink is not None:
                     self._uplink.request(message)
@@ -366,3 +388,8 @@ class CallClient:
             if is_due and connection.blocked_since is None:
                 asked = now
                 connection.outbox.put_control(encode(Ping()))
+
+
+def _with_state(settings: ViewSettings) -> ViewSettings:
+    """Settings that also ask to be told whom we see."""
+    return replace(settings, flags=settings.flags | ViewFlag.TELL_STATE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -14,16 +15,37 @@ from teleglyph.client.display import Display
 from teleglyph.client.keyboard import Keyboard
 from teleglyph.client.screen import Screen
 from teleglyph.client.terminal import Terminal, terminal_size
+from teleglyph.client.text_box import help_pages, wrap_lines
+from teleglyph.printable import width
 
 _STATUS_SECONDS = 0.5
+_MESSAGE_SECONDS = 5.0
+_BOX_MARGIN = 4
+"""Columns of a box that its text does not get."""
+_MAX_STEPS = 8
+"""As many as there are colour depths, modes or palettes, and more."""
+_KEY_NAMES = {"up": "Up", "down": "Down", "left": "Left", "right": "Right", "space": "Space"}
+
+
+def _always() -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True)
 class KeyAction:
-    """What a key does; without a help text it is not listed."""
+    """What a key does.
+
+    Attributes:
+        help: listed in the help; empty if another key's line says it.
+        run: does it, or says why it cannot be done now.
+        label: the key's name in the help; empty for the key itself.
+        works: whether it can be done now; the help lists only what can.
+    """
 
     help: str
     run: Callable[[], None]
+    label: str = ""
+    works: Callable[[], bool] = _always
 
 
 class Interface:
@@ -61,13 +83,15 @@ class Interface:
         self._status = status
         self._notice: tuple[str, ...] = ()
         self._hint: tuple[str, ...] = ()
-        self._help = False
+        self._help_page = 0
+        """The page of the help that is shown, from 1 on; 0 for none."""
+        self._message, self._message_until = "", 0.0
         self._actions = {
             "q": KeyAction("quit", stop.set),
-            "c": KeyAction("colours", lambda: self._change(self.display.next_color())),
-            "r": KeyAction("render mode", lambda: self._change(self.display.next_render())),
-            "p": KeyAction("palette", lambda: self._change(self.display.next_palette())),
-            "?": KeyAction("this help", self._toggle_help),
+            "c": KeyAction("colours", self._next_color),
+            "r": KeyAction("render mode", self._next_render, works=lambda: self._next(Display.next_render) is not None),
+            "p": KeyAction("palette", self._next_palette, works=lambda: self._next(Display.next_palette) is not None),
+            "?": KeyAction("this help", self._turn_help),
             **actions,
         }
         self._ticker: asyncio.Task[None] | None = None
@@ -105,9 +129,24 @@ class Interface:
         self._hint = lines
         self._show_overlay()
 
+    def announce(self, text: str) -> None:
+        """Show a sentence for a while: on the status line if it fits there, otherwise in a box over the picture."""
+        self._message, self._message_until = text, time.monotonic() + _MESSAGE_SECONDS
+        self._show_overlay()
+        self.refresh()
+
+    @property
+    def columns(self) -> int:
+        """Width of the window."""
+        return self.screen.picture_size[0]
+
     def refresh(self) -> None:
         """Show the status line as it is now."""
-        self.screen.set_status(self._status())
+        if self._message and time.monotonic() >= self._message_until:
+            self._message = ""
+            self._show_overlay()
+        is_short = self._message and self._fits_status(self._message)
+        self.screen.set_status(f" {self._message}" if is_short else self._status())
 
     # --- internals ------------------------------------------------------------------------------------
 
@@ -140,23 +179,80 @@ class Interface:
     def _press(self, keys: Sequence[str]) -> None:
         for key in keys:
             if key == "escape":
-                if not self._help:
+                if not self._help_page:
                     self._stop.set()
                     return
-                self._toggle_help()
+                self._close_help()
             elif action := self._actions.get(key):
                 action.run()
                 self.refresh()
+            else:
+                self.announce(f"{_KEY_NAMES.get(key, key)} does nothing here; ? shows the keys.")
 
-    def _toggle_help(self) -> None:
-        self._help = not self._help
+    # --- what keys change --------------------------------------------------------------------------------
+
+    def _next(self, step: Callable[[Display], Display]) -> Display | None:
+        """The next display that looks different; None if there is no other."""
+        candidate = self.display
+        for _ in range(_MAX_STEPS):
+            candidate = step(candidate)
+            if candidate.describe() != self.display.describe():
+                return candidate
+        return None
+
+    def _switch(self, step: Callable[[Display], Display], why_not: str) -> None:
+        changed = self._next(step)
+        if changed is None:
+            self.announce(why_not)
+            return
+        self._change(changed)
+        description = changed.describe()
+        if description not in self._status():
+            self.announce(description)
+
+    def _next_color(self) -> None:
+        self._switch(Display.next_color, "There are no other colours to choose from.")
+
+    def _next_render(self) -> None:
+        self._switch(Display.next_render, "This terminal can show no other mode with these colours; c changes them.")
+
+    def _next_palette(self) -> None:
+        self._switch(Display.next_palette, "Palettes are for the foreground mode; r changes the mode.")
+
+    # --- boxes -------------------------------------------------------------------------------------------
+
+    def _turn_help(self) -> None:
+        """Open the help, go to its next page, or close it after the last one."""
+        self._help_page = (self._help_page + 1) % (len(self._help_pages()) + 1)
         self._show_overlay()
 
-    def _show_overlay(self) -> None:
-        lines = self._help_lines() if self._help else self._notice
-        self.screen.set_overlay(lines or self._hint, at_foot=not lines)
+    def _close_help(self) -> None:
+        self._help_page = 0
+        self._show_overlay()
 
-    def _help_lines(self) -> list[str]:
-        names = {"up": "Up", "down": "Down", "left": "Left", "right": "Right", "space": "Space"}
-        lines = [f"{names.get(key, key):>5}  {action.help}" for key, action in self._actions.items() if action.help]
-        return ["", *lines, "", f"{self.display.columns}x{self.display.rows}, {self.display.describe()}", ""]
+    def _fits_status(self, text: str) -> bool:
+        return width(text) + 2 <= self.columns and self.screen.has_status
+
+    def _show_overlay(self) -> None:
+        columns, rows = self.screen.picture_size
+        room = max(1, columns - _BOX_MARGIN)
+        if self._help_page:
+            pages = self._help_pages()
+            self._help_page = min(self._help_page, len(pages))
+            self.screen.set_overlay(pages[self._help_page - 1])
+        elif self._message and not self._fits_status(self._message):
+            self.screen.set_overlay(wrap_lines([self._message], room, rows), at_foot=True)
+        elif self._notice:
+            self.screen.set_overlay(wrap_lines(self._notice, room, rows))
+        else:
+            self.screen.set_overlay(wrap_lines(self._hint, room, rows), at_foot=True)
+
+    def _help_pages(self) -> list[list[str]]:
+        columns, rows = self.screen.picture_size
+        keys = [
+            (action.label or _KEY_NAMES.get(key, key), action.help)
+            for key, action in self._actions.items()
+            if action.help and action.works()
+        ]
+        about = f"{self.display.columns}x{self.display.rows}, {self.display.describe()}"
+        return help_pages(keys, about, max(1, columns - _BOX_MARGIN), rows)

@@ -143,6 +143,11 @@ class Screen:
         columns, rows = self._size
         return columns, max(1, rows - 1)
 
+    @property
+    def has_status(self) -> bool:
+        """The window is high enough for a status line."""
+        return self._size[1] >= 2
+
     def show(self, frame: SafeFrame) -> None:
         """Draw a frame soon; one that still waits is dropped, and one that is shown already is not drawn again."""
         with self._wake:

@@ -11,10 +11,11 @@ from collections.abc import Callable
 
 import numpy as np
 
+from teleglyph.client.sound_device import DeviceState, WatchedDevice
 from teleglyph.errors import SoundError
 from teleglyph.media.jitter import JitterBuffer
 from teleglyph.media.opus import SAMPLE_RATE, SILENT_PACKET, OpusEncoder, Samples
-from teleglyph.media.soundcard import SoundCard
+from teleglyph.media.soundcard import SoundCard, list_microphones, list_speakers
 from teleglyph.media.voice import VoiceProcessor
 from teleglyph.net import Connection
 from teleglyph.wire import AudioBatch, OpusBatch, StreamKind, StreamStart, encode
@@ -30,6 +31,8 @@ _GATE_OPEN, _GATE_CLOSE = 10 ** (-48 / 20), 10 ** (-54 / 20)
 _GATE_HOLD = 0.4
 _METER_FALL = 0.85
 _METER_FLOOR = -60.0
+_WATCH_SECONDS, _STALL_SECONDS = 0.5, 2.0
+_NO_MICROPHONE = "No microphone was found"
 
 
 class CallSound:
@@ -39,14 +42,22 @@ class CallSound:
 
     Args:
         push_to_talk: nothing is said but while :meth:`talk` keeps being called.
-        has_microphone: what is said comes from a microphone; False if a film's sound is handed to :meth:`captured`.
+        film: name of the film whose sound is handed to :meth:`captured` instead of a microphone's.
+
+    Attributes:
+        on_notice: gets a sentence when a device vanishes or is back, and when a film's sound begins.
     """
 
-    def __init__(self, *, push_to_talk: bool = False, has_microphone: bool = True) -> None:
-        self._has_microphone = has_microphone
+    def __init__(self, *, push_to_talk: bool = False, film: str = "") -> None:
+        self.on_notice: Callable[[str], None] = _log.warning
         self.is_muted = False
         self.volume = 1.0
-        self._push_to_talk = push_to_talk
+        self.push_to_talk = push_to_talk
+        self._film = film
+        self._film_began = self._film_told = False
+        self._silent_card = False
+        self._microphone = WatchedDevice(self._open_microphone, list_microphones)
+        self._speakers = WatchedDevice(self._open_speakers, list_speakers)
         self._talking_until = 0.0
         self._open_until = 0.0
         self._is_open = False
@@ -59,32 +70,45 @@ class CallSound:
         self._in_level = self._out_level = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._connection: Connection | None = None
-        self._card: SoundCard | None = None
+        self._watcher: asyncio.Task[None] | None = None
 
     # --- the event loop's side ------------------------------------------------------------------------
 
-    def open(self, *, microphone: int | None = None, speakers: int | None = None, silent: bool = False) -> None:
+    def open(self, *, microphone: int | None = None, speakers: int | None = None, silent: bool = False) -> str:
         """Open the sound card; takes a moment, so call it in a thread.
 
-        Raises:
-            SoundError: there is none, or no such device.
-        """
-        try:
-            captured = self.captured if self._has_microphone else None
-            self._card = SoundCard(captured, self.fill, microphone=microphone, speakers=speakers, silent=silent)
-        except SoundError as error:
-            if microphone is not None or speakers is not None:
-                raise
-            # Many machines have only one of the two.
-            self._card = self._half_a_card(error)
+        Returns what is missing and what that means, as a sentence; empty if nothing is.
 
-    def _half_a_card(self, error: SoundError) -> SoundCard:
-        for captured, fill in ((None, self.fill), (self.captured, None))[: 1 + self._has_microphone]:
-            try:
-                return SoundCard(captured, fill)
-            except SoundError:
-                continue
-        raise error
+        Raises:
+            SoundError: a device that was asked for is not there, or cannot be used.
+        """
+        self._silent_card = silent
+        deaf = _try_open(self._speakers, speakers)
+        if self._film:
+            return f"{deaf}: the others hear the film, but you cannot hear them." if deaf else ""
+        dumb = _try_open(self._microphone, microphone)
+        if dumb and deaf:
+            missing = "No microphone and no loudspeakers were found" if dumb == _NO_MICROPHONE else f"{dumb}; {deaf}"
+            return f"{missing}: you can neither speak nor hear."
+        if dumb:
+            return f"{dumb}: you can hear but not speak."
+        return f"{deaf}: you can speak but not hear." if deaf else ""
+
+    @property
+    def can_speak(self) -> bool:
+        """There is something of us to be heard, muted or not."""
+        return bool(self._film) or self._microphone.state not in (DeviceState.MISSING, DeviceState.GONE)
+
+    @property
+    def can_hear(self) -> bool:
+        """There are loudspeakers."""
+        return self._speakers.state not in (DeviceState.MISSING, DeviceState.GONE)
+
+    def _open_microphone(self, index: int | None) -> SoundCard:
+        return SoundCard(self.captured, None, microphone=index, silent=self._silent_card)
+
+    def _open_speakers(self, index: int | None) -> SoundCard:
+        return SoundCard(None, self.fill, speakers=index, silent=self._silent_card)
 
     def process_voice(self) -> bool:
         """Take echo and noise out of the microphone's sound; False if the optional extra for it is not installed.
@@ -100,19 +124,43 @@ class CallSound:
 
     def close(self) -> None:
         """Close the sound card."""
-        card, self._card = self._card, None
-        if card is not None:
-            card.close()
+        self.stop()
+        self._microphone.close()
+        self._speakers.close()
 
     def start(self, connection: Connection) -> None:
         """Speak and listen over a connection from now on."""
         connection.outbox.put_control(encode(StreamStart(StreamKind.AUDIO)))
         self._loop = asyncio.get_running_loop()
         self._connection = connection
+        self._watcher = self._loop.create_task(self._watch(), name="sound devices")
 
     def stop(self) -> None:
         """The connection is gone."""
         self._connection = None
+        watcher, self._watcher = self._watcher, None
+        if watcher is not None:
+            watcher.cancel()
+
+    async def _watch(self) -> None:
+        """Say when devices vanish and come back, and when a film turns out to have sound."""
+        looked_at = time.monotonic()
+        devices = (
+            (self._microphone, "The microphone is gone: the others cannot hear you.", "The microphone is back."),
+            (self._speakers, "The loudspeakers are gone: you cannot hear the others.", "The loudspeakers are back."),
+        )
+        while True:
+            if self._film_began and not self._film_told:
+                self._film_told = True
+                self.on_notice(f"The sound of {self._film} is sent instead of your microphone.")
+            now = time.monotonic()
+            for device, gone, back in devices:
+                if now - looked_at > _STALL_SECONDS:
+                    device.touch(now)  # it was us who stood still: the program was suspended
+                if device.is_due(now) and await asyncio.to_thread(device.check, now):
+                    self.on_notice(back if device.state is DeviceState.OPEN else gone)
+            looked_at = time.monotonic()
+            await asyncio.sleep(_WATCH_SECONDS)
 
     def receive(self, message: OpusBatch | AudioBatch) -> None:
         """Take what the others say."""
@@ -130,25 +178,39 @@ class CallSound:
         """The talk key is pressed (again)."""
         self._talking_until = time.monotonic() + _TALK_SECONDS
 
-    def change_volume(self, steps: int) -> None:
-        """Play louder or more quietly."""
+    def change_volume(self, steps: int) -> bool:
+        """Play louder or more quietly; False if it is at that end already."""
+        before = self.volume
         self.volume = round(min(LOUDEST, max(0.0, self.volume + steps * VOLUME_STEP)), 2)
+        return self.volume != before
+
+    def parts(self) -> tuple[str, ...]:
+        """For the status line: whether we are heard and how loud (in dB of full scale), the same of the others, and
+        the volume."""
+        source = "film" if self._film else "mic"
+        if not self.can_speak:
+            mine = "no microphone"
+        elif self.is_muted:
+            mine = f"{source} muted"
+        elif self.push_to_talk and not self._may_speak(time.monotonic()):
+            mine = f"{source} off (hold space)"
+        else:
+            mine = f"{source} {_meter(self._in_level)}"
+        if not self.can_hear:
+            return (mine, "no loudspeakers")
+        return (mine, f"room {_meter(self._out_level)}", f"volume {self.volume:.0%}")
 
     def describe(self) -> str:
-        """For the status line: whether we are heard, both levels in dB of full scale, and the volume."""
-        if self.is_muted:
-            mine = "mic muted"
-        elif self._push_to_talk and not self._may_speak(time.monotonic()):
-            mine = "mic off (hold space)"
-        else:
-            mine = f"mic {_meter(self._in_level)}"
-        return f"{mine} | room {_meter(self._out_level)} | volume {self.volume:.0%}"
+        """The parts of the status line in one."""
+        return " | ".join(self.parts())
 
     # --- the sound card's side ------------------------------------------------------------------------
 
     def captured(self, samples: Samples) -> None:
-        """Take what the microphone hears."""
+        """Take what the microphone hears, or the film gives."""
         now = time.monotonic()
+        self._microphone.touch(now)
+        self._film_began = self._film_began or bool(self._film)
         peak = float(np.abs(samples).max(initial=0.0))
         self._in_level = max(peak, self._in_level * _METER_FALL)
         self._rest = np.concatenate((self._rest, samples))
@@ -165,6 +227,7 @@ class CallSound:
 
     def fill(self, count: int) -> Samples:
         """What the speakers are to play next."""
+        self._speakers.touch(time.monotonic())
         with self._lock:
             samples = self._buffer.pull(count)
         if samples is None:
@@ -176,7 +239,7 @@ class CallSound:
         return played
 
     def _may_speak(self, now: float) -> bool:
-        return not self.is_muted and (not self._push_to_talk or now < self._talking_until)
+        return not self.is_muted and (not self.push_to_talk or now < self._talking_until)
 
     def _passes_gate(self, frame: Samples, now: float) -> bool:
         """A room's noise is not sent; a voice opens the gate, and it stays open for the pauses between words."""
@@ -197,6 +260,21 @@ class CallSound:
             loop.call_soon_threadsafe(put, message, FRAME / SAMPLE_RATE)
         except RuntimeError:  # the event loop is closed
             self._connection = None
+
+
+def _try_open(device: WatchedDevice, index: int | None) -> str:
+    """Open a device, and say why it cannot be; empty if it is open.
+
+    Raises:
+        SoundError: it was asked for, and cannot be opened.
+    """
+    try:
+        device.open(index, time.monotonic())
+    except SoundError as error:
+        if index is not None:
+            raise
+        return str(error).removesuffix(".")
+    return ""
 
 
 def _meter(level: float) -> str:

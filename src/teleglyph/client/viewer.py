@@ -9,27 +9,24 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Protocol
 
 from teleglyph.client.address import Address
 from teleglyph.client.attempts import Attempts
 from teleglyph.client.call import CallClient, CallEvents, Credentials
 from teleglyph.client.display import Display, ViewWishes
-from teleglyph.client.interface import Interface, KeyAction
+from teleglyph.client.interface import Interface
 from teleglyph.client.output import FrameWriter
 from teleglyph.client.received_screen import ReceivedScreen
 from teleglyph.client.sound import CallSound
-from teleglyph.client.terminal import Terminal
 from teleglyph.client.uplink import Uplink
 from teleglyph.errors import PeerError, PeerTimeout, ProtocolError
 from teleglyph.media.frame_text import SafeFrame
-from teleglyph.wire import HandshakeDone, ScreenUpdate, UpdateLevel
+from teleglyph.wire import HandshakeDone, ScreenUpdate
 
 _log = logging.getLogger(__name__)
 
 _FIRST_FRAME_SECONDS = 15.0
-_NOTICE_SECONDS = 5.0
 _REFUSED_SECONDS = 1.0
 """How long frames may be refused, without one that is shown, before the user hears of it."""
 _UNSHOWABLE = "The server's frames cannot be shown:"
@@ -46,6 +43,7 @@ class CallOptions:
         fixed_size: columns and rows that the user insists on, 0 for the window's.
         reconnect_attempts: after a lost connection; -1 never gives up.
         sound: what is said and heard; None neither.
+        no_sound: why there is none, as a sentence.
         wishes: what the grid is to show.
     """
 
@@ -55,6 +53,7 @@ class CallOptions:
     fixed_size: tuple[int, int] = (0, 0)
     reconnect_attempts: int = -1
     sound: CallSound | None = None
+    no_sound: str = "There is no sound: you joined with --no-audio."
     wishes: ViewWishes = ViewWishes()
 
 
@@ -110,6 +109,8 @@ class _Stay:
         self._face: _Face | None = None
         self._task: asyncio.Task[None] | None = None
         self._joined = asyncio.Event()
+        self.retry_at = 0.0
+        """When a lost connection is tried again, in monotonic seconds."""
         self._has_notice = False
         self._refusals = Refusals(self._on_nothing_shown)
 
@@ -159,7 +160,7 @@ class _Stay:
         if pause is None:
             raise error
         _log.warning("%s; trying again in %.1f s", error, pause)
-        until = time.monotonic() + pause
+        until = self.retry_at = time.monotonic() + pause
         while (left := until - time.monotonic()) > 0 and not self._stop.is_set():
             self._say(str(error), f"Connecting again in {left:.0f} s (attempt {self._attempts.number}); q quits.")
             await _first(self._stop.wait(), timeout=min(left, 1.0))
@@ -257,108 +258,6 @@ class Refusals:
         self.is_lasting = True
 
 
-class _InteractiveCall:
-    """A call on a terminal."""
-
-    def __init__(self, options: CallOptions, terminal: Terminal, uplink: Uplink | None, stop: asyncio.Event) -> None:
-        self._stay = _Stay(options, uplink, stop)
-        self._uplink = uplink
-        if uplink is not None:
-            uplink.on_notice = self.announce
-        self._sound = options.sound
-        self._wishes = options.wishes
-        self._message, self._message_until = "", 0.0
-        self._last = (time.monotonic(), 0, 0)
-        self._rates = (0.0, 0.0)
-        self._interface = Interface(
-            terminal,
-            options.display,
-            fixed_size=options.fixed_size,
-            stop=stop,
-            on_display=self._change,
-            actions={
-                "v": KeyAction("camera on and off", self._toggle_video),
-                "1": KeyAction("to 9: show one participant alone, 0 all again", lambda: self._pin(1)),
-                **{str(place): KeyAction("", partial(self._pin, place)) for place in (*range(2, 10), 0)},
-                **self._sound_actions(),
-            },
-            status=self._status,
-        )
-
-    async def run(self) -> int:
-        self._stay.on_change = self._interface.refresh
-        self._change(self._interface.display)
-        try:
-            if await self._stay.join():
-                async with self._interface as interface:
-                    await self._stay.remain(_ScreenFace(interface, self._stay.client))
-        finally:
-            await self._stay.leave()
-        return 0
-
-    def announce(self, text: str) -> None:
-        """Show a sentence on the status line for a while."""
-        self._message, self._message_until = text, time.monotonic() + _NOTICE_SECONDS
-        self._interface.refresh()
-
-    def _change(self, display: Display) -> None:
-        self._stay.client.change(display.capabilities(), display.settings(self._wishes))
-
-    def _pin(self, place: int) -> None:
-        """Show one participant alone, or with 0 all again."""
-        self._wishes = replace(self._wishes, spotlight=place)
-        self._change(self._interface.display)
-
-    def _sound_actions(self) -> dict[str, KeyAction]:
-        sound = self._sound
-        if sound is None:
-            return {
-                "m": KeyAction("mute", lambda: self.announce("There is no sound: no card was found, or --no-audio"))
-            }
-        return {
-            "m": KeyAction("mute the microphone", sound.toggle_mute),
-            "space": KeyAction("talk, with --push-to-talk", sound.talk),
-            "up": KeyAction("louder", lambda: sound.change_volume(1)),
-            "down": KeyAction("quieter", lambda: sound.change_volume(-1)),
-        }
-
-    def _toggle_video(self) -> None:
-        if self._uplink is None:
-            self.announce("This side has no picture to send: start with a camera, --file or --test-pattern")
-        else:
-            self._uplink.toggle()
-
-    def _status(self) -> str:
-        if time.monotonic() < self._message_until:
-            return f" {self._message}"
-        frames, rate = self._measure()
-        people = f"{self._stay.connected} in the call" if self._stay.connected else "in the call"
-        picture = "no picture" if self._uplink is None else f"picture {'on' if self._uplink.is_on else 'off'}"
-        display = self._interface.display.describe()
-        if self._sound is not None:
-            picture += f" | {self._sound.describe()}"
-        link = _describe_link(self._stay.screen.level, self._stay.screen.rate)
-        # The link's state comes first: narrow windows cut the end off.
-        return f" ? help{link} | {people} | {picture} | {display} | {frames:.0f} frames/s | {rate / 1000:.0f} kB/s"
-
-    def _measure(self) -> tuple[float, float]:
-        now, received = time.monotonic(), self._stay.client.received
-        then, frames, size = self._last
-        if now - then >= 1.0:
-            self._rates = ((received.frames - frames) / (now - then), (received.frame_bytes - size) / (now - then))
-            self._last = (now, received.frames, received.frame_bytes)
-        return self._rates
-
-
-def _describe_link(level: int, rate: int) -> str:
-    """What a slow connection costs, for the status line; nothing while it costs nothing."""
-    coarseness, is_cheaper = level & UpdateLevel.TOLERANCE, level & UpdateLevel.CHEAPER
-    if not coarseness:
-        return ""
-    colors = ", fewer colours" if is_cheaper else ""
-    return f" | slow connection: detail -{coarseness}, {rate} frames/s{colors}"
-
-
 class _ScreenFace:
     """Shows a stay on the interface's screen."""
 
@@ -404,23 +303,6 @@ class _PipeFace:
 
     def hint(self, *lines: str) -> None:
         """There is no place beside frames in a row."""
-
-
-async def watch_call(
-    options: CallOptions, terminal: Terminal, uplink: Uplink | None, stop: asyncio.Event, notice: str = ""
-) -> int:
-    """Be in a call on this terminal until the user leaves; returns the exit code.
-
-    Args:
-        notice: a sentence that the status line begins with.
-
-    Raises:
-        PeerError: joining failed, or the connection broke for good.
-    """
-    call = _InteractiveCall(options, terminal, uplink, stop)
-    if notice:
-        call.announce(notice)
-    return await call.run()
 
 
 async def pipe_call(options: CallOptions, uplink: Uplink | None, stop: asyncio.Event) -> int:

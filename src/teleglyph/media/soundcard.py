@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import miniaudio
 
 _BUFFER_MILLISECONDS = 10
+_MOST_LISTED = 4
+"""Devices that an error names."""
 _NO_DEVICE = "Discard all samples"
 """What ALSA calls the device that it offers where there is none."""
 
@@ -46,6 +48,18 @@ class SoundDevice:
 def list_microphones() -> list[SoundDevice]:
     """What sound can come from; empty without a sound card."""
     return [SoundDevice(index, str(device["name"])) for index, device in enumerate(_devices(playback=False))]
+
+
+def require_devices(microphone: int | None, speakers: int | None) -> None:
+    """Check that devices that were asked for are there, without opening them.
+
+    Raises:
+        SoundError: one is not.
+    """
+    if speakers is not None:
+        _identify(speakers, playback=True)
+    if microphone is not None:
+        _identify(microphone, playback=False)
 
 
 def list_speakers() -> list[SoundDevice]:
@@ -101,7 +115,9 @@ class SoundCard:
                     recorder.start(_started(_record(captured)))
         except miniaudio.MiniaudioError as error:
             self.close()
-            raise SoundError(f"The sound card cannot be used: {error.args[0] if error.args else error}") from error
+            device = "microphone" if captured is not None else "loudspeakers"
+            reason = error.args[0] if error.args else error
+            raise SoundError(f"The {device} cannot be used ({reason}).") from error
         except SoundError:
             self.close()
             raise
@@ -133,13 +149,19 @@ def _devices(*, playback: bool) -> list[dict[str, Any]]:
 def _identify(index: int | None, *, playback: bool) -> Any:
     """The system's name for a device; None is the system's choice."""
     found = _devices(playback=playback)
-    kind, option = ("loudspeaker", "--list-speakers") if playback else ("microphone", "--list-microphones")
-    if not found:
-        raise SoundError(f"No {kind} was found")
+    kind, missing, option = (
+        ("loudspeaker", "No loudspeakers were found.", "--list-speakers")
+        if playback
+        else ("microphone", "No microphone was found.", "--list-microphones")
+    )
     if index is None:
+        if not found:
+            raise SoundError(missing)
         return None
     if index >= len(found):
-        raise SoundError(f"There is no {kind} {index}: see {option}")
+        some = "; ".join(f"{number} is {device['name']}" for number, device in enumerate(found[:_MOST_LISTED]))
+        there = f"Of those that were found, {some}" if found else missing.removesuffix(".")
+        raise SoundError(f"There is no {kind} {index}. {there}. List them with teleglyph {option}.")
     return found[index]["id"]
 
 

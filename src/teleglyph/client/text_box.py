@@ -1,0 +1,111 @@
+"""Text for the box over the picture: sentences wrapped to the window, and the help in columns or pages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import wcwidth
+
+from teleglyph.printable import fit, printable, width
+
+_GAP, _COLUMN_GAP = 2, 3
+_MAX_COLUMNS = 3
+_LEAST_TEXT = 8
+"""Columns that a text keeps beside the keys; in narrower windows it goes under them."""
+
+
+def wrap(text: str, columns: int) -> list[str]:
+    """A line of text broken between words so that each part fits into so many columns; long words are broken, too."""
+    columns = max(1, columns)
+    if width(text) <= columns:
+        return [text]
+    lines = [""]
+    for word in printable(text).split():
+        joined = f"{lines[-1]} {word}" if lines[-1] else word
+        if width(joined) <= columns:
+            lines[-1] = joined
+            continue
+        if not lines[-1]:
+            lines.pop()
+        rest = word
+        while width(rest) > columns:
+            part = fit(rest, columns) or next(wcwidth.iter_graphemes(rest))
+            lines.append(part)
+            rest = rest[len(part) :]
+        lines.append(rest)
+    return [line for line in lines if line]
+
+
+def wrap_lines(lines: Sequence[str], columns: int, rows: int) -> list[str]:
+    """Lines wrapped to a box; if there are more than it has rows, the last one ends with dots."""
+    wrapped = [part for line in lines for part in (wrap(line, columns) if line else [""])]
+    if len(wrapped) <= rows:
+        return wrapped
+    kept = wrapped[: max(1, rows)]
+    return [*kept[:-1], f"{fit(kept[-1], max(0, columns - 4))} ..."]
+
+
+def help_pages(keys: Sequence[tuple[str, str]], about: str, columns: int, rows: int) -> list[list[str]]:
+    """The help as pages of lines, of which each fits into a box.
+
+    Keys and texts stand in two columns; where the window is too low for all of them, two or three such pairs stand
+    beside each other, and where it is too narrow for that, there are several pages.
+
+    Args:
+        keys: names of keys, and what they do.
+        about: a last line.
+        columns, rows: room inside the box.
+    """
+    beside = _LEAST_TEXT + _GAP + max((width(key) for key, _ in keys), default=0) <= columns
+    for count in range(1, _MAX_COLUMNS + 1) if beside else ():
+        lines = _table(keys, count)
+        if len(lines) <= rows and all(width(line) <= columns for line in lines):
+            if width(about) <= columns and len(lines) + 2 <= rows:
+                lines += ["", about]
+            return [["", *lines, ""] if len(lines) + 2 <= rows else lines]
+    return _numbered(_narrow([*keys, ("", about)], columns, beside=beside), columns, rows)
+
+
+def _table(keys: Sequence[tuple[str, str]], count: int) -> list[str]:
+    """Pairs in so many columns, filled downwards."""
+    height = -(-len(keys) // count)
+    blocks = [keys[start : start + height] for start in range(0, len(keys), height)] if keys else []
+    lines = [""] * height
+    for block in blocks:
+        key_columns = max(width(key) for key, _ in block)
+        text_columns = max(width(text) for _, text in block)
+        is_last = block is blocks[-1]
+        for index, (key, text) in enumerate(block):
+            pad = 0 if is_last else text_columns - width(text) + _COLUMN_GAP
+            lines[index] += f"{' ' * (key_columns - width(key))}{key}{' ' * _GAP}{text}{' ' * pad}"
+    return lines
+
+
+def _narrow(keys: Sequence[tuple[str, str]], columns: int, *, beside: bool) -> list[str]:
+    """Pairs under each other, with texts of several lines where they have to be."""
+    indent = max((width(key) for key, _ in keys), default=0) + _GAP if beside else 1
+    lines = []
+    for key, text in keys:
+        if not key:
+            lines += wrap(text, columns)
+        elif beside:
+            parts = wrap(text, columns - indent)
+            lines.append(f"{' ' * (indent - _GAP - width(key))}{key}{' ' * _GAP}{parts[0]}")
+            lines += [f"{' ' * indent}{part}" for part in parts[1:]]
+        else:
+            lines += wrap(f"{key}: {text}", columns)
+    return lines
+
+
+def _numbered(lines: Sequence[str], columns: int, rows: int) -> list[list[str]]:
+    """Lines in pages, with a last line that says how to turn them where there is room for it."""
+    if len(lines) <= rows:
+        return [list(lines)]
+    room = max(1, rows - 1)
+    parts = [list(lines[start : start + room]) for start in range(0, len(lines), room)]
+    if rows < 2:
+        return parts
+    for number, part in enumerate(parts, 1):
+        foot = f"? next page ({number}/{len(parts)})" if number < len(parts) else f"? closes ({number}/{len(parts)})"
+        part.append(foot if width(foot) <= columns else f"? {number}/{len(parts)}")
+    return parts
