@@ -12,7 +12,7 @@ MARK_COLUMNS = 2
 """Kept free in front of each name for the mark of somebody who speaks, so that nothing moves when they do."""
 _GAP = 1
 """Columns between a name and the next one's mark."""
-_ROWS_PER_LINE, _MAX_LINES = 6, 4
+_ROWS_PER_LINE, _MAX_LINES = 5, 4
 """One line of names for so many rows of the screen, so that most of it remains for the pictures."""
 HEADING_ROWS = 2
 """Rows of the sentence over a list, with the empty one under it."""

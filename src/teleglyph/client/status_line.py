@@ -9,6 +9,8 @@ from teleglyph.printable import width
 from teleglyph.wire import UpdateLevel
 
 _MARGIN, _SEPARATOR = " ", " | "
+LAST_NEEDED_RANK = 4
+"""Fields up to this rank are shortened rather than left out for others."""
 _MEASURE_SECONDS = 1.0
 """Rates are means over at least this time."""
 _MAX_GAP_SECONDS = 3.0
@@ -30,28 +32,33 @@ class Field(NamedTuple):
 def compose_status(fields: Sequence[Field], columns: int) -> str:
     """As many fields as fit into a line, in the given order.
 
-    A field is never cut.  Fields of higher rank are dropped first; those that remain are as long as there is room,
-    those of lower rank first.
+    A field is never cut.  Those that are needed find room first, in their shortest form if they have to; the others get
+    what is left.  Within both, lower ranks come first.
 
     Args:
         columns: width of the line; texts are measured as terminals draw them.
     """
-    left = columns - width(_MARGIN) + width(_SEPARATOR)
+    room = columns - width(_MARGIN) + width(_SEPARATOR)
     chosen: dict[int, str] = {}
     by_rank = sorted(range(len(fields)), key=lambda index: fields[index].rank)
-    for index in by_rank:
-        shortest = fields[index].texts[-1]
-        if (cost := width(shortest) + width(_SEPARATOR)) <= left:
-            chosen[index] = shortest
-            left -= cost
-    for index in by_rank:
-        if index not in chosen:
-            continue
-        left += width(chosen[index])
-        chosen[index] = next(text for text in fields[index].texts if width(text) <= left)
-        left -= width(chosen[index])
+    needed = [index for index in by_rank if fields[index].rank <= LAST_NEEDED_RANK]
+    for index in needed:
+        _put(chosen, index, fields[index].texts[-1:], room)
+    for index in needed:
+        if chosen.pop(index, ""):
+            _put(chosen, index, fields[index].texts, room)
+    for index in by_rank[len(needed) :]:
+        _put(chosen, index, fields[index].texts, room)
     texts = [chosen[index] for index in sorted(chosen)]
     return _MARGIN + _SEPARATOR.join(texts) if texts else ""
+
+
+def _put(chosen: dict[int, str], index: int, texts: Sequence[str], room: int) -> None:
+    """Choose the first of the texts that fits beside what is chosen, if any does."""
+    left = room - sum(width(text) + width(_SEPARATOR) for text in chosen.values())
+    fitting = next((text for text in texts if width(text) + width(_SEPARATOR) <= left), None)
+    if fitting is not None:
+        chosen[index] = fitting
 
 
 class Rates:

@@ -10,7 +10,7 @@ from teleglyph.printable import fit, printable, width
 
 _GAP, _COLUMN_GAP = 2, 3
 _MAX_COLUMNS = 3
-_LEAST_TEXT = 8
+_LEAST_TEXT = 12
 """Columns that a text keeps beside the keys; in narrower windows it goes under them."""
 
 
@@ -107,5 +107,5 @@ def _numbered(lines: Sequence[str], columns: int, rows: int) -> list[list[str]]:
         return parts
     for number, part in enumerate(parts, 1):
         foot = f"? next page ({number}/{len(parts)})" if number < len(parts) else f"? closes ({number}/{len(parts)})"
-        part.append(foot if width(foot) <= columns else f"? {number}/{len(parts)}")
+        part.append(foot if width(foot) <= columns else fit(f"? {number}/{len(parts)}", columns))
     return parts
