@@ -6,6 +6,7 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -32,6 +33,7 @@ from teleglyph.wire import (
     StreamStop,
     ViewFlag,
     ViewSettings,
+    ViewState,
     encode,
 )
 
@@ -375,6 +377,66 @@ def test_programs_of_ascii_chat_still_get_text_of_pictures_alone(
         text = await asyncio.to_thread(peer.frame, lambda text: "Nobody" not in text)
         assert "Ann" not in text
         assert "camera" not in text
+        await ann.leave()
+        await watching.leave()
+
+    run(scenario())
+
+
+def test_viewers_are_told_whom_they_see_and_more_than_nine_can_be_shown_alone(server: ServerProcess) -> None:
+    async def scenario() -> None:
+        watching = viewer(server, columns=80, rows=24)
+        people = []
+        for number in range(2, 13):
+            person = Person(server, f"guest{number}")
+            people.append(person)
+            await until(lambda: watching.client.view == ViewState(0, len(people) + 1))
+        await watching.sees(lambda w: all(f"guest{number}" in w.text() for number in range(2, 13)))
+
+        spotlight(watching, 12)
+        await until(lambda: watching.client.view == ViewState(12, 12, "guest12"))
+        await watching.sees(lambda w: "camera off" in w.text() and "guest11" not in w.text())
+
+        await people[0].leave()
+        await until(lambda: watching.client.view == ViewState(11, 11, "guest12"))
+        spotlight(watching, 12)
+        await until(lambda: watching.client.view == ViewState(0, 11))
+        spotlight(watching, 11)
+        await until(lambda: watching.client.view == ViewState(11, 11, "guest12"))
+        await people[-1].leave()
+        await until(lambda: watching.client.view == ViewState(0, 10))
+        await watching.sees(lambda w: "guest11" in w.text())
+
+        for person in people[1:-1]:
+            await person.leave()
+        await watching.leave()
+
+    run(scenario())
+
+
+def spotlight(watching: Viewer, place: int) -> None:
+    """Ask for one participant, as a key of the client does."""
+    watching.client.change(watching.capabilities, replace(NAMED, spotlight=place))
+
+
+async def until(is_so: Callable[[], bool], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.02)
+
+
+def test_viewers_that_did_not_ask_are_not_told_whom_they_see(server: ServerProcess) -> None:
+    async def scenario() -> None:
+        watching = viewer(server)
+        await until(lambda: watching.client.view is not None)
+        connection = watching.client._connection
+        assert connection is not None
+        connection.outbox.put_control(encode(NAMED))
+        seen = watching.client.view
+        ann = Person(server, "Ann")
+        await watching.sees(lambda w: "2 Ann" in w.text())
+        assert watching.client.view == seen
         await ann.leave()
         await watching.leave()
 

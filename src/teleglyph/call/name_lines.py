@@ -93,15 +93,15 @@ def _flow(names: Sequence[str], columns: int, max_rows: int, *, utf8: bool) -> N
     for count in range(len(cut), -1, -1):
         entries = [(glyphs, index, index + 1) for index, glyphs in enumerate(cut[:count])]
         if (hidden := len(cut) - count) > 0:
-            entries.append((_more(hidden, count, columns - MARK_COLUMNS), count, len(cut)))
+            entries.append((_more(hidden, columns - MARK_COLUMNS), count, len(cut)))
         lines = _lines(entries, columns)
         if len(lines) <= max_rows:
             return _centred(lines)
     return NameLines((), 0, 0)
 
 
-def _more(hidden: int, shown: int, columns: int) -> list[int]:
-    text = f"and {hidden} more" if shown else f"{hidden} people"
+def _more(hidden: int, columns: int) -> list[int]:
+    text = f"and {hidden} more"
     return glyphs_of(text if len(text) <= columns else f"+{hidden}", max(0, columns))
 
 

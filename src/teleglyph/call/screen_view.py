@@ -33,6 +33,8 @@ _CAMERA_OFF = "camera off"
 _LEAST_ROWS_FOR_NAMES = 4
 """Rows of a place in the grid, below which a name would take too much of the picture."""
 _MOST_INDEX = 9
+_MOST_WITH_PLACES = 2
+"""People of whom each has a place, with a picture or without."""
 _SETTLE_SECONDS = 0.4
 """Within this time all rows have their turn at being made exact where the picture stands still."""
 _WALL = 38
@@ -67,11 +69,9 @@ def in_grid(scene: Scene, wishes: Wishes) -> Scene:
 def folds(tiles: Sequence[Tile]) -> bool:
     """Whether people without a picture share lines of names instead of having a place each.
 
-    They do among three and more, and where there is no picture at all; one person alone, or somebody without a camera
-    beside one picture, is better seen in a place.
+    They do among three and more; one or two people are better seen in places.
     """
-    pictures = sum(tile.pixels is not None for tile in tiles)
-    return pictures < len(tiles) and len(tiles) > (2 if pictures else 1)
+    return len(tiles) > _MOST_WITH_PLACES and any(tile.pixels is None for tile in tiles)
 
 
 class ScreenKey(NamedTuple):

@@ -54,6 +54,7 @@ class _InteractiveCall:
         self._no_sound = options.no_sound
         self._wishes = options.wishes
         self._seen: ViewState | None = None
+        self._was_joined = False
         self._rates = Rates()
         self._interface = Interface(
             terminal,
@@ -220,6 +221,9 @@ class _InteractiveCall:
     # --- the status line ------------------------------------------------------------------------------
 
     def _status(self) -> str:
+        was_joined, self._was_joined = self._was_joined, self._client.is_joined
+        if was_joined and not self._was_joined:
+            self._interface.dismiss()  # an older sentence must not hide that the connection is lost
         return compose_status(self._fields(time.monotonic()), self._interface.columns)
 
     def _fields(self, now: float) -> list[Field]:

@@ -135,6 +135,11 @@ class Interface:
         self._show_overlay()
         self.refresh()
 
+    def dismiss(self) -> None:
+        """Take the sentence away: something more important is on the status line."""
+        self._message = ""
+        self._show_overlay()
+
     @property
     def columns(self) -> int:
         """Width of the window."""
@@ -145,8 +150,9 @@ class Interface:
         if self._message and time.monotonic() >= self._message_until:
             self._message = ""
             self._show_overlay()
+        status = self._status()
         is_short = self._message and self._fits_status(self._message)
-        self.screen.set_status(f" {self._message}" if is_short else self._status())
+        self.screen.set_status(f" {self._message}" if is_short else status)
 
     # --- internals ------------------------------------------------------------------------------------
 
