@@ -186,3 +186,75 @@ def test_the_sound_of_a_call_is_shown_and_muted_on_the_status_line() -> None:
         bob.press("C-c")
         bob.expect("code=0")
         assert is_restored(bob)
+
+
+def test_keys_that_cannot_do_anything_say_why_and_one_alone_is_named() -> None:
+    with terminal(100, 30) as host, terminal(110, 24) as ann, terminal(80, 24) as bob:
+        port = start_server(host)
+        ann.type(f"{TELEGLYPH} client :{port} --test-pattern --name ann {QUIET}; echo code=$?")
+        ann.expect("1 in the call")
+        for key, answer in (
+            ("1", "Nobody else is here yet."),
+            ("Right", "Nobody else is here yet."),
+            ("Space", "There is no sound: you joined with --no-audio."),
+            ("x", "x does nothing here; ? shows the keys."),
+        ):
+            ann.press(key)
+            ann.expect(answer)
+        ann.press("?")
+        ann.wait(
+            lambda s: "render mode" in s and "alone" not in s and "mute" not in s, "only keys that work are listed"
+        )
+        ann.press("?")
+        bob.type(f"{TELEGLYPH} client :{port} --no-video --sound-test --name bob {PLAIN}; echo code=$?")
+        ann.expect("2 in the call")
+        ann.press("5")
+        ann.expect("There is no participant 5.")
+        ann.press("2")
+        ann.expect("only bob; 0 shows everyone")
+        ann.press("?")
+        ann.expect("show one participant alone")
+        ann.press("Escape")
+        ann.resize(20, 10)
+        ann.wait(lambda s: s.rstrip().split("\n")[-1] == " ? | 0: everyone", "fields are dropped whole")
+        ann.resize(110, 24)
+        ann.expect("only bob; 0 shows everyone")
+        bob.expect("2 in the call")
+        bob.press("v")
+        bob.expect("You have no picture to send")
+        bob.press("Space")
+        bob.expect("Space is for --push-to-talk")
+        bob.press("q")
+        bob.expect("code=0")
+        ann.expect("bob is not there any more: everyone is shown.")
+        ann.press("q")
+        ann.expect("code=0")
+
+
+def test_an_outage_blanks_what_is_not_known_any_more() -> None:
+    with terminal(100, 30) as host, terminal(100, 24) as ann:
+        port = start_server(host)
+        ann.type(f"{TELEGLYPH} client :{port} --test-pattern {QUIET}; echo code=$?")
+        ann.wait(lambda s: "1 in the call" in s and "frames/s" in s, "the status line is complete")
+        host.press("C-c")
+        ann.wait(
+            lambda s: "| connecting again" in s and "in the call" not in s and "frames/s" not in s, "nothing is stale"
+        )
+        ann.press("q")
+        ann.expect("code=0")
+
+
+def test_a_call_that_was_suspended_is_drawn_whole_again(tmp_path: Path) -> None:
+    with terminal(100, 30) as host, terminal(100, 24) as ann:
+        port = start_server(host)
+        ann.type("bash --norc -i")
+        ann.type(f"{TELEGLYPH} client :{port} --file {still(tmp_path / 'bright.pgm', 250)} {QUIET}; echo code=$?")
+        ann.wait(lambda s: glyphs(s, "M") > 1000 and "frames/s" in s, "the picture is there")
+        before = glyphs(ann.screen, "M")
+        ann.press("C-z")
+        ann.expect("Stopped")
+        ann.type("fg")
+        ann.wait(lambda s: glyphs(s, "M") == before and "in the call" in s, "all of it is there again")
+        ann.press("q")
+        ann.wait(lambda s: s.rstrip().endswith("ready$"), "the shell is back")
+        assert is_restored(ann)

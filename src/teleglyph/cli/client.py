@@ -195,6 +195,8 @@ def client(
     )
     film = _name_of(source_options.file)
     names_device = microphone is not None or speakers is not None
+    if not audio and _is_typed("audio") and (_is_typed("microphone") or _is_typed("speakers")):
+        raise click.UsageError("--no-audio contradicts --microphone and --speakers")
     # Into a pipe, a microphone is not opened by itself.
     wants_sound = audio and not display_options.snapshot and (interactive or sound_test or names_device or bool(film))
     sound = None
@@ -285,6 +287,11 @@ class SoundOptions:
     silent: bool = False
     film: str = ""
     """The film whose sound is sent, not a microphone's."""
+
+
+def _is_typed(parameter: str) -> bool:
+    """Whether an option is on the command line, and not only in the environment or the configuration file."""
+    return click.get_current_context().get_parameter_source(parameter) is ParameterSource.COMMANDLINE
 
 
 def _name_of(file: str | None) -> str:

@@ -49,7 +49,7 @@ class CallSound:
     """
 
     def __init__(self, *, push_to_talk: bool = False, film: str = "") -> None:
-        self.on_notice: Callable[[str], None] = _log.warning
+        self.on_notice: Callable[[str], None] = _log.info
         self.is_muted = False
         self.volume = 1.0
         self.push_to_talk = push_to_talk

@@ -150,18 +150,22 @@ def _identify(index: int | None, *, playback: bool) -> Any:
     """The system's name for a device; None is the system's choice."""
     found = _devices(playback=playback)
     kind, missing, option = (
-        ("loudspeaker", "No loudspeakers were found.", "--list-speakers")
+        ("loudspeaker", "No loudspeakers were found.", "speakers")
         if playback
-        else ("microphone", "No microphone was found.", "--list-microphones")
+        else ("microphone", "No microphone was found.", "microphone")
     )
     if index is None:
         if not found:
             raise SoundError(missing)
         return None
     if index >= len(found):
-        some = "; ".join(f"{number} is {device['name']}" for number, device in enumerate(found[:_MOST_LISTED]))
-        there = f"Of those that were found, {some}" if found else missing.removesuffix(".")
-        raise SoundError(f"There is no {kind} {index}. {there}. List them with teleglyph {option}.")
+        if not found:
+            raise SoundError(f"There is no {kind} {index}. {missing} Leave --{option} out to join without it.")
+        some = ", ".join(f"{number} ({device['name']})" for number, device in enumerate(found[:_MOST_LISTED]))
+        raise SoundError(
+            f"There is no {kind} {index}. There is {some}; teleglyph --list-{kind.removeprefix('loud').rstrip('s')}s "
+            "lists all."
+        )
     return found[index]["id"]
 
 

@@ -8,7 +8,7 @@ import pytest
 from teleglyph.client.sound import LOUDEST, CallSound
 from teleglyph.errors import SoundError
 from teleglyph.media.opus import OpusEncoder
-from teleglyph.media.soundcard import SoundCard, list_microphones, list_speakers
+from teleglyph.media.soundcard import SoundCard, list_microphones, list_speakers, require_devices
 from teleglyph.wire import OpusBatch
 
 
@@ -57,13 +57,54 @@ def test_with_push_to_talk_the_microphone_is_off_until_the_key_is_pressed() -> N
     assert "hold space" not in sound.describe()
 
 
-def test_a_machine_without_a_card_says_so_in_a_sentence() -> None:
-    if list_speakers() or list_microphones():
-        pytest.skip("this machine has a sound card")
-    with pytest.raises(SoundError, match="No loudspeaker was found"):
-        CallSound().open()
-    with pytest.raises(SoundError, match="was found"):
-        CallSound().open(microphone=3)
+without_card = pytest.mark.skipif(bool(list_speakers() or list_microphones()), reason="this machine has a sound card")
+
+
+@without_card
+def test_a_machine_without_a_card_says_what_is_missing_and_what_that_means() -> None:
+    sound = CallSound()
+    assert sound.open() == "No microphone and no loudspeakers were found: you can neither speak nor hear."
+    assert (sound.can_speak, sound.can_hear) == (False, False)
+    assert sound.describe() == "no microphone | no loudspeakers"
+
+
+@without_card
+def test_a_film_is_heard_by_the_others_even_without_loudspeakers() -> None:
+    sound = CallSound(film="holiday.mp4")
+    assert sound.open() == "No loudspeakers were found: the others hear the film, but you cannot hear them."
+    assert (sound.can_speak, sound.can_hear) == (True, False)
+    sound.captured(np.full(480, 0.9, np.float32))
+    assert sound.describe() == "film ##### | no loudspeakers"
+
+
+@without_card
+@pytest.mark.parametrize("choice", [{"microphone": 3}, {"speakers": 0}, {"microphone": 0, "speakers": 0}])
+def test_a_device_that_was_asked_for_and_is_not_there_is_an_error(choice: dict[str, int]) -> None:
+    for attempt in (
+        CallSound().open,
+        lambda **choice: require_devices(**{"microphone": None, "speakers": None, **choice}),
+    ):
+        with pytest.raises(
+            SoundError, match=r"^There is no (microphone|loudspeaker) \d\. No .* found\. Leave --(mic|spe)"
+        ):
+            attempt(**choice)
+
+
+def test_a_card_of_both_kinds_is_nothing_to_speak_of() -> None:
+    sound = CallSound()
+    assert sound.open(silent=True) == ""
+    assert (sound.can_speak, sound.can_hear) == (True, True)
+    sound.close()
+
+
+def test_the_volume_says_when_it_is_at_its_end() -> None:
+    sound = CallSound()
+    assert sound.change_volume(1)
+    assert sound.change_volume(30)
+    assert not sound.change_volume(1)
+    assert sound.volume == LOUDEST
+    assert sound.change_volume(-30)
+    assert not sound.change_volume(-1)
 
 
 def test_a_card_that_is_only_a_clock_asks_for_samples_and_gives_silence() -> None:
