@@ -14,7 +14,7 @@ from teleglyph.client.sound import CallSound
 from teleglyph.client.status_line import Field, Rates, compose_status, describe_link
 from teleglyph.client.terminal import Terminal
 from teleglyph.client.uplink import Uplink
-from teleglyph.client.viewer import CallOptions, _ScreenFace, _Stay
+from teleglyph.client.viewer import CallOptions, ScreenFace, Stay
 from teleglyph.printable import fit
 from teleglyph.wire import ViewState
 
@@ -42,7 +42,7 @@ class _InteractiveCall:
     """A call on a terminal."""
 
     def __init__(self, options: CallOptions, terminal: Terminal, uplink: Uplink | None, stop: asyncio.Event) -> None:
-        self._stay = _Stay(options, uplink, stop)
+        self._stay = Stay(options, uplink, stop)
         self._client = self._stay.client
         self._client.on_view = self._on_view
         self._uplink = uplink
@@ -74,7 +74,7 @@ class _InteractiveCall:
                 async with self._interface as interface:
                     if notice:
                         self.announce(notice)
-                    await self._stay.remain(_ScreenFace(interface, self._client))
+                    await self._stay.remain(ScreenFace(interface, self._client))
         finally:
             await self._stay.leave()
         return 0

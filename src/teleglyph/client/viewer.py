@@ -79,7 +79,7 @@ class _Face(Protocol):
         """Sentences beside the picture; none take them away."""
 
 
-class _Stay:
+class Stay:
     """Keeps one client in a call, whatever the network does, until the user leaves."""
 
     def __init__(self, options: CallOptions, uplink: Uplink | None, stop: asyncio.Event) -> None:
@@ -258,7 +258,7 @@ class Refusals:
         self.is_lasting = True
 
 
-class _ScreenFace:
+class ScreenFace:
     """Shows a stay on the interface's screen."""
 
     def __init__(self, interface: Interface, client: CallClient) -> None:
@@ -314,7 +314,7 @@ async def pipe_call(options: CallOptions, uplink: Uplink | None, stop: asyncio.E
         OutputError: they cannot be written.
     """
     loop = asyncio.get_running_loop()
-    stay = _Stay(options, uplink, stop)
+    stay = Stay(options, uplink, stop)
     writer = FrameWriter(on_failure=lambda: loop.call_soon_threadsafe(stop.set))
     try:
         if await stay.join():
