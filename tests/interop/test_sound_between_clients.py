@@ -24,8 +24,8 @@ BLOCK = 480
 class Person:
     """A client whose sound card is this test."""
 
-    def __init__(self, server: ServerProcess, name: str) -> None:
-        self.sound = CallSound()
+    def __init__(self, server: ServerProcess, name: str, sound: CallSound | None = None) -> None:
+        self.sound = sound or CallSound()
         self.heard: list[Samples] = []
         self.joined = asyncio.Event()
         self._client = CallClient(
@@ -125,3 +125,42 @@ def test_speech_arrives_as_it_was_spoken(server: ServerProcess, tmp_path: Path) 
     backwards = float(np.corrcoef(want.ravel(), want[::-1].ravel())[0, 1])
     assert backwards < 0.5, "the measure tells speech from other speech"
     assert max(scores) > 0.88
+
+
+def test_a_device_that_vanishes_is_reported_and_so_is_its_return(server: ServerProcess) -> None:
+    async def run() -> list[str]:
+        person = Person(server, "ann")
+        notices: list[str] = []
+        person.sound.on_notice = notices.append
+        assert person.sound.open(silent=True) == ""
+        await person.joined.wait()
+        card = person.sound._microphone._card
+        assert card is not None
+        card.close()  # as when a headset is unplugged: nothing comes from it any more
+        deadline = time.monotonic() + 30
+        while len(notices) < 2 and time.monotonic() < deadline:
+            await asyncio.sleep(0.05)
+            assert person.sound.can_speak is (len(notices) != 1)
+        await person.live(np.zeros(BLOCK, np.float32))
+        person.sound.close()
+        return notices
+
+    gone, back = asyncio.run(run())
+    assert gone == "The microphone is gone: the others cannot hear you."
+    assert back == "The microphone is back."
+
+
+def test_a_film_says_that_its_sound_is_sent_when_it_has_some(server: ServerProcess) -> None:
+    async def run(*, has_sound: bool) -> list[str]:
+        person = Person(server, "ann", CallSound(film="holiday.mp4"))
+        notices: list[str] = []
+        person.sound.on_notice = notices.append
+        await person.joined.wait()
+        if has_sound:
+            person.sound.captured(np.zeros(BLOCK, np.float32))
+        await asyncio.sleep(1.5)
+        await person.live(np.zeros(0, np.float32))
+        return notices
+
+    assert asyncio.run(run(has_sound=True)) == ["The sound of holiday.mp4 is sent instead of your microphone."]
+    assert asyncio.run(run(has_sound=False)) == []

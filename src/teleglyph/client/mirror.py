@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from teleglyph.client.display import Display
 from teleglyph.client.interface import Interface
 from teleglyph.client.output import FrameWriter
+from teleglyph.client.status_line import Field, compose_status
 from teleglyph.client.terminal import Terminal
 from teleglyph.errors import LocalError
 from teleglyph.media.canvas import Canvas, Draw
@@ -123,7 +124,10 @@ async def watch_mirror(
         stop=stop,
         on_display=mirror.change,
         actions={},
-        status=lambda: f" ? help | {mirror.description} | {mirror.display.describe()}",
+        status=lambda: compose_status(
+            [Field(0, ("? help", "?")), Field(1, (mirror.description,)), Field(2, (mirror.display.describe(),))],
+            interface.columns,
+        ),
     )
     mirror.change(interface.display)
     try:
