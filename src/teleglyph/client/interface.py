@@ -150,6 +150,8 @@ class Interface:
         if self._message and time.monotonic() >= self._message_until:
             self._message = ""
             self._show_overlay()
+        if self._help_page:
+            self._show_overlay()  # which keys work may have changed
         status = self._status()
         is_short = self._message and self._fits_status(self._message)
         self.screen.set_status(f" {self._message}" if is_short else status)
