@@ -70,7 +70,14 @@ def luminance(color: Color) -> int:
     return (77 * red + 150 * green + 29 * blue + 128) >> 8
 
 
-def glyph_of(color: Color, glyphs: str) -> str:
+def is_dark(color: Color, limit: int) -> bool:
+    return luminance(color) < limit and max(color) < 128
+
+
+def glyph_of(color: Color, glyphs: str, level: int) -> str:
+    """The glyph of a colour; dark ones are blank if the palette begins with a space."""
+    if glyphs[0] == " " and is_dark(color, 64 if level == ANSI16 else 29):
+        return " "
     return glyphs[(luminance(color) * (len(glyphs) - 1) + 127) // 255]
 
 
@@ -136,7 +143,7 @@ class ReferenceRenderer:
             return Look(" ", None, None, None)
         if self.render == BACKGROUND:
             return Look(" ", None, self._shown(cell), self._shown(cell))
-        glyph = glyph_of(cell, self.glyphs)
+        glyph = glyph_of(cell, self.glyphs, self.color)
         ink = None if glyph == " " or self.color == NONE else self._shown(cell)
         return Look(glyph, ink, None, None)
 
@@ -155,8 +162,8 @@ class ReferenceRenderer:
         )
 
     def _lit(self, cell: Color | None, x: int, line: int) -> int:
-        """Ordered dither: sixteen thresholds 8, 24, ... 248 in the order of Bayer's matrix."""
-        return int(cell is not None and luminance(cell) >= 16 * BAYER[line % 4][x % 4] + 8)
+        """Ordered dither: sixteen thresholds 8, 24, ... 248 in the order of Bayer's matrix; dark cells are black."""
+        return int(cell is not None and not is_dark(cell, 48) and luminance(cell) >= 16 * BAYER[line % 4][x % 4] + 8)
 
     def _shown(self, color: Color) -> Color | int:
         return color if self.color == TRUECOLOR else nearest(five_bits(color), self.color)

@@ -1,5 +1,6 @@
 #include "compose.hpp"
 
+#include <array>
 #include <cstddef>
 
 #include "luminance.hpp"
@@ -11,20 +12,29 @@ namespace teleglyph {
 const std::uint32_t kQuadrants[16] = {U' ', 0x2598, 0x259D, 0x2580, 0x2596, 0x258C, 0x259E, 0x259B,
                                       0x2597, 0x259A, 0x2590, 0x259C, 0x2584, 0x2599, 0x259F, 0x2588};
 
-std::uint32_t sextant(unsigned mask) noexcept {
+namespace {
+
+constexpr std::array<std::uint32_t, 64> make_sextants() {
     // The block of sextants leaves out what was there before: nothing, the left and the right half, everything.
     constexpr unsigned left = 0x15, right = 0x2A, full = 0x3F;
-    if (mask == 0) return U' ';
-    if (mask == left) return 0x258C;
-    if (mask == right) return 0x2590;
-    if (mask == full) return 0x2588;
-    return 0x1FB00 + mask - 1 - (mask > left ? 1 : 0) - (mask > right ? 1 : 0);
+    std::array<std::uint32_t, 64> glyphs{};
+    for (unsigned mask = 0; mask < 64; ++mask)
+        glyphs[mask] = 0x1FB00 + mask - 1 - (mask > left ? 1 : 0) - (mask > right ? 1 : 0);
+    glyphs[0] = U' ';
+    glyphs[left] = 0x258C;
+    glyphs[right] = 0x2590;
+    glyphs[full] = 0x2588;
+    return glyphs;
 }
+constexpr std::array<std::uint32_t, 64> kSextants = make_sextants();
+
+}  // namespace
+
+std::uint32_t sextant(unsigned mask) noexcept { return kSextants[mask]; }
 
 namespace {
 
 constexpr std::uint32_t kUpperHalf = 0x2580;
-constexpr std::uint32_t kBraille = 0x2800;
 constexpr std::uint32_t kMaxShades = 7;
 
 std::uint32_t glyph_of(const Style& style, std::uint32_t shade) noexcept {
@@ -82,10 +92,15 @@ struct Shades {
     }
 };
 
+// The least luminance of a part that is shown by ink, in a character of this mean colour: see is_dark().
+std::uint32_t least_shown(Cell mean, std::uint32_t darkness) noexcept { return is_dark(mean, 0, 1) ? darkness : 9; }
+
 // --- one function for each mode: the character that shows some parts ------------------------------------------------
 
 Character foreground_of(Cell cell, const Style& style) noexcept {
-    return {cell, kDefaultColor, glyph_of(style, luminance(cell)), kPlainLook};
+    const std::uint32_t shade = luminance(cell);
+    const bool is_blank = is_dark(cell, shade, style.darkness);
+    return {cell, kDefaultColor, glyph_of(style, is_blank ? kBlankShade : shade), kPlainLook};
 }
 
 Character half_of(Cell upper, Cell lower) noexcept { return {upper, lower, kUpperHalf, kBlockLook | 1}; }
@@ -102,35 +117,51 @@ Character sextant_of(const Cell (&cells)[6]) noexcept {
 
 // Which parts are lit: against thresholds that follow the cell's own mean a little, so that edges stay sharp.
 template <std::size_t Count>
-unsigned lit_parts(const Shades<Count>& shades, std::uint32_t x, std::uint32_t y, unsigned columns) noexcept {
+unsigned lit_parts(const Shades<Count>& shades, std::uint32_t x, std::uint32_t y, unsigned columns,
+                   std::uint32_t least) noexcept {
     const unsigned rows = static_cast<unsigned>(Count) / columns;
     unsigned mask = 0;
     for (unsigned i = 0; i < Count; ++i) {
         const std::uint32_t bayer = kThresholds[(y * rows + i / columns) % 4][(x * columns + i % columns) % 4];
         const std::uint32_t threshold = (shades.mean + 3 * bayer) / 4;
-        if (shades.luminances[i] >= threshold && shades.luminances[i] > 8) mask |= 1U << i;
+        if (shades.luminances[i] >= threshold && shades.luminances[i] >= least) mask |= 1U << i;
     }
     return mask;
 }
 
-// Bits of the dots of braille patterns, row by row.
-constexpr std::uint8_t kDots[8] = {0x01, 0x08, 0x02, 0x10, 0x04, 0x20, 0x40, 0x80};
+// Braille patterns by their lit dots, row by row. Some fonts draw the pattern without dots as eight hollow ones.
+constexpr std::array<std::uint32_t, 256> make_braille() {
+    constexpr std::uint32_t dots[8] = {0x01, 0x08, 0x02, 0x10, 0x04, 0x20, 0x40, 0x80};
+    std::array<std::uint32_t, 256> glyphs{};
+    for (unsigned mask = 1; mask < 256; ++mask) {
+        glyphs[mask] = 0x2800;
+        for (unsigned i = 0; i < 8; ++i)
+            if ((mask >> i & 1) != 0) glyphs[mask] |= dots[i];
+    }
+    glyphs[0] = U' ';
+    return glyphs;
+}
+constexpr std::array<std::uint32_t, 256> kBraille = make_braille();
 
-Character braille_of(const Cell (&cells)[8], std::uint32_t x, std::uint32_t y) noexcept {
+Character braille_of(const Cell (&cells)[8], std::uint32_t x, std::uint32_t y, std::uint32_t darkness) noexcept {
     const Shades<8> shades(cells);
-    const unsigned mask = lit_parts(shades, x, y, 2);
-    std::uint32_t dots = 0;
-    for (unsigned i = 0; i < 8; ++i)
-        if ((mask >> i & 1) != 0) dots |= kDots[i];
-    return {stretched(mean_of(cells)), kDefaultColor, kBraille + dots, shades.look};
+    const Cell mean = mean_of(cells);
+    const unsigned mask = lit_parts(shades, x, y, 2, least_shown(mean, darkness));
+    return {stretched(mean), kDefaultColor, kBraille[mask], shades.look};
 }
 
 Character shape_of(const Cell (&cells)[6], const ShapeTable& table) noexcept {
     const Shades<6> shades(cells);
     unsigned key = 0;
     for (unsigned i = 0; i < 6; ++i) key |= (shades.luminances[i] >> 5) << (3 * i);
+    // Levels of 0 and 1 only.
+    constexpr unsigned above = 0666666;
+    static_assert(kDarkShapes == 2U << 5);
+    const Cell mean = mean_of(cells);
+    if ((key & above) == 0) [[unlikely]]
+        key = is_dark(mean, 0, 1) ? 0 : key;
     const auto glyph = static_cast<unsigned char>(table[key]);
-    return {stretched(mean_of(cells)), kDefaultColor, glyph, shades.look};
+    return {stretched(mean), kDefaultColor, glyph, shades.look};
 }
 
 // Blocks without colours: lit parts are ink.
@@ -140,10 +171,12 @@ Character plain_block_of(const Cell (&cells)[Count], std::uint32_t x, std::uint3
     unsigned mask = 0;
     if constexpr (Count == 2) {
         for (unsigned i = 0; i < Count; ++i)
-            if (shades.luminances[i] >= kThresholds[(2 * y + i) % 4][x % 4]) mask |= 1U << i;
+            if (shades.luminances[i] >= kThresholds[(2 * y + i) % 4][x % 4] &&
+                !is_dark(cells[i], shades.luminances[i], kDarkDots))
+                mask |= 1U << i;
         mask = (mask & 1) * 3 | (mask >> 1) * 12;  // both quadrants of a half
     } else {
-        mask = lit_parts(shades, x, y, columns);
+        mask = lit_parts(shades, x, y, columns, kDarkDots);
     }
     const std::uint32_t glyph = Count == 6 ? sextant(mask) : kQuadrants[mask];
     return {mean_of(cells), kDefaultColor, glyph, shades.look};
@@ -201,7 +234,7 @@ void compose(const Cell* cells, std::uint32_t columns, std::uint32_t rows, const
             break;
         case RenderMode::braille:
             each<2, 4>(cells, columns, rows, out,
-                       [](const auto& parts, X x, X y) { return braille_of(parts, x, y); });
+                       [&](const auto& parts, X x, X y) { return braille_of(parts, x, y, style.darkness); });
             break;
         case RenderMode::shape:
             each<2, 3>(cells, columns, rows, out, [&table = shape_table()](const auto& parts, X, X) {

@@ -41,28 +41,31 @@ inline char* put_reset(char* out) noexcept { return put(out, "\x1b[0m"); }
 
 // --- first pass over a row: luminances or palette indices -----------------------------------------------------------
 
-__attribute__((always_inline)) inline void shade_cells(const Cell* cells, std::uint32_t columns,
+__attribute__((always_inline)) inline void shade_cells(const Cell* cells, std::uint32_t columns, std::uint32_t darkness,
                                                        std::uint16_t* shades) noexcept {
     for (std::uint32_t x = 0; x < columns; ++x) {
         const std::uint32_t shade = luminance(cells[x]);
-        shades[x] = static_cast<std::uint16_t>(cells[x] == kTransparent ? kBlankShade : shade);
+        const bool is_blank = static_cast<int>(cells[x] == kTransparent) | static_cast<int>(is_dark(cells[x], shade, darkness));
+        shades[x] = static_cast<std::uint16_t>(is_blank ? kBlankShade : shade);
     }
 }
 
 #if TELEGLYPH_HAS_AVX2
-TELEGLYPH_AVX2 void shade_row_avx2(const Cell* cells, std::uint32_t columns, std::uint16_t* shades) noexcept {
-    shade_cells(cells, columns, shades);
+TELEGLYPH_AVX2 void shade_row_avx2(const Cell* cells, std::uint32_t columns, std::uint32_t darkness,
+                                   std::uint16_t* shades) noexcept {
+    shade_cells(cells, columns, darkness, shades);
 }
 #endif
 
-void shade_row(const Cell* cells, std::uint32_t columns, std::uint16_t* shades) noexcept {
+// Luminances, or kBlankShade where nothing is drawn or nothing but darkness.
+void shade_row(const Cell* cells, std::uint32_t columns, std::uint32_t darkness, std::uint16_t* shades) noexcept {
 #if TELEGLYPH_HAS_AVX2
     if (use_avx2()) {
-        shade_row_avx2(cells, columns, shades);
+        shade_row_avx2(cells, columns, darkness, shades);
         return;
     }
 #endif
-    shade_cells(cells, columns, shades);
+    shade_cells(cells, columns, darkness, shades);
 }
 
 void index_row(const Cell* cells, std::uint32_t columns, const IndexedColors& colors,
@@ -77,7 +80,7 @@ char* emit_plain(const CellGrid& grid, const Style& style, char* out) noexcept {
     const Cell* row = grid.cells;
     for (std::uint32_t y = 0; y < grid.lines; ++y, row += grid.columns) {
         if (y > 0) *out++ = '\n';
-        shade_row(row, grid.columns, shades);
+        shade_row(row, grid.columns, style.darkness, shades);
         if (style.widest_glyph == 1) {
             for (std::uint32_t x = 0; x < grid.columns; ++x) out[x] = style.glyphs[shades[x]].bytes[0];
             out += grid.columns;
@@ -94,7 +97,7 @@ char* emit_foreground_truecolor(const CellGrid& grid, const Style& style, char* 
     Cell current = kTransparent;  // no colour set yet
     for (std::uint32_t y = 0; y < grid.lines; ++y, row += grid.columns) {
         if (y > 0) *out++ = '\n';
-        shade_row(row, grid.columns, shades);
+        shade_row(row, grid.columns, style.darkness, shades);
         for (std::uint32_t x = 0; x < grid.columns; ++x) {
             const Glyph& glyph = style.glyphs[shades[x]];
             if (row[x] != current && glyph.blank == 0) {
@@ -114,7 +117,7 @@ char* emit_foreground_indexed(const CellGrid& grid, const Style& style, char* ou
     std::uint16_t current = kNoColor;
     for (std::uint32_t y = 0; y < grid.lines; ++y, row += grid.columns) {
         if (y > 0) *out++ = '\n';
-        shade_row(row, grid.columns, shades);
+        shade_row(row, grid.columns, style.darkness, shades);
         index_row(row, grid.columns, *style.indexed, indices);
         for (std::uint32_t x = 0; x < grid.columns; ++x) {
             const Glyph& glyph = style.glyphs[shades[x]];
@@ -249,8 +252,8 @@ char* emit_half_plain(const CellGrid& grid, char* out) noexcept {
     const Cell* row = grid.cells;
     for (std::uint32_t y = 0; y < grid.lines; y += 2, row += 2 * static_cast<std::size_t>(grid.columns)) {
         if (y > 0) *out++ = '\n';
-        shade_row(row, grid.columns, upper);
-        shade_row(row + grid.columns, grid.columns, lower);
+        shade_row(row, grid.columns, kDarkDots, upper);
+        shade_row(row + grid.columns, grid.columns, kDarkDots, lower);
         for (std::uint32_t x = 0; x < grid.columns; ++x) {
             const std::size_t shape = (lit(upper[x], x, y) ? 1 : 0) + (lit(lower[x], x, y + 1) ? 2 : 0);
             out = put(out, shapes[shape]);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "luminance.hpp"
+
 namespace teleglyph {
 namespace {
 
@@ -25,6 +27,11 @@ const IndexedColors* indexed_colors(ColorLevel color) {
     }
 }
 
+std::uint32_t darkness_of(ColorLevel color, RenderMode render) {
+    if (render == RenderMode::shape || color == ColorLevel::ansi16) return kDarkShapes;
+    return render == RenderMode::foreground ? kDarkGlyphs : kDarkDots;
+}
+
 }  // namespace
 
 Style::Style(ColorLevel color_level, RenderMode render_mode, const std::vector<std::string>& characters,
@@ -34,6 +41,7 @@ Style::Style(ColorLevel color_level, RenderMode render_mode, const std::vector<s
       glyphs{},
       widest_glyph(1),
       indexed(indexed_colors(color_level)),
+      darkness(darkness_of(color_level, render_mode)),
       dithered(is_dithered && indexed != nullptr) {
     if (characters.empty() || characters.size() > 255)
         throw std::invalid_argument("a style needs 1 to 255 glyphs, not " + std::to_string(characters.size()));
@@ -45,6 +53,7 @@ Style::Style(ColorLevel color_level, RenderMode render_mode, const std::vector<s
         widest_glyph = std::max(widest_glyph, glyphs[luminance].length);
     }
     glyphs[kBlankShade] = make_glyph(" ");
+    if (render == RenderMode::foreground && glyphs[0].blank == 0) darkness = 0;
 }
 
 }  // namespace teleglyph

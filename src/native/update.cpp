@@ -202,7 +202,7 @@ std::uint32_t dithered(Cell cell, std::int32_t offset) noexcept {
 Color terminal_color(Color color, const Style& style, std::uint32_t x, std::uint32_t line) noexcept {
     if (color == kDefaultColor || style.color == ColorLevel::truecolor) return color;
     if (style.indexed == nullptr) return kDefaultColor;
-    if (style.dithered) {
+    if (style.dithered && !is_dark(color, luminance(color), kDarkDots)) {
         // About the distance between neighbours in the palette.
         const std::int32_t spread = style.color == ColorLevel::ansi256 ? 32 : 96;
         color = dithered(color, (kThresholds[line % 4][x % 4] - 128) * spread / 256);

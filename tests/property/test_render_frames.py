@@ -39,15 +39,17 @@ def _instructions(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @st.composite
 def pictures(draw: st.DrawFn) -> np.ndarray:
-    """Small pictures: noise, two extremes, one colour, or noise in steps so that neighbours are equal."""
+    """Small pictures: noise, two extremes, one colour, noise in steps so that neighbours are equal, or darkness."""
     height, width = draw(st.tuples(st.integers(1, 20), st.integers(1, 40)))
     generator = np.random.default_rng(draw(st.integers(0, 2**32)))
-    kind = draw(st.sampled_from(["noise", "extremes", "plain", "steps"]))
+    kind = draw(st.sampled_from(["noise", "extremes", "plain", "steps", "dark"]))
     noise = generator.integers(0, 256, (height, width, 3), np.uint8)
     if kind == "extremes":
         return np.where(noise < 128, 0, 255).astype(np.uint8)
     if kind == "plain":
         return np.broadcast_to(noise[:1, :1], noise.shape).copy()
+    if kind == "dark":
+        return noise // 4
     return noise // 64 * 85 if kind == "steps" else noise
 
 

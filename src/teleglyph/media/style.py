@@ -14,6 +14,7 @@ _IN_ASCII = {
     RenderMode.SEXTANT: RenderMode.BACKGROUND,
     RenderMode.BRAILLE: RenderMode.SHAPE,
 }
+_INK_MODES = (RenderMode.FOREGROUND, RenderMode.BRAILLE, RenderMode.SHAPE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,11 @@ class Style:
         if not utf8 and not palette.glyphs.isascii():
             palette = STANDARD
         return cls(color, render, palette, utf8, dithered and color in (ColorLevel.ANSI16, ColorLevel.ANSI256))
+
+    @property
+    def shows_light_by_ink(self) -> bool:
+        """Whether dark parts are blank, on the terminal's own background, instead of parts in a dark colour."""
+        return self.color is ColorLevel.NONE or self.render in _INK_MODES
 
     @property
     def subrows(self) -> int:
