@@ -96,7 +96,7 @@ def test_a_resize_a_key_and_the_camera_switch_are_followed_at_once(tmp_path: Pat
         ann.wait(lambda s: glyphs(s, "M") == 0, "the picture is gone")
         ann.press("v")
         ann.wait(lambda s: glyphs(s, "M") > 500, "the picture is back")
-        ann.press("Escape")
+        ann.press("q")
         ann.expect("code=0")
         assert is_restored(ann)
 

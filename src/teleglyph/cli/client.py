@@ -179,6 +179,8 @@ def client(
     interactive = sys.stdout.isatty() and not display_options.snapshot
     logs.apply(console=not interactive)
     terminal = detect(os.environ, ask=interactive)
+    if interactive:
+        terminal.require_cursor()
     options = CallOptions(
         address=where,
         credentials=Credentials(

@@ -57,6 +57,8 @@ def demo(logs: LogOptions, audio: bool, sound_test: bool, display_options: Displ
     interactive = sys.stdout.isatty() and not display_options.snapshot
     logs.apply(console=False)
     terminal = detect(os.environ, ask=interactive)
+    if interactive:
+        terminal.require_cursor()
     sound = SoundOptions(None, None, False, silent=sound_test) if audio and interactive else None
     return run(partial(_run, display_options, terminal, interactive, sound), restore_all)
 

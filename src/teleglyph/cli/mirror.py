@@ -36,6 +36,8 @@ def mirror(
     interactive = sys.stdout.isatty() and not display_options.snapshot
     logs.apply(console=not interactive)
     terminal = detect(os.environ, ask=interactive)
+    if interactive:
+        terminal.require_cursor()
     display = display_options.display(terminal, whole_screen=not interactive)
 
     async def show(stop: asyncio.Event) -> int:

@@ -18,7 +18,7 @@ from teleglyph.client.saved_seats import SeatFile, seats_directory
 from teleglyph.client.screen import restore_all
 from teleglyph.client.seating import MAX_NAME_BYTES, Seating
 from teleglyph.client.table_texts import Place
-from teleglyph.client.terminal import Terminal, can_move_cursor, detect
+from teleglyph.client.terminal import Terminal, detect
 from teleglyph.console import echo
 from teleglyph.errors import TerminalError
 from teleglyph.keys import load_identity
@@ -74,11 +74,7 @@ def play(logs: LogOptions, room: str, hosts: bool, server: str, wait: float, key
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise TerminalError("A game needs a terminal: run it without redirection")
-    if not can_move_cursor(os.environ):
-        raise TerminalError(
-            f"A game needs a terminal that can move the cursor, and TERM={os.environ.get('TERM', '')} cannot. "
-            "Use another terminal, or set TERM to what yours really is, for example 'export TERM=xterm-256color'."
-        )
+    detect(os.environ, ask=False).require_cursor("a game", "")
     logs.apply(console=False)
     url = websocket_url(server, _HTTP_PORT, "/rooms")
     identity = load_identity(key, ask_passphrase) if key else None

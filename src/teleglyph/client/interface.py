@@ -74,9 +74,12 @@ class Interface:
     ) -> None:
         self.display = display
         self.screen = Screen(
-            *terminal_size(os.environ), synchronized=terminal.synchronized, input_fd=0 if terminal.has_keys else None
+            *terminal_size(os.environ),
+            synchronized=terminal.synchronized,
+            utf8=display.utf8,
+            input_fd=0 if terminal.has_keys else None,
         )
-        self._keyboard = Keyboard(self._press, stop.set) if terminal.has_keys else None
+        self._keyboard = Keyboard(self._press, stop.set, terminal.typed) if terminal.has_keys else None
         self._fixed = fixed_size
         self._stop = stop
         self._on_display = on_display
@@ -187,10 +190,12 @@ class Interface:
     def _press(self, keys: Sequence[str]) -> None:
         for key in keys:
             if key == "escape":
-                if not self._help_page:
-                    self._stop.set()
-                    return
-                self._close_help()
+                # Escape never leaves: a network may cut another key's sequence behind its first byte.
+                if self._help_page:
+                    self._close_help()
+            elif key == "ctrl-c":
+                # The terminal driver makes a signal of it, unless the terminal sends it in kitty's way.
+                self._stop.set()
             elif action := self._actions.get(key):
                 action.run()
                 self.refresh()

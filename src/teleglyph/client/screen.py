@@ -12,10 +12,9 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-import wcwidth
-
 from teleglyph.media.frame_text import SafeFrame
 from teleglyph.media.grid import Grid, Painter
+from teleglyph.printable import fit, in_ascii, width
 
 _ENTER = b"\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J"
 _LEAVE = b"\x18\x1b[?2026l\x1b[0m\x1b[?7h\x1b[?25h\x1b[?1049l"
@@ -50,15 +49,24 @@ class Screen:
     Args:
         columns, rows: size of the terminal.
         synchronized: the terminal can be told to show complete frames only.
+        utf8: the terminal shows UTF-8; otherwise the status line and the box are in ASCII.
         input_fd, output_fd: the terminal; ``input_fd`` is None when keys come from elsewhere.
     """
 
     def __init__(
-        self, columns: int, rows: int, *, synchronized: bool = False, input_fd: int | None = 0, output_fd: int = 1
+        self,
+        columns: int,
+        rows: int,
+        *,
+        synchronized: bool = False,
+        utf8: bool = True,
+        input_fd: int | None = 0,
+        output_fd: int = 1,
     ) -> None:
         self.dropped_frames = 0
         """Frames that were replaced before they were drawn."""
         self._synchronized = synchronized
+        self._utf8 = utf8
         self._input = input_fd if input_fd is not None and os.isatty(input_fd) else None
         self._output = output_fd
         self._size = (columns, rows)
@@ -269,13 +277,13 @@ class Screen:
 
     def _box(self) -> list[bytes]:
         columns, height = self.picture_size
-        lines = [clip(line, columns - 4) for line in self._overlay[: max(0, height)]]
-        width = max((wcwidth.wcswidth(line) for line in lines), default=0)
-        if not lines or width <= 0:
+        lines = [self._fit(line, columns - 4) for line in self._overlay[: max(0, height)]]
+        widest = max((width(line) for line in lines), default=0)
+        if not lines or widest <= 0:
             return []
-        left, middle = (columns - width - 4) // 2 + 1, (height - len(lines)) // 2
+        left, middle = (columns - widest - 4) // 2 + 1, (height - len(lines)) // 2
         top = 1 + (max(0, height - len(lines)) if self._overlay_at_foot else middle)
-        padded = (f"  {line}{' ' * (width - wcwidth.wcswidth(line))}  " for line in lines)
+        padded = (f"  {line}{' ' * (widest - width(line))}  " for line in lines)
         return [
             f"\x1b[{top + index};{max(1, left)}H\x1b[0;7m{line}\x1b[0m".encode() for index, line in enumerate(padded)
         ]
@@ -284,9 +292,13 @@ class Screen:
         columns, rows = self._size
         if rows < 2:
             return b""
-        text = clip(self._status, columns)
-        padding = " " * (columns - max(0, wcwidth.wcswidth(text)))
+        text = self._fit(self._status, columns)
+        padding = " " * (columns - width(text))
         return f"\x1b[{rows};1H\x1b[0;7m{text}{padding}\x1b[0m".encode()
+
+    def _fit(self, text: str, columns: int) -> str:
+        """As much of one line of text as the terminal can show in so many columns."""
+        return fit(text if self._utf8 else in_ascii(text), columns)
 
     def _write(self, data: bytes) -> None:
         view = memoryview(data)
@@ -307,14 +319,3 @@ def restore_all() -> None:
     """Give every terminal back at once: for a program that ends without unwinding."""
     for screen in list(_entered):
         screen.restore()
-
-
-def clip(text: str, columns: int) -> str:
-    """As much of a text as fits into so many columns, without control characters."""
-    printable = "".join(char if char.isprintable() and wcwidth.wcwidth(char) >= 0 else "?" for char in text)
-    width = 0
-    for index, char in enumerate(printable):
-        width += wcwidth.wcwidth(char)
-        if width > columns:
-            return printable[:index]
-    return printable

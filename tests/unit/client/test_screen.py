@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from pseudo_terminal import PseudoTerminal
-from teleglyph.client.screen import Screen, clip
+from teleglyph.client.screen import Screen
 from teleglyph.media.frame_text import SafeFrame, check_frame
 from teleglyph.media.grid import Grid, Label, glyphs_of
 
@@ -84,7 +84,7 @@ def test_an_overlay_lies_over_the_picture_and_goes_away(terminal: PseudoTerminal
     with screen_on(terminal) as screen:
         screen.show(FULL)
         screen.set_overlay(["help", "text\x1b[2J"])
-        terminal.wait_for(lambda: "help" in terminal.rows[1] and "text?[2J" in terminal.rows[2])
+        terminal.wait_for(lambda: "help" in terminal.rows[1] and "text\N{REPLACEMENT CHARACTER}[2J" in terminal.rows[2])
         screen.show(FULL)
         terminal.wait_for(lambda: "help" in terminal.rows[1] and terminal.rows[0] == "0" * 20)
         screen.set_overlay([])
@@ -145,11 +145,37 @@ def test_a_terminal_that_takes_nothing_neither_stalls_producers_nor_leaving() ->
 
 
 @pytest.mark.parametrize(
-    ("text", "columns", "expected"),
-    [("abc", 2, "ab"), ("abc", 9, "abc"), ("日本", 3, "日"), ("a\x1bb\n", 9, "a?b?"), ("", 3, "")],
+    ("status", "shown"),
+    [
+        ("abc", "abc"),
+        ("a" * 30, "a" * 20),
+        ("a" * 19 + "日本", "a" * 19),
+        ("a\x1bb\x07", "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}"),
+        ("", ""),
+    ],
 )
-def test_a_line_is_clipped_to_columns_without_controls(text: str, columns: int, expected: str) -> None:
-    assert clip(text, columns) == expected
+def test_the_status_line_is_cut_to_the_window_without_controls(
+    terminal: PseudoTerminal, status: str, shown: str
+) -> None:
+    with screen_on(terminal) as screen:
+        screen.set_status(status)
+        screen.show(b"ready")
+        terminal.wait_for(lambda: terminal.rows[0] == "ready" and terminal.rows[5] == shown)
+
+
+def test_a_family_takes_two_columns_of_the_status_line(terminal: PseudoTerminal) -> None:
+    family = "\N{MAN}\u200d\N{WOMAN}\u200d\N{GIRL}"
+    with screen_on(terminal) as screen:
+        screen.set_status(family * 11)
+        terminal.wait_for(lambda: terminal.written.count(family.encode()) == 10)
+
+
+def test_a_terminal_without_utf8_gets_a_status_line_and_a_box_in_ascii(terminal: PseudoTerminal) -> None:
+    with Screen(20, 6, utf8=False, input_fd=terminal.fd, output_fd=terminal.fd) as screen:
+        screen.set_overlay(["naïve 日"])
+        screen.set_status("José \N{MAN}\u200d\N{WOMAN}")
+        terminal.wait_for(lambda: terminal.rows[5] == "Jos? ?" and any("na?ve ?" in row for row in terminal.rows))
+    assert terminal.written.isascii()
 
 
 class Source:

@@ -1,15 +1,21 @@
 """What terminals are found to be able to do."""
 
 import os
+import select
 import subprocess
 import sys
 import termios
+import threading
+import time
+import tty
 from collections.abc import Callable
 
 import pytest
 
 from pseudo_terminal import PseudoTerminal
-from teleglyph.client.terminal import Terminal, detect, terminal_size, utf8_from_environment
+from teleglyph.client.keys import KeyParser
+from teleglyph.client.terminal import PIECE_SECONDS, Terminal, detect, terminal_size
+from teleglyph.errors import TerminalError
 from teleglyph.media.modes import ColorLevel
 
 ATTRIBUTES = b"\x1b[?62;22c"
@@ -96,7 +102,71 @@ def test_a_silent_terminal_costs_a_moment_and_nothing_else() -> None:
     assert (found.color, found.synchronized) == (ColorLevel.ANSI256, False)
 
 
-@pytest.mark.parametrize("term", ["dumb", "linux", "vt100"])
+class SlowAnswer:
+    """Types an answer in pieces, with pauses between them, once the questions were asked."""
+
+    def __init__(self, *pieces: bytes, pause: float) -> None:
+        self._pieces, self._pause = pieces, pause
+        self._thread: threading.Thread | None = None
+        self.terminal = PseudoTerminal(answer=self._begin)
+
+    def _begin(self, written: bytes) -> bytes:
+        if self._thread is None and written.endswith(b"\x1b[c"):
+            self._thread = threading.Thread(target=self._type)
+            self._thread.start()
+        return b""
+
+    def _type(self) -> None:
+        for piece in self._pieces:
+            time.sleep(self._pause)
+            self.terminal.type(piece)
+
+    def ask(self) -> tuple[Terminal, bytes]:
+        """What is detected, and all that the keyboard gets to read in the end."""
+        fd = self.terminal.fd
+        try:
+            found = detect({"TERM": "xterm-256color"}, input_fd=fd, output_fd=fd)
+            if self._thread is not None:
+                self._thread.join()
+            tty.setcbreak(fd, termios.TCSADRAIN)
+            left = os.read(fd, 4096) if select.select([fd], [], [], 0.2)[0] else b""
+            return found, found.typed + left
+        finally:
+            self.terminal.close()
+
+
+ANSWERS = (b"\x1b[?2026;2$y", b"\x1bP>|kitty(0.35.2)\x1b\\", b"\x1bP1$r48:2:1:2:3m\x1b\\", ATTRIBUTES)
+
+
+@pytest.mark.parametrize("size", [1, 4, 100])
+def test_a_terminal_that_answers_in_pieces_is_understood(size: int) -> None:
+    whole = b"".join(ANSWERS)
+    pieces = [whole[at : at + size] for at in range(0, len(whole), size)]
+    found, read = SlowAnswer(*pieces, pause=0.01).ask()
+    assert (found.color, found.synchronized, found.sextants) == (ColorLevel.TRUECOLOR, True, True)
+    assert KeyParser().feed(read, 0.0) == []
+
+
+def test_keys_that_are_typed_during_the_questions_are_not_lost() -> None:
+    first, *others = ANSWERS
+    found, read = SlowAnswer(b"c", first, b"r\x1b[A", *others, b"q", pause=0.02).ask()
+    assert (found.color, found.synchronized, found.sextants) == (ColorLevel.TRUECOLOR, True, True)
+    assert KeyParser().feed(read, 0.0) == ["c", "r", "up", "q"]
+
+
+def test_keys_at_a_terminal_that_answers_nothing_are_not_lost() -> None:
+    found, read = SlowAnswer(b"c", b"1", b"q", pause=0.02).ask()
+    assert not found.synchronized
+    assert KeyParser().feed(read, 0.0) == ["c", "1", "q"]
+
+
+def test_answers_that_come_too_late_are_not_keys() -> None:
+    found, read = SlowAnswer(ANSWERS[0][:5], ANSWERS[0][5:], *ANSWERS[1:], pause=PIECE_SECONDS + 0.3).ask()
+    assert len(found.typed) < len(read), "the questions ended before the answers"
+    assert KeyParser().feed(read + b"q", 0.0) == ["q"]
+
+
+@pytest.mark.parametrize("term", ["dumb", "linux", "vt100", "eterm-color"])
 def test_terminals_that_would_print_the_questions_are_not_asked(term: str) -> None:
     assert looked_at(silent, TERM=term)[1] == b""
 
@@ -104,6 +174,12 @@ def test_terminals_that_would_print_the_questions_are_not_asked(term: str) -> No
 def test_no_colour_means_that_no_colour_is_asked_for() -> None:
     _, asked = looked_at(answering(), TERM="xterm-256color", NO_COLOR="1")
     assert b"48;2" not in asked
+
+
+def test_gnu_screen_is_not_asked_what_it_would_hand_on() -> None:
+    _, asked = looked_at(answering(), TERM="screen-256color", STY="1234.pts-0.host")
+    assert asked.endswith(b"\x1b[c")
+    assert b"\x1bP" not in asked
 
 
 def test_a_pipe_is_no_terminal() -> None:
@@ -116,20 +192,6 @@ def test_a_pipe_is_no_terminal() -> None:
     finally:
         os.close(reader)
         os.close(writer)
-
-
-@pytest.mark.parametrize(
-    ("environment", "utf8"),
-    [
-        ({"LANG": "de_DE.UTF-8"}, True),
-        ({"LC_ALL": "C.utf8"}, True),
-        ({"LC_ALL": "C", "LANG": "de_DE.UTF-8"}, False),
-        ({"LC_ALL": "", "LC_CTYPE": "ca_ES.UTF-8@valencia"}, True),
-        ({"LANG": "de_DE.ISO-8859-1"}, False),
-    ],
-)
-def test_utf8_follows_the_first_locale_variable_that_is_set(environment: dict[str, str], utf8: bool) -> None:
-    assert utf8_from_environment(environment) is utf8
 
 
 def test_the_size_is_the_terminals_else_the_environments_else_80_by_24() -> None:
@@ -180,3 +242,56 @@ def test_sextants_are_told_by_the_terminals_name_and_version(version: bytes, dra
 )
 def test_without_an_answer_sextants_are_told_by_the_environment(environment: dict[str, str], draws: bool) -> None:
     assert looked_at(answering(), **environment)[0].sextants is draws
+
+
+@pytest.mark.parametrize(
+    ("environment", "moves"),
+    [
+        ({"TERM": "xterm-256color"}, True),
+        ({"TERM": "linux"}, True),
+        ({"TERM": "vt100"}, True),
+        ({"TERM": "xterm-kitty"}, True),
+        ({"TERM": "xterm-that-terminfo-lacks"}, True),
+        ({"TERM": "foot"}, True),
+        ({"TERM": "eterm-color", "INSIDE_EMACS": "29.1,term:0.96"}, True),
+        ({"TERM": "xterm-256color", "INSIDE_EMACS": "vterm"}, True),
+        ({"TERM": "xterm-256color", "INSIDE_EMACS": "29.1,comint"}, False),
+        ({"TERM": "dumb", "INSIDE_EMACS": "29.1,comint"}, False),
+        ({"TERM": "dumb", "COLORTERM": "truecolor"}, False),
+        ({"TERM": "unknown"}, False),
+        ({"TERM": "no-such-terminal"}, False),
+        ({"TERM": ""}, False),
+        ({}, False),
+    ],
+)
+def test_only_terminals_whose_cursor_moves_are_drawn_on(environment: dict[str, str], moves: bool) -> None:
+    # A process reads terminfo once, so every case gets one of its own.
+    code = (
+        "import os; from teleglyph.client.terminal import detect; from teleglyph.errors import TerminalError\n"
+        f"found = detect({environment!r}, output_fd=os.openpty()[1], ask=False)\n"
+        "try: found.require_cursor()\n"
+        "except TerminalError as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stderr == ""
+    if moves:
+        assert done.stdout == ""
+    else:
+        assert "ANSI cursor movements" in done.stdout
+        assert "--snapshot" in done.stdout
+
+
+def test_a_terminal_whose_cursor_does_not_move_is_not_asked_anything() -> None:
+    found, asked = looked_at(silent, TERM="unknown")
+    assert asked == b""
+    with pytest.raises(TerminalError, match="TERM=unknown"):
+        found.require_cursor()
+
+
+def test_a_pipe_needs_no_cursor() -> None:
+    reader, writer = os.pipe()
+    try:
+        detect({"TERM": "dumb"}, input_fd=reader, output_fd=writer).require_cursor()
+    finally:
+        os.close(reader)
+        os.close(writer)
