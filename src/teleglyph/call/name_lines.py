@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from teleglyph.media.grid import glyphs_of
+from teleglyph.printable import in_ascii
 
 MARK_COLUMNS = 2
 """Kept free in front of each name for the mark of somebody who speaks, so that nothing moves when they do."""
@@ -78,7 +79,7 @@ def name_list(names: Sequence[str], columns: int, rows: int, *, utf8: bool) -> t
 def cut_glyphs(text: str, columns: int, *, utf8: bool) -> list[int]:
     """The glyphs of a text for so many columns, ending with an ellipsis if something did not fit."""
     if not utf8:
-        text = text.encode("ascii", "replace").decode()
+        text = in_ascii(text)
     glyphs = glyphs_of(text, max(columns, _MAX_NAME_COLUMNS) + 1)
     if len(glyphs) <= columns:
         return glyphs

@@ -32,6 +32,7 @@ from teleglyph.media.modes import COLOR_NAMES, RENDER_NAMES, ColorLevel, RenderM
 from teleglyph.media.palette import BUILT_IN, Palette, custom_palette
 from teleglyph.media.style import Style
 from teleglyph.net import Connection, TokenBucket
+from teleglyph.printable import Printable, fit, printable
 from teleglyph.wire import (
     AS_CAPABILITIES,
     CUSTOM_PALETTE,
@@ -68,6 +69,8 @@ _LOG_INFO, _TO_CLIENT = 2, 1
 _KEYFRAME_PATIENCE = 1.0
 """Seconds for which a keyframe that was asked for may be under way."""
 _PALETTES = {1: "standard", 2: "blocks", 3: "digital", 4: "minimal", 5: "cool"}
+
+_MAX_NAME_COLUMNS, _MAX_LOG_COLUMNS = 32, 500
 
 _PONG = encode(Pong())
 _PING = encode(Ping())
@@ -438,7 +441,7 @@ class Participant:
             self.voice.counters.packets_over_rate += 1
 
     def _on_join(self, message: ClientJoin) -> None:
-        self.name = printable(message.display_name, 32) or self.name
+        self.name = shortened(message.display_name, _MAX_NAME_COLUMNS) or self.name
         video, audio = ("yes" if message.capabilities & bit else "no" for bit in (VIDEO, AUDIO))
         self.tell(f"Joined as '{self.name}' (video={video}, audio={audio})")
         _log.info("%s is called %s", self.connection.peer, self.name)
@@ -447,10 +450,10 @@ class Participant:
         self.left = True
 
     def _on_remote_log(self, message: RemoteLog) -> None:
-        _log.debug("%s says: %s", self.name, printable(message.text, 500))
+        _log.debug("%s says: %s", self.name, shortened(message.text, _MAX_LOG_COLUMNS))
 
     def _on_error_message(self, message: ErrorMessage) -> None:
-        _log.info("%s reports error %d: %s", self.name, message.code, printable(message.text, 500))
+        _log.info("%s reports error %d: %s", self.name, message.code, shortened(message.text, _MAX_LOG_COLUMNS))
 
     # --- reporting ------------------------------------------------------------------------------------
 
@@ -479,9 +482,10 @@ class Participant:
         )
 
 
-def printable(text: str, limit: int) -> str:
-    """Text from a peer made safe for logs and terminals: no control characters, at most ``limit`` characters."""
-    return "".join(char if char.isprintable() else "?" for char in text.strip()[:limit])
+def shortened(text: str, columns: int) -> Printable:
+    """Text from a peer made safe for logs and terminals, cut to so many columns."""
+    # Longer texts need not be looked at whole: a column holds one grapheme at most, and those are short.
+    return fit(printable(text[: 16 * columns]).strip(), columns)
 
 
 def _palette_of(message: Capabilities) -> Palette:

@@ -20,6 +20,7 @@ from teleglyph.media.modes import RENDER_NAMES, ColorLevel, RenderMode
 from teleglyph.media.opus import Samples
 from teleglyph.media.palette import BUILT_IN, Palette, custom_palette
 from teleglyph.media.pattern import TEST_PATTERNS
+from teleglyph.printable import printable, width
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -78,9 +79,14 @@ def ask_passphrase(text: str) -> str | None:
 
 
 def check_name(value: str) -> str:
-    """Refuse names that CLIENT_JOIN cannot carry (spec acip-wire 5.10: 1 to 31 bytes)."""
-    if not value.strip() or len(value.encode()) > _NAME_BYTES or not value.isprintable():
-        raise click.BadParameter(f"a name has 1 to {_NAME_BYTES} bytes of printable characters")
+    """Refuse names that CLIENT_JOIN cannot carry (spec acip-wire 5.10: 1 to 31 bytes) or that do not print."""
+    size = len(value.encode(errors="surrogateescape"))
+    if size > _NAME_BYTES:
+        raise click.BadParameter(f"has {size} bytes; a name has 1 to {_NAME_BYTES} bytes.")
+    if printable(value) != value:
+        raise click.BadParameter("has characters that do not print; use letters, digits, signs and emoji.")
+    if not width(value.strip()):
+        raise click.BadParameter(f"has nothing to see; a name has 1 to {_NAME_BYTES} bytes.")
     return value
 
 

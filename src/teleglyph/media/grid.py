@@ -7,6 +7,7 @@ one that updates were applied to holds the colours of a terminal.  A grid is use
 from __future__ import annotations
 
 import functools
+import unicodedata
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from teleglyph.errors import BadData
 from teleglyph.media import _native
 from teleglyph.media.canvas import Canvas, Draw
 from teleglyph.media.style import Style
+from teleglyph.printable import graphemes, printable
 
 Grid = _native.Grid
 Painter = _native.Painter
@@ -23,6 +25,9 @@ Painter = _native.Painter
 DEFAULT_COLOR = 0
 """The terminal's own foreground or background."""
 _OPAQUE, _INDEXED = 0xFF000000, 0x01000000
+_FLAG_LETTERS = range(0x1F1E6, 0x1F200)
+"""Regional indicators, A to Z: two of them are a flag."""
+_EMOJI_STYLE = "\N{VARIATION SELECTOR-16}"
 
 
 def direct_color(red: int, green: int, blue: int) -> int:
@@ -137,18 +142,35 @@ def glyph_width(glyph: int) -> int:
     if glyph == 0 or 0xD800 <= glyph < 0xE000:
         return 0
     character = chr(glyph)
-    return max(0, wcwidth.wcwidth(character)) if character.isprintable() else 0
+    columns = wcwidth.wcwidth(character)
+    # Wide characters that Python's tables lack are newer emoji.
+    is_known = character.isprintable() or (columns == 2 and unicodedata.category(character) == "Cn")
+    return max(0, columns) if is_known else 0
 
 
 def glyphs_of(text: str, columns: int) -> list[int]:
-    """The code points of a text for a label, without what is not drawable and cut to so many columns."""
+    """The code points of a text for a label, cut to so many columns.
+
+    A character of a grid holds one code point, so graphemes of several are drawn as what comes nearest: letters with
+    accents as one code point if there is one, flags as their two letters, other emoji as their first part (a family
+    as its first member), and everything else without its combining marks.
+    """
     glyphs: list[int] = []
-    for character in text:
-        glyph = ord(character)
-        width = glyph_width(glyph)
-        if width == 0:
-            continue
-        if len(glyphs) + width > columns:
+    for grapheme in graphemes(unicodedata.normalize("NFC", printable(text))):
+        drawn: list[int] = []
+        for glyph in map(ord, _drawn_as(grapheme)):
+            if glyph_width(glyph):
+                drawn += [glyph] if glyph_width(glyph) == 1 else [glyph, 0]
+        if len(glyphs) + len(drawn) > columns:
             break
-        glyphs += [glyph] if width == 1 else [glyph, 0]
+        glyphs += drawn
     return glyphs
+
+
+def _drawn_as(grapheme: str) -> str:
+    """The code points that stand for a grapheme, each of which is drawn by itself."""
+    if ord(grapheme[0]) in _FLAG_LETTERS:
+        return "".join(chr(ord(letter) - _FLAG_LETTERS.start + ord("A")) for letter in grapheme)
+    # Narrow characters are letters unless they are asked to look like emoji; what follows a wide one only changes it.
+    is_emoji = wcwidth.wcwidth(grapheme[0]) == 2 or _EMOJI_STYLE in grapheme
+    return grapheme[0] if is_emoji else grapheme

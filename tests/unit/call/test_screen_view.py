@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from teleglyph.call.limits import CallLimits
 from teleglyph.call.scene import Scene, Tile
 from teleglyph.call.screen_view import ScreenKey, ScreenView, Wishes
-from teleglyph.media.grid import Encoding, Grid, compose, encode_updates
+from teleglyph.media.grid import DEFAULT_COLOR, Encoding, Grid, Painter, compose, encode_updates, on_terminal
 from teleglyph.media.modes import ColorLevel, RenderMode
 from teleglyph.media.palette import STANDARD
 from teleglyph.media.style import Style
@@ -160,6 +162,36 @@ def test_ascii_stays_ascii() -> None:
     )
     assert text.isascii()
     assert "* 1 Zo? ??" in text
+
+
+@pytest.mark.parametrize("color", ColorLevel)
+@pytest.mark.parametrize("render", RenderMode)
+@pytest.mark.parametrize("utf8", [True, False])
+def test_a_place_without_a_picture_has_nothing_but_its_words(color: ColorLevel, render: RenderMode, utf8: bool) -> None:
+    style = Style.create(color, render, STANDARD, utf8)
+    view = screen(60, 20, style=style)
+    rows_of(view, (tile(1, "Ann", video=False),))
+    shown = on_terminal(view.wanted, style)
+    painted = re.sub(r"\x1b\[[0-9;]*m", "", Painter().all(shown).decode())
+    assert painted.split() == ["camera", "off", "1", "Ann"]
+    papers = {paper for _, paper, _ in shown.characters()}
+    if style.shows_light_by_ink:
+        assert papers == {DEFAULT_COLOR}
+
+
+def test_a_picture_that_ends_leaves_nothing_in_its_place() -> None:
+    style = Style.create(ColorLevel.ANSI16, RenderMode.SHAPE, STANDARD, False)
+    view = screen(60, 20, style=style)
+    assert "QQ" in "".join(rows_of(view, (tile(1, "Ann"),), 1))
+    rows_of(view, (tile(1, "Ann", video=False),), 2)
+    assert "".join(rows_of(view, (tile(1, "Ann", video=False),), 3)).split() == ["camera", "off", "1", "Ann"]
+
+
+def test_a_family_in_a_name_takes_two_columns() -> None:
+    family = "\N{MAN}\u200d\N{WOMAN}\u200d\N{GIRL}\u200d\N{BOY}"
+    text = "".join(rows_of(screen(60, 20), (tile(1, f"{family} Ann"),)))
+    assert "1 \N{MAN} Ann" in text
+    assert len(text) == 60 * 20 - 1
 
 
 def test_wide_names_take_their_columns() -> None:
