@@ -137,4 +137,5 @@ def in_ascii(text: str) -> Printable:
 
 
 def _grapheme_width(grapheme: str) -> int:
-    return max(0, wcwidth.width(grapheme))
+    # Never less than one of its parts: what is joined to a letter by mistake is drawn beside it by most terminals.
+    return max(wcwidth.width(grapheme), *map(wcwidth.wcwidth, grapheme))

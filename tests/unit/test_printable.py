@@ -93,13 +93,14 @@ def test_plain_ascii_goes_the_same_way_as_everything_else(text: str) -> None:
     # A letter outside ASCII keeps the text off the short way.
     assert printable(text + "é") == printable(text) + "é"
     for columns in range(8):
-        assert fit(text, columns) == fit(text + "é", columns)[:columns].removesuffix("é" if len(text) < columns else "")
+        assert fit(text, columns) == printable(text)[:columns]
+        assert fit(text + "é", columns).removesuffix("é") == printable(text)[:columns]
 
 
 @pytest.mark.parametrize("part", ["\u0301", "\u200d", "\U000e0061", "\ufe0f", "\u0489", "\u1161", "\U0001f3fd"])
 @pytest.mark.parametrize("before", ["", "a", "\N{MAN}", "\u1100"])
 def test_piles_on_one_character_are_cut(part: str, before: str) -> None:
-    assert len(printable(before + part * 10_000)) <= 1 + 8 + len(before) or part == "\U0001f3fd"
+    assert len(printable(before + part * 10_000)) <= 1 + 8 + len(before)
     assert len(fit(before + part * 10_000, 2)) <= 20
 
 
