@@ -63,7 +63,7 @@ def printable(text: str, *, lines: bool = False) -> Printable:
     extensions = joins = 0
     is_joined = False
     for original in text.replace("\r\n", "\n"):
-        character = _safe(original, lines)
+        character = _shown_as(original, lines)
         joins_next = character == _JOINER or unicodedata.combining(character) == _VIRAMA
         if _extends(character, bool(kept)):
             if extensions == _MAX_EXTENSIONS or (joins_next and joins == _MAX_JOINS):
@@ -77,7 +77,7 @@ def printable(text: str, *, lines: bool = False) -> Printable:
     return Printable("".join(kept))
 
 
-def _safe(character: str, lines: bool) -> str:
+def _shown_as(character: str, lines: bool) -> str:
     """What stands for a character."""
     if character == "\n" and lines:
         return character

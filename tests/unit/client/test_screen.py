@@ -159,7 +159,7 @@ def test_the_status_line_is_cut_to_the_window_without_controls(
 ) -> None:
     with screen_on(terminal) as screen:
         screen.set_status(status)
-        screen.show(b"ready")
+        screen.show(frame(b"ready"))
         terminal.wait_for(lambda: terminal.rows[0] == "ready" and terminal.rows[5] == shown)
 
 
