@@ -99,6 +99,8 @@ def test_nothing_that_a_network_cuts_leaves_or_changes_the_picture(start: Callab
         program.type(*pieces, pause=0.12)
     program.type(b"\x1b")
     time.sleep(0.7)
+    # For a moment the status line says of the cursor keys that they do nothing here.
+    program.terminal.wait_for(lambda: "quadrant" in program.status)
     assert "256 colours, quadrant" in program.status
     program.type(b"c")
     program.terminal.wait_for(lambda: "truecolor" in program.status)
