@@ -42,7 +42,7 @@ def tcp_failure(error: OSError, host: str, port: int, seconds: float) -> str:
     if code in _UNREACHABLE:
         return f"{where} cannot be reached from here. Check the address and your network."
     if isinstance(error, ConnectionError) or code in _ENDED:
-        return f"{where} closed the connection without an answer. Check the port.{port_hint(port)}"
+        return f"{where} closed the connection instead of answering. Check the port.{port_hint(port)}"
     reason = f": {os.strerror(code).lower()}" if code else ""
     return f"Cannot connect to {where}{reason}. Check the address and your network."
 

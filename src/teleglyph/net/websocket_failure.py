@@ -81,7 +81,7 @@ async def websocket_failure(error: Exception, url: str, service: Service, second
     if isinstance(error, InvalidStatus):
         return _status_failure(error, where, port, service)
     if (isinstance(error, InvalidMessage) and isinstance(error.__cause__, EOFError)) or isinstance(error, OSError):
-        return f"{where} closed the connection without an answer. Check the port.{port_hint(port)}"
+        return f"{where} closed the connection instead of answering. Check the port.{port_hint(port)}"
     if isinstance(error, InvalidMessage):
         return f"{where} is not a web server, so {service.name} cannot be there. Check the port.{port_hint(port)}"
     if isinstance(error, InvalidUpgrade):
