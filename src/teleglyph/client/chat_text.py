@@ -16,10 +16,12 @@ import wcwidth
 from teleglyph.media.modes import ColorLevel
 from teleglyph.printable import Printable, fit, printable, width
 
-_INDENT, _NARROW_INDENT = 10, 3
+_INDENT, _NARROW_INDENT = 10, 5
+"""Columns; more than the two in front of a message's number, so that an indented row never looks like a message."""
 _NARROW = 40
 """Columns below which texts are indented less."""
 _PIPE_INDENT = 5
+_LEAST_COLUMNS = 9
 _MAX_ROWS = 200
 """Rows of one message that are shown."""
 _MAX_SHOWN = 16_000
@@ -88,8 +90,7 @@ class TerminalText:
     def message(self, message: Message) -> str:
         """The rows of a message, after the date if that is another one than before."""
         head = self._encodable(_head(message))
-        columns = max(4, self._columns() - 1)  # Terminals disagree about some widths by one.
-        indent = _INDENT if columns >= _NARROW else _NARROW_INDENT
+        columns, indent = self._measures()
         first, *rest = (self._encodable(line) for line in _lines(message.text))
         rows = list(_wrap(head + first, columns, columns - indent))
         for line in rest:
@@ -106,8 +107,8 @@ class TerminalText:
     def notice(self, text: str, at: float | None = None) -> str:
         """The rows of a notice, with the time if it has one."""
         line = self._encodable(printable(text) if at is None else f"{_clock(at)} {printable(text)}")
-        columns = max(4, self._columns() - 1)
-        rows = "\n  ".join(_wrap(line, columns - 2, columns - 2))
+        columns, indent = self._measures()
+        rows = f"\n{' ' * indent}".join(_wrap(line, columns - 2, columns - indent))
         rows = f"* {rows}" if self._color == ColorLevel.NONE else f"{_DIM}* {rows}{_NORMAL}"
         return f"{'' if at is None else self.date(at)}{rows}\n"
 
@@ -118,6 +119,11 @@ class TerminalText:
             return ""
         self._date = date
         return self.notice(date)
+
+    def _measures(self) -> tuple[int, int]:
+        """The columns that may be used, and how many of them are indentation."""
+        columns = max(_LEAST_COLUMNS, self._columns() - 1)  # Terminals disagree about some widths by one.
+        return columns, _INDENT if columns >= _NARROW else _NARROW_INDENT
 
     def _colored(self, message: Message, head: str) -> str:
         name = self._encodable(message.name)

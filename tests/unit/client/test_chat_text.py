@@ -44,7 +44,7 @@ def test_only_the_first_row_of_a_message_begins_at_the_edge(text: str, columns: 
     view.date(0.0)
     first, *rest = view.message(message(text)).splitlines()
     assert first.startswith("  3 ")
-    assert all(row.startswith("   ") or not row for row in rest), rest
+    assert all(row.startswith("     ") or not row for row in rest), rest
     assert all(width(row) < columns for row in (first, *rest))
 
 
@@ -60,7 +60,7 @@ def test_no_text_reaches_the_left_edge_or_steers_the_terminal(text: str, columns
 @pytest.mark.parametrize("text", FORGERIES)
 def test_notices_and_pipes_keep_a_text_on_its_own_lines(text: str) -> None:
     assert len(PipeText().notice(text).splitlines()) == 1
-    assert all(row.startswith(("* ", "  ")) for row in terminal(20).notice(text).splitlines())
+    assert all(row.startswith(("* ", "     ")) for row in terminal(20).notice(text).splitlines())
     assert all(row.startswith("     ") for row in PipeText().message(message(text)).split("\n")[1:-1])
 
 
