@@ -79,6 +79,8 @@ class People:
     def arrived(self, key: str, until: float, now: float) -> bool:
         """Remember until when somebody is here; True if they were not before."""
         if until <= now:
+            if key in self._present:
+                self._present[key] = until
             return False
         is_new = key not in self._present
         if is_new and len(self._present) >= MAX_PRESENT:

@@ -74,6 +74,10 @@ class NostrClient:
         self._reader: asyncio.Task[None] | None = None
         self._signed: deque[str] = deque(maxlen=_REMEMBERED)
         """Ids of what was published last."""
+        self._versions: dict[int, int] = {}
+        """When the last event was made, by kind, of the kinds of which a relay keeps the newest only."""
+        self._early: deque[Trouble] = deque(maxlen=_QUEUED)
+        """What nobody was there to hear; the oldest goes when there is more."""
         self._asking: dict[str, asyncio.Task[None]] = {}
         """By subscription: what asks the relay again."""
 
@@ -120,6 +124,8 @@ class NostrClient:
         with contextlib.suppress(ConnectFailed):  # Then it is sent with the next connection.
             await self._send(["REQ", name, *filters()])
         try:
+            while self._early:
+                yield self._early.popleft()
             while True:
                 yield await queue.get()
         finally:
@@ -169,6 +175,8 @@ class NostrClient:
                     await self._send(["REQ", name, *filters()])
 
     async def _tell_all(self, trouble: Trouble) -> None:
+        if not self._subscriptions:
+            self._early.append(trouble)
         for _, queue in list(self._subscriptions.values()):
             await queue.put(trouble)
 
@@ -197,6 +205,9 @@ class NostrClient:
     def _sign(self, kind: int, content: str, tags: Sequence[Sequence[str]]) -> NostrEvent:
         """A new event, also for something that was said within the same second before."""
         now, number = int(time.time()), 1
+        if kind == 0 or 10_000 <= kind < 20_000:
+            # A newer version of an event of one kind; of two within a second the relay keeps any.
+            now = self._versions[kind] = max(now, self._versions.get(kind, 0) + 1)
         event = sign_event(self._key, now, kind, tags, content)
         while event.id in self._signed:
             number += 1

@@ -79,3 +79,5 @@ def test_presence_begins_once_and_ends_when_it_runs_out() -> None:
     assert people.departed(19.9) == []
     assert people.departed(20.0) == [ANN]
     assert people.arrived(ANN, 40.0, 30.0)
+    assert not people.arrived(ANN, 31.0, 31.0), "a farewell"
+    assert people.departed(31.0) == [ANN]
