@@ -136,6 +136,23 @@ def test_a_half_typed_line_outlives_what_comes_and_can_be_edited(
     peer.close()
 
 
+@pytest.mark.parametrize("emoji", ["👨‍👩‍👧", "👍🏽", "🇩🇪", "❤️", "é", "日", "👍"])
+def test_an_emoji_of_several_characters_is_moved_over_and_deleted_as_one(
+    relay: ServerProcess, person: Callable[..., Person], tmp_path: Path, emoji: str
+) -> None:
+    ann, peer = person(relay.http_port, tmp_path / "ann", "--name", "Ann"), NostrPeer(relay)
+    ann.see("You are in lobby")
+    ann.type(f"a{emoji}b\x1b[D\x1b[DX\x1b[CY\r")
+    ann.see("  1 ")
+    ann.type(f"c{emoji}d\x1b[D\x7fZ\r")
+    ann.see("Ann: cZd")
+    ann.type(f"e{emoji}f\x01\x1b[C\x1b[3~\r")
+    ann.see("Ann: ef")
+    texts = [event["content"] for event in peer.ask({"kinds": [9], "#h": ["lobby"]})]
+    assert sorted(texts) == sorted([f"aX{emoji}Yb", "cZd", "ef"])
+    peer.close()
+
+
 @pytest.mark.parametrize("how", ["ctrl-c", "ctrl-d", "quit", "SIGTERM", "SIGINT"])
 def test_however_a_chat_ends_the_terminal_is_as_before(
     relay: ServerProcess, person: Callable[..., Person], tmp_path: Path, how: str

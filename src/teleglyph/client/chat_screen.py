@@ -8,19 +8,22 @@ import json
 import os
 import sys
 import termios
+from bisect import bisect_left
 from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import wcwidth
 from prompt_toolkit.application import Application
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.data_structures import Size
 from prompt_toolkit.filters import Condition
+from prompt_toolkit.formatted_text.utils import fragment_list_to_text
 from prompt_toolkit.history import History
 from prompt_toolkit.input import create_input
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.layout import BufferControl, Layout, Window
-from prompt_toolkit.layout.processors import BeforeInput
+from prompt_toolkit.layout.processors import BeforeInput, Processor, Transformation, TransformationInput
 from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.output.vt100 import Vt100_Output
 
@@ -57,7 +60,7 @@ class ChatScreen:
         self._app: Application[None] = Application(
             layout=Layout(
                 Window(
-                    BufferControl(self._buffer, input_processors=[BeforeInput(PROMPT)]),
+                    BufferControl(self._buffer, input_processors=[_Clusters(), BeforeInput(PROMPT)]),
                     wrap_lines=True,
                     dont_extend_height=True,
                 )
@@ -163,11 +166,39 @@ class ChatScreen:
         def _(event: KeyPressEvent) -> None:
             self._buffer.insert_text("\n")
 
+        # The library moves and deletes by code points, which tears emoji and letters with marks apart.
+        @keys.add("left")
+        @keys.add("c-b")
+        def _(_event: KeyPressEvent) -> None:
+            self._buffer.cursor_left(len(self._cluster_before()))
+
+        @keys.add("right")
+        @keys.add("c-f")
+        def _(_event: KeyPressEvent) -> None:
+            self._buffer.cursor_right(len(self._cluster_after()))
+
+        @keys.add("backspace")
+        def _(_event: KeyPressEvent) -> None:
+            # At the start of a row, the line feed before it.
+            self._buffer.delete_before_cursor(len(self._cluster_before()) or 1)
+
+        @keys.add("delete")
+        @keys.add("c-d", filter=Condition(lambda: bool(self._buffer.text)))
+        def _(_event: KeyPressEvent) -> None:
+            self._buffer.delete(len(self._cluster_after()) or 1)
+
         @keys.add("tab")
         def _(_event: KeyPressEvent) -> None:
             self._complete()
 
         return keys
+
+    def _cluster_before(self) -> str:
+        *_, last = "", *wcwidth.iter_graphemes(self._buffer.document.current_line_before_cursor)
+        return last
+
+    def _cluster_after(self) -> str:
+        return next(iter(wcwidth.iter_graphemes(self._buffer.document.current_line_after_cursor)), "")
 
     def _complete(self) -> None:
         """Complete a command at the start of the line or a name anywhere; shows the choices if there are several."""
@@ -185,6 +216,41 @@ class ChatScreen:
             self._buffer.insert_text(common)
         elif len(choices) > 1:
             self.notice(", ".join(choices))
+
+
+class _Clusters(Processor):
+    """Shows an emoji of several characters as its first one while it is edited.
+
+    Terminals disagree about the width of the whole, and the cursor would be drawn in the wrong place.
+    """
+
+    def apply_transformation(self, transformation_input: TransformationInput) -> Transformation:
+        text = fragment_list_to_text(transformation_input.fragments)
+        if text.isascii():
+            return Transformation(transformation_input.fragments)
+        shown = ""
+        places: list[int] = []  # Where each character of the source is shown.
+        for cluster in wcwidth.iter_graphemes(text):
+            short = _short(cluster)
+            places += [len(shown) + min(index, len(short)) for index in range(len(cluster))]
+            shown += short
+        places.append(len(shown))
+        last = len(places) - 1
+        return Transformation(
+            [("", shown)],
+            source_to_display=lambda index: places[min(index, last)] + max(0, index - last),
+            display_to_source=lambda index: min(bisect_left(places, index), last),
+        )
+
+
+def _short(cluster: str) -> str:
+    if "\U0001f1e6" <= cluster[0] <= "\U0001f1ff":
+        return "\N{WHITE SQUARE}"  # Half of a flag has another width everywhere.
+    if len(cluster) > 1 and any(
+        character in "\u200d\ufe0f" or "\U0001f3fb" <= character <= "\U0001f3ff" for character in cluster
+    ):
+        return cluster[0]
+    return cluster
 
 
 class LineHistory(History):
