@@ -40,14 +40,14 @@ def test_two_terminals_chat(start_server: StartServer, tmp_path: Path) -> None:
         ann.type("/who")
         ann.expect("Here are: Ann, Bob")
         ann.type("/reply 99 x")
-        ann.expect("Write /reply NUMBER TEXT")
+        ann.expect("There is no message “99”")
         ann.type("/nope")
-        ann.expect("There is no /nope")
+        ann.expect("There is no command “/nope”")
         server.process.kill()
         server.process.wait()
         ann.expect("The connection is lost")
         ann.type("into the void")
-        ann.expect("Not sent: There is no connection")
+        ann.expect("Not sent: there is no connection")
         ann.type("/quit")
         ann.expect("code=0")
         bob.press("C-c")
@@ -94,7 +94,7 @@ def refused(*options: str) -> subprocess.CompletedProcess[str]:
 def test_a_relay_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     result = refused("--relay", "127.0.0.1:9", "--key", str(tmp_path / "k"))
     assert result.returncode == 42
-    assert "cannot be reached" in result.stderr
+    assert "Nobody listens on 127.0.0.1:9. Is the server running?" in result.stderr
     assert "Traceback" not in result.stderr
     (tmp_path / "k").chmod(0o644)
     result = refused("--key", str(tmp_path / "k"))

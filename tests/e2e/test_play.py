@@ -76,7 +76,7 @@ def test_one_can_leave_a_game_whose_server_is_gone(start_server: StartServer) ->
         ann.expect("Connection lost, connecting again (")
         ann.press("q")
         ann.expect("code=0")
-        bob.expect("cannot be reached")
+        bob.expect("Nobody listens on")
         bob.expect("code=40")
         for window in (ann, bob):
             assert "Traceback" not in window.screen
@@ -90,7 +90,7 @@ def test_what_cannot_be_is_one_sentence(start_server: StartServer) -> None:
         window.expect("teleglyph: There is no table 'nobody' here.")
         window.expect("code=47")
         window.type(f"{play} r --server 127.0.0.1:1; echo next=$?")
-        window.expect("cannot be reached")
+        window.expect("Nobody listens on 127.0.0.1:1")
         window.expect("next=42")
     done = subprocess.run([*play.split(), "r"], capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
     assert (done.returncode, done.stderr) == (25, "teleglyph: A game needs a terminal: run it without redirection\n")
@@ -205,8 +205,8 @@ def test_a_refused_or_unreachable_seat_is_an_error_at_once(start_server: StartSe
     for url, kind, words in (
         (f"ws://127.0.0.1:{server.http_port}/rooms", SeatRefused, "does not exist"),
         (f"ws://127.0.0.1:{none.http_port}/rooms", SeatRefused, "start it with --game"),
-        ("ws://127.0.0.1:1/rooms", ConnectFailed, "cannot be reached"),
-        ("http:nonsense", ConnectFailed, "cannot be reached"),
+        ("ws://127.0.0.1:1/rooms", ConnectFailed, "Nobody listens on 127.0.0.1:1"),
+        ("http:nonsense", ConnectFailed, "not the address of a server"),
     ):
         with pytest.raises(kind, match=words):
             asyncio.run(enter(url))

@@ -5,38 +5,46 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import click
-from wcwidth import wcswidth
 
 from teleglyph import directories
 from teleglyph.cli.lifecycle import run
 from teleglyph.cli.logs import LogOptions
-from teleglyph.client.address import websocket_url
-from teleglyph.client.chat import Chat
-from teleglyph.errors import EventRefused
+from teleglyph.cli.options import default_name
+from teleglyph.client.address import ADDRESS_HELP, DEFAULT_PORT, websocket_url
+from teleglyph.client.chat import Chat, View
+from teleglyph.client.chat_people import NAME_COLUMNS, clean_name
+from teleglyph.client.chat_text import Message, PipeText
+from teleglyph.client.terminal import Terminal, can_move_cursor, detect
+from teleglyph.console import echo, write_text
 from teleglyph.events.client import NostrClient
 from teleglyph.keys.nostr import load_nostr_key, npub_of
 
-_HTTP_PORT = 27226
 _KEY_FILE = "nostr.key"
+_HISTORY_FILE = "chat_history"
+_READ_AHEAD = 100
+"""Lines of standard input that may wait."""
+_UNSENT = 1
+"""Exit code of a chat from a pipe whose relay did not accept every line."""
 
 
 @click.command(context_settings={"auto_envvar_prefix": "TELEGLYPH_CHAT"})
 @click.argument("room", default="lobby")
 @click.option(
+    "--server",
     "--relay",
-    default="",
+    "server",
+    envvar=["TELEGLYPH_CHAT_SERVER", "TELEGLYPH_CHAT_RELAY"],
     metavar="ADDRESS",
-    help="HOST or HOST:PORT of a server started with '--events', or the ws:// or wss:// URL of any Nostr relay.  "
-    f"[default: this machine, port {_HTTP_PORT}]",
+    help=f"A server started with '--events': {ADDRESS_HELP}, or the ws:// or wss:// URL of any Nostr relay.  "
+    f"[default: this machine, port {DEFAULT_PORT}]",
 )
-@click.option("--name", default="", help="What you want to be called; others see it.")
+@click.option("--name", help="What the others call you.  [default: the name you had there before, or your user name]")
 @click.option(
     "--key",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -44,73 +52,115 @@ _KEY_FILE = "nostr.key"
 )
 @click.option("--history", type=click.IntRange(0, 500), default=50, show_default=True, help="Old messages to show.")
 @click.pass_obj
-def chat(logs: LogOptions, room: str, relay: str, name: str, key: Path | None, history: int) -> int:
-    """Write to the people of ROOM; without a name it is the lobby, which every relay of ours has.
+def chat(logs: LogOptions, room: str, server: str | None, name: str | None, key: Path | None, history: int) -> int:
+    """Write to the people of ROOM; without a name it is the lobby, which every server has.
 
-    What you type is a message; lines that begin with '/' do something else, '/help' says what. Without a terminal lines
-    are read from standard input, and written to standard output.
+    What you type is sent as a message. Lines that begin with '/' are commands; '/help' lists them. Without a terminal,
+    lines are read from standard input and written to standard output.
     """
+    url = websocket_url(server, "/")
+    if name is not None and (not name.strip() or clean_name(name) != " ".join(name.split())):
+        raise click.BadParameter(
+            f"a name has at most {NAME_COLUMNS} columns, none of : ( ) < > [ ] * #, and does not begin with npub1.",
+            param_hint="--name",
+        )
     logs.apply(console=False)
     secret = load_nostr_key(key or directories.configuration() / "teleglyph" / _KEY_FILE)
-    print(f"* You are {npub_of(secret)}", file=sys.stderr)  # noqa: T201
-    return run(lambda stop: _chat(websocket_url(relay, _HTTP_PORT, "/"), secret, room, name, history, stop))
+    terminal = detect(os.environ, ask=False)
+    options = {"history": history, "name": name or clean_name(default_name()), "is_default_name": name is None}
+    if not terminal.interactive or not terminal.has_keys or not can_move_cursor(os.environ):
+        echo(f"* You are {npub_of(secret)}", err=True)
+        return run(lambda stop: _in_pipes(url, secret, room, options, stop))
+    return _on_terminal(url, secret, room, options, terminal)
 
 
-def _show(line: str) -> None:
-    # The line that is being typed is pushed down; the terminal keeps it.
-    sys.stdout.write(f"\r\x1b[K{line}\n" if sys.stdout.isatty() else f"{line}\n")
-    sys.stdout.flush()
+def _on_terminal(url: str, key: bytes, room: str, options: dict[str, object], terminal: Terminal) -> int:
+    from teleglyph.client.chat_screen import ChatScreen
+
+    talk: list[Chat] = []
+    history: Path | None = None
+    with contextlib.suppress(RuntimeError):  # Without a home directory it is kept in memory.
+        history = directories.state() / "teleglyph" / _HISTORY_FILE
+    screen = ChatScreen(terminal, history, lambda: [name for chat in talk for name in chat.people.here()])
+    return run(lambda stop: _chat(url, key, room, options, screen, screen.lines(), stop, talk), screen.restore)
 
 
-def _forget(line: str) -> None:
-    """Take a typed line off the screen: what becomes of it is shown."""
-    if sys.stdin.isatty() and sys.stdout.isatty():
-        columns = shutil.get_terminal_size().columns
-        rows = max(1, -(-max(wcswidth(line), 0) // columns))
-        sys.stdout.write("\x1b[A\r\x1b[K" * rows)
-        sys.stdout.flush()
+async def _in_pipes(url: str, key: bytes, room: str, options: dict[str, object], stop: asyncio.Event) -> int:
+    view, talk = _Pipe(), list[Chat]()
+    options = {**options, "is_patient": True}
+    await _chat(url, key, room, options, view, _standard_input(), stop, talk)
+    return _UNSENT if any(chat.unsent for chat in talk) else 0
 
 
-def _read_lines(take: Callable[[str | None], object]) -> None:
-    """Read standard input, whatever it is, to its end; a thread, because files cannot be waited for."""
+async def _chat(
+    url: str,
+    key: bytes,
+    room: str,
+    options: dict[str, object],
+    view: View,
+    lines: AsyncIterator[str],
+    stop: asyncio.Event,
+    talk: list[Chat],
+) -> int:
+    """Connect and talk; the conversation is put into ``talk`` for those who want to know of it."""
+    loop = asyncio.get_running_loop()
+    async with contextlib.AsyncExitStack() as stack:
+        connecting = loop.create_task(stack.enter_async_context(NostrClient(url, key)))
+        stopped = loop.create_task(stop.wait())
+        await asyncio.wait([connecting, stopped], return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if not connecting.done():
+            connecting.cancel()
+            await asyncio.wait([connecting])
+            return 0
+        talk.append(Chat(connecting.result(), room, view, **options))  # type: ignore[arg-type]
+        await talk[0].run(lines, stop)
+    return 0
+
+
+class _Pipe:
+    """Writes a conversation to standard output, without what only a person at a terminal wants to know."""
+
+    def __init__(self) -> None:
+        self._text = PipeText()
+
+    def message(self, message: Message) -> None:
+        write_text(self._text.message(message))
+
+    def notice(self, text: str) -> None:
+        write_text(self._text.notice(text))
+
+    def coming(self, text: str, at: float) -> None:
+        pass
+
+
+async def _standard_input() -> AsyncIterator[str]:
+    """The lines of standard input, whatever it is; a thread reads it, because files cannot be waited for."""
+    loop = asyncio.get_running_loop()
+    lines: asyncio.Queue[str | None] = asyncio.Queue(_READ_AHEAD)
+
+    def put(line: str | None) -> None:
+        asyncio.run_coroutine_threadsafe(lines.put(line), loop).result()
+
+    threading.Thread(target=_read_lines, args=(put,), daemon=True).start()
+    while (line := await lines.get()) is not None:
+        yield line
+
+
+def _read_lines(put: Callable[[str | None], object]) -> None:
+    is_terminal = sys.stdin.isatty()
     rest = b""
-    with contextlib.suppress(OSError, RuntimeError):  # it is gone, or we are
+    with contextlib.suppress(OSError, RuntimeError, asyncio.CancelledError):  # It is gone, or we are.
         while data := os.read(0, 1 << 16):
             *whole, rest = (rest + data).split(b"\n")
             for line in whole:
-                take(line.decode("utf-8", "replace"))
+                put(_decoded(line, is_terminal))
         if rest:
-            take(rest.decode("utf-8", "replace"))
-        take(None)
+            put(_decoded(rest, is_terminal))
+        put(None)
 
 
-async def _chat(url: str, key: bytes, room: str, name: str, history: int, stop: asyncio.Event) -> int:
-    loop = asyncio.get_running_loop()
-    async with NostrClient(url, key) as client:
-        talk = Chat(client, room, _show, history)
-        lines: asyncio.Queue[str | None] = asyncio.Queue()
-        threading.Thread(
-            target=_read_lines, args=(lambda line: loop.call_soon_threadsafe(lines.put_nowait, line),), daemon=True
-        ).start()
-        tasks = [loop.create_task(talk.listen()), loop.create_task(talk.be_present())]
-        stopped = loop.create_task(stop.wait())
-        try:
-            with contextlib.suppress(EventRefused):
-                await talk.introduce(name)
-            while not stop.is_set():
-                line = loop.create_task(lines.get())
-                await asyncio.wait([line, stopped], return_when=asyncio.FIRST_COMPLETED)
-                if not line.done():
-                    line.cancel()
-                    break
-                typed = line.result()
-                if typed is None:
-                    break
-                _forget(typed)
-                if not await talk.say(typed):
-                    break
-        finally:
-            for task in (*tasks, stopped):
-                task.cancel()
-            await asyncio.wait([*tasks, stopped])
-    return 0
+def _decoded(line: bytes, is_terminal: bool) -> str:
+    text = line.decode("utf-8", "replace")
+    # Keys that a terminal without an editor passes on are not part of a message.
+    return "".join(letter for letter in text if letter >= " " and letter != "\x7f") if is_terminal else text

@@ -49,7 +49,7 @@ from teleglyph.wire import derive_password_key
 
 
 @click.command(context_settings={"auto_envvar_prefix": "TELEGLYPH"})
-@click.argument("address", default="")
+@click.argument("address", required=False)
 @click.option(
     "-p",
     "--port",
@@ -138,7 +138,7 @@ from teleglyph.wire import derive_password_key
 @click.pass_obj
 def client(
     logs: LogOptions,
-    address: str,
+    address: str | None,
     port: int | None,
     password: str | None,
     key: str | None,

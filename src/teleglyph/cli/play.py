@@ -12,7 +12,7 @@ import click
 from teleglyph.cli.lifecycle import run
 from teleglyph.cli.logs import LogOptions
 from teleglyph.cli.options import ask_passphrase
-from teleglyph.client.address import websocket_url
+from teleglyph.client.address import ADDRESS_HELP, DEFAULT_PORT, websocket_url
 from teleglyph.client.play import Table
 from teleglyph.client.saved_seats import SeatFile, seats_directory
 from teleglyph.client.screen import restore_all
@@ -25,7 +25,6 @@ from teleglyph.keys import load_identity
 from teleglyph.wire import Identity
 
 GAME = "four"
-_HTTP_PORT = 27226
 
 
 def _check_name(_ctx: click.Context, _param: click.Parameter, name: str) -> str:
@@ -45,10 +44,9 @@ def _check_number(_ctx: click.Context, _param: click.Parameter, value: float) ->
 @click.option("--host", "hosts", is_flag=True, help="Make the room and wait for somebody; without it you join.")
 @click.option(
     "--server",
-    default="",
     metavar="ADDRESS",
-    help=f"HOST or HOST:PORT of a server started with '--game {GAME}', or wss://HOST:PORT of one with a certificate.  "
-    f"[default: this machine, port {_HTTP_PORT}]",
+    help=f"A server started with '--game {GAME}': {ADDRESS_HELP}, or a ws:// or wss:// URL.  "
+    f"[default: this machine, port {DEFAULT_PORT}]",
 )
 @click.option(
     "--wait",
@@ -65,18 +63,18 @@ def _check_number(_ctx: click.Context, _param: click.Parameter, value: float) ->
     help="Your private Ed25519 key ('teleglyph keygen' makes one): the server's records then show that it was you.",
 )
 @click.pass_obj
-def play(logs: LogOptions, room: str, hosts: bool, server: str, wait: float, key: str | None) -> int:
+def play(logs: LogOptions, room: str, hosts: bool, server: str | None, wait: float, key: str | None) -> int:
     """Play four in a row with somebody at another terminal.
 
     ROOM is a name that both of you know: one says --host, the other joins. A lost connection is made again, and the
     game goes on where it was. If the program or its terminal was closed, type the same command again within the
     server's grace period (30 s unless it was changed).
     """
+    url = websocket_url(server, "/rooms")
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise TerminalError("A game needs a terminal: run it without redirection")
     detect(os.environ, ask=False).require_cursor("a game", "")
     logs.apply(console=False)
-    url = websocket_url(server, _HTTP_PORT, "/rooms")
     identity = load_identity(key, ask_passphrase) if key else None
     terminal = detect(os.environ, ask=True)
     place = Place(url, GAME, room, hosts)

@@ -1,4 +1,4 @@
-"""A small Nostr client: publishes and subscribes at one relay, comes back by itself, proves who it is when asked to."""
+"""A small Nostr client: publishes and subscribes at one relay, reconnects by itself, authenticates when it has to."""
 
 from __future__ import annotations
 
@@ -7,32 +7,46 @@ import contextlib
 import json
 import random
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+from websockets.exceptions import ConnectionClosed
 
 from teleglyph.errors import ConnectFailed, EventRefused, MessageRefused
+from teleglyph.net.websocket_failure import CHAT, CONNECT_ERRORS, websocket_failure
+from teleglyph.printable import fit
 from teleglyph.wire.nostr import AUTHENTICATION, NostrEvent, load, read_event, sign_event
 from teleglyph.wire.nostr_keys import public_key
 
 _OPEN_SECONDS = 5.0
+_CLOSE_SECONDS = 1.0
 _ANSWER_SECONDS = 10.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0
+_ASK_AGAIN_SECONDS = 5.0
+"""After a relay ended a subscription."""
 _MAX_MESSAGE = 1 << 20
+_QUEUED = 32
+"""Items of a subscription that may wait; then nothing more is read from the relay."""
+_REMEMBERED = 200
+_REASON_COLUMNS = 300
+"""What is kept of a text of the relay's for people."""
+
+Filters = Callable[[], Sequence[Mapping[str, Any]]]
+"""Makes a subscription's filters; called for each connection."""
 
 
 class Stored:
-    """Stands in the stream of a subscription's events where the stored ones end and the live ones begin."""
+    """In the stream of a subscription's events: the stored ones end here, the live ones begin."""
 
 
 class Trouble:
-    """Stands in the stream when something happened that people should know.
+    """In the stream of a subscription's events: something that people should know.
 
     Attributes:
-        text: what.
+        text: what, as a sentence.
     """
 
     def __init__(self, text: str) -> None:
@@ -56,103 +70,150 @@ class NostrClient:
         self._challenge: str | None = None
         self._is_authenticated = False
         self._answers: dict[str, asyncio.Future[tuple[bool, str]]] = {}
-        self._subscriptions: dict[str, tuple[list[Mapping[str, Any]], asyncio.Queue[Any]]] = {}
+        self._subscriptions: dict[str, tuple[Filters, asyncio.Queue[Any]]] = {}
         self._reader: asyncio.Task[None] | None = None
+        self._signed: deque[str] = deque(maxlen=_REMEMBERED)
+        """Ids of what was published last."""
+        self._versions: dict[int, int] = {}
+        """When the last event was made, by kind, of the kinds of which a relay keeps the newest only."""
+        self._early: deque[Trouble] = deque(maxlen=_QUEUED)
+        """What nobody was there to hear; the oldest goes when there is more."""
+        self._asking: dict[str, asyncio.Task[None]] = {}
+        """By subscription: what asks the relay again."""
 
     async def __aenter__(self) -> Self:
-        await self._open()
+        try:
+            await self._open()
+        except CONNECT_ERRORS as error:
+            raise ConnectFailed(await websocket_failure(error, self._url, CHAT, _OPEN_SECONDS)) from error
         self._reader = asyncio.get_running_loop().create_task(self._run(), name="nostr client")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._reader is not None:
-            self._reader.cancel()
-            await asyncio.wait([self._reader])
+        tasks = [*self._asking.values(), *filter(None, [self._reader])]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
         await self._stack.aclose()
 
     async def publish(self, kind: int, content: str = "", tags: Sequence[Sequence[str]] = ()) -> NostrEvent:
-        """Sign an event and have the relay take it; who has to authenticate for that does.
+        """Sign an event and wait until the relay has accepted it; authenticates if the relay asks for that.
 
         Raises:
-            EventRefused: the relay does not want it; the message is its text.
-            ConnectFailed: there is no connection now, or no answer.
+            EventRefused: the relay does not want it; the message is the relay's text.
+            ConnectFailed: there is no connection, it was lost before the relay answered, or the relay is silent.
         """
-        event = sign_event(self._key, int(time.time()), kind, tags, content)
+        event = self._sign(kind, content, tags)
         accepted, text = await self._send_event("EVENT", event)
         if not accepted and text.startswith("auth-required:") and await self._authenticate():
             accepted, text = await self._send_event("EVENT", event)
         if not accepted:
-            raise EventRefused(text)
+            raise EventRefused(text or "error: the relay gave no reason")
         return event
 
-    async def subscribe(self, name: str, *filters: Mapping[str, Any]) -> AsyncIterator[NostrEvent | Stored | Trouble]:
+    async def subscribe(self, name: str, filters: Filters) -> AsyncIterator[NostrEvent | Stored | Trouble]:
         """What the relay has and gets for some filters: events whose signatures were checked, and marks among them.
 
         After a lost connection the relay is asked again, so events may come twice; their ids tell.
         """
-        queue: asyncio.Queue[Any] = asyncio.Queue(10_000)
-        self._subscriptions[name] = (list(filters), queue)
-        await self._send(["REQ", name, *filters])
+        queue: asyncio.Queue[Any] = asyncio.Queue(_QUEUED)
+        self._subscriptions[name] = (filters, queue)
+        with contextlib.suppress(ConnectFailed):  # Then it is sent with the next connection.
+            await self._send(["REQ", name, *filters()])
         try:
+            while self._early:
+                yield self._early.popleft()
             while True:
                 yield await queue.get()
         finally:
             del self._subscriptions[name]
+            while not queue.empty():  # The reader may wait for a free place.
+                queue.get_nowait()
 
     # --- the connection -------------------------------------------------------------------------------
 
     async def _open(self) -> None:
         await self._stack.aclose()
         self._challenge, self._is_authenticated = None, False
-        try:
-            context: Any = connect(self._url, open_timeout=_OPEN_SECONDS, max_size=_MAX_MESSAGE)
-            self._socket = await self._stack.enter_async_context(context)
-        except (OSError, TimeoutError, InvalidHandshake, InvalidURI) as error:
-            raise ConnectFailed(f"The relay at {self._url} cannot be reached: {str(error) or 'no answer'}") from error
+        context: Any = connect(
+            self._url, open_timeout=_OPEN_SECONDS, close_timeout=_CLOSE_SECONDS, max_size=_MAX_MESSAGE
+        )
+        self._socket = await self._stack.enter_async_context(context)
 
     async def _run(self) -> None:
         pause = _FIRST_PAUSE
         while True:
             socket = self._socket
             if socket is not None:
-                with contextlib.suppress(ConnectionClosed):
+                reason = ""
+                try:
                     async for message in socket:
                         pause = _FIRST_PAUSE
                         await self._receive(message if isinstance(message, bytes) else message.encode())
+                except ConnectionClosed as error:
+                    if error.rcvd is not None and error.rcvd.reason:
+                        reason = f" ({fit(error.rcvd.reason, _REASON_COLUMNS)})"
                 self._socket = None
-                self._tell_all(Trouble("The connection is lost, trying again"))
+                for answer in self._answers.values():
+                    if not answer.done():
+                        answer.set_exception(
+                            ConnectFailed(f"the connection was lost before the relay confirmed it{reason}")
+                        )
+                await self._tell_all(Trouble(f"The connection is lost{reason}. Trying again."))
             await asyncio.sleep(pause * random.uniform(0.75, 1.25))  # noqa: S311 - spreads attempts, keeps no secret
             pause = min(2 * pause, _LONGEST_PAUSE)
-            with contextlib.suppress(ConnectFailed):
+            try:
                 await self._open()
-                self._tell_all(Trouble("The connection is there again"))
+            except CONNECT_ERRORS:
+                continue
+            await self._tell_all(Trouble("The connection is back."))
+            with contextlib.suppress(ConnectFailed):
                 for name, (filters, _) in list(self._subscriptions.items()):
-                    await self._send(["REQ", name, *filters])
+                    await self._send(["REQ", name, *filters()])
 
-    def _tell_all(self, trouble: Trouble) -> None:
-        for _, queue in self._subscriptions.values():
-            _put(queue, trouble)
+    async def _tell_all(self, trouble: Trouble) -> None:
+        if not self._subscriptions:
+            self._early.append(trouble)
+        for _, queue in list(self._subscriptions.values()):
+            await queue.put(trouble)
 
     async def _send(self, message: object) -> None:
         if self._socket is None:
-            raise ConnectFailed("There is no connection to the relay now")
+            raise ConnectFailed("there is no connection to the relay")
         try:
             await self._socket.send(json.dumps(message, ensure_ascii=False))
         except ConnectionClosed as error:
-            raise ConnectFailed("The connection to the relay is lost") from error
+            raise ConnectFailed("the connection to the relay is lost") from error
 
     async def _send_event(self, verb: str, event: NostrEvent) -> tuple[bool, str]:
         future: asyncio.Future[tuple[bool, str]] = asyncio.get_running_loop().create_future()
         self._answers[event.id] = future
         try:
-            await self._send([verb, json.loads(event.text)])
-            return await asyncio.wait_for(future, _ANSWER_SECONDS)
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                await self._send([verb, json.loads(event.text)])
+                return await future
         except TimeoutError:
-            raise ConnectFailed("The relay does not answer") from None
+            raise ConnectFailed(f"the relay did not answer within {_ANSWER_SECONDS:g} s") from None
         finally:
             del self._answers[event.id]
+            if not future.cancel() and not future.cancelled():
+                future.exception()  # Nobody waits for it any more, and nobody has to hear of it.
+
+    def _sign(self, kind: int, content: str, tags: Sequence[Sequence[str]]) -> NostrEvent:
+        """A new event, also for something that was said within the same second before."""
+        now, number = int(time.time()), 1
+        if kind == 0 or 10_000 <= kind < 20_000:
+            # A newer version of an event of one kind; of two within a second the relay keeps any.
+            now = self._versions[kind] = max(now, self._versions.get(kind, 0) + 1)
+        event = sign_event(self._key, now, kind, tags, content)
+        while event.id in self._signed:
+            number += 1
+            event = sign_event(self._key, now, kind, [*tags, ["again", str(number)]], content)
+        self._signed.append(event.id)
+        return event
 
     async def _authenticate(self) -> bool:
         if self._challenge is None or self._is_authenticated:
@@ -169,36 +230,43 @@ class NostrClient:
                 case ["EVENT", str(name), members] if name in self._subscriptions:
                     event = read_event(members)
                     event.check_proof()
-                    _put(self._subscriptions[name][1], event)
+                    await self._subscriptions[name][1].put(event)
                 case ["EOSE", str(name)] if name in self._subscriptions:
-                    _put(self._subscriptions[name][1], Stored())
+                    await self._subscriptions[name][1].put(Stored())
                 case ["OK", str(number), bool(accepted), *rest] if number in self._answers:
                     if not self._answers[number].done():
-                        self._answers[number].set_result((accepted, str(rest[0]) if rest else ""))
+                        self._answers[number].set_result((accepted, str(fit(_text(rest), _REASON_COLUMNS))))
                 case ["AUTH", str(challenge)]:
                     self._challenge, self._is_authenticated = challenge, False
+                case ["NOTICE", *rest]:
+                    await self._tell_all(Trouble(f"The relay says: {fit(_text(rest), _REASON_COLUMNS)}"))
                 case ["CLOSED", str(name), *rest] if name in self._subscriptions:
-                    await self._closed(name, str(rest[0]) if rest else "")
+                    await self._closed(name, str(fit(_text(rest), _REASON_COLUMNS)))
         except (EventRefused, MessageRefused):
-            return  # A relay that tells us nonsense is not believed.
+            return  # A relay that sends nonsense is not believed.
 
     async def _closed(self, name: str, text: str) -> None:
-        filters, queue = self._subscriptions[name]
-        if not text.startswith("auth-required:") or self._is_authenticated:
-            _put(queue, Trouble(f"The relay ended the subscription: {text}"))
+        """Ask again, after a proof of who we are or after a pause; not here, for the answers come to this very task."""
+        if (asking := self._asking.get(name)) is not None and not asking.done():
             return
+        filters, queue = self._subscriptions[name]
+        needs_proof = text.startswith("auth-required:") and not self._is_authenticated
+        if not needs_proof:
+            await queue.put(Trouble(f"The relay ended the subscription: {text}"))
 
-        async def again() -> None:
-            with contextlib.suppress(ConnectFailed):
-                if await self._authenticate():
-                    await self._send(["REQ", name, *filters])
-                else:
-                    _put(queue, Trouble(f"The relay wants to know who we are: {text}"))
+        async def ask() -> None:
+            with contextlib.suppress(ConnectFailed, EventRefused):
+                if not needs_proof:
+                    await asyncio.sleep(_ASK_AGAIN_SECONDS)
+                elif not await self._authenticate():
+                    await queue.put(Trouble(f"The relay does not accept our key: {text}"))
+                    return
+                await self._send(["REQ", name, *filters()])
 
-        # Not here: the answer comes to this very task.
-        self._again = asyncio.get_running_loop().create_task(again())
+        # A refusal is final; everything else may pass.
+        if needs_proof or text.startswith(("error:", "rate-limited:")):
+            self._asking[name] = asyncio.get_running_loop().create_task(ask(), name="nostr subscription")
 
 
-def _put(queue: asyncio.Queue[Any], item: object) -> None:
-    with contextlib.suppress(asyncio.QueueFull):
-        queue.put_nowait(item)
+def _text(rest: list[Any]) -> str:
+    return rest[0] if rest and isinstance(rest[0], str) else ""

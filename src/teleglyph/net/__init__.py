@@ -4,7 +4,7 @@ Owns the transports, one :class:`Outbox` and one writer per connection, rate lim
 knows what a message means.  Begin at :class:`teleglyph.net.connection.Connection`.
 """
 
-from teleglyph.net.addresses import authority, is_loopback, network_of
+from teleglyph.net.addresses import DEFAULT_PORT, authority, is_loopback, network_of
 from teleglyph.net.connection import Connection, ConnectionLimits, Traffic
 from teleglyph.net.liveness import needs_ping, overdue
 from teleglyph.net.outbox import Outbox, OutboxBudget, OutboxCounters, OutboxLimits
@@ -12,6 +12,7 @@ from teleglyph.net.ratelimit import GuessLimiter, SlidingWindow, TokenBucket
 from teleglyph.net.tcp import Listener, connect_tcp
 
 __all__ = [
+    "DEFAULT_PORT",
     "Connection",
     "ConnectionLimits",
     "GuessLimiter",

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 
+DEFAULT_PORT = 27224
+"""Of calls, chat and games."""
+
 
 def authority(host: str, port: int) -> str:
     """``host:port``, with brackets around an IPv6 address."""

@@ -12,6 +12,7 @@ from typing import cast
 
 from teleglyph.errors import BindFailed, ConnectFailed
 from teleglyph.net.addresses import authority
+from teleglyph.net.connect_failure import tcp_failure
 from teleglyph.net.connection import Connection, ConnectionLimits
 from teleglyph.wire import Session
 
@@ -117,26 +118,9 @@ async def connect_tcp(
     try:
         async with asyncio.timeout(timeout):
             await loop.create_connection(lambda: _TcpProtocol(reached), host, port)
-    except TimeoutError:
-        raise ConnectFailed(
-            f"{where} did not answer within {timeout:g} s: check the address, and that no firewall drops port {port}"
-        ) from None
-    except socket.gaierror as error:
-        raise ConnectFailed(f"The host name '{host}' is not known ({error.strerror}): check the spelling") from error
     except OSError as error:
-        raise ConnectFailed(_connect_advice(where, error)) from error
+        raise ConnectFailed(tcp_failure(error, host, port, timeout)) from error
     return connection
-
-
-def _connect_advice(where: str, error: OSError) -> str:
-    code = error.errno
-    if code is None and "refused" in str(error).lower():
-        code = errno.ECONNREFUSED
-    if code == errno.ECONNREFUSED or isinstance(error, ConnectionRefusedError):
-        return f"{where} refused the connection: is a server running there, on this port?"
-    if code in (errno.EHOSTUNREACH, errno.ENETUNREACH):
-        return f"{where} cannot be reached from here: check the address and the network"
-    return f"Cannot connect to {where}: {error.strerror or error}"
 
 
 def _bind_advice(host: str, port: int, error: OSError) -> str:

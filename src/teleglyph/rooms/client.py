@@ -17,10 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import random
-import re
-import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -29,7 +26,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidStatus, InvalidURI
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
 from teleglyph.errors import (
@@ -41,6 +38,7 @@ from teleglyph.errors import (
     SeatGone,
     SeatRefused,
 )
+from teleglyph.net.websocket_failure import CONNECT_ERRORS, GAMES, websocket_failure
 from teleglyph.wire import Identity
 from teleglyph.wire.rooms import FromGuest, FromHost, JoinReply, JoinRequest, decode_error, kick
 from teleglyph.wire.rooms_extended import (
@@ -65,7 +63,6 @@ TOO_MANY_GUESSES = "Too many wrong tokens, try again later."
 """A refusal that says nothing about the seat: somebody else at our address may have caused it."""
 NOT_PROVED = frozenset({"This seat belongs to an identity that was not proved.", "The identity was not proved."})
 """Refusals of a seat that is still there, for whoever has its key."""
-_ERRNO = re.compile(r"\[Errno (\d+)\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,17 +274,11 @@ class _Player:
             request = JoinRequest(self._game, self._room, self.variation, self._creates, self._token)
             await socket.send(request.encode() + await self._extras(socket, request))
             answer = await asyncio.wait_for(socket.recv(), _OPEN_SECONDS)
-        except InvalidStatus as error:
-            status = error.response.status_code
-            if status == HTTPStatus.NOT_FOUND:
-                raise SeatRefused(
-                    f"There are no rooms at {self._url}. Its host has to start it with --game."
-                ) from error
-            if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
-                raise ConnectFailed(f"The server at {self._url} is busy (HTTP {status}). Try again later.") from error
-            raise ConnectFailed(f"The server at {self._url} refused the connection (HTTP {status}).") from error
-        except (OSError, TimeoutError, InvalidHandshake, InvalidURI, ConnectionClosed) as error:
-            raise ConnectFailed(f"The relay at {self._url} cannot be reached: {_reason(error)}.") from error
+        except CONNECT_ERRORS as error:
+            failure = await websocket_failure(error, self._url, GAMES, _OPEN_SECONDS)
+            if isinstance(error, InvalidStatus) and error.response.status_code == HTTPStatus.NOT_FOUND:
+                raise SeatRefused(failure) from error
+            raise ConnectFailed(failure) from error
         if not isinstance(answer, bytes):
             raise ProtocolError(f"{self._url} is not a relay for rooms.")
         if (text := decode_error(answer)) is not None:
@@ -451,22 +442,3 @@ class Guest(_Player):
             case b"\x03" | b"\x04":
                 return State(message[1:])
         return None
-
-
-def _reason(error: Exception) -> str:
-    """Why a connection could not be made, in words instead of numbers."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not valid ({error.verify_message})"
-    if isinstance(error, TimeoutError) or not str(error):
-        return f"no answer within {_OPEN_SECONDS:g} s"
-    if isinstance(error, InvalidMessage):
-        return "what answered there is not a web server; rooms are on the server's HTTP port"
-    if isinstance(error, ConnectionClosed):
-        return "the server closed the connection"
-    if isinstance(error, OSError):
-        # One that speaks of several addresses has no number of its own.
-        numbers = {int(number) for number in _ERRNO.findall(str(error))} or {error.errno or 0}
-        if numbers != {0} and min(numbers) > 0:
-            return ", ".join(os.strerror(number).lower() for number in sorted(numbers))
-        return (error.strerror or str(error)).lower()
-    return str(error).rstrip(".")

@@ -2,14 +2,14 @@
 
 import pytest
 
-from teleglyph.client.address import Address, parse_address
+from teleglyph.client.address import Address, parse_address, websocket_url
 from teleglyph.errors import UserError
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", ("localhost", 27224)),
+        (None, ("localhost", 27224)),
         ("example.org", ("example.org", 27224)),
         ("example.org:1234", ("example.org", 1234)),
         (":1234", ("localhost", 1234)),
@@ -24,7 +24,7 @@ from teleglyph.errors import UserError
         (" example.org ", ("example.org", 27224)),
     ],
 )
-def test_every_form_of_an_address_is_read(text: str, expected: tuple[str, int]) -> None:
+def test_every_form_of_an_address_is_read(text: str | None, expected: tuple[str, int]) -> None:
     assert parse_address(text) == expected
 
 
@@ -40,10 +40,16 @@ def test_every_form_of_an_address_is_read(text: str, expected: tuple[str, int]) 
         ("[::1", r"\[ADDRESS\]:PORT"),
         ("[example.org]:1", r"\[ADDRESS\]:PORT"),
         ("[::1]x", r"\[ADDRESS\]:PORT"),
-        ("ws://example.org", "tcp://"),
+        ("ws://example.org", "only chat and play"),
         ("two words", "is not an address"),
         ("user@host", "is not an address"),
         ("host/path", "is not an address"),
+        ("", "is empty"),
+        ("  ", "is empty"),
+        ("http://example.org", "http:// is not used here"),
+        ("a..b", "is not an address"),
+        ("x" * 64 + ".org", "is not an address"),
+        ("host\x1b[31m", "is not an address"),
     ],
 )
 def test_what_is_no_address_is_refused_with_advice(text: str, complaint: str) -> None:
@@ -61,3 +67,29 @@ def test_a_port_option_fills_in_but_does_not_contradict() -> None:
 def test_an_ipv6_address_is_shown_in_brackets() -> None:
     assert str(Address("::1", 9)) == "[::1]:9"
     assert str(Address("host", 9)) == "host:9"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "example.org:abc",
+        ":70000",
+        "http://example.org",
+        "[::1",
+        "",
+        "  ",
+        "two words",
+        "a..b",
+        "host:",
+        "::1:x",
+        "tcp://a b",
+    ],
+)
+def test_a_typo_gets_the_same_words_from_calls_chat_and_games(text: str) -> None:
+    complaints = set()
+    for path in (None, "/", "/rooms"):
+        with pytest.raises(UserError) as caught:
+            parse_address(text) if path is None else websocket_url(text, path)
+        complaints.add(str(caught.value))
+    assert len(complaints) == 1
+    assert complaints.pop().endswith(".")

@@ -1,0 +1,66 @@
+"""Why a connection could not be made: what was tried, what happened and what to do next, in words for people.
+
+Every client of ours prints these sentences.  They never contain numbers or names of exceptions.  Those about WebSockets
+are in :mod:`teleglyph.net.websocket_failure`, so that a call does not have to load that library.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import socket
+
+from teleglyph.net.addresses import DEFAULT_PORT, authority
+
+_WEB_PORTS = (80, 443)
+_CHECK_PORT = f"Calls, chat and games use port {DEFAULT_PORT} unless the host chose another one."
+_UNREACHABLE = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EINVAL, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+_ENDED = (errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE)
+
+
+def tcp_failure(error: OSError, host: str, port: int, seconds: float) -> str:
+    """Why a TCP connection failed.
+
+    Args:
+        error: what was raised; a ``TimeoutError`` without a number is our own patience's end.
+        host, port: what was tried.
+        seconds: our patience.
+    """
+    where, code = authority(host, port), _number(error)
+    if isinstance(error, socket.gaierror):
+        if code == socket.EAI_AGAIN:
+            return f"The host name '{host}' cannot be looked up now. Check your network and try again."
+        return f"The host name '{host}' is not known. Check the spelling."
+    if isinstance(error, ConnectionRefusedError) or code == errno.ECONNREFUSED:
+        return f"Nobody listens on {where}. Is the server running?{port_hint(port)}"
+    if isinstance(error, TimeoutError):
+        return (
+            f"{where} did not answer within {seconds:g} s. Check the address, "
+            f"and that no firewall blocks port {port}.{port_hint(port)}"
+        )
+    if code in _UNREACHABLE:
+        return f"{where} cannot be reached from here. Check the address and your network."
+    if isinstance(error, ConnectionError) or code in _ENDED:
+        return f"{where} closed the connection instead of answering. Check the port.{port_hint(port)}"
+    reason = f": {os.strerror(code).lower()}" if code else ""
+    return f"Cannot connect to {where}{reason}. Check the address and your network."
+
+
+def is_end(error: OSError) -> bool:
+    """Whether a connection that was there ended."""
+    return error.errno in _ENDED or (
+        isinstance(error, ConnectionError) and not isinstance(error, ConnectionRefusedError)
+    )
+
+
+def port_hint(port: int) -> str:
+    """A blank and a sentence about the usual port; nothing for the ports of web servers."""
+    return "" if port in _WEB_PORTS else f" {_CHECK_PORT}"
+
+
+def _number(error: OSError) -> int | None:
+    """The error's number; of a host with several addresses the event loop only tells the numbers as text."""
+    if error.errno is None and (found := re.search(r"\[Errno (\d+)\]", str(error))):
+        return int(found[1])
+    return error.errno
