@@ -20,7 +20,7 @@ from teleglyph.client.address import ADDRESS_HELP, DEFAULT_PORT, websocket_url
 from teleglyph.client.chat import Chat, View
 from teleglyph.client.chat_people import NAME_COLUMNS, clean_name
 from teleglyph.client.chat_text import Message, PipeText
-from teleglyph.client.terminal import Terminal, can_move_cursor, detect
+from teleglyph.client.terminal import Terminal, detect
 from teleglyph.console import echo, write_text
 from teleglyph.events.client import NostrClient
 from teleglyph.keys.nostr import load_nostr_key, npub_of
@@ -68,7 +68,7 @@ def chat(logs: LogOptions, room: str, server: str | None, name: str | None, key:
     secret = load_nostr_key(key or directories.configuration() / "teleglyph" / _KEY_FILE)
     terminal = detect(os.environ, ask=False)
     options = {"history": history, "name": name or clean_name(default_name()), "is_default_name": name is None}
-    if not terminal.interactive or not terminal.has_keys or not can_move_cursor(os.environ):
+    if not terminal.interactive or not terminal.has_keys or not terminal.cursor:
         echo(f"* You are {npub_of(secret)}", err=True)
         return run(lambda stop: _in_pipes(url, secret, room, options, stop))
     return _on_terminal(url, secret, room, options, terminal)
