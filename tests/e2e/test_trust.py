@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import re
 import signal
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -279,30 +281,76 @@ def test_a_person_is_asked_about_a_new_server(start_server: StartServer, people:
 # --- guessing, reloading ----------------------------------------------------------------------------------------------
 
 
-def test_who_guesses_passwords_has_to_wait_longer_and_longer(start_server: StartServer, people: People) -> None:
-    server = start_server("--password", PASSWORD)
-    refused = 0
-    for _ in range(3):
-        peer = AcipPeer(server.port)
-        with pytest.raises(acip.Refused):
-            peer.handshake(WRONG_PASSWORD)
+def guess(server: ServerProcess, password: str) -> tuple[int, str]:
+    """One attempt: the bits of AUTH_FAILED, 0 if it was let in, and the sentence that comes with them."""
+    peer = AcipPeer(server.port)
+    try:
+        peer.handshake(password)
+    except acip.Refused as refused:
+        with contextlib.suppress(acip.PeerClosed):
+            kind, payload = peer.receive_outer()
+            assert (kind, int.from_bytes(payload[:4])) == (acip.ERROR_MESSAGE, 46)
+            return refused.reasons, payload[8:].decode()
+        return refused.reasons, ""
+    finally:
         peer.close()
-    started = time.monotonic()
-    while refused < 3 and time.monotonic() < started + 20:
+    return 0, ""
+
+
+def test_a_neighbour_with_the_right_password_joins_after_wrong_guesses_from_the_same_address(
+    start_server: StartServer,
+) -> None:
+    server = start_server("--password", PASSWORD)
+    for _ in range(4):
+        assert guess(server, WRONG_PASSWORD) == (0x02, "")
+    for _ in range(6):
+        assert guess(server, PASSWORD) == (0, ""), "a right password uses nothing up"
+    assert guess(server, WRONG_PASSWORD) == (0x02, "")
+    reasons, sentence = guess(server, PASSWORD)
+    assert reasons == 0x02
+    assert re.fullmatch(r"Too many wrong passwords from your address; try again in [12] s", sentence)
+    time.sleep(2.1)
+    assert guess(server, PASSWORD) == (0, ""), "the pause is over"
+
+
+def test_of_many_guesses_at_once_only_a_few_are_looked_at(start_server: StartServer) -> None:
+    server = start_server("--password", PASSWORD)
+    with ThreadPoolExecutor(40) as pool:
+        outcomes = list(pool.map(lambda number: guess(server, f"wrong password {number}"), range(40)))
+    seen = [sentence for _, sentence in outcomes if not sentence]
+    # Five at once, and one more for every two seconds that the forty take on a busy machine.
+    assert 5 <= len(seen) <= 7
+    assert all(reasons == 0x02 for reasons, _ in outcomes)
+
+
+def test_a_listed_key_is_not_held_up_by_the_guesses_of_others(start_server: StartServer, people: People) -> None:
+    server = serve(start_server, people, "both", with_identity=False)
+    for _ in range(12):
         peer = AcipPeer(server.port)
-        try:
-            peer.handshake(WRONG_PASSWORD)
-        except acip.Refused:
-            refused += 1
-        except (acip.PeerClosed, OSError):
-            time.sleep(0.1)
-        finally:
-            peer.close()
-    told = people.client(server.port)
-    assert (told.returncode, "takes no more from this address for a while" in told.stderr) == (46, True), told.stderr
-    # 1 s after the third failure, 2 s after the fourth, 4 s after the fifth.
-    assert time.monotonic() - started > 6.5
-    server.wait_for_log("too many wrong passwords or keys")
+        with pytest.raises(acip.Refused) as caught:
+            peer.handshake(PASSWORD, signing_key(people, "stranger"))
+        assert caught.value.reasons == 0x08, "a stranger learns nothing about the password"
+        peer.close()
+    friend = AcipPeer(server.port)
+    friend.handshake(PASSWORD, signing_key(people, "friend"))
+    friend.close()
+
+
+def test_guesses_have_to_wait_longer_and_longer(start_server: StartServer, people: People) -> None:
+    server = start_server("--password", PASSWORD)
+    for _ in range(5):
+        assert guess(server, WRONG_PASSWORD) == (0x02, "")
+    started, looked_at = time.monotonic(), 0
+    while looked_at < 2 and time.monotonic() < started + 20:
+        looked_at += not guess(server, WRONG_PASSWORD)[1]
+        time.sleep(0.1)
+    assert looked_at == 2
+    # 2 s after the fifth failure, 4 s after the sixth.
+    assert time.monotonic() - started > 5.5
+    told = people.client(server.port, "--password", PASSWORD)
+    assert told.returncode == 62, told.stderr
+    assert re.search(r"Too many wrong passwords from your address; try again in \d s", told.stderr), told.stderr
+    server.wait_for_log("too many wrong passwords")
 
 
 @pytest.fixture

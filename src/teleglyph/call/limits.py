@@ -12,6 +12,12 @@ class CallLimits:
     max_participants: int = 32
     handshake_timeout: float = 5.0
     """For the whole handshake; peers of ascii-chat give each step one second."""
+    challenge_timeout: float = 60.0
+    """From AUTH_CHALLENGE to its answer: ascii-chat's client asks its user for the password in between."""
+    challenged_per_address: int = 4
+    """Peers of one address that may take so long at once; ``handshake_timeout`` applies to the others."""
+    challenged_total: int = 64
+    """The same from everywhere."""
     capabilities_timeout: float = 5.0
     """From the end of the handshake to the first CLIENT_CAPABILITIES."""
     silence_timeout: float = 5.0

@@ -93,16 +93,23 @@ class Pacer:
     def _waiting(self) -> list[Participant]:
         """Viewers for whom there is something new and whose connection takes it."""
         now = time.monotonic()
+        expected_until = self._room.expected_until
+        if expected_until > now:
+            self._wake_at(expected_until, now)
         return [
             participant
             for participant in self._room.participants
-            if self._lacks(participant, now) and self._takes(participant, now)
+            if self._lacks(participant, now, expected_until) and self._takes(participant, now)
         ]
 
-    def _lacks(self, participant: Participant, now: float) -> bool:
+    def _lacks(self, participant: Participant, now: float, expected_until: float) -> bool:
         view, revision = participant.view, self._room.revision
         if isinstance(view, ScreenView):
             return participant.screen is not None and participant.screen.lacks(view, self._room.scene_revision, now)
+        if expected_until > now:
+            # All that a viewer of text could get is the placeholder.  ascii-chat's client takes the first frame for its
+            # snapshot, so it is to be a picture.
+            return False
         return view is not None and (
             view.revision != revision or view.frame is None or view.frame.number != participant.shown_frame
         )

@@ -66,6 +66,9 @@ _log = logging.getLogger(__name__)
 
 VIDEO, AUDIO = 0x01, 0x02
 _LOG_INFO, _TO_CLIENT = 2, 1
+_STREAM_PATIENCE, _JOIN_PATIENCE, _ARRIVAL_PATIENCE = 3.0, 1.0, 0.5
+"""Seconds for which a first picture is expected: after STREAM_START, after CLIENT_JOIN with video (which clients that
+only watch send as well), and after the capabilities, which STREAM_START follows."""
 _KEYFRAME_PATIENCE = 1.0
 """Seconds for which a keyframe that was asked for may be under way."""
 _PALETTES = {1: "standard", 2: "blocks", 3: "digital", 4: "minimal", 5: "cool"}
@@ -143,6 +146,8 @@ class Participant:
         self._wants_keyframe = False
         self._keyframe_asked_at = -_KEYFRAME_PATIENCE
         self._had_picture = False
+        self._expected_until = 0.0
+        self._was_expected = False
         self.text_link = TextLink()
         connection.on_writable = self._writable
         self._handlers: dict[type[Event], Callable[..., None]] = {
@@ -183,6 +188,16 @@ class Participant:
     def sends_video(self) -> bool:
         """Video is on, and a picture has arrived."""
         return self.state is State.STREAMING and self.picture.pixels is not None
+
+    @property
+    def expected_until(self) -> float:
+        """Until when, in monotonic seconds, its first picture is about to come; in the past if none is expected."""
+        return self._expected_until if self.in_room and not self.sends_video else 0.0
+
+    def _expect_picture(self, seconds: float) -> None:
+        # Once for each participant, so that nobody can keep the others waiting again and again.
+        if not self._was_expected:
+            self._expected_until = max(self._expected_until, time.monotonic() + seconds)
 
     @property
     def is_frozen(self) -> bool:
@@ -285,6 +300,7 @@ class Participant:
             if len(self._room) >= self._limits.max_participants:
                 raise ServerFull(f"The call is full: {len(self._room)} participants")
             self.advance(State.JOINED)
+            self._expect_picture(_ARRIVAL_PATIENCE)
             self._room.add(self)
         self.tell(
             f"Terminal configured: {message.width}x{message.height}, {COLOR_NAMES[style.color]}, "
@@ -371,6 +387,8 @@ class Participant:
     def _on_stream_start(self, message: StreamStart) -> None:
         if message.kinds & VIDEO and self.state is State.JOINED:
             self.advance(State.STREAMING)
+            self._expect_picture(_STREAM_PATIENCE)
+            self._was_expected = True
             self._room.video_changed(self)
         if message.kinds & AUDIO:
             self._audio = True
@@ -380,6 +398,7 @@ class Participant:
     def _on_stream_stop(self, message: StreamStop) -> None:
         if message.kinds & VIDEO and self.state is State.STREAMING:
             self.advance(State.JOINED)
+            self._expected_until = 0.0
             self.picture.clear()
             self._had_picture = False
             self._room.video_changed(self)
@@ -442,6 +461,8 @@ class Participant:
 
     def _on_join(self, message: ClientJoin) -> None:
         self.name = shortened(message.display_name, _MAX_NAME_COLUMNS) or self.name
+        if message.capabilities & VIDEO:
+            self._expect_picture(_JOIN_PATIENCE)
         video, audio = ("yes" if message.capabilities & bit else "no" for bit in (VIDEO, AUDIO))
         self.tell(f"Joined as '{self.name}' (video={video}, audio={audio})")
         _log.info("%s is called %s", self.connection.peer, self.name)

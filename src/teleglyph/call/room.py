@@ -49,6 +49,14 @@ class Room:
         """Those whose picture is part of the grid, in order of joining."""
         return [participant for participant in self._participants.values() if participant.sends_video]
 
+    @property
+    def expected_until(self) -> float:
+        """While nobody sends a picture: until when somebody's first one is about to come, in monotonic seconds."""
+        participants = self._participants.values()
+        if any(participant.sends_video for participant in participants):
+            return 0.0
+        return max((participant.expected_until for participant in participants), default=0.0)
+
     def __len__(self) -> int:
         return len(self._participants)
 

@@ -10,30 +10,29 @@ from teleglyph.call.limits import CallLimits
 from teleglyph.call.participant import Participant, State
 from teleglyph.errors import AuthenticationError, BadData, PeerError, PeerTimeout, ServerFull
 from teleglyph.net import Connection
-from teleglyph.wire import AuthFailure, ErrorMessage, Feature, RemoteLog, ServerSession, encode, fingerprint
+from teleglyph.wire import ErrorMessage, Feature, RemoteLog, ServerSession, encode, fingerprint
 
 _log = logging.getLogger(__name__)
 
 _LOG_ERROR, _LOG_INFO, _TO_CLIENT = 4, 2, 1
 _PROTOCOL_CODE = 44
-_WRONG_PROOF = AuthFailure.PASSWORD_INCORRECT | AuthFailure.CLIENT_KEY_REJECTED | AuthFailure.SIGNATURE_INVALID
 _HELLO_SECONDS = 0.25
 """How long a client may take to say which identity it expects (spec acip-crypto 4.4)."""
 
 
 async def run_participant(
-    participant: Participant, limits: CallLimits, on_proof: Callable[[bool], None] = lambda _: None
+    participant: Participant, limits: CallLimits, on_handshake: Callable[[], None] = lambda: None
 ) -> str:
     """Serve one peer until it leaves, breaks a rule or goes away; returns the reason for logs.
 
-    ``on_proof`` is told at once whether the password or key that the peer offered was right.
+    ``on_handshake`` is called when the handshake is over, however it ended.
 
     Whatever happens ends here: the participant is out of its room and the connection closed when this returns.
     """
     connection = participant.connection
     farewell: list[bytes] = []
     try:
-        reason = await _serve(participant, limits, on_proof)
+        reason = await _serve(participant, limits, on_handshake)
     except BadData as error:
         reason = f"bad data: {error}"
         farewell = violation_packets(str(error))
@@ -54,19 +53,17 @@ async def run_participant(
     return reason
 
 
-async def _serve(participant: Participant, limits: CallLimits, on_proof: Callable[[bool], None]) -> str:
+async def _serve(participant: Participant, limits: CallLimits, on_handshake: Callable[[], None]) -> str:
     connection = participant.connection
     try:
         done = await connection.handshake(limits.handshake_timeout)
     except AuthenticationError as error:
         _log.warning("%s was refused: %s", connection.peer, error)
-        if error.reasons & _WRONG_PROOF:
-            on_proof(False)
         raise
+    finally:
+        on_handshake()
     if Feature.SCREEN_UPDATES in done.features:
         participant.enable_screens()
-    if done.authenticated:
-        on_proof(True)
     if done.client_identity is not None:
         _log.info("%s proved the key %s", participant.name, fingerprint(done.client_identity))
     participant.advance(State.SECURED)

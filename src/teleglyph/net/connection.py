@@ -136,6 +136,8 @@ class Connection:
         self._reading_paused = False
         self._discarding = False
         self._failure: PeerError | None = None
+        self._handshake_timeout: asyncio.Timeout | None = None
+        self._handshake_seconds = 0.0
         self._since_yield = 0
         self._readable: asyncio.Future[None] | None = None
         self._gone = asyncio.Event()
@@ -202,8 +204,9 @@ class Connection:
             PeerTimeout: it took longer than ``timeout`` seconds.
             PeerError: the peer broke the handshake, refused us or went away.
         """
+        self._handshake_seconds = timeout
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(timeout) as self._handshake_timeout:
                 while True:
                     event = await self._next_event()
                     if event is None:
@@ -211,7 +214,16 @@ class Connection:
                     if isinstance(event, HandshakeDone):
                         return event
         except TimeoutError:
-            raise PeerTimeout(f"{self.peer} did not finish the handshake within {timeout:g} s") from None
+            seconds = self._handshake_seconds
+            raise PeerTimeout(f"{self.peer} did not finish the handshake within {seconds:g} s") from None
+        finally:
+            self._handshake_timeout = None
+
+    def extend_handshake(self, seconds: float) -> None:
+        """Give the peer of a handshake that is under way ``seconds`` from now on."""
+        if self._handshake_timeout is not None:
+            self._handshake_seconds = seconds
+            self._handshake_timeout.reschedule(self._loop.time() + seconds)
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         """Yield messages until the peer closes the connection.

@@ -22,10 +22,11 @@ from teleglyph.call.statistics import RoomReport
 from teleglyph.errors import BindFailed, StoreError, TeleglyphError
 from teleglyph.events.groups import room_group
 from teleglyph.media import retain_large_buffers
-from teleglyph.net import Connection, GuessLimiter, Listener, SlidingWindow, authority, network_of
+from teleglyph.net import Connection, Listener, SlidingWindow, authority, network_of
 from teleglyph.rooms.relay import Relay
 from teleglyph.rooms.room import Room as PlayRoom
 from teleglyph.rooms.service import RoomsService
+from teleglyph.server.admission import HandshakeGuard, Proofs
 from teleglyph.server.config import DEFAULT_ADDRESSES, ServerConfig
 from teleglyph.server.http import HttpFront
 from teleglyph.store import Database, RecordStore, open_database
@@ -71,7 +72,8 @@ class Server:
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="media")
         self._numbers = itertools.count(1)
         self._window = SlidingWindow(config.connections_per_minute, 60.0)
-        self._guesses = GuessLimiter()
+        self._proofs = Proofs(config.call, self.refused)
+        self._guards: dict[Connection, HandshakeGuard] = {}
         self._per_network: Counter[str] = Counter()
         self._listener = Listener(self._admit, self._accepted)
         self._sessions: dict[asyncio.Task[None], Participant] = {}
@@ -267,35 +269,34 @@ class Server:
     def _admit(self, peer: str) -> Connection | bytes | None:
         if self.refuse(peer) is not None:
             return None
-        network = network_of(peer)
-        pause = self._guesses.wait(network, time.monotonic())
-        if pause > 0:
-            self.refused["guesses"] += 1
-            _log.warning("%s was refused: too many wrong passwords or keys, %.0f s to wait", peer, pause)
-            return None
         unfinished = sum(1 for p in self._sessions.values() if p.state in (State.CONNECTED, State.SECURED))
         if len(self._sessions) - unfinished >= self.config.call.max_participants:
             self.refused["full"] += 1
             _log.warning("%s was refused: the server is full", peer)
             return _FULL
-        if unfinished >= self.config.max_handshakes:
+        if unfinished - len(self._proofs.places) >= self.config.max_handshakes:
             self.refused["handshakes"] += 1
             _log.warning("%s was refused: %d handshakes are unfinished", peer, unfinished)
             return _BUSY
         config = self.config
+        guard = self._proofs.guard(peer)
         session = ServerSession(
             password_key=self._password_key,
             identities=config.identities,
             admits=None if config.client_keys is None else config.client_keys.admits,
             allow_plaintext=not config.encrypt,
             features=Feature.SCREEN_UPDATES,
+            guard=guard,
         )
-        return Connection(session, peer, self.config.connection)
+        connection = guard.connection = Connection(session, peer, self.config.connection)
+        self._guards[connection] = guard
+        return connection
 
     def _accepted(self, connection: Connection) -> None:
         number = next(self._numbers)
         participant = Participant(number, connection, self.default_room, self.config.call, self._pool)
-        task = asyncio.get_running_loop().create_task(self._serve(participant), name=f"session {number}")
+        guard = self._guards.pop(connection)
+        task = asyncio.get_running_loop().create_task(self._serve(participant, guard), name=f"session {number}")
         self._sessions[task] = participant
         task.add_done_callback(self._sessions.pop)
         # From here on, not from the task's first step: many may be accepted before that.
@@ -303,17 +304,9 @@ class Server:
         counted.enter_context(self.counted(connection.peer))
         task.add_done_callback(lambda _: counted.close())
 
-    async def _serve(self, participant: Participant) -> None:
+    async def _serve(self, participant: Participant, guard: HandshakeGuard) -> None:
         _log.info("%s connected as %s", participant.connection.peer, participant.name)
-        network = network_of(participant.connection.peer)
-
-        def count(was_right: bool) -> None:
-            if was_right:
-                self._guesses.succeeded(network)
-            else:
-                self._guesses.failed(network, time.monotonic())
-
-        reason = await run_participant(participant, self.config.call, count)
+        reason = await run_participant(participant, self.config.call, guard.over)
         _log.info("%s is gone (%s): %s", participant.name, reason, participant.report())
 
     def _room_started(self, room: PlayRoom) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from teleglyph.errors import AuthenticationError, HandshakeError, VerificationError
 from teleglyph.wire.handshake import Handshake, HandshakeResult, Transitions
@@ -28,6 +30,7 @@ from teleglyph.wire.messages.handshake import (
     ProtocolVersion,
     ServerAuthResponse,
 )
+from teleglyph.wire.messages.text import ErrorMessage
 from teleglyph.wire.packet import Packet
 from teleglyph.wire.packet_type import PacketType
 from teleglyph.wire.primitives import (
@@ -44,6 +47,24 @@ Admission = Callable[[bytes], bool]
 """Says whether the owner of an Ed25519 key may come in."""
 
 _NO_IDENTITY = bytes(KEY_SIZE)
+_RATE_LIMITED = 46
+
+
+class ProofGuard(Protocol):
+    """Watches the part of a handshake that depends on a password or a key."""
+
+    def challenged(self) -> None:
+        """The client was sent the challenge; its user may now be asked for a password."""
+
+    def begin(self, identity: bytes | None) -> float:
+        """A password is about to be verified: 0.0 to go on, or the seconds until this client may try one.
+
+        Args:
+            identity: the client's proven key, which is one of those admitted; None if keys are not asked for.
+        """
+
+    def end(self, identity: bytes | None, was_right: bool) -> None:
+        """What the password was that :meth:`begin` let through."""
 
 
 class ServerStep(enum.Enum):
@@ -70,6 +91,7 @@ class ServerHandshake(Handshake):
         random: draws the ephemeral key (32 bytes), then the challenge nonce (32 bytes) if there is a
             challenge.
         features: what this server knows beyond the protocol.
+        guard: limits how often passwords are tried; None does not.
     """
 
     def __init__(
@@ -80,8 +102,10 @@ class ServerHandshake(Handshake):
         allow_plaintext: bool,
         random: RandomBytes,
         features: Feature = Feature.NONE,
+        guard: ProofGuard | None = None,
     ) -> None:
         super().__init__()
+        self._guard = guard
         self.step: ServerStep = ServerStep.VERSION
         self._password_key = password_key
         self._identities = tuple(identities)
@@ -202,6 +226,8 @@ class ServerHandshake(Handshake):
             self._nonce = self._random(KEY_SIZE)
             self.send(AuthChallenge(flags, self._nonce))
             self.step = ServerStep.RESPONSE
+            if self._guard is not None:
+                self._guard.challenged()
         else:
             self.send(HandshakeComplete())
             self._finish(HandshakeResult(self._shared, features=self._features))
@@ -220,12 +246,11 @@ class ServerHandshake(Handshake):
         return identity
 
     def _on_response(self, message: AuthResponse) -> None:
-        if self._password_key is not None:
-            expected = authentication_tag(self._password_key, self._nonce, self._shared)
-            if not tags_equal(message.proof, expected):
-                raise self._refuse(AuthFailure.PASSWORD_INCORRECT, "the client does not know the password")
+        # The key first: a client whose key is not listed gets no try at the password.
         if self._admits is not None:
             self._check_client_key(self._admits, message)
+        if self._password_key is not None:
+            self._check_password(self._password_key, message)
         key = self._shared if self._password_key is None else self._password_key
         self.send(ServerAuthResponse(authentication_tag(key, message.nonce, self._shared)))
         self._finish(
@@ -236,6 +261,20 @@ class ServerHandshake(Handshake):
                 features=self._features,
             )
         )
+
+    def _check_password(self, password_key: bytes, message: AuthResponse) -> None:
+        pause = self._guard.begin(self._client_identity) if self._guard is not None else 0.0
+        if pause > 0:
+            sentence = f"Too many wrong passwords from your address; try again in {max(1, math.ceil(pause))} s"
+            error = self._refuse(AuthFailure.PASSWORD_INCORRECT, "too many wrong passwords, this one was not looked at")
+            # ascii-chat's client reads nothing after AUTH_FAILED.
+            self.send(ErrorMessage(_RATE_LIMITED, sentence))
+            raise error
+        is_right = tags_equal(message.proof, authentication_tag(password_key, self._nonce, self._shared))
+        if self._guard is not None:
+            self._guard.end(self._client_identity, is_right)
+        if not is_right:
+            raise self._refuse(AuthFailure.PASSWORD_INCORRECT, "the client does not know the password")
 
     def _check_client_key(self, admits: Admission, message: AuthResponse) -> None:
         """With a password the client proves that instead of signing the nonce; its key is proven by the signature of

@@ -49,7 +49,7 @@ from teleglyph.wire.messages.video import MAX_FRAME_TEXT
 from teleglyph.wire.packet import MAX_PAYLOAD, Packet, PacketDecoder, pack_header, parse_packet
 from teleglyph.wire.packet_type import HANDSHAKE_TYPES, REKEY_TYPES, PacketType, name_of
 from teleglyph.wire.primitives import Identity, RandomBytes
-from teleglyph.wire.server_handshake import Admission, ServerHandshake
+from teleglyph.wire.server_handshake import Admission, ProofGuard, ServerHandshake
 
 PayloadDecoder = Callable[[bytes], Event | None]
 """Parses a payload; None for a packet that is allowed but means nothing here."""
@@ -249,6 +249,7 @@ class ServerSession(Session):
         admits: says which client keys may come in; None asks for none.
         allow_plaintext: also accept clients that do not encrypt.
         features: what this server knows beyond the protocol.
+        guard: limits how often passwords are tried; None does not.
         random: source of random bytes.
     """
 
@@ -260,9 +261,12 @@ class ServerSession(Session):
         admits: Admission | None = None,
         allow_plaintext: bool = False,
         features: Feature = Feature.NONE,
+        guard: ProofGuard | None = None,
         random: RandomBytes = os.urandom,
     ) -> None:
-        self._server_handshake = ServerHandshake(password_key, identities, admits, allow_plaintext, random, features)
+        self._server_handshake = ServerHandshake(
+            password_key, identities, admits, allow_plaintext, random, features, guard
+        )
         super().__init__(
             self._server_handshake, _SERVER_ACCEPTS, _SERVER_EXTENDED, recognize_refusal=False, random=random
         )

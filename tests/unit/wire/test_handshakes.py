@@ -168,10 +168,10 @@ def outcome(wants_password: bool, wants_key: bool, password: str, key: str) -> t
         return "the server only admits known client keys", ""
     if not wants_password and password != "no password":
         return "does not ask for the password", ""
-    if wants_password and password == "wrong password":
-        return "wrong password", "does not know the password"
     if wants_key and key == "wrong key":
         return "does not know our client key", "is not admitted"
+    if wants_password and password == "wrong password":
+        return "wrong password", "does not know the password"
     return "", ""
 
 

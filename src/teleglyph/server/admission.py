@@ -1,0 +1,67 @@
+"""Who may prove a password, how often, and how long their user may take to type it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+from teleglyph.call.limits import CallLimits
+from teleglyph.net import Connection, Places, ProofLimiter, network_of
+
+
+class Proofs:
+    """What all handshakes of one server share.
+
+    Args:
+        limits: how many may take how long.
+        refused: counts what is refused, by reason; passwords that were not looked at as ``guesses``.
+    """
+
+    def __init__(self, limits: CallLimits, refused: Counter[str]) -> None:
+        self.limits = limits
+        self.refused = refused
+        self.limiter = ProofLimiter()
+        self.places = Places(limits.challenged_total, limits.challenged_per_address)
+
+    def guard(self, peer: str) -> HandshakeGuard:
+        """The guard of one handshake."""
+        return HandshakeGuard(self, network_of(peer))
+
+
+class HandshakeGuard:
+    """One handshake's part of them (:class:`teleglyph.wire.ProofGuard`)."""
+
+    def __init__(self, proofs: Proofs, network: str) -> None:
+        self.connection: Connection | None = None
+        """Gets more time while its user is asked."""
+        self.is_waiting = False
+        """Holds one of the places of those that may take long."""
+        self._proofs = proofs
+        self._network = network
+
+    def challenged(self) -> None:
+        if self.connection is not None and self._proofs.places.take(self._network):
+            self.is_waiting = True
+            self.connection.extend_handshake(self._proofs.limits.challenge_timeout)
+
+    def begin(self, identity: bytes | None) -> float:
+        pause = self._proofs.limiter.begin(self._key(identity), time.monotonic())
+        self._proofs.refused["guesses"] += pause > 0
+        return pause
+
+    def end(self, identity: bytes | None, was_right: bool) -> None:
+        key, now = self._key(identity), time.monotonic()
+        if was_right:
+            self._proofs.limiter.succeeded(key, now)
+        else:
+            self._proofs.limiter.failed(key, now)
+
+    def over(self) -> None:
+        """The handshake is over, however it ended."""
+        if self.is_waiting:
+            self.is_waiting = False
+            self._proofs.places.free(self._network)
+
+    def _key(self, identity: bytes | None) -> str:
+        """The owner of a listed key is counted by that, not together with strangers behind the same address."""
+        return self._network if identity is None else f"key {identity.hex()}"
