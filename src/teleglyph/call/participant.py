@@ -69,6 +69,8 @@ _LOG_INFO, _TO_CLIENT = 2, 1
 _STREAM_PATIENCE, _JOIN_PATIENCE, _ARRIVAL_PATIENCE = 3.0, 1.0, 0.5
 """Seconds for which a first picture is expected: after STREAM_START, after CLIENT_JOIN with video (which clients that
 only watch send as well), and after the capabilities, which STREAM_START follows."""
+_LOG_LINES_PER_SECOND, _LOG_BURST = 1.0, 10.0
+"""What one peer's own texts may add to our log."""
 _KEYFRAME_PATIENCE = 1.0
 """Seconds for which a keyframe that was asked for may be under way."""
 _PALETTES = {1: "standard", 2: "blocks", 3: "digital", 4: "minimal", 5: "cool"}
@@ -128,10 +130,13 @@ class Participant:
         self.shown_layout = 0
         self.left = False
         """The peer said that it leaves."""
+        self.joined_at: float | None = None
+        """When people were told that it is in the call, in monotonic seconds."""
         self.voice = Voice(connection.outbox)
         self._audio = False
         self._room = room
         self._limits = limits
+        self._log_rate = TokenBucket(_LOG_LINES_PER_SECOND, _LOG_BURST)
         self._rate = TokenBucket(limits.frames_per_second, limits.frames_per_second / 4)
         self._audio_rate = TokenBucket(limits.audio_packets_per_second, limits.audio_packets_per_second / 2)
         self._ingest = HevcIngest(
@@ -465,16 +470,25 @@ class Participant:
             self._expect_picture(_JOIN_PATIENCE)
         video, audio = ("yes" if message.capabilities & bit else "no" for bit in (VIDEO, AUDIO))
         self.tell(f"Joined as '{self.name}' (video={video}, audio={audio})")
-        _log.info("%s is called %s", self.connection.peer, self.name)
+        _log.debug("%s is called %s", self.connection.peer, self.name)
+        self.announce()
+
+    def announce(self) -> None:
+        """Log once that somebody has joined; by the name, which comes a moment later."""
+        if self.in_room and self.joined_at is None:
+            self.joined_at = time.monotonic()
+            _log.info("%s joined (%d in the call)", self.name, len(self._room))
 
     def _on_leave(self, _message: ClientLeave) -> None:
         self.left = True
 
     def _on_remote_log(self, message: RemoteLog) -> None:
-        _log.debug("%s says: %s", self.name, shortened(message.text, _MAX_LOG_COLUMNS))
+        if self._log_rate.allow(time.monotonic()):
+            _log.debug("%s says: %s", self.name, shortened(message.text, _MAX_LOG_COLUMNS))
 
     def _on_error_message(self, message: ErrorMessage) -> None:
-        _log.info("%s reports error %d: %s", self.name, message.code, shortened(message.text, _MAX_LOG_COLUMNS))
+        if self._log_rate.allow(time.monotonic()):
+            _log.debug("%s reports error %d: %s", self.name, message.code, shortened(message.text, _MAX_LOG_COLUMNS))
 
     # --- reporting ------------------------------------------------------------------------------------
 

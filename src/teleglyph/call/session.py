@@ -16,6 +16,8 @@ _log = logging.getLogger(__name__)
 
 _LOG_ERROR, _LOG_INFO, _TO_CLIENT = 4, 2, 1
 _PROTOCOL_CODE = 44
+_NAME_SECONDS = 5.0
+"""How long a peer may be in a call before it is announced by the name that it was given."""
 _HELLO_SECONDS = 0.25
 """How long a client may take to say which identity it expects (spec acip-crypto 4.4)."""
 
@@ -104,6 +106,8 @@ def watch_connection(connection: Connection, participant: Participant, limits: C
         return
     if connection.blocked_since is None and now - connection.last_sent >= limits.keepalive:
         participant.ping()
+    if participant.in_room and now - connection.opened_at > _NAME_SECONDS:
+        participant.announce()  # it has not said its name, and perhaps never will
     silence, since_packet = now - connection.last_received, now - connection.last_message
     if silence > limits.silence_timeout:
         connection.fail(PeerTimeout(f"{connection.peer} sent nothing for {silence:.0f} s"))

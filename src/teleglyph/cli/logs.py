@@ -38,13 +38,16 @@ class LogOptions:
         if self.file is not None:
             handlers.append(self._file_handler(self.file))
         for handler in handlers:
-            handler.setFormatter(_JsonFormatter() if self.as_json else _TextFormatter())
+            is_file = isinstance(handler, RotatingFileHandler)
+            text = _TextFormatter() if is_file or self.level == "debug" else _ConsoleFormatter()
+            handler.setFormatter(_JsonFormatter() if self.as_json else text)
         root = logging.getLogger()
         root.handlers[:] = handlers or [logging.NullHandler()]
         root.setLevel(_LEVELS[self.level])
         # What it says below that is about clients' mistakes, with stacks of its own.
         logging.getLogger("aiohttp.server").setLevel(logging.WARNING)
         logging.captureWarnings(True)
+        logging.raiseExceptions = False  # a full disk must not print a stack for every line
 
     @staticmethod
     def _file_handler(path: str) -> logging.Handler:
@@ -56,7 +59,25 @@ class LogOptions:
             ) from error
 
 
+class _ConsoleFormatter(logging.Formatter):
+    """For a person who watches: the time, and the level of what is not ordinary."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(message)s", datefmt="%H:%M:%S")
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record), lines=True)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        # One line for one message: nobody forges a second one.
+        message = printable(record.message)
+        record.message = message if record.levelno == logging.INFO else f"{record.levelname.lower()}: {message}"
+        return super().formatMessage(record)
+
+
 class _TextFormatter(logging.Formatter):
+    """For a file: everything."""
+
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s", datefmt="%Y-%m-%d %H:%M:%S")
 
@@ -88,7 +109,7 @@ def has_text_console() -> bool:
     """Whether a terminal shows the log as text, so that a picture may be printed between its lines."""
     root = logging.getLogger()
     return root.isEnabledFor(logging.INFO) and any(
-        isinstance(handler.formatter, _TextFormatter)
+        isinstance(handler.formatter, _TextFormatter | _ConsoleFormatter)
         and isinstance(handler, logging.StreamHandler)
         and handler.stream is sys.stderr
         and sys.stderr.isatty()

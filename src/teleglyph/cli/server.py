@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from teleglyph.call.sound import SoundSettings
 from teleglyph.cli.event_options import event_options, event_settings
@@ -22,8 +23,10 @@ from teleglyph.cli.logs import LogOptions
 from teleglyph.cli.options import ask_passphrase, check_database, check_password
 from teleglyph.cli.room_options import room_options, room_settings
 from teleglyph.keys import KeyList, load_identity
+from teleglyph.net import own_addresses
 from teleglyph.server.app import Server
 from teleglyph.server.config import DEFAULT_ADDRESSES, DEFAULT_HTTP_PORT, DEFAULT_PORT, ServerConfig
+from teleglyph.server.welcome import Welcome
 
 _log = logging.getLogger(__name__)
 
@@ -180,9 +183,9 @@ def _check_addresses(_ctx: click.Context, _param: click.Parameter, values: tuple
     "--statistics-interval",
     type=click.FloatRange(0.1, 86400),
     default=30.0,
-    show_default=True,
     envvar="TELEGLYPH_STATISTICS_INTERVAL",
-    help="Seconds between two lines of statistics in the log.",
+    help="Log statistics at most every so many seconds, while something happens.  "
+    "[default: every 30 s, at the level debug]",
 )
 @click.pass_obj
 def server(
@@ -237,6 +240,7 @@ def server(
         admin_token=admin_token,
         tls=None if tls_cert is None else (tls_cert, tls_key),
         statistics_interval=statistics_interval,
+        logs_statistics=_is_chosen("statistics_interval"),
         sound=SoundSettings(audio_bitrate, audio_complexity),
         **room_settings(chosen),
         **relay,
@@ -245,9 +249,24 @@ def server(
     return run(lambda stop: _serve(config, stop))
 
 
+def _is_chosen(name: str) -> bool:
+    source = click.get_current_context().get_parameter_source(name)
+    return source is not None and source is not ParameterSource.DEFAULT
+
+
 async def _serve(config: ServerConfig, stop: asyncio.Event) -> int:
     service = Server(config)
     await service.start()
+    welcome = Welcome(
+        service.bound,
+        await asyncio.to_thread(own_addresses),
+        service.http_port,
+        config.password is not None,
+        config.client_keys is not None,
+        bool(config.identities),
+    )
+    for level, line in welcome.lines():
+        _log.log(level, "%s", line)
     announce_identities(config.identities)
     if config.games and (config.password is not None or config.client_keys is not None):
         _log.warning("--password and --client-keys guard calls; rooms are open to whoever reaches the HTTP port")

@@ -4,7 +4,7 @@ Owns the transports, one :class:`Outbox` and one writer per connection, rate lim
 knows what a message means.  Begin at :class:`teleglyph.net.connection.Connection`.
 """
 
-from teleglyph.net.addresses import DEFAULT_PORT, authority, is_loopback, network_of
+from teleglyph.net.addresses import DEFAULT_PORT, authority, is_loopback, network_of, own_addresses
 from teleglyph.net.connection import Connection, ConnectionLimits, Traffic
 from teleglyph.net.liveness import needs_ping, overdue
 from teleglyph.net.outbox import Outbox, OutboxBudget, OutboxCounters, OutboxLimits
@@ -32,4 +32,5 @@ __all__ = [
     "needs_ping",
     "network_of",
     "overdue",
+    "own_addresses",
 ]

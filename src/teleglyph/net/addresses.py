@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
+import socket
 
 DEFAULT_PORT = 27224
 """Of calls, chat and games."""
@@ -35,3 +37,19 @@ def network_of(address: str) -> str:
             return str(parsed.ipv4_mapped)
         return str(ipaddress.ip_network((parsed, 64), strict=False))
     return str(parsed)
+
+
+def own_addresses() -> list[str]:
+    """The addresses that this machine would use towards others, IPv4 first; none without a network.
+
+    A datagram socket that is connected tells its own address; no packet is sent.  The destinations are reserved for
+    documentation (RFC 5737, RFC 3849).
+    """
+    found = []
+    for family, destination in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
+        with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((destination, 9))
+            address = str(probe.getsockname()[0])
+            if not is_loopback(address) and not ipaddress.ip_address(address).is_unspecified:
+                found.append(address)
+    return found

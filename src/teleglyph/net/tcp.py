@@ -8,12 +8,13 @@ import errno
 import os
 import socket
 from collections.abc import Callable
-from typing import cast
+from typing import Protocol, cast
 
 from teleglyph.errors import BindFailed, ConnectFailed
 from teleglyph.net.addresses import authority
 from teleglyph.net.connect_failure import tcp_failure
 from teleglyph.net.connection import Connection, ConnectionLimits
+from teleglyph.net.first_bytes import Spoken, spoken
 from teleglyph.wire import Session
 
 _BACKLOG = 128
@@ -67,12 +68,111 @@ class _TcpProtocol(asyncio.Protocol):
             self.connection.closed()
 
 
-class Listener:
-    """Listening sockets that hand every admitted peer to ``accepted``."""
+class Doorman(Protocol):
+    """Decides what becomes of peers that connect."""
 
-    def __init__(self, admit: Admission, accepted: Callable[[Connection], None]) -> None:
-        self._admit = admit
-        self._accepted = accepted
+    def let_in(self, peer: str) -> Callable[[], None] | None:
+        """Whether a peer of this address may say what it wants; what to call when it is gone or has said so."""
+
+    def admit(self, peer: str) -> Connection | bytes | None:
+        """A peer that speaks ACIP: a connection to run, bytes to send before closing, or None to close."""
+
+    def accepted(self, connection: Connection) -> None:
+        """A connection that was admitted is open."""
+
+    def receive_http(self, peer: str) -> asyncio.Protocol | bytes:
+        """A peer that speaks HTTP: who goes on with it, or bytes to send before closing."""
+
+    def silent(self, peer: str) -> None:
+        """A peer was closed because it did not say what it wants."""
+
+    def speaks_tls(self, peer: str) -> None:
+        """A peer was closed because it speaks TLS."""
+
+
+class _Arrival(asyncio.Protocol):
+    """A peer that has not said yet what it wants.
+
+    Args:
+        doorman: decides.
+        seconds: that it may take.
+    """
+
+    def __init__(self, doorman: Doorman, seconds: float) -> None:
+        self._doorman = doorman
+        self._seconds = seconds
+        self._data = b""
+        self._transport: asyncio.Transport | None = None
+        self._leave: Callable[[], None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, base: asyncio.BaseTransport) -> None:
+        transport = cast(asyncio.Transport, base)
+        self._leave = self._doorman.let_in(_peer_name(transport))
+        if self._leave is None:
+            transport.abort()
+            return
+        self._transport = transport
+        self._timer = asyncio.get_running_loop().call_later(self._seconds, self._expire)
+
+    def data_received(self, data: bytes) -> None:
+        if self._transport is None:
+            return
+        self._data += data
+        kind = spoken(self._data)
+        if kind is not None:
+            transport, self._transport = self._transport, None
+            self._depart()
+            self._hand_over(transport, kind)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self._depart()
+
+    def _hand_over(self, transport: asyncio.Transport, kind: Spoken) -> None:
+        peer = _peer_name(transport)
+        if kind is Spoken.TLS:
+            self._doorman.speaks_tls(peer)
+            transport.abort()
+            return
+        if kind is Spoken.HTTP:
+            successor = self._doorman.receive_http(peer)
+        else:
+            successor = _TcpProtocol(self._doorman.admit, self._doorman.accepted)
+        if isinstance(successor, bytes):
+            transport.write(successor)
+            transport.close()
+            return
+        transport.set_protocol(successor)
+        successor.connection_made(transport)
+        if not transport.is_closing():
+            successor.data_received(self._data)
+
+    def _expire(self) -> None:
+        if self._transport is not None:
+            transport, self._transport = self._transport, None
+            self._doorman.silent(_peer_name(transport))
+            transport.abort()
+
+    def _depart(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        leave, self._leave = self._leave, None
+        if leave is not None:
+            leave()
+
+
+class Listener:
+    """Listening sockets whose peers a doorman decides about.
+
+    Args:
+        doorman: decides.
+        first_seconds: from a peer's connection to its first bytes.
+    """
+
+    def __init__(self, doorman: Doorman, first_seconds: float) -> None:
+        self._doorman = doorman
+        self._first_seconds = first_seconds
         self._servers: list[asyncio.Server] = []
 
     async def listen(self, host: str, port: int) -> tuple[str, int]:
@@ -84,7 +184,7 @@ class Listener:
         loop = asyncio.get_running_loop()
         try:
             server = await loop.create_server(
-                lambda: _TcpProtocol(self._admit, self._accepted), host, port, backlog=_BACKLOG
+                lambda: _Arrival(self._doorman, self._first_seconds), host, port, backlog=_BACKLOG
             )
         except OSError as error:
             raise BindFailed(_bind_advice(host, port, error)) from error

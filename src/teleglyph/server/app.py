@@ -28,7 +28,9 @@ from teleglyph.rooms.room import Room as PlayRoom
 from teleglyph.rooms.service import RoomsService
 from teleglyph.server.admission import HandshakeGuard, Proofs
 from teleglyph.server.config import DEFAULT_ADDRESSES, ServerConfig
+from teleglyph.server.front_door import FrontDoor
 from teleglyph.server.http import HttpFront
+from teleglyph.server.refusals import RefusalLog
 from teleglyph.store import Database, RecordStore, open_database
 from teleglyph.wire import Feature, ServerSession, derive_password_key
 
@@ -75,7 +77,12 @@ class Server:
         self._proofs = Proofs(config.call, self.refused)
         self._guards: dict[Connection, HandshakeGuard] = {}
         self._per_network: Counter[str] = Counter()
-        self._listener = Listener(self._admit, self._accepted)
+        self._refusals = RefusalLog()
+        self._http = HttpFront(self)
+        door = FrontDoor(
+            self._may_wait, self.counted, self._admit, self._accepted, self._http.on_call_port, config.max_handshakes
+        )
+        self._listener = Listener(door, config.call.handshake_timeout)
         self._sessions: dict[asyncio.Task[None], Participant] = {}
         self._background: list[asyncio.Task[None]] = []
         self.relay = Relay(config.games, config.relay, on_start=self._room_started, on_end=self._room_ended)
@@ -85,7 +92,6 @@ class Server:
         self.players = RoomsService(self.relay, config.rooms)
         self.events: EventsService | None = None
         """The Nostr relay."""
-        self._http = HttpFront(self)
 
     # --- life cycle -----------------------------------------------------------------------------------
 
@@ -102,6 +108,8 @@ class Server:
         await self._open_database()
         if self.config.password is not None:
             self._password_key = await asyncio.to_thread(derive_password_key, self.config.password)
+        if self.config.http_port is not None:
+            await self._http.prepare()
         await self._listen()
         if self.config.http_port is not None:
             await self._http.start(self.config.addresses, self.config.http_port)
@@ -235,23 +243,32 @@ class Server:
     # --- admission ------------------------------------------------------------------------------------
 
     @property
+    def http_port(self) -> int | None:
+        """The port of HTTP beside the one for calls; None without HTTP."""
+        return self._http.port or None
+
+    @property
     def participants(self) -> list[Participant]:
         """Everybody who is connected, also those not yet in a room."""
         return list(self._sessions.values())
 
     def refuse(self, peer: str) -> str | None:
         """Why an address may not connect now, whatever it wants; None if it may."""
-        network = network_of(peer)
-        most = self.config.connections_per_address
-        if most and self._per_network[network] >= most:
-            self.refused["address"] += 1
-            reason = f"it has {most} connections already"
-        elif not self._window.allow(network, time.monotonic()):
+        reason = self._may_wait(peer)
+        if reason is None and not self._window.allow(network_of(peer), time.monotonic()):
             self.refused["rate"] += 1
             reason = f"more than {self._window.limit} connections in a minute"
-        else:
+            self._refusals.note("connections too often", f"{peer} was refused: {reason}", time.monotonic())
+        return reason
+
+    def _may_wait(self, peer: str) -> str | None:
+        """Why an address may not even say what it wants; None if it may."""
+        most = self.config.connections_per_address
+        if not most or self._per_network[network_of(peer)] < most:
             return None
-        _log.warning("%s was refused: %s", peer, reason)
+        self.refused["address"] += 1
+        reason = f"it has {most} connections already"
+        self._refusals.note("too many of one address", f"{peer} was refused: {reason}", time.monotonic())
         return reason
 
     @contextlib.contextmanager
@@ -272,11 +289,12 @@ class Server:
         unfinished = sum(1 for p in self._sessions.values() if p.state in (State.CONNECTED, State.SECURED))
         if len(self._sessions) - unfinished >= self.config.call.max_participants:
             self.refused["full"] += 1
-            _log.warning("%s was refused: the server is full", peer)
+            self._refusals.note("the server is full", f"{peer} was refused: the server is full", time.monotonic())
             return _FULL
         if unfinished - len(self._proofs.places) >= self.config.max_handshakes:
             self.refused["handshakes"] += 1
-            _log.warning("%s was refused: %d handshakes are unfinished", peer, unfinished)
+            text = f"{peer} was refused: {unfinished} handshakes are unfinished"
+            self._refusals.note("too many unfinished handshakes", text, time.monotonic())
             return _BUSY
         config = self.config
         guard = self._proofs.guard(peer)
@@ -305,9 +323,17 @@ class Server:
         task.add_done_callback(lambda _: counted.close())
 
     async def _serve(self, participant: Participant, guard: HandshakeGuard) -> None:
-        _log.info("%s connected as %s", participant.connection.peer, participant.name)
+        _log.debug("%s connected as %s", participant.connection.peer, participant.name)
         reason = await run_participant(participant, self.config.call, guard.over)
-        _log.info("%s is gone (%s): %s", participant.name, reason, participant.report())
+        self._say_goodbye(participant, reason)
+
+    def _say_goodbye(self, participant: Participant, reason: str) -> None:
+        """What a person reads when somebody has left; somebody who was never in the call is not worth a line."""
+        _log.debug("%s is gone (%s): %s", participant.name, reason, participant.report())
+        if participant.joined_at is not None:
+            stay = duration(time.monotonic() - participant.joined_at)
+            why = "" if reason == "left" else f": {reason}"
+            _log.info("%s left after %s%s", participant.name, stay, why)
 
     def _room_started(self, room: PlayRoom) -> None:
         _log.info("a room was made for %s: %s", room.rules.name, room.id)
@@ -333,6 +359,7 @@ class Server:
                 watch_connection(participant.connection, participant, self.config.call, now)
             for room in self.rooms.values():
                 room.notice(now)
+            self._refusals.flush(now)
 
     async def _close_left_overs(self, records: RecordStore) -> None:
         while True:
@@ -357,20 +384,36 @@ class Server:
             await asyncio.sleep(_ANNOUNCE_INTERVAL)
 
     async def _report(self) -> None:
+        """Log the counters now and then, if they have changed."""
+        reported: list[str] = []
+        refused: Counter[str] = Counter()
         while True:
             await asyncio.sleep(self.config.statistics_interval)
-            self._log_report("")
+            report = [values for report in self.reports() for values in report.lines()[1:]]
+            if report != reported or self.refused != refused:
+                reported, refused = report, self.refused.copy()
+                self._log_report("")
 
     def reports(self) -> list[RoomReport]:
         """The counters of all rooms."""
         return [room.report() for room in self.rooms.values()]
 
     def _log_report(self, prefix: str) -> None:
+        level = logging.INFO if self.config.logs_statistics else logging.DEBUG
         for report in self.reports():
             for line in report.lines():
-                _log.info("%sstatistics: %s", prefix, line)
+                _log.log(level, "%sstatistics: %s", prefix, line)
         if self.refused:
-            _log.info("%sstatistics: refused connections %s", prefix, dict(self.refused))
+            _log.log(level, "%sstatistics: refused connections %s", prefix, dict(self.refused))
+
+
+def duration(seconds: float) -> str:
+    """A length of time for people."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
 
 
 def _collect_less_often() -> None:

@@ -71,6 +71,9 @@ class ServerConfig:
     relay: RelayLimits = RelayLimits()
     rooms: RoomsLimits = RoomsLimits()
     statistics_interval: float = 30.0
+    """Seconds between two looks at the counters."""
+    logs_statistics: bool = False
+    """Counters are logged for a person to see, not only for debugging."""
     sound: SoundSettings = SoundSettings()
     call: CallLimits = CallLimits()
     connection: ConnectionLimits = ConnectionLimits()

@@ -17,6 +17,7 @@ from teleglyph.errors import BindFailed, ConfigurationError
 from teleglyph.net import GuessLimiter, SlidingWindow, is_loopback, network_of
 from teleglyph.net.websocket import WebSocketSession, request_head, same_origins, take_over
 from teleglyph.rooms.service import TOO_LARGE_FRAMES
+from teleglyph.server.front_door import refusal
 from teleglyph.server.room_pages import RoomPages, answer
 from teleglyph.wire.rooms_extended import SUBPROTOCOL
 
@@ -70,11 +71,11 @@ class HttpFront:
         limit = _REQUESTS_PER_MINUTE if server.config.connections_per_minute else 0
         self._requests = SlidingWindow(limit, 60.0, max_keys=_REMEMBERED_ADDRESSES)
 
-    async def start(self, addresses: Sequence[str], port: int) -> None:
-        """Listen on the given addresses; one that cannot be used is reported and left out.
+    async def prepare(self) -> None:
+        """Get ready to answer, on whatever port requests arrive.
 
         Raises:
-            BindFailed: none of them can be used.
+            ConfigurationError: the certificate cannot be used.
         """
         from aiohttp import web
 
@@ -89,9 +90,28 @@ class HttpFront:
             app, access_log=None, handle_signals=False, keepalive_timeout=_KEEPALIVE_SECONDS, shutdown_timeout=0.5
         )
         await self._runner.setup()
-        handlers = cast("web.Server", self._runner.server)
         if self._server.config.tls is not None:
             self._tls = await asyncio.to_thread(load_tls, *self._server.config.tls)
+
+    def on_call_port(self) -> asyncio.Protocol | bytes:
+        """Who goes on with a peer of the call port that speaks HTTP; or what it is told."""
+        if self._runner is None or self._runner.server is None:
+            return refusal("404 Not Found", "This is a Teleglyph server's port for calls; it serves no pages.")
+        if self._tls is not None:
+            return refusal(
+                "426 Upgrade Required", f"This server speaks HTTPS and wss:// on port {self.port}; here are only calls."
+            )
+        return cast(asyncio.Protocol, self._runner.server())
+
+    async def start(self, addresses: Sequence[str], port: int) -> None:
+        """Listen on the given addresses; one that cannot be used is reported and left out.
+
+        Raises:
+            BindFailed: none of them can be used.
+        """
+        if self._runner is None:
+            raise RuntimeError("prepare comes first")
+        handlers = cast("web.Server", self._runner.server)
         failures = []
         for address in addresses:
             try:

@@ -1,0 +1,45 @@
+"""Refusals in the log: the first of a kind at once, the others as a number, so that a flood cannot fill the log."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+
+_log = logging.getLogger(__name__)
+_PERIOD = 60.0
+
+
+class RefusalLog:
+    """Counts refusals and decides which of them a person should read about; time comes in as an argument."""
+
+    def __init__(self) -> None:
+        self._since: dict[str, float] = {}
+        """When a kind of refusal was logged in full."""
+        self._more: Counter[str] = Counter()
+
+    def note(self, kind: str, text: str, now: float) -> None:
+        """Somebody was refused.
+
+        Args:
+            kind: refusals of one kind are counted together.
+            text: a sentence.
+            now: monotonic seconds.
+        """
+        if kind in self._since:
+            self._more[kind] += 1
+            _log.debug("%s", text)
+            return
+        self._since[kind] = now
+        _log.warning("%s", text)
+
+    def flush(self, now: float) -> None:
+        """Log how many more there were of each kind whose minute is over; to be called now and then."""
+        for kind, since in list(self._since.items()):
+            if now - since < _PERIOD:
+                continue
+            more = self._more.pop(kind, 0)
+            if more:
+                _log.warning("%d more refused in the last minute: %s", more, kind)
+                self._since[kind] = now
+            else:
+                del self._since[kind]
