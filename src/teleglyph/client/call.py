@@ -168,6 +168,12 @@ class CallClient:
         self._sound = sound
         self._events = events or CallEvents()
         self._connection: Connection | None = None
+        self._numeric_host = ""
+
+    @property
+    def numeric_host(self) -> str:
+        """The server's numeric address, without the port; empty before the first connection."""
+        return self._numeric_host
 
     @property
     def bytes_in(self) -> int:
@@ -203,8 +209,9 @@ class CallClient:
             # Places are numbered in the order of joining, which is another one after a break.
             self.view, self._settings = None, replace(self._settings, spotlight=0)
             self._introduce(connection)
-            self._events.joined(done)
             self._connection = connection
+            self._numeric_host = connection.numeric_peer.rpartition(":")[0].strip("[]")
+            self._events.joined(done)
             if self._uplink is not None:
                 self._uplink.joined(takes_requests=self._has_screens)
             tasks.append(asyncio.create_task(self._keep_alive(connection), name="keep-alive"))

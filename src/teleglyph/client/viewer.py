@@ -16,6 +16,7 @@ from teleglyph.client.attempts import Attempts
 from teleglyph.client.call import CallClient, CallEvents, Credentials
 from teleglyph.client.display import Display, ViewWishes
 from teleglyph.client.interface import Interface
+from teleglyph.client.invitation import invitation
 from teleglyph.client.output import FrameWriter
 from teleglyph.client.received_screen import ReceivedScreen
 from teleglyph.client.sound import CallSound
@@ -109,6 +110,8 @@ class Stay:
         self._face: _Face | None = None
         self._task: asyncio.Task[None] | None = None
         self._joined = asyncio.Event()
+        self._invitation: tuple[str, ...] = ()
+        self._inviting: asyncio.Task[None] | None = None
         self.retry_at = 0.0
         """When a lost connection is tried again, in monotonic seconds."""
         self._has_notice = False
@@ -151,9 +154,10 @@ class Stay:
     async def leave(self) -> None:
         """End the connection."""
         self._refusals.end()
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        tasks = [task for task in (self._task, self._inviting) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _pause(self, error: PeerError) -> None:
         pause = self._attempts.next_pause(error)
@@ -173,10 +177,15 @@ class Stay:
 
     def _hint(self) -> None:
         if self._face is not None:
-            alone = (" Nobody else is here yet. Others join with ", f" teleglyph client {self._address} ")
-            self._face.hint(*(alone if self.connected == 1 else ()))
+            self._face.hint(*(self._invitation if self.connected == 1 else ()))
+
+    async def _invite(self) -> None:
+        self._invitation = await invitation(self._address, self.client.numeric_host)
+        self._hint()
 
     def _on_joined(self, _done: HandshakeDone) -> None:
+        if not self._invitation:
+            self._inviting = asyncio.create_task(self._invite(), name="invitation")
         self.screen.reset()
         self._attempts.succeeded()
         self._joined.set()

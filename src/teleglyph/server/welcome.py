@@ -53,9 +53,7 @@ class Welcome:
         yield self._info(f"They are asked for {self._asked_for()}")
         yield self._info(f"In a firewall, open {self._ports(port)}")
         if reachable and all(_is_private(address) for address in reachable):
-            yield self._info(
-                f"To be reached from the internet, have your router forward TCP port {port} to this machine"
-            )
+            yield self._info(f"For people on the internet, have your router forward TCP port {port} to this machine")
 
     @staticmethod
     def _info(text: str) -> tuple[int, str]:
