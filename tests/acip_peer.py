@@ -87,8 +87,8 @@ class AcipPeer:
     ``AcipPeer(port)`` only connects; :meth:`join` does everything up to an open video stream.
     """
 
-    def __init__(self, port: int, host: str = "127.0.0.1", timeout: float = 10.0) -> None:
-        self.socket = socket.create_connection((host, port), timeout)
+    def __init__(self, port: int, host: str = "127.0.0.1", timeout: float = 10.0, source: str = "") -> None:
+        self.socket = socket.create_connection((host, port), timeout, (source, 0) if source else None)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.key: bytes | None = None
         self.identity: bytes | None = None
