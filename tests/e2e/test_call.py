@@ -26,7 +26,7 @@ def still(path: Path, luminance: int) -> Path:
 def start_server(window: Terminal, *options: str) -> int:
     window.type(f"{TELEGLYPH} server 127.0.0.1 --port 0 --no-http {' '.join(options)}; echo code=$?")
     window.expect("listening on")
-    found = re.search(r"listening on 127\.0\.0\.1:(\d+)", window.screen.replace("\n", ""))
+    found = re.search(r"listening on 127\.0\.0\.1:(\d+)", window.screen)
     assert found, window.screen
     return int(found[1])
 

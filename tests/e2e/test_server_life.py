@@ -74,7 +74,10 @@ def test_statistics_come_at_their_interval_and_at_the_end(start_server: StartSer
 def test_the_log_can_be_json_lines_in_a_file(tmp_path: Path) -> None:
     log = tmp_path / "server.log"
     with subprocess.Popen(
-        [*TELEGLYPH, "--json", "--quiet", "--log-file", str(log), "server", "127.0.0.1", "--port", "0", "--no-http"],
+        [
+            *(*TELEGLYPH, "--json", "--quiet", "--log-level", "debug", "--log-file", str(log)),
+            *("server", "127.0.0.1", "--port", "0", "--no-http"),
+        ],
         stderr=subprocess.PIPE,
     ) as server:
         assert server.stderr is not None

@@ -221,6 +221,7 @@ def test_a_full_server_says_so_before_anything_else(start_server: StartServer, c
     first.send_color(1, 2, 3)
     first.frame()
     second = connect(server)
+    second.send_raw(struct.pack(">Q", acip.MAGIC))
     assert second.socket.recv(1000) == b"SERVER_FULL: Maximum client limit reached\n"
     assert second.socket.recv(1000) == b""
     first.send(acip.CLIENT_LEAVE)

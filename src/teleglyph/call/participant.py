@@ -27,7 +27,7 @@ from teleglyph.call.statistics import ParticipantCounters, ParticipantReport
 from teleglyph.call.text_link import TextLink
 from teleglyph.call.view import View, ViewKey, limit_cells
 from teleglyph.call.viewer_screen import ViewerScreen, cheaper
-from teleglyph.errors import BadData, ServerFull
+from teleglyph.errors import AuthenticationError, BadData, ServerFull
 from teleglyph.media.modes import COLOR_NAMES, RENDER_NAMES, ColorLevel, RenderMode
 from teleglyph.media.palette import BUILT_IN, Palette, custom_palette
 from teleglyph.media.style import Style
@@ -130,6 +130,8 @@ class Participant:
         self.shown_layout = 0
         self.left = False
         """The peer said that it leaves."""
+        self.refusal: AuthenticationError | None = None
+        """Why it was not let in."""
         self.joined_at: float | None = None
         """When people were told that it is in the call, in monotonic seconds."""
         self.voice = Voice(connection.outbox)

@@ -60,7 +60,7 @@ async def _serve(participant: Participant, limits: CallLimits, on_handshake: Cal
     try:
         done = await connection.handshake(limits.handshake_timeout)
     except AuthenticationError as error:
-        _log.warning("%s was refused: %s", connection.peer, error)
+        participant.refusal = error
         raise
     finally:
         on_handshake()

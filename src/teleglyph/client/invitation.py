@@ -27,7 +27,7 @@ async def invitation(address: Address, numeric_host: str) -> tuple[str, ...]:
             return (f"{_ALONE} Others join with", f"teleglyph client {_as_typed(Address(own, address.port))}")
     return (
         _ALONE,
-        "Only this machine can join this server; it lets others in",
+        "Only this machine can join this server. It lets others in",
         "when it is started with: teleglyph server 0.0.0.0 ::",
     )
 

@@ -39,11 +39,7 @@ class _TcpProtocol(asyncio.Protocol):
         transport = cast(asyncio.Transport, base)
         verdict = self._admit(_peer_name(transport))
         if not isinstance(verdict, Connection):
-            if verdict:
-                transport.write(verdict)
-                transport.close()
-            else:
-                transport.abort()
+            _close(transport, verdict or b"")
             return
         tune(transport)
         self.connection = verdict
@@ -140,8 +136,7 @@ class _Arrival(asyncio.Protocol):
         else:
             successor = _TcpProtocol(self._doorman.admit, self._doorman.accepted)
         if isinstance(successor, bytes):
-            transport.write(successor)
-            transport.close()
+            _close(transport, successor)
             return
         transport.set_protocol(successor)
         successor.connection_made(transport)
@@ -233,6 +228,15 @@ def _bind_advice(host: str, port: int, error: OSError) -> str:
         return f"No permission to listen on {where}: ports below 1024 are reserved, choose another with --port"
     reason = os.strerror(error.errno) if error.errno else str(error)
     return f"Cannot listen on {where}: {reason}"
+
+
+def _close(transport: asyncio.Transport, last_words: bytes) -> None:
+    """End a connection that was never admitted, if anything is to be said with that."""
+    if not last_words:
+        transport.abort()
+        return
+    transport.write(last_words)
+    transport.close()
 
 
 def _peer_name(transport: asyncio.Transport) -> str:

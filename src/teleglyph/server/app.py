@@ -32,7 +32,7 @@ from teleglyph.server.front_door import FrontDoor
 from teleglyph.server.http import HttpFront
 from teleglyph.server.refusals import RefusalLog
 from teleglyph.store import Database, RecordStore, open_database
-from teleglyph.wire import Feature, ServerSession, derive_password_key
+from teleglyph.wire import AuthFailure, Feature, ServerSession, derive_password_key
 
 if TYPE_CHECKING:
     from teleglyph.events.service import EventsService
@@ -46,6 +46,7 @@ _SHUTDOWN_SECONDS = 0.8
 """For farewells; together with the rest of the shutdown well under a second."""
 DATABASE_FILE = "teleglyph.sqlite3"
 RELAY_KEY_FILE = "relay.key"
+_MISSING = AuthFailure.PASSWORD_REQUIRED | AuthFailure.CLIENT_KEY_REQUIRED
 _FULL = b"SERVER_FULL: Maximum client limit reached\n"
 _BUSY = b"SERVER_FULL: Too many connections are being set up, try again\n"
 
@@ -330,6 +331,12 @@ class Server:
     def _say_goodbye(self, participant: Participant, reason: str) -> None:
         """What a person reads when somebody has left; somebody who was never in the call is not worth a line."""
         _log.debug("%s is gone (%s): %s", participant.name, reason, participant.report())
+        if participant.refusal is not None:
+            text = f"{participant.connection.peer} was refused: {participant.refusal}"
+            if participant.refusal.reasons & _MISSING and not participant.refusal.reasons & ~_MISSING:
+                _log.debug("%s", text)  # whoever joins without a password or key is asked for it, and comes again
+            else:
+                self._refusals.note("wrong passwords and keys", text, time.monotonic())
         if participant.joined_at is not None:
             stay = duration(time.monotonic() - participant.joined_at)
             why = "" if reason == "left" else f": {reason}"
