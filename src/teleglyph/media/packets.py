@@ -203,7 +203,7 @@ class Demuxer:
         """Begin to read."""
         self._thread.start()
 
-    def close(self, seconds: float = 1.0) -> None:
+    def close(self, seconds: float = 0.5) -> None:
         """End; the queues and the clock have to be closed before.  A network that sends nothing may take longer."""
         self._opened.interrupt()
         if threading.current_thread() is not self._thread:

@@ -19,13 +19,13 @@ DAY_SECONDS = 43200.0
 class VideoSource(Protocol):
     """Gives pictures one after the other.
 
+    A source of sound alone, which plays while :meth:`read` waits, has an attribute ``has_picture`` that is False.
+
     Attributes:
         description: for people: "camera 0: ...", a file's name, "test pattern face".
-        has_picture: False for sound alone, which plays while :meth:`read` waits.
     """
 
     description: str
-    has_picture: bool
 
     def read(self) -> NDArray[np.uint8] | None:
         """Wait for the next picture's time and return it: RGB, C-contiguous, shape (height, width, 3).
@@ -69,8 +69,6 @@ class PatternSource:
         frame_rate: pictures per second.
         clock: gives the time of day in seconds.
     """
-
-    has_picture = True
 
     def __init__(self, name: str, paint: Paint, frame_rate: float, clock: Callable[[], float] = time.time) -> None:
         self.description = f"test pattern {name}"
