@@ -63,7 +63,8 @@ class MediaClock:
 
     def pause(self, seconds: float) -> bool:
         """Wait for a while, whatever the film does; False when closed."""
-        return not self._closed.wait(seconds)
+        self._sleep(seconds, self._closed)
+        return not self.is_closed
 
     def close(self) -> None:
         """End all waits, now and later."""

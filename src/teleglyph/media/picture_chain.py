@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import math
 import os
 import tempfile
@@ -136,9 +137,12 @@ class PictureDecoder:
 def _reason(failure: Exception | None, info: StreamInfo) -> str:
     if failure is None:
         return "no keyframe came"
-    if not info.decoder.width and getattr(failure, "errno", None) in (12, 22):
-        return f"its pictures have no size, or more than {MAX_PIXELS // 1_000_000} million pixels"
-    return reason_of(failure)
+    reason = reason_of(failure)
+    if info.decoder.width:
+        return reason
+    # Pictures over the bound are refused with different errors by different decoders.
+    limit = f"its pictures have more than {MAX_PIXELS // 1_000_000} million pixels"
+    return limit if getattr(failure, "errno", None) == errno.EINVAL else f"{reason}, or {limit}"
 
 
 @dataclass(frozen=True, slots=True)

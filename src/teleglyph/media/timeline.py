@@ -9,7 +9,8 @@ of all streams, so that picture and sound stay together.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 
 DEFAULT_RATE = 25.0
 _RATES = (1 / 3600, 1000.0)
@@ -19,6 +20,9 @@ _SIDE_BY_SIDE = 10.0
 _CLEARLY_BETTER = 1.0
 _REORDERING = 60.0
 """A picture is decoded at most this many seconds before it is shown; stamps further apart are nonsense."""
+
+_REORDERED = 16
+"""Pictures that may be coded before one that is shown earlier, the most that H.264 and HEVC allow."""
 
 
 def usable_rate(*candidates: float | None) -> float:
@@ -53,8 +57,8 @@ class _Stream:
     step: float
     offset: float
     epoch: int
-    last: float = -math.inf
     next: float | None = None
+    recent: deque[float] = field(default_factory=lambda: deque(maxlen=_REORDERED))
 
 
 class Timeline:
@@ -114,7 +118,9 @@ class Timeline:
         if stream is None:
             stream = self._streams[index] = _Stream(step, self._offset, self._epoch)
         self._follow_jumps(stream, stamp)
-        stream.last = stamp
+        if decoded is not None:
+            stream.recent.clear()
+        stream.recent.append(stamp)
         stream.next = stamp + (duration if duration else step)
         time = (shown if shown is not None else stamp) + stream.offset
         self.end = max(self.end, time + (duration if duration else step))
@@ -124,10 +130,10 @@ class Timeline:
         is_behind = stream.epoch < self._epoch
         newest = self._offset or 0.0
         if is_behind and self._distance(stamp + newest) < self._distance(stamp + stream.offset) - _CLEARLY_BETTER:
-            stream.offset, stream.epoch = newest, self._epoch
+            self._join(stream)
         elif self._is_jump(stream, stamp):
             if is_behind and self._distance(stamp + newest) < _SIDE_BY_SIDE:
-                stream.offset, stream.epoch = newest, self._epoch
+                self._join(stream)
             else:
                 self._begin_epoch(stream, stamp)
 
@@ -138,14 +144,19 @@ class Timeline:
         time, forward = stamp + stream.offset, self._policy.forward
         if stream.next is None:  # its first: other streams may have begun elsewhere
             return not -_SIDE_BY_SIDE <= time <= self.end + forward
-        is_back = stamp < stream.last - self._policy.backward
+        # Without decoding stamps there are only those of showing, and pictures are coded in another order.
+        is_back = stamp < min(stream.recent) - self._policy.backward
         return is_back or (stamp - stream.next > forward and time - self.end > forward)
 
     def _begin_epoch(self, stream: _Stream, stamp: float) -> None:
         self.jumps += 1
         self._epoch += 1
         self._offset = self.end - stamp
-        stream.offset, stream.epoch = self._offset, self._epoch
+        self._join(stream)
+
+    def _join(self, stream: _Stream) -> None:
+        stream.offset, stream.epoch = self._offset or 0.0, self._epoch
+        stream.recent.clear()
 
 
 def _finite(seconds: float | None) -> float | None:
