@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from teleglyph.errors import MediaFileNotFound, MediaOpenError
+from teleglyph.media.webp import HEAD_BYTES, WebpInput, is_animated
 
 if TYPE_CHECKING:
     import av.container
@@ -47,9 +48,31 @@ class FileInput:
         self._is_regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
         self._wake_read, self._wake_write = (-1, -1) if self._is_regular else os.pipe()
         self._closed = False
+        self._pending = b""
+
+    @property
+    def can_restart(self) -> bool:
+        """It can be read a second time."""
+        return self._is_regular
+
+    def restart(self) -> None:
+        """Go to the start."""
+        self.seek(0)
+
+    def peek(self, size: int) -> bytes:
+        """The first bytes, which are still to be read after that; called before the first read."""
+        while len(self._pending) < size and (more := self._receive(size - len(self._pending))):
+            self._pending += more
+        return self._pending
 
     def read(self, size: int) -> bytes:
         """The next bytes, none at the end and when closed."""
+        if self._pending:
+            data, self._pending = self._pending[:size], self._pending[size:]
+            return data
+        return self._receive(size)
+
+    def _receive(self, size: int) -> bytes:
         if self._closed or not (self._is_regular or self._wait()):
             return b""
         data = os.read(self._descriptor, size)
@@ -63,11 +86,14 @@ class FileInput:
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Go to another place."""
+        if whence == os.SEEK_CUR:
+            offset -= len(self._pending)
+        self._pending = b""
         return os.lseek(self._descriptor, offset, whence)
 
     def tell(self) -> int:
         """The place."""
-        return os.lseek(self._descriptor, 0, os.SEEK_CUR)
+        return os.lseek(self._descriptor, 0, os.SEEK_CUR) - len(self._pending)
 
     def interrupt(self) -> None:
         """End a read that waits, and all to come; from any thread."""
@@ -79,6 +105,7 @@ class FileInput:
     def close(self) -> None:
         """Give the descriptors back; nobody may be reading."""
         self._closed = True
+        self._pending = b""
         descriptors = (self._descriptor, self._wake_read, self._wake_write)
         self._descriptor = self._wake_read = self._wake_write = -1
         for descriptor in descriptors:
@@ -100,8 +127,8 @@ class Opened:
 
     Args:
         container: as FFmpeg opened it.
-        source: what it reads from, None for URLs and devices.
-        url: for those.
+        source: the file that it reads, None for URLs and devices.
+        name: of those.
     """
 
     def __init__(self, container: av.container.InputContainer, source: FileInput | None, name: str) -> None:
@@ -112,7 +139,7 @@ class Opened:
     @property
     def can_restart(self) -> bool:
         """It can be read a second time."""
-        return self._source is None or self._source.seekable()
+        return self._source is None or self._source.can_restart
 
     def restart(self) -> None:
         """Begin at the start with new decoders; those of before stay usable.
@@ -124,8 +151,8 @@ class Opened:
         if self._source is None:
             self.container = open_container(self._name, self._name, timeout=_SILENCE_SECONDS)
         else:
-            self._source.seek(0)
-            self.container = open_container(self._source, self._name)
+            self._source.restart()
+            self.container = open_container(_readable(self._source), self._name)
 
     def interrupt(self) -> None:
         """End a read that waits, as far as that is possible; from any thread."""
@@ -175,23 +202,26 @@ def _open_path(name: str) -> FileInput:
 
 def _open_input(source: FileInput, name: str) -> Opened:
     try:
-        return Opened(open_container(source, name), source, name)
-    except MediaOpenError as error:
-        if source.head[4:8] == b"ftyp" and not source.seekable():
+        return Opened(open_container(_readable(source), name), source, name)
+    except BaseException as error:
+        source.close()
+        if not isinstance(error, MediaOpenError):
+            raise
+        if source.head[4:8] == b"ftyp" and not source.can_restart:
             raise MediaOpenError(
                 f"'{_called(name)}' is an MP4 or MOV whose index comes last, which cannot be read from a pipe: "
                 "name the file instead, write it with '-movflags +faststart', or send Matroska or MPEG-TS."
             ) from error
         raise
-    finally:
-        import sys
 
-        if sys.exc_info()[0] is not None:
-            source.close()
+
+def _readable(source: FileInput) -> FileInput | WebpInput:
+    """The file in a format that FFmpeg can demultiplex."""
+    return WebpInput(source) if is_animated(source.peek(HEAD_BYTES)) else source
 
 
 def open_container(
-    url: str | FileInput,
+    url: str | FileInput | WebpInput,
     name: str,
     *,
     format: str | None = None,
