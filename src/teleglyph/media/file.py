@@ -319,5 +319,7 @@ def _check_streams(opened: Opened, streams: dict[str, StreamInfo], name: str, *,
         return
     kinds = {stream.type for stream in opened.container.streams if stream.codec_context is not None}
     if "audio" in kinds and not wants_sound:
-        raise MediaOpenError(f"'{name}' has no pictures, only sound, so there is nothing to see. Send it into a call.")
+        raise MediaOpenError(
+            f"'{name}' has no pictures, only sound, so there is nothing to see. In a call it is heard."
+        )
     raise MediaOpenError(f"'{name}' has no picture or sound that FFmpeg can decode.")

@@ -8,6 +8,7 @@ import os
 import re
 import select
 import stat
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +28,8 @@ _SILENCE_SECONDS = 10.0
 _BUFFER_BYTES = 1 << 16
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _HEAD_BYTES = 12
+_PEEK_BYTES = 64
+"""Of a pipe; not more, because a pipe may have no more for a while.  MP4 begins with boxes of 32 and 8 bytes."""
 
 
 class FileInput:
@@ -54,6 +57,11 @@ class FileInput:
     def can_restart(self) -> bool:
         """It can be read a second time."""
         return self._is_regular
+
+    @property
+    def is_piped_mp4(self) -> bool:
+        """It began like MP4 or MOV, and cannot be searched for the index."""
+        return self.head[4:8] == b"ftyp" and not self._is_regular
 
     def restart(self) -> None:
         """Go to the start."""
@@ -154,6 +162,15 @@ class Opened:
             self._source.restart()
             self.container = open_container(_readable(self._source), self._name)
 
+    def explain_nothing(self) -> None:
+        """Called when not even one packet could be read.
+
+        Raises:
+            MediaOpenError: the reason is known.
+        """
+        if self._source is not None and self._source.is_piped_mp4:
+            raise MediaOpenError(index_comes_last(self._name))
+
     def interrupt(self) -> None:
         """End a read that waits, as far as that is possible; from any thread."""
         if self._source is not None:
@@ -202,17 +219,35 @@ def _open_path(name: str) -> FileInput:
 
 def _open_input(source: FileInput, name: str) -> Opened:
     try:
+        if not source.can_restart and _has_late_index(source.peek(_PEEK_BYTES)):
+            raise MediaOpenError(index_comes_last(name))
         return Opened(open_container(_readable(source), name), source, name)
     except BaseException as error:
         source.close()
         if not isinstance(error, MediaOpenError):
             raise
-        if source.head[4:8] == b"ftyp" and not source.can_restart:
-            raise MediaOpenError(
-                f"'{_called(name)}' is an MP4 or MOV whose index comes last, which cannot be read from a pipe: "
-                "name the file instead, write it with '-movflags +faststart', or send Matroska or MPEG-TS."
-            ) from error
+        if source.is_piped_mp4:
+            raise MediaOpenError(index_comes_last(name)) from error
         raise
+
+
+def _has_late_index(head: bytes) -> bool:
+    """Whether a file that begins like this is an MP4 with more data before its index than FFmpeg holds."""
+    place = 0
+    while head[4:8] == b"ftyp" and place + 8 <= len(head):
+        size, kind = struct.unpack_from(">I4s", head, place)
+        if kind in (b"moov", b"mdat"):
+            return bool(kind == b"mdat") and (size > _BUFFER_BYTES or size < 8)
+        place += max(size, 8)
+    return False
+
+
+def index_comes_last(name: str) -> str:
+    """What to say about an MP4 that cannot be read from a pipe."""
+    return (
+        f"{_called(name)} is an MP4 or MOV whose index comes last, which cannot be read from a pipe: "
+        "name the file instead, write it with '-movflags +faststart', or send Matroska or MPEG-TS."
+    )
 
 
 def _readable(source: FileInput) -> FileInput | WebpInput:
@@ -255,7 +290,7 @@ def open_container(
         raise MediaFileNotFound(f"'{name}' may not be read: check its permissions.") from error
     except (av.FFmpegError, OSError, ValueError, RuntimeError) as error:
         raise MediaOpenError(
-            f"'{_called(name)}' cannot be opened as a picture, film or sound: {reason_of(error)}."
+            f"{_called(name)} cannot be opened as a picture, film or sound: {reason_of(error)}."
         ) from error
 
 
@@ -293,9 +328,9 @@ _REASONS = {
 
 
 def _called(name: str) -> str:
-    return "standard input" if name == "-" else name
+    return "Standard input" if name == "-" else f"'{name}'"
 
 
 def described(name: str) -> str:
     """How a source that was opened by this name is called in running text."""
-    return _called(name) if name == "-" else Path(name).name or name
+    return "standard input" if name == "-" else Path(name).name or name

@@ -239,6 +239,8 @@ class Demuxer:
             packets += not info.is_cover
             if not self._queues.put(lane, self._placed(packet, info, begin)):
                 return False
+        if not packets and not self._clock.is_closed:
+            self._opened.explain_nothing()
         return packets > 1 and self.timeline.end - begin >= _SHORTEST_ROUND
 
     def _placed(self, packet: Packet, info: StreamInfo, begin: float) -> Coded:

@@ -58,9 +58,7 @@ def test_frames_are_put_over_each_other(
 
 
 @pytest.mark.parametrize(("flags", "color"), [(0, (255, 0, 0)), (2, (0, 0, 0))])
-def test_transparent_parts_show_what_is_below_or_black(
-    tmp_path: Path, flags: int, color: tuple[int, int, int]
-) -> None:
+def test_transparent_parts_show_what_is_below_or_black(tmp_path: Path, flags: int, color: tuple[int, int, int]) -> None:
     frames = [part(RED, (32, 16), (0, 0), 100, 0), part(SEE_THROUGH, (32, 16), (0, 0), 100, flags)]
     pixels = Played(make_webp(tmp_path / "clear.webp", frames)).pictures[1].pixels
     assert np.abs(pixels[8, 16].astype(int) - color).max() < 30
