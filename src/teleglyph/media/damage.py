@@ -33,19 +33,20 @@ class Damage:
 
     Attributes:
         lost: packets that could not be decoded, over all.
+        in_a_row: packets since the last one that gave a frame.
     """
 
     def __init__(self, policy: DamagePolicy | None = None) -> None:
         self.lost = 0
         self._policy = policy or DamagePolicy()
         self._since: float | None = None
-        self._packets = 0
+        self.in_a_row = 0
         self._bytes = 0
 
     def decoded(self) -> None:
         """A packet gave a frame."""
         self._since = None
-        self._packets = self._bytes = 0
+        self.in_a_row = self._bytes = 0
 
     def fruitless(self, seconds: float, size: int, *, failed: bool) -> bool:
         """A packet gave no frame.
@@ -60,8 +61,8 @@ class Damage:
         """
         self.lost += failed
         self._since = seconds if self._since is None else min(self._since, seconds)
-        self._packets += 1
+        self.in_a_row += 1
         self._bytes += size
         policy = self._policy
-        is_long = seconds - self._since >= policy.seconds and self._packets >= policy.packets
-        return is_long or self._packets >= policy.most_packets or self._bytes >= policy.most_bytes
+        is_long = seconds - self._since >= policy.seconds and self.in_a_row >= policy.packets
+        return is_long or self.in_a_row >= policy.most_packets or self._bytes >= policy.most_bytes

@@ -102,7 +102,7 @@ class PictureDecoder:
         if frames:
             self._damage.decoded()
         elif self._damage.fruitless(coded.time, coded.packet.size, failed=failure is not None):
-            raise MediaDecodeError(f"too much of the picture is damaged ({_reason(failure, self.info)})")
+            raise MediaDecodeError(f"its picture is damaged, {self._damage.in_a_row} packets in a row gave nothing")
         if failure is not None:
             self.failure = _reason(failure, self.info)
         return [self._timed(frame) for frame in frames]
@@ -134,9 +134,7 @@ class PictureDecoder:
         return Decoded(time, duration, frame)
 
 
-def _reason(failure: Exception | None, info: StreamInfo) -> str:
-    if failure is None:
-        return "no keyframe came"
+def _reason(failure: Exception, info: StreamInfo) -> str:
     reason = reason_of(failure)
     if info.decoder.width:
         return reason

@@ -11,7 +11,6 @@ import numpy as np
 
 from teleglyph.errors import MediaDecodeError
 from teleglyph.media.damage import Damage
-from teleglyph.media.opening import reason_of
 from teleglyph.media.opus import SAMPLE_RATE, Samples
 from teleglyph.media.streams import StreamInfo
 
@@ -61,7 +60,7 @@ class SoundDecoder:
         if frames:
             self._damage.decoded()
         elif self._damage.fruitless(coded.time, coded.packet.size, failed=failure is not None):
-            raise MediaDecodeError(f"too much of the sound is damaged: {reason_of(failure or EOFError('it is empty'))}")
+            raise MediaDecodeError(f"it is damaged, {self._damage.in_a_row} packets in a row gave nothing.")
         for frame in frames:
             yield from self._resample(frame)
 

@@ -429,8 +429,15 @@ def test_threads_and_descriptors_are_given_back(tmp_path: Path) -> None:
 def test_an_mp4_from_a_pipe_says_what_to_do_about_its_index(tmp_path: Path) -> None:
     fifo = tmp_path / "pipe"
     os.mkfifo(fifo)
-    colors = [tuple(int(value) for value in color) for color in np.random.default_rng(1).integers(0, 255, (1000, 3))]
-    data = make_film(tmp_path / "film.mp4", colors, (640, 480)).read_bytes()
+    noise = np.random.default_rng(1).integers(0, 256, (240, 320, 3), np.uint8)
+    path = tmp_path / "film.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("png", rate=1)
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "rgb24"
+        for _ in range(3):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(noise, format="rgb24")))
+        container.mux(stream.encode(None))
+    data = path.read_bytes()
     assert len(data) > 200_000, "more than can be looked at before it is read"
     writer = threading.Thread(target=lambda: write_pipe(fifo, data))
     writer.start()
@@ -442,6 +449,11 @@ def test_an_mp4_from_a_pipe_says_what_to_do_about_its_index(tmp_path: Path) -> N
 def write_pipe(fifo: Path, data: bytes) -> None:
     with contextlib.suppress(BrokenPipeError), fifo.open("wb") as file:
         file.write(data)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    with contextlib.suppress(OSError):
+        os.write(descriptor, data)
 
 
 def test_a_film_with_sound_comes_through_a_pipe(tmp_path: Path) -> None:
@@ -461,7 +473,7 @@ def test_closing_ends_a_read_of_a_pipe_that_says_nothing_more(tmp_path: Path) ->
     os.mkfifo(fifo)
     data = make_film(tmp_path / "film.ts", [RED] * 100).read_bytes()
     keep = os.open(fifo, os.O_RDWR)
-    threading.Thread(target=lambda: os.write(keep, data), daemon=True).start()
+    threading.Thread(target=lambda: write_all(keep, data), daemon=True).start()
     threads = threading.active_count()
     source = open_file(str(fifo), clock=instant_clock())
     assert source.read() is not None
