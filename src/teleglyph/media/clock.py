@@ -16,7 +16,7 @@ def _sleep(seconds: float, closed: threading.Event) -> bool:
 
 
 class MediaClock:
-    """Seconds since the start of a film; it starts with the first wait.
+    """Seconds since the start of a film; the first wait is the start, also if it waits for a later time.
 
     Args:
         now: the time in seconds; any start, never backwards.
@@ -54,7 +54,9 @@ class MediaClock:
         """
         with self._lock:
             now = self._now()
-            if self._start is None or (leads and now - self._start - seconds > _STALL):
+            if self._start is None:
+                self._start = now
+            elif leads and now - self._start - seconds > _STALL:
                 self._start = now - seconds
         while (left := -self.lateness(seconds)) > 0:
             if self._sleep(left, self._closed):

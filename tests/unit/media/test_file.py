@@ -477,7 +477,12 @@ def test_closing_ends_a_read_of_a_pipe_that_says_nothing_more(tmp_path: Path) ->
     threads = threading.active_count()
     source = open_file(str(fifo), clock=instant_clock())
     assert source.read() is not None
-    reader = threading.Thread(target=lambda: [None for _ in iter(source.read, None)])
+
+    def read_all() -> None:
+        while source.read() is not None:
+            pass
+
+    reader = threading.Thread(target=read_all)
     reader.start()
     source.close()
     reader.join(20)
