@@ -64,6 +64,8 @@ Item = Begin | Coded
 class QueuePolicy:
     """How far the demuxer reads ahead: until every stream has enough, but never more than a number of bytes.
 
+    Then it rests until a stream has less than half of that, so that it does not wake up for every packet.
+
     Attributes:
         seconds, packets: a stream has enough with so many seconds and that many packets ...
         most_packets: ... or with that many packets, however short they are.
@@ -95,6 +97,7 @@ class PacketQueues:
         self._bytes = 0
         self._changed = threading.Condition()
         self._ended = self._closed = False
+        self._is_filling = True
 
     def put(self, lane: str, item: Item) -> bool:
         """Add an item when there is room, or drop it if its queue is abandoned; False when nobody takes anything."""
@@ -141,13 +144,19 @@ class PacketQueues:
             self._changed.notify_all()
 
     def _has_room(self) -> bool:
-        return self._bytes < self._policy.most_bytes and not all(map(self._is_enough, self._lanes.values()))
+        share = 1.0 if self._is_filling else 0.5
+        enough = all(self._has(queue, share) for queue in self._lanes.values())
+        self._is_filling = self._bytes < share * self._policy.most_bytes and not enough
+        return self._is_filling
 
-    def _is_enough(self, queue: deque[Item]) -> bool:
-        if len(queue) >= self._policy.most_packets:
+    def _has(self, queue: deque[Item], share: float) -> bool:
+        """Whether there is that share of enough in a queue."""
+        policy = self._policy
+        if len(queue) >= share * policy.most_packets:
             return True
         times = [item.time for item in (queue[0], queue[-1]) if isinstance(item, Coded)] if queue else []
-        return len(queue) >= self._policy.packets and len(times) == 2 and times[1] - times[0] >= self._policy.seconds
+        is_long = len(times) == 2 and times[1] - times[0] >= share * policy.seconds
+        return is_long and len(queue) >= share * policy.packets
 
 
 PICTURE, SOUND = "picture", "sound"
