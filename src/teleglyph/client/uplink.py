@@ -65,6 +65,7 @@ class Uplink:
         self._wanted.set()
         self._fresh = asyncio.Event()
         self._has_picture = True
+        self._source: VideoSource | None = None
         self._pump: Pump | None = None
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="encoder")
         self._encoder: HevcEncoder | None = None
@@ -106,11 +107,10 @@ class Uplink:
         Raises:
             LocalError, UserError: there is no such source.
         """
-        loop = asyncio.get_running_loop()
         source = await open_source(self._open_source)
         self.description = source.description
         self._has_picture = getattr(source, "has_picture", True)
-        self._pump = Pump(source, on_frame=lambda: loop.call_soon_threadsafe(self._fresh.set))
+        self._source = source
 
     def close(self) -> None:
         """Close the source."""
@@ -122,14 +122,22 @@ class Uplink:
         self._encoder = None
         while True:
             await self._wanted.wait()
-            if self._pump is None and not await self._reopen():
+            if self._pump is None and self._source is None and not await self._reopen():
                 continue
+            self._start_pump()
             if await self._send_while_on(connection):
                 # The last picture has to be on its way first: after the stop it would count as a new beginning.
                 await connection.outbox.video_taken()
                 connection.outbox.put_control(encode(StreamStop(StreamKind.VIDEO)))
 
     # --- internals ------------------------------------------------------------------------------------
+
+    def _start_pump(self) -> None:
+        """Begin to read the source; a film begins now, when the others can see it."""
+        source, self._source = self._source, None
+        if source is not None:
+            loop = asyncio.get_running_loop()
+            self._pump = Pump(source, on_frame=lambda: loop.call_soon_threadsafe(self._fresh.set))
 
     async def _reopen(self) -> bool:
         try:
@@ -224,6 +232,9 @@ class Uplink:
         ]
 
     def _close_source(self) -> None:
+        if self._source is not None:
+            self._source.close()
+            self._source = None
         if self._pump is not None:
             self._pump.close()
             self._pump = None

@@ -69,7 +69,9 @@ class FileSound:
 
     def close(self) -> None:
         """End; the queues and the clock have to be closed before."""
-        if threading.current_thread() is not self._thread:
+        if self._thread.ident is None:
+            self.ended.set()
+        elif threading.current_thread() is not self._thread:
             self._thread.join(1.0)
 
     def _run(self) -> None:
@@ -110,7 +112,8 @@ class FileSource:
     """The pictures of a file, at their times.
 
     A file with only one picture shows it until it is closed, or until its sound is over.  Sound without a picture plays
-    while :meth:`read` waits.  The last picture stays until its own time and the sound are over.
+    while :meth:`read` waits.  The last picture stays until its own time and the sound are over.  The film begins with
+    the first :meth:`read`.
 
     Args:
         opened: belongs to the source from now on.
@@ -152,7 +155,6 @@ class FileSource:
         if on_sound is not None and SOUND in chosen:
             leads = PICTURE not in chosen or chosen[PICTURE].is_cover
             self._sound = FileSound(self._queues, self._clock, on_sound, self._sound_damage, leads=leads)
-            self._sound.start()
         self._graph = PictureGraph(max_size)
         self._pictures = self._decode()
         self._lock = threading.Lock()
@@ -160,7 +162,7 @@ class FileSource:
         self._end = 0.0
         self._last: Picture | None = None
         self._info: StreamInfo | None = chosen.get(PICTURE)
-        self._demuxer.start()
+        self._is_started = False
 
     def read(self) -> NDArray[np.uint8] | None:
         picture = self.next_picture()
@@ -169,6 +171,7 @@ class FileSource:
     def next_picture(self) -> Picture | None:
         """As :meth:`read`, with the picture's time."""
         with self._lock:
+            self._start()
             picture = next(self._pictures, None)
         if picture is None:
             if self._is_still:
@@ -188,6 +191,14 @@ class FileSource:
             self._sound.close()
 
     # --- internals ------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        """Begin to read and to play; picture and sound begin when somebody looks."""
+        if not self._is_started and not self._clock.is_closed:
+            self._is_started = True
+            self._demuxer.start()
+            if self._sound is not None:
+                self._sound.start()
 
     def _decode(self) -> Iterator[Picture]:
         decoder: PictureDecoder | None = None

@@ -215,7 +215,9 @@ class Demuxer:
     def close(self, seconds: float = 0.5) -> None:
         """End; the queues and the clock have to be closed before.  A network that sends nothing may take longer."""
         self._opened.interrupt()
-        if threading.current_thread() is not self._thread:
+        if self._thread.ident is None:
+            self._opened.close()
+        elif threading.current_thread() is not self._thread:
             self._thread.join(seconds)
 
     # --- the thread -----------------------------------------------------------------------------------
