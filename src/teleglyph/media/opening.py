@@ -23,8 +23,8 @@ MAX_PIXELS = 1 << 27
 """Of one picture, about 134 million: the largest photographs of telephones have 108 million."""
 DECODER_OPTIONS = {"max_pixels": str(MAX_PIXELS)}
 
-_SILENCE_SECONDS = 10.0
-"""For how long a network address may send nothing."""
+_SILENCE_SECONDS = 20.0
+"""For how long a network address may send nothing; the pieces of live streams come every 10 s or so."""
 _BUFFER_BYTES = 1 << 16
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _HEAD_BYTES = 12
@@ -81,9 +81,11 @@ class FileInput:
         return self._receive(size)
 
     def _receive(self, size: int) -> bytes:
-        if self._closed or not (self._is_regular or self._wait()):
-            return b""
-        data = os.read(self._descriptor, size)
+        data = b""
+        while not self._closed and (self._is_regular or self._wait()):
+            with contextlib.suppress(BlockingIOError):  # somebody else was quicker
+                data = os.read(self._descriptor, size)
+                break
         if len(self.head) < _HEAD_BYTES:
             self.head += data[: _HEAD_BYTES - len(self.head)]
         return data
@@ -194,10 +196,17 @@ def open_media(name: str) -> Opened:
         MediaOpenError: FFmpeg does not know what it holds.
     """
     if name == "-":
-        return _open_input(FileInput(os.dup(0), "-"), name)
+        return _open_input(_standard_input(), name)
     if _URL.match(name) and not os.path.lexists(name):
         return Opened(open_container(name, name, timeout=_SILENCE_SECONDS), None, name)
     return _open_input(_open_path(name), name)
+
+
+def _standard_input() -> FileInput:
+    try:
+        return FileInput(os.dup(0), "-")
+    except OSError as error:
+        raise MediaOpenError("Standard input is closed, so there is nothing to read from it.") from error
 
 
 def _open_path(name: str) -> FileInput:
