@@ -255,6 +255,10 @@ class FileSource:
             raise self._queues.error
         if not self._shown:
             reason = decoder.failure or "it holds none that is whole"
+            if decoder.info.is_cover and self._sound is not None:
+                self.has_picture = False
+                _log.warning("The cover of %s cannot be shown: %s", self.description, reason)
+                return
             raise MediaDecodeError(f"No picture of {self.description} could be decoded: {reason}.")
         notes = list(self._demuxer.notes)
         if self._damage.lost:

@@ -305,7 +305,7 @@ class Demuxer:
         reason = reason_of(error)
         if self._is_live:
             raise MediaDecodeError(f"{self._description} gives no more pictures: {reason}. Is it still connected?")
-        self.notes.append(f"it breaks off ({reason})")
+        self.notes = [f"it breaks off ({reason})"]
         return True
 
 

@@ -339,6 +339,17 @@ def test_music_with_a_cover_shows_it_and_plays_to_its_end(tmp_path: Path, ending
     assert len(Played(path).pictures) == 1, "where nobody wants sound, the cover is a picture"
 
 
+def test_music_plays_although_its_cover_is_broken(tmp_path: Path) -> None:
+    path = make_cover(tmp_path / "song.mp3", with_film=False)
+    data = bytearray(path.read_bytes())
+    start = data.index(b"\x89PNG") + 8
+    data[start : start + 40] = bytes(40)
+    path.write_bytes(data)
+    played = Played(path, sound=True)
+    assert played.pictures == []
+    assert played.loud(tolerance=0.1) == [pytest.approx((0.0, 4.0), abs=0.1)]
+
+
 def test_sound_alone_is_a_source_where_sound_is_wanted(tmp_path: Path) -> None:
     path = make_timed_film(tmp_path / "song.wav", sound=[(0.0, 2.4)])
     played = Played(path, sound=True)
