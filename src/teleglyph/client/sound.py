@@ -213,8 +213,7 @@ class CallSound:
         now = time.monotonic()
         self._microphone.touch(now)
         self._film_began = self._film_began or bool(self._film)
-        peak = float(np.abs(samples).max(initial=0.0))
-        self._in_level = max(peak, self._in_level * _METER_FALL)
+        self._in_level.hear(float(np.abs(samples).max(initial=0.0)), now)
         self._rest = np.concatenate((self._rest, samples))
         while len(self._rest) >= FRAME:
             frame, self._rest = self._rest[:FRAME], self._rest[FRAME:]
@@ -279,8 +278,23 @@ def _try_open(device: WatchedDevice, index: int | None) -> str:
     return ""
 
 
-def _meter(level: float) -> str:
-    """A level as five cells."""
-    decibels = 20 * math.log10(max(level, 1e-6))
-    cells = round(5 * max(0.0, decibels - _METER_FLOOR) / -_METER_FLOOR)
-    return "#" * cells + "." * (5 - cells)
+class Meter:
+    """A level that rises at once and falls with time, also when nothing more comes."""
+
+    def __init__(self) -> None:
+        self._level = 0.0
+        self._at = 0.0
+
+    def hear(self, peak: float, now: float) -> None:
+        """Take the peak of some samples, 1.0 at full scale, at a time in seconds."""
+        self._level, self._at = max(peak, self.level(now)), now
+
+    def level(self, now: float) -> float:
+        """The level at a time."""
+        return self._level * math.pow(_METER_FALL, max(0.0, now - self._at) / _METER_SECONDS)
+
+    def cells(self, now: float) -> str:
+        """The level at a time, as five cells."""
+        decibels = 20 * math.log10(max(self.level(now), 1e-6))
+        cells = round(5 * max(0.0, decibels - _METER_FLOOR) / -_METER_FLOOR)
+        return "#" * cells + "." * (5 - cells)
