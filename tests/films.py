@@ -1,6 +1,7 @@
 """Short films made for tests."""
 
 import struct
+import time
 import zlib
 from collections.abc import Sequence
 from fractions import Fraction
@@ -91,11 +92,11 @@ def make_timed_film(
         items: list[tuple[float, Color | float]] = sorted(
             [*pictures, *_pieces(sound)], key=lambda item: (item[0], not isinstance(item[1], tuple))
         )
-        for time, what in items:
+        for seconds, what in items:
             if isinstance(what, tuple):
                 assert video is not None
                 frame = av.VideoFrame.from_ndarray(np.full((size[1], size[0], 3), what, np.uint8), format="rgb24")
-                frame.pts, frame.time_base = round(time * 1000), base
+                frame.pts, frame.time_base = round(seconds * 1000), base
                 packets = video.encode(frame)
                 for packet in packets:
                     if duration is not None:
@@ -105,7 +106,7 @@ def make_timed_film(
                 times = np.arange(round(what * 48_000)) / 48_000
                 samples = (20_000 * np.sin(2 * np.pi * 1000 * times)).astype(np.int16)
                 block = av.AudioFrame.from_ndarray(samples[None], format="s16", layout="mono")
-                block.sample_rate, block.pts, block.time_base = 48_000, round(time * 48_000), Fraction(1, 48_000)
+                block.sample_rate, block.pts, block.time_base = 48_000, round(seconds * 48_000), Fraction(1, 48_000)
                 packets = audio.encode(block)
             container.mux(packets)
         for stream in (video, audio):
@@ -177,7 +178,8 @@ class Played:
     """What a source shows and plays, with the times in the film: as fast as it can be decoded.
 
     Args:
-        most_pictures: the source is closed after so many.
+        most_pictures: the source is closed after so many, and when there is ``least_sound``.
+        least_sound: in seconds.
     """
 
     def __init__(
@@ -187,6 +189,7 @@ class Played:
         sound: bool = False,
         loop: bool = False,
         most_pictures: int = 10_000,
+        least_sound: float = 0.0,
         max_size: tuple[int, int] = (480, 270),
     ) -> None:
         self.pictures: list[Picture] = []
@@ -205,6 +208,10 @@ class Played:
                 if self.pictures and picture is self.pictures[-1]:
                     break  # a picture that stays
                 self.pictures.append(picture)
+            deadline = time.monotonic() + 20
+            while sum(map(len, self._pieces)) < least_sound * 48_000:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
         finally:
             source.close()
 

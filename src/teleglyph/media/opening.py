@@ -108,9 +108,9 @@ class FileInput:
     def interrupt(self) -> None:
         """End a read that waits, and all to come; from any thread."""
         self._closed = True
-        if self._wake_write >= 0:
-            with contextlib.suppress(OSError):
-                os.write(self._wake_write, b".")
+        descriptor, self._wake_write = self._wake_write, -1
+        if descriptor >= 0:
+            os.close(descriptor)  # the poll sees that nobody can write any more
 
     def close(self) -> None:
         """Give the descriptors back; nobody may be reading."""
