@@ -31,6 +31,7 @@ from teleglyph.client.display import ViewWishes
 from teleglyph.client.interactive_call import watch_call
 from teleglyph.client.screen import restore_all
 from teleglyph.client.sound import CallSound
+from teleglyph.client.source import unless_stopped
 from teleglyph.client.terminal import Terminal, detect
 from teleglyph.client.trust import ServerTrust
 from teleglyph.client.uplink import Codec, Uplink
@@ -252,11 +253,16 @@ class _Job:
         sound, deaf = await open_sound(self.sound)
         on_sound = sound.captured if sound is not None and self.sound is not None and self.sound.film else None
         try:
-            uplink, notice = await open_uplink(self.source, self.codec, on_sound)
+            opened = await unless_stopped(open_uplink(self.source, self.codec, on_sound), stop)
         except TeleglyphError:
             if sound is not None:
                 sound.close()
             raise
+        if opened is None:
+            if sound is not None:
+                sound.close()
+            return 0
+        uplink, notice = opened
         options = replace(self.options, sound=sound, no_sound=deaf or self.options.no_sound)
         notice = " ".join(filter(None, (notice, deaf)))
         try:

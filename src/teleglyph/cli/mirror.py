@@ -10,29 +10,24 @@ import click
 
 from teleglyph.cli.lifecycle import run
 from teleglyph.cli.logs import LogOptions
-from teleglyph.cli.options import DisplayOptions, SourceOptions, display_options, source_options
+from teleglyph.cli.options import DisplayOptions, SourceOptions, display_options, file_argument, source_options
 from teleglyph.client.mirror import pipe_mirror, snapshot_mirror, watch_mirror
 from teleglyph.client.screen import restore_all
+from teleglyph.client.source import open_source, unless_stopped
 from teleglyph.client.terminal import detect
 from teleglyph.console import write_frame
 
 
 @click.command(context_settings={"auto_envvar_prefix": "TELEGLYPH"})
-@click.argument("file_or_camera", default="", metavar="[FILE]")
+@file_argument
 @source_options
 @display_options
 @click.pass_obj
-def mirror(
-    logs: LogOptions, file_or_camera: str, source_options: SourceOptions, display_options: DisplayOptions
-) -> int:
+def mirror(logs: LogOptions, source_options: SourceOptions, display_options: DisplayOptions) -> int:
     """See your camera, a FILE or a test pattern as others would see it in a call.
 
     Keys: q quits, ? shows the others.
     """
-    if file_or_camera:
-        if not source_options.is_default:
-            raise click.UsageError("FILE excludes --file, --test-pattern, --pattern and --webcam-index")
-        source_options = SourceOptions(file_or_camera, source_options.loop, None, None)
     interactive = sys.stdout.isatty() and not display_options.snapshot
     logs.apply(console=not interactive)
     terminal = detect(os.environ, ask=interactive)
@@ -41,7 +36,9 @@ def mirror(
     display = display_options.display(terminal, whole_screen=not interactive)
 
     async def show(stop: asyncio.Event) -> int:
-        source = await asyncio.to_thread(source_options.opener())
+        source = await unless_stopped(open_source(source_options.opener()), stop)
+        if source is None:
+            return 0
         if display_options.snapshot:
             frame = await snapshot_mirror(source, display, display_options.snapshot_delay, stop)
             if frame is not None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from teleglyph.cli.questions import ask_secret, can_ask
 from teleglyph.client.display import MAX_SIDE, Display
@@ -312,9 +313,12 @@ def source_options(command: Callable[P, R]) -> Callable[..., R]:
     """Add the options of :class:`SourceOptions`, and hand them to the command as ``source_options``."""
 
     @click.option(
-        "-f", "--file", metavar="FILE", help="Anything FFmpeg opens, instead of a camera; '-': standard input."
+        "-f",
+        "--file",
+        metavar="FILE",
+        help="A film, picture or sound file instead of a camera: a path, a URL, or '-' for standard input.",
     )
-    @click.option("-l", "--loop", is_flag=True, help="Begin the file again when it ends.")
+    @click.option("-l", "--loop", is_flag=True, help="Begin the file again when its picture and sound are over.")
     @click.option("--test-pattern", is_flag=True, help="Colour bars instead of a camera.")
     @click.option(
         "--pattern",
@@ -325,18 +329,47 @@ def source_options(command: Callable[P, R]) -> Callable[..., R]:
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         values: dict[str, Any] = dict(kwargs)
-        test_pattern = values.pop("test_pattern")
-        file, loop, pattern = values.pop("file"), values.pop("loop"), values.pop("pattern")
-        camera = values.pop("webcam_index")
-        pattern = pattern or ("bars" if test_pattern or _camera_is_disabled() else None)
-        if sum(thing is not None for thing in (file, pattern, camera)) > 1 and not _camera_is_disabled():
-            raise click.UsageError("--file, --test-pattern, --pattern and --webcam-index exclude each other")
-        if loop and file is None:
-            raise click.UsageError("--loop needs --file")
-        values["source_options"] = SourceOptions(file, loop, None if file else pattern, camera)
+        names = (_FILE_ARGUMENT, "file", "loop", "test_pattern", "pattern", "webcam_index")
+        taken = {name: values.pop(name, None) for name in names}
+        values["source_options"] = _source_options(click.get_current_context(), taken)
         return command(*args, **values)
 
     return wrapped
+
+
+_FILE_ARGUMENT = "file_argument"
+_SOURCES = {
+    _FILE_ARGUMENT: "FILE",
+    "file": "--file",
+    "test_pattern": "--test-pattern",
+    "pattern": "--pattern",
+    "webcam_index": "--webcam-index",
+}
+
+
+def file_argument(command: Callable[P, R]) -> Callable[P, R]:
+    """Let a command with :func:`source_options` take the file as its argument, too."""
+    return click.argument(_FILE_ARGUMENT, default="", metavar="[FILE]")(command)
+
+
+def _source_options(ctx: click.Context, values: dict[str, Any]) -> SourceOptions:
+    """What was asked for; what the command line says wins over the environment and the configuration file."""
+    named = [name for name in _SOURCES if values[name] not in (None, "", False)]
+    typed = [name for name in named if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    chosen = typed or named
+    if len(chosen) > 1:
+        raise click.UsageError(f"{' and '.join(_SOURCES[name] for name in chosen)} exclude each other: choose one.")
+    choice = chosen[0] if chosen else ""
+    file = values[choice] if choice in (_FILE_ARGUMENT, "file") else None
+    camera = values["webcam_index"] if choice == "webcam_index" else None
+    pattern = values["pattern"] if choice == "pattern" else "bars" if choice == "test_pattern" else None
+    if pattern is None and file is None and _camera_is_disabled():
+        pattern, camera = "bars", None
+    is_typed = ctx.get_parameter_source("loop") is ParameterSource.COMMANDLINE
+    if values["loop"] and file is None and is_typed:
+        needed = "a FILE or --file" if _FILE_ARGUMENT in ctx.params else "--file"
+        raise click.UsageError(f"--loop needs {needed}: say what should begin again.")
+    return SourceOptions(file, bool(values["loop"]) and file is not None, pattern, camera)
 
 
 def _camera_is_disabled() -> bool:

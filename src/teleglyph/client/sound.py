@@ -29,7 +29,8 @@ _TALK_SECONDS = 0.6
 """How long one press of the talk key lasts; holding it repeats it in time."""
 _GATE_OPEN, _GATE_CLOSE = 10 ** (-48 / 20), 10 ** (-54 / 20)
 _GATE_HOLD = 0.4
-_METER_FALL = 0.85
+_METER_FALL, _METER_SECONDS = 0.85, 0.01
+"""A meter falls to that part of its level in that time."""
 _METER_FLOOR = -60.0
 _WATCH_SECONDS, _STALL_SECONDS = 0.5, 2.0
 _NO_MICROPHONE = "No microphone was found"
@@ -67,7 +68,7 @@ class CallSound:
         self._voice: VoiceProcessor | None = None
         self._buffer = JitterBuffer()
         self._lock = threading.Lock()
-        self._in_level = self._out_level = 0.0
+        self._in_level, self._out_level = Meter(), Meter()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._connection: Connection | None = None
         self._watcher: asyncio.Task[None] | None = None
@@ -188,17 +189,18 @@ class CallSound:
         """For the status line: whether we are heard and how loud (in dB of full scale), the same of the others, and
         the volume."""
         source = "film" if self._film else "mic"
+        now = time.monotonic()
         if not self.can_speak:
             mine = "no microphone"
         elif self.is_muted:
             mine = f"{source} muted"
-        elif self.push_to_talk and not self._may_speak(time.monotonic()):
+        elif self.push_to_talk and not self._may_speak(now):
             mine = f"{source} off (hold space)"
         else:
-            mine = f"{source} {_meter(self._in_level)}"
+            mine = f"{source} {self._in_level.cells(now)}"
         if not self.can_hear:
             return (mine, "no loudspeakers")
-        return (mine, f"room {_meter(self._out_level)}", f"volume {self.volume:.0%}")
+        return (mine, f"room {self._out_level.cells(now)}", f"volume {self.volume:.0%}")
 
     def describe(self) -> str:
         """The parts of the status line in one."""
@@ -211,8 +213,7 @@ class CallSound:
         now = time.monotonic()
         self._microphone.touch(now)
         self._film_began = self._film_began or bool(self._film)
-        peak = float(np.abs(samples).max(initial=0.0))
-        self._in_level = max(peak, self._in_level * _METER_FALL)
+        self._in_level.hear(float(np.abs(samples).max(initial=0.0)), now)
         self._rest = np.concatenate((self._rest, samples))
         while len(self._rest) >= FRAME:
             frame, self._rest = self._rest[:FRAME], self._rest[FRAME:]
@@ -235,7 +236,7 @@ class CallSound:
         played: Samples = np.clip(samples * np.float32(self.volume), -1.0, 1.0).astype(np.float32)
         if self._voice is not None:
             self._voice.played(played)
-        self._out_level = max(float(np.abs(played).max(initial=0.0)), self._out_level * _METER_FALL)
+        self._out_level.hear(float(np.abs(played).max(initial=0.0)), time.monotonic())
         return played
 
     def _may_speak(self, now: float) -> bool:
@@ -277,8 +278,23 @@ def _try_open(device: WatchedDevice, index: int | None) -> str:
     return ""
 
 
-def _meter(level: float) -> str:
-    """A level as five cells."""
-    decibels = 20 * math.log10(max(level, 1e-6))
-    cells = round(5 * max(0.0, decibels - _METER_FLOOR) / -_METER_FLOOR)
-    return "#" * cells + "." * (5 - cells)
+class Meter:
+    """A level that rises at once and falls with time, also when nothing more comes."""
+
+    def __init__(self) -> None:
+        self._level = 0.0
+        self._at = 0.0
+
+    def hear(self, peak: float, now: float) -> None:
+        """Take the peak of some samples, 1.0 at full scale, at a time in seconds."""
+        self._level, self._at = max(peak, self.level(now)), now
+
+    def level(self, now: float) -> float:
+        """The level at a time."""
+        return self._level * math.pow(_METER_FALL, max(0.0, now - self._at) / _METER_SECONDS)
+
+    def cells(self, now: float) -> str:
+        """The level at a time, as five cells."""
+        decibels = 20 * math.log10(max(self.level(now), 1e-6))
+        cells = round(5 * max(0.0, decibels - _METER_FLOOR) / -_METER_FLOOR)
+        return "#" * cells + "." * (5 - cells)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import enum
 import logging
 import time
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from teleglyph.client.source import open_source
 from teleglyph.errors import LocalError, UserError
 from teleglyph.media.pump import Pump
 from teleglyph.media.source import VideoSource
@@ -30,6 +32,8 @@ MAX_RATE = 30.0
 _KEYFRAME_SECONDS, _RARE_KEYFRAME_SECONDS = 1.0, 10.0
 """Between two keyframes; they can be rare where the receiver can ask for one."""
 _LOOK_SECONDS = 0.1
+_REPEAT_SECONDS = 2.0
+"""Between two sendings of a picture that stays: a server that lost it has no other way to get it."""
 
 SourceOpener = Callable[[], VideoSource]
 
@@ -60,18 +64,21 @@ class Uplink:
         self._wanted = asyncio.Event()
         self._wanted.set()
         self._fresh = asyncio.Event()
+        self._has_picture = True
+        self._source: VideoSource | None = None
         self._pump: Pump | None = None
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="encoder")
         self._encoder: HevcEncoder | None = None
         self._encoder_size = (0, 0)
         self._request: PictureRequest | None = None
         self._wants_keyframe = False
+        self._is_asked_again = False
         self._keyframe_seconds = _KEYFRAME_SECONDS
 
     @property
     def is_on(self) -> bool:
         """Pictures are sent, or would be if there were a connection."""
-        return self._wanted.is_set()
+        return self._wanted.is_set() and self._has_picture
 
     def toggle(self) -> None:
         """Switch the picture off or on; a camera that is off is really closed."""
@@ -88,8 +95,10 @@ class Uplink:
 
     def request(self, request: PictureRequest) -> None:
         """Send no more than the server can use of the pictures."""
+        size = (self._request.width, self._request.height) if self._request is not None else (0, 0)
         self._request = request
         self._wants_keyframe = self._wants_keyframe or request.keyframe
+        self._is_asked_again = self._is_asked_again or request.keyframe or size != (request.width, request.height)
         self._fresh.set()
 
     async def open(self) -> None:
@@ -98,10 +107,10 @@ class Uplink:
         Raises:
             LocalError, UserError: there is no such source.
         """
-        loop = asyncio.get_running_loop()
-        source = await loop.run_in_executor(self._executor, self._open_source)
+        source = await open_source(self._open_source)
         self.description = source.description
-        self._pump = Pump(source, on_frame=lambda: loop.call_soon_threadsafe(self._fresh.set))
+        self._has_picture = getattr(source, "has_picture", True)
+        self._source = source
 
     def close(self) -> None:
         """Close the source."""
@@ -113,13 +122,22 @@ class Uplink:
         self._encoder = None
         while True:
             await self._wanted.wait()
-            if self._pump is None and not await self._reopen():
+            if self._pump is None and self._source is None and not await self._reopen():
                 continue
-            connection.outbox.put_control(encode(StreamStart(StreamKind.VIDEO)))
-            await self._send_while_on(connection)
-            connection.outbox.put_control(encode(StreamStop(StreamKind.VIDEO)))
+            self._start_pump()
+            if await self._send_while_on(connection):
+                # The last picture has to be on its way first: after the stop it would count as a new beginning.
+                await connection.outbox.video_taken()
+                connection.outbox.put_control(encode(StreamStop(StreamKind.VIDEO)))
 
     # --- internals ------------------------------------------------------------------------------------
+
+    def _start_pump(self) -> None:
+        """Begin to read the source; a film begins now, when the others can see it."""
+        source, self._source = self._source, None
+        if source is not None:
+            loop = asyncio.get_running_loop()
+            self._pump = Pump(source, on_frame=lambda: loop.call_soon_threadsafe(self._fresh.set))
 
     async def _reopen(self) -> bool:
         try:
@@ -130,23 +148,40 @@ class Uplink:
             return False
         return True
 
-    async def _send_while_on(self, connection: Connection) -> None:
-        pump, seen, due = self._pump, -1, 0.0
+    async def _send_while_on(self, connection: Connection) -> bool:
+        """Send until the picture is switched off or over; returns whether there was any."""
+        pump, seen, due, sent_at = self._pump, -1, 0.0, 0.0
         while self._wanted.is_set() and pump is not None:
-            await self._fresh.wait()
-            self._fresh.clear()
+            await self._wait_for_news(sent_at + _REPEAT_SECONDS if seen >= 0 and not pump.ended else None)
             newest = pump.latest()
-            if newest is not None and newest[0] != seen:
+            is_new = newest is not None and newest[0] != seen
+            if newest is not None and (is_new or self._should_repeat(time.monotonic() - sent_at)):
+                if seen < 0:
+                    connection.outbox.put_control(encode(StreamStart(StreamKind.VIDEO)))
                 seen = newest[0]
+                self._is_asked_again = False
                 await self._send_picture(connection, newest[1])
-                due = max(due + 1 / MAX_RATE, time.monotonic())
+                sent_at = time.monotonic()
+                due = max(due + 1 / MAX_RATE, sent_at)
                 await self._pause(due)
             if pump.ended and (newest is None or newest[0] == seen):
                 break
         if pump is not None and pump.ended:
             self._wanted.clear()
-            self.on_notice(str(pump.error) if pump.error else f"{self.description} has ended")
+            self.on_notice(str(pump.error) if pump.error else f"{self.description} has ended.")
         self._close_source()
+        return seen >= 0
+
+    async def _wait_for_news(self, until: float | None) -> None:
+        """Wait for another picture, a request or a switch, but no longer than until a time."""
+        left = None if until is None else max(0.0, until - time.monotonic())
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._fresh.wait(), left)
+        self._fresh.clear()
+
+    def _should_repeat(self, since: float) -> bool:
+        """The server asked for another size or a keyframe, or may have forgotten the picture that stays."""
+        return self._is_asked_again or since >= _REPEAT_SECONDS
 
     async def _pause(self, due: float) -> None:
         """Wait for the time of the next picture: later if the server wants few, but at once if it asks for other
@@ -197,6 +232,9 @@ class Uplink:
         ]
 
     def _close_source(self) -> None:
+        if self._source is not None:
+            self._source.close()
+            self._source = None
         if self._pump is not None:
             self._pump.close()
             self._pump = None

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from teleglyph.errors import CameraBusy, CameraError, CameraForbidden, MediaFileNotFound, MediaOpenError
-from teleglyph.media.file import FileSource, open_container
+from teleglyph.media.file import FileSource
+from teleglyph.media.opening import Opened, open_container
 from teleglyph.media.source import VideoSource
 
 
@@ -94,7 +95,8 @@ def open_camera(
             container = open_container(camera.device, camera.name, format=kind)
     except (MediaOpenError, MediaFileNotFound) as error:
         raise _refused(camera, error) from error
-    return FileSource(container, f"camera {index}: {camera.name}", max_size=max_size, live=True)
+    opened = Opened(container, None, camera.device)
+    return FileSource(opened, f"camera {index}: {camera.name}", max_size=max_size, is_live=True)
 
 
 def _missing(index: int, known: list[Camera]) -> str:

@@ -1,228 +1,295 @@
-"""Pictures from files, streams and devices: whatever FFmpeg opens, through PyAV."""
+"""Pictures and sound from files, streams and cameras: whatever FFmpeg opens, through PyAV.
+
+One thread reads (:mod:`~teleglyph.media.packets`) and gives every packet its place on one timeline.  Whoever calls
+:meth:`FileSource.read` decodes the pictures; another thread decodes the sound.  Both wait for the same clock, so that
+they stay together whatever one of them does.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import math
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from teleglyph.errors import MediaDecodeError, MediaFileNotFound, MediaOpenError, UserError
-from teleglyph.media.opus import SAMPLE_RATE, Samples
-from teleglyph.media.source import Pacer, VideoSource
-
-if TYPE_CHECKING:
-    import av
-    import av.container
+from teleglyph.errors import MediaDecodeError, MediaOpenError, UserError
+from teleglyph.media.clock import MediaClock
+from teleglyph.media.damage import Damage, DamagePolicy
+from teleglyph.media.opening import Opened, described, open_media
+from teleglyph.media.opus import Samples
+from teleglyph.media.packets import LIVE_QUEUE, PICTURE, SOUND, Begin, Coded, Demuxer, PacketQueues, QueuePolicy, choose
+from teleglyph.media.picture_chain import Decoded, Picture, PictureDecoder, PictureGraph
+from teleglyph.media.sound_chain import SoundDecoder, SoundLine
+from teleglyph.media.source import VideoSource
+from teleglyph.media.streams import StreamInfo
 
 _log = logging.getLogger(__name__)
 
-_STILL_INTERVAL = 0.5
-"""Seconds between two readings of a picture that does not move."""
-_DECODER_THREADS = 2
-_SOUND_PIECE = 480
-_GAP = 2.0
-"""Seconds that a time stamp may jump before it counts as a new beginning."""
+_LATE_SOUND = 0.3
+"""Seconds after which a piece of sound is dropped instead of played at the wrong time."""
+_STILL_SECONDS = 0.5
+"""After so long a picture that stays is returned again."""
+_LATE_PICTURE, _MOST_SKIPPED = 0.5, 3
+"""Pictures that are later than this are not converted, but for every fourth."""
 
 
 class FileSound:
-    """Decodes the sound of a film in a thread, at the times that its pictures are shown.
+    """Decodes the sound of a film in a thread and hands it out at its times.
 
     Args:
-        container: the same film, opened a second time; belongs to the sound from now on.
-        on_sound: gets pieces of sound when they are due.
-    """
-
-    def __init__(self, container: av.container.InputContainer, on_sound: Callable[[Samples], None]) -> None:
-        self._container = container
-        self._on_sound = on_sound
-        self._closed = False
-        self._thread: threading.Thread | None = None
-
-    def start(self, pacer: Pacer, *, loop: bool) -> None:
-        """Follow the pictures' times from now on."""
-        self._thread = threading.Thread(target=self._run, args=(pacer, loop), name="film sound", daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        """End; the pacer has to be closed before."""
-        self._closed = True
-        if self._thread is not None and threading.current_thread() is not self._thread:
-            self._thread.join(1.0)
-
-    def _run(self, pacer: Pacer, loop: bool) -> None:
-        import av
-
-        try:
-            rounds = pacer.rounds
-            while not self._closed:
-                self._play(pacer, rounds)
-                if not loop:
-                    return
-                while pacer.rounds == rounds and not pacer.is_closed:
-                    pacer.follow(math.inf, rounds)
-                if pacer.is_closed:
-                    return
-                rounds = pacer.rounds
-                self._container.seek(0)
-        except av.FFmpegError as error:
-            _log.warning("the sound of the film breaks off: %s", error)
-        finally:
-            self._container.close()
-
-    def _play(self, pacer: Pacer, rounds: int) -> None:
-        """Once through the film, or until its pictures begin again."""
-        import av
-
-        resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE, frame_size=_SOUND_PIECE)
-        played = 0
-        offset: float | None = None
-        for frame in self._container.decode(audio=0):
-            if offset is None:
-                offset = frame.time or 0.0
-            for piece in resampler.resample(frame):
-                if not pacer.follow(offset + played / SAMPLE_RATE, rounds):
-                    return
-                samples = piece.to_ndarray().reshape(-1).astype(np.float32)
-                played += len(samples)
-                self._on_sound(samples)
-
-
-class FileSource:
-    """Decodes a container's first picture stream at its own pace.
-
-    Args:
-        container: open; belongs to the source from now on.
-        description: for people.
-        loop: begin again at the end.
-        max_size: pictures are scaled down to fit into this width and height, never up.
-        live: pictures come in real time by themselves, as from a camera.
-        sound: what goes with the pictures; belongs to the source from now on.
+        queues: where its packets come from.
+        clock: the film's.
+        on_sound: gets pieces of 10 ms (mono, 48 kHz, float32) in the thread.
+        leads: there is no film that the clock follows.
     """
 
     def __init__(
         self,
-        container: av.container.InputContainer,
-        description: str,
+        queues: PacketQueues,
+        clock: MediaClock,
+        on_sound: Callable[[Samples], None],
+        damage: Damage,
         *,
-        loop: bool = False,
-        max_size: tuple[int, int],
-        live: bool = False,
-        sound: FileSound | None = None,
+        leads: bool,
     ) -> None:
-        self.description = description
-        self._container = container
-        self._stream = container.streams.video[0]
-        self._stream.codec_context.thread_count = _DECODER_THREADS
-        self._loop = loop
-        self._live = live
-        self._max_size = max_size
-        self._pacer = Pacer()
-        self._lock = threading.Lock()
-        self._frames = self._decode()
-        self._decoded = 0
-        self._last_time = 0.0
-        self._only: av.VideoFrame | None = None
-        self._still: NDArray[np.uint8] | None = None
-        self._sound = sound
-        if sound is not None:
-            sound.start(self._pacer, loop=loop)
+        self.ended = threading.Event()
+        self.leads = leads
+        self._queues = queues
+        self._clock = clock
+        self._on_sound = on_sound
+        self._damage = damage
+        self._line = SoundLine()
+        self._thread = threading.Thread(target=self._run, name="film sound", daemon=True)
 
-    def read(self) -> NDArray[np.uint8] | None:
-        if self._still is not None:
-            return self._still if self._pacer.wait(self._last_time + _STILL_INTERVAL) and self._rest() else None
-        with self._lock:
-            frame = self._next_frame()
-            if frame is None:
-                return self._still
-            pixels = self._convert(frame)
-        return pixels if self._live or self._pacer.wait(self._time_of(frame)) else None
+    def start(self) -> None:
+        """Begin to decode."""
+        self._thread.start()
 
     def close(self) -> None:
-        self._pacer.close()
+        """End; the queues and the clock have to be closed before."""
+        if self._thread.ident is None:
+            self.ended.set()
+        elif threading.current_thread() is not self._thread:
+            self._thread.join(1.0)
+
+    def _run(self) -> None:
+        try:
+            for time, samples in self._sound():
+                self._play(self._line.put(time, samples))
+            self._play(self._line.finish())
+        except MediaDecodeError as error:
+            _log.warning("The sound ends early: %s", error)
+            self._queues.abandon(SOUND)
+        finally:
+            self.ended.set()
+
+    def _sound(self) -> Iterator[tuple[float | None, Samples]]:
+        decoder: SoundDecoder | None = None
+        begin: float | None = None
+        while (item := self._queues.take(SOUND)) is not None:
+            if isinstance(item, Begin):
+                if decoder is not None:
+                    yield from decoder.flush()
+                decoder, begin = SoundDecoder(item.info, self._damage), item.time
+            elif decoder is not None:
+                for time, samples in decoder.decode(item):
+                    yield begin if time is None else time, samples
+                    begin = None
+        if decoder is not None and not self._clock.is_closed:
+            yield from decoder.flush()
+
+    def _play(self, pieces: Iterator[tuple[float, Samples]]) -> None:
+        for time, piece in pieces:
+            if not self._clock.wait(time, leads=self.leads):
+                return
+            if self._clock.lateness(time) < _LATE_SOUND:
+                self._on_sound(piece)
+
+
+class FileSource:
+    """The pictures of a file, at their times.
+
+    A file with only one picture shows it until it is closed, or until its sound is over.  Sound without a picture plays
+    while :meth:`read` waits.  The last picture stays until its own time and the sound are over.  The film begins with
+    the first :meth:`read`.
+
+    Args:
+        opened: belongs to the source from now on.
+        description: for people.
+        loop: begin again at the end.
+        max_size: pictures are scaled down to fit into this width and height, never up.
+        is_live: pictures come in real time by themselves, as from a camera.
+        on_sound: gets the sound, in a thread.
+        clock: when things happen; tests bring their own.
+        policy: how much damage is too much.
+
+    Attributes:
+        has_picture: there is something to be seen.
+    """
+
+    def __init__(
+        self,
+        opened: Opened,
+        description: str,
+        *,
+        max_size: tuple[int, int],
+        loop: bool = False,
+        is_live: bool = False,
+        on_sound: Callable[[Samples], None] | None = None,
+        clock: MediaClock | None = None,
+        policy: DamagePolicy | None = None,
+    ) -> None:
+        self.description = description
+        chosen = choose(opened.container, wants_sound=on_sound is not None)
+        self.has_picture = PICTURE in chosen
+        self._is_live = is_live
+        self._clock = clock or MediaClock()
+        self._queues = PacketQueues(list(chosen), LIVE_QUEUE if is_live else QueuePolicy())
+        self._damage, self._sound_damage = Damage(policy), Damage(policy)
+        self._demuxer = Demuxer(
+            opened, chosen, self._queues, self._clock, description, loop=loop, is_live=is_live, policy=policy
+        )
+        self._sound: FileSound | None = None
+        if on_sound is not None and SOUND in chosen:
+            leads = PICTURE not in chosen or chosen[PICTURE].is_cover
+            self._sound = FileSound(self._queues, self._clock, on_sound, self._sound_damage, leads=leads)
+        self._graph = PictureGraph(max_size)
+        self._pictures = self._decode()
+        self._lock = threading.Lock()
+        self._packets = self._shown = self._skipped = 0
+        self._end = 0.0
+        self._last: Picture | None = None
+        self._info: StreamInfo | None = chosen.get(PICTURE)
+        self._is_started = False
+
+    def read(self) -> NDArray[np.uint8] | None:
+        picture = self.next_picture()
+        return None if picture is None else picture.pixels
+
+    def next_picture(self) -> Picture | None:
+        """As :meth:`read`, with the picture's time."""
+        with self._lock:
+            self._start()
+            picture = next(self._pictures, None)
+        if picture is None:
+            if self._is_still:
+                return self._stay()
+            self._rest()
+            return None
+        self._last = picture
+        if not self._is_live and not self._clock.wait(picture.time, leads=True):
+            return None
+        return None if self._clock.is_closed else picture
+
+    def close(self) -> None:
+        self._clock.close()
+        self._queues.close()
+        self._demuxer.close()
         if self._sound is not None:
             self._sound.close()
-        # A read that is under way holds the lock; its thread closes the container by coming back here.
-        if self._lock.acquire(timeout=1.0):
-            try:
-                self._container.close()
-            finally:
-                self._lock.release()
 
     # --- internals ------------------------------------------------------------------------------------
 
-    def _rest(self) -> bool:
-        self._pacer.resume()
-        self._last_time = 0.0
-        return True
+    def _start(self) -> None:
+        """Begin to read and to play; picture and sound begin when somebody looks."""
+        if not self._is_started and not self._clock.is_closed:
+            self._is_started = True
+            self._demuxer.start()
+            if self._sound is not None:
+                self._sound.start()
 
-    def _next_frame(self) -> av.VideoFrame | None:
-        """The next frame; None at the end, where ``_still`` holds the only picture of a container that has but one."""
-        if self._pacer.is_closed:
-            return None
-        frame = next(self._frames, None)
-        if frame is None and self._decoded == 1 and self._only is not None:
-            self._still = self._convert(self._only)
-        elif frame is None and self._loop and self._decoded:
-            self._begin_again()
-            frame = next(self._frames, None)
-        if frame is not None:
-            self._decoded += 1
-            self._only = frame if self._decoded == 1 else None
-        return frame
+    def _decode(self) -> Iterator[Picture]:
+        decoder: PictureDecoder | None = None
+        while self.has_picture and (item := self._queues.take(PICTURE)) is not None:
+            if isinstance(item, Begin):
+                if decoder is not None:
+                    yield from self._convert(decoder.flush(), decoder)
+                decoder = PictureDecoder(item.info, item.time, self._damage)
+            elif decoder is not None:
+                self._packets += 1
+                yield from self._convert(self._decoded(decoder, item), decoder)
+                if decoder.info.is_cover:
+                    self._queues.abandon(PICTURE)
+                    break
+        if decoder is not None and not self._clock.is_closed:
+            yield from self._convert(decoder.flush(), decoder)
+            yield from self._count(self._graph.flush())
+            self._check_end(decoder)
 
-    def _decode(self) -> Iterator[av.VideoFrame]:
-        import av
-
+    def _decoded(self, decoder: PictureDecoder, item: Coded) -> list[Decoded]:
         try:
-            yield from self._container.decode(self._stream)
-        except (EOFError, StopIteration):
-            return
-        except (av.FFmpegError, OSError, ValueError) as error:
-            if not self._pacer.is_closed:
-                raise MediaDecodeError(f"{self.description} cannot be decoded any further: {error}") from error
+            return decoder.decode(item)
+        except MediaDecodeError as error:
+            raise MediaDecodeError(f"{self.description} cannot be decoded any further: {error}.") from error
 
-    def _begin_again(self) -> None:
-        import av
+    def _convert(self, frames: list[Decoded], decoder: PictureDecoder) -> Iterator[Picture]:
+        for decoded in frames:
+            self._end = max(self._end, decoded.time + decoded.duration)
+            if self._is_too_late(decoded.time):
+                continue
+            try:
+                yield from self._count(self._graph.convert(decoded, decoder.aspect))
+            except MediaDecodeError as error:
+                self._damage.lost += 1
+                decoder.failure = str(error)
 
-        try:
-            self._container.seek(0)
-        except av.FFmpegError as error:
-            raise MediaDecodeError(f"{self.description} cannot be started again: {error}") from error
-        self._frames = self._decode()
-        self._pacer.restart()
+    def _count(self, pictures: Iterator[Picture]) -> Iterator[Picture]:
+        for picture in pictures:
+            self._shown += 1
+            yield picture
 
-    def _time_of(self, frame: av.VideoFrame) -> float:
-        rate = float(self._stream.average_rate or 25)
-        seconds = frame.time if frame.time is not None else self._last_time + 1 / rate
-        if not -_GAP < seconds - self._last_time < _GAP:
-            self._pacer.resume()
-        self._last_time = seconds
-        return seconds
+    def _is_too_late(self, time: float) -> bool:
+        is_late = not (self._is_live or self._graph.holds_back) and self._clock.lateness(time) > _LATE_PICTURE
+        self._skipped = self._skipped + 1 if is_late and self._skipped < _MOST_SKIPPED else 0
+        return self._skipped > 0
 
-    def _convert(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
-        aspect = float(self._stream.sample_aspect_ratio or 1) or 1.0
-        width, height = fit_pixels(frame.width * aspect, frame.height, self._turned(frame))
-        picture = frame.reformat(width=width, height=height, format="rgb24", interpolation="AREA")
-        pixels = picture.to_ndarray()
-        return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90) % 4) if frame.rotation else pixels)
+    def _check_end(self, decoder: PictureDecoder) -> None:
+        """Say what was lost, now that the pictures are over.
 
-    def _turned(self, frame: av.VideoFrame) -> tuple[int, int]:
-        """The largest size before the picture is turned upright."""
-        width, height = self._max_size
-        return (height, width) if round(frame.rotation / 90) % 2 else (width, height)
+        Raises:
+            MediaDecodeError: there was none at all, or reading failed.
+        """
+        if self._queues.error is not None:
+            raise self._queues.error
+        if not self._shown:
+            reason = decoder.failure or "it holds none that is whole"
+            if decoder.info.is_cover and self._sound is not None:
+                self.has_picture = False
+                _log.warning("The cover of %s cannot be shown: %s", self.description, reason)
+                return
+            raise MediaDecodeError(f"No picture of {self.description} could be decoded: {reason}.")
+        notes = list(self._demuxer.notes)
+        if self._damage.lost:
+            notes.append(f"{self._damage.lost} damaged packets were left out")
+        if notes:
+            _log.info("%s is over: %s", self.description, ", ".join(notes))
 
+    def _stay(self) -> Picture | None:
+        """The only picture once more, after a while; None when its sound is over, and when closed."""
+        if self._sound is None:
+            return self._last if self._clock.pause(_STILL_SECONDS) else None
+        self._sound.leads = True
+        return None if self._sound.ended.wait(_STILL_SECONDS) else self._last
 
-def fit_pixels(width: float, height: float, limit: tuple[int, int]) -> tuple[int, int]:
-    """The size of a picture scaled down to fit into ``limit`` (width, height), in its shape."""
-    scale = min(1.0, limit[0] / width, limit[1] / height)
-    return max(1, round(width * scale)), max(1, round(height * scale))
+    def _rest(self) -> None:
+        """Wait until everything else is over too."""
+        if self.has_picture and not self._is_live:
+            self._clock.wait(self._end, leads=True)
+        if self._sound is not None:
+            self._sound.leads = True
+            self._sound.ended.wait()
+        if self._queues.error is not None and not self._clock.is_closed:
+            raise self._queues.error
+
+    @property
+    def _is_still(self) -> bool:
+        return (
+            not self._clock.is_closed
+            and self._shown == 1
+            and (self._packets == 1 or (self._info is not None and self._info.is_still))
+        )
 
 
 def open_file(
@@ -231,55 +298,43 @@ def open_file(
     loop: bool = False,
     max_size: tuple[int, int] = (480, 270),
     on_sound: Callable[[Samples], None] | None = None,
+    clock: MediaClock | None = None,
 ) -> VideoSource:
     """Pictures from a file, from anything else that FFmpeg can open by name, or from standard input (``-``).
 
     Args:
-        name: a path, or a URL.
-        loop: begin again at the end.
+        name: a path, or a URL with its ``scheme://``.
+        loop: begin again when picture and sound are over.
         max_size: pictures are scaled down to fit into this width and height.
-        on_sound: gets the sound that goes with the pictures at its time, in a thread (mono, 48 kHz, float32).  Standard
-            input cannot be read twice, so its sound is left out.
+        on_sound: gets the sound at its time, in a thread (mono, 48 kHz, float32, 10 ms at once).  Sound without a
+            picture is only a source where somebody wants sound.
+        clock: when things happen; tests bring their own.
 
     Raises:
         MediaFileNotFound: there is no such file, or it may not be read.
-        MediaOpenError: it holds no pictures that FFmpeg knows.
+        MediaOpenError: it holds nothing that can be shown, or heard.
     """
     if name == "-" and loop:
-        raise UserError("Standard input cannot be looped: leave --loop out, or name a file")
-    container = open_container("pipe:0" if name == "-" else name, name)
-    if not container.streams.video:
-        container.close()
-        raise MediaOpenError(f"'{name}' has no pictures, only sound or data")
-    description = "standard input" if name == "-" else Path(name).name or name
-    sound = None
-    if on_sound is not None and container.streams.audio and name != "-":
-        sound = FileSound(open_container(name, name), on_sound)
-    return FileSource(container, description, loop=loop, max_size=max_size, sound=sound)
-
-
-def open_container(
-    url: str, name: str, *, format: str | None = None, options: Mapping[str, str] | None = None
-) -> av.container.InputContainer:
-    """Open something with FFmpeg; ``name`` is what the user calls it.
-
-    Raises:
-        MediaFileNotFound: there is no such file, or it may not be read.
-        MediaOpenError: FFmpeg does not know what it holds.
-    """
-    import av
-
+        raise UserError("Standard input cannot be looped: leave --loop out, or name a file.")
+    opened = open_media(name)
+    description = described(name)
     try:
-        return av.open(url, mode="r", format=format, options=dict(options or {}))
-    except FileNotFoundError as error:
-        raise MediaFileNotFound(f"There is no file '{name}'") from error
-    except PermissionError as error:
-        raise MediaFileNotFound(f"The file '{name}' may not be read: check its permissions") from error
-    except IsADirectoryError as error:
-        raise MediaFileNotFound(f"'{name}' is a directory: name a file in it") from error
-    except (av.FFmpegError, OSError, ValueError) as error:
-        with contextlib.suppress(OSError):
-            if Path(name).is_dir():
-                raise MediaFileNotFound(f"'{name}' is a directory: name a file in it") from error
-        reason = getattr(error, "strerror", None) or error
-        raise MediaOpenError(f"'{name}' cannot be opened as a picture or film: {reason}") from error
+        streams = choose(opened.container, wants_sound=on_sound is not None)
+        _check_streams(opened, streams, name, wants_sound=on_sound is not None)
+        if loop and not opened.can_restart:
+            raise UserError(f"'{name}' cannot be looped, because it can only be read once: leave --loop out.")
+    except BaseException:
+        opened.close()
+        raise
+    return FileSource(opened, description, loop=loop, max_size=max_size, on_sound=on_sound, clock=clock)
+
+
+def _check_streams(opened: Opened, streams: dict[str, StreamInfo], name: str, *, wants_sound: bool) -> None:
+    if streams:
+        return
+    kinds = {stream.type for stream in opened.container.streams if stream.codec_context is not None}
+    if "audio" in kinds and not wants_sound:
+        raise MediaOpenError(
+            f"'{name}' has no pictures, only sound, so there is nothing to see. In a call it is heard."
+        )
+    raise MediaOpenError(f"'{name}' has no picture or sound that FFmpeg can decode.")

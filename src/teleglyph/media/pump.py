@@ -19,8 +19,8 @@ class Pump:
     """Reads a source in a thread of its own and keeps the newest picture; there is no queue.
 
     Args:
-        source: belongs to the pump from now on.
-        on_frame: called in the thread after every picture, and once more at the end.
+        source: belongs to the pump from now on.  It paces itself: a read waits until there is something.
+        on_frame: called in the thread after every new picture, and once more at the end.
     """
 
     def __init__(self, source: VideoSource, on_frame: Callable[[], object]) -> None:
@@ -50,6 +50,8 @@ class Pump:
         number = 0
         try:
             while not self._closed and (pixels := self._source.read()) is not None:
+                if self._newest is not None and pixels is self._newest[1]:
+                    continue  # a picture that stays is not news
                 self._newest = (number, pixels)
                 number += 1
                 self._notify()

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from teleglyph.media.pattern import TEST_PATTERNS, Paint
 
-_LOOK_AGAIN = 0.05
 DAY_SECONDS = 43200.0
 """Patterns repeat after half a day, the clock's hands included; larger times would lose precision."""
 
 
 class VideoSource(Protocol):
     """Gives pictures one after the other.
+
+    A source of sound alone, which plays while :meth:`read` waits, has an attribute ``has_picture`` that is False.
 
     Attributes:
         description: for people: "camera 0: ...", a file's name, "test pattern face".
@@ -29,7 +30,8 @@ class VideoSource(Protocol):
     def read(self) -> NDArray[np.uint8] | None:
         """Wait for the next picture's time and return it: RGB, C-contiguous, shape (height, width, 3).
 
-        Returns None at the end, also after :meth:`close`.
+        A picture that stays is returned again after a while, as the same object.  Returns None at the end, also after
+        :meth:`close`.
 
         Raises:
             MediaDecodeError, CameraError: there will be no more pictures.
@@ -40,22 +42,11 @@ class VideoSource(Protocol):
 
 
 class Pacer:
-    """Waits until the time of a picture; late ones are not waited for.
-
-    Attributes:
-        rounds: how often it was restarted; who follows the same times in another thread (the sound of a film) sees by
-            it that the film has begun again.
-    """
+    """Waits until the time of a picture; late ones are not waited for."""
 
     def __init__(self) -> None:
-        self.rounds = 0
         self._closed = threading.Event()
         self._start: float | None = None
-
-    @property
-    def is_closed(self) -> bool:
-        """:meth:`close` was called."""
-        return self._closed.is_set()
 
     def wait(self, seconds: float) -> bool:
         """Wait until ``seconds`` after the start, which is now if this is the first call; False when closed."""
@@ -63,29 +54,6 @@ class Pacer:
         if self._start is None:
             self._start = now - seconds
         return not self._closed.wait(max(0.0, self._start + seconds - now))
-
-    def follow(self, seconds: float, rounds: int) -> bool:
-        """Wait as :meth:`wait` does, but by the start that somebody else's calls have set.
-
-        Returns:
-            False when closed, or restarted more often than ``rounds`` times.
-        """
-        while not self._closed.is_set() and self.rounds == rounds:
-            start = self._start
-            left = _LOOK_AGAIN if start is None else start + seconds - time.monotonic()
-            if left <= 0:
-                return True
-            self._closed.wait(min(left, _LOOK_AGAIN))
-        return False
-
-    def restart(self) -> None:
-        """Let the next call be the first: the film begins again."""
-        self.resume()
-        self.rounds += 1
-
-    def resume(self) -> None:
-        """Let the next call's time be now: the times themselves have jumped."""
-        self._start = None
 
     def close(self) -> None:
         """End a wait, and all to come."""

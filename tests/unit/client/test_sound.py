@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from teleglyph.client.sound import LOUDEST, CallSound
+from teleglyph.client.sound import LOUDEST, CallSound, Meter
 from teleglyph.errors import SoundError
 from teleglyph.media.opus import OpusEncoder
 from teleglyph.media.soundcard import SoundCard, list_microphones, list_speakers, require_devices
@@ -48,6 +48,25 @@ def test_the_status_tells_levels_mute_and_volume() -> None:
     sound.toggle_mute()
     sound.change_volume(-30)
     assert sound.describe() == "mic muted | room ..... | volume 0%"
+
+
+def test_a_meter_falls_to_dark_by_itself_when_nothing_more_comes() -> None:
+    meter = Meter()
+    assert meter.cells(5.0) == "....."
+    meter.hear(1.0, 10.0)
+    assert meter.cells(10.0) == "#####"
+    falling = [meter.cells(10.0 + number * 0.02).count("#") for number in range(40)]
+    assert falling == sorted(falling, reverse=True)
+    assert meter.cells(11.0) == "....."
+
+
+def test_a_meter_falls_alike_in_small_and_in_large_steps() -> None:
+    often, rarely = Meter(), Meter()
+    for meter, step in ((often, 1), (rarely, 5)):
+        meter.hear(1.0, 0.0)
+        for number in range(step, 21, step):
+            meter.hear(0.0, number * 0.01)
+    assert often.level(0.2) == pytest.approx(rarely.level(0.2))
 
 
 def test_with_push_to_talk_the_microphone_is_off_until_the_key_is_pressed() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Awaitable, Callable
 
@@ -136,3 +137,111 @@ def test_a_server_that_asks_for_nothing_gets_everything_with_frequent_keyframes(
         assert line.sizes(time.monotonic() - 0.2) == {(320, 180)}
 
     send(Codec.RAW, work)
+
+
+class Script:
+    """A source that gives some pictures at once and then stays as it is until it is closed, or ends."""
+
+    description = "a script"
+
+    def __init__(self, pictures: int, *, ends: bool = False, has_picture: bool = True) -> None:
+        self.has_picture = has_picture
+        self._left = pictures
+        self._ends = ends
+        self._closed = threading.Event()
+
+    def read(self) -> np.ndarray | None:
+        if self._left:
+            self._left -= 1
+            time.sleep(0.05)
+            return np.full((180, 320, 3), self._left, np.uint8)
+        if not self._ends:
+            self._closed.wait()
+        return None
+
+    def close(self) -> None:
+        self._closed.set()
+
+
+class SlowLine(Line):
+    """A connection whose writer takes something only now and then, and notes the order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.outbox.on_ready = lambda: None
+        self.order: list[str] = []
+
+    async def write(self) -> None:
+        while True:
+            await asyncio.sleep(0.05)
+            for item in self.outbox.take():
+                kinds = {int(kind.type): kind.__name__ for kind in (ImageFrame, HevcFrame, StreamStart, StreamStop)}
+                self.order.append(kinds[int.from_bytes(item.data[8:10], "big")])
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
+
+
+def test_a_picture_that_stays_is_sent_rarely_and_at_once_when_it_is_asked_for() -> None:
+    async def work() -> None:
+        uplink, line = Uplink(lambda: Script(1), Codec.RAW), Line()
+        await uplink.open()
+        uplink.joined(takes_requests=True)
+        task = asyncio.create_task(uplink.send(line))  # type: ignore[arg-type]
+        await until(lambda: len(line.pictures) == 1)
+        await asyncio.sleep(1.0)
+        assert len(line.pictures) == 1
+        for request in (PictureRequest(0, 0, 17, keyframe=True), PictureRequest(80, 60, 17)):
+            before, asked = len(line.pictures), time.monotonic()
+            uplink.request(request)
+            await until(lambda before=before: len(line.pictures) > before)
+            assert time.monotonic() - asked < 1.0
+        assert line.pictures[-1][1].width < 320
+        await until(lambda: len(line.pictures) == 4)
+        times = [at for at, _ in line.pictures]
+        assert times[3] - times[2] > 1.5
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        uplink.close()
+
+    asyncio.run(work())
+
+
+def test_after_a_film_the_stop_follows_the_last_picture_on_a_slow_connection_too() -> None:
+    async def work() -> None:
+        notices: list[str] = []
+        uplink, line = Uplink(lambda: Script(3, ends=True), Codec.RAW), SlowLine()
+        uplink.on_notice = notices.append
+        await uplink.open()
+        tasks = [asyncio.create_task(uplink.send(line)), asyncio.create_task(line.write())]  # type: ignore[arg-type]
+        await until(lambda: "StreamStop" in line.order)
+        await asyncio.sleep(0.2)
+        assert line.order == ["StreamStart", *["ImageFrame"] * (len(line.order) - 2), "StreamStop"]
+        assert "ImageFrame" in line.order
+        assert not uplink.is_on
+        assert notices == ["a script has ended."]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        uplink.close()
+
+    asyncio.run(work())
+
+
+def test_sound_alone_is_a_camera_that_is_off() -> None:
+    async def work() -> None:
+        uplink, line = Uplink(lambda: Script(0, has_picture=False), Codec.RAW), Line()
+        await uplink.open()
+        task = asyncio.create_task(uplink.send(line))  # type: ignore[arg-type]
+        await asyncio.sleep(0.3)
+        assert not uplink.is_on
+        assert line.others == []
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        uplink.close()
+
+    asyncio.run(work())

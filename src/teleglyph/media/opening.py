@@ -1,0 +1,345 @@
+"""Opening what a user names: a file, standard input, a URL, a device; and FFmpeg's errors in words."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import select
+import stat
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from teleglyph.errors import MediaFileNotFound, MediaOpenError
+from teleglyph.media.webp import HEAD_BYTES, WebpInput, is_animated
+
+if TYPE_CHECKING:
+    import av.container
+
+MAX_PIXELS = 1 << 27
+"""Of one picture, about 134 million: the largest photographs of telephones have 108 million."""
+DECODER_OPTIONS = {"max_pixels": str(MAX_PIXELS)}
+
+_SILENCE_SECONDS = 20.0
+"""For how long a network address may send nothing; the pieces of live streams come every 10 s or so."""
+_BUFFER_BYTES = 1 << 16
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_HEAD_BYTES = 12
+_PEEK_BYTES = 64
+"""Of a pipe; not more, because a pipe may have no more for a while.  MP4 begins with boxes of 32 and 8 bytes."""
+
+
+class FileInput:
+    """A file, a pipe or a device as FFmpeg reads it.
+
+    FFmpeg never sees the name as something to interpret, so that colons, percent signs and the like mean nothing.  A
+    read that waits for a pipe ends when the input is closed.
+
+    Args:
+        descriptor: belongs to the input from now on.
+        name: the file's path, from which playlists find their parts and FFmpeg takes the ending.
+    """
+
+    def __init__(self, descriptor: int, name: str) -> None:
+        self.name = name
+        self.head = b""
+        """The first bytes."""
+        self._descriptor = descriptor
+        self._is_regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        self._wake_read, self._wake_write = (-1, -1) if self._is_regular else os.pipe()
+        self._closed = False
+        self._pending = b""
+
+    @property
+    def can_restart(self) -> bool:
+        """It can be read a second time."""
+        return self._is_regular
+
+    @property
+    def is_piped_mp4(self) -> bool:
+        """It began like MP4 or MOV, and cannot be searched for the index."""
+        return self.head[4:8] == b"ftyp" and not self._is_regular
+
+    def restart(self) -> None:
+        """Go to the start."""
+        self.seek(0)
+
+    def peek(self, size: int) -> bytes:
+        """The first bytes, which are still to be read after that; called before the first read."""
+        while len(self._pending) < size and (more := self._receive(size - len(self._pending))):
+            self._pending += more
+        return self._pending
+
+    def read(self, size: int) -> bytes:
+        """The next bytes, none at the end and when closed."""
+        if self._pending:
+            data, self._pending = self._pending[:size], self._pending[size:]
+            return data
+        return self._receive(size)
+
+    def _receive(self, size: int) -> bytes:
+        data = b""
+        while not self._closed and (self._is_regular or self._wait()):
+            with contextlib.suppress(BlockingIOError):  # somebody else was quicker
+                data = os.read(self._descriptor, size)
+                break
+        if len(self.head) < _HEAD_BYTES:
+            self.head += data[: _HEAD_BYTES - len(self.head)]
+        return data
+
+    def seekable(self) -> bool:
+        """Pipes and devices are not."""
+        return self._is_regular
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to another place."""
+        if whence == os.SEEK_CUR:
+            offset -= len(self._pending)
+        self._pending = b""
+        return os.lseek(self._descriptor, offset, whence)
+
+    def tell(self) -> int:
+        """The place."""
+        return os.lseek(self._descriptor, 0, os.SEEK_CUR) - len(self._pending)
+
+    def interrupt(self) -> None:
+        """End a read that waits, and all to come; from any thread."""
+        self._closed = True
+        descriptor, self._wake_write = self._wake_write, -1
+        if descriptor >= 0:
+            os.close(descriptor)  # the poll sees that nobody can write any more
+
+    def close(self) -> None:
+        """Give the descriptors back; nobody may be reading."""
+        self._closed = True
+        self._pending = b""
+        descriptors = (self._descriptor, self._wake_read, self._wake_write)
+        self._descriptor = self._wake_read = self._wake_write = -1
+        for descriptor in descriptors:
+            if descriptor >= 0:
+                os.close(descriptor)
+
+    def _wait(self) -> bool:
+        poll = select.poll()
+        poll.register(self._descriptor, select.POLLIN)
+        poll.register(self._wake_read, select.POLLIN)
+        while not self._closed:
+            if any(descriptor == self._descriptor for descriptor, _ in poll.poll()):
+                return True
+        return False
+
+
+class Opened:
+    """An open container, and how to open it again.
+
+    Args:
+        container: as FFmpeg opened it.
+        source: the file that it reads, None for URLs and devices.
+        name: of those.
+    """
+
+    def __init__(self, container: av.container.InputContainer, source: FileInput | None, name: str) -> None:
+        self.container = container
+        self._source = source
+        self._name = name
+
+    @property
+    def can_restart(self) -> bool:
+        """It can be read a second time."""
+        return self._source is None or self._source.can_restart
+
+    def restart(self) -> None:
+        """Begin at the start with new decoders; those of before stay usable.
+
+        Raises:
+            MediaOpenError: it cannot be opened any more.
+        """
+        self.container.close()
+        if self._source is None:
+            self.container = open_container(self._name, self._name, timeout=_SILENCE_SECONDS)
+        else:
+            self._source.restart()
+            self.container = open_container(_readable(self._source), self._name)
+
+    def explain_nothing(self) -> None:
+        """Called when not even one packet could be read.
+
+        Raises:
+            MediaOpenError: the reason is known.
+        """
+        if self._source is not None and self._source.is_piped_mp4:
+            raise MediaOpenError(index_comes_last(self._name))
+
+    def interrupt(self) -> None:
+        """End a read that waits, as far as that is possible; from any thread."""
+        if self._source is not None:
+            self._source.interrupt()
+
+    def close(self) -> None:
+        """Close all of it; nobody may be reading."""
+        self.container.close()
+        if self._source is not None:
+            self._source.close()
+
+
+def open_media(name: str) -> Opened:
+    """Open what a user names.
+
+    Whatever exists as a file is a file, however it is spelled.  What does not exist and begins with ``scheme://`` is a
+    URL.  ``-`` is standard input.
+
+    Raises:
+        MediaFileNotFound: there is no such file, or it may not be read.
+        MediaOpenError: FFmpeg does not know what it holds.
+    """
+    if name == "-":
+        return _open_input(_standard_input(), name)
+    if _URL.match(name) and not os.path.lexists(name):
+        return Opened(open_container(name, name, timeout=_SILENCE_SECONDS), None, name)
+    return _open_input(_open_path(name), name)
+
+
+def _standard_input() -> FileInput:
+    try:
+        return FileInput(os.dup(0), "-")
+    except OSError as error:
+        raise MediaOpenError("Standard input is closed, so there is nothing to read from it.") from error
+
+
+def _open_path(name: str) -> FileInput:
+    try:
+        # Without O_NONBLOCK the opening of a pipe would wait for its writer, and nothing could end that.
+        descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise MediaFileNotFound(f"There is no file '{name}'.") from error
+    except PermissionError as error:
+        raise MediaFileNotFound(f"The file '{name}' may not be read: check its permissions.") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise MediaFileNotFound(f"The file '{name}' cannot be opened: {reason}.") from error
+    if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise MediaFileNotFound(f"'{name}' is a directory: name a file in it.")
+    return FileInput(descriptor, f"file:{os.path.abspath(name)}")
+
+
+def _open_input(source: FileInput, name: str) -> Opened:
+    try:
+        if not source.can_restart and _has_late_index(source.peek(_PEEK_BYTES)):
+            raise MediaOpenError(index_comes_last(name))
+        return Opened(open_container(_readable(source), name), source, name)
+    except BaseException as error:
+        source.close()
+        if not isinstance(error, MediaOpenError):
+            raise
+        if source.is_piped_mp4:
+            raise MediaOpenError(index_comes_last(name)) from error
+        raise
+
+
+def _has_late_index(head: bytes) -> bool:
+    """Whether a file that begins like this is an MP4 with more data before its index than FFmpeg holds."""
+    place = 0
+    while head[4:8] == b"ftyp" and place + 8 <= len(head):
+        size, kind = struct.unpack_from(">I4s", head, place)
+        if kind in (b"moov", b"mdat"):
+            return bool(kind == b"mdat") and (size > _BUFFER_BYTES or size < 8)
+        place += max(size, 8)
+    return False
+
+
+def index_comes_last(name: str) -> str:
+    """What to say about an MP4 that cannot be read from a pipe."""
+    return (
+        f"{_called(name)} is an MP4 or MOV whose index comes last, which cannot be read from a pipe: "
+        "name the file instead, write it with '-movflags +faststart', or send Matroska or MPEG-TS."
+    )
+
+
+def _readable(source: FileInput) -> FileInput | WebpInput:
+    """The file in a format that FFmpeg can demultiplex."""
+    return WebpInput(source) if is_animated(source.peek(HEAD_BYTES)) else source
+
+
+def open_container(
+    url: str | FileInput | WebpInput,
+    name: str,
+    *,
+    format: str | None = None,
+    options: Mapping[str, str] | None = None,
+    timeout: float | None = None,
+) -> av.container.InputContainer:
+    """Open something with FFmpeg; ``name`` is what the user calls it.
+
+    Args:
+        timeout: seconds after which a read that gets nothing fails.
+
+    Raises:
+        MediaFileNotFound: there is no such file, or it may not be read.
+        MediaOpenError: FFmpeg does not know what it holds.
+    """
+    import av
+
+    try:
+        return av.open(
+            url,
+            mode="r",
+            format=format,
+            options=DECODER_OPTIONS | dict(options or {}),
+            buffer_size=_BUFFER_BYTES,
+            timeout=timeout,
+            metadata_errors="replace",
+        )
+    except FileNotFoundError as error:
+        raise MediaFileNotFound(f"There is no '{name}'.") from error
+    except PermissionError as error:
+        raise MediaFileNotFound(f"'{name}' may not be read: check its permissions.") from error
+    except (av.FFmpegError, OSError, ValueError, RuntimeError) as error:
+        raise MediaOpenError(
+            f"{_called(name)} cannot be opened as a picture, film or sound: {reason_of(error)}."
+        ) from error
+
+
+def reason_of(error: BaseException) -> str:
+    """Why FFmpeg failed, in words without a number and without a full stop."""
+    code = getattr(error, "errno", None)
+    if code in _REASONS:
+        return _REASONS[code]
+    if isinstance(code, int) and 0 < code < 1000 and code in errno.errorcode:
+        return os.strerror(code)
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return text if not re.search(r"\d{6,}", text) else "FFmpeg does not say why"
+
+
+def _tag(letters: bytes) -> int:
+    return int.from_bytes(letters, "little")
+
+
+_REASONS = {
+    _tag(b"INDA"): "it is damaged, incomplete, or of a kind that FFmpeg does not know",
+    _tag(b"EOF "): "it ends too early",
+    _tag(b"EXIT"): f"nothing came for {_SILENCE_SECONDS:g} s",
+    _tag(b"PAWE"): "it uses something that FFmpeg cannot decode yet",
+    _tag(b"\xf8DEC"): "FFmpeg has no decoder for it",
+    _tag(b"\xf8DEM"): "FFmpeg does not know its format",
+    _tag(b"\xf8PRO"): "FFmpeg does not know this kind of address",
+    _tag(b"\xf8400"): "the server says that the request is wrong (400)",
+    _tag(b"\xf8401"): "the server wants a login (401)",
+    _tag(b"\xf8403"): "the server forbids it (403)",
+    _tag(b"\xf8404"): "the server does not have it (404)",
+    _tag(b"\xf8429"): "the server has had too many requests (429)",
+    _tag(b"\xf84XX"): "the server refuses it",
+    _tag(b"\xf85XX"): "the server has failed",
+}
+
+
+def _called(name: str) -> str:
+    return "Standard input" if name == "-" else f"'{name}'"
+
+
+def described(name: str) -> str:
+    """How a source that was opened by this name is called in running text."""
+    return "standard input" if name == "-" else Path(name).name or name

@@ -1,0 +1,185 @@
+"""From packets to sound: decoding, resampling, and every sample at its place in time."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from teleglyph.errors import MediaDecodeError
+from teleglyph.media.damage import Damage
+from teleglyph.media.opus import SAMPLE_RATE, Samples
+from teleglyph.media.streams import StreamInfo
+
+if TYPE_CHECKING:
+    import av
+    import av.filter
+
+    from teleglyph.media.packets import Coded
+
+PIECE = 480
+"""Samples that are handed on at once: 10 ms."""
+_TOLERANCE = round(0.04 * SAMPLE_RATE)
+"""Samples by which stamps may be off without being followed: they are often rounded, and every step would be heard."""
+_LAST_RATES = 768_000
+
+
+class SoundDecoder:
+    """Decodes one stream to mono at 48 kHz; what is damaged is counted and left out.
+
+    Streams may change their rate, their channels and their format at any time.
+
+    Args:
+        info: the stream.
+        damage: counts over all rounds of a loop.
+    """
+
+    def __init__(self, info: StreamInfo, damage: Damage) -> None:
+        self.info = info
+        self._damage = damage
+        self._graph: av.filter.Graph | None = None
+        self._shape: tuple[int, str, str, int] | None = None
+
+    def decode(self, coded: Coded) -> Iterator[tuple[float | None, Samples]]:
+        """The sound that a packet completes, with its time in seconds since the start, None if unknown.
+
+        Raises:
+            MediaDecodeError: nothing has come out for so long that nothing will.
+        """
+        import av
+
+        failure: Exception | None = None
+        frames: list[av.AudioFrame] = []
+        try:
+            frames = self.info.decoder.decode(coded.packet)
+        except (av.FFmpegError, ValueError, OSError) as error:
+            failure = error
+        if frames:
+            self._damage.decoded()
+        elif self._damage.fruitless(coded.time, coded.packet.size, failed=failure is not None):
+            raise MediaDecodeError(f"it is damaged, {self._damage.in_a_row} packets in a row gave nothing.")
+        for frame in frames:
+            yield from self._resample(frame)
+
+    def flush(self) -> Iterator[tuple[float | None, Samples]]:
+        """What was still to come."""
+        import av
+
+        with contextlib.suppress(av.FFmpegError, ValueError, OSError):
+            for frame in self.info.decoder.decode(None):
+                yield from self._resample(frame)
+        yield from self._end_graph()
+
+    def _resample(self, frame: av.AudioFrame) -> Iterator[tuple[float | None, Samples]]:
+        import av
+
+        channels = len(frame.layout.channels)
+        if not (0 < frame.sample_rate <= _LAST_RATES and channels and frame.samples):
+            return
+        shape = (frame.sample_rate, frame.format.name, frame.layout.name, channels)
+        if shape != self._shape or self._graph is None:
+            yield from self._end_graph()
+            self._graph, self._shape = _build(frame, self.info.time_base), shape
+        frame.time_base = self.info.time_base
+        try:
+            self._graph.push(frame)
+        except (av.FFmpegError, ValueError):
+            self._graph = None
+            return
+        yield from self._pull()
+
+    def _end_graph(self) -> Iterator[tuple[float | None, Samples]]:
+        import av
+
+        if self._graph is not None:
+            with contextlib.suppress(av.FFmpegError):
+                self._graph.push(None)
+                yield from self._pull()
+            self._graph = None
+
+    def _pull(self) -> Iterator[tuple[float | None, Samples]]:
+        import av
+
+        graph = self._graph
+        while graph is not None:
+            try:
+                frame: Any = graph.pull()
+            except (BlockingIOError, EOFError, av.FFmpegError):
+                return
+            samples = np.nan_to_num(frame.to_ndarray().reshape(-1), nan=0.0, posinf=1.0, neginf=-1.0)
+            time = None if frame.pts is None else float(frame.pts * frame.time_base)
+            yield time, samples.astype(np.float32)
+
+
+def _build(frame: av.AudioFrame, time_base: Fraction) -> av.filter.Graph:
+    import av.filter
+
+    graph = av.filter.Graph()
+    graph.threads = 1
+    layout = frame.layout.name
+    # Channels without positions have no layout that the filter could parse.
+    known = {"channel_layout": layout} if " " not in layout else {"channels": str(len(frame.layout.channels))}
+    graph.link_nodes(
+        graph.add(
+            "abuffer",
+            sample_rate=str(frame.sample_rate),
+            sample_fmt=frame.format.name,
+            time_base=str(time_base),
+            **known,
+        ),
+        graph.add("aresample", str(SAMPLE_RATE)),
+        graph.add("aformat", sample_fmts="flt", channel_layouts="mono", sample_rates=str(SAMPLE_RATE)),
+        graph.add("abuffersink"),
+    ).configure()
+    return graph
+
+
+class SoundLine:
+    """Puts sound in pieces of 10 ms, each at its place: holes become silence, and what overlaps is cut.
+
+    The first sample of the line is at the start of the film, also if its sound begins later.
+    """
+
+    def __init__(self) -> None:
+        self._position = 0
+        self._rest: Samples = np.zeros(0, np.float32)
+
+    def put(self, time: float | None, samples: Samples) -> Iterator[tuple[float, Samples]]:
+        """Add sound that begins at a time, and hand out the pieces that are whole, with their times.
+
+        Args:
+            time: in seconds since the start; None continues what came before.
+        """
+        end = self._position + len(self._rest)
+        gap = 0 if time is None else round(time * SAMPLE_RATE) - end
+        if gap > _TOLERANCE:
+            yield from self._silence(gap)
+        elif gap < -_TOLERANCE:
+            samples = samples[-gap:]
+        self._rest = np.concatenate((self._rest, samples))
+        yield from self._whole()
+
+    def finish(self) -> Iterator[tuple[float, Samples]]:
+        """The last piece, filled up with silence."""
+        if len(self._rest):
+            missing = PIECE - len(self._rest) % PIECE
+            self._rest = np.concatenate((self._rest, np.zeros(missing % PIECE, np.float32)))
+            yield from self._whole()
+
+    def _silence(self, count: int) -> Iterator[tuple[float, Samples]]:
+        # In small parts: a hole may be hours long.
+        while count > 0:
+            part = min(count, PIECE)
+            self._rest = np.concatenate((self._rest, np.zeros(part, np.float32)))
+            yield from self._whole()
+            count -= part
+
+    def _whole(self) -> Iterator[tuple[float, Samples]]:
+        while len(self._rest) >= PIECE:
+            piece, self._rest = self._rest[:PIECE], self._rest[PIECE:]
+            time = self._position / SAMPLE_RATE
+            self._position += PIECE
+            yield time, piece
