@@ -10,6 +10,7 @@ from teleglyph.net import is_loopback, own_addresses
 
 _SECONDS = 0.5
 _ALONE = "Nobody else is here yet."
+"""Two short lines: they lie over the picture, in small windows too."""
 
 
 async def invitation(address: Address, numeric_host: str) -> tuple[str, ...]:
@@ -25,11 +26,7 @@ async def invitation(address: Address, numeric_host: str) -> tuple[str, ...]:
     for own in own_addresses():
         if await _answers(own, address.port):
             return (f"{_ALONE} Others join with", f"teleglyph client {_as_typed(Address(own, address.port))}")
-    return (
-        _ALONE,
-        "Only this machine can join this server. It lets others in",
-        "when it is started with: teleglyph server 0.0.0.0 ::",
-    )
+    return (f"{_ALONE} Only this machine can join;", "to let others in: teleglyph server 0.0.0.0 ::")
 
 
 def _as_typed(address: Address) -> str:

@@ -48,6 +48,8 @@ class Keyboard:
     def _read(self) -> None:
         try:
             data = os.read(_STANDARD_INPUT, 1024)
+        except BlockingIOError:
+            return
         except OSError:
             data = b""
         if not data:

@@ -71,6 +71,7 @@ class Screen:
         self._output = output_fd
         self._size = (columns, rows)
         self._saved: list[Any] | None = None
+        self._was_blocking = True
         self._entered = False
         self._frame: SafeFrame | None = None
         self._shown: SafeFrame | None = None
@@ -107,6 +108,7 @@ class Screen:
         if self._entered:
             return
         self._entered, self._closed, self._clear = True, False, True
+        self._was_blocking = os.get_blocking(self._output)
         _entered.add(self)
         if self._input is not None:
             self._saved = termios.tcgetattr(self._input)
@@ -140,6 +142,8 @@ class Screen:
                 os.write(self._output, _LEAVE)
             if self._input is not None and self._saved is not None:
                 termios.tcsetattr(self._input, termios.TCSANOW, self._saved)
+            # The event loop, which reads the keys, has changed what the shell shares with us.
+            os.set_blocking(self._output, self._was_blocking)
         except OSError:
             pass
 

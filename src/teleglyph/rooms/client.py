@@ -2,7 +2,7 @@
 
 A host in a few lines::
 
-    async with Host("ws://localhost:27226/rooms", "chess", "lobby") as host:
+    async with Host("ws://localhost:27224/rooms", "chess", "lobby") as host:
         async for event in host:
             match event:
                 case PlayerCame(player):

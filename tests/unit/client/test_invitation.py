@@ -25,7 +25,7 @@ def test_a_name_that_works_from_afar_is_passed_on_as_typed() -> None:
 def test_a_server_for_this_machine_only_is_not_offered_to_others(numeric: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         said = invite(Address("localhost", server.getsockname()[1]), numeric)
-    assert "Only this machine can join this server" in said
+    assert "Only this machine can join; to let others in: teleglyph server 0.0.0.0 ::" in said
     assert "127.0.0.1" not in said
     assert "localhost" not in said
 
