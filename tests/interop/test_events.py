@@ -743,6 +743,18 @@ def test_a_call_is_announced(
     assert status() == ("live", "1")
 
 
+def test_the_relay_says_who_is_live_in_a_group(events_server: StartServer, join: Join) -> None:
+    server = events_server(*FAST)
+    peer, reader = join(server), join(server)
+    reader.say("REQ", "s", {"kinds": [39004], "#d": ["lobby"]})
+    assert reader.get() == ["EOSE", "s"]
+    ann = make("", ANN).pubkey
+    soon = int(time.time()) + 4
+    assert peer.publish(make("", ANN, 10312, ["h", "lobby"], ["expiration", str(soon)]))[1] is True
+    assert [tag for tag in reader.get()[2]["tags"] if tag[0] == "participant"] == [["participant", ann]]
+    assert reader.get()[2]["tags"] == [["d", "lobby"]], "and when nobody is"
+
+
 @pytest.mark.parametrize("bits", [None, 8, 9, 10, 14, 15])
 def test_events_are_compressed_with_the_window_that_was_agreed_on(
     events_server: StartServer, join: Join, bits: int | None

@@ -14,6 +14,7 @@ from teleglyph.events.groups import Groups, Plan, may_read
 from teleglyph.events.ingest import Ingest
 from teleglyph.events.limits import EventLimits
 from teleglyph.events.matcher import Matcher
+from teleglyph.events.presence import Presence
 from teleglyph.events.session import (
     GOING_AWAY,
     NOT_TEXT,
@@ -87,6 +88,7 @@ class EventsService:
         rate, burst = self.limits.events_per_second or 1.0, self.limits.event_burst
         self._key = key
         self._last_signed = 0
+        self._presence = Presence()
         self._tasks: set[asyncio.Task[None]] = set()
         self._group_store = GroupStore(store.database)
         self._rates = AddressRates(lambda: TokenBucket(rate, burst))
@@ -100,6 +102,8 @@ class EventsService:
         self.counters.published += 1
         if plan is not None:
             self._install(plan)
+        if self.groups is not None:
+            self._presence.note(event, time.time())
         subscriptions = self.matcher.matching(event)
         if not subscriptions or (event.expires_at is not None and event.expires_at <= time.time()):
             return
@@ -181,6 +185,13 @@ class EventsService:
         if plan.ended is not None:
             self._end_soon(plan.ended)
 
+    def _tell_presence(self) -> None:
+        """Say who is live in groups; not of private ones, whose presence only members see."""
+        for name, people in self._presence.changes(time.time()):
+            group = None if self.groups is None else self.groups.get(name)
+            if group is not None and "private" not in group.flags:
+                self.publish(GroupKind.PARTICIPANTS, [["d", name], *(["participant", key] for key in people)])
+
     def _end_soon(self, name: str) -> None:
         task = asyncio.get_running_loop().create_task(self._end_group(name), name="end of a group")
         self._tasks.add(task)
@@ -240,6 +251,7 @@ class EventsService:
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             now = time.monotonic()
+            self._tell_presence()
             for session, websocket in list(self.sessions.items()):
                 self._look_after(session, websocket, now)
             if now - swept > _SWEEP_SECONDS:
