@@ -265,7 +265,8 @@ class ServerHandshake(Handshake):
     def _check_password(self, password_key: bytes, message: AuthResponse) -> None:
         pause = self._guard.begin(self._client_identity) if self._guard is not None else 0.0
         if pause > 0:
-            error = self._refuse(AuthFailure.PASSWORD_INCORRECT, "too many wrong passwords, this one was not looked at")
+            # No reason bit fits: this password may be right, and a client that has it may come again by itself.
+            error = self._refuse(AuthFailure(0), "too many wrong passwords, this one was not looked at")
             self._tell_pause(_RATE_LIMITED, pause)
             raise error
         is_right = tags_equal(message.proof, authentication_tag(password_key, self._nonce, self._shared))
