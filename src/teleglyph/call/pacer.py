@@ -106,9 +106,10 @@ class Pacer:
         view, revision = participant.view, self._room.revision
         if isinstance(view, ScreenView):
             return participant.screen is not None and participant.screen.lacks(view, self._room.scene_revision, now)
-        if expected_until > now:
-            # All that a viewer of text could get is the placeholder.  ascii-chat's client takes the first frame for its
-            # snapshot, so it is to be a picture.
+        if expected_until > now and participant.patient_until > now:
+            # All that this viewer could get is the placeholder.  ascii-chat's client takes the first frame for its
+            # snapshot, so it is to be a picture.  Others must not go on seeing a picture that has ended.
+            self._wake_at(participant.patient_until, now)
             return False
         return view is not None and (
             view.revision != revision or view.frame is None or view.frame.number != participant.shown_frame

@@ -153,7 +153,7 @@ class Participant:
         self._wants_keyframe = False
         self._keyframe_asked_at = -_KEYFRAME_PATIENCE
         self._had_picture = False
-        self._expected_until = 0.0
+        self._expected_until = self._entered_at = 0.0
         self._was_expected = False
         self.text_link = TextLink()
         connection.on_writable = self._writable
@@ -200,6 +200,14 @@ class Participant:
     def expected_until(self) -> float:
         """Until when, in monotonic seconds, its first picture is about to come; in the past if none is expected."""
         return self._expected_until if self.in_room and not self.sends_video else 0.0
+
+    @property
+    def patient_until(self) -> float:
+        """Until when, in monotonic seconds, it has seen nothing and may wait for somebody's first picture.
+
+        The end is fixed, so that others who announce pictures one after another cannot keep it waiting.
+        """
+        return 0.0 if self.counters.frames_delivered else self._entered_at + _STREAM_PATIENCE + _ARRIVAL_PATIENCE
 
     def _expect_picture(self, seconds: float) -> None:
         # Once for each participant, so that nobody can keep the others waiting again and again.
@@ -307,6 +315,7 @@ class Participant:
             if len(self._room) >= self._limits.max_participants:
                 raise ServerFull(f"The call is full: {len(self._room)} participants")
             self.advance(State.JOINED)
+            self._entered_at = time.monotonic()
             self._expect_picture(_ARRIVAL_PATIENCE)
             self._room.add(self)
         self.tell(

@@ -8,7 +8,7 @@ from teleglyph.net.addresses import DEFAULT_PORT, authority, is_loopback, networ
 from teleglyph.net.connection import Connection, ConnectionLimits, Traffic
 from teleglyph.net.liveness import needs_ping, overdue
 from teleglyph.net.outbox import Outbox, OutboxBudget, OutboxCounters, OutboxLimits
-from teleglyph.net.ratelimit import GuessLimiter, Places, ProofLimiter, SlidingWindow, TokenBucket
+from teleglyph.net.ratelimit import GuessLimiter, Places, SlidingWindow, TokenBucket
 from teleglyph.net.tcp import Listener, connect_tcp
 
 __all__ = [
@@ -22,7 +22,6 @@ __all__ = [
     "OutboxCounters",
     "OutboxLimits",
     "Places",
-    "ProofLimiter",
     "SlidingWindow",
     "TokenBucket",
     "Traffic",

@@ -75,102 +75,104 @@ class SlidingWindow:
 
 
 class GuessLimiter:
-    """Makes whoever fails to prove something wait, longer each time: 1, 2, 4 ... seconds after a few free tries.
+    """Limits how many guesses at a secret are verified for each key; the others are refused unseen.
 
-    The memory is bounded: at most ``max_keys`` keys are remembered, the ones longest unseen go first.
+    A key is an address, or whatever else shares a limit.  Each has ``burst`` attempts.  An attempt is taken before
+    anything is verified, so attempts that run in parallel count as well, and a refusal says nothing about the guess.
+    A right guess gives its attempt back; a wrong one uses it up.  When all are used up there is one more after a pause
+    of ``first`` seconds, and each further failure doubles the pause, up to ``longest``.  A right guess does not forgive
+    earlier failures: they may be somebody else's behind the same address.
 
-    Args:
-        free: failures without consequences; people mistype.
-        longest: the longest wait in seconds.
-        forget: seconds without a failure after which a key is as if never seen.
-        max_keys: keys that are remembered.
-    """
+    So anyone who shares an address with a person who mistypes still finds attempts left, and somebody who guesses all
+    the time gets one every ``longest`` seconds in the end.  Refused attempts cost nothing and make no pause longer.
 
-    def __init__(self, free: int = 3, longest: float = 300.0, forget: float = 3600.0, max_keys: int = 10_000) -> None:
-        self.free, self.longest, self.forget, self.max_keys = free, longest, forget, max_keys
-        self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
-
-    def failed(self, key: str, now: float) -> None:
-        """Count a failure."""
-        count, last = self._failures.pop(key, (0, now))
-        self._failures[key] = (1 if now - last > self.forget else count + 1, now)
-        while len(self._failures) > self.max_keys:
-            self._failures.popitem(last=False)
-
-    def succeeded(self, key: str) -> None:
-        """Forgive a key its failures."""
-        self._failures.pop(key, None)
-
-    def wait(self, key: str, now: float) -> float:
-        """Seconds that a key still has to wait; 0.0 if it may try."""
-        count, last = self._failures.get(key, (0, now))
-        over = count - self.free
-        if over < 0 or now - last > self.forget:
-            return 0.0
-        return max(0.0, last + min(self.longest, 2.0 ** min(over, 30)) - now)
-
-
-class ProofLimiter:
-    """Limits how many passwords of one address are verified; those beyond are refused unseen.
-
-    Each address has ``burst`` verifications.  A right password gives its own back, a wrong one is used up.  They refill
-    one by one, every 2 s at first; every failure beyond the burst doubles that time up to ``longest``.  A verification
-    is taken before the password is looked at, so parallel attempts count as well, and an attempt that has to wait says
-    nothing about its password.  Someone else behind the same address still finds what is left of the burst.
-
-    The memory is bounded: at most ``max_keys`` keys are remembered, the ones longest unseen go first.
+    The memory is bounded: at most ``max_keys`` keys are remembered, the ones longest unseen go first, and keys without
+    failures are not remembered at all.
 
     Args:
-        burst: verifications without a pause.
-        longest: the longest time in seconds until the next verification.
+        burst: attempts that may be made at once.
+        first: the first pause in seconds.
+        longest: the longest time in seconds until the next attempt.
         forget: seconds without a failure after which a key starts anew.
         max_keys: keys that are remembered.
     """
 
-    def __init__(self, burst: int = 5, longest: float = 300.0, forget: float = 3600.0, max_keys: int = 10_000) -> None:
-        self.burst, self.longest, self.forget, self.max_keys = burst, longest, forget, max_keys
-        self._records: OrderedDict[str, _Proofs] = OrderedDict()
+    def __init__(
+        self,
+        burst: int = 5,
+        first: float = 2.0,
+        longest: float = 300.0,
+        forget: float = 3600.0,
+        max_keys: int = 10_000,
+    ) -> None:
+        self.burst, self.first, self.longest = burst, first, longest
+        self.forget, self.max_keys = forget, max_keys
+        self._records: OrderedDict[str, _Guesses] = OrderedDict()
 
-    def begin(self, key: str, now: float) -> float:
-        """Take a verification: 0.0 if there is one, otherwise the seconds until there will be."""
+    def __len__(self) -> int:
+        """Keys that are remembered."""
+        return len(self._records)
+
+    def attempt(self, key: str, now: float) -> float:
+        """Take an attempt.
+
+        Returns:
+            0.0 if there was one: verify, and then call :meth:`failed` or :meth:`succeeded`.  Otherwise the seconds
+            until there is one; nothing may be verified, and nothing was taken.
+        """
         record = self._refilled(key, now)
-        if record.left < 1.0 - 1e-9:
-            return (1.0 - record.left) * self._interval(record.failures)
-        record.left -= 1.0
-        return 0.0
+        wait = self._wait(record)
+        if wait == 0.0:
+            record.left -= 1.0
+        return wait
 
-    def failed(self, key: str, now: float) -> None:
-        """The password that was verified was wrong."""
+    def failed(self, key: str, now: float) -> float:
+        """Count a wrong guess; returns the seconds until the next attempt, 0.0 if there is one left."""
         record = self._refilled(key, now)
         record.failures += 1
         record.failed_at = now
+        record.left = min(self._most(record), record.left)
+        return self._wait(record)
 
     def succeeded(self, key: str, now: float) -> None:
-        """It was right: its verification comes back.  Failures stay, they may be somebody else's."""
+        """Give an attempt back: the guess was right, or was not verified after all."""
         record = self._refilled(key, now)
-        record.left = min(float(self.burst), record.left + 1.0)
+        record.left = min(self._most(record), record.left + 1.0)
+        if record.failures == 0 and record.left == self.burst:
+            del self._records[key]
 
-    def _interval(self, failures: int) -> float:
-        return float(min(self.longest, 2.0 ** min(30, max(1, failures - self.burst + 1))))
+    def _wait(self, record: _Guesses) -> float:
+        missing = 1.0 - record.left
+        # Sums of small fractions may miss one by a hair.
+        return missing * self._interval(record) if missing > 1e-9 else 0.0
 
-    def _refilled(self, key: str, now: float) -> _Proofs:
+    def _most(self, record: _Guesses) -> float:
+        """Attempts that may be left after so many failures."""
+        return float(max(1, self.burst - record.failures))
+
+    def _interval(self, record: _Guesses) -> float:
+        """The pause: seconds in which an attempt comes back."""
+        return min(self.longest, self.first * 2.0 ** min(max(0, record.failures - self.burst), 30))
+
+    def _refilled(self, key: str, now: float) -> _Guesses:
         record = self._records.pop(key, None)
         if record is None or (record.failures and now - record.failed_at > self.forget):
-            record = _Proofs(float(self.burst), now)
+            record = _Guesses(float(self.burst), now)
         self._records[key] = record
         while len(self._records) > self.max_keys:
             self._records.popitem(last=False)
         if now > record.updated:
-            gained = (now - record.updated) / self._interval(record.failures)
-            record.left = min(float(self.burst), record.left + gained)
+            gained = (now - record.updated) / self._interval(record)
+            record.left = min(self._most(record), record.left + gained)
             record.updated = now
         return record
 
 
 @dataclass(slots=True)
-class _Proofs:
+class _Guesses:
+    """What is known of one key: attempts left (in fractions, as of ``updated``), and its failures."""
+
     left: float
-    """Verifications that may be taken now, in parts of one."""
     updated: float
     failures: int = 0
     failed_at: float = 0.0

@@ -75,7 +75,7 @@ class Relay:
         """By game and name."""
         self._games: dict[str, GameRules] = {}
         self._on_start, self._on_end = on_start, on_end
-        self._guesses = GuessLimiter()
+        self._guesses = GuessLimiter(burst=3, first=1.0)
         self._makers: dict[Room, str] = {}
         self._made: Counter[str] = Counter()
         self.set_games(games)
@@ -131,11 +131,12 @@ class Relay:
         """
         now = time.monotonic() if now is None else now
         found = _BEARER.fullmatch(authorization)
-        if self._guesses.wait(network, now) > 0:
+        if self._guesses.attempt(network, now) > 0:
             return False
         if found is None or not room.is_host_token(int(found[1], 16)):
             self._guesses.failed(network, now)
             return False
+        self._guesses.succeeded(network, now)
         return True
 
     def expire(self, now: float) -> None:
@@ -160,13 +161,14 @@ class Relay:
     ) -> None:
         if greeting is None or not extras.key:
             return
-        if self._guesses.wait(network, now) > 0:
+        if self._guesses.attempt(network, now) > 0:
             raise SeatRefused(GUESSES)
         try:
             extras.prove(request, greeting.host, greeting.challenge)
         except VerificationError:
             self._guesses.failed(network, now)
             raise SeatRefused("The identity was not proved.") from None
+        self._guesses.succeeded(network, now)
 
     def _check_names(self, request: JoinRequest) -> None:
         for name in (request.game, request.room):
@@ -185,15 +187,17 @@ class Relay:
     ) -> Player:
         if room is None:
             raise SeatRefused(f"Room {request.room} no longer exists for game {request.game}.")
-        if self._guesses.wait(network, now) > 0:
+        if self._guesses.attempt(network, now) > 0:
             raise SeatRefused(GUESSES)
         try:
             seat = room.rejoin(token, link, now, extras.key or None, rotates=extras.rotates, is_told=extras.is_told)
         except SeatRefused as error:
             if str(error) == WRONG_TOKEN:
                 self._guesses.failed(network, now)
+            else:
+                self._guesses.succeeded(network, now)
             raise
-        self._guesses.succeeded(network)
+        self._guesses.succeeded(network, now)
         return Player(room, seat, link)
 
     def _make(self, request: JoinRequest, extras: JoinExtras, rules: GameRules, link: Link, network: str) -> Player:

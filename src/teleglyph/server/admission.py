@@ -6,7 +6,7 @@ import time
 from collections import Counter
 
 from teleglyph.call.limits import CallLimits
-from teleglyph.net import Connection, Places, ProofLimiter, network_of
+from teleglyph.net import Connection, GuessLimiter, Places, network_of
 
 
 class Proofs:
@@ -20,7 +20,7 @@ class Proofs:
     def __init__(self, limits: CallLimits, refused: Counter[str]) -> None:
         self.limits = limits
         self.refused = refused
-        self.limiter = ProofLimiter()
+        self.limiter = GuessLimiter()
         self.places = Places(limits.challenged_total, limits.challenged_per_address)
 
     def guard(self, peer: str) -> HandshakeGuard:
@@ -45,16 +45,16 @@ class HandshakeGuard:
             self.connection.extend_handshake(self._proofs.limits.challenge_timeout)
 
     def begin(self, identity: bytes | None) -> float:
-        pause = self._proofs.limiter.begin(self._key(identity), time.monotonic())
+        pause = self._proofs.limiter.attempt(self._key(identity), time.monotonic())
         self._proofs.refused["guesses"] += pause > 0
         return pause
 
-    def end(self, identity: bytes | None, was_right: bool) -> None:
+    def end(self, identity: bytes | None, was_right: bool) -> float:
         key, now = self._key(identity), time.monotonic()
-        if was_right:
-            self._proofs.limiter.succeeded(key, now)
-        else:
-            self._proofs.limiter.failed(key, now)
+        if not was_right:
+            return self._proofs.limiter.failed(key, now)
+        self._proofs.limiter.succeeded(key, now)
+        return 0.0
 
     def over(self) -> None:
         """The handshake is over, however it ended."""

@@ -64,7 +64,7 @@ class HttpFront:
         self._runner: web.AppRunner | None = None
         self._listeners: list[asyncio.Server] = []
         self._tls: ssl.SSLContext | None = None
-        self._guesses = GuessLimiter()
+        self._guesses = GuessLimiter(burst=3, first=1.0)
         self._guard = HeadGuard()
         self._watcher: asyncio.Task[None] | None = None
         self.port = 0
@@ -215,13 +215,13 @@ class HttpFront:
         token, network = self._server.config.admin_token, network_of(request.remote or "")
         if token is None:
             return answer({"error": "start the server with --admin-token to allow this"}, status=403)
-        if self._guesses.wait(network, time.monotonic()) > 0:
+        if self._guesses.attempt(network, time.monotonic()) > 0:
             return answer({"error": "too many wrong tokens, try again later"}, status=429)
         given = request.headers.get("Authorization", "").removeprefix("Bearer ")
         if not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), token.encode()):
             self._guesses.failed(network, time.monotonic())
             return answer({"error": "wrong token: Authorization: Bearer and the server's --admin-token"}, status=403)
-        self._guesses.succeeded(network)
+        self._guesses.succeeded(network, time.monotonic())
         problems = await self._server.reload()
         return answer(
             {"games": [game.name for game in self._server.relay.games], "problems": problems},

@@ -63,8 +63,8 @@ class ProofGuard(Protocol):
             identity: the client's proven key, which is one of those admitted; None if keys are not asked for.
         """
 
-    def end(self, identity: bytes | None, was_right: bool) -> None:
-        """What the password was that :meth:`begin` let through."""
+    def end(self, identity: bytes | None, was_right: bool) -> float:
+        """Whether the password that :meth:`begin` let through was right; returns the seconds until the next try."""
 
 
 class ServerStep(enum.Enum):
@@ -265,16 +265,22 @@ class ServerHandshake(Handshake):
     def _check_password(self, password_key: bytes, message: AuthResponse) -> None:
         pause = self._guard.begin(self._client_identity) if self._guard is not None else 0.0
         if pause > 0:
-            sentence = f"Too many wrong passwords from your address; try again in {max(1, math.ceil(pause))} s"
-            error = self._refuse(AuthFailure.PASSWORD_INCORRECT, "too many wrong passwords, this one was not looked at")
-            # ascii-chat's client reads nothing after AUTH_FAILED.
-            self.send(ErrorMessage(_RATE_LIMITED, sentence))
+            # No reason bit fits: this password may be right, and a client that has it may come again by itself.
+            error = self._refuse(AuthFailure(0), "too many wrong passwords, this one was not looked at")
+            self._tell_pause(_RATE_LIMITED, pause)
             raise error
         is_right = tags_equal(message.proof, authentication_tag(password_key, self._nonce, self._shared))
-        if self._guard is not None:
-            self._guard.end(self._client_identity, is_right)
+        pause = self._guard.end(self._client_identity, is_right) if self._guard is not None else 0.0
         if not is_right:
-            raise self._refuse(AuthFailure.PASSWORD_INCORRECT, "the client does not know the password")
+            error = self._refuse(AuthFailure.PASSWORD_INCORRECT, "the client does not know the password")
+            if pause > 0:
+                self._tell_pause(AuthenticationError.exit_code, pause)
+            raise error
+
+    def _tell_pause(self, code: int, pause: float) -> None:
+        """Say behind AUTH_FAILED how long to wait; ascii-chat's client reads nothing after that."""
+        seconds = max(1, math.ceil(pause))
+        self.send(ErrorMessage(code, f"Too many wrong passwords from your address. Try again in {seconds} s."))
 
     def _check_client_key(self, admits: Admission, message: AuthResponse) -> None:
         """With a password the client proves that instead of signing the nonce; its key is proven by the signature of

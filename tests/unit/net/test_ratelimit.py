@@ -1,11 +1,12 @@
 """Rate limits with time as an argument."""
 
 import itertools
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from teleglyph.net.addresses import network_of
-from teleglyph.net.ratelimit import Places, ProofLimiter, SlidingWindow, TokenBucket
+from teleglyph.net.ratelimit import GuessLimiter, Places, SlidingWindow, TokenBucket
 
 
 def test_a_bucket_lets_a_burst_through_and_then_makes_the_taker_pause() -> None:
@@ -75,95 +76,193 @@ def test_addresses_are_limited_by_network(address: str, key: str) -> None:
     assert network_of(address) == key
 
 
-# --- passwords --------------------------------------------------------------------------------------------------------
+# --- guesses ----------------------------------------------------------------------------------------------------------
+
+HOUR = 3600.0
 
 
-def verified(limiter: ProofLimiter, until: float, step: float = 0.1, key: str = "a", start: float = 0.0) -> list[float]:
-    """When the guesses of an attacker are looked at who tries all the time and is always wrong."""
-    times = []
-    for tick in range(int((until - start) / step)):
-        now = start + tick * step
-        if limiter.begin(key, now) == 0.0:
-            limiter.failed(key, now)
+def guess_wrong(limiter: GuessLimiter, now: float, key: str = "nat") -> bool:
+    """Whether a wrong guess is verified."""
+    if limiter.attempt(key, now) > 0:
+        return False
+    limiter.failed(key, now)
+    return True
+
+
+def guess_right(limiter: GuessLimiter, now: float, key: str = "nat") -> bool:
+    """Whether somebody with the right password gets in."""
+    if limiter.attempt(key, now) > 0:
+        return False
+    limiter.succeeded(key, now)
+    return True
+
+
+def as_fast_as_it_goes(limiter: GuessLimiter, until: float, start: float = 0.0) -> list[float]:
+    """When the guesses of somebody are verified who asks again as soon as there is an attempt."""
+    times, now = [], start
+    while now < until:
+        wait = limiter.attempt("nat", now)
+        if wait > 0:
+            now += wait
+        else:
+            limiter.failed("nat", now)
             times.append(now)
     return times
 
 
-def test_a_guesser_gets_a_few_tries_and_then_ever_longer_pauses() -> None:
-    times = verified(ProofLimiter(), 600)
-    assert times[:5] == pytest.approx([0, 0.1, 0.2, 0.3, 0.4])
-    pauses = [later - earlier for earlier, later in itertools.pairwise(times[4:])]
-    assert pauses[0] <= 2.1
-    assert all(later > 1.5 * earlier for earlier, later in itertools.pairwise(pauses[:6]))
-    assert max(pauses) <= 300.1
+def test_a_guesser_has_a_burst_and_then_waits_twice_as_long_each_time() -> None:
+    times = as_fast_as_it_goes(GuessLimiter(), 3000)
+    pauses = [round(later - earlier, 3) for earlier, later in itertools.pairwise(times)]
+    assert pauses[:14] == [0, 0, 0, 0, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
 
 
-@pytest.mark.parametrize("rest", [0.0, 1800.0, 3600.1, 7200.0])
-def test_nobody_gets_more_than_three_hundred_guesses_a_day(rest: float) -> None:
-    """Whoever guesses without a break, and whoever waits until the failures are forgotten and begins anew."""
-    limiter, now, guesses = ProofLimiter(), 0.0, 0
-    while now < 86_400:
-        pause = limiter.begin("a", now)
-        if pause:
-            now += rest if rest and pause > 60 else pause
-            continue
-        limiter.failed("a", now)
-        guesses += 1
-    assert guesses <= 300
+def every(seconds: float) -> Callable[[], Iterator[float]]:
+    return lambda: itertools.count(0.0, seconds)
 
 
-def test_attempts_that_run_at_once_are_counted_before_any_has_an_outcome() -> None:
-    limiter = ProofLimiter()
-    assert sum(limiter.begin("a", 1.0) == 0.0 for _ in range(40)) == 5
+def bursts(guesses: int, rest: float) -> Callable[[], Iterator[float]]:
+    """Many guesses, and then a rest long enough to refill what was used, or to be forgotten."""
+
+    def times() -> Iterator[float]:
+        for round_number in itertools.count():
+            for number in range(guesses):
+                yield round_number * rest + number * 0.01
+
+    return times
 
 
-def test_a_neighbour_finds_what_a_clumsy_person_left_over() -> None:
-    limiter = ProofLimiter()
-    for now in (0.0, 4.0, 9.0):
-        assert limiter.begin("nat", now) == 0.0
-        limiter.failed("nat", now)
-    for now in range(10, 40):
-        assert limiter.begin("nat", float(now)) == 0.0
-        limiter.succeeded("nat", float(now))
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        *(every(seconds) for seconds in (0.5, 1, 2, 5, 30, 100, 299, 300, 301)),
+        *(bursts(10, rest) for rest in (5, 60, 301, 1500, HOUR - 1, HOUR + 1, 2 * HOUR)),
+    ],
+)
+def test_no_rhythm_of_guessing_gets_more_than_the_stated_number_through(
+    schedule: Callable[[], Iterator[float]],
+) -> None:
+    limiter = GuessLimiter()
+    verified = [
+        now for now in itertools.takewhile(lambda now: now < 24 * HOUR, schedule()) if guess_wrong(limiter, now)
+    ]
+    assert sum(now < HOUR for now in verified) <= 30
+    assert len(verified) <= 310
 
 
-def test_a_neighbour_waits_no_longer_than_he_is_told_when_the_guesser_has_stopped() -> None:
-    limiter = ProofLimiter()
-    last = verified(limiter, 60)[-1]
-    pause = limiter.begin("nat", last)
-    assert pause == 0.0, "another address"
-    pause = limiter.begin("a", 60.0)
-    assert 0 < pause <= 300
-    assert limiter.begin("a", 60.0 + pause - 0.01) > 0
-    assert limiter.begin("a", 60.0 + pause + 0.01) == 0.0
+def test_the_fastest_guesser_gets_the_stated_number_through() -> None:
+    limiter = GuessLimiter()
+    assert len(as_fast_as_it_goes(limiter, HOUR)) <= 30
+    assert len(as_fast_as_it_goes(GuessLimiter(), 24 * HOUR)) <= 310
+    # And one who lets the address be forgotten whenever the pauses have become long.
+    limiter, guesses, start = GuessLimiter(), 0, 0.0
+    while start < 24 * HOUR:
+        times = as_fast_as_it_goes(limiter, start + 520, start)
+        guesses += len(times)
+        start = times[-1] + HOUR + 1
+    assert guesses <= 310
 
 
-def test_a_right_password_neither_uses_anything_up_nor_forgives_anything() -> None:
-    limiter = ProofLimiter()
-    verified(limiter, 0.5)
-    pause = limiter.begin("a", 0.5)
-    assert limiter.begin("a", 0.5 + pause + 0.01) == 0.0
-    limiter.succeeded("a", 0.6 + pause)
-    assert len(verified(limiter, 2.0 + pause, start=0.6 + pause)) == 1
+def test_parallel_attempts_are_counted_before_any_is_verified() -> None:
+    limiter = GuessLimiter()
+    taken = [limiter.attempt("nat", 0.0) == 0 for _ in range(40)]
+    assert sum(taken) == 5
+    waits = [limiter.failed("nat", 0.0) for _ in range(5)]
+    assert waits[-1] == 2.0, "refused attempts make the pause no longer"
+
+
+def test_a_neighbour_gets_in_beside_somebody_who_mistypes() -> None:
+    limiter = GuessLimiter()
+    for now in (0.0, 0.1, 0.2):
+        assert guess_wrong(limiter, now)
+    assert all(guess_right(limiter, 0.3) for _ in range(20)), "a right password uses nothing up"
+    assert guess_wrong(limiter, 5.0)
+    assert guess_right(limiter, 5.0)
+    for now, pause in ((10.0, 2.0), (20.0, 4.0), (30.0, 8.0)):
+        assert guess_wrong(limiter, now)
+        assert not guess_right(limiter, now + pause - 0.1)
+        assert guess_right(limiter, now + pause)
+
+
+def test_a_person_is_told_ever_longer_pauses_however_slowly_they_type() -> None:
+    limiter = GuessLimiter()
+    told = []
+    for now in (0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 90.0):
+        assert limiter.attempt("nat", now) == 0
+        told.append(limiter.failed("nat", now))
+    assert told == [0, 0, 0, 0, 2, 4, 8, 16]
+
+
+def test_a_neighbour_waits_as_long_as_told_and_no_longer_when_the_guesser_has_stopped() -> None:
+    limiter = GuessLimiter()
+    stopped = as_fast_as_it_goes(limiter, 60)[-1]
+    wait = limiter.attempt("nat", stopped + 1)
+    assert wait > 0
+    for tick in range(100):
+        assert limiter.attempt("nat", stopped + 1 + tick * wait / 101) > 0, "asking again and again gains nothing"
+    assert guess_right(limiter, stopped + 1 + wait)
+
+
+def test_a_right_password_forgives_the_guesser_nothing() -> None:
+    alone, helped = GuessLimiter(), GuessLimiter()
+    guesses = {alone: 0, helped: 0}
+    for tick in range(6000):
+        now = tick / 10
+        for limiter in guesses:
+            guesses[limiter] += guess_wrong(limiter, now)
+        guess_right(helped, now)
+    assert guesses[helped] <= guesses[alone]
+
+
+def test_addresses_do_not_pay_for_each_other() -> None:
+    limiter = GuessLimiter()
+    as_fast_as_it_goes(limiter, 60)
+    assert limiter.attempt("nat", 60) > 0
+    assert guess_wrong(limiter, 60, "elsewhere")
 
 
 def test_failures_are_forgotten_after_a_quiet_time() -> None:
-    limiter = ProofLimiter(forget=100)
-    last = verified(limiter, 60)[-1]
-    assert len(verified(limiter, last + 102, start=last + 101)) == 5
+    limiter = GuessLimiter()
+    last = as_fast_as_it_goes(limiter, 600)[-1]
+    assert sum(guess_wrong(limiter, last + HOUR + 1) for _ in range(40)) == 5
 
 
-def test_the_limiter_remembers_a_bounded_number_of_addresses() -> None:
-    limiter = ProofLimiter(max_keys=3)
-    for number in range(100):
-        limiter.begin(str(number), 0.0)
-    assert len(limiter._records) == 3
+def test_guesses_of_many_addresses_are_remembered_in_bounded_memory() -> None:
+    limiter = GuessLimiter(max_keys=100)
+    for number in range(10_000):
+        guess_wrong(limiter, 0.0, f"network {number}")
+    assert len(limiter) == 100
+    limiter = GuessLimiter()
+    for number in range(10_000):
+        guess_right(limiter, 0.0, f"network {number}")
+    assert len(limiter) == 0, "right passwords leave nothing to remember"
 
 
-def test_places_are_bounded_for_one_and_for_all() -> None:
+def test_a_clock_that_steps_back_gives_no_guesses_away() -> None:
+    limiter = GuessLimiter()
+    assert sum(guess_wrong(limiter, 100.0) for _ in range(40)) == 5
+    assert not guess_wrong(limiter, 50.0)
+    assert guess_wrong(limiter, 102.0)
+
+
+# --- places -----------------------------------------------------------------------------------------------------------
+
+
+def test_places_are_bounded_for_each_and_for_all() -> None:
     places = Places(total=3, per_key=2)
-    assert [places.take(key) for key in "aaabb"] == [True, True, False, True, False]
-    places.free("a")
-    assert places.take("b")
-    assert not places.take("c")
+    assert [places.take(key) for key in ("a", "a", "a", "b", "b")] == [True, True, False, True, False]
     assert len(places) == 3
+    places.free("a")
+    assert places.take("a")
+    places.free("b")
+    assert places.take("c")
+
+
+def test_places_do_not_remember_who_has_gone() -> None:
+    places = Places(total=2, per_key=1)
+    for number in range(1000):
+        key = f"network {number}"
+        assert places.take(key)
+        assert not places.take(key)
+        places.free(key)
+    assert len(places) == 0
+    assert not places._held
