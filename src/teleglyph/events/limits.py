@@ -56,6 +56,18 @@ class EventLimits:
     """Bytes of the same."""
     page_events: int = 100
     """Stored events that are fetched at once."""
+    sync: bool = True
+    """Clients may reconcile their events with ours (NIP-77)."""
+    max_syncs: int = 4
+    """Of one connection at once."""
+    sync_records: int = 100_000
+    """Events that one of them may be about; 72 bytes each."""
+    total_sync_records: int = 1_000_000
+    """The same for all connections together."""
+    sync_bytes: int = 60_000
+    """Of one answer, before it is written in hexadecimal digits."""
+    sync_timeout: float = 60.0
+    """Silence after which one is closed."""
     auth_window: int = 600
     """An authentication may be so much older or younger than now."""
     ping_after: float = 60.0
@@ -137,6 +149,7 @@ def information(
     nips = [1, 9, 11, 40, 42, 45, 70]
     nips += [13] if limits.min_pow_difficulty else []
     nips += [50] if has_search else []
+    nips += [77] if limits.sync else []
     nips += [29] if own_key else []
     return {
         **{name: text for name, text in texts.items() if text},

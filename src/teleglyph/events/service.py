@@ -21,6 +21,7 @@ from teleglyph.events.session import (
     EventSession,
     Subscription,
 )
+from teleglyph.events.sync import SyncLedger
 from teleglyph.net import Connection, OutboxBudget, TokenBucket, needs_ping, overdue
 from teleglyph.net.websocket import BinaryMessage, TextMessage, WebSocketSession
 from teleglyph.store.events import EventStore
@@ -83,6 +84,7 @@ class EventsService:
         self.groups = None if key is None else Groups(public_key(key))
         self.ingest = Ingest(store, self.pass_on, self.groups)
         self.budget = OutboxBudget(self.limits.total_queued_bytes)
+        self.sync_ledger = SyncLedger()
         self.sessions: dict[EventSession, WebSocketSession] = {}
         rate, burst = self.limits.events_per_second or 1.0, self.limits.event_burst
         self._key = key
@@ -258,6 +260,7 @@ class EventsService:
             **asdict(self.counters),
             "clients": len(self.sessions),
             "subscriptions": len(self.matcher),
+            "sync_records": self.sync_ledger.records,
             "queued_bytes": self.budget.used,
             "queued_messages": sum(outbox.queued_messages for outbox in outboxes),
         }
@@ -269,6 +272,7 @@ class EventsService:
 
     def _look_after(self, session: EventSession, websocket: WebSocketSession, now: float) -> None:
         connection = session.connection
+        session.syncs.close_idle(now)
         if not connection.outbox.is_congested:
             session.congested_since = None
         elif session.congested_since is None:

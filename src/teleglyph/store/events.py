@@ -12,10 +12,12 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
+from teleglyph.errors import EventRefused
 from teleglyph.store.database import Base, Database
 from teleglyph.store.groups import GroupChange, write_change
 from teleglyph.store.readers import visible_to
 from teleglyph.store.tag_keys import tag_key
+from teleglyph.wire.negentropy import Records, respond
 from teleglyph.wire.nostr import DELETION, NostrEvent, decode_kept, is_hex
 from teleglyph.wire.nostr_filter import Filter
 from teleglyph.wire.nostr_groups import (
@@ -141,6 +143,21 @@ class EventStore:
         their authors as hexadecimal digits, empty without an offset.
         """
         return self.database.read(lambda base: _count(base, filters, now, hll_offset, readers))
+
+    def records(self, wanted: Filter, most: int, now: float, readers: Set[str] | None = None) -> Future[Records]:
+        """Times and ids of the events that a filter asks for and these readers may see, to be reconciled (NIP-77).
+
+        Args:
+            most: events.
+
+        Raises:
+            EventRefused: from the future: there are more.
+        """
+        return self.database.read(lambda base: _records(base, wanted, most, now, readers))
+
+    def reconcile(self, records: Records, message: bytes, max_bytes: int) -> Future[bytes]:
+        """Answer a message of a reconciliation beside the event loop; see :func:`teleglyph.wire.negentropy.respond`."""
+        return self.database.read(lambda _: respond(records, message, max_bytes))
 
     def erase_group(self, group: str) -> Future[int]:
         """Remove some of the events that came since a group was made; how many it were.
@@ -464,26 +481,39 @@ def _find(
         limit = min(default_limit if wanted.limit is None else wanted.limit, max_limit)
         if limit == 0:
             continue
-        where, values = _conditions(wanted, now, readers)
-        words = None if wanted.search is None else wanted_words(wanted.search)
-        if words is not None and not words:
-            continue
-        if words:
-            is_scored = True
-            search, text = base.search_words(encode_words(words))
-            sql = (
-                f"SELECT created_at, id, seq FROM events JOIN ({search}) AS hits ON hits.rowid = seq WHERE {where} "
-                "ORDER BY hits.score, created_at DESC, id LIMIT ?"
-            )
-            rows = base.run(sql, text, *values, limit)
-        else:
-            sql = f"SELECT created_at, id, seq FROM events WHERE {where} ORDER BY created_at DESC, id LIMIT ?"
-            rows = base.run(sql, *values, limit)
-        for created_at, number, seq in rows:
+        is_scored = is_scored or bool(wanted.search and wanted_words(wanted.search))
+        for created_at, number, seq in _select(base, wanted, limit, now, readers):
             found.setdefault(seq, Found(created_at, bytes(number), seq))
     if is_scored:
         return list(found.values())
     return sorted(found.values(), key=lambda one: (-one.created_at, one.id))
+
+
+def _select(
+    base: Base, wanted: Filter, limit: int, now: float, readers: Set[str] | None
+) -> list[tuple[int, bytes, int]]:
+    """Time, id and place of what a filter asks for, the best first."""
+    where, values = _conditions(wanted, now, readers)
+    words = None if wanted.search is None else wanted_words(wanted.search)
+    if words is None:
+        sql = f"SELECT created_at, id, seq FROM events WHERE {where} ORDER BY created_at DESC, id LIMIT ?"
+        return base.run(sql, *values, limit)
+    if not words:
+        return []
+    search, text = base.search_words(encode_words(words))
+    sql = (
+        f"SELECT created_at, id, seq FROM events JOIN ({search}) AS hits ON hits.rowid = seq WHERE {where} "
+        "ORDER BY hits.score, created_at DESC, id LIMIT ?"
+    )
+    return base.run(sql, text, *values, limit)
+
+
+def _records(base: Base, wanted: Filter, most: int, now: float, readers: Set[str] | None) -> Records:
+    limit = most + 1 if wanted.limit is None else min(wanted.limit, most + 1)
+    rows = _select(base, wanted, limit, now, readers)
+    if len(rows) > most:
+        raise EventRefused(f"blocked: the filter finds more than {most} events, narrow it with since and until")
+    return Records((created_at, bytes(number)) for created_at, number, _ in rows)
 
 
 def _bodies(base: Base, found: Sequence[Found], readers: Set[str] | None) -> list[tuple[bytes, bytes]]:
