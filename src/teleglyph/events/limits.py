@@ -56,6 +56,8 @@ class EventLimits:
     """Bytes of the same."""
     page_events: int = 100
     """Stored events that are fetched at once."""
+    vanish_per_hour: int = 20
+    """Requests to vanish (NIP-62) from one address; 0: any number."""
     sync: bool = True
     """Clients may reconcile their events with ours (NIP-77)."""
     max_syncs: int = 4
@@ -130,12 +132,19 @@ class RelayProfile:
 
 
 def information(
-    profile: RelayProfile, limits: EventLimits, *, version: str, has_search: bool, own_key: str = ""
+    profile: RelayProfile,
+    limits: EventLimits,
+    *,
+    version: str,
+    has_search: bool,
+    own_key: str = "",
+    is_managed: bool = False,
 ) -> dict[str, Any]:
     """The relay's information document.
 
     Args:
         own_key: the relay's public key, if it keeps groups.
+        is_managed: its administrator can manage it over HTTP.
     """
     texts = {
         "name": profile.name,
@@ -146,10 +155,11 @@ def information(
         "pubkey": profile.pubkey or own_key,
         "self": own_key,
     }
-    nips = [1, 9, 11, 40, 42, 45, 70]
+    nips = [1, 9, 11, 40, 42, 45, 62, 70]
     nips += [13] if limits.min_pow_difficulty else []
     nips += [50] if has_search else []
     nips += [77] if limits.sync else []
+    nips += [86, 98] if is_managed else []
     nips += [29] if own_key else []
     return {
         **{name: text for name, text in texts.items() if text},

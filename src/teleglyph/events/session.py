@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from teleglyph.errors import EventRefused, MessageRefused, NotText, SeatEnded, StoreError
-from teleglyph.events.admission import check_admission, check_authentication
+from teleglyph.events.admission import check_admission, check_authentication, check_vanish
 from teleglyph.events.sync import Syncs, SyncStep
 from teleglyph.net import Connection, TokenBucket
 from teleglyph.net.websocket import frame_close, frame_compressed_text, frame_text, text_head
 from teleglyph.store.events import MAX_VALUES, hyperloglog_offset
 from teleglyph.wire import nostr_messages as wire
-from teleglyph.wire.nostr import NostrEvent, read_event, readable_id
+from teleglyph.wire.nostr import VANISH, NostrEvent, read_event, readable_id
 from teleglyph.wire.nostr_filter import Filter, read_filter
 from teleglyph.wire.nostr_groups import DIRECT_MESSAGES
 from teleglyph.wire.nostr_messages import (
@@ -83,6 +83,7 @@ class EventSession:
         network: its address, as limits count it.
         host: as whom it asked for us.
         address_rate: of events of its address, shared with other connections; None for no limit.
+        is_own_url: whether a URL is one of the relay's.
         window_bits: messages that are worth it go out compressed with a window of so many bits; 0: none do.
     """
 
@@ -93,6 +94,7 @@ class EventSession:
         network: str,
         host: str,
         address_rate: TokenBucket | None,
+        is_own_url: Callable[[str], bool],
         *,
         window_bits: int = 0,
     ) -> None:
@@ -104,6 +106,7 @@ class EventSession:
         self._service = service
         self._limits = limits = service.limits
         self._host = host
+        self._is_own_url = is_own_url
         self._challenge = secrets.token_hex(16)
         self._address_rate = address_rate
         self._event_rate = TokenBucket(limits.events_per_second or 1.0, limits.event_burst)
@@ -252,6 +255,8 @@ class EventSession:
             check_admission(event, limits, now, self.authenticated)
             self._check_rate()
             self._check_proof(event)
+            if event.kind == VANISH:
+                self._check_vanish(event)
         except EventRefused as error:
             refusal = str(error)
             if event is None:
@@ -273,6 +278,11 @@ class EventSession:
         now = time.monotonic()
         if not self._event_rate.allow(now) or (self._address_rate and not self._address_rate.allow(now)):
             raise EventRefused(f"rate-limited: at most {self._limits.events_per_second:g} events a second")
+
+    def _check_vanish(self, event: NostrEvent) -> None:
+        check_vanish(event, self._is_own_url)
+        if not self._service.vanish_rate.allow(self.network, time.monotonic()):
+            raise EventRefused(f"rate-limited: at most {self._limits.vanish_per_hour} requests to vanish an hour")
 
     def _check_proof(self, event: NostrEvent) -> None:
         try:
