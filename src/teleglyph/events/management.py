@@ -119,7 +119,7 @@ class Management:
         if not self._rate.allow(uptime):
             raise ManagementRefused(f"At most {_RATE:g} requests per second are accepted; try again later.", 429)
         try:
-            is_new = await asyncio.wrap_future(self._store.use_once(event.id, event.created_at + WINDOW, now))
+            is_new = await asyncio.wrap_future(self._store.use_once(event.sig, event.created_at + WINDOW, now))
             if not is_new:
                 raise ManagementRefused("This authentication was used before; sign a new one.", 401)
             return await self._call(request.body)
@@ -141,7 +141,7 @@ class Management:
             )
         if type(params) is not list or not method.least <= len(params) <= method.most:
             number = f"{method.least} to {method.most}" if method.least < method.most else f"{method.least}"
-            raise ManagementRefused(f"{name} takes a list of {number} params.")
+            raise ManagementRefused(f"The method {name} takes a list of {number} params.")
         return await method.call(*params)
 
     async def _change(self, change: RuleChange) -> bool:

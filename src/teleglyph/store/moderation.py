@@ -107,14 +107,16 @@ class ModerationStore:
         """
         return self._database.write(lambda base: _erase(base, erasure, cursor))
 
-    def use_once(self, event_id: str, expires_at: int, now: float) -> Future[bool]:
+    def use_once(self, signature: str, expires_at: int, now: float) -> Future[bool]:
         """Remember that an authentication was used; False if it was before.
 
         Args:
+            signature: of the authentication, 128 hexadecimal digits.  Not its id: a client that asks the same twice in
+                a second signs two events with one id, and nobody else can sign it again.
             expires_at: Unix seconds after which it is worth nothing anyway.
             now: Unix seconds.
         """
-        return self._database.write(lambda base: _use_once(base, bytes.fromhex(event_id), expires_at, int(now)))
+        return self._database.write(lambda base: _use_once(base, bytes.fromhex(signature), expires_at, int(now)))
 
 
 def finish(store: ModerationStore) -> None:
@@ -198,9 +200,9 @@ def _erase(base: Base, erasure: Erasure, cursor: tuple[int, int]) -> tuple[int, 
     return None
 
 
-def _use_once(base: Base, number: bytes, expires_at: int, now: int) -> bool:
+def _use_once(base: Base, signature: bytes, expires_at: int, now: int) -> bool:
     base.run("DELETE FROM used_authentications WHERE expires_at < ?", now)
-    if base.run("SELECT 1 FROM used_authentications WHERE id = ?", number):
+    if base.run("SELECT 1 FROM used_authentications WHERE signature = ?", signature):
         return False
-    base.run("INSERT INTO used_authentications (id, expires_at) VALUES (?, ?)", number, expires_at)
+    base.run("INSERT INTO used_authentications (signature, expires_at) VALUES (?, ?)", signature, expires_at)
     return True

@@ -158,7 +158,7 @@ MIGRATIONS = (
         PRIMARY KEY (pubkey, is_ban)
     ) {keyed_table};
     CREATE TABLE used_authentications (
-        id {bytes} NOT NULL PRIMARY KEY,
+        signature {bytes} NOT NULL PRIMARY KEY,
         expires_at {integer} NOT NULL
     ) {keyed_table};
     """,

@@ -170,8 +170,8 @@ def test_no_deletion_takes_back_a_request_to_vanish(store: ModerationStore, even
 
 
 def test_an_authentication_is_used_once(store: ModerationStore) -> None:
-    assert store.use_once("ab" * 32, 160, 100).result()
-    assert not store.use_once("ab" * 32, 160, 101).result()
-    assert not store.use_once("ab" * 32, 160, 160).result()
-    assert store.use_once("cd" * 32, 160, 100).result()
-    assert store.use_once("ab" * 32, 160, 161).result(), "by now its own time is over"
+    assert store.use_once("ab" * 64, 160, 100).result()
+    assert not store.use_once("ab" * 64, 160, 101).result()
+    assert not store.use_once("ab" * 64, 160, 160).result()
+    assert store.use_once("cd" * 64, 160, 100).result()
+    assert store.use_once("ab" * 64, 160, 161).result(), "by now its own time is over"
