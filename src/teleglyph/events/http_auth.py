@@ -55,7 +55,8 @@ def check_http_authentication(request: HttpRequest, now: float) -> NostrEvent:
     url = _only(event, "u")
     if not request.is_own_url(url) or _target_of(url) != _target_of(request.target):
         raise EventRefused("The authentication's tag u is not the URL of this request.")
-    if _only(event, "method") != request.method:
+    # Some libraries write the method in lower case.
+    if _only(event, "method").upper() != request.method.upper():
         raise EventRefused(f"The authentication's tag method is not {request.method}.")
     if _only(event, "payload").lower() != hashlib.sha256(request.body).hexdigest():
         raise EventRefused("The authentication's tag payload is not the SHA-256 of the request's body.")
