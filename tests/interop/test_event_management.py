@@ -121,6 +121,7 @@ def test_only_allowed_keys_publish_until_the_list_is_given_up(start: StartServer
     assert call(server, "banpubkey", pub(ANN)) is True
     assert call(server, "allowpubkey", pub(ANN), "friend") is True
     assert call(server, "listallowedpubkeys") == [{"pubkey": pub(ANN), "reason": "friend"}]
+    assert information(server)["limitation"]["restricted_writes"] is True
     assert call(server, "listbannedpubkeys") == []
     assert peer.publish(make("a"))[1] is True
     assert peer.publish(make("b", BOB))[2].startswith("restricted: ")
@@ -128,6 +129,7 @@ def test_only_allowed_keys_publish_until_the_list_is_given_up(start: StartServer
     assert call(server, "listallowedpubkeys") == []
     assert peer.publish(make("b", BOB))[2].startswith("restricted: "), "a ban opens the relay to nobody"
     assert call(server, "unallowpubkey", pub(ANN)) is True
+    assert information(server)["limitation"]["restricted_writes"] is False
     assert peer.publish(make("b", BOB))[1] is True
 
 

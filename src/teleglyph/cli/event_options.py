@@ -108,7 +108,8 @@ event_options = OptionGroup(
         metavar="NPUB",
         callback=_check_relay_admin,
         envvar="TELEGLYPH_RELAY_ADMIN",
-        help="Who answers for the relay and runs its own groups: a public Nostr key.",
+        help="The relay's administrator, a public Nostr key: runs the relay's own groups and manages the relay over "
+        "HTTP (NIP-86).",
     ),
     click.option(
         "--relay-description", default="", envvar="TELEGLYPH_RELAY_DESCRIPTION", help="What the relay is for."

@@ -139,12 +139,14 @@ def information(
     has_search: bool,
     own_key: str = "",
     is_managed: bool = False,
+    is_restricted: bool = False,
 ) -> dict[str, Any]:
     """The relay's information document.
 
     Args:
         own_key: the relay's public key, if it keeps groups.
         is_managed: its administrator can manage it over HTTP.
+        is_restricted: only some people or some kinds of events are let in.
     """
     texts = {
         "name": profile.name,
@@ -155,6 +157,8 @@ def information(
         "pubkey": profile.pubkey or own_key,
         "self": own_key,
     }
+    limitation = limits.document()
+    limitation["restricted_writes"] |= is_restricted
     nips = [1, 9, 11, 40, 42, 45, 62, 70]
     nips += [13] if limits.min_pow_difficulty else []
     nips += [50] if has_search else []
@@ -166,5 +170,5 @@ def information(
         "supported_nips": sorted(nips),
         "software": "teleglyph",
         "version": version,
-        "limitation": limits.document(),
+        "limitation": limitation,
     }

@@ -93,6 +93,12 @@ class Policy:
         if event.kind == GIFT_WRAP and any(event.created_at <= self.vanished.get(key, -1) for key in event.values("p")):
             raise EventRefused("blocked: its recipient asked to vanish")
 
+    @property
+    def restricts_writing(self) -> bool:
+        """Only some people, or only some kinds of events, are let in."""
+        rules = self.rules
+        return bool(rules[Rule.ALLOWED_KEY] or rules[Rule.ALLOWED_KIND] or ONLY_ALLOWED_KEYS in rules[Rule.SETTING])
+
     def vanish(self, request: NostrEvent) -> None:
         """A request to vanish is durable: it holds from now on."""
         self.vanished[request.pubkey] = max(request.created_at, self.vanished.get(request.pubkey, -1))

@@ -295,6 +295,7 @@ class HttpFront:
                 has_search=service.store.has_search,
                 own_key="" if service.groups is None else service.groups.own_key,
                 is_managed=service.management is not None,
+                is_restricted=service.policy.restricts_writing,
             )
             return web.json_response(content, content_type=_INFORMATION, headers=_FROM_ANYWHERE)
         if service.policy.blocks(network_of(request.remote or "")):
