@@ -147,6 +147,15 @@ def test_only_so_many_are_open_and_a_name_is_used_again(relay: ServerProcess, jo
     assert peer.get()[2].startswith("closed: ")
 
 
+def test_a_long_exchange_is_slowed_down_and_not_refused(relay: ServerProcess, join: Join) -> None:
+    peer = join(relay)
+    peer.say("NEG-OPEN", "n", {"kinds": [1]}, EMPTY)
+    assert peer.get() == ["NEG-MSG", "n", EMPTY]
+    for _ in range(300):
+        peer.say("NEG-MSG", "n", EMPTY)
+        assert peer.get() == ["NEG-MSG", "n", EMPTY]
+
+
 def test_another_version_is_answered_with_ours(relay: ServerProcess, join: Join) -> None:
     peer = join(relay)
     peer.say("NEG-OPEN", "n", {}, "62")

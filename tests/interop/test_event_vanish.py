@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -163,6 +165,25 @@ def test_many_events_go_although_the_server_dies(start: StartServer, join: Join)
     server.stop(signal.SIGKILL)
     peer = join(start())
     wait_until_left(peer, ids(request), {"authors": [pub(ANN)], "limit": 5000})
+
+
+def test_an_import_honours_requests_and_lists(tmp_path: Path) -> None:
+    def events(verb: str, data: bytes = b"") -> tuple[int, bytes, str]:
+        command = [sys.executable, "-m", "teleglyph", "events", verb, "--data-dir", str(tmp_path), "-"]
+        done = subprocess.run(command, input=data, capture_output=True, timeout=60, check=False)
+        return done.returncode, done.stdout, done.stderr.decode()
+
+    old, wrap = make("old", ANN, 1, at=50), make("", BOB, 1059, ["p", pub(ANN)], at=50)
+    for_others = make("", BOB, 62, ["relay", "wss://elsewhere.example"], at=100)
+    request = make("", ANN, 62, ["relay", "ALL_RELAYS"], at=100)
+    late, bobs, after = make("late", ANN, 1, at=60), make("bob's", BOB, 1, at=50), make("after", ANN, 1, at=101)
+    lines = b"".join(event.text + b"\n" for event in (old, wrap, for_others, request, late, bobs, after))
+    code, _, said = events("import", lines)
+    assert (code, "line 5: blocked: its author asked to vanish" in said) == (1, True), said
+    kept = {json.loads(line)["id"] for line in events("export")[1].splitlines()}
+    assert kept == ids(for_others, request, bobs, after)
+    code, _, said = events("import", old.text + b"\n" + bobs.text)
+    assert (code, "line 1: blocked: " in said, "0 were new, 1 were refused" in said) == (1, True, True), said
 
 
 def test_only_so_many_vanish_from_one_address(start: StartServer, join: Join) -> None:

@@ -68,6 +68,9 @@ class EventLimits:
     """The same for all connections together."""
     sync_bytes: int = 60_000
     """Of one answer, before it is written in hexadecimal digits."""
+    sync_messages_per_second: float = 100.0
+    """Messages of one connection that continue one; faster ones wait, because a client that is refused gives up."""
+    sync_message_burst: float = 200.0
     sync_timeout: float = 60.0
     """Silence after which one is closed."""
     auth_window: int = 600

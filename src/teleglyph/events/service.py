@@ -308,6 +308,7 @@ class EventsService:
             "clients": len(self.sessions),
             "subscriptions": len(self.matcher),
             "sync_records": self.sync_ledger.records,
+            "authors_being_erased": len(self.erasures),
             "queued_bytes": self.budget.used,
             "queued_messages": sum(outbox.queued_messages for outbox in outboxes),
         }

@@ -340,7 +340,7 @@ class EventSession:
                 (wanted,) = self._check_question([message.filter], cost=_SYNC_COST)
                 self._requests.append(SyncStep(self.syncs.open(name), message.message, wanted))
             else:
-                self._check_request_rate()
+                self._check_waiting_requests()
                 self._requests.append(SyncStep(self.syncs.get(name), message.message))
         except EventRefused as error:
             self.syncs.close(name)
@@ -368,7 +368,10 @@ class EventSession:
         limits = self._limits
         if limits.requests_per_second and not self._request_rate.allow(time.monotonic(), cost):
             raise EventRefused(f"rate-limited: at most {limits.requests_per_second:g} requests a second")
-        if len(self._requests) >= limits.unanswered_requests:
+        self._check_waiting_requests()
+
+    def _check_waiting_requests(self) -> None:
+        if len(self._requests) >= self._limits.unanswered_requests:
             raise EventRefused("rate-limited: too many requests wait for their answers")
 
     def _read_filters(self, members: list[object]) -> list[Filter]:

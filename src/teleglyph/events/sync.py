@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from teleglyph.errors import EventRefused, StoreError
 from teleglyph.events.limits import EventLimits
+from teleglyph.net import TokenBucket
 from teleglyph.store.events import EventStore
 from teleglyph.wire import nostr_messages as wire
 from teleglyph.wire.negentropy import Records
@@ -77,6 +78,7 @@ class Syncs:
         self._ledger = ledger
         self._send = send
         self._syncs: dict[str, Sync] = {}
+        self._rate = TokenBucket(limits.sync_messages_per_second, limits.sync_message_burst)
 
     def open(self, name: str) -> Sync:
         """Begin an exchange; one of the same name is closed before.
@@ -111,6 +113,8 @@ class Syncs:
         sync = step.sync
         if not sync.is_open:
             return
+        if pause := self._rate.take(1.0, time.monotonic()):
+            await asyncio.sleep(pause)
         try:
             answer = await self._respond(step, readers)
         except EventRefused as error:
