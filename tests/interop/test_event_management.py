@@ -7,6 +7,7 @@ import hashlib
 import http.client
 import json
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -113,6 +114,28 @@ def test_a_banned_key_publishes_nothing_and_nothing_of_it_is_left(start: StartSe
     assert call(server, "listbannedpubkeys") == []
     assert call(server, "listallowedpubkeys") == []
     assert ann.publish(make("again"))[1] is True
+
+
+def test_a_ban_in_the_midst_of_publishing_leaves_nothing(start: StartServer, join: Join) -> None:
+    server = start()
+    peer, reader = join(server), join(server)
+    texts = [json.loads(make(str(number)).text) for number in range(3000)]
+
+    def publish() -> None:
+        for text in texts:
+            peer.say("EVENT", text)
+
+    publishing = threading.Thread(target=publish)
+    publishing.start()
+    answers = [peer.get()[2] for _ in range(500)]
+    assert call(server, "banpubkey", pub(ANN)) is True
+    answers += [peer.get()[2] for _ in range(2500)]
+    publishing.join()
+    assert answers[0] is True
+    assert answers[-1] is False
+    wait_for_none(reader, {"authors": [pub(ANN)]})
+    server.stop(signal.SIGKILL)
+    assert join(start()).ask({"authors": [pub(ANN)]}) == []
 
 
 def test_only_allowed_keys_publish_until_the_list_is_given_up(start: StartServer, join: Join) -> None:

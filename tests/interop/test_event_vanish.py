@@ -91,6 +91,25 @@ def test_everything_of_an_author_goes_and_stays_away(start: StartServer, join: J
     assert peer.publish(make("back again", ANN, 1, at=now + 6))[1] is True
 
 
+def test_what_comes_right_behind_a_request_does_not_slip_through(start: StartServer, join: Join) -> None:
+    server = start()
+    peer = join(server)
+    now = int(time.time())
+    sent: list[tuple[NostrEvent, bool]] = []
+    for turn in range(20):
+        at = now - 40 + 2 * turn
+        request = make("", ANN, 62, ["relay", "ALL_RELAYS"], at=at) if turn < 15 else None
+        old = [make(f"{turn} {number}", ANN, 1, at=at if turn < 15 else now - 12) for number in range(3)]
+        sent += [(old[0], turn < 15), *([(request, True)] if request else []), (old[1], False), (old[2], False)]
+    for event, _ in sent:
+        peer.say("EVENT", json.loads(event.text))
+    for event, is_accepted in sent:
+        answer = peer.get()
+        assert answer[:3] == ["OK", event.id, is_accepted], answer
+    last = [event for event, _ in sent if event.kind == 62][-1]
+    wait_until_left(peer, ids(last), {"authors": [pub(ANN)]})
+
+
 @pytest.mark.parametrize(
     ("tags", "is_for_us"),
     [

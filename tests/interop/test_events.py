@@ -379,7 +379,7 @@ def test_the_relay_says_what_it_enforces(events_server: StartServer, join: Join)
         assert answer.headers["Content-Type"].startswith("application/nostr+json")
     assert (document["name"], document["contact"]) == ("Attic", "mailto:a@b.example")
     assert "description" not in document
-    assert document["supported_nips"] == [1, 9, 11, 13, 29, 40, 42, 45, 50, 70, 77]
+    assert document["supported_nips"] == [1, 9, 11, 13, 29, 40, 42, 45, 50, 62, 70, 77]
     assert len(document["self"]) == 64
     assert document["pubkey"] == document["self"], "without an administrator"
     assert document["software"] == "teleglyph"
