@@ -379,7 +379,7 @@ def test_the_relay_says_what_it_enforces(events_server: StartServer, join: Join)
         assert answer.headers["Content-Type"].startswith("application/nostr+json")
     assert (document["name"], document["contact"]) == ("Attic", "mailto:a@b.example")
     assert "description" not in document
-    assert document["supported_nips"] == [1, 9, 11, 13, 29, 40, 42, 45, 50, 70]
+    assert document["supported_nips"] == [1, 9, 11, 13, 29, 40, 42, 45, 50, 62, 70, 77]
     assert len(document["self"]) == 64
     assert document["pubkey"] == document["self"], "without an administrator"
     assert document["software"] == "teleglyph"
@@ -411,7 +411,7 @@ def test_the_relay_says_what_it_enforces(events_server: StartServer, join: Join)
 def test_a_client_that_wants_to_reconcile_does_not_wait_for_ever(
     events_server: StartServer, join: Join, verb: str
 ) -> None:
-    peer = join(events_server())
+    peer = join(events_server("--no-event-sync"))
     peer.say(verb, "n", {"kinds": [1]}, "6100")
     assert peer.get() == ["NEG-ERR", "n", "blocked: there is no NIP-77 here, ask with REQ"]
 

@@ -16,9 +16,11 @@ import nostr_sdk
 import pytest
 
 from conftest import ServerProcess
+from teleglyph.keys.nostr import npub_of
 
 StartServer = Callable[..., ServerProcess]
 SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+ADMIN = bytes([7]) * 32
 ROOT = Path(__file__).parent.parent.parent
 
 
@@ -68,6 +70,28 @@ def test_nostr_tools(relay: ServerProcess) -> None:
     assert said["before"].startswith("auth-required: ")
     assert said["after"] == "accepted"
     assert said["live"] == ["first ü 😀 \u0001", "second", "typing", "protected"]
+
+
+def test_nostr_tools_manages_the_relay(start_server: StartServer, tmp_path: Path) -> None:
+    relay = start_server(
+        *("--http", "--http-port", "0", "--events", "--data-dir", str(tmp_path / "data")),
+        *("--relay-admin", npub_of(ADMIN)),
+    )
+    relay.wait_for_log("HTTP on port")
+    script = Path(__file__).with_name("nostr_management.mjs")
+    result = subprocess.run(
+        ["node", script, npm_packages(), f"http://127.0.0.1:{relay.http_port}/", ADMIN.hex()],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    *said, refused = json.loads(result.stdout)
+    banned = [{"pubkey": "ab" * 32, "reason": "spam ü"}]
+    assert said == [[200, {"result": answer}] for answer in (True, banned, banned, True, [])]
+    assert refused[0] == 400
+    assert list(refused[1]) == ["error"]
 
 
 def test_rust_nostr(relay: ServerProcess) -> None:

@@ -34,7 +34,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "rooms": ("game", "room_grace", "room_message_bytes", "rooms_per_address", "origin"),
     "events": (
-        *("events", "event_rate", "event_auth", "event_work", "event_search"),
+        *("events", "event_rate", "event_auth", "event_work", "event_search", "event_sync"),
         *("event_compression", "announce"),
         *("relay_name", "relay_description", "relay_contact", "relay_icon", "relay_key", "relay_admin"),
     ),

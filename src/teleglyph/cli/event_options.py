@@ -24,13 +24,14 @@ def _check_relay_admin(_ctx: click.Context, _param: click.Parameter, value: str 
         raise click.BadParameter(str(error)) from None
 
 
-def _event_limits(rate: float, auth: bool, work: int) -> EventLimits:
+def _event_limits(rate: float, auth: bool, work: int, sync: bool) -> EventLimits:
     return EventLimits(
         events_per_second=rate,
         event_burst=5 * rate,
         requests_per_second=EventLimits().requests_per_second if rate else 0.0,
         auth_required=auth,
         min_pow_difficulty=work,
+        sync=sync,
     )
 
 
@@ -73,6 +74,13 @@ event_options = OptionGroup(
         help="Let words in events be searched for (NIP-50).",
     ),
     click.option(
+        "--event-sync/--no-event-sync",
+        default=True,
+        show_default=True,
+        envvar="TELEGLYPH_EVENT_SYNC",
+        help="Let clients reconcile their events with the relay's (NIP-77).",
+    ),
+    click.option(
         "--event-compression/--no-event-compression",
         default=False,
         show_default=True,
@@ -100,7 +108,8 @@ event_options = OptionGroup(
         metavar="NPUB",
         callback=_check_relay_admin,
         envvar="TELEGLYPH_RELAY_ADMIN",
-        help="Who answers for the relay and runs its own groups: a public Nostr key.",
+        help="The relay's administrator, a public Nostr key: runs the relay's own groups and manages the relay over "
+        "HTTP (NIP-86).",
     ),
     click.option(
         "--relay-description", default="", envvar="TELEGLYPH_RELAY_DESCRIPTION", help="What the relay is for."
@@ -142,7 +151,7 @@ def event_settings(chosen: Mapping[str, Any], *, has_place: bool, has_http: bool
     if is_wanted and not has_http:
         raise click.UsageError("--events needs HTTP: leave --no-http out")
     return {
-        "events": _event_limits(chosen["event_rate"], chosen["event_auth"], chosen["event_work"])
+        "events": _event_limits(chosen["event_rate"], chosen["event_auth"], chosen["event_work"], chosen["event_sync"])
         if is_wanted
         else None,
         "event_search": chosen["event_search"],

@@ -112,17 +112,23 @@ def _write(file: BinaryIO, data: bytes) -> None:
 def import_events(logs: LogOptions, data_dir: Path | None, database: str | None, file: BinaryIO) -> int:
     """Read events from FILE, or from standard input, and keep those that are genuine and not there yet.
 
-    Replaced, deleted and expired ones are not kept, and ephemeral ones never are. With SQLite the server must not be
-    running.
+    Replaced, deleted and expired ones are not kept, and ephemeral ones never are. Neither are events that the relay's
+    administrator has banned, or whose authors asked to vanish. With SQLite the server must not be running.
     """
+    from teleglyph.events.admission import is_for_all_relays
+    from teleglyph.events.policy import Policy
     from teleglyph.store import open_database
     from teleglyph.store.events import EventStore, Outcome
+    from teleglyph.store.moderation import ModerationStore, finish
+    from teleglyph.wire.nostr import VANISH
 
     logs.apply()
     base = open_database(_place(data_dir, database))
     refused = kept = count = 0
     try:
         store, progress = EventStore(base), _Progress("read")
+        moderation, policy = ModerationStore(base), Policy()
+        policy.load(moderation.load().result())
         batch: list[NostrEvent] = []
 
         def flush() -> int:
@@ -133,7 +139,14 @@ def import_events(logs: LogOptions, data_dir: Path | None, database: str | None,
         for number, line in enumerate(_lines(file), 1):
             count = number
             try:
-                batch.append(_check(line))
+                event = _check(line)
+                policy.check(event)
+                if event.kind == VANISH and is_for_all_relays(event):
+                    kept += flush()
+                    kept += store.vanish(event).result().count(Outcome.STORED)
+                    policy.vanish(event)
+                else:
+                    batch.append(event)
             except (EventRefused, MessageRefused) as error:
                 refused += 1
                 echo(f"line {number}: {error}", err=True)
@@ -141,6 +154,7 @@ def import_events(logs: LogOptions, data_dir: Path | None, database: str | None,
                 kept += flush()
                 progress.show(count)
         kept += flush()
+        finish(moderation)
         progress.show(count, is_last=True)
     finally:
         base.close()

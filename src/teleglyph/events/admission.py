@@ -6,14 +6,15 @@ No clock: the time is handed in.
 from __future__ import annotations
 
 import json
-from collections.abc import Set
+from collections.abc import Callable, Set
 from urllib.parse import urlsplit
 
 from teleglyph.errors import EventRefused
 from teleglyph.events.limits import EventLimits
-from teleglyph.wire.nostr import AUTHENTICATION, FIRST_ADDRESSABLE, NostrEvent
+from teleglyph.wire.nostr import AUTHENTICATION, FIRST_ADDRESSABLE, VANISH, NostrEvent
 
 _REPOSTS = (6, 16)
+_ALL_RELAYS = "ALL_RELAYS"
 
 
 def check_admission(event: NostrEvent, limits: EventLimits, now: float, authenticated: Set[str]) -> None:
@@ -37,7 +38,7 @@ def check_admission(event: NostrEvent, limits: EventLimits, now: float, authenti
     if event.expires_at is not None and event.expires_at <= now:
         raise EventRefused("invalid: the event has expired")
     _check_work(event, limits.min_pow_difficulty)
-    if limits.auth_required and not authenticated:
+    if limits.auth_required and not authenticated and event.kind != VANISH:
         raise EventRefused("auth-required: authenticate to publish here")
     if event.is_protected and event.pubkey not in authenticated:
         if not authenticated:
@@ -45,6 +46,25 @@ def check_admission(event: NostrEvent, limits: EventLimits, now: float, authenti
         raise EventRefused("restricted: only its author may publish a protected event")
     if event.kind in _REPOSTS and _embeds_protected(event.content):
         raise EventRefused("blocked: protected events are not reposted")
+
+
+def check_vanish(event: NostrEvent, is_own_url: Callable[[str], bool]) -> None:
+    """Whether a request to vanish (NIP-62) is for this relay.
+
+    Args:
+        is_own_url: whether a URL is one of this relay's.
+
+    Raises:
+        EventRefused: it is not.
+    """
+    relays = event.values("relay")
+    if _ALL_RELAYS not in relays and not any(map(is_own_url, relays)):
+        raise EventRefused(f"invalid: a request to vanish has a tag relay with this relay's URL or {_ALL_RELAYS}")
+
+
+def is_for_all_relays(event: NostrEvent) -> bool:
+    """Whether a request to vanish is for every relay."""
+    return _ALL_RELAYS in event.values("relay")
 
 
 def _check_unique(event: NostrEvent, *names: str) -> None:
@@ -94,9 +114,14 @@ def check_authentication(event: NostrEvent, challenge: str, host: str, limits: E
         raise EventRefused(f"invalid: created_at is more than {limits.auth_window} s from now")
     if event.first("challenge") != challenge:
         raise EventRefused("invalid: this is not the challenge that was sent")
-    if _host_of(event.first("relay") or "") != _host_of(f"ws://{host}"):
+    if not has_host(event.first("relay") or "", host):
         raise EventRefused("invalid: this authentication is for another relay")
     event.check_proof()
+
+
+def has_host(url: str, host: str) -> bool:
+    """Whether a URL has the host that a client asked for in its header ``Host``."""
+    return _host_of(url) is not None and _host_of(url) == _host_of(f"ws://{host}")
 
 
 def _host_of(url: str) -> str | None:

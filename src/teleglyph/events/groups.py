@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from teleglyph.errors import EventRefused
 from teleglyph.events.group_metadata import FLAGS, MAX_METADATA, edited
 from teleglyph.store.groups import ADMIN, GroupChange, GroupRecord, Invite
-from teleglyph.wire.nostr import DELETION, NostrEvent, is_hex
+from teleglyph.wire.nostr import DELETION, VANISH, NostrEvent, is_hex
 from teleglyph.wire.nostr_filter import Filter
 from teleglyph.wire.nostr_groups import (
     DESCRIPTIONS,
@@ -180,7 +180,7 @@ class Groups:
         Raises:
             EventRefused: it may not.
         """
-        if event.pubkey == self.own_key:
+        if event.pubkey == self.own_key or event.kind == VANISH:
             return
         if event.kind in DESCRIPTIONS:
             raise EventRefused("blocked: only the relay describes its groups")
@@ -296,6 +296,8 @@ class Groups:
             return None
         if event.kind == DELETION:
             return self._revoke(event)
+        if event.kind == VANISH:
+            return self._forget(event.pubkey)
         name = group_of(event)
         if name is None or not is_management(event.kind):
             return None
@@ -361,6 +363,21 @@ class Groups:
             part = _without_invites(self._groups[name], numbers.intersection(own))
             plan.changes += part.changes
             plan.records.update(part.records)
+        return plan
+
+    def _forget(self, pubkey: str) -> Plan:
+        """Somebody vanishes: they leave all groups without a trace, and their invitations are void."""
+        plan = Plan()
+        for group in self._groups.values():
+            invites = {number: one for number, one in group.invites.items() if one.author != pubkey}
+            revoked = [number for number in group.invites if number not in invites]
+            if pubkey not in group.members and not revoked:
+                continue
+            members = {key: roles for key, roles in group.members.items() if key != pubkey}
+            record = replace(group, members=members, invites=invites)
+            plan.changes.append(GroupChange(group.id, gone=[pubkey], revoked=revoked))
+            plan.records[group.id] = record
+            plan.templates += describe(record, *_PEOPLE)
         return plan
 
     # --- reading --------------------------------------------------------------------------------------

@@ -3,8 +3,9 @@
 Everything that a connection publishes comes through here, also what is refused or only passed on, so that the answers
 come in the order of the questions.
 
-Whether a group takes an event is decided here, just before it is written.  An event that may change a group is written
-alone: it is decided when everything before it has taken effect, and nothing after it is decided before it has.
+Whether the relay's lists and a group take an event is decided here, just before it is written.  An event that may
+change a group, or a request to vanish, is written alone: it is decided when everything before it has taken effect, and
+nothing after it is decided before it has.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from typing import Protocol
 
 from teleglyph.errors import EventRefused, StoreError
 from teleglyph.events.groups import Groups, Plan
+from teleglyph.events.policy import Policy
 from teleglyph.store.events import EventStore, Outcome
-from teleglyph.wire.nostr import NostrEvent
+from teleglyph.wire.nostr import VANISH, NostrEvent
 
 _BATCH = 500
 _BATCHES = 2
@@ -62,6 +64,7 @@ class Ingest:
         pass_on: called with each new event once it is durable, in the order of the commits, after its publisher has
             got the answer; and with what it means for groups.
         groups: decide about the events that belong to them; None if there are none.
+        policy: decides about all events; None: everything may come in.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class Ingest:
         store: EventStore,
         pass_on: Callable[[NostrEvent, Plan | None], None],
         groups: Groups | None = None,
+        policy: Policy | None = None,
     ) -> None:
         self.passed_on = 0
         """Batches whose events have reached the subscriptions."""
@@ -77,8 +81,9 @@ class Ingest:
         self._store = store
         self._pass_on = pass_on
         self._groups = groups
+        self._policy = policy
         self._is_exclusive = False
-        """What is on its way may change a group."""
+        """What is on its way may change what the next events are judged by."""
         self._waiting: deque[_Item] = deque()
         self._loop = asyncio.get_running_loop()
         self._is_scheduled = False
@@ -105,16 +110,22 @@ class Ingest:
             for item in batch:
                 self._decide(item)
             self.begun += 1
+            if self._is_exclusive and batch[0].event.kind == VANISH and batch[0].refusal is None:
+                changes = [] if batch[0].plan is None else batch[0].plan.changes
+                self._send(batch, self._store.vanish(batch[0].event, changes, time.time()))
+                continue
             kept = [item for item in batch if _concerns_store(item)]
             asked = frozenset(place for place, item in enumerate(kept) if item.refusal is not None)
-            changes = {place: item.plan.changes for place, item in enumerate(kept) if item.plan is not None}
-            future = self._store.put([item.event for item in kept], asked, changes, time.time())
-            future.add_done_callback(lambda future, batch=batch: self._written(batch, future))  # type: ignore[misc]
+            planned = {place: item.plan.changes for place, item in enumerate(kept) if item.plan is not None}
+            self._send(batch, self._store.put([item.event for item in kept], asked, planned, time.time()))
+
+    def _send(self, batch: list[_Item], future: Future[list[Outcome]]) -> None:
+        future.add_done_callback(lambda done: self._written(batch, done))
 
     def _next_batch(self) -> list[_Item]:
         batch: list[_Item] = []
         while self._waiting and len(batch) < _BATCH:
-            if self._changes_groups(self._waiting[0]):
+            if self._stands_alone(self._waiting[0]):
                 if not batch and self.begun == self.passed_on:
                     self._is_exclusive = True
                     batch.append(self._waiting.popleft())
@@ -122,13 +133,19 @@ class Ingest:
             batch.append(self._waiting.popleft())
         return batch
 
-    def _changes_groups(self, item: _Item) -> bool:
-        return self._groups is not None and item.refusal is None and self._groups.changes_groups(item.event)
+    def _stands_alone(self, item: _Item) -> bool:
+        if item.refusal is not None:
+            return False
+        return item.event.kind == VANISH or (self._groups is not None and self._groups.changes_groups(item.event))
 
     def _decide(self, item: _Item) -> None:
-        if self._groups is None or item.refusal is not None:
+        if item.refusal is not None:
             return
         try:
+            if self._policy is not None:
+                self._policy.check(item.event)
+            if self._groups is None:
+                return
             self._groups.check(item.event, time.time())
         except EventRefused as error:
             item.refusal = str(error)

@@ -56,6 +56,23 @@ class EventLimits:
     """Bytes of the same."""
     page_events: int = 100
     """Stored events that are fetched at once."""
+    vanish_per_hour: int = 20
+    """Requests to vanish (NIP-62) from one address; 0: any number."""
+    sync: bool = True
+    """Clients may reconcile their events with ours (NIP-77)."""
+    max_syncs: int = 4
+    """Of one connection at once."""
+    sync_records: int = 100_000
+    """Events that one of them may be about; 72 bytes each."""
+    total_sync_records: int = 1_000_000
+    """The same for all connections together."""
+    sync_bytes: int = 60_000
+    """Of one answer, before it is written in hexadecimal digits."""
+    sync_messages_per_second: float = 100.0
+    """Messages of one connection that continue one; faster ones wait, because a client that is refused gives up."""
+    sync_message_burst: float = 200.0
+    sync_timeout: float = 60.0
+    """Silence after which one is closed."""
     auth_window: int = 600
     """An authentication may be so much older or younger than now."""
     ping_after: float = 60.0
@@ -118,12 +135,21 @@ class RelayProfile:
 
 
 def information(
-    profile: RelayProfile, limits: EventLimits, *, version: str, has_search: bool, own_key: str = ""
+    profile: RelayProfile,
+    limits: EventLimits,
+    *,
+    version: str,
+    has_search: bool,
+    own_key: str = "",
+    is_managed: bool = False,
+    is_restricted: bool = False,
 ) -> dict[str, Any]:
     """The relay's information document.
 
     Args:
         own_key: the relay's public key, if it keeps groups.
+        is_managed: its administrator can manage it over HTTP.
+        is_restricted: only some people or some kinds of events are let in.
     """
     texts = {
         "name": profile.name,
@@ -134,14 +160,18 @@ def information(
         "pubkey": profile.pubkey or own_key,
         "self": own_key,
     }
-    nips = [1, 9, 11, 40, 42, 45, 70]
+    limitation = limits.document()
+    limitation["restricted_writes"] |= is_restricted
+    nips = [1, 9, 11, 40, 42, 45, 62, 70]
     nips += [13] if limits.min_pow_difficulty else []
     nips += [50] if has_search else []
+    nips += [77] if limits.sync else []
+    nips += [86, 98] if is_managed else []
     nips += [29] if own_key else []
     return {
         **{name: text for name, text in texts.items() if text},
         "supported_nips": sorted(nips),
         "software": "teleglyph",
         "version": version,
-        "limitation": limits.document(),
+        "limitation": limitation,
     }

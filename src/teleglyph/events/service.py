@@ -5,28 +5,34 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 
 from teleglyph.errors import PeerError, PeerTimeout, SeatEnded, StoreError
+from teleglyph.events.erasures import Erasures
 from teleglyph.events.groups import Groups, Plan, may_read
 from teleglyph.events.ingest import Ingest
 from teleglyph.events.limits import EventLimits
+from teleglyph.events.management import Management
 from teleglyph.events.matcher import Matcher
+from teleglyph.events.policy import Policy
 from teleglyph.events.presence import Presence
 from teleglyph.events.session import (
     GOING_AWAY,
     NOT_TEXT,
+    POLICY,
     AddressRates,
     EventSession,
     Subscription,
 )
-from teleglyph.net import Connection, OutboxBudget, TokenBucket, needs_ping, overdue
+from teleglyph.events.sync import SyncLedger
+from teleglyph.net import Connection, OutboxBudget, SlidingWindow, TokenBucket, needs_ping, overdue
 from teleglyph.net.websocket import BinaryMessage, TextMessage, WebSocketSession
 from teleglyph.store.events import EventStore
 from teleglyph.store.groups import GroupStore
-from teleglyph.wire.nostr import NostrEvent, decode_kept, sign_event
+from teleglyph.store.moderation import Erasure, ModerationStore, RuleChange
+from teleglyph.wire.nostr import VANISH, NostrEvent, decode_kept, sign_event
 from teleglyph.wire.nostr_filter import Filter
 from teleglyph.wire.nostr_groups import DESCRIPTIONS, GroupKind
 from teleglyph.wire.nostr_keys import public_key
@@ -74,16 +80,31 @@ class EventsService:
         store: where events are kept.
         limits: what is allowed.
         key: the relay's secret Nostr key, 32 bytes, with which it keeps groups; None: it keeps none.
+        admin: public key of who may manage the relay over HTTP (NIP-86); empty: nobody may.
     """
 
-    def __init__(self, store: EventStore, limits: EventLimits | None = None, key: bytes | None = None) -> None:
+    def __init__(
+        self, store: EventStore, limits: EventLimits | None = None, key: bytes | None = None, admin: str = ""
+    ) -> None:
         self.store = store
         self.limits = limits or EventLimits()
         self.counters = EventCounters()
         self.matcher: Matcher[Subscription] = Matcher()
         self.groups = None if key is None else Groups(public_key(key))
-        self.ingest = Ingest(store, self.pass_on, self.groups)
+        own_key = "" if self.groups is None else self.groups.own_key
+        self.policy = Policy(own_key)
+        self.ingest = Ingest(store, self.pass_on, self.groups, self.policy)
+        self.vanish_rate = SlidingWindow(self.limits.vanish_per_hour, 3600.0)
+        self._moderation = ModerationStore(store.database)
+        self.erasures = Erasures(self._moderation)
+        self.management = (
+            Management(self._moderation, self.policy, frozenset([admin]), frozenset([own_key]), self._decided)
+            if admin
+            else None
+        )
+        """Carries out the administrator's requests; None without an administrator."""
         self.budget = OutboxBudget(self.limits.total_queued_bytes)
+        self.sync_ledger = SyncLedger()
         self.sessions: dict[EventSession, WebSocketSession] = {}
         rate, burst = self.limits.events_per_second or 1.0, self.limits.event_burst
         self._key = key
@@ -104,6 +125,9 @@ class EventsService:
             self._install(plan)
         if self.groups is not None:
             self._presence.note(event, time.time())
+        if event.kind == VANISH:
+            self.policy.vanish(event)
+            self.erasures.begin([Erasure(event.pubkey, is_ban=False)])
         subscriptions = self.matcher.matching(event)
         if not subscriptions or (event.expires_at is not None and event.expires_at <= time.time()):
             return
@@ -118,6 +142,20 @@ class EventsService:
         if self.groups is not None:
             return self.groups.may_read(event, readers)
         return may_read(event, None, readers)
+
+    async def open_policy(self) -> None:
+        """Find again what the administrator decided, and go on with erasing that is not finished."""
+        record = await asyncio.wrap_future(self._moderation.load())
+        self.policy.load(record)
+        self.erasures.begin(record.erasures)
+
+    def _decided(self, change: RuleChange) -> None:
+        """The administrator has decided, and it is durable."""
+        if change.banned is not None:
+            self.erasures.begin([Erasure(change.banned, is_ban=True)])
+        for session in list(self.sessions):
+            if self.policy.blocks(session.network):
+                session.end(POLICY, "blocked: your address is blocked here")
 
     async def open_groups(self, own: Mapping[str, str], admins: Sequence[str]) -> None:
         """Find the groups again that were kept, and make those of the relay itself that are not there.
@@ -215,7 +253,15 @@ class EventsService:
         if self.groups is not None:
             self._decide(self.groups.remove(name))
 
-    async def serve(self, connection: Connection, websocket: WebSocketSession, network: str, host: str) -> None:
+    async def serve(
+        self,
+        connection: Connection,
+        websocket: WebSocketSession,
+        network: str,
+        host: str,
+        *,
+        is_own_url: Callable[[str], bool],
+    ) -> None:
         """One client's connection to its end.
 
         Args:
@@ -223,9 +269,12 @@ class EventsService:
             websocket: the connection's.
             network: its address, as limits count it.
             host: as whom the client asked for us.
+            is_own_url: whether a URL is one of this relay's.
         """
         with self._rates.of(network) as rate:
-            session = EventSession(self, connection, network, host, rate, window_bits=websocket.window_bits)
+            session = EventSession(
+                *(self, connection, network, host, rate, is_own_url), window_bits=websocket.window_bits
+            )
             self.sessions[session] = websocket
             try:
                 async for message in connection:
@@ -270,17 +319,21 @@ class EventsService:
             **asdict(self.counters),
             "clients": len(self.sessions),
             "subscriptions": len(self.matcher),
+            "sync_records": self.sync_ledger.records,
+            "authors_being_erased": len(self.erasures),
             "queued_bytes": self.budget.used,
             "queued_messages": sum(outbox.queued_messages for outbox in outboxes),
         }
 
     def stop(self) -> None:
         """Take leave of everybody."""
+        self.erasures.stop()
         for session in list(self.sessions):
             session.end(GOING_AWAY, "the server is shutting down")
 
     def _look_after(self, session: EventSession, websocket: WebSocketSession, now: float) -> None:
         connection = session.connection
+        session.syncs.close_idle(now)
         if not connection.outbox.is_congested:
             session.congested_since = None
         elif session.congested_since is None:

@@ -12,15 +12,27 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from teleglyph.errors import EventRefused, MessageRefused, NotText, SeatEnded, StoreError
-from teleglyph.events.admission import check_admission, check_authentication
+from teleglyph.events.admission import check_admission, check_authentication, check_vanish
+from teleglyph.events.sync import Syncs, SyncStep
 from teleglyph.net import Connection, TokenBucket
 from teleglyph.net.websocket import frame_close, frame_compressed_text, frame_text, text_head
 from teleglyph.store.events import MAX_VALUES, hyperloglog_offset
 from teleglyph.wire import nostr_messages as wire
-from teleglyph.wire.nostr import NostrEvent, read_event, readable_id
+from teleglyph.wire.nostr import VANISH, NostrEvent, read_event, readable_id
 from teleglyph.wire.nostr_filter import Filter, read_filter
 from teleglyph.wire.nostr_groups import DIRECT_MESSAGES
-from teleglyph.wire.nostr_messages import Authenticate, Close, Count, Publish, Request, SubscriptionRefused, SyncRefused
+from teleglyph.wire.nostr_messages import (
+    Authenticate,
+    Close,
+    CloseSync,
+    ContinueSync,
+    Count,
+    OpenSync,
+    Publish,
+    Request,
+    SubscriptionRefused,
+    SyncRefused,
+)
 
 if TYPE_CHECKING:
     from teleglyph.events.service import EventsService
@@ -30,6 +42,8 @@ _WORTH_IT = 200
 _TOO_SLOW = "error: too slow, subscription ended"
 _CALM_BYTES, _CALM_MESSAGES = 128 << 10, 100
 """What may still wait when the next page of stored events is fetched."""
+_SYNC_COST = 10.0
+"""Opening a sync may find 200 times as much as a REQ; it counts as so many of them."""
 POLICY, TRY_LATER, NOT_TEXT, GOING_AWAY, BAD_TEXT = 1008, 1013, 1003, 1001, 1007
 
 
@@ -69,6 +83,7 @@ class EventSession:
         network: its address, as limits count it.
         host: as whom it asked for us.
         address_rate: of events of its address, shared with other connections; None for no limit.
+        is_own_url: whether a URL is one of the relay's.
         window_bits: messages that are worth it go out compressed with a window of so many bits; 0: none do.
     """
 
@@ -79,6 +94,7 @@ class EventSession:
         network: str,
         host: str,
         address_rate: TokenBucket | None,
+        is_own_url: Callable[[str], bool],
         *,
         window_bits: int = 0,
     ) -> None:
@@ -90,6 +106,7 @@ class EventSession:
         self._service = service
         self._limits = limits = service.limits
         self._host = host
+        self._is_own_url = is_own_url
         self._challenge = secrets.token_hex(16)
         self._address_rate = address_rate
         self._event_rate = TokenBucket(limits.events_per_second or 1.0, limits.event_burst)
@@ -99,7 +116,8 @@ class EventSession:
         """Sizes of the events that are on their way to the disk."""
         self._unanswered_bytes = 0
         self._answered = asyncio.Event()
-        self._requests: deque[Subscription | tuple[str, list[Filter]]] = deque()
+        self._requests: deque[Subscription | SyncStep | tuple[str, list[Filter]]] = deque()
+        self.syncs = Syncs(service.store, limits, service.sync_ledger, self.send)
         self._answering: asyncio.Task[None] | None = None
         self._is_ended = False
         self._window_bits = window_bits
@@ -176,6 +194,7 @@ class EventSession:
     def _drop_all(self) -> None:
         for subscription in list(self.subscriptions.values()):
             self._drop(subscription)
+        self.syncs.close_all()
 
     def _drop(self, subscription: Subscription) -> None:
         if subscription.is_open:
@@ -202,6 +221,10 @@ class EventSession:
                         self._drop(subscription)
                 case Authenticate(members):
                     self._authenticate(members)
+                case OpenSync() | ContinueSync():
+                    self._sync(message)
+                case CloseSync(name):
+                    self.syncs.close(name)
         except SubscriptionRefused as error:
             self.send(wire.closed(error.subscription, str(error)))
         except SyncRefused as error:
@@ -232,6 +255,8 @@ class EventSession:
             check_admission(event, limits, now, self.authenticated)
             self._check_rate()
             self._check_proof(event)
+            if event.kind == VANISH:
+                self._check_vanish(event)
         except EventRefused as error:
             refusal = str(error)
             if event is None:
@@ -253,6 +278,11 @@ class EventSession:
         now = time.monotonic()
         if not self._event_rate.allow(now) or (self._address_rate and not self._address_rate.allow(now)):
             raise EventRefused(f"rate-limited: at most {self._limits.events_per_second:g} events a second")
+
+    def _check_vanish(self, event: NostrEvent) -> None:
+        check_vanish(event, self._is_own_url)
+        if not self._service.vanish_rate.allow(self.network, time.monotonic()):
+            raise EventRefused(f"rate-limited: at most {self._limits.vanish_per_hour} requests to vanish an hour")
 
     def _check_proof(self, event: NostrEvent) -> None:
         try:
@@ -285,20 +315,9 @@ class EventSession:
         if old is not None:
             self._drop(old)
         try:
-            filters = self._read_filters(message.filters)
-            if self._service.groups is not None:
-                for wanted in filters:
-                    self._service.groups.check_question(wanted, self.authenticated)
+            filters = self._check_question(message.filters)
         except EventRefused as error:
             raise SubscriptionRefused(str(error), name) from None
-        if limits.auth_required and not self.authenticated:
-            raise SubscriptionRefused("auth-required: authenticate to ask here", name)
-        if not self.authenticated and any(wanted.kinds and wanted.kinds <= DIRECT_MESSAGES for wanted in filters):
-            raise SubscriptionRefused("auth-required: direct messages are for those they name", name)
-        if limits.requests_per_second and not self._request_rate.allow(time.monotonic()):
-            raise SubscriptionRefused(f"rate-limited: at most {limits.requests_per_second:g} requests a second", name)
-        if len(self._requests) >= limits.unanswered_requests:
-            raise SubscriptionRefused("rate-limited: too many requests wait for their answers", name)
         if isinstance(message, Count):
             self._requests.append((name, filters))
         else:
@@ -309,8 +328,51 @@ class EventSession:
             # Live events are looked for from now on, so that none is missed between the stored ones and the live ones.
             self._service.matcher.add(subscription)
             self._requests.append(subscription)
+        self._begin_answering()
+
+    def _sync(self, message: OpenSync | ContinueSync) -> None:
+        name = message.subscription
+        if not self._limits.sync:
+            raise SyncRefused("blocked: there is no NIP-77 here, ask with REQ", name)
+        try:
+            if isinstance(message, OpenSync):
+                self.syncs.close(name)
+                (wanted,) = self._check_question([message.filter], cost=_SYNC_COST)
+                self._requests.append(SyncStep(self.syncs.open(name), message.message, wanted))
+            else:
+                self._check_waiting_requests()
+                self._requests.append(SyncStep(self.syncs.get(name), message.message))
+        except EventRefused as error:
+            self.syncs.close(name)
+            raise SyncRefused(str(error), name) from None
+        self._begin_answering()
+
+    def _begin_answering(self) -> None:
         if self._answering is None:
             self._answering = asyncio.get_running_loop().create_task(self._answer_requests(), name="event requests")
+
+    def _check_question(self, members: list[object], cost: float = 1.0) -> list[Filter]:
+        """The filters of a question, if it may be asked by this client now."""
+        filters = self._read_filters(members)
+        if self._service.groups is not None:
+            for wanted in filters:
+                self._service.groups.check_question(wanted, self.authenticated)
+        if self._limits.auth_required and not self.authenticated:
+            raise EventRefused("auth-required: authenticate to ask here")
+        if not self.authenticated and any(wanted.kinds and wanted.kinds <= DIRECT_MESSAGES for wanted in filters):
+            raise EventRefused("auth-required: direct messages are for those they name")
+        self._check_request_rate(cost)
+        return filters
+
+    def _check_request_rate(self, cost: float = 1.0) -> None:
+        limits = self._limits
+        if limits.requests_per_second and not self._request_rate.allow(time.monotonic(), cost):
+            raise EventRefused(f"rate-limited: at most {limits.requests_per_second:g} requests a second")
+        self._check_waiting_requests()
+
+    def _check_waiting_requests(self) -> None:
+        if len(self._requests) >= self._limits.unanswered_requests:
+            raise EventRefused("rate-limited: too many requests wait for their answers")
 
     def _read_filters(self, members: list[object]) -> list[Filter]:
         limits = self._limits
@@ -332,14 +394,16 @@ class EventSession:
             try:
                 if isinstance(question, Subscription):
                     await self._answer_subscription(question)
+                elif isinstance(question, SyncStep):
+                    await self.syncs.answer(question, frozenset(self.authenticated))
                 else:
                     await self._answer_count(*question)
             except StoreError:
                 text = "error: the database cannot answer now"
-                if not isinstance(question, Subscription):
-                    self.send(wire.closed(question[0], text))
-                elif question.is_open:
+                if isinstance(question, Subscription) and question.is_open:
                     self.end_subscription(question, text)
+                elif isinstance(question, tuple):
+                    self.send(wire.closed(question[0], text))
         self._answering = None
 
     async def _answer_count(self, name: str, filters: list[Filter]) -> None:

@@ -145,7 +145,8 @@ class Server:
                 key = await asyncio.to_thread(self._relay_key)
                 if key is None:
                     _log.warning("the relay keeps no groups and announces nothing without a key: --relay-key FILE")
-                self.events = EventsService(store, self.config.events, key)
+                self.events = EventsService(store, self.config.events, key, self.config.profile.pubkey)
+                await self.events.open_policy()
                 admins = [self.config.profile.pubkey] if self.config.profile.pubkey else []
                 _log.info("a Nostr relay is at /%s", "" if key is None else f", its key is {relay_npub(key)}")
                 await self.events.open_groups({self.default_room.name: self.default_room.name.capitalize()}, admins)

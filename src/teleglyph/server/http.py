@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import hmac
 import logging
 import ssl
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
+    from teleglyph.events.management import Management
     from teleglyph.net import Connection, ConnectionLimits, OutboxBudget
     from teleglyph.server.app import Server
 
@@ -36,10 +38,12 @@ ROOM_PATHS = ("/rooms", "/ws/rooms", "/ws")
 """Where the relay answers; the last is where programs of other relays look for it."""
 EVENT_PATHS = ("/", "/events")
 _INFORMATION = "application/nostr+json"
+_MANAGEMENT = "application/nostr+json+rpc"
 _FROM_ANYWHERE = {
     "Access-Control-Allow-Origin": "*",
-    "Access-Control-Allow-Headers": "*",
-    "Access-Control-Allow-Methods": "GET, OPTIONS",
+    # The star does not include Authorization (Fetch standard).
+    "Access-Control-Allow-Headers": "*, Authorization",
+    "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
 }
 _KEEPALIVE_SECONDS = 15.0
 HEAD_SECONDS = 15.0
@@ -86,6 +90,7 @@ class HttpFront:
         app.add_routes([web.get(path, self._rooms) for path in ROOM_PATHS])
         app.add_routes([web.get(path, self._events) for path in EVENT_PATHS])
         app.add_routes([web.options(path, self._event_options) for path in EVENT_PATHS])
+        app.add_routes([web.post(path, self._manage_events) for path in EVENT_PATHS])
         self._runner = web.AppRunner(
             app, access_log=None, handle_signals=False, keepalive_timeout=_KEEPALIVE_SECONDS, shutdown_timeout=0.5
         )
@@ -304,23 +309,74 @@ class HttpFront:
             from teleglyph.events.limits import information
 
             content = information(
-                config.profile,
+                service.policy.profile(config.profile),
                 service.limits,
                 version=teleglyph.__version__,
                 has_search=service.store.has_search,
                 own_key="" if service.groups is None else service.groups.own_key,
+                is_managed=service.management is not None,
+                is_restricted=service.policy.restricts_writing,
             )
             return web.json_response(content, content_type=_INFORMATION, headers=_FROM_ANYWHERE)
+        if service.policy.blocks(network_of(request.remote or "")):
+            return answer({"error": "blocked: your address is blocked here"}, status=403)
         # Pages from anywhere may use a relay: whoever publishes signs, and nothing here depends on a cookie.
         return await self._upgrade(
             request,
-            service.serve,
+            functools.partial(service.serve, is_own_url=_own_urls(request)),
             service.limits.connection,
             service.budget,
             origins=[request.headers.get("Origin")],
             max_message=service.limits.max_message_length,
             compresses=config.event_compression,
         )
+
+    async def _manage_events(self, request: web.Request) -> web.Response:
+        """Management of the Nostr relay by its administrator (NIP-86)."""
+        from aiohttp import web
+
+        from teleglyph.events.http_auth import HttpRequest
+        from teleglyph.events.management import ManagementRefused
+
+        network, now = network_of(request.remote or ""), time.monotonic()
+        try:
+            management = self._management(request.content_type)
+            if self._guesses.attempt(network, now) > 0:
+                raise ManagementRefused("Too many wrong authentications came from here; try again later.", 429)
+            authorization = request.headers.get("Authorization", "")
+            is_guess = False
+            try:
+                try:
+                    body = await request.read()
+                except web.HTTPRequestEntityTooLarge:
+                    raise ManagementRefused("The body is larger than 64 KiB.", 413) from None
+                target = HttpRequest(request.method, request.path_qs, authorization, body, _own_urls(request))
+                result = await management.answer(target, time.time(), now)
+            except ManagementRefused as error:
+                is_guess = bool(authorization) and error.status in (401, 403)
+                raise
+            finally:
+                settle = self._guesses.failed if is_guess else self._guesses.succeeded
+                settle(network, now)
+        except ManagementRefused as error:
+            headers = {"WWW-Authenticate": "Nostr"} if error.status == 401 else {}
+            content, status = {"error": str(error)}, error.status
+        else:
+            content, status, headers = {"result": result}, 200, {}
+        headers = {**_FROM_ANYWHERE, "Cache-Control": "no-store", **headers}
+        return web.json_response(content, status=status, headers=headers)
+
+    def _management(self, content_type: str) -> Management:
+        from teleglyph.events.management import ManagementRefused
+
+        service = self._server.events
+        if service is None:
+            raise ManagementRefused("There is no Nostr relay here; start the server with --events.", 404)
+        if content_type != _MANAGEMENT:
+            raise ManagementRefused(f"The Content-Type of a request to manage the relay is {_MANAGEMENT}.", 415)
+        if service.management is None:
+            raise ManagementRefused("Nobody may manage this relay; start the server with --relay-admin NPUB.", 403)
+        return service.management
 
     async def _event_options(self, _request: web.Request) -> web.Response:
         from aiohttp import web
@@ -379,6 +435,14 @@ def load_tls(certificate: Path, key: Path | None, context: ssl.SSLContext | None
             f"{getattr(error, 'reason', None) or error.strerror or error}"
         ) from error
     return context
+
+
+def _own_urls(request: web.Request) -> Callable[[str], bool]:
+    """Which URLs are the relay's own: those with the host that was asked for."""
+    from teleglyph.events.admission import has_host
+
+    host = request.headers.get("Host", "")
+    return lambda url: has_host(url, host)
 
 
 def _front_page() -> web.Response:

@@ -12,11 +12,13 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
+from teleglyph.errors import EventRefused
 from teleglyph.store.database import Base, Database
 from teleglyph.store.groups import GroupChange, write_change
 from teleglyph.store.readers import visible_to
 from teleglyph.store.tag_keys import tag_key
-from teleglyph.wire.nostr import DELETION, NostrEvent, decode_kept, is_hex
+from teleglyph.wire.negentropy import Records, respond
+from teleglyph.wire.nostr import DELETION, VANISH, NostrEvent, decode_kept, is_hex
 from teleglyph.wire.nostr_filter import Filter
 from teleglyph.wire.nostr_groups import (
     DESCRIPTIONS,
@@ -33,6 +35,8 @@ _SWEEP = 500
 _CHUNK = 500
 _REFERENCE = re.compile(r"[0-9a-f]{8,64}")
 _MAX_REFERENCES = 50
+_NOT_DELETED = frozenset({DELETION, VANISH})
+"""Kinds that no deletion takes back (NIP-09, NIP-62)."""
 _ADDRESS = re.compile(r"([0-9]{1,5}):([0-9a-f]{64}):(.*)", re.DOTALL)
 MAX_VALUES = 20_000
 """In all lists of one filter together; SQLite takes 32766 in a statement."""
@@ -107,6 +111,24 @@ class EventStore:
             lambda base: _Batch(base, self.has_search, moment).put(events, asked, changes), size=size
         )
 
+    def vanish(
+        self, request: NostrEvent, changes: Sequence[GroupChange] = (), now: float | None = None
+    ) -> Future[list[Outcome]]:
+        """Keep a request to vanish (NIP-62).  What it asks for is written down with it, to be erased step by step.
+
+        Args:
+            changes: about groups, as with :meth:`put`.
+        """
+        moment = 0 if now is None else int(now)
+
+        def work(base: Base) -> list[Outcome]:
+            outcomes = _Batch(base, self.has_search, moment).put([request], frozenset(), {0: changes})
+            if outcomes == [Outcome.STORED]:
+                _write_vanished(base, bytes.fromhex(request.pubkey), request.created_at)
+            return outcomes
+
+        return self.database.write(work, size=len(request.text))
+
     def find(
         self,
         filters: Sequence[Filter],
@@ -141,6 +163,21 @@ class EventStore:
         their authors as hexadecimal digits, empty without an offset.
         """
         return self.database.read(lambda base: _count(base, filters, now, hll_offset, readers))
+
+    def records(self, wanted: Filter, most: int, now: float, readers: Set[str] | None = None) -> Future[Records]:
+        """Times and ids of the events that a filter asks for and these readers may see, to be reconciled (NIP-77).
+
+        Args:
+            most: events.
+
+        Raises:
+            EventRefused: from the future: there are more.
+        """
+        return self.database.read(lambda base: _records(base, wanted, most, now, readers))
+
+    def reconcile(self, records: Records, message: bytes, max_bytes: int) -> Future[bytes]:
+        """Answer a message of a reconciliation beside the event loop; see :func:`teleglyph.wire.negentropy.respond`."""
+        return self.database.read(lambda _: respond(records, message, max_bytes))
 
     def erase_group(self, group: str) -> Future[int]:
         """Remove some of the events that came since a group was made; how many it were.
@@ -201,7 +238,7 @@ class _Batch:
             ended = self.base.run(
                 f"SELECT seq, body FROM events WHERE id IN ({marks}) AND expires_at <= ?", *part, self.now
             )
-            _remove(self.base, [(seq, decode_kept(bytes(body))) for seq, body in ended])
+            remove_events(self.base, [(seq, decode_kept(bytes(body))) for seq, body in ended])
             self.known.update(
                 bytes(row[0]) for row in self.base.run(f"SELECT id FROM events WHERE id IN ({marks})", *part)
             )
@@ -234,7 +271,7 @@ class _Batch:
 
     def _put(self, event: NostrEvent, number: bytes) -> Outcome:
         pubkey = bytes.fromhex(event.pubkey)
-        if event.kind != DELETION and any((number, key) in self.deleted for key in _deleters(event, pubkey)):
+        if event.kind not in _NOT_DELETED and any((number, key) in self.deleted for key in _deleters(event, pubkey)):
             return Outcome.DELETED
         if not self._is_in_context(event):
             return Outcome.OUT_OF_CONTEXT
@@ -298,7 +335,9 @@ class _Batch:
                 self.base.run(
                     "INSERT INTO deleted_events (id, pubkey) VALUES (?, ?) ON CONFLICT DO NOTHING", number, pubkey
                 )
-                rows = self.base.run("SELECT seq, body FROM events WHERE id = ? AND kind <> ?", number, DELETION)
+                rows = self.base.run(
+                    "SELECT seq, body FROM events WHERE id = ? AND kind NOT IN (?, ?)", number, *sorted(_NOT_DELETED)
+                )
                 found = [(seq, decode_kept(bytes(body))) for seq, body in rows]
                 self._remove([one for one in found if pubkey in _deleters(one[1], bytes.fromhex(one[1].pubkey))])
         for value in set(request.values("a")):
@@ -320,7 +359,7 @@ class _Batch:
         self._remove([(seq, decode_kept(bytes(body))) for seq, body in rows])
 
     def _remove(self, events: list[tuple[int, NostrEvent]]) -> None:
-        _remove(self.base, events)
+        remove_events(self.base, events)
         self.known.difference_update(bytes.fromhex(event.id) for _, event in events)
 
     def _flush(self) -> None:
@@ -338,6 +377,19 @@ class _Batch:
             self.base.run_many("INSERT INTO event_tags (name, value, created_at, seq) VALUES (?, ?, ?, ?)", tags)
         if self.has_search:
             self.base.add_texts(_texts(zip(seqs, events, strict=True)))
+
+
+def _write_vanished(base: Base, pubkey: bytes, until: int) -> None:
+    base.run(
+        "INSERT INTO vanished_authors (pubkey, until) VALUES (?, ?) ON CONFLICT (pubkey) "
+        "DO UPDATE SET until = excluded.until WHERE excluded.until > vanished_authors.until",
+        *(pubkey, until),
+    )
+    base.run(
+        "INSERT INTO event_erasures (pubkey, until, is_ban) VALUES (?, ?, 0) ON CONFLICT (pubkey, is_ban) "
+        "DO UPDATE SET until = excluded.until WHERE excluded.until > event_erasures.until",
+        *(pubkey, until),
+    )
 
 
 def _texts(events: Iterable[tuple[int, NostrEvent]]) -> list[tuple[int, str]]:
@@ -368,7 +420,7 @@ def _deleters(event: NostrEvent, author: bytes) -> list[bytes]:
     return [author, *(bytes.fromhex(value) for value in event.values("p") if is_hex(value))]
 
 
-def _remove(base: Base, events: Sequence[tuple[int, NostrEvent]]) -> None:
+def remove_events(base: Base, events: Sequence[tuple[int, NostrEvent]]) -> None:
     """Remove events by their places, with all that is kept about them."""
     if not events:
         return
@@ -381,7 +433,7 @@ def _remove(base: Base, events: Sequence[tuple[int, NostrEvent]]) -> None:
 
 def _sweep(base: Base, now: float) -> int:
     rows = base.run("SELECT seq, body FROM events WHERE expires_at <= ? LIMIT ?", int(now), _SWEEP)
-    _remove(base, [(seq, decode_kept(bytes(body))) for seq, body in rows])
+    remove_events(base, [(seq, decode_kept(bytes(body))) for seq, body in rows])
     return len(rows)
 
 
@@ -391,13 +443,15 @@ def _erase_from_group(base: Base, group: str, ids: Sequence[bytes]) -> None:
         for seq, pubkey, body in base.run("SELECT seq, pubkey, body FROM events WHERE id = ?", number):
             event = decode_kept(bytes(body))
             if group_of(event) == group and is_erasable(event.kind):
-                _remove(base, [(seq, event)])
+                remove_events(base, [(seq, event)])
                 base.run("INSERT INTO deleted_events (id, pubkey) VALUES (?, ?) ON CONFLICT DO NOTHING", number, pubkey)
 
 
 def is_erasable(kind: int) -> bool:
-    """Whether a group's moderators may erase events of a kind: not those that say what the group is and who runs it."""
-    return not is_management(kind) or audience_of_kind(kind) is Audience.ADMINS
+    """Whether a group's moderators may erase events of a kind: not those that say what the group is and who runs it,
+    and no requests to vanish.
+    """
+    return kind != VANISH and (not is_management(kind) or audience_of_kind(kind) is Audience.ADMINS)
 
 
 def _erase_group(base: Base, group: bytes) -> int:
@@ -406,7 +460,7 @@ def _erase_group(base: Base, group: bytes) -> int:
         "(SELECT first_seq FROM event_groups WHERE group_key = ?) ORDER BY seq LIMIT ?",
         *(group, DESCRIPTIONS.start, DESCRIPTIONS.stop - 1, group, _SWEEP),
     )
-    _remove(base, [(seq, decode_kept(bytes(body))) for seq, body in rows])
+    remove_events(base, [(seq, decode_kept(bytes(body))) for seq, body in rows])
     return len(rows)
 
 
@@ -464,26 +518,39 @@ def _find(
         limit = min(default_limit if wanted.limit is None else wanted.limit, max_limit)
         if limit == 0:
             continue
-        where, values = _conditions(wanted, now, readers)
-        words = None if wanted.search is None else wanted_words(wanted.search)
-        if words is not None and not words:
-            continue
-        if words:
-            is_scored = True
-            search, text = base.search_words(encode_words(words))
-            sql = (
-                f"SELECT created_at, id, seq FROM events JOIN ({search}) AS hits ON hits.rowid = seq WHERE {where} "
-                "ORDER BY hits.score, created_at DESC, id LIMIT ?"
-            )
-            rows = base.run(sql, text, *values, limit)
-        else:
-            sql = f"SELECT created_at, id, seq FROM events WHERE {where} ORDER BY created_at DESC, id LIMIT ?"
-            rows = base.run(sql, *values, limit)
-        for created_at, number, seq in rows:
+        is_scored = is_scored or bool(wanted.search and wanted_words(wanted.search))
+        for created_at, number, seq in _select(base, wanted, limit, now, readers):
             found.setdefault(seq, Found(created_at, bytes(number), seq))
     if is_scored:
         return list(found.values())
     return sorted(found.values(), key=lambda one: (-one.created_at, one.id))
+
+
+def _select(
+    base: Base, wanted: Filter, limit: int, now: float, readers: Set[str] | None
+) -> list[tuple[int, bytes, int]]:
+    """Time, id and place of what a filter asks for, the best first."""
+    where, values = _conditions(wanted, now, readers)
+    words = None if wanted.search is None else wanted_words(wanted.search)
+    if words is None:
+        sql = f"SELECT created_at, id, seq FROM events WHERE {where} ORDER BY created_at DESC, id LIMIT ?"
+        return base.run(sql, *values, limit)
+    if not words:
+        return []
+    search, text = base.search_words(encode_words(words))
+    sql = (
+        f"SELECT created_at, id, seq FROM events JOIN ({search}) AS hits ON hits.rowid = seq WHERE {where} "
+        "ORDER BY hits.score, created_at DESC, id LIMIT ?"
+    )
+    return base.run(sql, text, *values, limit)
+
+
+def _records(base: Base, wanted: Filter, most: int, now: float, readers: Set[str] | None) -> Records:
+    limit = most + 1 if wanted.limit is None else min(wanted.limit, most + 1)
+    rows = _select(base, wanted, limit, now, readers)
+    if len(rows) > most:
+        raise EventRefused(f"blocked: the filter finds more than {most} events, narrow it with since and until")
+    return Records((created_at, bytes(number)) for created_at, number, _ in rows)
 
 
 def _bodies(base: Base, found: Sequence[Found], readers: Set[str] | None) -> list[tuple[bytes, bytes]]:

@@ -138,6 +138,30 @@ MIGRATIONS = (
     DROP TABLE event_text;
     {word_search};
     """,
+    # What the administrator decided, who asked to vanish, what is still to be erased of whom, and authentications that
+    # must not be used again.
+    """
+    CREATE TABLE relay_rules (
+        rule TEXT NOT NULL,
+        value TEXT NOT NULL,
+        text TEXT NOT NULL,
+        PRIMARY KEY (rule, value)
+    ) {keyed_table};
+    CREATE TABLE vanished_authors (
+        pubkey {bytes} NOT NULL PRIMARY KEY,
+        until {integer} NOT NULL
+    ) {keyed_table};
+    CREATE TABLE event_erasures (
+        pubkey {bytes} NOT NULL,
+        is_ban {integer} NOT NULL,
+        until {integer} NOT NULL,
+        PRIMARY KEY (pubkey, is_ban)
+    ) {keyed_table};
+    CREATE TABLE used_authentications (
+        signature {bytes} NOT NULL PRIMARY KEY,
+        expires_at {integer} NOT NULL
+    ) {keyed_table};
+    """,
 )
 
 

@@ -20,6 +20,9 @@ MAX_KIND: Final = 65535
 MAX_READABLE_ID: Final = 128
 """Characters of a wrong id that is repeated in an answer."""
 DELETION: Final = 5
+VANISH: Final = 62
+"""An author asks that everything they published until then is erased (NIP-62)."""
+GIFT_WRAP: Final = 1059
 FIRST_ADDRESSABLE: Final = 30000
 """Kinds from here to 39999 have versions by their ``d`` tag."""
 AUTHENTICATION: Final = 22242

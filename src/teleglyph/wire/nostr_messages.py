@@ -1,7 +1,8 @@
-"""What clients and relays say to each other (NIP-01, 42, 45; spec event-relay 2)."""
+"""What clients and relays say to each other (NIP-01, 42, 45, 77; spec event-relay 2)."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ from teleglyph.errors import EventRefused, MessageRefused
 from teleglyph.wire.nostr import dump, load
 
 MAX_SUBSCRIPTION_ID = 64
+_HEX = re.compile(r"[0-9a-fA-F]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,31 @@ class Authenticate:
     members: Any
 
 
-ClientMessage = Publish | Request | Count | Close | Authenticate
+@dataclass(frozen=True, slots=True)
+class OpenSync:
+    """NEG-OPEN: reconcile what ``filter`` finds; ``message`` is the first one of the binary protocol."""
+
+    subscription: str
+    filter: Any
+    message: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ContinueSync:
+    """NEG-MSG: the next message of the binary protocol."""
+
+    subscription: str
+    message: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CloseSync:
+    """NEG-CLOSE."""
+
+    subscription: str
+
+
+ClientMessage = Publish | Request | Count | Close | Authenticate | OpenSync | ContinueSync | CloseSync
 
 
 class SubscriptionRefused(EventRefused):
@@ -64,7 +90,7 @@ class SubscriptionRefused(EventRefused):
 
 
 class SyncRefused(EventRefused):
-    """A client wants to reconcile its events with ours (NIP-77), which is not done here.
+    """A NEG-OPEN or NEG-MSG cannot be served (NIP-77).
 
     Attributes:
         subscription: whose it is.
@@ -91,8 +117,8 @@ def read_message(data: bytes) -> ClientMessage:
         if len(rest) != 1:
             raise MessageRefused(f"{verb} has one value, an event")
         return Publish(rest[0]) if verb == "EVENT" else Authenticate(rest[0])
-    if verb in ("NEG-OPEN", "NEG-MSG") and rest and type(rest[0]) is str:
-        raise SyncRefused("blocked: there is no NIP-77 here, ask with REQ", rest[0][:MAX_SUBSCRIPTION_ID])
+    if verb in ("NEG-OPEN", "NEG-MSG", "NEG-CLOSE"):
+        return _read_sync(verb, rest)
     if verb not in ("REQ", "COUNT", "CLOSE"):
         raise MessageRefused(f"nothing is known of the verb {verb[:40]!r}")
     if not rest or type(rest[0]) is not str:
@@ -107,6 +133,24 @@ def read_message(data: bytes) -> ClientMessage:
     if not filters:
         raise SubscriptionRefused(f"invalid: {verb} has at least one filter", subscription)
     return Request(subscription, filters) if verb == "REQ" else Count(subscription, filters)
+
+
+def _read_sync(verb: str, rest: list[Any]) -> OpenSync | ContinueSync | CloseSync:
+    if not rest or type(rest[0]) is not str:
+        raise MessageRefused(f"{verb} begins with the text that names the sync")
+    name = rest[0]
+    if not 1 <= len(name) <= MAX_SUBSCRIPTION_ID:
+        raise SyncRefused(f"invalid: a sync's name has 1 to {MAX_SUBSCRIPTION_ID} characters", name[:1000])
+    if verb == "NEG-CLOSE":
+        return CloseSync(name)
+    # Older clients put the length of ids between the filter and the message.
+    if len(rest) < (3 if verb == "NEG-OPEN" else 2):
+        raise SyncRefused(f"invalid: {verb} ends with a message in hexadecimal digits", name)
+    text = rest[-1]
+    if type(text) is not str or len(text) % 2 or not _HEX.fullmatch(text):
+        raise SyncRefused("invalid: the message of a sync has pairs of hexadecimal digits", name)
+    message = bytes.fromhex(text)
+    return OpenSync(name, rest[1], message) if verb == "NEG-OPEN" else ContinueSync(name, message)
 
 
 # --- from the relay ---------------------------------------------------------------------------------------------------
@@ -128,8 +172,13 @@ def closed(subscription: str, text: str) -> bytes:
 
 
 def sync_error(subscription: str, text: str) -> bytes:
-    """A reconciliation was refused."""
+    """A reconciliation was refused or ended."""
     return dump_lenient(["NEG-ERR", subscription, text])
+
+
+def sync_message(subscription: str, message: bytes) -> bytes:
+    """The answer of the binary protocol."""
+    return dump_lenient(["NEG-MSG", subscription, message.hex()])
 
 
 def notice(text: str) -> bytes:

@@ -53,7 +53,7 @@ FIRST = {"192.0.2.7:27224", "[2001:db8::7]:27224"}
         (("büro.invalid",), {"192.0.2.9:27224"}),
         (("localhost",), {"127.0.0.1:27224"}),
     ],
-    ids=str,
+    ids=lambda value: " ".join(sorted(value) if isinstance(value, set) else value),
 )
 def test_what_was_typed_finds_all_lines_of_the_server(
     hosts: KnownHosts, words: tuple[str, ...], gone: set[str]

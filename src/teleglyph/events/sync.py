@@ -1,0 +1,173 @@
+"""Reconciling a client's events with ours (NIP-77): the open exchanges of one connection.
+
+An exchange holds the times and ids of what a filter found when it was opened.  Everything that takes time happens on
+the store's reading threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Set
+from dataclasses import dataclass, field
+
+from teleglyph.errors import EventRefused, StoreError
+from teleglyph.events.limits import EventLimits
+from teleglyph.net import TokenBucket
+from teleglyph.store.events import EventStore
+from teleglyph.wire import nostr_messages as wire
+from teleglyph.wire.negentropy import Records
+from teleglyph.wire.nostr_filter import Filter
+from teleglyph.wire.nostr_messages import SyncRefused
+
+
+@dataclass(eq=False, slots=True)
+class Sync:
+    """One exchange.
+
+    Attributes:
+        name: chosen by the client.
+        used_at: when the client last said something, on the monotonic clock.
+        records: what the filter found; None until it was asked.
+        is_open: messages of it are still answered.
+    """
+
+    name: str
+    used_at: float
+    records: Records | None = None
+    is_open: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SyncStep:
+    """A message to be answered.
+
+    Attributes:
+        filter: what to reconcile, if the message opens the exchange.
+    """
+
+    sync: Sync
+    message: bytes
+    filter: Filter | None = None
+
+
+@dataclass(slots=True)
+class SyncLedger:
+    """What all exchanges of all clients hold together."""
+
+    records: int = 0
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while records are collected: one reading thread stays free for other questions."""
+
+
+class Syncs:
+    """The exchanges of one connection.
+
+    Args:
+        store: where events are kept.
+        limits: of exchanges.
+        ledger: shared by all connections.
+        send: queues a message for the client.
+    """
+
+    def __init__(
+        self, store: EventStore, limits: EventLimits, ledger: SyncLedger, send: Callable[[bytes], None]
+    ) -> None:
+        self._store = store
+        self._limits = limits
+        self._ledger = ledger
+        self._send = send
+        self._syncs: dict[str, Sync] = {}
+        self._rate = TokenBucket(limits.sync_messages_per_second, limits.sync_message_burst)
+
+    def open(self, name: str) -> Sync:
+        """Begin an exchange; one of the same name is closed before.
+
+        Raises:
+            SyncRefused: too many are open.
+        """
+        self.close(name)
+        if len(self._syncs) >= self._limits.max_syncs:
+            raise SyncRefused(f"blocked: at most {self._limits.max_syncs} syncs may be open at once", name)
+        sync = self._syncs[name] = Sync(name, time.monotonic())
+        return sync
+
+    def get(self, name: str) -> Sync:
+        """An open exchange, to be continued.
+
+        Raises:
+            SyncRefused: there is none of that name.
+        """
+        sync = self._syncs.get(name)
+        if sync is None:
+            raise SyncRefused("closed: no sync of this name is open, begin with NEG-OPEN", name)
+        sync.used_at = time.monotonic()
+        return sync
+
+    async def answer(self, step: SyncStep, readers: Set[str]) -> None:
+        """Answer a message, unless its exchange is closed by now.
+
+        Args:
+            readers: public keys that the client has proved.
+        """
+        sync = step.sync
+        if not sync.is_open:
+            return
+        if pause := self._rate.take(1.0, time.monotonic()):
+            await asyncio.sleep(pause)
+        try:
+            answer = await self._respond(step, readers)
+        except EventRefused as error:
+            self._refuse(sync, str(error))
+        except StoreError:
+            self._refuse(sync, "error: the database cannot answer now")
+        else:
+            if sync.is_open:
+                self._send(wire.sync_message(sync.name, answer))
+
+    async def _respond(self, step: SyncStep, readers: Set[str]) -> bytes:
+        sync, limits = step.sync, self._limits
+        if step.filter is not None:
+            async with self._ledger.turn:
+                if not sync.is_open:
+                    return b""
+                found = self._store.records(step.filter, limits.sync_records, time.time(), readers)
+                records = await asyncio.wrap_future(found)
+            if self._ledger.records + len(records) > limits.total_sync_records:
+                raise EventRefused("blocked: too many syncs are open, try again later")
+            if not sync.is_open:
+                return b""
+            sync.records = records
+            self._ledger.records += len(records)
+        if sync.records is None:
+            return b""
+        return await asyncio.wrap_future(self._store.reconcile(sync.records, step.message, limits.sync_bytes))
+
+    def _refuse(self, sync: Sync, text: str) -> None:
+        if sync.is_open:
+            self.close(sync.name)
+            self._send(wire.sync_error(sync.name, text))
+
+    def close(self, name: str) -> None:
+        """End an exchange, if there is one of that name."""
+        sync = self._syncs.pop(name, None)
+        if sync is not None:
+            sync.is_open = False
+            if sync.records is not None:
+                self._ledger.records -= len(sync.records)
+                sync.records = None
+
+    def close_all(self) -> None:
+        """End all of them, without a word."""
+        for name in list(self._syncs):
+            self.close(name)
+
+    def close_idle(self, now: float) -> None:
+        """End those whose client has said nothing for long.
+
+        Args:
+            now: on the monotonic clock.
+        """
+        for sync in list(self._syncs.values()):
+            if now - sync.used_at > self._limits.sync_timeout:
+                self._refuse(sync, f"closed: nothing was said for {self._limits.sync_timeout:g} s")
