@@ -287,12 +287,15 @@ class Database:
 
     def _group(self) -> list[_Job]:
         """What waits; waits itself if nothing does.  Empty at the end, when all is written."""
-        with self._wake:
-            while not self._jobs and not self._is_closing:
-                self._wake.wait()
-            group = [self._jobs.popleft() for _ in range(min(_GROUP, len(self._jobs)))]
-            self._bytes -= sum(job.size for job in group)
-        return group
+        while True:
+            with self._wake:
+                while not self._jobs and not self._is_closing:
+                    self._wake.wait()
+                taken = [self._jobs.popleft() for _ in range(min(_GROUP, len(self._jobs)))]
+                self._bytes -= sum(job.size for job in taken)
+            group = [job for job in taken if _claim(job.future)]
+            if group or not taken:
+                return group
 
     def _write(self, base: Base, group: list[_Job]) -> None:
         """One transaction; if it fails, one for each, so that a job harms only itself."""
@@ -335,7 +338,7 @@ class Database:
                 is_closing = self._is_closing
             failed = [job for job in group if not job.is_kept or is_closing]
             for job in failed:
-                if not job.future.done():
+                if _claim(job.future):
                     self.counters.failed += 1
                     job.future.set_exception(StoreError(f"The database is away: {reason}"))
             if is_closing:
@@ -350,6 +353,11 @@ class Database:
                 return base
             time.sleep(_PAUSES[min(attempt, len(_PAUSES) - 1)])
             attempt += 1
+
+
+def _claim(future: Future[Any]) -> bool:
+    """Keep a future from being cancelled until its work is done; False if whoever waited has given up already."""
+    return not future.done() and (future.running() or future.set_running_or_notify_cancel())
 
 
 def _report(future: Future[object]) -> None:

@@ -41,6 +41,31 @@ def test_many_reports_become_few_transactions(database_place: str) -> None:
     database.close()
 
 
+def test_whoever_gives_up_harms_nobody(database_place: str) -> None:
+    database = open_database(database_place, 1)
+    hold, is_writing = threading.Event(), threading.Event()
+
+    def first(_base: Base) -> str:
+        is_writing.set()
+        hold.wait(10)
+        return "first"
+
+    started = database.write(first)
+    waiting = [database.write(lambda base, n=n: base.run(ADD, str(n))) for n in range(6)]  # type: ignore[misc]
+    assert is_writing.wait(10)
+    assert not started.cancel(), "what is being written is written to the end"
+    assert [future.cancel() for future in waiting[::2]] == [True] * 3
+    hold.set()
+    assert started.result(10) == "first"
+    for future in waiting[1::2]:
+        future.result(10)
+    last = database.write(lambda base: hold.wait(0))
+    last.cancel()
+    assert database.write(lambda base: "still there").result(10) == "still there"
+    assert database.read(count).result(10) == 3
+    database.close()
+
+
 def test_work_that_fails_harms_only_itself(database_place: str) -> None:
     database = open_database(database_place, 1)
     hold = threading.Event()
