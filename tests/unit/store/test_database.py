@@ -51,8 +51,8 @@ def test_whoever_gives_up_harms_nobody(database_place: str) -> None:
         return "first"
 
     started = database.write(first)
-    waiting = [database.write(lambda base, n=n: base.run(ADD, str(n))) for n in range(6)]  # type: ignore[misc]
     assert is_writing.wait(10)
+    waiting = [database.write(lambda base, n=n: base.run(ADD, str(n))) for n in range(6)]  # type: ignore[misc]
     assert not started.cancel(), "what is being written is written to the end"
     assert [future.cancel() for future in waiting[::2]] == [True] * 3
     hold.set()
