@@ -29,7 +29,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "logging": ("log_level", "log_file", "json", "quiet", "statistics_interval"),
     "network": (
         *("addresses", "port", "http", "http_port", "max_clients", "connection_rate", "data_dir", "name", "database"),
-        *("tls_cert", "tls_key"),
+        *("tls_cert", "tls_key", "relay_url", "trusted_proxy"),
         *("connections_per_address", "reconnect_attempts"),
     ),
     "rooms": ("game", "room_grace", "room_message_bytes", "rooms_per_address", "origin"),

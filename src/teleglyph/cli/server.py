@@ -23,7 +23,9 @@ from teleglyph.cli.logs import LogOptions
 from teleglyph.cli.options import ask_passphrase, check_database, check_password
 from teleglyph.cli.room_options import room_options, room_settings
 from teleglyph.keys import KeyList, load_identity
-from teleglyph.net import own_addresses
+from teleglyph.net import OwnName, own_addresses
+from teleglyph.net.forwarding import Network
+from teleglyph.net.own_names import read_relay_url
 from teleglyph.server.app import Server
 from teleglyph.server.config import DEFAULT_ADDRESSES, DEFAULT_HTTP_PORT, DEFAULT_PORT, ServerConfig
 from teleglyph.server.welcome import Welcome
@@ -51,6 +53,33 @@ def _check_addresses(_ctx: click.Context, _param: click.Parameter, values: tuple
             ) from None
         addresses.append(literal)
     return tuple(addresses) or DEFAULT_ADDRESSES
+
+
+def _read_relay_urls(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> tuple[OwnName, ...]:
+    names = []
+    for value in values:
+        name = read_relay_url(value)
+        if name is None:
+            raise click.BadParameter(
+                f"'{value}' is not a URL of this server. Write wss://HOST, wss://HOST:PORT, or the same with ws://."
+            )
+        names.append(name)
+    return tuple(names)
+
+
+def _read_networks(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> tuple[Network, ...]:
+    networks: list[Network] = []
+    for value in values:
+        try:
+            network = ipaddress.ip_network(value.strip("[]"), strict=False)
+        except ValueError:
+            raise click.BadParameter(
+                f"'{value}' is not an address or a network. Write for example 127.0.0.1, 10.0.0.0/8 or fd00::/8."
+            ) from None
+        if network.prefixlen == 0:
+            raise click.BadParameter(f"'{value}' is everybody: then anyone could pretend to be anyone.")
+        networks.append(network)
+    return tuple(networks)
 
 
 @click.command(context_settings={"auto_envvar_prefix": "TELEGLYPH"})
@@ -158,10 +187,32 @@ def _check_addresses(_ctx: click.Context, _param: click.Parameter, values: tuple
     help="The certificate's private key, PEM without a pass phrase; without it, it stands beside the certificate.",
 )
 @click.option(
+    "--relay-url",
+    "relay_urls",
+    multiple=True,
+    metavar="URL",
+    callback=_read_relay_urls,
+    envvar="TELEGLYPH_RELAY_URL",
+    help="A URL under which clients reach this server, such as wss://relay.example.org. Clients that authenticate to "
+    "the Nostr relay or prove an identity in a room must have connected to one of these. The certificate's names, "
+    "the address of --announce and the server's numeric address count as well. May be given several times.",
+)
+@click.option(
+    "--trusted-proxy",
+    "trusted_proxies",
+    multiple=True,
+    metavar="CIDR",
+    callback=_read_networks,
+    envvar="TELEGLYPH_TRUSTED_PROXY",
+    help="Address or network of a proxy in front of this server. Its Forwarded or X-Forwarded-For header says where a "
+    "request comes from. May be given several times.",
+)
+@click.option(
     "--admin-token",
     callback=_check_admin_token,
     envvar="TELEGLYPH_ADMIN_TOKEN",
-    help="Let POST /reload do what SIGHUP does, for who shows this token; at least 16 characters.",
+    help="Anyone who sends this token may read /statistics and /metrics from elsewhere and reload with POST /reload; "
+    "at least 16 characters.",
 )
 @click.option(
     "--audio-bitrate",
@@ -206,6 +257,8 @@ def server(
     connections_per_address: int,
     tls_cert: Path | None,
     tls_key: Path | None,
+    relay_urls: tuple[OwnName, ...],
+    trusted_proxies: tuple[Network, ...],
     admin_token: str | None,
     audio_bitrate: int,
     audio_complexity: int,
@@ -237,6 +290,8 @@ def server(
         database=database,
         connections_per_minute=connection_rate,
         connections_per_address=connections_per_address,
+        relay_urls=relay_urls,
+        trusted_proxies=trusted_proxies,
         admin_token=admin_token,
         tls=None if tls_cert is None else (tls_cert, tls_key),
         statistics_interval=statistics_interval,

@@ -10,7 +10,7 @@ from typing import Any
 from teleglyph.client.saved_seats import DEFAULT_GRACE, MAX_GRACE, SavedSeat, SeatFile
 from teleglyph.client.table_texts import Place, explain
 from teleglyph.errors import SeatEnded, SeatRefused
-from teleglyph.rooms.client import NOT_PROVED, TOO_MANY_GUESSES, Guest, Host
+from teleglyph.rooms.client import TOO_MANY_GUESSES, Guest, Host, is_unproved
 from teleglyph.wire import Identity
 
 MAX_NAME_BYTES = 128
@@ -70,7 +70,7 @@ class Seating:
             await seat.__aenter__()
         except SeatRefused as error:
             # The seat is still there, only not for us at this moment: its token must not be lost.
-            if saved.is_confirmed and str(error) in (TOO_MANY_GUESSES, *NOT_PROVED):
+            if saved.is_confirmed and (str(error) == TOO_MANY_GUESSES or is_unproved(str(error))):
                 raise self._refused(error) from error
         else:
             self.is_resumed = True

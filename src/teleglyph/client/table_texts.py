@@ -69,6 +69,10 @@ _TEXTS = (
         "Your seat at table '{room}' was taken over by another window or machine with your saved seat.",
     ),
     (
+        r"The identity was not proved: .*",
+        "The server at {url} does not go by that name, so your key proves nothing to it. ({text})",
+    ),
+    (
         r"This seat belongs to an identity .*|The identity was not proved\.",
         "Your seat at table '{room}' belongs to a key. Type the same command again, with the same --key.",
     ),

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Set
-from urllib.parse import urlsplit
 
 from teleglyph.errors import EventRefused
 from teleglyph.events.limits import EventLimits
+from teleglyph.net import OwnNames
 from teleglyph.wire.nostr import AUTHENTICATION, FIRST_ADDRESSABLE, VANISH, NostrEvent
 
 _REPOSTS = (6, 16)
@@ -95,13 +95,13 @@ def _embeds_protected(content: str) -> bool:
     return isinstance(tags, list) and any(isinstance(tag, list) and tag[:1] == ["-"] for tag in tags)
 
 
-def check_authentication(event: NostrEvent, challenge: str, host: str, limits: EventLimits, now: float) -> None:
+def check_authentication(event: NostrEvent, challenge: str, own: OwnNames, limits: EventLimits, now: float) -> None:
     """NIP-42: whether an event proves to this connection that its author speaks.
 
     Args:
         event: of the right form.
         challenge: that was sent last.
-        host: as whom the client asked for us: its ``Host`` header.
+        own: what the server is called on this connection; never what the client says it is.
         now: Unix seconds.
 
     Raises:
@@ -114,18 +114,6 @@ def check_authentication(event: NostrEvent, challenge: str, host: str, limits: E
         raise EventRefused(f"invalid: created_at is more than {limits.auth_window} s from now")
     if event.first("challenge") != challenge:
         raise EventRefused("invalid: this is not the challenge that was sent")
-    if not has_host(event.first("relay") or "", host):
-        raise EventRefused("invalid: this authentication is for another relay")
+    if not own.is_own_url(event.first("relay") or ""):
+        raise EventRefused(f"invalid: this authentication is for another relay; {own}")
     event.check_proof()
-
-
-def has_host(url: str, host: str) -> bool:
-    """Whether a URL has the host that a client asked for in its header ``Host``."""
-    return _host_of(url) is not None and _host_of(url) == _host_of(f"ws://{host}")
-
-
-def _host_of(url: str) -> str | None:
-    try:
-        return urlsplit(url.strip()).hostname
-    except ValueError:
-        return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 
@@ -27,7 +27,7 @@ from teleglyph.events.session import (
     Subscription,
 )
 from teleglyph.events.sync import SyncLedger
-from teleglyph.net import Connection, OutboxBudget, SlidingWindow, TokenBucket, needs_ping, overdue
+from teleglyph.net import Connection, OutboxBudget, OwnNames, SlidingWindow, TokenBucket, needs_ping, overdue
 from teleglyph.net.websocket import BinaryMessage, TextMessage, WebSocketSession
 from teleglyph.store.events import EventStore
 from teleglyph.store.groups import GroupStore
@@ -253,28 +253,17 @@ class EventsService:
         if self.groups is not None:
             self._decide(self.groups.remove(name))
 
-    async def serve(
-        self,
-        connection: Connection,
-        websocket: WebSocketSession,
-        network: str,
-        host: str,
-        *,
-        is_own_url: Callable[[str], bool],
-    ) -> None:
+    async def serve(self, connection: Connection, websocket: WebSocketSession, network: str, own: OwnNames) -> None:
         """One client's connection to its end.
 
         Args:
             connection: open, on a WebSocket, with this service's budget; closed when this returns.
             websocket: the connection's.
             network: its address, as limits count it.
-            host: as whom the client asked for us.
-            is_own_url: whether a URL is one of this relay's.
+            own: what the server is called on this connection.
         """
         with self._rates.of(network) as rate:
-            session = EventSession(
-                *(self, connection, network, host, rate, is_own_url), window_bits=websocket.window_bits
-            )
+            session = EventSession(self, connection, network, own, rate, window_bits=websocket.window_bits)
             self.sessions[session] = websocket
             try:
                 async for message in connection:

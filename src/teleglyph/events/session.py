@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from teleglyph.errors import EventRefused, MessageRefused, NotText, SeatEnded, StoreError
 from teleglyph.events.admission import check_admission, check_authentication, check_vanish
 from teleglyph.events.sync import Syncs, SyncStep
-from teleglyph.net import Connection, TokenBucket
+from teleglyph.net import Connection, OwnNames, TokenBucket
 from teleglyph.net.websocket import frame_close, frame_compressed_text, frame_text, text_head
 from teleglyph.store.events import MAX_VALUES, hyperloglog_offset
 from teleglyph.wire import nostr_messages as wire
@@ -81,9 +81,8 @@ class EventSession:
         service: the relay.
         connection: the client's.
         network: its address, as limits count it.
-        host: as whom it asked for us.
+        own: what the server is called on this connection.
         address_rate: of events of its address, shared with other connections; None for no limit.
-        is_own_url: whether a URL is one of the relay's.
         window_bits: messages that are worth it go out compressed with a window of so many bits; 0: none do.
     """
 
@@ -92,9 +91,8 @@ class EventSession:
         service: EventsService,
         connection: Connection,
         network: str,
-        host: str,
+        own: OwnNames,
         address_rate: TokenBucket | None,
-        is_own_url: Callable[[str], bool],
         *,
         window_bits: int = 0,
     ) -> None:
@@ -105,8 +103,7 @@ class EventSession:
         self.congested_since: float | None = None
         self._service = service
         self._limits = limits = service.limits
-        self._host = host
-        self._is_own_url = is_own_url
+        self._own = own
         self._challenge = secrets.token_hex(16)
         self._address_rate = address_rate
         self._event_rate = TokenBucket(limits.events_per_second or 1.0, limits.event_burst)
@@ -280,7 +277,7 @@ class EventSession:
             raise EventRefused(f"rate-limited: at most {self._limits.events_per_second:g} events a second")
 
     def _check_vanish(self, event: NostrEvent) -> None:
-        check_vanish(event, self._is_own_url)
+        check_vanish(event, self._own.is_own_url)
         if not self._service.vanish_rate.allow(self.network, time.monotonic()):
             raise EventRefused(f"rate-limited: at most {self._limits.vanish_per_hour} requests to vanish an hour")
 
@@ -297,7 +294,7 @@ class EventSession:
         event = None
         try:
             event = read_event(members, self._limits.max_event_tags, self._limits.max_content_length)
-            check_authentication(event, self._challenge, self._host, self._limits, time.time())
+            check_authentication(event, self._challenge, self._own, self._limits, time.time())
         except EventRefused as error:
             self.send(wire.ok(readable_id(members) or "", False, str(error)))
             self._bad_signatures += 1

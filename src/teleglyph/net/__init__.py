@@ -8,6 +8,7 @@ from teleglyph.net.addresses import DEFAULT_PORT, authority, is_loopback, networ
 from teleglyph.net.connection import Connection, ConnectionLimits, Traffic
 from teleglyph.net.liveness import needs_ping, overdue
 from teleglyph.net.outbox import Outbox, OutboxBudget, OutboxCounters, OutboxLimits
+from teleglyph.net.own_names import OwnName, OwnNames
 from teleglyph.net.ratelimit import GuessLimiter, Places, SlidingWindow, TokenBucket
 from teleglyph.net.tcp import Listener, connect_tcp
 
@@ -21,6 +22,8 @@ __all__ = [
     "OutboxBudget",
     "OutboxCounters",
     "OutboxLimits",
+    "OwnName",
+    "OwnNames",
     "Places",
     "SlidingWindow",
     "TokenBucket",

@@ -15,12 +15,24 @@ def authority(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def is_loopback(address: str) -> bool:
-    """Whether a numeric address is this machine's own; text that is no address is not."""
+def numeric(address: str) -> str | None:
+    """The one spelling of a numeric address, without a zone; None for anything else.
+
+    IPv4 addresses written as IPv6 (``::ffff:a.b.c.d``) become IPv4.
+    """
     try:
-        return ipaddress.ip_address(address.partition("%")[0]).is_loopback
+        parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
-        return False
+        return None
+    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(parsed)
+
+
+def is_loopback(address: str) -> bool:
+    """Whether a numeric address is this machine's own; text that is not an address is not."""
+    plain = numeric(address)
+    return plain is not None and ipaddress.ip_address(plain).is_loopback
 
 
 def network_of(address: str) -> str:
@@ -28,15 +40,10 @@ def network_of(address: str) -> str:
 
     IPv4 addresses written as IPv6 (``::ffff:a.b.c.d``) count as IPv4; text that is no address is its own key.
     """
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
+    plain = numeric(address)
+    if plain is None:
         return address
-    if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed.ipv4_mapped is not None:
-            return str(parsed.ipv4_mapped)
-        return str(ipaddress.ip_network((parsed, 64), strict=False))
-    return str(parsed)
+    return str(ipaddress.ip_network((plain, 64), strict=False)) if ":" in plain else plain
 
 
 def own_addresses() -> list[str]:

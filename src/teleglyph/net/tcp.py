@@ -7,7 +7,7 @@ import contextlib
 import errno
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
 from teleglyph.errors import BindFailed, ConnectFailed
@@ -182,7 +182,7 @@ class Listener:
                 lambda: _Arrival(self._doorman, self._first_seconds), host, port, backlog=_BACKLOG
             )
         except OSError as error:
-            raise BindFailed(_bind_advice(host, port, error)) from error
+            raise BindFailed(bind_failure([(host, error)], port, "calls", "--port")) from error
         self._servers.append(server)
         name = server.sockets[0].getsockname()
         return str(name[0]), int(name[1])
@@ -218,16 +218,35 @@ async def connect_tcp(
     return connection
 
 
-def _bind_advice(host: str, port: int, error: OSError) -> str:
-    where = authority(host, port)
-    if error.errno == errno.EADDRINUSE:
-        return f"Port {port} on {host} is in use: stop the other program or choose another port with --port"
-    if error.errno == errno.EADDRNOTAVAIL:
-        return f"{host} is not an address of this machine"
-    if error.errno == errno.EACCES:
-        return f"No permission to listen on {where}: ports below 1024 are reserved, choose another with --port"
-    reason = os.strerror(error.errno) if error.errno else str(error)
-    return f"Cannot listen on {where}: {reason}"
+def bind_failure(failures: Sequence[tuple[str, OSError]], port: int, service: str, option: str) -> str:
+    """A sentence about addresses that cannot be listened on, and what to do.
+
+    Args:
+        failures: addresses (IPv4 or IPv6 literals), and what the system said.
+        port: the same for all.
+        service: what would be served there.
+        option: with which another port can be chosen.
+    """
+    where = " and ".join(authority(address, port) for address, _ in failures)
+    numbers = {error.errno for _, error in failures}
+    if errno.EADDRINUSE in numbers:
+        taken = " and ".join(authority(host, port) for host, error in failures if error.errno == errno.EADDRINUSE)
+        advice = f"Stop the other program or choose another port with {option}."
+        return f"Cannot listen on {taken} for {service}: the port is in use. {advice}"
+    if numbers == {errno.EACCES}:
+        return (
+            f"Cannot listen on {where} for {service}: permission denied. "
+            f"Ports below 1024 are reserved; choose another with {option}."
+        )
+    if numbers == {errno.EADDRNOTAVAIL}:
+        return f"Cannot listen on {where} for {service}: not an address of this machine."
+    reasons = dict.fromkeys(_reason(error) for _, error in failures)
+    return f"Cannot listen on {where} for {service}: {', '.join(reasons)}. Choose another port with {option}."
+
+
+def _reason(error: OSError) -> str:
+    """What the system says, without what asyncio says about that."""
+    return os.strerror(error.errno).lower() if error.errno and error.errno > 0 else str(error.strerror or "no reason")
 
 
 def _close(transport: asyncio.Transport, last_words: bytes) -> None:

@@ -274,9 +274,16 @@ def take_over(
 
 
 def request_head(request: web.Request) -> bytes:
-    """The head of an HTTP request as it came, as far as the HTTP server kept it."""
+    """The head of an HTTP request as it came, as far as the HTTP server kept it.
+
+    A list of subprotocols without any is left out: it is an error for the WebSocket library, but not for us.
+    """
     lines = [f"{request.method} {request.path_qs} HTTP/1.1".encode()]
-    lines += [name + b": " + value for name, value in request.raw_headers]
+    lines += [
+        name + b": " + value
+        for name, value in request.raw_headers
+        if name.lower() != b"sec-websocket-protocol" or value.strip(b" \t,")
+    ]
     return b"\r\n".join(lines) + b"\r\n\r\n"
 
 

@@ -61,8 +61,12 @@ _PASSING = frozenset({"Connection lost.", "Lagging on internal channel - Compute
 HOST_PLAYER = 0
 TOO_MANY_GUESSES = "Too many wrong tokens, try again later."
 """A refusal that says nothing about the seat: somebody else at our address may have caused it."""
-NOT_PROVED = frozenset({"This seat belongs to an identity that was not proved.", "The identity was not proved."})
-"""Refusals of a seat that is still there, for whoever has its key."""
+_NOT_PROVED = ("This seat belongs to an identity that was not proved.", "The identity was not proved")
+
+
+def is_unproved(refusal: str) -> bool:
+    """Whether a refusal is about a seat that is still there, for whoever has its key."""
+    return refusal.startswith(_NOT_PROVED)
 
 
 @dataclass(frozen=True, slots=True)

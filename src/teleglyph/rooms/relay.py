@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from collections import Counter
@@ -17,6 +18,7 @@ from teleglyph.wire.rooms_extended import JoinExtras
 _BEARER = re.compile(r"Bearer ([0-9a-fA-F]{16})")
 NO_MESSAGE = "Initial error during handshake."
 GUESSES = "Too many wrong tokens, try again later."
+NOT_PROVED = "The identity was not proved."
 NO_REQUEST = "Failed to parse join request."
 
 
@@ -36,12 +38,14 @@ class Greeting:
     """What was said to a player that speaks ``teleglyph.rooms.1``.
 
     Attributes:
-        host: as whom it asked for us.
+        hosts: what the server is called: a proof is made for one of them.
         challenge: what it has to sign to prove an identity.
+        called: the same for people, as the end of a sentence, if the player asked for somebody else.
     """
 
-    host: str
+    hosts: tuple[str, ...]
     challenge: bytes
+    called: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,12 +167,13 @@ class Relay:
             return
         if self._guesses.attempt(network, now) > 0:
             raise SeatRefused(GUESSES)
-        try:
-            extras.prove(request, greeting.host, greeting.challenge)
-        except VerificationError:
-            self._guesses.failed(network, now)
-            raise SeatRefused("The identity was not proved.") from None
-        self._guesses.succeeded(network, now)
+        for host in greeting.hosts:
+            with contextlib.suppress(VerificationError):
+                extras.prove(request, host, greeting.challenge)
+                self._guesses.succeeded(network, now)
+                return
+        self._guesses.failed(network, now)
+        raise SeatRefused(f"{NOT_PROVED[:-1]}: {greeting.called}." if greeting.called else NOT_PROVED)
 
     def _check_names(self, request: JoinRequest) -> None:
         for name in (request.game, request.room):

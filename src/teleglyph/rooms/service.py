@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 
 from teleglyph.errors import ConnectionLost, PeerError, PeerTimeout, SeatEnded, SeatRefused
-from teleglyph.net import Connection, ConnectionLimits, OutboxLimits, needs_ping, overdue
+from teleglyph.net import Connection, ConnectionLimits, OutboxLimits, OwnNames, needs_ping, overdue
 from teleglyph.net.websocket import CLOSE_FRAME, BinaryMessage, WebSocketSession, frame_binary, frame_close
 from teleglyph.rooms import room as texts
 from teleglyph.rooms.relay import NO_MESSAGE, Greeting, Player, Relay
@@ -144,18 +144,19 @@ class RoomsService:
                 for connection, session in list(self._connections.items()):
                     self._look_after(connection, session, now)
 
-    async def serve(self, connection: Connection, session: WebSocketSession, network: str, host: str = "") -> None:
+    async def serve(self, connection: Connection, session: WebSocketSession, network: str, own: OwnNames) -> None:
         """One player's connection from its first message to its end.
 
         Args:
             connection: open, on a WebSocket; closed when this returns.
             session: the connection's.
             network: its address, as limits count it.
-            host: as whom the player asked for us.
+            own: what the server is called on this connection.
         """
         greeting: Greeting | None = None
         if session.subprotocol == SUBPROTOCOL:
-            greeting = Greeting(host, os.urandom(CHALLENGE_SIZE))
+            called = "" if own.is_own_host(own.asked) else str(own)
+            greeting = Greeting(own.spellings, os.urandom(CHALLENGE_SIZE), called)
             connection.outbox.put_raw(frame_binary(encode_hello(greeting.challenge)))
         link = PlayerLink(connection, self._framer, is_extended=greeting is not None)
         player: Player | None = None

@@ -113,12 +113,17 @@ class Server:
             await self._http.prepare()
         await self._listen()
         if self.config.http_port is not None:
-            await self._http.start(self.config.addresses, self.config.http_port)
+            try:
+                await self._http.start(self.config.addresses, self.config.http_port)
+            except BindFailed:
+                await self._listener.close()
+                raise
             self._spawn(self.players.run(), "rooms")
             if self.events is not None:
                 self._spawn(self.events.run(), "events")
                 if self.config.announce is not None:
                     self._spawn(self._announce(self.events, self.config.announce), "announcements")
+        _log.info("listening on %s", ", ".join(authority(*bound) for bound in self.bound))
         if self.records is not None:
             self._spawn(self._close_left_overs(self.records), "left-overs")
         self._spawn(self._watch(), "watch")
@@ -231,7 +236,6 @@ class Server:
             self.bound.append(bound)
         if not self.bound:
             raise BindFailed("None of the addresses can be listened on: " + ", ".join(self.config.addresses))
-        _log.info("listening on %s", ", ".join(authority(*bound) for bound in self.bound))
 
     def _may_do_without(self, address: str) -> bool:
         """Machines without IPv6 are common; the default ``::1`` is a wish, an explicit address an order."""

@@ -10,7 +10,8 @@ from teleglyph.call.limits import CallLimits
 from teleglyph.call.sound import SoundSettings
 from teleglyph.events.limits import EventLimits, RelayProfile
 from teleglyph.keys import KeyList
-from teleglyph.net import ConnectionLimits
+from teleglyph.net import ConnectionLimits, OwnName
+from teleglyph.net.forwarding import Network
 from teleglyph.rooms.relay import RelayLimits
 from teleglyph.rooms.room import GameRules
 from teleglyph.rooms.service import RoomsLimits
@@ -66,6 +67,10 @@ class ServerConfig:
     """What has to be shown to have lists read again over HTTP; None: nobody may."""
     tls: tuple[Path, Path | None] | None = None
     """Certificate and key of the HTTP port; None: no TLS."""
+    relay_urls: tuple[OwnName, ...] = ()
+    """What clients call this server when they prove something to it, beside what it finds out by itself."""
+    trusted_proxies: tuple[Network, ...] = ()
+    """Proxies that are believed when they say for whom they ask."""
     origins: tuple[str, ...] = ()
     """Pages of other servers that may connect, as ``https://host``."""
     relay: RelayLimits = RelayLimits()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
+import errno
 import hmac
 import logging
+import re
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
@@ -15,10 +16,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 import teleglyph
 from teleglyph.errors import BindFailed, ConfigurationError
-from teleglyph.net import GuessLimiter, SlidingWindow, is_loopback, network_of
+from teleglyph.net import GuessLimiter, OwnNames, SlidingWindow, network_of
+from teleglyph.net.forwarding import Client, client_of
+from teleglyph.net.tcp import bind_failure
 from teleglyph.net.websocket import WebSocketSession, request_head, same_origins, take_over
 from teleglyph.rooms.service import TOO_LARGE_FRAMES
 from teleglyph.server.front_door import refusal
+from teleglyph.server.own_names import KnownNames
 from teleglyph.server.room_pages import RoomPages, answer
 from teleglyph.wire.rooms_extended import SUBPROTOCOL
 
@@ -45,6 +49,10 @@ _FROM_ANYWHERE = {
     "Access-Control-Allow-Headers": "*, Authorization",
     "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
 }
+_CLIENT = "client"
+"""Where a request keeps who sent it."""
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+_NO_WEIGHT = re.compile(r"0(?:\.0*)?")
 _KEEPALIVE_SECONDS = 15.0
 HEAD_SECONDS = 15.0
 """From the connection, or from the last answer, to the end of the next request's head."""
@@ -59,7 +67,8 @@ class HttpFront:
     """``GET /health`` (for probes), ``GET /statistics`` (JSON, the same figures as the log's), ``POST /reload``, pages
     and WebSockets for rooms.
 
-    The statistics name people and their addresses, so only this machine may read them.
+    The statistics name people and their addresses: without the administrator's token only programs on this machine
+    may read them, and only those that connect without a proxy.
     """
 
     def __init__(self, server: Server) -> None:
@@ -68,6 +77,7 @@ class HttpFront:
         self._runner: web.AppRunner | None = None
         self._listeners: list[asyncio.Server] = []
         self._tls: ssl.SSLContext | None = None
+        self._names: KnownNames | None = None
         self._guesses = GuessLimiter(burst=3, first=1.0)
         self._guard = HeadGuard()
         self._watcher: asyncio.Task[None] | None = None
@@ -84,19 +94,22 @@ class HttpFront:
         from aiohttp import web
 
         app = web.Application(client_max_size=1 << 16, middlewares=[self._limit])
-        app.add_routes([web.get("/health", self._health), web.get("/statistics", self._statistics)])
-        app.add_routes([web.get("/metrics", self._metrics)])
-        app.add_routes([*self._pages.routes(), web.post("/reload", self._reload)])
-        app.add_routes([web.get(path, self._rooms) for path in ROOM_PATHS])
-        app.add_routes([web.get(path, self._events) for path in EVENT_PATHS])
-        app.add_routes([web.options(path, self._event_options) for path in EVENT_PATHS])
-        app.add_routes([web.post(path, self._manage_events) for path in EVENT_PATHS])
+        app.add_routes([web.get(path, self._health) for path in _spellings("/health")])
+        app.add_routes([web.get(path, self._statistics) for path in _spellings("/statistics")])
+        app.add_routes([web.get(path, self._metrics) for path in _spellings("/metrics")])
+        app.add_routes([web.post(path, self._reload) for path in _spellings("/reload")])
+        app.add_routes(self._pages.routes())
+        app.add_routes([web.get(path, self._rooms) for path in _spellings(*ROOM_PATHS)])
+        app.add_routes([web.get(path, self._events) for path in _spellings(*EVENT_PATHS)])
+        app.add_routes([web.options(path, self._event_options) for path in _spellings(*EVENT_PATHS)])
+        app.add_routes([web.post(path, self._manage_events) for path in _spellings(*EVENT_PATHS)])
         self._runner = web.AppRunner(
             app, access_log=None, handle_signals=False, keepalive_timeout=_KEEPALIVE_SECONDS, shutdown_timeout=0.5
         )
         await self._runner.setup()
         if self._server.config.tls is not None:
             self._tls = await asyncio.to_thread(load_tls, *self._server.config.tls)
+        self._names = await asyncio.to_thread(KnownNames, self._server.config)
 
     def on_call_port(self) -> asyncio.Protocol | bytes:
         """Who goes on with a peer of the call port that speaks HTTP; or what it is told."""
@@ -109,27 +122,27 @@ class HttpFront:
         return cast(asyncio.Protocol, self._runner.server())
 
     async def start(self, addresses: Sequence[str], port: int) -> None:
-        """Listen on the given addresses; one that cannot be used is reported and left out.
+        """Listen on the given addresses; one that this machine does not have is reported and left out.
 
         Raises:
-            BindFailed: none of them can be used.
+            BindFailed: the port is in use on one of them, or none of them can be used.
         """
         if self._runner is None:
             raise RuntimeError("prepare comes first")
         handlers = cast("web.Server", self._runner.server)
-        failures = []
+        failures: list[tuple[str, OSError]] = []
         for address in addresses:
             try:
                 port = await self._listen(handlers, address, port)
             except OSError as error:
-                failures.append(f"{address} ({error.strerror or error})")
-        if len(failures) == len(addresses):
-            raise BindFailed(
-                f"HTTP port {port} cannot be used on {', '.join(failures)}: choose another with --http-port, "
-                "or switch HTTP off with --no-http"
-            )
+                failures.append((address, error))
+        # Another program's port on one of our addresses: half of the clients would talk to that.
+        is_taken = any(error.errno == errno.EADDRINUSE for _, error in failures)
+        if failures and (is_taken or len(failures) == len(addresses)):
+            await self.stop()
+            raise BindFailed(bind_failure(failures, port, "HTTP", "--http-port"))
         for failure in failures:
-            _log.warning("no HTTP on %s", failure)
+            _log.warning("%s Going on without it.", bind_failure([failure], port, "HTTP", "--http-port"))
         self.port = port
         self._watcher = asyncio.get_running_loop().create_task(self._watch(handlers), name="http guard")
         _log.info("%s on port %d", "HTTP" if self._tls is None else "HTTP with TLS", self.port)
@@ -151,6 +164,8 @@ class HttpFront:
         """
         if self._tls is not None and self._server.config.tls is not None:
             load_tls(*self._server.config.tls)
+            if self._names is not None:
+                self._names.reload()
             load_tls(*self._server.config.tls, context=self._tls)
 
     async def _listen(self, handlers: web.Server, address: str, port: int) -> int:
@@ -174,6 +189,12 @@ class HttpFront:
         @web.middleware
         async def limit(request: web.Request, handler: Any) -> web.StreamResponse:
             with self._guard.busy(request.protocol):
+                hosts = request.headers.getall("Host", [])
+                if len(hosts) > 1 or (not hosts and request.version >= (1, 1)):
+                    return answer({"error": "A request has exactly one Host header."}, status=400)
+                client = client_of(request.remote or "", request.headers.items(), self._server.config.trusted_proxies)
+                request = request.clone(remote=client.address)
+                request[_CLIENT] = client
                 return await serve(request, handler)
 
         async def serve(request: web.Request, handler: Any) -> web.StreamResponse:
@@ -201,8 +222,8 @@ class HttpFront:
         )
 
     async def _statistics(self, request: web.Request) -> web.Response:
-        if not is_loopback(request.remote or ""):
-            return answer({"error": "statistics are only shown to this machine"}, status=403)
+        if (refusal := self._refuse_reader(request)) is not None:
+            return refusal
         return answer(
             {
                 "rooms": [asdict(report) for report in self._server.reports()],
@@ -215,18 +236,51 @@ class HttpFront:
             }
         )
 
-    async def _reload(self, request: web.Request) -> web.Response:
-        """Read again what SIGHUP would."""
+    def own_names(self, request: web.Request) -> OwnNames:
+        """What this server is called on a request's connection."""
+        asked = request.headers.get("Host", "")
+        if self._names is None:
+            return OwnNames(asked=asked)
+        local = request.get_extra_info("sockname")
+        return self._names.of(_client(request), str(local[0]) if isinstance(local, tuple) else "", asked)
+
+    def _is_on_this_machine(self, request: web.Request) -> bool:
+        """Whether a program on this machine asks, and no page that a browser on this machine has from elsewhere.
+
+        A page can have its own name lead to this machine (DNS rebinding), but then it also asks for that name.
+        """
+        names, origin = self.own_names(request), request.headers.get("Origin")
+        is_page_of_others = origin is not None and not names.is_own_url(origin)
+        # HTTP/1.0 needs no Host header, and browsers do not speak it.
+        return (
+            _client(request).is_local and not is_page_of_others and (not names.asked or names.is_own_host(names.asked))
+        )
+
+    def _refuse_reader(self, request: web.Request) -> web.Response | None:
+        """What somebody is told who may not read figures; None if they may."""
+        return None if self._is_on_this_machine(request) else self._refuse_administrator(request)
+
+    def _refuse_administrator(self, request: web.Request) -> web.Response | None:
+        """What somebody is told who does not show the administrator's token; None if they do."""
         token, network = self._server.config.admin_token, network_of(request.remote or "")
         if token is None:
             return answer({"error": "start the server with --admin-token to allow this"}, status=403)
+        wrong = {"error": "wrong token: Authorization: Bearer and the server's --admin-token"}
+        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            return answer(wrong, status=403)
         if self._guesses.attempt(network, time.monotonic()) > 0:
             return answer({"error": "too many wrong tokens, try again later"}, status=429)
-        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        if not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), token.encode()):
+        if not hmac.compare_digest(given.strip().encode("utf-8", "surrogateescape"), token.encode()):
             self._guesses.failed(network, time.monotonic())
-            return answer({"error": "wrong token: Authorization: Bearer and the server's --admin-token"}, status=403)
+            return answer(wrong, status=403)
         self._guesses.succeeded(network, time.monotonic())
+        return None
+
+    async def _reload(self, request: web.Request) -> web.Response:
+        """Read again what SIGHUP would."""
+        if (refusal := self._refuse_administrator(request)) is not None:
+            return refusal
         problems = await self._server.reload()
         return answer(
             {"games": [game.name for game in self._server.relay.games], "problems": problems},
@@ -237,8 +291,8 @@ class HttpFront:
         """A few gauges in Prometheus' text format."""
         from aiohttp import web
 
-        if not is_loopback(request.remote or ""):
-            return answer({"error": "metrics are only shown to this machine"}, status=403)
+        if (refusal := self._refuse_reader(request)) is not None:
+            return refusal
         server = self._server
         gauges = {
             "participants": sum(len(room) for room in server.rooms.values()),
@@ -252,7 +306,7 @@ class HttpFront:
     async def _rooms(self, request: web.Request) -> web.StreamResponse:
         """Upgrade to a WebSocket and play until it ends."""
         server = self._server
-        if request.path == "/rooms" and "Upgrade" not in request.headers:
+        if request.path.rstrip("/") == "/rooms" and "Upgrade" not in request.headers:
             return await self._pages.listed(request)
         if not server.relay.games:
             return answer({"error": "no games are played here: start the server with --game"}, status=404)
@@ -260,16 +314,24 @@ class HttpFront:
             request,
             server.players.serve,
             server.players.limits.connection,
-            origins=[*same_origins(request), *server.config.origins],
+            origins=[*self._page_origins(request), *server.config.origins],
             subprotocols=[SUBPROTOCOL],
             max_message=server.players.max_message,
             too_large=TOO_LARGE_FRAMES,
         )
 
+    def _page_origins(self, request: web.Request) -> list[str | None]:
+        """Pages of this server, and clients that are not pages."""
+        names = self.own_names(request)
+        # On this machine a page from elsewhere could have its own name lead here (DNS rebinding).
+        if _client(request).is_local and not names.is_own_host(names.asked):
+            return [None]
+        return same_origins(request)
+
     async def _upgrade(
         self,
         request: web.Request,
-        serve: Callable[[Connection, WebSocketSession, str, str], Awaitable[None]],
+        serve: Callable[[Connection, WebSocketSession, str, OwnNames], Awaitable[None]],
         limits: ConnectionLimits,
         budget: OutboxBudget | None = None,
         **options: Any,
@@ -277,7 +339,7 @@ class HttpFront:
         """Make a WebSocket of a request, if its address may connect, and serve it until it ends.
 
         Args:
-            serve: takes the connection, its session, the address as limits count it, and as whom we were asked for.
+            serve: takes the connection, its session, the address as limits count it, and our names.
             limits, budget: of the connection.
             options: of the session.
         """
@@ -288,7 +350,7 @@ class HttpFront:
         connection = take_over(request, session, limits, budget)
         if session.is_open:
             with self._server.counted(connection.peer):
-                await serve(connection, session, network_of(connection.peer), request.headers.get("Host", ""))
+                await serve(connection, session, network_of(connection.peer), self.own_names(request))
         else:
             await connection.close(half_close=True)
         return _taken_over()
@@ -304,7 +366,7 @@ class HttpFront:
                 return _front_page()
             return answer({"error": "no events are kept here: start the server with --events"}, status=404)
         if not is_upgrade:
-            if _INFORMATION not in request.headers.get("Accept", ""):
+            if not accepts(request.headers.getall("Accept", []), _INFORMATION):
                 return _front_page()
             from teleglyph.events.limits import information
 
@@ -323,7 +385,7 @@ class HttpFront:
         # Pages from anywhere may use a relay: whoever publishes signs, and nothing here depends on a cookie.
         return await self._upgrade(
             request,
-            functools.partial(service.serve, is_own_url=_own_urls(request)),
+            service.serve,
             service.limits.connection,
             service.budget,
             origins=[request.headers.get("Origin")],
@@ -350,7 +412,8 @@ class HttpFront:
                     body = await request.read()
                 except web.HTTPRequestEntityTooLarge:
                     raise ManagementRefused("The body is larger than 64 KiB.", 413) from None
-                target = HttpRequest(request.method, request.path_qs, authorization, body, _own_urls(request))
+                is_own_url = self.own_names(request).is_own_url
+                target = HttpRequest(request.method, request.path_qs, authorization, body, is_own_url)
                 result = await management.answer(target, time.time(), now)
             except ManagementRefused as error:
                 is_guess = bool(authorization) and error.status in (401, 403)
@@ -414,6 +477,21 @@ class HeadGuard:
             connection.force_close()
 
 
+def accepts(lines: Iterable[str], media_type: str) -> bool:
+    """Whether ``Accept`` headers name a media type, with a weight above 0 (RFC 9110, 12.5.1); wildcards do not count.
+
+    Args:
+        lines: the headers' values; together they are one list.
+        media_type: in lower case, without parameters.
+    """
+    for element in _QUOTED.sub('""', ", ".join(lines)).split(","):
+        name, *parameters = (part.strip(" \t").lower() for part in element.split(";"))
+        weights = [value for part in parameters for key, _, value in [part.partition("=")] if key.strip() == "q"]
+        if name == media_type and not any(_NO_WEIGHT.fullmatch(weight.strip()) for weight in weights):
+            return True
+    return False
+
+
 def load_tls(certificate: Path, key: Path | None, context: ssl.SSLContext | None = None) -> ssl.SSLContext:
     """What TLS connections are made with.
 
@@ -437,12 +515,14 @@ def load_tls(certificate: Path, key: Path | None, context: ssl.SSLContext | None
     return context
 
 
-def _own_urls(request: web.Request) -> Callable[[str], bool]:
-    """Which URLs are the relay's own: those with the host that was asked for."""
-    from teleglyph.events.admission import has_host
+def _spellings(*paths: str) -> list[str]:
+    """Each path, also with a slash at its end."""
+    return [spelling for path in paths for spelling in dict.fromkeys((path, path.rstrip("/") + "/"))]
 
-    host = request.headers.get("Host", "")
-    return lambda url: has_host(url, host)
+
+def _client(request: web.Request) -> Client:
+    client: Client = request[_CLIENT]
+    return client
 
 
 def _front_page() -> web.Response:

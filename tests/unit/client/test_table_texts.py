@@ -28,6 +28,7 @@ def texts_of_the_relay() -> list[str]:
         "Names have at most 128 bytes of printable characters.",
         "Too many rooms, try again later.",
         "The identity was not proved.",
+        "The identity was not proved: this server is called a.example; its host adds names with --relay-url.",
         "The server is shutting down",
     ]
 

@@ -564,7 +564,7 @@ class Key:
 
 
 def test_an_identity_is_proved_to_this_relay_for_this_room_only() -> None:
-    key, greeting = Key(), Greeting("relay.example:27226", bytes(range(32)))
+    key, greeting = Key(), Greeting(("relay.example:27226",), bytes(range(32)))
     create = JoinRequest("chess", "r", create=True)
 
     def enter(relay: Relay, request: JoinRequest, host: str, challenge: bytes, network: str) -> Room:
@@ -574,9 +574,9 @@ def test_an_identity_is_proved_to_this_relay_for_this_room_only() -> None:
     for number, wrong in enumerate(
         [
             (create, "other.example", greeting.challenge),
-            (create, greeting.host, bytes(32)),
-            (JoinRequest("chess", "s", create=True), greeting.host, greeting.challenge),
-            (JoinRequest("go", "r", create=True), greeting.host, greeting.challenge),
+            (create, greeting.hosts[0], bytes(32)),
+            (JoinRequest("chess", "s", create=True), greeting.hosts[0], greeting.challenge),
+            (JoinRequest("go", "r", create=True), greeting.hosts[0], greeting.challenge),
         ]
     ):
         with pytest.raises(SeatRefused, match="identity was not proved"):
@@ -588,7 +588,7 @@ def test_an_identity_is_proved_to_this_relay_for_this_room_only() -> None:
 
 
 def test_wrong_proofs_are_guesses() -> None:
-    relay, greeting = Relay([GameRules("chess")]), Greeting("h", bytes(32))
+    relay, greeting = Relay([GameRules("chess")]), Greeting(("h",), bytes(32))
     request = JoinRequest("chess", "r", create=True).encode()
     forged = request + JoinExtras(key=b"k" * 32, signature=b"s" * 64).encode()
     texts = []
@@ -610,7 +610,7 @@ def test_extras_that_are_none_are_refused(extras: bytes) -> None:
             FakeLink(is_extended=True),
             "n",
             0.0,
-            Greeting("h", bytes(32)),
+            Greeting(("h",), bytes(32)),
         )
 
 
