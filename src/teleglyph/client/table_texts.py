@@ -70,7 +70,7 @@ _TEXTS = (
     ),
     (
         r"The identity was not proved: .*",
-        "The server at {url} does not go by that name, so your key proves nothing to it. ({text})",
+        "The server does not go by the name in {url}, so your key proves nothing to it. {text}",
     ),
     (
         r"This seat belongs to an identity .*|The identity was not proved\.",

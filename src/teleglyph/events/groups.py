@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from teleglyph.errors import EventRefused
 from teleglyph.events.group_metadata import FLAGS, MAX_METADATA, edited
 from teleglyph.store.groups import ADMIN, GroupChange, GroupRecord, Invite
-from teleglyph.wire.nostr import DELETION, VANISH, NostrEvent, is_hex
+from teleglyph.wire.nostr import DELETION, VANISH, NostrEvent, is_hex, quoted
 from teleglyph.wire.nostr_filter import Filter
 from teleglyph.wire.nostr_groups import (
     DESCRIPTIONS,
@@ -196,7 +196,7 @@ class Groups:
             self._check_creation(event, name, group)
         elif group is None:
             if is_management(event.kind):
-                raise EventRefused(f"invalid: there is no group {name[:64]!r} here")
+                raise EventRefused(f"invalid: there is no group {quoted(name, 64)} here")
             return
         elif group.is_ended:
             raise EventRefused("restricted: this group was deleted")
@@ -279,7 +279,7 @@ class Groups:
         if name == group.id or (parent is not None and group.id in self._ancestors(parent)):
             raise EventRefused("invalid: a group cannot be below itself")
         if parent is None or parent.is_ended:
-            raise EventRefused(f"invalid: there is no group {name[:64]!r} here to be the parent")
+            raise EventRefused(f"invalid: there is no group {quoted(name, 64)} here to be the parent")
         if not has_role(parent, event.pubkey, ADMIN):
             raise EventRefused("restricted: only an admin of the parent puts a group below it")
 

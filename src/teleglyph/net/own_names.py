@@ -98,7 +98,7 @@ def plain_host(host: str) -> str | None:
     Returns:
         None if it is neither a name nor an address.
     """
-    address = numeric(host.removeprefix("[").removesuffix("]") if host.startswith("[") else host)
+    address = numeric(host)
     if address is not None:
         return address
     host = host.removesuffix(".")

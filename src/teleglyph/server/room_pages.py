@@ -26,6 +26,10 @@ _PER_PAGE, _MOST_PER_PAGE = 20, 100
 _MOST_PAGES = 100_000
 _MAX_REASON = 200
 """Characters of a reason why a round was abandoned."""
+_RESULT_FORM = (
+    "this is not a result: send a JSON object with the texts game_id and room_code, outcomes by player numbers, and "
+    "either a result or the reason in abandoned"
+)
 _IDENTITY = re.compile(r"[0-9a-f]{64}")
 
 
@@ -128,8 +132,8 @@ class RoomPages:
             outcomes = {int(player): outcome for player, outcome in dict(body.get("outcomes") or {}).items()}
             number, reason = _round(body), _reason(body)
             result = None if reason else json.dumps(body.get("result"))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            return answer({"error": f"this is no result: {type(error).__name__}"}, status=400)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return answer({"error": _RESULT_FORM}, status=400)
         if room is None or server.records is None:
             return answer({"error": "there is no such room, or nothing is kept here"}, status=404)
         if not server.relay.is_host(room, request.headers.get("Authorization", ""), network_of(request.remote or "")):
@@ -137,7 +141,8 @@ class RoomPages:
         now = time.monotonic()
         taking_part = room.took_part(now)
         if any(player not in taking_part or outcome not in _OUTCOMES for player, outcome in outcomes.items()):
-            return answer({"error": f"outcomes are for {taking_part}, and one of win, loss, draw, null"}, status=400)
+            seats = ", ".join(map(str, taking_part)) or "nobody now"
+            return answer({"error": f"outcomes are for {seats}, and one of win, loss, draw, null"}, status=400)
         everybody = {**dict.fromkeys(room.sitting(now)), **outcomes}
         record = await asyncio.wrap_future(
             server.records.result(

@@ -15,6 +15,7 @@ from typing import Any, Final, NoReturn
 import coincurve
 
 from teleglyph.errors import EventRefused, MessageRefused, NotText
+from teleglyph.printable import printable
 
 MAX_KIND: Final = 65535
 MAX_READABLE_ID: Final = 128
@@ -201,19 +202,29 @@ def load(data: bytes) -> Any:
         raise NotText("the message is no UTF-8") from None
     except RecursionError:
         raise MessageRefused("the message is nested too deeply") from None
-    except ValueError as error:
-        raise MessageRefused(f"the message is no JSON: {str(error)[:100]}") from None
+    except json.JSONDecodeError as error:
+        raise MessageRefused(f"the message is not valid JSON: there is an error at character {error.pos + 1}") from None
+    except ValueError:
+        raise MessageRefused(
+            "the message is not valid JSON here: a member appears twice in an object, or a number has no value or too "
+            "many digits"
+        ) from None
+
+
+def quoted(text: str, most: int = 40) -> str:
+    """What a client wrote, cut and between quotation marks, for an answer to it."""
+    return f'"{printable(text[:most])}"'
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise ValueError("a member stands twice in an object")
+        raise ValueError("a member appears twice")
     return members
 
 
 def _no_number(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no number")
+    raise ValueError(text)
 
 
 _decode = json.JSONDecoder(object_pairs_hook=_members, parse_constant=_no_number).decode

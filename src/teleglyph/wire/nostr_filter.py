@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from teleglyph.errors import EventRefused
-from teleglyph.wire.nostr import MAX_KIND, NostrEvent, is_hex
+from teleglyph.wire.nostr import MAX_KIND, NostrEvent, is_hex, quoted
 from teleglyph.wire.search_words import wanted_words, words_of
 
 _LETTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
@@ -86,7 +86,7 @@ def read_filter(members: Any, max_values: int = 1 << 30) -> Filter:
                 raise EventRefused("invalid: search is a text")
             found[name] = value
         else:
-            raise EventRefused(f"unsupported: filters have no {name[:40]!r} here")
+            raise EventRefused(f"unsupported: filters have no {quoted(name)} here")
     return Filter(**found, tags=tags)
 
 

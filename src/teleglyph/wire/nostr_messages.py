@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from teleglyph.errors import EventRefused, MessageRefused
-from teleglyph.wire.nostr import dump, load
+from teleglyph.wire.nostr import dump, load, quoted
 
 MAX_SUBSCRIPTION_ID = 64
 _HEX = re.compile(r"[0-9a-fA-F]*")
@@ -120,7 +120,7 @@ def read_message(data: bytes) -> ClientMessage:
     if verb in ("NEG-OPEN", "NEG-MSG", "NEG-CLOSE"):
         return _read_sync(verb, rest)
     if verb not in ("REQ", "COUNT", "CLOSE"):
-        raise MessageRefused(f"nothing is known of the verb {verb[:40]!r}")
+        raise MessageRefused(f"unknown verb {quoted(verb)}")
     if not rest or type(rest[0]) is not str:
         raise MessageRefused(f"{verb} begins with the text that names the subscription")
     subscription, *filters = rest

@@ -190,5 +190,5 @@ def test_a_change_that_was_not_written_does_not_hold() -> None:
 
     assert with_groups(test) == [
         ("9007", False, "error: the event could not be stored"),
-        ("9002", False, "invalid: there is no group 'g' here"),
+        ("9002", False, 'invalid: there is no group "g" here'),
     ]

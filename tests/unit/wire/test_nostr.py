@@ -322,9 +322,9 @@ def test_filters_match_what_they_say() -> None:
         ({"limit": 1.5}, "invalid: limit"),
         ({"limit": True}, "invalid: limit"),
         ({"search": 1}, "invalid: search"),
-        ({"#tt": ["x"]}, "unsupported: filters have no '#tt'"),
+        ({"#tt": ["x"]}, 'unsupported: filters have no "#tt"'),
         ({"#1": ["x"]}, "unsupported"),
-        ({"nope": 1}, "unsupported: filters have no 'nope'"),
+        ({"nope": 1}, 'unsupported: filters have no "nope"'),
         ({"kinds": list(range(11))}, "invalid: kinds has at most 10 values"),
     ],
 )
