@@ -142,7 +142,13 @@ class WebSocketSession:
         self._protocol.receive_data(request)
         head = next((event for event in self._protocol.events_received() if isinstance(event, Request)), None)
         if head is not None:
-            self._protocol.send_response(self._protocol.accept(head))
+            response = self._protocol.accept(head)
+            if (sentence := response.body.partition(b";")[0].rstrip(b".\n")) and response.status_code != 101:
+                # Behind the semicolon the library repeats what the interpreter says.
+                response.body = sentence + b".\n"
+                del response.headers["Content-Length"]
+                response.headers["Content-Length"] = str(len(response.body))
+            self._protocol.send_response(response)
 
     @property
     def state(self) -> State:

@@ -51,6 +51,11 @@ _FROM_ANYWHERE = {
 }
 _CLIENT = "client"
 """Where a request keeps who sent it."""
+_LOCAL_ONLY = (
+    "only programs on this machine may read this, without a proxy; start the server with --admin-token to read it from "
+    "elsewhere"
+)
+_NO_HOST = re.compile(r"[\s,/@\\?#]")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 _NO_WEIGHT = re.compile(r"0(?:\.0*)?")
 _KEEPALIVE_SECONDS = 15.0
@@ -119,7 +124,7 @@ class HttpFront:
             return refusal(
                 "426 Upgrade Required", f"This server speaks HTTPS and wss:// on port {self.port}; here are only calls."
             )
-        return cast(asyncio.Protocol, self._runner.server())
+        return self._protocol()
 
     async def start(self, addresses: Sequence[str], port: int) -> None:
         """Listen on the given addresses; one that this machine does not have is reported and left out.
@@ -133,7 +138,7 @@ class HttpFront:
         failures: list[tuple[str, OSError]] = []
         for address in addresses:
             try:
-                port = await self._listen(handlers, address, port)
+                port = await self._listen(address, port)
             except OSError as error:
                 failures.append((address, error))
         # Another program's port on one of our addresses: half of the clients would talk to that.
@@ -168,9 +173,23 @@ class HttpFront:
                 self._names.reload()
             load_tls(*self._server.config.tls, context=self._tls)
 
-    async def _listen(self, handlers: web.Server, address: str, port: int) -> int:
+    def _protocol(self) -> asyncio.Protocol:
+        """What reads the requests of a new connection."""
+        from teleglyph.server.http_requests import RequestHandler
+
+        if self._runner is None or self._runner.server is None:
+            raise RuntimeError("prepare comes first")
+        no_log = cast(logging.Logger, None)
+        loop = asyncio.get_running_loop()
+        return RequestHandler(self._runner.server, loop=loop, access_log=no_log, keepalive_timeout=_KEEPALIVE_SECONDS)
+
+    async def _listen(self, address: str, port: int) -> int:
         listener = await asyncio.get_running_loop().create_server(
-            handlers, address, port, ssl=self._tls, ssl_handshake_timeout=None if self._tls is None else HEAD_SECONDS
+            self._protocol,
+            address,
+            port,
+            ssl=self._tls,
+            ssl_handshake_timeout=None if self._tls is None else HEAD_SECONDS,
         )
         self._listeners.append(listener)
         return int(listener.sockets[0].getsockname()[1])
@@ -186,12 +205,14 @@ class HttpFront:
         """Turns addresses away that ask too often; WebSockets have limits of their own once they are open."""
         from aiohttp import web
 
+        from teleglyph.server.http_requests import BAD_BODY
+
         @web.middleware
         async def limit(request: web.Request, handler: Any) -> web.StreamResponse:
             with self._guard.busy(request.protocol):
                 hosts = request.headers.getall("Host", [])
-                if len(hosts) > 1 or (not hosts and request.version >= (1, 1)):
-                    return answer({"error": "A request has exactly one Host header."}, status=400)
+                if len(hosts) > 1 or (not hosts and request.version >= (1, 1)) or any(map(_NO_HOST.search, hosts)):
+                    return answer({"error": "A request has one Host header with a host."}, status=400)
                 client = client_of(request.remote or "", request.headers.items(), self._server.config.trusted_proxies)
                 request = request.clone(remote=client.address)
                 request[_CLIENT] = client
@@ -205,6 +226,8 @@ class HttpFront:
             try:
                 async with asyncio.timeout(HEAD_SECONDS):
                     return cast("web.StreamResponse", await handler(request))
+            except web.RequestPayloadError:
+                return answer({"error": BAD_BODY}, status=400)
             except TimeoutError:
                 return answer({"error": f"the request took longer than {HEAD_SECONDS:g} s"}, status=408)
 
@@ -258,7 +281,11 @@ class HttpFront:
 
     def _refuse_reader(self, request: web.Request) -> web.Response | None:
         """What somebody is told who may not read figures; None if they may."""
-        return None if self._is_on_this_machine(request) else self._refuse_administrator(request)
+        if self._is_on_this_machine(request):
+            return None
+        if self._server.config.admin_token is None:
+            return answer({"error": _LOCAL_ONLY}, status=403)
+        return self._refuse_administrator(request)
 
     def _refuse_administrator(self, request: web.Request) -> web.Response | None:
         """What somebody is told who does not show the administrator's token; None if they do."""
