@@ -17,6 +17,8 @@ from teleglyph.errors import UserError
         ("wss://example.org", "wss://example.org/rooms"),
         ("wss://example.org:99/", "wss://example.org:99/rooms"),
         ("ws://example.org/ws", "ws://example.org/ws"),
+        ("WS://Example.org", "ws://Example.org/rooms"),
+        ("wS://[::1]:99/x", "ws://[::1]:99/x"),
         ("WSS://example.org:99", "wss://example.org:99/rooms"),
         ("ws://[::1]:99", "ws://[::1]:99/rooms"),
         ("tcp://example.org:99", "ws://example.org:99/rooms"),
