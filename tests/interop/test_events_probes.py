@@ -30,7 +30,9 @@ class World:
     now: int = field(default_factory=lambda: int(time.time()) - 500)
     events: dict[str, NostrEvent] = field(default_factory=dict)
     keys: dict[str, bytes] = field(
-        default_factory=lambda: {name: (1000 * next(_numbers) + 7).to_bytes(32, "big") for name in ("ann", "bob")}
+        default_factory=lambda: {
+            name: (1000 * next(_numbers) + 7).to_bytes(32, "big") for name in ("ann", "bob", "carol")
+        }
     )
 
     def pubkey(self, name: str) -> str:
@@ -292,7 +294,7 @@ PROBES: dict[str, tuple[Step, ...]] = {
     "42 messages for somebody are read by those they name": (
         put("wrap", 1059, ["p", "$bob"]),
         refused({"kinds": [1059]}, says="auth-required:"),
-        authenticate("ann"),
+        authenticate("carol"),
         ask({"#p": ["$bob"]}, finds=""),
         authenticate("bob"),
         ask({"kinds": [1059], "#p": ["$bob"]}, finds="wrap"),
