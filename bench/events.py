@@ -1,8 +1,8 @@
 """What the event relay does: signed events in, events out to subscribers, questions about many stored ones.
 
-Run ``python -m bench.events``; ``--peers`` adds PyPI's nostr-relay (if installed) and the LocalRelay of nostr-sdk, in
-the same run.  Clients are the same for all: plain WebSockets in a process of their own on the same machine, with events
-that were signed before the clock starts.
+Run ``python -m bench.events``; ``--peers`` adds PyPI's nostr-relay, the LocalRelay of nostr-sdk and npm's
+@nostr-relay/core in the same run, and installs them into ``build/bench-peers`` first.  Clients are the same for all:
+plain WebSockets in a process of their own on the same machine, with events that were signed before the clock starts.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from bench.event_peers import npm_peers, python_peers
 from bench.report import print_table
 from bench.rooms import free_port, start_http
 from bench.server import percentile, process_usage
@@ -206,7 +208,7 @@ def start_nostr_relay(port: int, directory: str) -> subprocess.Popen[str]:
         + "message_timeout: 1800\nsubscription_limit: 1000\n"
     )
     process = subprocess.Popen(
-        [Path(sys.executable).with_name("nostr-relay"), "-c", str(configuration), "serve"],
+        [python_peers() / "nostr-relay", "-c", str(configuration), "serve"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -233,10 +235,31 @@ asyncio.run(main())
 
 def start_local_relay(port: int, _directory: str) -> subprocess.Popen[str]:
     process = subprocess.Popen(
-        [sys.executable, "-c", _LOCAL_RELAY, str(port)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [python_peers() / "python", "-c", _LOCAL_RELAY, str(port)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
     )
+    return _ready(process)
+
+
+def start_relay_core(port: int, _directory: str) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        ["node", Path(__file__).with_name("nostr_relay_core.mjs"), npm_peers(), str(port)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    return _ready(process)
+
+
+def _ready(process: subprocess.Popen[str]) -> subprocess.Popen[str]:
+    """Wait for the peer's line that says so."""
     assert process.stdout is not None
-    process.stdout.readline()
+    if not process.stdout.readline():
+        raise RuntimeError(f"{process.args!r} ended with {process.wait(5)} before it was ready")
     return process
 
 
@@ -329,6 +352,10 @@ def main() -> None:
     if options.peers:
         rows.append(["nostr-relay (SQLite)", *measure(start_nostr_relay, options.events // 10)])
         rows.append(["LocalRelay (Rust, in memory)", *measure(start_local_relay, options.events)])
+        if shutil.which("node") and shutil.which("npm"):
+            rows.append(["@nostr-relay/core (Node, in memory)", *measure(start_relay_core, options.events)])
+        else:
+            print("@nostr-relay/core is left out: it needs node and npm on the PATH.", file=sys.stderr)
     print_table(
         "Signed events of 0.6 KiB; fan-out to 100 subscribers",
         ["relay", "serial /s", "p50 / p99 ms", "pipelined /s", "accepted %", "fan-out /s", "delivered %"],

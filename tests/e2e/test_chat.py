@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import subprocess
@@ -77,6 +78,27 @@ def test_chat_through_pipes_and_without_control_characters(start_server: StartSe
     assert (tmp_path / "k").stat().st_mode & 0o777 == 0o600
     assert "from a pipe" in [event["content"] for event in peer.ask({"kinds": [9], "#h": ["lobby"]})]
     peer.close()
+
+
+def test_presence_names_the_live_activity_of_the_room(start_server: StartServer, tmp_path: Path) -> None:
+    server = relay(start_server, tmp_path / "data", "--announce", "calls.example")
+    with contextlib.closing(NostrPeer(server)) as peer:
+        peer.say("REQ", "s", {"kinds": [10312]})
+        assert peer.get() == ["EOSE", "s"]
+        command = [sys.executable, "-m", "teleglyph", "chat", "--relay", f"127.0.0.1:{server.http_port}"]
+        with subprocess.Popen(
+            [*command, "--key", str(tmp_path / "k")], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+        ) as chat:
+            presence = peer.get(20)[2]
+            (address,) = [tag for tag in presence["tags"] if tag[0] == "a"]
+            assert chat.stdin is not None
+            chat.stdin.close()
+            assert chat.wait(20) == 0
+        assert address in peer.get()[2]["tags"], "the farewell"
+        assert address[2:] == [f"ws://127.0.0.1:{server.http_port}/", "root"]
+        kind, pubkey, room = address[1].split(":")
+        assert [room] == [tag[1] for tag in presence["tags"] if tag[0] == "h"] == ["lobby"]
+        assert len(peer.ask({"kinds": [int(kind)], "authors": [pubkey], "#d": [room]})) == 1, "it is there"
 
 
 def refused(*options: str) -> subprocess.CompletedProcess[str]:

@@ -723,24 +723,53 @@ def test_pages_from_anywhere_may_use_it(events_server: StartServer, join: Join) 
     assert peer.publish(make("x"))[1] is True
 
 
-def test_a_call_is_announced(
+def test_a_call_is_announced_until_it_ends(
     events_server: StartServer, join: Join, connect: Callable[[ServerProcess], AcipPeer]
 ) -> None:
     server = events_server("--announce", "calls.example")
     peer = join(server)
     peer.say("REQ", "s", {"kinds": [30311]})
 
-    def status() -> tuple[str, str]:
+    def announced() -> dict[str, str]:
         while True:
             message = peer.get(20)
             if message[0] == "EVENT":
-                tags = {tag[0]: tag[1] for tag in message[2]["tags"]}
-                return tags["status"], tags["current_participants"]
+                return {tag[0]: tag[1] for tag in message[2]["tags"]}
+
+    def status() -> tuple[str, str]:
+        tags = announced()
+        return tags["status"], tags["current_participants"]
 
     assert status() == ("planned", "0")
     caller = connect(server)
     caller.join()
     assert status() == ("live", "1")
+    caller.close()
+    ended = announced()
+    assert (ended["status"], ended["current_participants"]) == ("ended", "0")
+    assert int(ended["starts"]) <= int(ended["ends"]) <= time.time() + 5
+
+
+def test_a_server_that_stops_ends_the_call_that_it_announced(
+    events_server: StartServer, join: Join, connect: Callable[[ServerProcess], AcipPeer]
+) -> None:
+    server = events_server("--announce", "calls.example")
+    caller = connect(server)
+    caller.join()
+    peer = join(server)
+    peer.say("REQ", "s", {"kinds": [30311]})
+    statuses: list[str] = []
+    while statuses[-1:] != ["live"]:
+        message = peer.get(20)
+        statuses += [tag[1] for tag in message[2]["tags"] if tag[0] == "status"] if message[0] == "EVENT" else []
+    assert server.stop() == 0
+    assert {tag[0]: tag[1] for tag in peer.get()[2]["tags"]}["status"] == "ended", "subscribers hear it at once"
+    assert peer.close_code() == 1001
+    again = join(events_server())
+    (stored,) = again.ask({"kinds": [30311]})
+    tags = {tag[0]: tag[1] for tag in stored["tags"]}
+    assert (tags["status"], tags["current_participants"]) == ("ended", "0")
+    assert int(tags["starts"]) <= int(tags["ends"])
 
 
 def test_the_relay_says_who_is_live_in_a_group(events_server: StartServer, join: Join) -> None:

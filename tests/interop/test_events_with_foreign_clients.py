@@ -1,4 +1,4 @@
-"""The relay with clients that nobody here wrote: rust-nostr's and nostr-tools'."""
+"""The relay with clients that nobody here wrote: rust-nostr, and four of npm's libraries."""
 
 from __future__ import annotations
 
@@ -21,6 +21,14 @@ from teleglyph.keys.nostr import npub_of
 StartServer = Callable[..., ServerProcess]
 SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 ADMIN = bytes([7]) * 32
+NPM_PACKAGES = (
+    "@nostr-dev-kit/ndk@3.0.3",
+    "@rx-nostr/crypto@3.1.6",
+    "applesauce-relay@6.2.1",
+    "nostr-tools@2.25.2",
+    "rx-nostr@3.7.5",
+    "ws@8.23.0",
+)
 ROOT = Path(__file__).parent.parent.parent
 
 
@@ -32,23 +40,25 @@ def relay(start_server: StartServer, tmp_path: Path) -> ServerProcess:
 
 
 def npm_packages() -> Path:
-    """A directory with nostr-tools and ws, made once."""
-    directory = ROOT / "build" / "npm"
+    """A directory with the clients and ws, made once."""
+    directory = ROOT / "build" / "npm-clients"
     environment = dict(os.environ)
     if SYSTEM_CERTIFICATES.is_file():
-        # Node has a list of its own; the system's may know an authority more.
-        environment.setdefault("NODE_EXTRA_CA_CERTS", str(SYSTEM_CERTIFICATES))
+        # Node has a list of its own; the system's may know an authority more.  Empty, it means none.
+        environment["NODE_EXTRA_CA_CERTS"] = environment.get("NODE_EXTRA_CA_CERTS") or str(SYSTEM_CERTIFICATES)
     directory.mkdir(parents=True, exist_ok=True)
+    installed = directory / "installed"
     with (directory / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (directory / "node_modules" / "nostr-tools").is_dir():
+        if not installed.is_file() or installed.read_text().split() != list(NPM_PACKAGES):
             subprocess.run(
-                ["npm", "install", "--no-audit", "--no-fund", "--prefix", directory, "nostr-tools@2", "ws@8"],
+                ["npm", "install", "--no-audit", "--no-fund", "--prefix", directory, *NPM_PACKAGES],
                 check=True,
                 timeout=150,
                 capture_output=True,
                 env=environment,
             )
+            installed.write_text("\n".join(NPM_PACKAGES))
     return directory
 
 
@@ -92,6 +102,43 @@ def test_nostr_tools_manages_the_relay(start_server: StartServer, tmp_path: Path
     assert said == [[200, {"result": answer}] for answer in (True, banned, banned, True, [])]
     assert refused[0] == 400
     assert list(refused[1]) == ["error"]
+
+
+@pytest.mark.parametrize("library", ["nostr-tools", "ndk", "applesauce", "rx-nostr"])
+def test_a_group_is_run_with_each_library(relay: ServerProcess, library: str) -> None:
+    script = Path(__file__).with_name("foreign_groups.mjs")
+    result = subprocess.run(
+        ["node", script, npm_packages(), f"ws://127.0.0.1:{relay.http_port}", library],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    said = json.loads(result.stdout)
+    loaded = {
+        "nostr-tools": {"name": "Kitchen", "members": ["ann", "bob"], "admins": ["ann"]},
+        "ndk": {"name": "Kitchen", "members": ["ann", "bob"]},
+    }
+    assert said.pop("loaded", None) == loaded.get(library), "two have a loader of groups"
+    refusals = {
+        "joined_again": "refused duplicate: ",
+        "forbidden": "refused restricted: ",
+        "outsider_writes": "refused restricted: ",
+        "outsider_joins": "refused restricted: ",
+    }
+    for step, beginning in refusals.items():
+        assert said.pop(step).startswith(beginning), step
+    assert said == {
+        **dict.fromkeys(["created", "renamed", "joined", "written", "closed"], ""),
+        **dict.fromkeys(["invited", "came_with_code", "left", "removed"], ""),
+        "members": ["ann", "bob"],
+        "member_reads": ["hello"],
+        "outsider_reads": [],
+        "members_later": ["ann", "carol"],
+        "members_at_last": ["ann"],
+        "live": ["hello"],
+    }
 
 
 def test_rust_nostr(relay: ServerProcess) -> None:

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from teleglyph.client.chat_people import NAME_COLUMNS, People, clean_name
 from teleglyph.client.chat_text import Message, quoted
 from teleglyph.errors import ConnectFailed, EventRefused
+from teleglyph.events.announcement import KIND as LIVE_ACTIVITY
 from teleglyph.events.client import NostrClient, Stored, Trouble
 from teleglyph.net import TokenBucket
 from teleglyph.printable import Printable
@@ -116,6 +117,8 @@ class Chat:
         self._coming = TokenBucket(_COMINGS_PER_SECOND, _COMINGS_AT_ONCE)
         self._uncounted = 0
         self._introduced = asyncio.Event()
+        self._presence: list[list[str]] = []
+        """Tags of our presence that say where we are."""
 
     async def run(self, lines: AsyncIterator[str], stop: asyncio.Event) -> None:
         """Show what comes and act on the user's lines, until these end, the user quits or ``stop`` is set."""
@@ -400,6 +403,9 @@ class Chat:
 
     async def _be_present(self) -> None:
         await self._introduced.wait()
+        if (key := await self._client.relay_key()) is not None:
+            # The call of this room, as a server with --announce describes it (NIP-53).
+            self._presence = [["a", f"{LIVE_ACTIVITY}:{key}:{self._room}", self._client.url, "root"]]
         while True:
             await self._announce(_PRESENCE_ENDS)
             await asyncio.sleep(_PRESENCE_SECONDS)
@@ -407,7 +413,8 @@ class Chat:
     async def _announce(self, seconds: int) -> None:
         ends = int(time.time()) + seconds
         with contextlib.suppress(ConnectFailed, EventRefused):
-            await self._client.publish(PRESENCE, "", [["h", self._room], ["expiration", str(ends)]])
+            tags = [["h", self._room], *self._presence, ["expiration", str(ends)]]
+            await self._client.publish(PRESENCE, "", tags)
 
     async def _say_goodbye(self) -> None:
         """End our presence at once instead of letting it run out."""

@@ -1,4 +1,4 @@
-"""Calls announced as live activities (NIP-53): a page of the relay says that there is one, and how many take part."""
+"""Calls announced as live activities (NIP-53): an event of the relay says that there is one, and how many take part."""
 
 from __future__ import annotations
 
@@ -11,36 +11,42 @@ _REFRESH = 1200.0
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """What is to be announced.
+    """One version of an announcement.
 
     Attributes:
         room: the call's name, and the group's in which its people write.
         address: where it can be joined.
         participants: how many are there.
+        starts: when it began or will, in Unix seconds.
+        ends: when it ended, in Unix seconds; None while it is planned or live.
     """
 
     room: str
     address: str
     participants: int
+    starts: int
+    ends: int | None = None
 
     @property
-    def is_live(self) -> bool:
-        """Somebody is there."""
-        return self.participants > 0
+    def status(self) -> str:
+        """The NIP's word for the state of the call."""
+        if self.ends is not None:
+            return "ended"
+        return "live" if self.participants else "planned"
 
-    def tags(self, own_key: str, starts: int) -> list[list[str]]:
+    def tags(self, own_key: str) -> list[list[str]]:
         """The tags of the event.
 
         Args:
             own_key: the relay's public key.
-            starts: Unix seconds.
         """
         return [
             ["d", self.room],
             ["title", self.room.capitalize()],
             ["streaming", f"acip://{self.address}"],
-            ["status", "live" if self.is_live else "planned"],
-            ["starts", str(starts)],
+            ["status", self.status],
+            ["starts", str(self.starts)],
+            *([] if self.ends is None else [["ends", str(self.ends)]]),
             ["current_participants", str(self.participants)],
             ["p", own_key, "", "Host"],
             ["h", self.room],
@@ -48,24 +54,47 @@ class Activity:
 
 
 class Announcer:
-    """Decides when an activity has to be announced again; no clock: the time is handed in."""
+    """Decides when a call has to be announced again, and as what; the time is an argument.
 
-    def __init__(self) -> None:
+    Args:
+        room: the call's name.
+        address: where it can be joined.
+    """
+
+    def __init__(self, room: str, address: str) -> None:
+        self._room = room
+        self._address = address
         self._last: Activity | None = None
         self._at = 0.0
-        self._starts = 0
+        self._is_over = False
 
-    def due(self, activity: Activity, now: float) -> int | None:
-        """When the activity began or will, Unix seconds, if it has to be announced now; else None.
+    def due(self, participants: int, now: float) -> Activity | None:
+        """What has to be announced now; None if the last announcement still holds.
 
         Args:
+            participants: how many are in the call.
             now: Unix seconds.
         """
-        was_live = self._last is not None and self._last.is_live
-        if activity.is_live and not was_live:
-            self._starts = int(now)
-        is_news = activity != self._last or (activity.is_live and now - self._at > _REFRESH)
-        if not is_news:
+        last = self._last
+        if self._is_over:
             return None
-        self._last, self._at = activity, now
-        return self._starts or int(now)
+        if last is None or (participants and last.status != "live"):
+            return self._announce(participants, int(now), None, now)
+        if last.status == "live" and not participants:
+            return self._announce(0, last.starts, int(now), now)
+        is_old = last.status == "live" and now - self._at > _REFRESH
+        if participants != last.participants or is_old:
+            return self._announce(participants, last.starts, None, now)
+        return None
+
+    def end(self, now: float) -> Activity | None:
+        """What has to be announced when the server stops; afterwards nothing is due any more."""
+        last, self._is_over = self._last, True
+        if last is None or last.ends is not None:
+            return None
+        return self._announce(0, last.starts, int(now), now)
+
+    def _announce(self, participants: int, starts: int, ends: int | None, now: float) -> Activity:
+        self._last = Activity(self._room, self._address, participants, starts, ends)
+        self._at = now
+        return self._last

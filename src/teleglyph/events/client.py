@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import random
+import re
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -28,6 +29,9 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0
 _ASK_AGAIN_SECONDS = 5.0
 """After a relay ended a subscription."""
 _MAX_MESSAGE = 1 << 20
+_MAX_INFORMATION = 64 << 10
+"""Bytes of a relay's information document."""
+_KEY = re.compile("[0-9a-f]{64}")
 _QUEUED = 32
 """Items of a subscription that may wait; then nothing more is read from the relay."""
 _REMEMBERED = 200
@@ -63,7 +67,8 @@ class NostrClient:
 
     def __init__(self, url: str, key: bytes) -> None:
         self.pubkey = public_key(key)
-        self._url = url
+        self.url = url
+        """The relay's."""
         self._key = key
         self._socket: ClientConnection | None = None
         self._stack = contextlib.AsyncExitStack()
@@ -85,7 +90,7 @@ class NostrClient:
         try:
             await self._open()
         except CONNECT_ERRORS as error:
-            raise ConnectFailed(await websocket_failure(error, self._url, CHAT, _OPEN_SECONDS)) from error
+            raise ConnectFailed(await websocket_failure(error, self.url, CHAT, _OPEN_SECONDS)) from error
         self._reader = asyncio.get_running_loop().create_task(self._run(), name="nostr client")
         return self
 
@@ -133,13 +138,37 @@ class NostrClient:
             while not queue.empty():  # The reader may wait for a free place.
                 queue.get_nowait()
 
+    async def relay_key(self) -> str | None:
+        """The relay's own public key, 64 hexadecimal digits, from its information document (NIP-11).
+
+        None if the document does not tell it, or if there is none within a few seconds.
+        """
+        import aiohttp  # Only here: it is slow to import, and nothing else of a client needs it.
+
+        url = self.url.replace("ws", "http", 1)
+        timeout = aiohttp.ClientTimeout(total=_OPEN_SECONDS)
+        headers = {"Accept": "application/nostr+json", "Accept-Encoding": "identity"}
+        session = aiohttp.ClientSession(timeout=timeout, headers=headers, trust_env=True, auto_decompress=False)
+        try:
+            async with session, session.get(url, allow_redirects=False) as response:
+                text = bytearray()
+                async for part in response.content.iter_any():
+                    text += part
+                    if len(text) > _MAX_INFORMATION:
+                        return None
+            members = load(bytes(text))
+        except (aiohttp.ClientError, OSError, ValueError, MessageRefused, EventRefused):
+            return None
+        key = members.get("self") if isinstance(members, dict) else None
+        return key if isinstance(key, str) and _KEY.fullmatch(key) else None
+
     # --- the connection -------------------------------------------------------------------------------
 
     async def _open(self) -> None:
         await self._stack.aclose()
         self._challenge, self._is_authenticated = None, False
         context: Any = connect(
-            self._url, open_timeout=_OPEN_SECONDS, close_timeout=_CLOSE_SECONDS, max_size=_MAX_MESSAGE
+            self.url, open_timeout=_OPEN_SECONDS, close_timeout=_CLOSE_SECONDS, max_size=_MAX_MESSAGE
         )
         self._socket = await self._stack.enter_async_context(context)
 
@@ -218,7 +247,7 @@ class NostrClient:
     async def _authenticate(self) -> bool:
         if self._challenge is None or self._is_authenticated:
             return False
-        tags = [["relay", self._url], ["challenge", self._challenge]]
+        tags = [["relay", self.url], ["challenge", self._challenge]]
         event = sign_event(self._key, int(time.time()), AUTHENTICATION, tags)
         self._is_authenticated, _ = await self._send_event("AUTH", event)
         return self._is_authenticated

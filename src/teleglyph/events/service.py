@@ -60,10 +60,19 @@ class EventCounters:
     expired: int = 0
 
 
-class _Quiet:
-    """Publishes for the relay, which needs no answer."""
+class _Own:
+    """Publishes for the relay itself.
+
+    Attributes:
+        answered: done when the event is stored or refused.
+    """
+
+    def __init__(self) -> None:
+        self.answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def answer(self, event: NostrEvent, accepted: bool, text: str) -> None:
+        if not self.answered.done():
+            self.answered.set_result(None)
         if not accepted:
             _log.error("the relay's own event of kind %d was not kept: %s", event.kind, text)
 
@@ -235,13 +244,19 @@ class EventsService:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def publish(self, kind: int, tags: Sequence[Sequence[str]], content: str = "") -> None:
-        """Publish an event of the relay itself."""
+    def publish(self, kind: int, tags: Sequence[Sequence[str]], content: str = "") -> asyncio.Future[None] | None:
+        """Publish an event of the relay itself.
+
+        Returns:
+            done when the event is stored or refused; None if the relay has no key.
+        """
         if self._key is None:
-            return
+            return None
         # Later than the one before, or two versions of a second would be decided by their ids.
         self._last_signed = max(int(time.time()), self._last_signed + 1)
-        self.ingest.put(_Quiet(), sign_event(self._key, self._last_signed, kind, tags, content))
+        publisher = _Own()
+        self.ingest.put(publisher, sign_event(self._key, self._last_signed, kind, tags, content))
+        return publisher.answered
 
     async def _end_group(self, name: str) -> None:
         try:

@@ -20,6 +20,8 @@ from teleglyph.call.room import Room
 from teleglyph.call.session import run_participant, watch_connection
 from teleglyph.call.statistics import RoomReport
 from teleglyph.errors import BindFailed, StoreError, TeleglyphError
+from teleglyph.events.announcement import KIND as LIVE_ACTIVITY
+from teleglyph.events.announcement import Activity, Announcer
 from teleglyph.events.groups import room_group
 from teleglyph.media import retain_large_buffers
 from teleglyph.net import Connection, Listener, SlidingWindow, authority, network_of
@@ -42,6 +44,8 @@ _log = logging.getLogger(__name__)
 _WATCH_INTERVAL = 0.1
 _LEFT_OVERS_INTERVAL = 60.0
 _ANNOUNCE_INTERVAL = 5.0
+_FAREWELL_SECONDS = 0.3
+"""How long a stopping server waits until the end of the call is announced."""
 _SHUTDOWN_SECONDS = 0.8
 """For farewells; together with the rest of the shutdown well under a second."""
 DATABASE_FILE = "teleglyph.sqlite3"
@@ -93,6 +97,7 @@ class Server:
         self.players = RoomsService(self.relay, config.rooms)
         self.events: EventsService | None = None
         """The Nostr relay."""
+        self._announcer: Announcer | None = None
 
     # --- life cycle -----------------------------------------------------------------------------------
 
@@ -121,8 +126,9 @@ class Server:
             self._spawn(self.players.run(), "rooms")
             if self.events is not None:
                 self._spawn(self.events.run(), "events")
-                if self.config.announce is not None:
-                    self._spawn(self._announce(self.events, self.config.announce), "announcements")
+                if self.config.announce is not None and self.events.groups is not None:
+                    self._announcer = Announcer(self.default_room.name, self.config.announce)
+                    self._spawn(self._announce(self.events, self._announcer), "announcements")
         _log.info("listening on %s", ", ".join(authority(*bound) for bound in self.bound))
         if self.records is not None:
             self._spawn(self._close_left_overs(self.records), "left-overs")
@@ -167,6 +173,7 @@ class Server:
         await self._listener.close()
         self.relay.close("The server is shutting down")
         if self.events is not None:
+            await self._end_announcement(self.events)
             self.events.stop()
         await self._http.stop()
         for task in self._sessions:
@@ -381,19 +388,25 @@ class Server:
             except StoreError as error:
                 _log.error("records that others left open stay so: %s", error)
 
-    async def _announce(self, events: EventsService, address: str) -> None:
+    async def _announce(self, events: EventsService, announcer: Announcer) -> None:
         """Tell on the relay who is in the call, at most every few seconds."""
-        from teleglyph.events.announcement import KIND, Activity, Announcer
-
-        if events.groups is None:
-            return
-        announcer = Announcer()
         while True:
-            activity = Activity(self.default_room.name, address, len(self.default_room))
-            starts = announcer.due(activity, time.time())
-            if starts is not None:
-                events.publish(KIND, activity.tags(events.groups.own_key, starts))
+            self._publish_activity(events, announcer.due(len(self.default_room), time.time()))
             await asyncio.sleep(_ANNOUNCE_INTERVAL)
+
+    async def _end_announcement(self, events: EventsService) -> None:
+        """Say on the relay that the call is over, while its clients are still there to hear it."""
+        if self._announcer is None:
+            return
+        published = self._publish_activity(events, self._announcer.end(time.time()))
+        if published is not None:
+            await asyncio.wait([published], timeout=_FAREWELL_SECONDS)
+
+    @staticmethod
+    def _publish_activity(events: EventsService, activity: Activity | None) -> asyncio.Future[None] | None:
+        if activity is None or events.groups is None:
+            return None
+        return events.publish(LIVE_ACTIVITY, activity.tags(events.groups.own_key))
 
     async def _report(self) -> None:
         """Log the counters now and then, if they have changed."""

@@ -2,26 +2,60 @@
 
 from __future__ import annotations
 
+import pytest
+
 from teleglyph.events.announcement import Activity, Announcer
 
 
+def told(activity: Activity | None) -> tuple[str, int, int, int | None] | None:
+    return activity and (activity.status, activity.participants, activity.starts, activity.ends)
+
+
 def test_news_are_announced_and_live_calls_again_before_they_count_as_ended() -> None:
-    announcer = Announcer()
-    empty, two, three = (Activity("lobby", "a.example", number) for number in (0, 2, 3))
-    assert announcer.due(empty, 100) == 100
-    assert announcer.due(empty, 99_999) is None
-    assert announcer.due(two, 100_000) == 100_000
-    assert announcer.due(two, 100_005) is None
-    assert announcer.due(three, 100_010) == 100_000, "it is the same call"
-    assert announcer.due(three, 101_300) == 100_000
-    assert announcer.due(empty, 101_400) == 100_000
-    assert announcer.due(two, 200_000) == 200_000
+    announcer = Announcer("lobby", "a.example")
+    assert told(announcer.due(0, 100)) == ("planned", 0, 100, None)
+    assert announcer.due(0, 99_999) is None
+    assert told(announcer.due(2, 100_000)) == ("live", 2, 100_000, None)
+    assert announcer.due(2, 100_005) is None
+    assert told(announcer.due(3, 100_010)) == ("live", 3, 100_000, None), "it is the same call"
+    assert told(announcer.due(3, 101_300)) == ("live", 3, 100_000, None)
+
+
+def test_a_call_that_empties_has_ended_and_the_next_one_is_another() -> None:
+    announcer = Announcer("lobby", "a.example")
+    announcer.due(1, 100)
+    assert told(announcer.due(0, 160.7)) == ("ended", 0, 100, 160)
+    assert announcer.due(0, 99_999) is None, "an end needs no renewal"
+    assert told(announcer.due(1, 100_000)) == ("live", 1, 100_000, None)
+
+
+@pytest.mark.parametrize("participants", [0, 3])
+def test_a_server_that_stops_ends_what_it_announced_and_announces_nothing_more(participants: int) -> None:
+    announcer = Announcer("lobby", "a.example")
+    announcer.due(participants, 100)
+    assert told(announcer.end(200)) == ("ended", 0, 100, 200)
+    assert announcer.due(participants, 201) is None
+    assert announcer.due(5, 99_999) is None
+    assert announcer.end(300) is None
+
+
+def test_what_was_not_announced_or_has_ended_is_not_ended_again() -> None:
+    assert Announcer("lobby", "a.example").end(100) is None
+    announcer = Announcer("lobby", "a.example")
+    announcer.due(1, 100)
+    announcer.due(0, 200)
+    assert announcer.end(300) is None
 
 
 def test_an_announcement_says_where_and_whether() -> None:
-    tags = Activity("lobby", "a.example:99", 2).tags("ab" * 32, 7)
+    tags = Activity("lobby", "a.example:99", 2, 7).tags("ab" * 32)
     assert ["d", "lobby"] in tags
     assert ["status", "live"] in tags
+    assert ["starts", "7"] in tags
     assert ["streaming", "acip://a.example:99"] in tags
     assert ["current_participants", "2"] in tags
-    assert ["status", "planned"] in Activity("lobby", "a", 0).tags("ab" * 32, 7)
+    assert "ends" not in {tag[0] for tag in tags}
+    assert ["status", "planned"] in Activity("lobby", "a", 0, 7).tags("ab" * 32)
+    ended = Activity("lobby", "a", 0, 7, 9).tags("ab" * 32)
+    assert ["status", "ended"] in ended
+    assert ["ends", "9"] in ended
