@@ -16,7 +16,7 @@ from teleglyph.events.http_auth import WINDOW, HttpRequest, check_http_authentic
 from teleglyph.events.policy import ONLY_ALLOWED_KEYS, Policy, read_network
 from teleglyph.net import TokenBucket
 from teleglyph.store.moderation import ModerationStore, Rule, RuleChange
-from teleglyph.wire.nostr import MAX_KIND, is_hex, load
+from teleglyph.wire.nostr import MAX_KIND, is_hex, load, quoted
 
 MAX_ENTRIES = 10_000
 """Of one list."""
@@ -137,7 +137,7 @@ class Management:
         method = self._methods.get(name)
         if method is None:
             raise ManagementRefused(
-                f"The method {name[:40]!r} is not supported; supportedmethods lists those that are."
+                f"The method {quoted(name)} is not supported; supportedmethods lists those that are."
             )
         if type(params) is not list or not method.least <= len(params) <= method.most:
             number = f"{method.least} to {method.most}" if method.least < method.most else f"{method.least}"
