@@ -27,7 +27,7 @@ SEED, EVENTS, FILTERS = map(int, os.environ.get("DIFFERENTIAL", "1:5000:400").sp
 BATCH = 200
 """Events that are published before their answers are read."""
 DEFAULT_LIMIT, MAX_LIMIT = 500, 5000
-SPAN = 2000
+SPAN = 60
 """Seconds over which the events spread; so few that many have the same time."""
 KEYS = [bytes([number]) * 32 for number in range(1, 9)]
 PUBKEYS = [sign_event(key, 1, 1).pubkey for key in KEYS]
