@@ -62,7 +62,8 @@ class Ingest:
     Args:
         store: where they are kept.
         pass_on: called with each new event once it is durable, in the order of the commits, after its publisher has
-            got the answer; and with what it means for groups.
+            got the answer; and with what it means for groups.  If it means something, the publisher gets the answer
+            when everything that was returned is done.
         groups: decide about the events that belong to them; None if there are none.
         policy: decides about all events; None: everything may come in.
     """
@@ -70,7 +71,7 @@ class Ingest:
     def __init__(
         self,
         store: EventStore,
-        pass_on: Callable[[NostrEvent, Plan | None], None],
+        pass_on: Callable[[NostrEvent, Plan | None], list[asyncio.Future[None]]],
         groups: Groups | None = None,
         policy: Policy | None = None,
     ) -> None:
@@ -184,9 +185,14 @@ class Ingest:
             is_here = outcome is Outcome.DUPLICATE
             item.publisher.answer(event, is_here, _DUPLICATE if is_here else item.refusal)
             return
+        if outcome is Outcome.STORED and item.plan is not None:
+            # Who is told that a group has changed may ask for its description at once.
+            described = asyncio.gather(*self._pass_on(event, item.plan), return_exceptions=True)
+            described.add_done_callback(lambda _: item.publisher.answer(event, *_ANSWERS[outcome]))
+            return
         item.publisher.answer(event, *_ANSWERS[outcome])
         if outcome is Outcome.STORED:
-            self._pass_on(event, item.plan)
+            self._pass_on(event, None)
 
 
 def _concerns_store(item: _Item) -> bool:

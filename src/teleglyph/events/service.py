@@ -123,15 +123,21 @@ class EventsService:
         self._group_store = GroupStore(store.database)
         self._rates = AddressRates(lambda: TokenBucket(rate, burst))
 
-    def pass_on(self, event: NostrEvent, plan: Plan | None = None) -> None:
+    def pass_on(self, event: NostrEvent, plan: Plan | None = None) -> list[asyncio.Future[None]]:
         """Give a new event to everybody who asks for it.
 
         Args:
             plan: what has changed about groups with it.
+
+        Returns:
+            of each group's description that has changed, done when it is stored or refused.
         """
         self.counters.published += 1
-        if plan is not None:
-            self._install(plan)
+        described = [] if plan is None else self._install(plan)
+        self._deliver(event)
+        return described
+
+    def _deliver(self, event: NostrEvent) -> None:
         if self.groups is not None:
             self._presence.note(event, time.time())
         if event.kind == VANISH:
@@ -224,13 +230,13 @@ class EventsService:
             self._group_store.write(change).add_done_callback(_report)
         self._install(plan)
 
-    def _install(self, plan: Plan) -> None:
+    def _install(self, plan: Plan) -> list[asyncio.Future[None]]:
         if self.groups is not None:
             self.groups.install(plan)
-        for kind, tags in plan.templates:
-            self.publish(kind, tags)
+        written = [self.publish(kind, tags) for kind, tags in plan.templates]
         if plan.ended is not None:
             self._end_soon(plan.ended)
+        return [description for description in written if description is not None]
 
     def _tell_presence(self) -> None:
         """Say who is live in groups; not of private ones, whose presence only members see."""

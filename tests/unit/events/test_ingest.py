@@ -135,16 +135,20 @@ def in_group(kind: int, key: bytes = KEY, *tags: list[str]) -> NostrEvent:
     return sign_event(key, int(time.time()), kind, [["h", "g"], *tags], f"{kind}")
 
 
-def with_groups(test: Callable[[Ingest, SlowStore, Writer], Awaitable[None]]) -> list[Any]:
+def with_groups(
+    test: Callable[[Ingest, SlowStore, Writer], Awaitable[None]], described: Sequence[asyncio.Future[None]] = ()
+) -> list[Any]:
     log: list[Any] = []
 
     async def main() -> None:
         store, groups = SlowStore(), Groups("ab" * 32)
 
-        def pass_on(event: NostrEvent, plan: Plan | None) -> None:
+        def pass_on(event: NostrEvent, plan: Plan | None) -> list[asyncio.Future[None]]:
             log.append(event.content)
-            if plan is not None:
-                groups.install(plan)
+            if plan is None:
+                return []
+            groups.install(plan)
+            return list(described)
 
         await test(Ingest(store, pass_on, groups), store, Writer(log))  # type: ignore[arg-type]
 
@@ -175,6 +179,32 @@ def test_what_changes_a_group_is_decided_alone() -> None:
     log = with_groups(test)
     assert ("9001", True, "") in log
     assert ("9002", False, "restricted: your role in this group does not allow that") in log
+
+
+def test_who_changes_a_group_is_answered_when_it_is_described() -> None:
+    described: list[asyncio.Future[None]] = []
+
+    async def test(ingest: Ingest, store: SlowStore, writer: Writer) -> None:
+        described.extend(asyncio.get_running_loop().create_future() for _ in range(2))
+        ingest.put(writer, in_group(9007))
+        ingest.put(writer, make("after"))
+        for _ in range(2):
+            await settle()
+            store.batches[-1][2].set_result([Outcome.STORED])
+            await settle()
+        described[0].set_result(None)
+        await settle()
+        writer.log.append("one is stored")
+        described[1].set_exception(StoreError("disk full"))
+        await settle()
+
+    assert with_groups(test, described) == [
+        "9007",
+        ("after", True, ""),
+        "after",
+        "one is stored",
+        ("9007", True, ""),
+    ]
 
 
 def test_a_change_that_was_not_written_does_not_hold() -> None:
