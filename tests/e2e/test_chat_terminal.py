@@ -129,6 +129,7 @@ def test_a_half_typed_line_outlives_what_comes_and_can_be_edited(
     ann.type("\r")
     deadline = time.monotonic() + 10
     while "two\n  rows" not in texts and time.monotonic() < deadline:
+        time.sleep(0.1)
         texts = [event["content"] for event in peer.ask({"kinds": [9], "#h": ["lobby"]})]
     assert "two\n  rows" in texts, "a paste of several lines is one message"
     ann.type("\x04")
