@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -34,7 +35,13 @@ class Program:
             stdin=self.terminal.fd,
             stdout=self.terminal.fd,
             stderr=self.terminal.fd,
-            env={**kept, "XDG_CONFIG_HOME": str(home), "XDG_STATE_HOME": str(home), **environment},
+            env={
+                **kept,
+                "XDG_CONFIG_HOME": str(home),
+                "XDG_STATE_HOME": str(home),
+                "PYTHONFAULTHANDLER": "1",
+                **environment,
+            },
             start_new_session=True,
         )
 
@@ -54,7 +61,14 @@ class Program:
 
     def end(self) -> tuple[int, str]:
         """Wait until the command ends; its exit code and all that it wrote."""
-        code = self.process.wait(30)
+        try:
+            code = self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            # It says where its threads are.
+            self.process.send_signal(signal.SIGABRT)
+            self.process.wait(10)
+            time.sleep(0.1)
+            pytest.fail(self.terminal.written[-4000:].decode(errors="replace"))
         time.sleep(0.1)
         return code, self.terminal.written.decode()
 
