@@ -87,7 +87,8 @@ class Pacer:
             return
         room.changed.clear()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(room.changed.wait(), delay)
+            async with asyncio.timeout(delay):
+                await room.changed.wait()
         room.changed.set()
 
     def _waiting(self) -> list[Participant]:

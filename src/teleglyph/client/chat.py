@@ -420,7 +420,8 @@ class Chat:
         """End our presence at once instead of letting it run out."""
         if self._introduced.is_set():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._announce(2), _FAREWELL_SECONDS)
+                async with asyncio.timeout(_FAREWELL_SECONDS):
+                    await self._announce(2)
 
     async def _watch(self) -> None:
         """Notice who is not here any more."""

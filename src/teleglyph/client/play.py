@@ -119,7 +119,8 @@ class Table:
                 if self.kept_for is None and not events.done():
                     # Without a connection nobody is there to take leave of.
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._farewell(), _REPORT_SECONDS + 1.0)
+                        async with asyncio.timeout(_REPORT_SECONDS + 1.0):
+                            await self._farewell()
             finally:
                 self._keyboard.close()
                 for number in (signal.SIGWINCH, signal.SIGTSTP, signal.SIGTERM, signal.SIGHUP):

@@ -95,7 +95,8 @@ class Results:
     async def drain(self, seconds: float) -> None:
         """Wait until everything is sent, for at most so long."""
         try:
-            await asyncio.wait_for(self._is_idle.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._is_idle.wait()
         except TimeoutError:
             _log.warning("The server has not confirmed %d results.", len(self.pending))
 

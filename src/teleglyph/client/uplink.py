@@ -176,7 +176,8 @@ class Uplink:
         """Wait for another picture, a request or a switch, but no longer than until a time."""
         left = None if until is None else max(0.0, until - time.monotonic())
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._fresh.wait(), left)
+            async with asyncio.timeout(left):
+                await self._fresh.wait()
         self._fresh.clear()
 
     def _should_repeat(self, since: float) -> bool:

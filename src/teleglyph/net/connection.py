@@ -374,12 +374,14 @@ class Connection:
         try:
             if self._transport is not None:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._drained.wait(), linger)
+                    async with asyncio.timeout(linger):
+                        await self._drained.wait()
                 if (farewell or half_close) and not self._gone.is_set():
                     with contextlib.suppress(OSError, RuntimeError):
                         self._transport.write_eof()
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._gone.wait(), linger)
+                        async with asyncio.timeout(linger):
+                            await self._gone.wait()
         finally:
             self._drop()
 

@@ -277,7 +277,8 @@ class _Player:
             socket: ClientConnection = await self._stack.enter_async_context(context)
             request = JoinRequest(self._game, self._room, self.variation, self._creates, self._token)
             await socket.send(request.encode() + await self._extras(socket, request))
-            answer = await asyncio.wait_for(socket.recv(), _OPEN_SECONDS)
+            async with asyncio.timeout(_OPEN_SECONDS):
+                answer = await socket.recv()
         except CONNECT_ERRORS as error:
             failure = await websocket_failure(error, self._url, GAMES, _OPEN_SECONDS)
             if isinstance(error, InvalidStatus) and error.response.status_code == HTTPStatus.NOT_FOUND:
@@ -301,7 +302,8 @@ class _Player:
             if self._identity is not None:
                 raise NotSupported("This relay does not know identities: join without one")
             return b""
-        hello = await asyncio.wait_for(socket.recv(), _OPEN_SECONDS)
+        async with asyncio.timeout(_OPEN_SECONDS):
+            hello = await socket.recv()
         chosen = self._chosen if request.token is None else None
         extras = JoinExtras(is_public=self._is_public, rotates=True, is_told=self._tells_absences, chosen=chosen)
         if self._identity is not None and isinstance(hello, bytes) and socket.request is not None:

@@ -232,6 +232,38 @@ def test_after_a_film_the_stop_follows_the_last_picture_on_a_slow_connection_too
     asyncio.run(work())
 
 
+@pytest.mark.parametrize("turns", range(6))
+def test_whoever_leaves_just_as_news_arrive_has_left(turns: int) -> None:
+    class Still(Source):
+        picture = np.zeros((180, 320, 3), np.uint8)
+
+        def read(self) -> np.ndarray | None:
+            return None if super().read() is None else self.picture
+
+    async def run() -> None:
+        uplink, line = Uplink(Still, Codec.RAW), Line()
+        await uplink.open()
+        uplink.joined(takes_requests=True)
+        uplink.request(PictureRequest(80, 45, 17))
+        task = asyncio.create_task(uplink.send(line))  # type: ignore[arg-type]
+        try:
+            await until(lambda: bool(line.pictures))
+            await asyncio.sleep(0.1)
+            uplink.request(PictureRequest(80, 45, 17))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            done, _ = await asyncio.wait({task}, timeout=2)
+            assert task in done
+        finally:
+            while not task.done():
+                task.cancel()
+                await asyncio.sleep(0.05)
+            uplink.close()
+
+    asyncio.run(run())
+
+
 def test_sound_alone_is_a_camera_that_is_off() -> None:
     async def work() -> None:
         uplink, line = Uplink(lambda: Script(0, has_picture=False), Codec.RAW), Line()

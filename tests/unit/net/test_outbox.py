@@ -178,7 +178,8 @@ def test_calm_is_waited_for_until_the_writer_has_taken_enough_or_the_connection_
         outbox = Outbox(OutboxLimits(batch_bytes=10))
         for _ in range(3):
             outbox.put_control(bytes(10))
-        await asyncio.wait_for(outbox.calm(30, 3), 1)
+        async with asyncio.timeout(1):
+            await outbox.calm(30, 3)
         waiting = asyncio.create_task(outbox.calm(15, 3))
         few = asyncio.create_task(outbox.calm(100, 0))
         await asyncio.sleep(0)
@@ -191,9 +192,11 @@ def test_calm_is_waited_for_until_the_writer_has_taken_enough_or_the_connection_
         assert waiting.done()
         assert not few.done()
         outbox.release()
-        await asyncio.wait_for(few, 1)
+        async with asyncio.timeout(1):
+            await few
         outbox.put_control(bytes(10))
-        await asyncio.wait_for(outbox.calm(0, 0), 1)
+        async with asyncio.timeout(1):
+            await outbox.calm(0, 0)
 
     asyncio.run(run())
 
