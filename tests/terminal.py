@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Iterator
 
 DEADLINE = 30.0
+_PROMPT = "ready$ "
 
 
 def wait_for(condition: Callable[[], bool], what: str, state: Callable[[], str] = str) -> None:
@@ -22,9 +23,9 @@ class Terminal:
 
     def __init__(self, columns: int, rows: int, environment: str = "") -> None:
         self._socket = f"teleglyph-{uuid.uuid4().hex}"
-        self.tmux("new-session", "-d", "-x", str(columns), "-y", str(rows), f"env PS1='ready$ ' {environment} sh")
+        self.tmux("new-session", "-d", "-x", str(columns), "-y", str(rows), f"env PS1='{_PROMPT}' {environment} sh")
         # Keys that arrive before the shell reads them would be echoed in front of its prompt.
-        self.expect("ready$")
+        self.expect(_PROMPT.strip())
 
     def tmux(self, *arguments: str) -> str:
         """Run a tmux command on this server and return its output."""
@@ -36,6 +37,12 @@ class Terminal:
         """Type a line and press Enter."""
         self.tmux("send-keys", "-l", text)
         self.press("Enter")
+
+    def begin(self, command: str, wipe: str = "clear") -> None:
+        """Type a command on an empty screen, so that nothing seen afterwards is left from an earlier one."""
+        self.type(wipe)
+        self.wait(lambda screen: screen.strip() == _PROMPT.strip(), "the screen was not wiped")
+        self.type(command)
 
     def press(self, *keys: str) -> None:
         """Press keys by tmux's names: ``q``, ``C-c``, ``Escape``."""

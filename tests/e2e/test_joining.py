@@ -69,7 +69,7 @@ def snapshot(environment: dict[str, str], port: int, *options: str) -> subproces
 def start(window: Terminal, environment: dict[str, str], *words: str) -> None:
     """Begin our program in a terminal; the shell says how it ended."""
     settings = [f"{name}={shlex.quote(value)}" for name, value in environment.items()]
-    window.type(" ".join(["clear; env", *settings, sys.executable, "-m teleglyph", *words, "; echo code=$?"]))
+    window.begin(" ".join(["env", *settings, sys.executable, "-m teleglyph", *words, "; echo code=$?"]))
 
 
 def join(window: Terminal, environment: dict[str, str], port: int, *options: str) -> None:

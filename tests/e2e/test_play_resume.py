@@ -49,7 +49,7 @@ class Side:
         )
 
     def start(self) -> None:
-        self.window.type(f"reset; clear; {self.line}")
+        self.window.begin(self.line, "reset; clear")
 
     @property
     def screen(self) -> str:
@@ -313,15 +313,15 @@ def test_a_second_window_does_not_take_the_seat(start_server: StartServer, tmp_p
     server = game_server(start_server)
     with two_sides(server, tmp_path) as (ann, bob), terminal(100, 20) as window:
         for side in (ann, bob):
-            window.type(f"clear; {side.line}")
+            window.begin(side.line)
             words = f"You already play at 'table' as {side.role} in another window (process {side.pid})"
             window.wait(lambda screen, words=words: words in screen.replace("\n", ""), "the second one is refused")  # type: ignore[misc]
             window.expect("code=47")
         move(ann, bob, "4")
         stranger = bob.line.replace(str(tmp_path / "bob"), str(tmp_path / "carl"))
-        window.type(f"clear; {stranger}")
+        window.begin(stranger)
         window.wait(lambda screen: "Table 'table' already has two players." in screen, "a third is told why")
-        window.type(f"clear; {ann.line.replace(str(tmp_path / 'ann'), str(tmp_path / 'carl'))}")
+        window.begin(ann.line.replace(str(tmp_path / "ann"), str(tmp_path / "carl")))
         window.wait(lambda screen: "Somebody already hosts 'table'. Join it without --host" in screen, "so is a host")
 
 

@@ -311,6 +311,8 @@ def _is_chosen(name: str) -> bool:
 
 async def _serve(config: ServerConfig, stop: asyncio.Event) -> int:
     service = Server(config)
+    # Before anybody can know that the server is there: until then the signal would end it.
+    _reload_on_hangup(service, stop)
     await service.start()
     welcome = Welcome(
         service.bound,
@@ -325,7 +327,6 @@ async def _serve(config: ServerConfig, stop: asyncio.Event) -> int:
     announce_identities(config.identities)
     if config.games and (config.password is not None or config.client_keys is not None):
         _log.warning("--password and --client-keys guard calls; rooms are open to whoever reaches the HTTP port")
-    _reload_on_hangup(service, stop)
     await stop.wait()
     await service.stop()
     return 0

@@ -1,0 +1,57 @@
+"""What ``teleglyph server`` makes of SIGHUP."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+
+import pytest
+
+from teleglyph.cli import server
+from teleglyph.cli.lifecycle import run
+from teleglyph.server.app import Server
+from teleglyph.server.config import ServerConfig
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGHUP")
+
+
+@pytest.mark.parametrize("is_early", [True, False])
+def test_a_server_that_is_starting_reads_again_and_goes_on(monkeypatch: pytest.MonkeyPatch, is_early: bool) -> None:
+    came: list[str] = []
+    was_stopped: list[bool] = []
+    has_started = asyncio.Event()
+
+    class Told(Server):
+        async def start(self) -> None:
+            if is_early:
+                await hang_up()
+            await super().start()
+            if not is_early:
+                await hang_up()
+            came.append("started")
+            has_started.set()
+
+        async def reload(self) -> list[str]:
+            came.append("reload")
+            return await super().reload()
+
+    async def hang_up() -> None:
+        os.kill(os.getpid(), signal.SIGHUP)
+        await asyncio.sleep(0.3)
+
+    async def serve(stop: asyncio.Event) -> int:
+        serving = asyncio.create_task(
+            server._serve(ServerConfig(addresses=("127.0.0.1",), port=0, http_port=None), stop)
+        )
+        await has_started.wait()
+        was_stopped.append(stop.is_set())
+        if not stop.is_set():
+            os.kill(os.getpid(), signal.SIGTERM)
+        return await serving
+
+    monkeypatch.setattr(server, "Server", Told)
+    assert run(serve) == 0
+    assert came == ["reload", "started"]
+    assert was_stopped == [False]
