@@ -125,7 +125,7 @@ def start_http(port: int, *options: str) -> subprocess.Popen[str]:
     """A server with these options that listens on an HTTP port, and lets this machine do what it likes."""
     process = subprocess.Popen(
         [sys.executable, "-m", "teleglyph", "server", "127.0.0.1", "--port", "0", "--http-port", str(port)]
-        + ["--connection-rate", "0", "--connections-per-address", "0", *options],
+        + ["--connection-rate", "0", "--connections-per-address", "0", "--address-load", "0", *options],
         stderr=subprocess.PIPE,
         text=True,
     )

@@ -52,6 +52,8 @@ class ServerProcess:
                 "0",
                 "--connections-per-address",
                 "0",
+                "--address-load",
+                "0",
                 "--max-clients",
                 "200",
                 *(options or ["--no-http"]),

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from teleglyph.call.limits import CallLimits
 from teleglyph.call.participant import Participant, State
-from teleglyph.errors import AuthenticationError, BadData, PeerError, PeerTimeout, ServerFull
+from teleglyph.errors import AuthenticationError, BadData, PeerError, PeerTimeout, RateLimited, ServerFull
 from teleglyph.net import Connection
 from teleglyph.wire import ErrorMessage, Feature, RemoteLog, ServerSession, encode, fingerprint
 
@@ -38,7 +38,7 @@ async def run_participant(
     except BadData as error:
         reason = f"bad data: {error}"
         farewell = violation_packets(str(error))
-    except ServerFull as error:
+    except (RateLimited, ServerFull) as error:
         reason = str(error)
         farewell = [encode(ErrorMessage(error.exit_code, reason))]
     except PeerError as error:

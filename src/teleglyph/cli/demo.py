@@ -32,6 +32,7 @@ from teleglyph.media.opus import SAMPLE_RATE
 from teleglyph.media.pattern import PATTERNS
 from teleglyph.media.source import DAY_SECONDS, open_pattern
 from teleglyph.media.tune import TUNES, Tune
+from teleglyph.net import CostLimits
 from teleglyph.server.app import Server
 from teleglyph.server.config import ServerConfig
 from teleglyph.wire import Capabilities
@@ -99,7 +100,14 @@ async def _run(
 async def _call() -> AsyncIterator[Address]:
     """A running server with its animated participants; gives its address."""
     server = Server(
-        ServerConfig(addresses=(_HOST,), port=0, http_port=None, connections_per_minute=0, connections_per_address=0)
+        ServerConfig(
+            addresses=(_HOST,),
+            port=0,
+            http_port=None,
+            connections_per_minute=0,
+            connections_per_address=0,
+            costs=CostLimits(peer_share=0.0),
+        )
     )
     await server.start()
     address = Address(_HOST, server.bound[0][1])

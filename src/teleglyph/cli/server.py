@@ -23,7 +23,7 @@ from teleglyph.cli.logs import LogOptions
 from teleglyph.cli.options import ask_passphrase, check_database, check_password
 from teleglyph.cli.room_options import room_options, room_settings
 from teleglyph.keys import KeyList, load_identity
-from teleglyph.net import OwnName, own_addresses
+from teleglyph.net import CostLimits, OwnName, own_addresses
 from teleglyph.net.forwarding import Network
 from teleglyph.net.own_names import read_relay_url
 from teleglyph.server.app import Server
@@ -171,6 +171,15 @@ def _read_networks(_ctx: click.Context, _param: click.Parameter, values: tuple[s
     envvar="TELEGLYPH_CONNECTIONS_PER_ADDRESS",
     help="Connections that one address may have open at once; 0: any number.",
 )
+@click.option(
+    "--address-load",
+    type=click.IntRange(0, 1000),
+    default=40,
+    show_default=True,
+    metavar="PERCENT",
+    envvar="TELEGLYPH_ADDRESS_LOAD",
+    help="Processor time that connections of one address may use, in percent of one processor; 0: any amount.",
+)
 @room_options
 @event_options
 @click.option(
@@ -255,6 +264,7 @@ def server(
     database: str | None,
     connection_rate: int,
     connections_per_address: int,
+    address_load: int,
     tls_cert: Path | None,
     tls_key: Path | None,
     relay_urls: tuple[OwnName, ...],
@@ -290,6 +300,7 @@ def server(
         database=database,
         connections_per_minute=connection_rate,
         connections_per_address=connections_per_address,
+        costs=cost_limits(address_load / 100),
         relay_urls=relay_urls,
         trusted_proxies=trusted_proxies,
         admin_token=admin_token,
@@ -302,6 +313,13 @@ def server(
     )
     config = replace(config, call=replace(config.call, max_participants=max_clients))
     return run(lambda stop: _serve(config, stop))
+
+
+def cost_limits(share: float) -> CostLimits:
+    """Limits for a share of a processor that the connections of one address may use; 0 for no limits."""
+    usual = CostLimits()
+    part = share / usual.address_share
+    return replace(usual, address_share=share, peer_share=usual.peer_share * part)
 
 
 def _is_chosen(name: str) -> bool:

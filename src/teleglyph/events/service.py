@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence, Set
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 
-from teleglyph.errors import PeerError, PeerTimeout, SeatEnded, StoreError
+from teleglyph.errors import PeerError, PeerTimeout, RateLimited, SeatEnded, StoreError
 from teleglyph.events.erasures import Erasures
 from teleglyph.events.groups import Groups, Plan, may_read
 from teleglyph.events.ingest import Ingest
@@ -292,6 +292,8 @@ class EventsService:
                         await session.receive(message.data)
                     elif isinstance(message, BinaryMessage):
                         session.end(NOT_TEXT, "messages are texts here")
+            except RateLimited as error:
+                session.end(POLICY, str(error))
             except SeatEnded as error:
                 _log.debug("%s: %s", connection.peer, error)
             except PeerTimeout:

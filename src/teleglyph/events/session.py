@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from teleglyph.errors import EventRefused, MessageRefused, NotText, SeatEnded, StoreError
 from teleglyph.events.admission import check_admission, check_authentication, check_vanish
 from teleglyph.events.sync import Syncs, SyncStep
-from teleglyph.net import Connection, OwnNames, TokenBucket
+from teleglyph.net import Connection, OwnNames, TokenBucket, Working
 from teleglyph.net.websocket import frame_close, frame_compressed_text, frame_text, text_head
 from teleglyph.store.events import MAX_VALUES, hyperloglog_offset
 from teleglyph.wire import nostr_messages as wire
@@ -205,12 +205,12 @@ class EventSession:
 
     async def receive(self, data: bytes) -> None:
         """A text message; waits while this client has too many questions open or does not take its answers."""
+        working = Working()
         try:
             message = wire.read_message(data)
             match message:
                 case Publish(members):
                     self._publish(members, len(data))
-                    await self._wait_for_answers()
                 case Request() | Count():
                     self._request(message)
                 case Close(name):
@@ -233,6 +233,8 @@ class EventSession:
             self._bad_messages += 1
             if self._bad_messages >= self._limits.bad_messages:
                 self.end(POLICY, "too many messages that are none")
+        self.connection.charge(working.seconds())
+        await self._wait_for_answers()
         await self.connection.outbox.calm(
             self.connection.limits.outbox.soft_bytes, self.connection.limits.outbox.soft_messages
         )

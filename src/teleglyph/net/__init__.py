@@ -6,6 +6,7 @@ knows what a message means.  Begin at :class:`teleglyph.net.connection.Connectio
 
 from teleglyph.net.addresses import DEFAULT_PORT, authority, is_loopback, network_of, own_addresses
 from teleglyph.net.connection import Connection, ConnectionLimits, Traffic
+from teleglyph.net.cost import CostLedger, CostLimits, CostMeter, Working
 from teleglyph.net.liveness import needs_ping, overdue
 from teleglyph.net.outbox import Outbox, OutboxBudget, OutboxCounters, OutboxLimits
 from teleglyph.net.own_names import OwnName, OwnNames
@@ -16,6 +17,9 @@ __all__ = [
     "DEFAULT_PORT",
     "Connection",
     "ConnectionLimits",
+    "CostLedger",
+    "CostLimits",
+    "CostMeter",
     "GuessLimiter",
     "Listener",
     "Outbox",
@@ -28,6 +32,7 @@ __all__ = [
     "SlidingWindow",
     "TokenBucket",
     "Traffic",
+    "Working",
     "authority",
     "connect_tcp",
     "is_loopback",

@@ -17,13 +17,18 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from teleglyph.errors import ConnectionLost, PeerError, PeerTimeout
+from teleglyph.errors import ConnectionLost, PeerError, PeerTimeout, RateLimited
+from teleglyph.net.cost import CostMeter, Working
 from teleglyph.net.outbox import Outbox, OutboxBudget, OutboxLimits
 from teleglyph.net.ratelimit import TokenBucket
 from teleglyph.wire import Event, HandshakeDone
 
 _FAIRNESS = 64
 """Messages one reader may handle before it lets the others run."""
+_FAIR_SECONDS = 0.001
+"""Processor time one reader may take before it lets the others run."""
+_LONGEST_PAUSE = 0.5
+"""Seconds; a reader that waits for longer looks now and then whether its connection has ended."""
 
 
 class Transport(Protocol):
@@ -101,6 +106,9 @@ class Connection:
         peer: the peer's address for logs and limits.
         limits: rates and bounds.
         budget: of the outbox, if it is shared with others.
+        meter: is charged for what the peer costs; None: the peer may cost anything.
+        feed_bytes: the most that the session gets at once.  A session that parses all it gets needs a bound, so that
+            others are served in between; 0: as much as came.
     """
 
     def __init__(
@@ -109,6 +117,9 @@ class Connection:
         peer: str,
         limits: ConnectionLimits | None = None,
         budget: OutboxBudget | None = None,
+        *,
+        meter: CostMeter | None = None,
+        feed_bytes: int = 0,
     ) -> None:
         self.session = session
         self.peer = peer
@@ -130,7 +141,13 @@ class Connection:
         """Called when a transport that was full takes bytes again: the moment to make a fresh frame for this peer."""
         self._packets = TokenBucket(self.limits.packets_per_second, self.limits.packet_burst)
         self._bytes = TokenBucket(self.limits.bytes_per_second, self.limits.byte_burst)
-        self._chunks: deque[bytes] = deque()
+        self._meter = meter
+        self._feed_bytes = feed_bytes
+        self._owed = 0.0
+        """Seconds for which nothing is read, because of what the peer has cost."""
+        self._busy = 0.0
+        """Processor time since the others were last served."""
+        self._chunks: deque[bytes | memoryview] = deque()
         self._unread = 0
         self._transport: Transport | None = None
         self._reading_paused = False
@@ -242,6 +259,7 @@ class Connection:
             if event is not None:
                 await self._throttle()
                 return event
+            await self._be_fair()
             if not self._chunks:
                 if self._gone.is_set():
                     return None
@@ -250,16 +268,22 @@ class Connection:
             await self._feed(self._chunks.popleft())
 
     def _parse(self) -> Event | None:
+        working = Working()
         try:
             event = self.session.next_event()
         finally:
             self.flush_handshake()
+        self.charge(working.seconds())
         if event is not None:
             self.traffic.messages_in += 1
             self.last_message = time.monotonic()
         return event
 
-    async def _feed(self, chunk: bytes) -> None:
+    async def _feed(self, chunk: bytes | memoryview) -> None:
+        if 0 < self._feed_bytes < len(chunk):
+            rest = memoryview(chunk)
+            self._chunks.appendleft(rest[self._feed_bytes :])
+            chunk = rest[: self._feed_bytes]
         self._unread -= len(chunk)
         if self._reading_paused and self._unread <= self.limits.receive_buffer // 2 and self._transport:
             self._reading_paused = False
@@ -269,9 +293,39 @@ class Connection:
         if pause > 0:
             self.traffic.throttled += 1
             await asyncio.sleep(pause)
-        self.session.receive_data(chunk)
+        working = Working()
+        self.session.receive_data(bytes(chunk))
+        self.charge(working.seconds())
+
+    def charge(self, seconds: float) -> None:
+        """Charge processor time to the peer: what its messages made necessary.  Its reader pauses when that is due."""
+        self._busy += seconds
+        if self._meter is not None:
+            self._owed = self._meter.charge(seconds, time.monotonic())
+
+    async def _be_fair(self) -> None:
+        """Wait until the peer may cost something again, and let the others run after some work.
+
+        Raises:
+            RateLimited: the peer has cost too much for too long.
+        """
+        if self._owed > 0 and self._meter is not None:
+            self.traffic.throttled += 1
+            self._busy = 0.0
+        elif self._busy > _FAIR_SECONDS:
+            self._busy = 0.0
+            self._since_yield = 0
+            await asyncio.sleep(0)
+        while self._owed > 0 and self._meter is not None and self._failure is None and not self._gone.is_set():
+            if self._meter.is_exhausted(time.monotonic()):
+                raise RateLimited("Too much processor time was used from your address. Try again in a minute.")
+            await asyncio.sleep(min(self._owed, _LONGEST_PAUSE))
+            # Nothing was read meanwhile, so the peer's silence says nothing.
+            now = self.last_received = self.last_message = time.monotonic()
+            self._owed = self._meter.charge(0.0, now)
 
     async def _throttle(self) -> None:
+        await self._be_fair()
         pause = self._packets.take(1, self.last_message)
         self._since_yield += 1
         if pause > 0:

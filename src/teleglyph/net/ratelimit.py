@@ -39,6 +39,11 @@ class TokenBucket:
         self._level -= amount
         return True
 
+    def level(self, now: float) -> float:
+        """Units that are there; below 0 if too many were taken."""
+        self._refill(now)
+        return self._level
+
     def _refill(self, now: float) -> None:
         if self._updated is not None and now > self._updated:
             self._level = min(self.burst, self._level + (now - self._updated) * self.rate)

@@ -24,6 +24,7 @@ from websockets.typing import Origin, Subprotocol
 
 from teleglyph.errors import ConnectionLost, ProtocolError
 from teleglyph.net.connection import Connection, ConnectionLimits
+from teleglyph.net.cost import CostMeter
 from teleglyph.net.outbox import OutboxBudget
 from teleglyph.net.tcp import tune
 from teleglyph.wire import Event
@@ -46,6 +47,11 @@ class BinaryMessage(Event):
     """A whole binary message."""
 
     data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PartialMessage(Event):
+    """A frame that is not a whole message: a ping, a pong or a fragment.  It counts like a message for limits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +99,11 @@ def frame_close(code: int, reason: str) -> bytes:
 
 CLOSE_FRAME = Frame(Opcode.CLOSE, b"").serialize(mask=False)
 """A close without a code or a reason."""
+
+
+_PARTIAL = PartialMessage()
+_FEED_BYTES = 4096
+"""That are parsed at once: at most some 700 frames, the smallest of which has 6 bytes."""
 
 
 class WebSocketSession:
@@ -209,9 +220,11 @@ class WebSocketSession:
         self._is_handling = False
         while protocol.events:
             frame = protocol.events.pop(0)
-            if isinstance(frame, Frame) and (message := self._collect(frame)) is not None:
-                self._is_handling = True
-                return message
+            if not isinstance(frame, Frame):
+                continue
+            message = self._collect(frame)
+            self._is_handling = message is not None
+            return message or _PARTIAL
         if protocol.parser_exc is not None and not isinstance(protocol.parser_exc, EOFError):
             raise ProtocolError(f"the WebSocket protocol was broken: {protocol.parser_exc}")
         if protocol.state is not State.OPEN:
@@ -269,10 +282,12 @@ def take_over(
     session: WebSocketSession,
     limits: ConnectionLimits | None = None,
     budget: OutboxBudget | None = None,
+    meter: CostMeter | None = None,
 ) -> Connection:
     """Take the transport from the HTTP server and run a connection on it; the handler must stay until it is closed."""
     transport = cast(asyncio.Transport, request.transport)
-    connection = Connection(session, request.remote or "unknown", limits, budget)
+    peer = request.remote or "unknown"
+    connection = Connection(session, peer, limits, budget, meter=meter, feed_bytes=_FEED_BYTES)
     transport.set_protocol(_Takeover(connection, cast(Any, request.protocol)))
     tune(transport)
     connection.opened(transport)

@@ -8,7 +8,7 @@ import os
 import time
 from dataclasses import dataclass
 
-from teleglyph.errors import ConnectionLost, PeerError, PeerTimeout, SeatEnded, SeatRefused
+from teleglyph.errors import ConnectionLost, PeerError, PeerTimeout, RateLimited, SeatEnded, SeatRefused
 from teleglyph.net import Connection, ConnectionLimits, OutboxLimits, OwnNames, needs_ping, overdue
 from teleglyph.net.websocket import CLOSE_FRAME, BinaryMessage, WebSocketSession, frame_binary, frame_close
 from teleglyph.rooms import room as texts
@@ -167,7 +167,7 @@ class RoomsService:
             player = self.relay.enter(request, link, network, time.monotonic(), greeting)
             link.is_seated = True
             await self._play(connection, player)
-        except (SeatRefused, SeatEnded) as error:
+        except (RateLimited, SeatRefused, SeatEnded) as error:
             text = str(error)
         except PeerTimeout:
             if player is not None:

@@ -24,7 +24,7 @@ from teleglyph.events.announcement import KIND as LIVE_ACTIVITY
 from teleglyph.events.announcement import Activity, Announcer
 from teleglyph.events.groups import room_group
 from teleglyph.media import retain_large_buffers
-from teleglyph.net import Connection, Listener, SlidingWindow, authority, network_of
+from teleglyph.net import Connection, CostLedger, Listener, SlidingWindow, authority, network_of
 from teleglyph.rooms.relay import Relay
 from teleglyph.rooms.room import Room as PlayRoom
 from teleglyph.rooms.service import RoomsService
@@ -79,6 +79,8 @@ class Server:
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="media")
         self._numbers = itertools.count(1)
         self._window = SlidingWindow(config.connections_per_minute, 60.0)
+        self.costs = CostLedger(config.costs)
+        """What the peers of each address cost."""
         self._proofs = Proofs(config.call, self.refused)
         self._guards: dict[Connection, HandshakeGuard] = {}
         self._per_network: Counter[str] = Counter()
@@ -276,6 +278,11 @@ class Server:
 
     def _may_wait(self, peer: str) -> str | None:
         """Why an address may not even say what it wants; None if it may."""
+        if self.costs.refused_for(network_of(peer), time.monotonic()) > 0:
+            self.refused["cost"] += 1
+            reason = "its connections used too much processor time"
+            self._refusals.note("too costly", f"{peer} was refused: {reason}", time.monotonic())
+            return reason
         most = self.config.connections_per_address
         if not most or self._per_network[network_of(peer)] < most:
             return None
@@ -319,7 +326,8 @@ class Server:
             features=Feature.SCREEN_UPDATES,
             guard=guard,
         )
-        connection = guard.connection = Connection(session, peer, self.config.connection)
+        meter = self.costs.meter(network_of(peer))
+        connection = guard.connection = Connection(session, peer, self.config.connection, meter=meter)
         self._guards[connection] = guard
         return connection
 

@@ -10,7 +10,7 @@ from teleglyph.call.limits import CallLimits
 from teleglyph.call.sound import SoundSettings
 from teleglyph.events.limits import EventLimits, RelayProfile
 from teleglyph.keys import KeyList
-from teleglyph.net import ConnectionLimits, OwnName
+from teleglyph.net import ConnectionLimits, CostLimits, OwnName
 from teleglyph.net.forwarding import Network
 from teleglyph.rooms.relay import RelayLimits
 from teleglyph.rooms.room import GameRules
@@ -46,6 +46,8 @@ class ServerConfig:
     """New connections allowed from one address (an IPv6 /64 counts as one); 0: any number."""
     connections_per_address: int = 40
     """Connections open at once from one address (an IPv6 /64 counts as one); 0: any number."""
+    costs: CostLimits = CostLimits()
+    """How much processor time peers may cost."""
     max_handshakes: int = 128
     """Connections that may be unfinished at once, from everywhere."""
     games: tuple[GameRules, ...] = ()

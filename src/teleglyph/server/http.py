@@ -374,7 +374,8 @@ class HttpFront:
         if refusal is not None:
             return answer({"error": refusal}, status=429)
         session = WebSocketSession(request_head(request), **options)
-        connection = take_over(request, session, limits, budget)
+        meter = self._server.costs.meter(network_of(request.remote or ""))
+        connection = take_over(request, session, limits, budget, meter)
         if session.is_open:
             with self._server.counted(connection.peer):
                 await serve(connection, session, network_of(connection.peer), self.own_names(request))

@@ -1,0 +1,109 @@
+"""How a connection reads: in bounded pieces, letting others run, and no more than its peer may cost."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import time
+
+import pytest
+
+from teleglyph.errors import RateLimited
+from teleglyph.net import Connection, CostLedger, CostLimits
+from teleglyph.wire import Event
+
+
+class Message(Event):
+    """One byte."""
+
+
+class State(enum.Enum):
+    OPEN = 1
+
+
+class Greedy:
+    """A session that parses all it gets at once; each byte is a message that takes a while."""
+
+    state = State.OPEN
+    is_finished = False
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.seconds = seconds
+        self.fed: list[int] = []
+        self._waiting = 0
+
+    def receive_data(self, data: bytes) -> None:
+        self.fed.append(len(data))
+        self._waiting += len(data)
+        until = time.thread_time() + self.seconds * len(data)
+        while time.thread_time() < until:
+            pass
+
+    def data_to_send(self) -> bytes:
+        return b""
+
+    def next_event(self) -> Event | None:
+        if not self._waiting:
+            return None
+        self._waiting -= 1
+        return Message()
+
+    def seal(self, packet: bytes) -> bytes:
+        return packet
+
+
+async def count(connection: Connection) -> int:
+    return sum([1 async for _ in connection])
+
+
+def test_a_session_is_fed_in_pieces_and_others_run_in_between() -> None:
+    async def run() -> None:
+        session = Greedy(seconds=0.0002)
+        connection = Connection(session, "a", feed_bytes=10)
+        connection.bytes_received(bytes(25))
+        connection.bytes_received(bytes(5))
+        reader = asyncio.create_task(count(connection))
+        steps = 0
+        while not reader.done():
+            await asyncio.sleep(0)
+            steps += 1
+            if sum(session.fed) == 30:
+                connection.closed()
+        assert await reader == 30
+        assert session.fed == [10, 10, 5, 5]
+        assert steps >= 4
+
+    asyncio.run(run())
+
+
+def test_a_costly_peer_is_read_slowly_and_then_refused() -> None:
+    async def run() -> None:
+        limits = CostLimits(
+            peer_share=0.05, peer_burst=0.002, address_share=1.0, address_burst=1.0, patience=0.3, refusal=60.0
+        )
+        ledger = CostLedger(limits)
+        session = Greedy(seconds=0.001)
+        connection = Connection(session, "a", meter=ledger.meter("a"), feed_bytes=1)
+        connection.bytes_received(bytes(1000))
+        with pytest.raises(RateLimited, match="processor time"):
+            await count(connection)
+        assert 1 < len(session.fed) < 500
+        assert connection.traffic.throttled > 1
+        assert ledger.refused_for("a", time.monotonic()) > 0
+
+    asyncio.run(run())
+
+
+def test_silence_while_nothing_is_read_is_not_the_peers() -> None:
+    async def run() -> None:
+        limits = CostLimits(peer_share=0.02, peer_burst=0.001, patience=60.0)
+        connection = Connection(Greedy(seconds=0.005), "a", meter=CostLedger(limits).meter("a"), feed_bytes=1)
+        connection.bytes_received(bytes(3))
+        began = connection.last_received
+        reader = asyncio.create_task(count(connection))
+        while connection.last_received == began:  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0.01)
+        connection.closed()
+        await reader
+
+    asyncio.run(run())
