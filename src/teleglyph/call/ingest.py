@@ -16,7 +16,8 @@ from teleglyph.call.limits import CallLimits
 from teleglyph.call.picture import PictureSlot
 from teleglyph.call.statistics import ParticipantCounters
 from teleglyph.errors import MediaDecodeError
-from teleglyph.media.hevc import HevcDecoder, starts_with_keyframe
+from teleglyph.media.hevc import HevcDecoder
+from teleglyph.media.hevc_parameters import StreamGate, starts_with_keyframe
 
 _log = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ class HevcIngest:
         self._queued_bytes = 0
         self._waiting_for_keyframe = True
         self._decoder: HevcDecoder | None = None
+        self._gate = StreamGate(limits.max_picture_pixels)
         self._task: asyncio.Task[None] | None = None
 
     def put(self, bitstream: bytes) -> None:
@@ -97,10 +99,14 @@ class HevcIngest:
             decoder = self._decoder or HevcDecoder(max_pixels=self._limits.max_picture_pixels)
             self._decoder = decoder
             try:
+                bitstream = self._gate.check(bitstream)
+                if not bitstream:
+                    continue
                 pixels = await loop.run_in_executor(self._pool, decoder.decode, bitstream, self._size_limit())
             except MediaDecodeError as error:
                 self._counters.pictures_undecodable += 1
                 self._decoder = None
+                self._gate = StreamGate(self._limits.max_picture_pixels)
                 self._start_over()
                 _log.debug("a picture could not be decoded: %s", error)
                 continue
