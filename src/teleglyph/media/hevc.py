@@ -61,6 +61,15 @@ class HevcDecoder:
             raise MediaDecodeError(f"not decodable as HEVC: {error}") from error
 
 
+def prepare_decoding() -> None:
+    """Load everything that decoding and scaling need, for processes that cannot open files later."""
+    import av
+
+    HevcDecoder()
+    frame = av.VideoFrame(64, 64, "yuv420p")
+    frame.reformat(width=32, height=32, format="rgb24", interpolation="AREA").to_ndarray()
+
+
 def _cover(width: int, height: int, limit: tuple[int, int] | None) -> tuple[int, int]:
     """The smallest size of that shape of which neither side is below the limit's."""
     scale = 1.0 if limit is None else max(limit[0] / width, limit[1] / height)
