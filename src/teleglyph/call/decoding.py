@@ -1,7 +1,7 @@
 """Where HEVC is decoded: in confined processes, or in a thread where there is no way to confine one.
 
 Each sender has one request under way at most, and requests are served in their order, so all senders get their turns
-one picture each.  Those who cost too much are moved to a process of their own kind, behind which nobody else waits.
+one picture each.  Senders who cost much are moved to a process of their own kind, behind which nobody else waits.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ _log = logging.getLogger(__name__)
 _START_SECONDS = 20.0
 """For a new process to load its libraries, on a busy machine."""
 _KILLED_SECONDS = 5.0
+_SLOW_NICENESS = 10
+"""Of the process for senders who cost much: drawing and everybody else's pictures come first."""
 _MODULE = "teleglyph.media.decoding_process"
 
 
@@ -83,7 +85,7 @@ class Decoding(Protocol):
         """The number of a new stream, to be decoded from a keyframe on.
 
         Args:
-            is_slow: its sender has used up its time before, so that nobody should wait for it.
+            is_slow: its sender costs so much that nobody else should wait for it.
         """
 
     def close_stream(self, stream: int) -> None:
@@ -151,11 +153,11 @@ def _timed(decoder: HevcDecoder, bitstream: bytes, needed: tuple[int, int] | Non
 
 
 class ConfinedDecoding:
-    """Decodes in a confined process, and in a second one for senders who have used up their time."""
+    """Decodes in a confined process, and in a second one for senders who cost much."""
 
     def __init__(self, limits: CallLimits) -> None:
         self.memory = DecoderMemory(limits.decoder_bytes, limits.decoder_bytes_each)
-        self._workers = (_Worker(limits), _Worker(limits))
+        self._workers = (_Worker(limits), _Worker(limits, _SLOW_NICENESS))
         self._numbers = itertools.count(1)
         self._where: dict[int, _Worker] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -208,9 +210,10 @@ class _Worker:
         process: None while there is none.
     """
 
-    def __init__(self, limits: CallLimits) -> None:
+    def __init__(self, limits: CallLimits, niceness: int = 0) -> None:
         self.process: subprocess.Popen[bytes] | None = None
         self._limits = limits
+        self._niceness = niceness
         self._size = limits.max_picture_pixels * 3
         self._lock = asyncio.Lock()
         self._socket: socket.socket | None = None
@@ -317,6 +320,8 @@ class _Worker:
                 cwd="/",
                 start_new_session=True,
             )
+            if self._niceness:
+                os.setpriority(os.PRIO_PROCESS, self.process.pid, self._niceness)
         finally:
             os.close(descriptor)
             theirs.close()

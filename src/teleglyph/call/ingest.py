@@ -57,6 +57,7 @@ class HevcIngest:
         self._queued_bytes = 0
         self._waiting_for_keyframe = True
         self._time = TokenBucket(limits.decoder_share, limits.decoder_burst)
+        self._quick_time = TokenBucket(limits.quick_decoder_share, limits.quick_decoder_burst)
         self._is_slow = False
         self._stream: int | None = None
         self._gate = StreamGate(limits.max_picture_pixels)
@@ -115,14 +116,20 @@ class HevcIngest:
 
     def _charge(self, cpu: float) -> None:
         self._counters.decode_seconds += cpu
-        self._time.take(cpu, time.monotonic())
+        for bucket in (self._time, self._quick_time):
+            bucket.take(cpu, time.monotonic())
 
     async def _run(self) -> None:
         while self._queue:
             if self._is_over_time():
-                self._is_slow = True
                 self._start_over()
                 continue
+            if not self._is_slow and self._quick_time.take(0.0, time.monotonic()) > 0:
+                self._is_slow = True
+                self._close_stream()
+                if not starts_with_keyframe(self._queue[0]):
+                    self._start_over()
+                    continue
             bitstream = self._queue.popleft()
             self._queued_bytes -= len(bitstream)
             try:
@@ -150,9 +157,10 @@ class HevcIngest:
         bitstream = self._gate.check(bitstream)
         if self._gate.buffer_bytes > before:
             self._decoding.memory.reserve(self, self._gate.buffer_bytes, self._start_over)
-        # No decoder without parameter sets, which memory is reserved for; and to a decoder, nothing means the end.
-        if not bitstream or not self._gate.buffer_bytes:
+        if not bitstream:  # which to a decoder means the end
             return None
+        if not self._gate.buffer_bytes:
+            raise MediaDecodeError("an HEVC picture came before its parameter sets")
         if self._stream is None:
             self._stream = self._decoding.open_stream(self._is_slow)
         decoded = await self._decoding.decode(self._stream, bitstream, self._size_limit())

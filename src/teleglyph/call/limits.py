@@ -44,6 +44,10 @@ class CallLimits:
     """CPU seconds a second that decoding one sender's pictures may take; more are dropped up to a keyframe."""
     decoder_burst: float = 0.5
     """CPU seconds that it may take at once after a pause."""
+    quick_decoder_share: float = 0.2
+    """CPU seconds a second up to which a sender's pictures are decoded together with everybody's; beyond it, they go to
+    the process for those who cost much, where only others like them wait for each other."""
+    quick_decoder_burst: float = 0.1
     decoder_patience: float = 2.0
     """For one picture; a decoder's process that takes longer is killed."""
     decoder_deaths: int = 3

@@ -321,6 +321,33 @@ def test_large_pictures_make_room_for_small_ones(confined: bool) -> None:
     asyncio.run(run())
 
 
+@needs_confinement
+def test_a_sender_who_costs_much_moves_to_the_other_process_without_a_loss_at_a_keyframe() -> None:
+    limits = replace(LIMITS, quick_decoder_share=1e-9, quick_decoder_burst=1e-9)
+
+    async def run() -> None:
+        async with opened(limits) as decoding:
+            assert isinstance(decoding, ConfinedDecoding)
+            costly, other = Sender(decoding, limits), Sender(decoding)
+            for number in range(1, 4):
+                costly.put(*outputs(1))
+                await until(lambda number=number: costly.counters.pictures_in == number)  # type: ignore[misc]
+            assert len(decoding.processes) == 2
+            quick, slow = decoding.processes
+            assert os.getpriority(os.PRIO_PROCESS, slow) > os.getpriority(os.PRIO_PROCESS, quick)
+            os.kill(slow, signal.SIGSTOP)
+            costly.put(*outputs(1))
+            other.put(*outputs(5))
+            await until(lambda: other.counters.pictures_in == 5)
+            os.kill(slow, signal.SIGCONT)
+            await until(lambda: costly.counters.pictures_in + costly.counters.pictures_undecodable == 4)
+            assert costly.counters.pictures_skipped == 0
+            for sender in (costly, other):
+                await sender.ingest.close()
+
+    asyncio.run(run())
+
+
 def test_the_budget_takes_from_the_largest_only() -> None:
     memory, lost = DecoderMemory(100, 60), []
     for name, amount in (("a", 50), ("b", 30), ("c", 20)):
