@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Executor
 
+from teleglyph.call.decoding import DecoderDied, Decoding, DecodingFailed
 from teleglyph.call.limits import CallLimits
-from teleglyph.call.picture import PictureSlot
+from teleglyph.call.picture import PictureSlot, Pixels
 from teleglyph.call.statistics import ParticipantCounters
-from teleglyph.errors import MediaDecodeError
-from teleglyph.media.hevc import HevcDecoder, starts_with_keyframe
+from teleglyph.errors import BadData, MediaDecodeError
+from teleglyph.media.hevc_parameters import StreamGate, starts_with_keyframe
+from teleglyph.net import TokenBucket
 
 _log = logging.getLogger(__name__)
 
@@ -29,7 +31,7 @@ class HevcIngest:
 
     Args:
         slot: where decoded pictures go.
-        pool: threads for decoding.
+        decoding: what decodes for the whole server.
         on_picture: called on the event loop after a new picture was put.
         on_lost: called when nothing can be decoded before the next keyframe.
     """
@@ -39,7 +41,7 @@ class HevcIngest:
         slot: PictureSlot,
         counters: ParticipantCounters,
         limits: CallLimits,
-        pool: Executor,
+        decoding: Decoding,
         size_limit: SizeLimit,
         on_picture: Callable[[], None],
         on_lost: Callable[[], None],
@@ -47,22 +49,32 @@ class HevcIngest:
         self._slot = slot
         self._counters = counters
         self._limits = limits
-        self._pool = pool
+        self._decoding = decoding
         self._size_limit = size_limit
         self._on_picture = on_picture
         self._on_lost = on_lost
         self._queue: deque[bytes] = deque()
         self._queued_bytes = 0
         self._waiting_for_keyframe = True
-        self._decoder: HevcDecoder | None = None
+        self._time = TokenBucket(limits.decoder_share, limits.decoder_burst)
+        self._quick_time = TokenBucket(limits.quick_decoder_share, limits.quick_decoder_burst)
+        self._is_slow = False
+        self._stream: int | None = None
+        self._gate = StreamGate(limits.max_picture_pixels)
         self._task: asyncio.Task[None] | None = None
 
     def put(self, bitstream: bytes) -> None:
-        """Queue one encoder output; starts the decoding task when none runs."""
+        """Queue one encoder output; starts the decoding task when none runs.
+
+        Raises:
+            BadData: this participant's pictures have ended the decoder too often.
+        """
+        if self._counters.decoder_deaths >= self._limits.decoder_deaths:
+            raise BadData(f"your pictures ended the decoder {self._counters.decoder_deaths} times")
         if not bitstream:
             return
         if self._waiting_for_keyframe:
-            if not starts_with_keyframe(bitstream):
+            if not starts_with_keyframe(bitstream) or self._is_over_time():
                 self._counters.pictures_skipped += 1
                 self._on_lost()
                 return
@@ -77,34 +89,80 @@ class HevcIngest:
     async def close(self) -> None:
         """Stop decoding and release the decoder."""
         self._queue.clear()
+        self._queued_bytes = 0
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
-        self._decoder = None
+        self._close_stream()
 
     def _start_over(self) -> None:
+        """Drop what waits and the decoder; go on at the next keyframe."""
         self._counters.pictures_skipped += len(self._queue)
         self._queue.clear()
         self._queued_bytes = 0
         self._waiting_for_keyframe = True
+        self._close_stream()
         self._on_lost()
 
+    def _close_stream(self) -> None:
+        if self._stream is not None:
+            self._decoding.close_stream(self._stream)
+            self._stream = None
+        self._decoding.memory.release(self)
+        self._gate = StreamGate(self._limits.max_picture_pixels)
+
+    def _is_over_time(self) -> bool:
+        return self._time.take(0.0, time.monotonic()) > 0
+
+    def _charge(self, cpu: float) -> None:
+        self._counters.decode_seconds += cpu
+        for bucket in (self._time, self._quick_time):
+            bucket.take(cpu, time.monotonic())
+
     async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
         while self._queue:
+            if self._is_over_time():
+                self._start_over()
+                continue
+            if not self._is_slow and self._quick_time.take(0.0, time.monotonic()) > 0:
+                self._is_slow = True
+                self._close_stream()
+                if not starts_with_keyframe(self._queue[0]):
+                    self._start_over()
+                    continue
             bitstream = self._queue.popleft()
             self._queued_bytes -= len(bitstream)
-            decoder = self._decoder or HevcDecoder(max_pixels=self._limits.max_picture_pixels)
-            self._decoder = decoder
             try:
-                pixels = await loop.run_in_executor(self._pool, decoder.decode, bitstream, self._size_limit())
+                pixels = await self._decode(bitstream)
             except MediaDecodeError as error:
+                if isinstance(error, DecodingFailed):
+                    self._charge(error.cpu)
                 self._counters.pictures_undecodable += 1
-                self._decoder = None
                 self._start_over()
                 _log.debug("a picture could not be decoded: %s", error)
+                continue
+            except DecoderDied as error:
+                self._counters.pictures_undecodable += 1
+                self._counters.decoder_deaths += error.is_guilty
+                self._is_slow = self._is_slow or error.is_guilty
+                self._start_over()
                 continue
             if pixels is not None:
                 self._counters.pictures_in += 1
                 self._slot.put(pixels)
                 self._on_picture()
+
+    async def _decode(self, bitstream: bytes) -> Pixels | None:
+        before = self._gate.buffer_bytes
+        bitstream = self._gate.check(bitstream)
+        if self._gate.buffer_bytes > before:
+            self._decoding.memory.reserve(self, self._gate.buffer_bytes, self._start_over)
+        if not bitstream:  # which to a decoder means the end
+            return None
+        if not self._gate.buffer_bytes:
+            raise MediaDecodeError("an HEVC picture came before its parameter sets")
+        if self._stream is None:
+            self._stream = self._decoding.open_stream(self._is_slow)
+        decoded = await self._decoding.decode(self._stream, bitstream, self._size_limit())
+        self._charge(decoded.cpu)
+        return decoded.picture

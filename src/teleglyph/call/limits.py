@@ -36,6 +36,22 @@ class CallLimits:
     """Compressed pictures that may wait for one participant's decoder."""
     decode_queue_packets: int = 60
     max_picture_pixels: int = 4096 * 2160
+    decoder_bytes: int = 768 << 20
+    """Memory that all senders' decoders may come to hold, at 17 pictures of 2.25 bytes a pixel for each."""
+    decoder_bytes_each: int = 384 << 20
+    """The same for one sender; enough for the largest picture."""
+    decoder_share: float = 0.5
+    """CPU seconds a second that decoding one sender's pictures may take; more are dropped up to a keyframe."""
+    decoder_burst: float = 0.5
+    """CPU seconds that it may take at once after a pause."""
+    quick_decoder_share: float = 0.2
+    """CPU seconds a second up to which a sender's pictures are decoded together with everybody's; beyond it, they go to
+    the process for those who cost much, where only others like them wait for each other."""
+    quick_decoder_burst: float = 0.1
+    decoder_patience: float = 2.0
+    """For one picture; a decoder's process that takes longer is killed."""
+    decoder_deaths: int = 3
+    """Deaths of a decoder's process over one participant's pictures, after which the participant is refused."""
     max_view_cells: int = 160_000
     """Terminal cells drawn for one viewer; a larger terminal gets a smaller picture, because a frame of more cells
     cannot be put into one encrypted packet (1 MiB) even in 16 colours."""

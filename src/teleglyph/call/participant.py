@@ -10,12 +10,12 @@ import enum
 import logging
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from teleglyph.call.decoding import Decoding
 from teleglyph.call.demand import Demand
 from teleglyph.call.ingest import HevcIngest
 from teleglyph.call.limits import CallLimits
@@ -110,10 +110,10 @@ class Participant:
         number: unique in the server, never used again.
         connection: its connection; the session task owns the reading side.
         room: where it joins once its capabilities are known.
-        pool: threads for decoding.
+        decoding: what decodes HEVC.
     """
 
-    def __init__(self, number: int, connection: Connection, room: Room, limits: CallLimits, pool: Executor) -> None:
+    def __init__(self, number: int, connection: Connection, room: Room, limits: CallLimits, decoding: Decoding) -> None:
         self.number = number
         self.name = f"guest-{number}"
         self.connection = connection
@@ -142,7 +142,7 @@ class Participant:
         self._rate = TokenBucket(limits.frames_per_second, limits.frames_per_second / 4)
         self._audio_rate = TokenBucket(limits.audio_packets_per_second, limits.audio_packets_per_second / 2)
         self._ingest = HevcIngest(
-            self.picture, self.counters, limits, pool, self._largest_size, self._picture_changed, self._picture_lost
+            self.picture, self.counters, limits, decoding, self._largest_size, self._picture_changed, self._picture_lost
         )
         self._capabilities: Capabilities | None = None
         self._pinned = 0
@@ -514,6 +514,8 @@ class Participant:
                 "pictures_over_rate": counters.pictures_over_rate,
                 "pictures_undecodable": counters.pictures_undecodable,
                 "pictures_skipped": counters.pictures_skipped,
+                "decoder_deaths": counters.decoder_deaths,
+                "decode_seconds": counters.decode_seconds,
                 "frames_delivered": counters.frames_delivered,
                 "frames_sent": outbox.counters.video_frames,
                 "frames_skipped": counters.frames_skipped,

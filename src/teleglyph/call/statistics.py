@@ -14,7 +14,12 @@ class ParticipantCounters:
     pictures_over_rate: int = 0
     pictures_undecodable: int = 0
     pictures_skipped: int = 0
-    """Compressed pictures thrown away because the decoder could not keep up."""
+    """Compressed pictures dropped because the decoder could not keep up or the sender's share of its time was used up,
+    and those up to the next keyframe."""
+    decoder_deaths: int = 0
+    """Times the process that decoded ended or hung over one of this participant's pictures."""
+    decode_seconds: float = 0.0
+    """CPU time that decoding took."""
     frames_delivered: int = 0
     """Frames put into this viewer's outbox."""
     frames_skipped: int = 0

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from teleglyph.errors import MediaDecodeError, NotSupported
+from teleglyph.media.hevc_parameters import MAX_PIXELS
 
 if TYPE_CHECKING:
     import av
@@ -19,26 +20,6 @@ SMALLEST_SIDE = 32
 _BITS_PER_PIXEL = 0.12
 """At 480x270 and 30 pictures a second this makes 470 kbit/s."""
 _ENCODER_THREADS = 2
-
-_START_CODE = b"\0\0\1"
-_FIRST_IRAP, _LAST_IRAP = 16, 23
-_PARAMETER_SETS = (32, 33, 34)
-_UNITS_LOOKED_AT = 8
-MAX_PIXELS = 4096 * 2160
-
-
-def starts_with_keyframe(bitstream: bytes) -> bool:
-    """Whether decoding can begin here: the first units hold parameter sets or an IRAP picture (ITU-T H.265 7.4.2.2)."""
-    position = 0
-    for _ in range(_UNITS_LOOKED_AT):
-        position = bitstream.find(_START_CODE, position)
-        if position < 0 or position + 3 >= len(bitstream):
-            return False
-        kind = bitstream[position + 3] >> 1 & 0x3F
-        if kind in _PARAMETER_SETS or _FIRST_IRAP <= kind <= _LAST_IRAP:
-            return True
-        position += 3
-    return False
 
 
 class HevcDecoder:
@@ -78,6 +59,15 @@ class HevcDecoder:
             return np.ascontiguousarray(picture.to_ndarray())
         except (self._av.FFmpegError, ValueError) as error:
             raise MediaDecodeError(f"not decodable as HEVC: {error}") from error
+
+
+def prepare_decoding() -> None:
+    """Load everything that decoding and scaling need, for processes that cannot open files later."""
+    import av
+
+    HevcDecoder()
+    frame = av.VideoFrame(64, 64, "yuv420p")
+    frame.reformat(width=32, height=32, format="rgb24", interpolation="AREA").to_ndarray()
 
 
 def _cover(width: int, height: int, limit: tuple[int, int] | None) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from teleglyph.call.decoding import open_decoding
 from teleglyph.call.pacer import Pacer
 from teleglyph.call.participant import Participant, State
 from teleglyph.call.room import Room
@@ -77,6 +78,7 @@ class Server:
         """Connections that were not admitted, by reason."""
         self._password_key: bytes | None = None
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="media")
+        self._decoding = open_decoding(config.call, config.confined_decoding)
         self._numbers = itertools.count(1)
         self._window = SlidingWindow(config.connections_per_minute, 60.0)
         self.costs = CostLedger(config.costs)
@@ -189,6 +191,7 @@ class Server:
         await asyncio.gather(*self._background, return_exceptions=True)
         if self._database is not None:
             await asyncio.to_thread(self._database.close)
+        await self._decoding.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._log_report("final ")
 
@@ -333,7 +336,7 @@ class Server:
 
     def _accepted(self, connection: Connection) -> None:
         number = next(self._numbers)
-        participant = Participant(number, connection, self.default_room, self.config.call, self._pool)
+        participant = Participant(number, connection, self.default_room, self.config.call, self._decoding)
         guard = self._guards.pop(connection)
         task = asyncio.get_running_loop().create_task(self._serve(participant, guard), name=f"session {number}")
         self._sessions[task] = participant

@@ -65,6 +65,8 @@ class ServerConfig:
     """The Nostr key with which groups are signed; None: in the directory, and without one there are no groups."""
     profile: RelayProfile = RelayProfile()
     """What the Nostr relay says of itself."""
+    confined_decoding: bool = True
+    """Decode HEVC in confined processes, where the system can confine one; False: in a thread of this process."""
     admin_token: str | None = field(default=None, repr=False)
     """What has to be shown to have lists read again over HTTP; None: nobody may."""
     tls: tuple[Path, Path | None] | None = None

@@ -7,7 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from teleglyph.errors import MediaDecodeError
-from teleglyph.media.hevc import HevcDecoder, HevcEncoder, hevc_available, starts_with_keyframe
+from teleglyph.media.hevc import HevcDecoder, HevcEncoder, hevc_available
+from teleglyph.media.hevc_parameters import starts_with_keyframe
 from teleglyph.media.pattern import TEST_PATTERNS
 
 Pixels = NDArray[np.uint8]

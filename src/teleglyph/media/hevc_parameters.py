@@ -1,0 +1,214 @@
+"""Reads what an HEVC stream asks of its decoder before the decoder sees it (ITU-T H.265, 7.3).
+
+Everything here is Python and touches only bytes, so that a hostile stream is judged by code that cannot be corrupted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from teleglyph.errors import MediaDecodeError
+
+MAX_PIXELS = 4096 * 2160
+MAX_UNITS = 600
+"""Units in one encoder output, as many as level 6.2 allows slices in a picture (A.4.1). FFmpeg keeps 0.5 KiB for each
+of them with every picture, which an output of tiny units would turn into 100 MiB."""
+
+_START_CODE = b"\0\0\1"
+_LAST_SLICE_OF_ITS_KIND, _FIRST_IRAP, _LAST_IRAP = 9, 16, 21
+_VPS, _SPS, _PPS, _DELIMITER, _END_OF_SEQUENCE, _END_OF_STREAM = 32, 33, 34, 35, 36, 37
+_PARAMETER_SETS = (_VPS, _SPS, _PPS)
+_PASSED_ON = frozenset(
+    {
+        *range(_LAST_SLICE_OF_ITS_KIND + 1),
+        *range(_FIRST_IRAP, _LAST_IRAP + 1),
+        *_PARAMETER_SETS,
+        _DELIMITER,
+        _END_OF_SEQUENCE,
+        _END_OF_STREAM,
+    }
+)
+"""Types of units that the decoder needs; all others (messages, reserved and private ones) are dropped."""
+_MAX_SPS_BYTES = 4096
+_MAX_GOLOMB_ZEROS = 31
+_UNITS_LOOKED_AT = 8
+
+_HELD_PICTURES = 17
+"""Pictures that a decoder may hold: 16 references and the one being decoded. FFmpeg keeps whatever the slices refer
+to, so a smaller number in the parameter sets is no bound."""
+_ALIGNMENT = 64
+"""Pixels to which the decoder rounds up both sides."""
+_QUARTER_BYTES_PER_PIXEL = 9
+"""2.25 bytes: 1.5 for the planes of 4:2:0 in 8 bit, 0.75 for the motion vectors (12 bytes for each 4x4 pixels)."""
+_BYTES_PER_PICTURE = MAX_UNITS * 528
+"""For the lists of references of each slice."""
+_STRANGE_ZEROS = re.compile(rb"\0\0(?:[\x00\x02]|\x03[^\x00-\x03])")
+"""Never inside a unit (7.4.2): decoders disagree on what they mean."""
+
+
+class SequenceParameters(NamedTuple):
+    """What a sequence parameter set says, as far as it matters for memory."""
+
+    number: int
+    width: int
+    height: int
+    pictures: int
+    """Pictures the decoder has to hold, as the encoder says."""
+
+    @property
+    def buffer_bytes(self) -> int:
+        """Memory that a decoder may come to hold for streams with this set, whatever their slices refer to."""
+        width, height = (-(-side // _ALIGNMENT) * _ALIGNMENT for side in (self.width, self.height))
+        return _HELD_PICTURES * (width * height * _QUARTER_BYTES_PER_PIXEL // 4 + _BYTES_PER_PICTURE)
+
+
+class _Bits:
+    """Reads single bits and Exp-Golomb codes of a unit's payload (9.2)."""
+
+    def __init__(self, data: bytes) -> None:
+        self._value = int.from_bytes(data, "big")
+        self._left = 8 * len(data)
+
+    def read(self, count: int) -> int:
+        """The next ``count`` bits as a number."""
+        if count > self._left:
+            raise MediaDecodeError("an HEVC parameter set ends too early")
+        self._left -= count
+        return self._value >> self._left & ((1 << count) - 1)
+
+    def golomb(self, name: str, most: int) -> int:
+        """The next unsigned Exp-Golomb code, at most ``most``."""
+        zeros = 0
+        while not self.read(1):
+            zeros += 1
+            if zeros > _MAX_GOLOMB_ZEROS:
+                raise MediaDecodeError(f"{name} of an HEVC stream is too large")
+        value = (1 << zeros) - 1 + self.read(zeros)
+        if value > most:
+            raise MediaDecodeError(f"{name} of an HEVC stream is {value}, and at most {most} is allowed")
+        return value
+
+
+def starts_with_keyframe(bitstream: bytes) -> bool:
+    """Whether decoding can begin here: the first units hold parameter sets or an IRAP picture (ITU-T H.265 7.4.2.2)."""
+    position = 0
+    for _ in range(_UNITS_LOOKED_AT):
+        position = bitstream.find(_START_CODE, position)
+        if position < 0 or position + 3 >= len(bitstream):
+            return False
+        kind = bitstream[position + 3] >> 1 & 0x3F
+        if kind in _PARAMETER_SETS or _FIRST_IRAP <= kind <= _LAST_IRAP + 2:
+            return True
+        position += 3
+    return False
+
+
+def _units(bitstream: bytes) -> Iterator[bytes]:
+    """The units between start codes (annex B.2), without zeros after them."""
+    position = bitstream.find(_START_CODE)
+    number = 0
+    while position >= 0:
+        number += 1
+        if number > MAX_UNITS:
+            raise MediaDecodeError(f"an HEVC picture has more than {MAX_UNITS} units")
+        following = bitstream.find(_START_CODE, position + 3)
+        unit = bitstream[position + 3 : following if following >= 0 else len(bitstream)].rstrip(b"\0")
+        if unit:
+            yield unit
+        position = following
+
+
+def read_sps(unit: bytes, max_pixels: int = MAX_PIXELS) -> SequenceParameters:
+    """Read a sequence parameter set (7.3.2.2.1).
+
+    Extensions stand behind everything that is read here, and change none of it in the base layer.
+
+    Args:
+        unit: the whole unit with its header of two bytes.
+        max_pixels: largest area of a picture.
+
+    Raises:
+        MediaDecodeError: it is unreadable, or asks for something other than 4:2:0 with 8 bits and bounded sizes.
+    """
+    if len(unit) > _MAX_SPS_BYTES or _STRANGE_ZEROS.search(unit):
+        raise MediaDecodeError("a parameter set of an HEVC stream is damaged")
+    bits = _Bits(unit[2:].replace(b"\0\0\3", b"\0\0"))
+    bits.read(4)  # the VPS's number
+    sub_layers = bits.read(3) + 1
+    if sub_layers > 7:
+        raise MediaDecodeError("an HEVC stream has more than 7 temporal layers")
+    bits.read(1)
+    _skip_profile(bits, sub_layers)
+    number = bits.golomb("The number of a parameter set", 15)
+    if (chroma := bits.golomb("The chroma format", 3)) != 1:
+        raise MediaDecodeError(f"only 4:2:0 is accepted of HEVC, and this stream has chroma format {chroma}")
+    width, height = bits.golomb("The width", max_pixels), bits.golomb("The height", max_pixels)
+    if not 0 < width * height <= max_pixels:
+        raise MediaDecodeError(f"a picture of {width}x{height} pixels is too large")
+    if bits.read(1):
+        for side in (width, width, height, height):
+            bits.golomb("The cropping", side)
+    for _ in range(2):
+        if (depth := 8 + bits.golomb("The depth", 8)) != 8:
+            raise MediaDecodeError(f"only 8 bits are accepted of HEVC, and this stream has {depth}")
+    bits.golomb("The size of picture numbers", 12)
+    pictures = 0
+    for _ in range(sub_layers if bits.read(1) else 1):
+        pictures = max(pictures, 1 + bits.golomb("The number of held pictures", 15))
+        bits.golomb("The number of reordered pictures", 15)
+        bits.golomb("The latency", (1 << 32) - 2)
+    smallest = 3 + bits.golomb("The size of coding blocks", 3)
+    largest = smallest + bits.golomb("The size of coding tree blocks", 3)
+    if not 4 <= largest <= 6:
+        raise MediaDecodeError(f"an HEVC stream has coding tree blocks of {1 << largest} pixels")
+    if width % (1 << smallest) or height % (1 << smallest):
+        raise MediaDecodeError("the size of an HEVC picture is not one of whole blocks")
+    return SequenceParameters(number, width, height, pictures)
+
+
+def _skip_profile(bits: _Bits, sub_layers: int) -> None:
+    """Skip profile_tier_level (7.3.3): what a profile promises is not relied on."""
+    bits.read(88)
+    bits.read(8)
+    present = [(bits.read(1), bits.read(1)) for _ in range(sub_layers - 1)]
+    if sub_layers > 1:
+        bits.read(2 * (9 - sub_layers))
+    for profile, level in present:
+        bits.read(88 * profile + 8 * level)
+
+
+class StreamGate:
+    """Passes on what a decoder may see of one sender's stream; as old as that decoder.
+
+    Args:
+        max_pixels: largest area of a picture.
+
+    Attributes:
+        buffer_bytes: memory that the decoder may come to hold after what has been passed on.
+    """
+
+    def __init__(self, max_pixels: int = MAX_PIXELS) -> None:
+        self._max_pixels = max_pixels
+        self.buffer_bytes = 0
+
+    def check(self, bitstream: bytes) -> bytes:
+        """The units of one encoder output that the decoder needs; those of higher layers and messages are dropped.
+
+        Raises:
+            MediaDecodeError: a parameter set is unreadable or asks for too much.
+        """
+        passed = []
+        for unit in _units(bitstream):
+            if len(unit) < 2 or unit[0] & 0x80 or not unit[1] & 7:
+                raise MediaDecodeError("an HEVC unit has a damaged header")
+            kind, layer = unit[0] >> 1, (unit[0] & 1) << 5 | unit[1] >> 3
+            if layer or kind not in _PASSED_ON:
+                continue
+            if kind == _SPS:
+                self.buffer_bytes = max(self.buffer_bytes, read_sps(unit, self._max_pixels).buffer_bytes)
+            elif kind == _VPS and (len(unit) < 4 or unit[2] & 0x03 or unit[3] & 0xF0):
+                raise MediaDecodeError("an HEVC stream has more than one layer")
+            passed.append(unit)
+        return b"".join(_START_CODE + unit for unit in passed)
