@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, TextIO
 
 from teleglyph.errors import OutputClosed, OutputError
@@ -44,8 +45,9 @@ def write_text(text: str, *, err: bool = False) -> None:
     """
     stream = sys.stderr if err else sys.stdout
     try:
-        stream.write(_encodable(text, stream))
-        stream.flush()
+        with _blocking(stream):
+            stream.write(_encodable(text, stream))
+            stream.flush()
     except OSError as error:
         _discard(stream)
         if not err:
@@ -59,12 +61,32 @@ def write_frame(frame: SafeFrame) -> None:
         OutputClosed, OutputError: as for :func:`echo`.
     """
     try:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(frame + b"\n")
-        sys.stdout.buffer.flush()
+        with _blocking(sys.stdout):
+            sys.stdout.flush()
+            sys.stdout.buffer.write(frame + b"\n")
+            sys.stdout.buffer.flush()
     except OSError as error:
         _discard(sys.stdout)
         raise output_failure(error) from error
+
+
+@contextlib.contextmanager
+def _blocking(stream: TextIO) -> Iterator[None]:
+    """Have a stream wait for a slow terminal: an event loop that reads the keyboard makes it non-blocking."""
+    try:
+        descriptor = stream.fileno()
+        was_blocking = os.get_blocking(descriptor)
+    except (OSError, ValueError):
+        yield  # not a file
+        return
+    if was_blocking:
+        yield
+        return
+    os.set_blocking(descriptor, True)
+    try:
+        yield
+    finally:
+        os.set_blocking(descriptor, False)
 
 
 def output_failure(error: OSError) -> OutputError:

@@ -170,6 +170,7 @@ def test_however_a_chat_ends_the_terminal_is_as_before(
     before = termios.tcgetattr(ann.terminal.fd)
     assert before[3] & termios.ICANON
     assert before[3] & termios.ECHO
+    assert os.get_blocking(ann.terminal.fd), "the shell's next program may rely on it"
     assert ann.terminal.written.rfind(b"\x1b[?2004l") > ann.terminal.written.rfind(b"\x1b[?2004h")
 
 
@@ -356,3 +357,47 @@ def test_a_message_that_is_too_long_is_refused_before_it_is_sent(relay: ServerPr
     peer = NostrPeer(relay)
     assert [event["content"] for event in peer.ask({"kinds": [9], "#h": ["lobby"]})] == ["fine"]
     peer.close()
+
+
+@contextlib.contextmanager
+def forgetful_relay() -> Iterator[int]:
+    """Ends the first connection; on the second one there are three messages, which it sends the newest first."""
+    connections: list[ServerConnection] = []
+
+    def handle(socket: ServerConnection) -> None:
+        connections.append(socket)
+        socket.send(json.dumps(["AUTH", "x"]))
+        with contextlib.suppress(ConnectionClosed):
+            for text in socket:
+                verb, *rest = json.loads(text)
+                if verb == "EVENT":
+                    socket.send(json.dumps(["OK", rest[0]["id"], True, ""]))
+                elif verb == "REQ" and len(connections) == 1:
+                    socket.send(json.dumps(["EOSE", "chat"]))
+                    threading.Timer(1.0, socket.close).start()
+                elif verb == "REQ":
+                    now = int(time.time())
+                    for age, content in enumerate(("third", "second", "first")):
+                        event = sign_event(BOB, now - age, 9, [["h", "lobby"]], content)
+                        socket.send(json.dumps(["EVENT", "chat", json.loads(event.text)]))
+                    socket.send(json.dumps(["EOSE", "chat"]))
+
+    with serve(handle, "127.0.0.1", 0) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield server.socket.getsockname()[1]
+        server.shutdown()
+        thread.join(10)
+
+
+def test_what_was_missed_while_the_connection_was_lost_is_shown_in_its_order(
+    person: Callable[..., Person], tmp_path: Path
+) -> None:
+    with forgetful_relay() as port:
+        ann = person(port, tmp_path / "ann", "--name", "Ann", columns=100, rows=40)
+        ann.see("The connection is back.")
+        for word in ("first", "second", "third"):
+            ann.see(word)
+        rows = "\n".join(ann.terminal.rows)
+        assert rows.index("first") < rows.index("second") < rows.index("third")
+        assert rows.count("You are in lobby") == 1

@@ -116,3 +116,22 @@ def test_characters_that_the_encoding_lacks_become_question_marks() -> None:
         timeout=60,
     )
     assert done.stdout == "caf? ?\n"
+
+
+def test_text_waits_for_a_slow_reader_of_a_non_blocking_output() -> None:
+    """An event loop that reads a terminal's keyboard makes its output non-blocking as well."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    script = "import os, sys; from teleglyph.console import write_text; write_text('x' * 1_000_000)"
+    try:
+        with subprocess.Popen(
+            [sys.executable, "-c", script + "; sys.exit(os.get_blocking(1))"], stdout=writing
+        ) as child:
+            os.close(writing)
+            count = 0
+            while data := os.read(reading, 1 << 16):
+                count += len(data)
+        assert count == 1_000_000
+        assert child.returncode == 0, "the output is as it was before"
+    finally:
+        os.close(reading)

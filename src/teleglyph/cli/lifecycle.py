@@ -49,8 +49,10 @@ async def _supervise(main: Main, on_abort: Callable[[], None]) -> int:
 
     def on_stop() -> None:
         if stop.is_set():
-            on_abort()
-            os._exit(1)
+            try:
+                on_abort()
+            finally:
+                os._exit(1)
         stop.set()
 
     if sys.platform != "win32":

@@ -298,7 +298,7 @@ class Chat:
     def _filters(self) -> Sequence[Mapping[str, Any]]:
         now = int(time.time())
         messages = {"kinds": [MESSAGE], "#h": [self._room], "limit": self._history}
-        if self._is_live:
+        if self._introduced.is_set():
             messages |= {"limit": 500, "since": max(0, min(self._newest, now) - 60)}
         return (
             messages,
@@ -311,17 +311,16 @@ class Chat:
         stored: deque[NostrEvent] = deque(maxlen=_REMEMBERED)
         async for item in self._client.subscribe("chat", self._filters):
             if isinstance(item, Trouble):
+                self._is_live = False  # The next events are stored ones again, the newest first.
                 self._view.notice(item.text)
             elif isinstance(item, Stored):
                 for event in sorted(stored, key=lambda event: (event.created_at, event.id)):
                     self._take(event)
                 stored.clear()
-                if not self._is_live:
-                    self._is_live = True
+                self._is_live = True
+                if not self._introduced.is_set():
                     await self._introduce()
-            elif self._is_live:
-                self._take(item)
-            elif item.kind == MESSAGE:
+            elif item.kind == MESSAGE and not self._is_live:
                 stored.append(item)
             else:
                 self._take(item)

@@ -56,6 +56,7 @@ class ChatScreen:
         self._names = names
         self._lines: asyncio.Queue[str] = asyncio.Queue(_TYPED)
         self._saved: list[Any] = termios.tcgetattr(0)
+        self._was_blocking = os.get_blocking(0)
         self._buffer = Buffer(history=LineHistory(history), accept_handler=self._accept, multiline=False)
         self._app: Application[None] = Application(
             layout=Layout(
@@ -128,14 +129,18 @@ class ChatScreen:
                 await asyncio.wait([editing])
 
     async def _edit(self) -> None:
-        with contextlib.suppress(EOFError):
-            # Signals are the caller's, and so are exceptions.
-            await self._app.run_async(handle_sigint=False, set_exception_handler=False)
+        try:
+            with contextlib.suppress(EOFError):
+                # Signals are the caller's, and so are exceptions.
+                await self._app.run_async(handle_sigint=False, set_exception_handler=False)
+        finally:
+            os.set_blocking(0, self._was_blocking)
 
     def restore(self) -> None:
         """Give the terminal back at once; for a process that is about to end."""
         with contextlib.suppress(OSError, termios.error):
             termios.tcsetattr(0, termios.TCSANOW, self._saved)
+            os.set_blocking(0, self._was_blocking)
             write_text(_RESTORE)
 
     def _accept(self, buffer: Buffer) -> bool:

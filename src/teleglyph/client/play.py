@@ -90,7 +90,7 @@ class Table:
         self._notice, self._notice_until = "", 0.0
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Gets an exception when the game is over without the relay saying so."""
-        self._keyboard = Keyboard(self._press_all, self._vanish)
+        self._keyboard = Keyboard(self._press_all, self._vanish, terminal.typed)
         self._view = TableView(terminal, self._me)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -370,7 +370,7 @@ class Table:
         self._show()
 
     def _press(self, key: str) -> None:
-        if key == "q":
+        if key in ("q", "ctrl-c"):
             self._stop.set()
         elif key in ("left", "right"):
             self._cursor = (self._cursor + (1 if key == "right" else -1)) % COLUMNS

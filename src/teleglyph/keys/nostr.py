@@ -43,6 +43,8 @@ def _read(path: Path) -> bytes:
         raise
     except OSError as error:
         raise KeyFileError(f"Cannot read the Nostr key '{path}': {(error.strerror or str(error)).lower()}.") from error
+    except ValueError as error:
+        raise KeyFileError(f"Cannot read the Nostr key '{path}': {error}.") from None
     if stat.S_ISREG(mode) and mode & 0o077:
         raise KeyFileError(f"Others on this machine can read the Nostr key '{path}'. Run: chmod 600 '{path}'")
     try:
