@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +34,13 @@ class SqliteBackend(Backend):
         self._path = path
         self._lock: int | None = None
 
-    def writer(self, instance: int) -> Base:
+    def writer(self, instance: int, on_connect: Callable[[Base], None] = lambda _base: None) -> Base:
         try:
             self._take_lock()
             base = SqliteBase(sqlite3.connect(self._path, isolation_level=None, cached_statements=_STATEMENTS))
         except (OSError, sqlite3.Error) as error:
             raise StoreError(f"The database '{self._path}' cannot be used: {error}") from error
+        on_connect(base)
         try:
             # With FULL a commit is on the disk when it returns; groups make up for what that costs.
             for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
@@ -140,6 +142,10 @@ class SqliteBase(Base):
 
     def is_running(self, instance: int) -> bool:
         return False  # the file is locked: whoever else wrote to it is gone
+
+    def abort(self) -> None:
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.interrupt()
 
     def close(self) -> None:
         self._connection.close()
