@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import secrets
 import time
 from collections import deque
@@ -37,6 +38,7 @@ from teleglyph.wire.nostr_messages import (
 if TYPE_CHECKING:
     from teleglyph.events.service import EventsService
 
+_log = logging.getLogger(__name__)
 _WORTH_IT = 200
 """Bytes of a message from which on it is compressed."""
 _TOO_SLOW = "error: too slow, subscription ended"
@@ -116,6 +118,7 @@ class EventSession:
         self._requests: deque[Subscription | SyncStep | tuple[str, list[Filter]]] = deque()
         self.syncs = Syncs(service.store, limits, service.sync_ledger, self.send)
         self._answering: asyncio.Task[None] | None = None
+        self._failure_level = logging.ERROR
         self._is_ended = False
         self._window_bits = window_bits
         self.send(wire.challenge(self._challenge))
@@ -396,12 +399,23 @@ class EventSession:
                 else:
                     await self._answer_count(*question)
             except StoreError:
-                text = "error: the database cannot answer now"
-                if isinstance(question, Subscription) and question.is_open:
-                    self.end_subscription(question, text)
-                elif isinstance(question, tuple):
-                    self.send(wire.closed(question[0], text))
+                self._fail_question(question, "error: the database cannot answer now")
+            except Exception:
+                # An error of ours: the other questions are answered all the same.  It is logged once, or a client that
+                # knows how to cause it could fill the log.
+                level, self._failure_level = self._failure_level, logging.DEBUG
+                _log.log(level, "%s: a question could not be answered", self.connection.peer, exc_info=True)
+                self._fail_question(question, "error: this question cannot be answered")
         self._answering = None
+
+    def _fail_question(self, question: Subscription | SyncStep | tuple[str, list[Filter]], text: str) -> None:
+        if isinstance(question, Subscription):
+            if question.is_open:
+                self.end_subscription(question, text)
+        elif isinstance(question, SyncStep):
+            self.syncs.refuse(question.sync, text)
+        else:
+            self.send(wire.closed(question[0], text))
 
     async def _answer_count(self, name: str, filters: list[Filter]) -> None:
         offset = hyperloglog_offset(filters[0].first_tag_value) if len(filters) == 1 else None

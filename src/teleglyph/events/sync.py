@@ -118,9 +118,9 @@ class Syncs:
         try:
             answer = await self._respond(step, readers)
         except EventRefused as error:
-            self._refuse(sync, str(error))
+            self.refuse(sync, str(error))
         except StoreError:
-            self._refuse(sync, "error: the database cannot answer now")
+            self.refuse(sync, "error: the database cannot answer now")
         else:
             if sync.is_open:
                 self._send(wire.sync_message(sync.name, answer))
@@ -143,7 +143,8 @@ class Syncs:
             return b""
         return await asyncio.wrap_future(self._store.reconcile(sync.records, step.message, limits.sync_bytes))
 
-    def _refuse(self, sync: Sync, text: str) -> None:
+    def refuse(self, sync: Sync, text: str) -> None:
+        """End an exchange and say why, unless it is closed by now."""
         if sync.is_open:
             self.close(sync.name)
             self._send(wire.sync_error(sync.name, text))
@@ -170,4 +171,4 @@ class Syncs:
         """
         for sync in list(self._syncs.values()):
             if now - sync.used_at > self._limits.sync_timeout:
-                self._refuse(sync, f"closed: nothing was said for {self._limits.sync_timeout:g} s")
+                self.refuse(sync, f"closed: nothing was said for {self._limits.sync_timeout:g} s")
