@@ -126,6 +126,10 @@ class Backend(ABC):
     def reader(self) -> Base:
         """A connection that only reads; raises as :meth:`writer`."""
 
+    def trouble(self) -> str | None:
+        """Why what was written may not be found again, in words for people; None if nothing is known against it."""
+        return None
+
     def close(self) -> None:  # noqa: B027 - most have nothing to release
         """Release what is held besides connections."""
 
@@ -466,6 +470,8 @@ class Database:
             if not self._thread.is_alive():
                 return "the database's writer has ended"
             since = min((job.since for job in (*self._group_now, *self._jobs)), default=now)
+        if (reason := self._backend.trouble()) is not None:
+            return reason
         if now - since > limit:
             return f"the database has not finished a write for {now - since:.0f} s"
         return None
