@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 
@@ -114,10 +114,15 @@ class EventsService:
         """Carries out the administrator's requests; None without an administrator."""
         self.budget = OutboxBudget(self.limits.total_queued_bytes)
         self.sync_ledger = SyncLedger()
+        self.request_bytes = 0
+        """Of all questions that wait for their answers."""
+        self.on_question_cost: Callable[[str, float], None] | None = None
+        """Called on the event loop with a network and the seconds of a database reader's time that it used."""
         self.sessions: dict[EventSession, WebSocketSession] = {}
         rate, burst = self.limits.events_per_second or 1.0, self.limits.event_burst
         self._key = key
         self._last_signed = 0
+        self._question_seconds = 0.0
         self._presence = Presence()
         self._tasks: set[asyncio.Task[None]] = set()
         self._group_store = GroupStore(store.database)
@@ -151,6 +156,12 @@ class EventsService:
             session = subscription.session
             if subscription.is_open and self.may_read(event, session.authenticated):
                 session.deliver(subscription, event, body)
+
+    def charge_question(self, network: str, seconds: float) -> None:
+        """Count what a question cost, and say whose it was."""
+        self._question_seconds += seconds
+        if self.on_question_cost is not None:
+            self.on_question_cost(network, seconds)
 
     def may_read(self, event: NostrEvent, readers: Set[str]) -> bool:
         """Whether an event may be shown to somebody who proved these public keys."""
@@ -330,6 +341,8 @@ class EventsService:
             "clients": len(self.sessions),
             "subscriptions": len(self.matcher),
             "sync_records": self.sync_ledger.records,
+            "question_milliseconds": round(1000 * self._question_seconds),
+            "waiting_question_bytes": self.request_bytes,
             "authors_being_erased": len(self.erasures),
             "queued_bytes": self.budget.used,
             "queued_messages": sum(outbox.queued_messages for outbox in outboxes),

@@ -16,12 +16,13 @@ import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
+from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from teleglyph.errors import StoreError
+from teleglyph.store.questions import SERVER, Asker, Question, QuestionLimits, Questions
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -29,8 +30,10 @@ T = TypeVar("T")
 READ_SECONDS = 5.0
 """For one question; nobody keeps the readers from the others for longer."""
 _READERS = 2
-_READS = 2000
-"""Questions that may wait for the readers."""
+_WAITING_SECONDS = 30.0
+"""A question that waits longer fails, whatever the reason is."""
+_STUCK_SECONDS = 3 * READ_SECONDS
+"""A question that takes longer, although the database should have broken it off, is taken from its reader."""
 _GROUP = 500
 _CLOSE_SECONDS = 10.0
 _LOOK_SECONDS = 0.25
@@ -172,19 +175,50 @@ class _Job:
     since: float = field(default_factory=time.monotonic)
 
 
+@dataclass(eq=False, slots=True)
+class _Reader:
+    """A thread that answers questions.
+
+    Attributes:
+        question: what it works on.
+        started: when it took that, on the monotonic clock.
+        busy_since: the same, or when it was last told to give it up.
+    """
+
+    thread: threading.Thread | None = None
+    base: Base | None = None
+    question: Question | None = None
+    started: float = 0.0
+    busy_since: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """A question's error, as it is to be raised where somebody waits for the answer."""
+
+    error: BaseException
+
+
 class Database:
     """Writes and reads on behalf of others.
 
     Args:
         backend: the database.
         instance: a random number under which this process is known to others that use the same database.
-        limits: what may wait.
+        limits: what may wait to be written.
+        questions: what may wait to be read.
 
     Raises:
         StoreError: it cannot be used.
     """
 
-    def __init__(self, backend: Backend, instance: int, limits: DatabaseLimits | None = None) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        instance: int,
+        limits: DatabaseLimits | None = None,
+        questions: QuestionLimits | None = None,
+    ) -> None:
         self.instance = instance
         self.counters = DatabaseCounters()
         self._backend = backend
@@ -199,13 +233,14 @@ class Database:
         self._writing: Base | None = None
         self._away: str | None = None
         self._probe: Future[None] | None = None
-        self._reads_waiting = 0
-        self._local = threading.local()
-        self._bases: list[Base] = []
-        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="store reader")
+        self._questions = Questions(questions or QuestionLimits())
+        self._asked = threading.Condition()
         opened: Future[None] = Future()
         self._thread = self._start_writer(opened)
         opened.result()
+        self._readers = [_Reader() for _ in range(_READERS)]
+        for reader in self._readers:
+            self._start_reader(reader)
         self._ended = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="store watcher", daemon=True)
         self._watcher.start()
@@ -236,16 +271,21 @@ class Database:
         future.add_done_callback(_report)
         self._add(_Job(work, future, size, is_kept=True))
 
-    def read(self, work: Callable[[Base], T]) -> Future[T]:
-        """Have something read, beside what is written; sees what was committed before."""
-        if self._reads_waiting >= _READS:
-            self.counters.refused += 1
-            failed: Future[T] = Future()
-            failed.set_exception(StoreError(f"{_READS} questions wait for the database already"))
-            return failed
-        self._reads_waiting += 1
-        future = self._readers.submit(self._read, work)
-        future.add_done_callback(self._was_read)
+    def read(self, work: Callable[[Base], T], asker: Asker = SERVER) -> Future[T]:
+        """Have something read, beside what is written; sees what was committed before.
+
+        Args:
+            asker: whose turn it takes.
+        """
+        future: Future[T] = Future()
+        with self._asked:
+            refusal = "The database is closed" if self._is_closing else self._questions.refusal(asker)
+            if refusal is None:
+                self._questions.add(Question(work, asker, future))
+                self._asked.notify()
+                return future
+        self.counters.refused += 1
+        future.set_exception(StoreError(refusal))
         return future
 
     def close(self) -> None:
@@ -260,22 +300,73 @@ class Database:
         self._ended.set()
         self._watcher.join(_CLOSE_SECONDS)
         self._fail(self._take_all(), "The database is closed")
-        self._readers.shutdown(wait=True, cancel_futures=True)
-        for base in self._bases:
-            base.close()
+        with self._asked:
+            self._asked.notify_all()
+            waiting = self._questions.take_late(float("inf"))
+        for question in waiting:
+            question.future.cancel()
+        for reader in self._readers:
+            if reader.thread is None:
+                continue
+            reader.thread.join(_CLOSE_SECONDS)
+            if reader.thread.is_alive() and reader.base is not None:
+                reader.base.abort()
+                reader.thread.join(_CLOSE_SECONDS)
         self._backend.close()
 
     # --- reading --------------------------------------------------------------------------------------
 
-    def _was_read(self, _future: Future[Any]) -> None:
-        self._reads_waiting -= 1
+    def _start_reader(self, reader: _Reader) -> None:
+        reader.thread = threading.Thread(target=self._answer, args=(reader,), name="store reader", daemon=True)
+        reader.thread.start()
 
-    def _read(self, work: Callable[[Base], T]) -> T:
+    def _answer(self, reader: _Reader) -> None:
+        """A reader's life; as with the writer, no error ends it."""
+        while (question := self._next_question(reader)) is not None:
+            answer: object
+            try:
+                answer = self._read(reader, question.work)
+            except BaseException as error:
+                answer = _Failure(error)
+            self._finish_question(reader, question)
+            _settle(question.future, answer)
+        if reader.base is not None:
+            reader.base.close()
+
+    def _next_question(self, reader: _Reader) -> Question | None:
+        """The question that is to be answered now; waits if there is none.  None at the end."""
+        with self._asked:
+            while True:
+                question = self._questions.take(time.monotonic())
+                if question is None:
+                    if self._is_closing:
+                        return None
+                    self._asked.wait()
+                elif _claim(question.future):
+                    reader.question = question
+                    reader.started = reader.busy_since = time.monotonic()
+                    return question
+                else:
+                    self._questions.finish(question, 0.0, time.monotonic())
+
+    def _finish_question(self, reader: _Reader, question: Question) -> None:
+        with self._asked:
+            now = time.monotonic()
+            seconds = now - reader.started
+            reader.question = None
+            self._questions.finish(question, seconds, now)
+            self._asked.notify()  # the next one of this client may be taken by another reader
+        if question.asker.on_cost is not None:
+            try:
+                question.asker.on_cost(seconds)
+            except BaseException:
+                _log.exception("what a question cost could not be charged")
+
+    def _read(self, reader: _Reader, work: Callable[[Base], T]) -> T:
         for is_last in (False, True):
-            base: Base | None = getattr(self._local, "base", None)
-            if base is None:
-                base = self._local.base = self._backend.reader()
-                self._bases.append(base)
+            if reader.base is None:
+                reader.base = self._backend.reader()
+            base = reader.base
             try:
                 base.begin_reading()
                 try:
@@ -283,8 +374,7 @@ class Database:
                 finally:
                     base.rollback()
             except DatabaseAway as error:
-                self._local.base = None
-                self._bases.remove(base)
+                reader.base = None
                 base.close()
                 if is_last:
                     raise StoreError(f"The database is away: {error}") from error
@@ -472,6 +562,10 @@ class Database:
             since = min((job.since for job in (*self._group_now, *self._jobs)), default=now)
         if (reason := self._backend.trouble()) is not None:
             return reason
+        with self._asked:
+            stuck = [reader for reader in self._readers if reader.question and now - reader.started > _STUCK_SECONDS]
+        if stuck:
+            return f"the database has not answered a question for {now - min(one.started for one in stuck):.0f} s"
         if now - since > limit:
             return f"the database has not finished a write for {now - since:.0f} s"
         return None
@@ -510,6 +604,7 @@ class Database:
                 late += [job for job in self._group_now if not job.is_kept and not job.future.done()]
                 self._busy_since = now  # the next attempt to break it off comes as much later
             is_dead = not self._thread.is_alive() and not self._is_closing
+        self._look_at_readers(now)
         if late or is_stuck:
             self.counters.overdue += len(late)
             self._fail(late, f"The database did not finish the write within {limit:g} s")
@@ -521,6 +616,28 @@ class Database:
             _log.error("the database's writer had ended, a new one begins")
             self._discard(self._writing)
             self._thread = self._start_writer()
+
+    def _look_at_readers(self, now: float) -> None:
+        with self._asked:
+            late = self._questions.take_late(now - _WAITING_SECONDS)
+            stuck = [reader for reader in self._readers if reader.question and now - reader.busy_since > _STUCK_SECONDS]
+            failed = [reader.question for reader in stuck if reader.question]
+            for reader in stuck:
+                reader.busy_since = now
+                if reader.base is not None:
+                    reader.base.abort()
+        for question in (*late, *failed):
+            if _claim(question.future):
+                self.counters.overdue += 1
+                _settle(question.future, StoreError("The database did not answer the question in time"))
+        for reader in self._readers:
+            if reader.thread is not None and not reader.thread.is_alive() and not self._is_closing:
+                self.counters.restarts += 1
+                _log.error("a reader of the database had ended, a new one begins")
+                if (lost := reader.question) is not None:
+                    self._finish_question(reader, lost)
+                    _settle(lost.future, StoreError("The database's reader failed"))
+                self._start_reader(reader)
 
     def _abort(self) -> None:
         base = self._writing
@@ -539,7 +656,12 @@ def _settle(future: Future[Any], answer: object) -> None:
     """
     try:
         with contextlib.suppress(InvalidStateError):
-            if isinstance(answer, StoreError):
+            if isinstance(answer, _Failure):
+                # An error that ends threads is not to end the one that waits.
+                is_own = isinstance(answer.error, Exception)
+                name = type(answer.error).__name__
+                future.set_exception(answer.error if is_own else StoreError(f"{name}: {answer.error}"))
+            elif isinstance(answer, StoreError):
                 future.set_exception(answer)
             else:
                 future.set_result(answer)

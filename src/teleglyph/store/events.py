@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from teleglyph.errors import EventRefused
 from teleglyph.store.database import Base, Database
 from teleglyph.store.groups import GroupChange, write_change
+from teleglyph.store.questions import SERVER, Asker
 from teleglyph.store.readers import visible_to
 from teleglyph.store.tag_keys import tag_key
 from teleglyph.wire.negentropy import Records, respond
@@ -136,6 +137,7 @@ class EventStore:
         max_limit: int,
         now: float,
         readers: Set[str] | None = None,
+        asker: Asker = SERVER,
     ) -> Future[list[Found]]:
         """Where the events are that filters ask for: each filter's limit applied, then merged and sorted.
 
@@ -143,14 +145,17 @@ class EventStore:
             filters: each has at most MAX_VALUES values.
             now: Unix seconds; what ended before is not found.
             readers: public keys that whoever asks has proved; None for the relay itself, which sees everything.
+            asker: whose turn it takes, as with the other questions.
         """
-        return self.database.read(lambda base: _find(base, filters, default_limit, max_limit, now, readers))
+        return self.database.read(lambda base: _find(base, filters, default_limit, max_limit, now, readers), asker)
 
-    def bodies(self, found: Sequence[Found], readers: Set[str] | None = None) -> Future[list[tuple[bytes, bytes]]]:
+    def bodies(
+        self, found: Sequence[Found], readers: Set[str] | None = None, asker: Asker = SERVER
+    ) -> Future[list[tuple[bytes, bytes]]]:
         """The ids and texts of events that were found, in that order, without those that are gone meanwhile, or are
         no longer for these readers.
         """
-        return self.database.read(lambda base: _bodies(base, found, readers))
+        return self.database.read(lambda base: _bodies(base, found, readers), asker)
 
     def count(
         self,
@@ -158,13 +163,16 @@ class EventStore:
         now: float,
         hll_offset: int | None = None,
         readers: Set[str] | None = None,
+        asker: Asker = SERVER,
     ) -> Future[tuple[int, str]]:
         """How many events filters ask for that these readers may see, limits aside; and the HyperLogLog registers of
         their authors as hexadecimal digits, empty without an offset.
         """
-        return self.database.read(lambda base: _count(base, filters, now, hll_offset, readers))
+        return self.database.read(lambda base: _count(base, filters, now, hll_offset, readers), asker)
 
-    def records(self, wanted: Filter, most: int, now: float, readers: Set[str] | None = None) -> Future[Records]:
+    def records(
+        self, wanted: Filter, most: int, now: float, readers: Set[str] | None = None, asker: Asker = SERVER
+    ) -> Future[Records]:
         """Times and ids of the events that a filter asks for and these readers may see, to be reconciled (NIP-77).
 
         Args:
@@ -173,11 +181,11 @@ class EventStore:
         Raises:
             EventRefused: from the future: there are more.
         """
-        return self.database.read(lambda base: _records(base, wanted, most, now, readers))
+        return self.database.read(lambda base: _records(base, wanted, most, now, readers), asker)
 
-    def reconcile(self, records: Records, message: bytes, max_bytes: int) -> Future[bytes]:
+    def reconcile(self, records: Records, message: bytes, max_bytes: int, asker: Asker = SERVER) -> Future[bytes]:
         """Answer a message of a reconciliation beside the event loop; see :func:`teleglyph.wire.negentropy.respond`."""
-        return self.database.read(lambda _: respond(records, message, max_bytes))
+        return self.database.read(lambda _: respond(records, message, max_bytes), asker)
 
     def erase_group(self, group: str) -> Future[int]:
         """Remove some of the events that came since a group was made; how many it were.
