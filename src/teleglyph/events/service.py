@@ -32,7 +32,7 @@ from teleglyph.net.websocket import BinaryMessage, TextMessage, WebSocketSession
 from teleglyph.store.events import EventStore
 from teleglyph.store.groups import GroupStore
 from teleglyph.store.moderation import Erasure, ModerationStore, RuleChange
-from teleglyph.wire.nostr import VANISH, NostrEvent, decode_kept, sign_event
+from teleglyph.wire.nostr import DELETION, VANISH, NostrEvent, decode_kept, sign_event
 from teleglyph.wire.nostr_filter import Filter
 from teleglyph.wire.nostr_groups import DESCRIPTIONS, GroupKind
 from teleglyph.wire.nostr_keys import public_key
@@ -122,6 +122,7 @@ class EventsService:
         rate, burst = self.limits.events_per_second or 1.0, self.limits.event_burst
         self._key = key
         self._last_signed = 0
+        self._sweeping: asyncio.Task[None] | None = None
         self._question_seconds = 0.0
         self._presence = Presence()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -145,6 +146,8 @@ class EventsService:
     def _deliver(self, event: NostrEvent) -> None:
         if self.groups is not None:
             self._presence.note(event, time.time())
+        if event.kind in (DELETION, GroupKind.DELETE_EVENT):
+            self._sweep_soon()
         if event.kind == VANISH:
             self.policy.vanish(event)
             self.erasures.begin([Erasure(event.pubkey, is_ban=False)])
@@ -325,13 +328,22 @@ class EventsService:
             for session, websocket in list(self.sessions.items()):
                 self._look_after(session, websocket, now)
             if now - swept > _SWEEP_SECONDS:
-                try:
-                    removed = await asyncio.wrap_future(self.store.sweep(time.time()))
-                except StoreError as error:
-                    _log.error("expired events could not be removed: %s", error)
-                    removed = 0
+                self._sweep_soon()
+                swept = now
+
+    def _sweep_soon(self) -> None:
+        if self._sweeping is None:
+            self._sweeping = asyncio.get_running_loop().create_task(self._sweep(), name="sweeping")
+
+    async def _sweep(self) -> None:
+        """Remove what has expired or was deleted, a slice at a time: what others write comes in between."""
+        try:
+            while removed := await asyncio.wrap_future(self.store.sweep(time.time())):
                 self.counters.expired += removed
-                swept = 0.0 if removed else now
+        except StoreError as error:
+            _log.error("expired events could not be removed: %s", error)
+        finally:
+            self._sweeping = None
 
     def statistics(self) -> dict[str, int]:
         """What the relay did, and what waits now."""
@@ -351,6 +363,8 @@ class EventsService:
     def stop(self) -> None:
         """Take leave of everybody."""
         self.erasures.stop()
+        if self._sweeping is not None:
+            self._sweeping.cancel()
         for session in list(self.sessions):
             session.end(GOING_AWAY, "the server is shutting down")
 
