@@ -50,6 +50,10 @@ class EventLimits:
     """Bytes of the same."""
     unanswered_requests: int = 64
     """REQ and COUNT of a connection that may wait for their answers."""
+    unanswered_request_bytes: int = 1 << 20
+    """Bytes of the same."""
+    total_request_bytes: int = 64 << 20
+    """The same for all connections together."""
     held_events: int = 1000
     """Live events that may wait for the end of a subscription's stored ones."""
     held_bytes: int = 1 << 20

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 
@@ -32,7 +32,7 @@ from teleglyph.net.websocket import BinaryMessage, TextMessage, WebSocketSession
 from teleglyph.store.events import EventStore
 from teleglyph.store.groups import GroupStore
 from teleglyph.store.moderation import Erasure, ModerationStore, RuleChange
-from teleglyph.wire.nostr import VANISH, NostrEvent, decode_kept, sign_event
+from teleglyph.wire.nostr import DELETION, VANISH, NostrEvent, decode_kept, sign_event
 from teleglyph.wire.nostr_filter import Filter
 from teleglyph.wire.nostr_groups import DESCRIPTIONS, GroupKind
 from teleglyph.wire.nostr_keys import public_key
@@ -114,10 +114,16 @@ class EventsService:
         """Carries out the administrator's requests; None without an administrator."""
         self.budget = OutboxBudget(self.limits.total_queued_bytes)
         self.sync_ledger = SyncLedger()
+        self.request_bytes = 0
+        """Of all questions that wait for their answers."""
+        self.on_question_cost: Callable[[str, float], None] | None = None
+        """Called on the event loop with a network and the seconds of a database reader's time that it used."""
         self.sessions: dict[EventSession, WebSocketSession] = {}
         rate, burst = self.limits.events_per_second or 1.0, self.limits.event_burst
         self._key = key
         self._last_signed = 0
+        self._sweeping: asyncio.Task[None] | None = None
+        self._question_seconds = 0.0
         self._presence = Presence()
         self._tasks: set[asyncio.Task[None]] = set()
         self._group_store = GroupStore(store.database)
@@ -140,6 +146,8 @@ class EventsService:
     def _deliver(self, event: NostrEvent) -> None:
         if self.groups is not None:
             self._presence.note(event, time.time())
+        if event.kind in (DELETION, GroupKind.DELETE_EVENT):
+            self._sweep_soon()
         if event.kind == VANISH:
             self.policy.vanish(event)
             self.erasures.begin([Erasure(event.pubkey, is_ban=False)])
@@ -151,6 +159,12 @@ class EventsService:
             session = subscription.session
             if subscription.is_open and self.may_read(event, session.authenticated):
                 session.deliver(subscription, event, body)
+
+    def charge_question(self, network: str, seconds: float) -> None:
+        """Count what a question cost, and say whose it was."""
+        self._question_seconds += seconds
+        if self.on_question_cost is not None:
+            self.on_question_cost(network, seconds)
 
     def may_read(self, event: NostrEvent, readers: Set[str]) -> bool:
         """Whether an event may be shown to somebody who proved these public keys."""
@@ -316,13 +330,22 @@ class EventsService:
             for session, websocket in list(self.sessions.items()):
                 self._look_after(session, websocket, now)
             if now - swept > _SWEEP_SECONDS:
-                try:
-                    removed = await asyncio.wrap_future(self.store.sweep(time.time()))
-                except StoreError as error:
-                    _log.error("expired events could not be removed: %s", error)
-                    removed = 0
+                self._sweep_soon()
+                swept = now
+
+    def _sweep_soon(self) -> None:
+        if self._sweeping is None:
+            self._sweeping = asyncio.get_running_loop().create_task(self._sweep(), name="sweeping")
+
+    async def _sweep(self) -> None:
+        """Remove what has expired or was deleted, a slice at a time: what others write comes in between."""
+        try:
+            while removed := await asyncio.wrap_future(self.store.sweep(time.time())):
                 self.counters.expired += removed
-                swept = 0.0 if removed else now
+        except StoreError as error:
+            _log.error("expired events could not be removed: %s", error)
+        finally:
+            self._sweeping = None
 
     def statistics(self) -> dict[str, int]:
         """What the relay did, and what waits now."""
@@ -332,6 +355,8 @@ class EventsService:
             "clients": len(self.sessions),
             "subscriptions": len(self.matcher),
             "sync_records": self.sync_ledger.records,
+            "question_milliseconds": round(1000 * self._question_seconds),
+            "waiting_question_bytes": self.request_bytes,
             "authors_being_erased": len(self.erasures),
             "queued_bytes": self.budget.used,
             "queued_messages": sum(outbox.queued_messages for outbox in outboxes),
@@ -340,6 +365,8 @@ class EventsService:
     def stop(self) -> None:
         """Take leave of everybody."""
         self.erasures.stop()
+        if self._sweeping is not None:
+            self._sweeping.cancel()
         for session in list(self.sessions):
             session.end(GOING_AWAY, "the server is shutting down")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import secrets
 import time
 from collections import deque
@@ -17,6 +18,7 @@ from teleglyph.events.sync import Syncs, SyncStep
 from teleglyph.net import Connection, OwnNames, TokenBucket, Working
 from teleglyph.net.websocket import frame_close, frame_compressed_text, frame_text, text_head
 from teleglyph.store.events import MAX_VALUES, hyperloglog_offset
+from teleglyph.store.questions import Asker
 from teleglyph.wire import nostr_messages as wire
 from teleglyph.wire.nostr import VANISH, NostrEvent, read_event, readable_id
 from teleglyph.wire.nostr_filter import Filter, read_filter
@@ -37,6 +39,7 @@ from teleglyph.wire.nostr_messages import (
 if TYPE_CHECKING:
     from teleglyph.events.service import EventsService
 
+_log = logging.getLogger(__name__)
 _WORTH_IT = 200
 """Bytes of a message from which on it is compressed."""
 _TOO_SLOW = "error: too slow, subscription ended"
@@ -113,9 +116,15 @@ class EventSession:
         """Sizes of the events that are on their way to the disk."""
         self._unanswered_bytes = 0
         self._answered = asyncio.Event()
-        self._requests: deque[Subscription | SyncStep | tuple[str, list[Filter]]] = deque()
-        self.syncs = Syncs(service.store, limits, service.sync_ledger, self.send)
+        self._requests: deque[tuple[Subscription | SyncStep | tuple[str, list[Filter]], int]] = deque()
+        """Questions, and their bytes."""
+        self._request_bytes = 0
+        self._loop = asyncio.get_running_loop()
+        # Its network's: with many connections nobody gets more turns than with one.
+        self._asker = Asker(network, on_cost=self._charge)
+        self.syncs = Syncs(service.store, limits, service.sync_ledger, self.send, self._asker)
         self._answering: asyncio.Task[None] | None = None
+        self._failure_level = logging.ERROR
         self._is_ended = False
         self._window_bits = window_bits
         self.send(wire.challenge(self._challenge))
@@ -187,6 +196,9 @@ class EventSession:
         self._drop_all()
         if self._answering is not None:
             self._answering.cancel()
+        self._service.request_bytes -= self._request_bytes
+        self._request_bytes = 0
+        self._requests.clear()
 
     def _drop_all(self) -> None:
         for subscription in list(self.subscriptions.values()):
@@ -212,14 +224,14 @@ class EventSession:
                 case Publish(members):
                     self._publish(members, len(data))
                 case Request() | Count():
-                    self._request(message)
+                    self._request(message, len(data))
                 case Close(name):
                     if (subscription := self.subscriptions.get(name)) is not None:
                         self._drop(subscription)
                 case Authenticate(members):
                     self._authenticate(members)
                 case OpenSync() | ContinueSync():
-                    self._sync(message)
+                    self._sync(message, len(data))
                 case CloseSync(name):
                     self.syncs.close(name)
         except SubscriptionRefused as error:
@@ -308,17 +320,17 @@ class EventSession:
 
     # --- questions ------------------------------------------------------------------------------------
 
-    def _request(self, message: Request | Count) -> None:
+    def _request(self, message: Request | Count, size: int) -> None:
         limits, name = self._limits, message.subscription
         old = self.subscriptions.get(name) if isinstance(message, Request) else None
         if old is not None:
             self._drop(old)
         try:
-            filters = self._check_question(message.filters)
+            filters = self._check_question(message.filters, size)
         except EventRefused as error:
             raise SubscriptionRefused(str(error), name) from None
         if isinstance(message, Count):
-            self._requests.append((name, filters))
+            self._ask((name, filters), size)
         else:
             if len(self.subscriptions) >= limits.max_subscriptions:
                 raise SubscriptionRefused(f"rate-limited: at most {limits.max_subscriptions} subscriptions", name)
@@ -326,21 +338,21 @@ class EventSession:
             self.subscriptions[name] = subscription
             # Live events are looked for from now on, so that none is missed between the stored ones and the live ones.
             self._service.matcher.add(subscription)
-            self._requests.append(subscription)
+            self._ask(subscription, size)
         self._begin_answering()
 
-    def _sync(self, message: OpenSync | ContinueSync) -> None:
+    def _sync(self, message: OpenSync | ContinueSync, size: int) -> None:
         name = message.subscription
         if not self._limits.sync:
             raise SyncRefused("blocked: there is no NIP-77 here, ask with REQ", name)
         try:
             if isinstance(message, OpenSync):
                 self.syncs.close(name)
-                (wanted,) = self._check_question([message.filter], cost=_SYNC_COST)
-                self._requests.append(SyncStep(self.syncs.open(name), message.message, wanted))
+                (wanted,) = self._check_question([message.filter], size, cost=_SYNC_COST)
+                self._ask(SyncStep(self.syncs.open(name), message.message, wanted), size)
             else:
-                self._check_waiting_requests()
-                self._requests.append(SyncStep(self.syncs.get(name), message.message))
+                self._check_waiting_requests(size)
+                self._ask(SyncStep(self.syncs.get(name), message.message), size)
         except EventRefused as error:
             self.syncs.close(name)
             raise SyncRefused(str(error), name) from None
@@ -350,7 +362,7 @@ class EventSession:
         if self._answering is None:
             self._answering = asyncio.get_running_loop().create_task(self._answer_requests(), name="event requests")
 
-    def _check_question(self, members: list[object], cost: float = 1.0) -> list[Filter]:
+    def _check_question(self, members: list[object], size: int, cost: float = 1.0) -> list[Filter]:
         """The filters of a question, if it may be asked by this client now."""
         filters = self._read_filters(members)
         if self._service.groups is not None:
@@ -360,18 +372,35 @@ class EventSession:
             raise EventRefused("auth-required: authenticate to ask here")
         if not self.authenticated and any(wanted.kinds and wanted.kinds <= DIRECT_MESSAGES for wanted in filters):
             raise EventRefused("auth-required: direct messages are for those they name")
-        self._check_request_rate(cost)
+        self._check_request_rate(size, cost)
         return filters
 
-    def _check_request_rate(self, cost: float = 1.0) -> None:
+    def _check_request_rate(self, size: int, cost: float) -> None:
         limits = self._limits
         if limits.requests_per_second and not self._request_rate.allow(time.monotonic(), cost):
             raise EventRefused(f"rate-limited: at most {limits.requests_per_second:g} requests a second")
-        self._check_waiting_requests()
+        self._check_waiting_requests(size)
 
-    def _check_waiting_requests(self) -> None:
-        if len(self._requests) >= self._limits.unanswered_requests:
+    def _check_waiting_requests(self, size: int) -> None:
+        limits = self._limits
+        if (
+            len(self._requests) >= limits.unanswered_requests
+            or self._request_bytes + size > limits.unanswered_request_bytes
+        ):
             raise EventRefused("rate-limited: too many requests wait for their answers")
+        if self._service.request_bytes + size > limits.total_request_bytes:
+            raise EventRefused("rate-limited: too many requests of others wait for their answers, try again later")
+
+    def _ask(self, question: Subscription | SyncStep | tuple[str, list[Filter]], size: int) -> None:
+        """Let a question wait for its turn."""
+        self._requests.append((question, size))
+        self._request_bytes += size
+        self._service.request_bytes += size
+
+    def _charge(self, seconds: float) -> None:
+        """On a reader's thread."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody counts any more
+            self._loop.call_soon_threadsafe(self._service.charge_question, self.network, seconds)
 
     def _read_filters(self, members: list[object]) -> list[Filter]:
         limits = self._limits
@@ -389,7 +418,7 @@ class EventSession:
     async def _answer_requests(self) -> None:
         """One after the other, so that answers come in the order of the questions."""
         while self._requests:
-            question = self._requests.popleft()
+            question, size = self._requests.popleft()
             try:
                 if isinstance(question, Subscription):
                     await self._answer_subscription(question)
@@ -398,17 +427,32 @@ class EventSession:
                 else:
                     await self._answer_count(*question)
             except StoreError:
-                text = "error: the database cannot answer now"
-                if isinstance(question, Subscription) and question.is_open:
-                    self.end_subscription(question, text)
-                elif isinstance(question, tuple):
-                    self.send(wire.closed(question[0], text))
+                self._fail_question(question, "error: the database cannot answer now")
+            except Exception:
+                # An error of ours: the other questions are answered all the same.  It is logged once, or a client that
+                # knows how to cause it could fill the log.
+                level, self._failure_level = self._failure_level, logging.DEBUG
+                _log.log(level, "%s: a question could not be answered", self.connection.peer, exc_info=True)
+                self._fail_question(question, "error: this question cannot be answered")
+            self._request_bytes -= size
+            self._service.request_bytes -= size
         self._answering = None
+
+    def _fail_question(self, question: Subscription | SyncStep | tuple[str, list[Filter]], text: str) -> None:
+        if isinstance(question, Subscription):
+            if question.is_open:
+                self.end_subscription(question, text)
+        elif isinstance(question, SyncStep):
+            self.syncs.refuse(question.sync, text)
+        else:
+            self.send(wire.closed(question[0], text))
 
     async def _answer_count(self, name: str, filters: list[Filter]) -> None:
         offset = hyperloglog_offset(filters[0].first_tag_value) if len(filters) == 1 else None
         readers = frozenset(self.authenticated)
-        number, hll = await asyncio.wrap_future(self._service.store.count(filters, time.time(), offset, readers))
+        number, hll = await asyncio.wrap_future(
+            self._service.store.count(filters, time.time(), offset, readers, self._asker)
+        )
         self.send(wire.count(name, number, hll))
 
     async def _answer_subscription(self, subscription: Subscription) -> None:
@@ -421,6 +465,7 @@ class EventSession:
                 service.store.find(
                     *(subscription.filters, limits.default_limit, limits.max_limit, time.time()),
                     readers=frozenset(self.authenticated),
+                    asker=self._asker,
                 )
             )
         stored = {one.id for one in found}
@@ -430,7 +475,8 @@ class EventSession:
             if not subscription.is_open:
                 return
             page = found[start : start + limits.page_events]
-            for _, body in await asyncio.wrap_future(service.store.bodies(page, frozenset(self.authenticated))):
+            bodies = service.store.bodies(page, frozenset(self.authenticated), self._asker)
+            for _, body in await asyncio.wrap_future(bodies):
                 if not subscription.is_open:
                     return
                 self.send_event(subscription, body + wire.EVENT_TAIL)

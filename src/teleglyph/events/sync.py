@@ -15,6 +15,7 @@ from teleglyph.errors import EventRefused, StoreError
 from teleglyph.events.limits import EventLimits
 from teleglyph.net import TokenBucket
 from teleglyph.store.events import EventStore
+from teleglyph.store.questions import SERVER, Asker
 from teleglyph.wire import nostr_messages as wire
 from teleglyph.wire.negentropy import Records
 from teleglyph.wire.nostr_filter import Filter
@@ -68,11 +69,18 @@ class Syncs:
         limits: of exchanges.
         ledger: shared by all connections.
         send: queues a message for the client.
+        asker: whose turn its questions take.
     """
 
     def __init__(
-        self, store: EventStore, limits: EventLimits, ledger: SyncLedger, send: Callable[[bytes], None]
+        self,
+        store: EventStore,
+        limits: EventLimits,
+        ledger: SyncLedger,
+        send: Callable[[bytes], None],
+        asker: Asker = SERVER,
     ) -> None:
+        self._asker = asker
         self._store = store
         self._limits = limits
         self._ledger = ledger
@@ -118,9 +126,9 @@ class Syncs:
         try:
             answer = await self._respond(step, readers)
         except EventRefused as error:
-            self._refuse(sync, str(error))
+            self.refuse(sync, str(error))
         except StoreError:
-            self._refuse(sync, "error: the database cannot answer now")
+            self.refuse(sync, "error: the database cannot answer now")
         else:
             if sync.is_open:
                 self._send(wire.sync_message(sync.name, answer))
@@ -131,7 +139,7 @@ class Syncs:
             async with self._ledger.turn:
                 if not sync.is_open:
                     return b""
-                found = self._store.records(step.filter, limits.sync_records, time.time(), readers)
+                found = self._store.records(step.filter, limits.sync_records, time.time(), readers, self._asker)
                 records = await asyncio.wrap_future(found)
             if self._ledger.records + len(records) > limits.total_sync_records:
                 raise EventRefused("blocked: too many syncs are open, try again later")
@@ -141,9 +149,11 @@ class Syncs:
             self._ledger.records += len(records)
         if sync.records is None:
             return b""
-        return await asyncio.wrap_future(self._store.reconcile(sync.records, step.message, limits.sync_bytes))
+        answer = self._store.reconcile(sync.records, step.message, limits.sync_bytes, self._asker)
+        return await asyncio.wrap_future(answer)
 
-    def _refuse(self, sync: Sync, text: str) -> None:
+    def refuse(self, sync: Sync, text: str) -> None:
+        """End an exchange and say why, unless it is closed by now."""
         if sync.is_open:
             self.close(sync.name)
             self._send(wire.sync_error(sync.name, text))
@@ -170,4 +180,4 @@ class Syncs:
         """
         for sync in list(self._syncs.values()):
             if now - sync.used_at > self._limits.sync_timeout:
-                self._refuse(sync, f"closed: nothing was said for {self._limits.sync_timeout:g} s")
+                self.refuse(sync, f"closed: nothing was said for {self._limits.sync_timeout:g} s")

@@ -47,6 +47,8 @@ _LEFT_OVERS_INTERVAL = 60.0
 _ANNOUNCE_INTERVAL = 5.0
 _FAREWELL_SECONDS = 0.3
 """How long a stopping server waits until the end of the call is announced."""
+_PROOF_SECONDS = 5.0
+"""For the database to show that it works, when somebody asks after the server's health."""
 _SHUTDOWN_SECONDS = 0.8
 """For farewells; together with the rest of the shutdown well under a second."""
 DATABASE_FILE = "teleglyph.sqlite3"
@@ -165,6 +167,18 @@ class Server:
                 admins = [self.config.profile.pubkey] if self.config.profile.pubkey else []
                 _log.info("a Nostr relay is at /%s", "" if key is None else f", its key is {relay_npub(key)}")
                 await self.events.open_groups({self.default_room.name: self.default_room.name.capitalize()}, admins)
+
+    async def database_trouble(self) -> str | None:
+        """Why the database cannot be relied upon, in words for people; None if it does its work, or there is none."""
+        if self._database is None or (reason := self._database.health()) is not None:
+            return None if self._database is None else reason
+        proof = asyncio.wrap_future(self._database.probe())
+        # It is shared with others who ask, so it is not cancelled; and it may fail when nobody waits any more.
+        proof.add_done_callback(lambda done: done.cancelled() or done.exception())
+        await asyncio.wait([proof], timeout=_PROOF_SECONDS)
+        if not proof.done():
+            return f"the database has not finished a write for {_PROOF_SECONDS:g} s"
+        return None if (error := proof.exception()) is None else str(error)
 
     def _relay_key(self) -> bytes | None:
         from teleglyph.keys.nostr import load_nostr_key

@@ -234,14 +234,17 @@ class HttpFront:
         return limit
 
     async def _health(self, _request: web.Request) -> web.Response:
+        trouble = await self._server.database_trouble()
         return answer(
             {
-                "status": "ok",
+                "status": "ok" if trouble is None else "degraded",
+                **({} if trouble is None else {"reason": trouble}),
                 "version": teleglyph.__version__,
                 "protocol": "ACIP 1",
                 "uptime_seconds": round(time.monotonic() - self._server.started_at, 1),
                 "participants": sum(len(room) for room in self._server.rooms.values()),
-            }
+            },
+            status=200 if trouble is None else 503,
         )
 
     async def _statistics(self, request: web.Request) -> web.Response:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from teleglyph.errors import EventRefused
 from teleglyph.store.database import Base, Database
 from teleglyph.store.groups import GroupChange, write_change
+from teleglyph.store.questions import SERVER, Asker
 from teleglyph.store.readers import visible_to
 from teleglyph.store.tag_keys import tag_key
 from teleglyph.wire.negentropy import Records, respond
@@ -32,8 +33,14 @@ from teleglyph.wire.nostr_groups import (
 from teleglyph.wire.search_words import encode_words, wanted_words, words_of
 
 _SWEEP = 500
+_SLICE_BYTES = 256 << 10
+"""Of the texts of the events that one transaction removes; a tag has 7 bytes or more, and a row of its own."""
+_GONE = 0
+"""``expires_at`` of events that were deleted and whose rows are still to be removed, a slice at a time."""
 _CHUNK = 500
 _REFERENCE = re.compile(r"[0-9a-f]{8,64}")
+_IS_HERE = f"(expires_at IS NULL OR expires_at <> {_GONE})"
+"""Condition on events: they were not deleted."""
 _MAX_REFERENCES = 50
 _NOT_DELETED = frozenset({DELETION, VANISH})
 """Kinds that no deletion takes back (NIP-09, NIP-62)."""
@@ -136,6 +143,7 @@ class EventStore:
         max_limit: int,
         now: float,
         readers: Set[str] | None = None,
+        asker: Asker = SERVER,
     ) -> Future[list[Found]]:
         """Where the events are that filters ask for: each filter's limit applied, then merged and sorted.
 
@@ -143,14 +151,17 @@ class EventStore:
             filters: each has at most MAX_VALUES values.
             now: Unix seconds; what ended before is not found.
             readers: public keys that whoever asks has proved; None for the relay itself, which sees everything.
+            asker: whose turn it takes, as with the other questions.
         """
-        return self.database.read(lambda base: _find(base, filters, default_limit, max_limit, now, readers))
+        return self.database.read(lambda base: _find(base, filters, default_limit, max_limit, now, readers), asker)
 
-    def bodies(self, found: Sequence[Found], readers: Set[str] | None = None) -> Future[list[tuple[bytes, bytes]]]:
+    def bodies(
+        self, found: Sequence[Found], readers: Set[str] | None = None, asker: Asker = SERVER
+    ) -> Future[list[tuple[bytes, bytes]]]:
         """The ids and texts of events that were found, in that order, without those that are gone meanwhile, or are
         no longer for these readers.
         """
-        return self.database.read(lambda base: _bodies(base, found, readers))
+        return self.database.read(lambda base: _bodies(base, found, readers), asker)
 
     def count(
         self,
@@ -158,13 +169,16 @@ class EventStore:
         now: float,
         hll_offset: int | None = None,
         readers: Set[str] | None = None,
+        asker: Asker = SERVER,
     ) -> Future[tuple[int, str]]:
         """How many events filters ask for that these readers may see, limits aside; and the HyperLogLog registers of
         their authors as hexadecimal digits, empty without an offset.
         """
-        return self.database.read(lambda base: _count(base, filters, now, hll_offset, readers))
+        return self.database.read(lambda base: _count(base, filters, now, hll_offset, readers), asker)
 
-    def records(self, wanted: Filter, most: int, now: float, readers: Set[str] | None = None) -> Future[Records]:
+    def records(
+        self, wanted: Filter, most: int, now: float, readers: Set[str] | None = None, asker: Asker = SERVER
+    ) -> Future[Records]:
         """Times and ids of the events that a filter asks for and these readers may see, to be reconciled (NIP-77).
 
         Args:
@@ -173,11 +187,11 @@ class EventStore:
         Raises:
             EventRefused: from the future: there are more.
         """
-        return self.database.read(lambda base: _records(base, wanted, most, now, readers))
+        return self.database.read(lambda base: _records(base, wanted, most, now, readers), asker)
 
-    def reconcile(self, records: Records, message: bytes, max_bytes: int) -> Future[bytes]:
+    def reconcile(self, records: Records, message: bytes, max_bytes: int, asker: Asker = SERVER) -> Future[bytes]:
         """Answer a message of a reconciliation beside the event loop; see :func:`teleglyph.wire.negentropy.respond`."""
-        return self.database.read(lambda _: respond(records, message, max_bytes))
+        return self.database.read(lambda _: respond(records, message, max_bytes), asker)
 
     def erase_group(self, group: str) -> Future[int]:
         """Remove some of the events that came since a group was made; how many it were.
@@ -196,7 +210,7 @@ class EventStore:
             lambda base: [
                 (place, bytes(body))
                 for place, body in base.run(
-                    "SELECT seq, body FROM events WHERE seq > ? ORDER BY seq LIMIT ?", seq, number
+                    f"SELECT seq, body FROM events WHERE seq > ? AND {_IS_HERE} ORDER BY seq LIMIT ?", seq, number
                 )
             ]
         )
@@ -301,7 +315,7 @@ class _Batch:
         self._flush()
         return all(
             self.base.run(
-                "SELECT 1 FROM events WHERE id BETWEEN ? AND ? LIMIT 1",
+                f"SELECT 1 FROM events WHERE id BETWEEN ? AND ? AND {_IS_HERE} LIMIT 1",
                 bytes.fromhex(value.ljust(64, "0")),
                 bytes.fromhex(value.ljust(64, "f")),
             )
@@ -316,11 +330,11 @@ class _Batch:
         )
         if deleted and event.created_at <= deleted[0][0]:
             return Outcome.DELETED
-        for seq, body in self.base.run(
-            "SELECT seq, body FROM events WHERE pubkey = ? AND kind = ? AND address = ?", *key
+        for seq, body, expires_at in self.base.run(
+            "SELECT seq, body, expires_at FROM events WHERE pubkey = ? AND kind = ? AND address = ?", *key
         ):
             old = decode_kept(bytes(body))
-            has_ended = old.expires_at is not None and old.expires_at <= self.now
+            has_ended = expires_at is not None and expires_at <= self.now
             if not has_ended and not event.replaces(old):
                 return Outcome.OLDER
             self._remove([(seq, old)])
@@ -328,18 +342,23 @@ class _Batch:
 
     def _delete(self, request: NostrEvent, pubkey: bytes) -> None:
         """NIP-09: what a request names of its own author's."""
-        for value in set(request.values("e")):
-            if is_hex(value):
-                number = bytes.fromhex(value)
-                self.deleted.add((number, pubkey))
-                self.base.run(
-                    "INSERT INTO deleted_events (id, pubkey) VALUES (?, ?) ON CONFLICT DO NOTHING", number, pubkey
-                )
-                rows = self.base.run(
-                    "SELECT seq, body FROM events WHERE id = ? AND kind NOT IN (?, ?)", number, *sorted(_NOT_DELETED)
-                )
-                found = [(seq, decode_kept(bytes(body))) for seq, body in rows]
-                self._remove([one for one in found if pubkey in _deleters(one[1], bytes.fromhex(one[1].pubkey))])
+        numbers = sorted({bytes.fromhex(value) for value in request.values("e") if is_hex(value)})
+        self.deleted.update((number, pubkey) for number in numbers)
+        self.base.run_many(
+            "INSERT INTO deleted_events (id, pubkey) VALUES (?, ?) ON CONFLICT DO NOTHING",
+            [(number, pubkey) for number in numbers],
+        )
+        for start in range(0, len(numbers), _CHUNK):
+            part = numbers[start : start + _CHUNK]
+            rows = self.base.run(
+                f"SELECT seq, id FROM events WHERE id IN ({_marks(part)}) AND kind NOT IN ({_marks(_NOT_DELETED)}) "
+                f"AND (pubkey = ? OR (kind IN ({_marks(DIRECT_MESSAGES)}) AND EXISTS ("
+                "SELECT 1 FROM event_tags AS named WHERE named.name = 'p' AND named.value = ? "
+                "AND named.created_at = events.created_at AND named.seq = events.seq)))",
+                *(*part, *_NOT_DELETED, pubkey, *DIRECT_MESSAGES, tag_key(request.pubkey)),
+            )
+            _hide(self.base, [seq for seq, _ in rows])
+            self.known.difference_update(bytes(number) for _, number in rows)
         for value in set(request.values("a")):
             address = _ADDRESS.fullmatch(value)
             if address is not None and address[2] == request.pubkey and int(address[1]) < 1 << 16:
@@ -353,10 +372,11 @@ class _Batch:
             *(pubkey, kind, address, until),
         )
         rows = self.base.run(
-            "SELECT seq, body FROM events WHERE pubkey = ? AND kind = ? AND address = ? AND created_at <= ?",
+            "SELECT seq, id FROM events WHERE pubkey = ? AND kind = ? AND address = ? AND created_at <= ?",
             *(pubkey, kind, address, until),
         )
-        self._remove([(seq, decode_kept(bytes(body))) for seq, body in rows])
+        _hide(self.base, [seq for seq, _ in rows])
+        self.known.difference_update(bytes(number) for _, number in rows)
 
     def _remove(self, events: list[tuple[int, NostrEvent]]) -> None:
         remove_events(self.base, events)
@@ -377,6 +397,11 @@ class _Batch:
             self.base.run_many("INSERT INTO event_tags (name, value, created_at, seq) VALUES (?, ?, ?, ?)", tags)
         if self.has_search:
             self.base.add_texts(_texts(zip(seqs, events, strict=True)))
+
+
+def _hide(base: Base, seqs: Sequence[int]) -> None:
+    """Let events be gone for whoever asks; :func:`_sweep` removes their rows, which takes longer."""
+    base.run_many("UPDATE events SET expires_at = ? WHERE seq = ?", [(_GONE, seq) for seq in seqs])
 
 
 def _write_vanished(base: Base, pubkey: bytes, until: int) -> None:
@@ -431,20 +456,46 @@ def remove_events(base: Base, events: Sequence[tuple[int, NostrEvent]]) -> None:
     base.run_many("DELETE FROM events WHERE seq = ?", places)
 
 
+def take_slice(base: Base, places: Sequence[tuple[int, int]]) -> list[tuple[int, NostrEvent]]:
+    """The first ones of events that are to be removed, as many as one transaction removes without making others wait.
+
+    Args:
+        places: and the sizes of their texts, which bound how many rows of tags and words go with them.
+    """
+    chosen: list[int] = []
+    size = 0
+    for seq, length in places:
+        size += length
+        if chosen and size > _SLICE_BYTES:
+            break
+        chosen.append(seq)
+    if not chosen:
+        return []
+    rows = base.run(f"SELECT seq, body FROM events WHERE seq IN ({_marks(chosen)})", *chosen)
+    return [(seq, decode_kept(bytes(body))) for seq, body in rows]
+
+
 def _sweep(base: Base, now: float) -> int:
-    rows = base.run("SELECT seq, body FROM events WHERE expires_at <= ? LIMIT ?", int(now), _SWEEP)
-    remove_events(base, [(seq, decode_kept(bytes(body))) for seq, body in rows])
-    return len(rows)
+    places = base.run("SELECT seq, length(body) FROM events WHERE expires_at <= ? LIMIT ?", int(now), _SWEEP)
+    removed = take_slice(base, [(seq, size) for seq, size in places])
+    remove_events(base, removed)
+    return len(removed)
 
 
 def _erase_from_group(base: Base, group: str, ids: Sequence[bytes]) -> None:
     """Remove events of a group and keep them away; what manages the group stays, invitations and requests aside."""
-    for number in ids:
-        for seq, pubkey, body in base.run("SELECT seq, pubkey, body FROM events WHERE id = ?", number):
-            event = decode_kept(bytes(body))
-            if group_of(event) == group and is_erasable(event.kind):
-                remove_events(base, [(seq, event)])
-                base.run("INSERT INTO deleted_events (id, pubkey) VALUES (?, ?) ON CONFLICT DO NOTHING", number, pubkey)
+    for start in range(0, len(ids), _CHUNK):
+        part = ids[start : start + _CHUNK]
+        rows = base.run(
+            f"SELECT seq, id, pubkey, kind FROM events WHERE id IN ({_marks(part)}) AND group_key = ?",
+            *(*part, tag_key(group)),
+        )
+        found = [(seq, bytes(number), bytes(pubkey)) for seq, number, pubkey, kind in rows if is_erasable(kind)]
+        _hide(base, [seq for seq, _, _ in found])
+        base.run_many(
+            "INSERT INTO deleted_events (id, pubkey) VALUES (?, ?) ON CONFLICT DO NOTHING",
+            [(number, pubkey) for _, number, pubkey in found],
+        )
 
 
 def is_erasable(kind: int) -> bool:
@@ -455,13 +506,14 @@ def is_erasable(kind: int) -> bool:
 
 
 def _erase_group(base: Base, group: bytes) -> int:
-    rows = base.run(
-        "SELECT seq, body FROM events WHERE group_key = ? AND kind NOT BETWEEN ? AND ? AND seq >= "
+    places = base.run(
+        "SELECT seq, length(body) FROM events WHERE group_key = ? AND kind NOT BETWEEN ? AND ? AND seq >= "
         "(SELECT first_seq FROM event_groups WHERE group_key = ?) ORDER BY seq LIMIT ?",
         *(group, DESCRIPTIONS.start, DESCRIPTIONS.stop - 1, group, _SWEEP),
     )
-    remove_events(base, [(seq, decode_kept(bytes(body))) for seq, body in rows])
-    return len(rows)
+    removed = take_slice(base, [(seq, size) for seq, size in places])
+    remove_events(base, removed)
+    return len(removed)
 
 
 def _index_page(base: Base, seq: int) -> int:
@@ -561,7 +613,9 @@ def _bodies(base: Base, found: Sequence[Found], readers: Set[str] | None) -> lis
         bodies.update(
             (seq, bytes(body))
             for seq, body in base.run(
-                f"SELECT seq, body FROM events WHERE seq IN ({_marks(part)}) AND {condition}", *part, *values
+                f"SELECT seq, body FROM events WHERE seq IN ({_marks(part)}) AND {_IS_HERE} AND {condition}",
+                *part,
+                *values,
             )
         )
     return [(one.id, bodies[one.seq]) for one in found if one.seq in bodies]

@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from teleglyph.store.database import Base, Database
-from teleglyph.store.events import remove_events
+from teleglyph.store.events import remove_events, take_slice
 from teleglyph.store.tag_keys import tag_key
 from teleglyph.wire.nostr import GIFT_WRAP, VANISH, decode_kept
 
@@ -172,13 +172,13 @@ def _erase(base: Base, erasure: Erasure, cursor: tuple[int, int]) -> tuple[int, 
         return None
     until = pending[0][0]
     # The request to vanish itself stays; it is the last one of its author.
-    rows = base.run(
-        "SELECT seq, body FROM events WHERE pubkey = ? AND created_at <= ? AND NOT (kind = ? AND created_at = ?) "
-        "LIMIT ?",
+    places = base.run(
+        "SELECT seq, length(body) FROM events WHERE pubkey = ? AND created_at <= ? "
+        "AND NOT (kind = ? AND created_at = ?) LIMIT ?",
         *(pubkey, until, VANISH, until, _SLICE),
     )
-    if rows:
-        remove_events(base, [(seq, decode_kept(bytes(body))) for seq, body in rows])
+    if places:
+        remove_events(base, take_slice(base, [(seq, size) for seq, size in places]))
         return cursor
     if not erasure.is_ban:
         named = base.run(
@@ -189,11 +189,14 @@ def _erase(base: Base, erasure: Erasure, cursor: tuple[int, int]) -> tuple[int, 
         if named:
             marks = ", ".join("?" for _ in named)
             wraps = base.run(
-                f"SELECT seq, body FROM events WHERE seq IN ({marks}) AND kind = ?",
+                f"SELECT seq, length(body) FROM events WHERE seq IN ({marks}) AND kind = ? ORDER BY created_at, seq",
                 *(seq for _, seq in named),
                 GIFT_WRAP,
             )
-            remove_events(base, [(seq, decode_kept(bytes(body))) for seq, body in wraps])
+            removed = take_slice(base, [(seq, size) for seq, size in wraps])
+            remove_events(base, removed)
+            if len(removed) < len(wraps):
+                return cursor  # those that were removed are not found again
             return int(named[-1][0]), int(named[-1][1])
         base.run("DELETE FROM deleted_addresses WHERE pubkey = ? AND created_at <= ?", pubkey, until)
     base.run("DELETE FROM event_erasures WHERE pubkey = ? AND is_ban = ?", *key)

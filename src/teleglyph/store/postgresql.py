@@ -7,8 +7,10 @@ what a dead one left open.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+import socket
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, cast
 
 from teleglyph.errors import NotSupported, StoreError
@@ -17,12 +19,18 @@ from teleglyph.store.schema import MIGRATIONS, POSTGRESQL_WORDS, statements
 
 try:
     import psycopg
+    import psycopg.conninfo
 except ImportError as error:
     raise NotSupported("PostgreSQL needs the package psycopg: pip install 'teleglyph[postgresql]'") from error
 
 _LOCKS = 0x7E1E
 """First key of our advisory locks; the second is 0 for changes of the schema, else a server's number."""
 _CONNECT_SECONDS = 5
+WRITE_SECONDS = 15.0
+"""For one statement that writes, and for one lock that it waits for."""
+_TCP = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
+"""A server that is gone without a word is noticed after so many seconds (the last one is in milliseconds), unless the
+URL says otherwise."""
 _PASSWORD = re.compile(r"(://[^:/@]*):[^@]*@")
 
 
@@ -38,11 +46,15 @@ class PostgresqlBackend(Backend):
     def __init__(self, url: str) -> None:
         self._url = url
 
-    def writer(self, instance: int) -> Base:
+    def writer(self, instance: int, on_connect: Callable[[Base], None] = lambda _base: None) -> Base:
         base = self._connect()
+        on_connect(base)
         try:
             base.migrate()
-            base.run("SELECT pg_advisory_lock(?, ?)", _LOCKS, instance)
+            # Shared: the server may still hold it for a connection of ours that we have given up.
+            base.run("SELECT pg_advisory_lock_shared(?, ?)", _LOCKS, instance)
+            for timeout in ("lock_timeout", "statement_timeout"):
+                base.run(f"SET {timeout} = {int(1000 * WRITE_SECONDS)}")
         except (StoreError, DatabaseAway) as error:
             base.close()
             raise StoreError(f"The database {self._shown} cannot be used: {error}") from error
@@ -59,8 +71,12 @@ class PostgresqlBackend(Backend):
 
     def _connect(self) -> PostgresqlBase:
         try:
+            given = psycopg.conninfo.conninfo_to_dict(self._url)
             connection = psycopg.connect(
-                self._url, autocommit=True, connect_timeout=_CONNECT_SECONDS, application_name="teleglyph"
+                psycopg.conninfo.make_conninfo(self._url, **{k: v for k, v in _TCP.items() if k not in given}),
+                autocommit=True,
+                connect_timeout=_CONNECT_SECONDS,
+                application_name="teleglyph",
             )
         except psycopg.Error as error:
             reason = " ".join(str(error).split())
@@ -136,6 +152,15 @@ class PostgresqlBase(Base):
         if is_free:
             self.run("SELECT pg_advisory_unlock(?, ?)", _LOCKS, instance)
         return not is_free
+
+    def abort(self) -> None:
+        # Asking the server to cancel would need the server.  The duplicate is ours alone, so that nothing else can be
+        # hit that the other thread opens when it has closed the connection.
+        with (
+            contextlib.suppress(psycopg.Error, OSError),
+            socket.socket(fileno=os.dup(self._connection.fileno())) as end,
+        ):
+            end.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         with contextlib.suppress(psycopg.Error):

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from teleglyph.errors import StoreError
-from teleglyph.store.database import READ_SECONDS, Backend, Base
+from teleglyph.store.database import READ_SECONDS, Backend, Base, DatabaseAway
 from teleglyph.store.schema import MIGRATIONS, SQLITE_WORDS, statements
 
 _CACHE_KIB = 16 << 10
 _STATEMENTS = 512
+_BESIDE = ("-wal", "-shm")
+_MODE = 0o600
+"""Events may be private, and who took part in what: only the server's user reads them."""
 _STEPS = 20_000
 """Of SQLite's machine between two looks at the clock, a millisecond or so."""
 
@@ -32,20 +36,35 @@ class SqliteBackend(Backend):
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock: int | None = None
+        self._file: tuple[int, int] | None = None
+        """What the file is known by, from the first connection on."""
+        self._beside: list[tuple[int, int] | None] | None = None
+        """The same of those beside it, while a connection that writes is open; the last one that ends removes them."""
+        self._trouble: str | None = None
 
-    def writer(self, instance: int) -> Base:
+    def writer(self, instance: int, on_connect: Callable[[Base], None] = lambda _base: None) -> Base:
         try:
             self._take_lock()
-            base = SqliteBase(sqlite3.connect(self._path, isolation_level=None, cached_statements=_STATEMENTS))
+            if self._file is None:
+                self._prepare_file()
+            elif (reason := self.trouble()) is not None:
+                raise StoreError(reason)
+            base = SqliteBase(
+                sqlite3.connect(self._path, isolation_level=None, cached_statements=_STATEMENTS),
+                self.check,
+                self._forget_beside,
+            )
         except (OSError, sqlite3.Error) as error:
             raise StoreError(f"The database '{self._path}' cannot be used: {error}") from error
+        on_connect(base)
         try:
             # With FULL a commit is on the disk when it returns; groups make up for what that costs.
             for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
                 base.run(f"PRAGMA {pragma}")
             base.run(f"PRAGMA cache_size = -{_CACHE_KIB}")
             base.migrate()
-        except StoreError as error:
+            self._file, self._beside = _identity(self._path), self._identities_beside()
+        except (StoreError, DatabaseAway) as error:
             base.close()
             raise StoreError(f"The database '{self._path}' cannot be used: {error}") from error
         return base
@@ -61,12 +80,51 @@ class SqliteBackend(Backend):
             )
         except sqlite3.Error as error:
             raise StoreError(f"The database '{self._path}' cannot be read: {error}") from error
-        return SqliteBase(base)
+        return SqliteBase(base, self.check)
 
     def close(self) -> None:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+    def _prepare_file(self) -> None:
+        """Make the file if it is not there, and keep it from others: SQLite gives its mode to what it makes beside it.
+
+        Only before anything else of this process has it open, whose locks the closing would release.
+        """
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE)
+        try:
+            os.fchmod(descriptor, _MODE)
+        finally:
+            os.close(descriptor)
+        for suffix in (*_BESIDE, ".lock"):
+            with contextlib.suppress(FileNotFoundError):
+                os.chmod(f"{self._path}{suffix}", _MODE)
+
+    def check(self) -> None:
+        """See that the files are those that are used.
+
+        Raises:
+            DatabaseAway: what was written cannot be found again, because somebody removed or replaced them.
+        """
+        if (reason := self.trouble()) is not None:
+            raise DatabaseAway(reason)
+
+    def trouble(self) -> str | None:
+        beside = self._beside
+        is_right = self._file is None or _identity(self._path) == self._file
+        if is_right and beside is not None and self._identities_beside() != beside:
+            is_right = self._beside is not beside  # it was closed meanwhile
+        if not is_right:
+            # For good: connections that have the old files open would not see what goes into new ones.
+            self._trouble = f"'{self._path}' was removed or replaced while it was used: restart the server"
+        return self._trouble
+
+    def _identities_beside(self) -> list[tuple[int, int] | None]:
+        return [_identity(f"{self._path}{suffix}") for suffix in _BESIDE]
+
+    def _forget_beside(self) -> None:
+        self._beside = None
 
     def _take_lock(self) -> None:
         if self._lock is not None:
@@ -83,11 +141,28 @@ class SqliteBackend(Backend):
         self._lock = lock
 
 
-class SqliteBase(Base):
-    """A connection to a file."""
+def _identity(path: str | Path) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+
+class SqliteBase(Base):
+    """A connection to a file.
+
+    Args:
+        check: raises DatabaseAway if the file is not what somebody else would find in its place.
+        on_close: called before the connection is closed.
+    """
+
+    def __init__(
+        self, connection: sqlite3.Connection, check: Callable[[], None], on_close: Callable[[], None] = lambda: None
+    ) -> None:
         self._connection = connection
+        self._on_close = on_close
+        self._check = check
 
     def run(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         try:
@@ -120,7 +195,9 @@ class SqliteBase(Base):
         self.run("BEGIN IMMEDIATE")
 
     def commit(self) -> None:
+        """As the base's; what went into a file that nobody will find again counts as not written."""
         self.run("COMMIT")
+        self._check()
 
     def rollback(self) -> None:
         self._connection.set_progress_handler(None, 0)
@@ -141,5 +218,10 @@ class SqliteBase(Base):
     def is_running(self, instance: int) -> bool:
         return False  # the file is locked: whoever else wrote to it is gone
 
+    def abort(self) -> None:
+        with contextlib.suppress(sqlite3.Error):
+            self._connection.interrupt()
+
     def close(self) -> None:
+        self._on_close()
         self._connection.close()

@@ -276,6 +276,15 @@ def readable_id(members: Any) -> str | None:
     return number if isinstance(number, str) and 1 <= len(number) <= MAX_READABLE_ID else None
 
 
+def is_whole(text: str) -> bool:
+    """Whether a text has no half of a surrogate pair, which JSON can write and UTF-8 cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def is_hex(value: object) -> bool:
     """Whether it is a text of 64 lower-case hexadecimal digits."""
     return type(value) is str and _HEX_32.fullmatch(value) is not None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from teleglyph.errors import EventRefused
-from teleglyph.wire.nostr import MAX_KIND, NostrEvent, is_hex, quoted
+from teleglyph.wire.nostr import MAX_KIND, NostrEvent, is_hex, is_whole, quoted
 from teleglyph.wire.search_words import wanted_words, words_of
 
 _LETTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
@@ -70,6 +70,8 @@ def read_filter(members: Any, max_values: int = 1 << 30) -> Filter:
     found: dict[str, Any] = {}
     tags: dict[str, frozenset[str]] = {}
     for name, value in members.items():
+        if not is_whole(name):
+            raise EventRefused("invalid: the name of a filter's member has half of a surrogate pair")
         if name in ("ids", "authors"):
             found[name] = _texts(name, value, max_values, hexadecimal=True)
         elif name == "kinds":
@@ -84,6 +86,8 @@ def read_filter(members: Any, max_values: int = 1 << 30) -> Filter:
         elif name == "search":
             if type(value) is not str:
                 raise EventRefused("invalid: search is a text")
+            if not is_whole(value):
+                raise EventRefused("invalid: search has half of a surrogate pair")
             found[name] = value
         else:
             raise EventRefused(f"unsupported: filters have no {quoted(name)} here")
@@ -103,6 +107,8 @@ def _texts(name: str, value: Any, max_values: int, *, hexadecimal: bool) -> froz
     if not all(is_hex(item) if hexadecimal else type(item) is str for item in values):
         form = "64 lower-case hexadecimal digits" if hexadecimal else "text"
         raise EventRefused(f"invalid: each value of {name} is {form}")
+    if not all(map(is_whole, values)):
+        raise EventRefused(f"invalid: a value of {name} has half of a surrogate pair")
     return frozenset(values)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from teleglyph.errors import EventRefused, MessageRefused
-from teleglyph.wire.nostr import dump, load, quoted
+from teleglyph.wire.nostr import dump, is_whole, load, quoted
 
 MAX_SUBSCRIPTION_ID = 64
 _HEX = re.compile(r"[0-9a-fA-F]*")
@@ -128,6 +128,8 @@ def read_message(data: bytes) -> ClientMessage:
         raise SubscriptionRefused(
             f"invalid: a subscription's name has 1 to {MAX_SUBSCRIPTION_ID} characters", subscription[:1000]
         )
+    if not is_whole(subscription):
+        raise SubscriptionRefused("invalid: the name has half of a surrogate pair", subscription)
     if verb == "CLOSE":
         return Close(subscription)
     if not filters:
@@ -141,6 +143,8 @@ def _read_sync(verb: str, rest: list[Any]) -> OpenSync | ContinueSync | CloseSyn
     name = rest[0]
     if not 1 <= len(name) <= MAX_SUBSCRIPTION_ID:
         raise SyncRefused(f"invalid: a sync's name has 1 to {MAX_SUBSCRIPTION_ID} characters", name[:1000])
+    if not is_whole(name):
+        raise SyncRefused("invalid: the name has half of a surrogate pair", name)
     if verb == "NEG-CLOSE":
         return CloseSync(name)
     # Older clients put the length of ids between the filter and the message.
