@@ -19,6 +19,7 @@ _WRITERS = {
     "client/screen.py": "pictures, status line and boxes on a terminal",
     "client/output.py": "pictures in a row",
     "client/terminal.py": "questions to the terminal",
+    "media/decoding_process.py": "answers, into the socket of its server",
 }
 """The modules that may write to the standard streams, and what."""
 _FORBIDDEN_CALLS = {

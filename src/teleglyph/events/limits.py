@@ -44,6 +44,8 @@ class EventLimits:
     """Messages of a connection that are none, before it is closed."""
     bad_signatures: int = 20
     """Events of a connection whose id or signature is wrong, before it is closed."""
+    authenticated_keys: int = 16
+    """That one connection may authenticate."""
     unanswered_events: int = 1000
     """Events of a connection that may be on their way to the disk."""
     unanswered_bytes: int = 4 << 20

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 
@@ -116,8 +116,6 @@ class EventsService:
         self.sync_ledger = SyncLedger()
         self.request_bytes = 0
         """Of all questions that wait for their answers."""
-        self.on_question_cost: Callable[[str, float], None] | None = None
-        """Called on the event loop with a network and the seconds of a database reader's time that it used."""
         self.sessions: dict[EventSession, WebSocketSession] = {}
         rate, burst = self.limits.events_per_second or 1.0, self.limits.event_burst
         self._key = key
@@ -160,11 +158,10 @@ class EventsService:
             if subscription.is_open and self.may_read(event, session.authenticated):
                 session.deliver(subscription, event, body)
 
-    def charge_question(self, network: str, seconds: float) -> None:
-        """Count what a question cost, and say whose it was."""
+    def charge_question(self, connection: Connection, seconds: float) -> None:
+        """Count a database reader's time, and charge it to the connection that asked."""
         self._question_seconds += seconds
-        if self.on_question_cost is not None:
-            self.on_question_cost(network, seconds)
+        connection.charge(seconds)
 
     def may_read(self, event: NostrEvent, readers: Set[str]) -> bool:
         """Whether an event may be shown to somebody who proved these public keys."""
@@ -297,28 +294,28 @@ class EventsService:
             network: its address, as limits count it.
             own: what the server is called on this connection.
         """
-        with self._rates.of(network) as rate:
-            session = EventSession(self, connection, network, own, rate, window_bits=websocket.window_bits)
-            self.sessions[session] = websocket
-            try:
-                async for message in connection:
-                    if isinstance(message, TextMessage):
-                        await session.receive(message.data)
-                    elif isinstance(message, BinaryMessage):
-                        session.end(NOT_TEXT, "messages are texts here")
-            except RateLimited as error:
-                session.end(POLICY, str(error))
-            except SeatEnded as error:
-                _log.debug("%s: %s", connection.peer, error)
-            except PeerTimeout:
-                self.counters.closed_as_slow += 1
-                session.end_as_slow()
-            except PeerError as error:
-                _log.debug("%s: %s", connection.peer, error)
-            finally:
-                del self.sessions[session]
-                session.close()
-                await connection.close(half_close=True)
+        rate = self._rates.of(network)
+        session = EventSession(self, connection, network, own, rate, window_bits=websocket.window_bits)
+        self.sessions[session] = websocket
+        try:
+            async for message in connection:
+                if isinstance(message, TextMessage):
+                    await session.receive(message.data)
+                elif isinstance(message, BinaryMessage):
+                    session.end(NOT_TEXT, "messages are texts here")
+        except RateLimited as error:
+            session.end(POLICY, str(error))
+        except SeatEnded as error:
+            _log.debug("%s: %s", connection.peer, error)
+        except PeerTimeout:
+            self.counters.closed_as_slow += 1
+            session.end_as_slow()
+        except PeerError as error:
+            _log.debug("%s: %s", connection.peer, error)
+        finally:
+            del self.sessions[session]
+            session.close()
+            await connection.close(half_close=True)
 
     async def run(self) -> None:
         """Look after clients, and remove what has expired, until cancelled."""

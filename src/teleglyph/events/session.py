@@ -7,8 +7,8 @@ import contextlib
 import logging
 import secrets
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -309,6 +309,8 @@ class EventSession:
         try:
             event = read_event(members, self._limits.max_event_tags, self._limits.max_content_length)
             check_authentication(event, self._challenge, self._own, self._limits, time.time())
+            if event.pubkey not in self.authenticated and len(self.authenticated) >= self._limits.authenticated_keys:
+                raise EventRefused(f"restricted: at most {self._limits.authenticated_keys} keys on one connection")
         except EventRefused as error:
             self.send(wire.ok(readable_id(members) or "", False, str(error)))
             self._bad_signatures += 1
@@ -400,7 +402,7 @@ class EventSession:
     def _charge(self, seconds: float) -> None:
         """On a reader's thread."""
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody counts any more
-            self._loop.call_soon_threadsafe(self._service.charge_question, self.network, seconds)
+            self._loop.call_soon_threadsafe(self._service.charge_question, self.connection, seconds)
 
     def _read_filters(self, members: list[object]) -> list[Filter]:
         limits = self._limits
@@ -492,24 +494,25 @@ class EventSession:
 
 
 class AddressRates:
-    """Event rates of addresses, shared by their connections.
+    """Event rates of addresses.  They outlive connections, so that connecting again gains nothing.
 
     Args:
         make: a new rate.
+        max_addresses: that are remembered; the ones longest unseen go first.
     """
 
-    def __init__(self, make: Callable[[], TokenBucket]) -> None:
+    def __init__(self, make: Callable[[], TokenBucket], max_addresses: int = 10_000) -> None:
         self._make = make
-        self._rates: dict[str, tuple[int, TokenBucket]] = {}
+        self._max_addresses = max_addresses
+        self._rates: OrderedDict[str, TokenBucket] = OrderedDict()
 
-    @contextlib.contextmanager
-    def of(self, network: str) -> Iterator[TokenBucket]:
-        """The rate of an address, while a connection of it is there."""
-        users, rate = self._rates.get(network) or (0, self._make())
-        self._rates[network] = (users + 1, rate)
-        try:
-            yield rate
-        finally:
-            users, rate = self._rates.pop(network)
-            if users > 1:
-                self._rates[network] = (users - 1, rate)
+    def __len__(self) -> int:
+        return len(self._rates)
+
+    def of(self, network: str) -> TokenBucket:
+        """The rate of an address, for a new connection of it."""
+        rate = self._rates.pop(network, None) or self._make()
+        self._rates[network] = rate
+        while len(self._rates) > self._max_addresses:
+            self._rates.popitem(last=False)
+        return rate
