@@ -12,6 +12,7 @@ import json
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from pathlib import Path
@@ -67,7 +68,10 @@ def free_port() -> int:
 
 def measure(attack: str, seconds: float) -> list[str]:
     http_port = free_port()
-    server = ServerProcess("--http-port", str(http_port))
+    directory = tempfile.TemporaryDirectory()
+    server = ServerProcess(
+        *("--http-port", str(http_port), "--events", "--data-dir", directory.name, "--address-load", "40")
+    )
     try:
         four(server.port, 2.0, None)
         frames, sounds = four(server.port, seconds, None)
@@ -79,6 +83,7 @@ def measure(attack: str, seconds: float) -> list[str]:
             pass
     finally:
         server.stop()
+        directory.cleanup()
     return [
         attack,
         f"{100 * attacked_frames / frames:.1f}",

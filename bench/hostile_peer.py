@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import random
 import socket
@@ -18,6 +19,7 @@ from collections.abc import Callable
 import numpy as np
 
 from teleglyph.errors import PeerError
+from teleglyph.media.hevc import HevcEncoder
 from teleglyph.media.opus import SAMPLE_RATE, OpusEncoder
 from teleglyph.wire import (
     Capabilities,
@@ -37,12 +39,17 @@ Attack = Callable[[int, float], None]
 """Gets the port and the time when to stop."""
 
 
+def connect(port: int, timeout: float) -> socket.socket:
+    """Connect from an address that nobody else has, as limits count addresses."""
+    return socket.create_connection(("127.0.0.1", port), timeout, source_address=("127.0.0.2", 0))
+
+
 class Peer:
     """A participant that has done everything right so far."""
 
     def __init__(self, port: int) -> None:
         self.session = ClientSession()
-        self.socket = socket.create_connection(("127.0.0.1", port), 5)
+        self.socket = connect(port, 5)
         while True:
             event = self.session.next_event()
             if data := self.session.data_to_send():
@@ -87,7 +94,7 @@ def half_open(port: int, until: float) -> None:
     while time.monotonic() < until:
         while len(connections) < 500 and time.monotonic() < until:
             with contextlib.suppress(OSError):
-                connection = socket.create_connection(("127.0.0.1", port), 2)
+                connection = connect(port, 2)
                 connection.sendall(hello)
                 connection.setblocking(False)
                 connections.append(connection)
@@ -115,7 +122,7 @@ def storm(port: int, until: float) -> None:
             if number % 3 == 2:
                 Peer(port).socket.shutdown(socket.SHUT_RDWR)
                 continue
-            with socket.create_connection(("127.0.0.1", port), 2) as connection:
+            with connect(port, 2) as connection:
                 if number % 3:
                     connection.sendall(hello)
 
@@ -161,6 +168,74 @@ def loud(peer: Peer, chance: random.Random) -> None:
     peer.send(*[encode(OpusBatch(SAMPLE_RATE, 20, (packet,))) for packet in packets])
 
 
+class WebSocket:
+    """A client of the Nostr relay that sends bare frames."""
+
+    def __init__(self, port: int) -> None:
+        self.socket = connect(port, 5)
+        self.socket.sendall(
+            b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        )
+        if b" 101 " not in self.socket.recv(4096):
+            raise ConnectionError
+        threading.Thread(target=self._drain, daemon=True).start()
+
+    def _drain(self) -> None:
+        with contextlib.suppress(OSError):
+            while self.socket.recv(1 << 18):
+                pass
+
+
+def frame(first: int, data: bytes = b"") -> bytes:
+    """A client's frame; the mask is zero."""
+    size = bytes([0x80 | len(data)]) if len(data) < 126 else struct.pack(">BH", 0xFE, len(data))
+    return bytes([first]) + size + bytes(4) + data
+
+
+def over_websocket(data: bytes) -> Attack:
+    """Send the same bytes without a break on one connection after the other."""
+
+    def run(port: int, until: float) -> None:
+        while time.monotonic() < until:
+            try:
+                peer = WebSocket(port)
+                while time.monotonic() < until:
+                    peer.socket.sendall(data)
+            except OSError:
+                time.sleep(0.05)
+
+    return run
+
+
+def together(attack: Attack, count: int) -> Attack:
+    """Several at once."""
+
+    def run(port: int, until: float) -> None:
+        threads = [threading.Thread(target=attack, args=(port, until)) for _ in range(count)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    return run
+
+
+_PINGS = frame(0x89) * 20_000
+_FRAGMENTS = frame(0x01) + frame(0x00) * 20_000
+_QUESTION = json.dumps(["REQ", "q", *[{"search": f"word{number}", "limit": 500} for number in range(5)]]).encode()
+_QUESTIONS = frame(0x81, _QUESTION) * 100
+_JUNK = frame(0x81, json.dumps(["EVENT", {"id": "0" * 64, "content": "x" * 1000}]).encode()) * 100
+
+
+def large_films(port: int, until: float) -> None:
+    """Valid pictures of noise in 1920x1080, each of them whole."""
+    encoder = HevcEncoder(1920, 1080, 30.0)
+    noise = np.random.default_rng(1).integers(0, 256, (1080, 1920, 3), np.uint8)
+    film = encode(HevcFrame(1920, 1080, encoder.encode(noise)[0].data, keyframe=True))
+    again(lambda peer, _chance: peer.send(film))(port, until)
+
+
 ATTACKS: dict[str, Attack] = {
     "500 half-open handshakes": half_open,
     "connections that come and go": storm,
@@ -171,6 +246,12 @@ ATTACKS: dict[str, Attack] = {
     "films that are none": again(bad_films),
     "random packets after the handshake": again(noise),
     "flood of noise as sound": again(loud),
+    "four senders of large films": together(large_films, 4),
+    "WebSocket pings": over_websocket(_PINGS),
+    "WebSocket pings, 20 connections": together(over_websocket(_PINGS), 20),
+    "WebSocket fragments": over_websocket(_FRAGMENTS),
+    "junk as events": over_websocket(_JUNK),
+    "questions to the relay": over_websocket(_QUESTIONS),
 }
 
 

@@ -34,6 +34,8 @@ _LATE = 3600
 _MAX_ID = 256
 _MAX_CODE = 256
 _MAX_ROLES = 20
+_MAX_ROLE = 64
+"""Characters; each change of a group tells all roles again."""
 MAX_GROUPS, MAX_OWN_GROUPS, MAX_MEMBERS, MAX_INVITES, MAX_PINS = 10_000, 20, 10_000, 1000, 100
 _OF_ROOMS = "room-"
 """Ids of groups that belong to rooms of games begin so; nobody else makes such groups."""
@@ -243,6 +245,8 @@ class Groups:
                     raise EventRefused(f"restricted: a group has at most {MAX_MEMBERS} members")
                 if any(len(tag) > 2 + _MAX_ROLES for tag in event.tags):
                     raise EventRefused(f"invalid: a member has at most {_MAX_ROLES} roles")
+                if any(len(role) > _MAX_ROLE for tag in event.tags for role in tag[2:]):
+                    raise EventRefused(f"invalid: a role has at most {_MAX_ROLE} characters")
             case GroupKind.EDIT_METADATA:
                 self._check_metadata(event, group)
             case GroupKind.DELETE_EVENT:
@@ -394,7 +398,7 @@ class Groups:
         """
         for name in wanted.tags.get("h", ()):
             group = self._groups.get(name)
-            if group is not None and "private" in group.flags and readers.isdisjoint(group.members):
+            if group is not None and "private" in group.flags and group.members.keys().isdisjoint(readers):
                 prefix = "restricted" if readers else "auth-required"
                 raise EventRefused(f"{prefix}: only members read in this group")
 
@@ -411,7 +415,7 @@ def may_read(event: NostrEvent, group: GroupRecord | None, readers: Set[str]) ->
         return not readers.isdisjoint(event.values("p"))
     if audience is Audience.ADMINS:
         return group is not None and any(has_role(group, key, ADMIN) for key in readers)
-    if group is None or not readers.isdisjoint(group.members):
+    if group is None or not group.members.keys().isdisjoint(readers):
         return True
     closing = {Audience.EVERYONE: {"private"}, Audience.DESCRIPTION: {"hidden"}}.get(audience, {"private", "hidden"})
     return closing.isdisjoint(group.flags)
@@ -451,15 +455,17 @@ def _changed(record: GroupRecord, change: GroupChange, *described: int) -> Plan:
 
 
 def _with_members(group: GroupRecord, put: Mapping[str, Sequence[str]], gone: Iterable[str], *described: int) -> Plan:
-    removed = [key for key in gone if key in group.members]
-    members = {key: roles for key, roles in {**group.members, **put}.items() if key not in removed}
+    gone = frozenset(gone)
+    removed = [key for key in group.members if key in gone]
+    members = {key: roles for key, roles in {**group.members, **put}.items() if key not in gone}
     record = replace(group, members=members)
     return _changed(record, GroupChange(group.id, members=put, gone=removed), *(described or _PEOPLE))
 
 
 def _without_invites(group: GroupRecord, revoked: Iterable[str], erased: Sequence[str] = ()) -> Plan:
-    void = [number for number in revoked if number in group.invites]
-    invites = {number: one for number, one in group.invites.items() if number not in void}
+    revoked = frozenset(revoked)
+    void = [number for number in group.invites if number in revoked]
+    invites = {number: one for number, one in group.invites.items() if number not in revoked}
     return _changed(replace(group, invites=invites), GroupChange(group.id, revoked=void, erased=erased))
 
 

@@ -27,7 +27,7 @@ class Presence:
         """Somebody says that they are here; or with an expiration that is about to come, that they leave.
 
         Args:
-            event: of any kind; others than presence are passed over.
+            event: of a group; others than presence are passed over.
             now: Unix seconds.
         """
         group = group_of(event)

@@ -17,7 +17,7 @@ from teleglyph.events.limits import EventLimits
 from teleglyph.events.management import Management
 from teleglyph.events.matcher import Matcher
 from teleglyph.events.policy import Policy
-from teleglyph.events.presence import Presence
+from teleglyph.events.presence import PRESENCE, Presence
 from teleglyph.events.session import (
     GOING_AWAY,
     NOT_TEXT,
@@ -34,7 +34,7 @@ from teleglyph.store.groups import GroupStore
 from teleglyph.store.moderation import Erasure, ModerationStore, RuleChange
 from teleglyph.wire.nostr import DELETION, VANISH, NostrEvent, decode_kept, sign_event
 from teleglyph.wire.nostr_filter import Filter
-from teleglyph.wire.nostr_groups import DESCRIPTIONS, GroupKind
+from teleglyph.wire.nostr_groups import DESCRIPTIONS, GroupKind, group_of
 from teleglyph.wire.nostr_keys import public_key
 from teleglyph.wire.nostr_messages import EVENT_TAIL
 
@@ -142,7 +142,8 @@ class EventsService:
         return described
 
     def _deliver(self, event: NostrEvent) -> None:
-        if self.groups is not None:
+        # Only of groups that there are: names cost nothing to make up.
+        if event.kind == PRESENCE and self.groups is not None and self.groups.get(group_of(event)) is not None:
             self._presence.note(event, time.time())
         if event.kind in (DELETION, GroupKind.DELETE_EVENT):
             self._sweep_soon()

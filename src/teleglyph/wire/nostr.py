@@ -16,6 +16,7 @@ import coincurve
 
 from teleglyph.errors import EventRefused, MessageRefused, NotText
 from teleglyph.printable import printable
+from teleglyph.wire.search_words import words_of
 
 MAX_KIND: Final = 65535
 MAX_READABLE_ID: Final = 128
@@ -44,7 +45,7 @@ class NostrEvent:
         content: text.
     """
 
-    __slots__ = ("_text", "content", "created_at", "id", "kind", "pubkey", "sig", "tags")
+    __slots__ = ("_text", "_words", "content", "created_at", "id", "kind", "pubkey", "sig", "tags")
 
     def __init__(
         self, id: str, pubkey: str, created_at: int, kind: int, tags: list[list[str]], content: str, sig: str
@@ -57,6 +58,7 @@ class NostrEvent:
         self.content = content
         self.sig = sig
         self._text: bytes | None = None
+        self._words: frozenset[str] | None = None
 
     def __repr__(self) -> str:
         return f"<NostrEvent {self.id[:8]} kind {self.kind} at {self.created_at}>"
@@ -74,6 +76,13 @@ class NostrEvent:
             members = {name: getattr(self, name) for name in _MEMBERS}
             self._text = dump(members)
         return self._text
+
+    @property
+    def words(self) -> frozenset[str]:
+        """The content's words, as searches see them; found once, for many subscriptions may ask."""
+        if self._words is None:
+            self._words = frozenset(words_of(self.content))
+        return self._words
 
     def values(self, name: str) -> list[str]:
         """The first values of all tags of that name, without those that have none."""

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from teleglyph.errors import EventRefused
 from teleglyph.wire.nostr import MAX_KIND, NostrEvent, is_hex, is_whole, quoted
-from teleglyph.wire.search_words import wanted_words, words_of
+from teleglyph.wire.search_words import wanted_words
 
 _LETTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
@@ -52,7 +52,7 @@ class Filter:
         if not all(not wanted.isdisjoint(event.values(name)) for name, wanted in self.tags.items()):
             return False
         words = None if self.search is None else wanted_words(self.search)
-        return words is None or (bool(words) and words.issubset(words_of(event.content)))
+        return words is None or (bool(words) and words.issubset(event.words))
 
 
 def read_filter(members: Any, max_values: int = 1 << 30) -> Filter:

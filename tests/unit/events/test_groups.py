@@ -135,6 +135,7 @@ def test_roles_allow_what_they_say(place: Place) -> None:
     assert place.refused(ANN, 9011).startswith("invalid: moderation of kind 9011 is not known")
     assert place.refused(ANN, 9000, ["p", pub(EVE)], ["p", pub(EVE), "admin"]).startswith("invalid")
     assert place.refused(ANN, 9000, ["p", "junk"]).startswith("invalid")
+    assert place.refused(ANN, 9000, ["p", pub(EVE), "x" * 65]) == "invalid: a role has at most 64 characters"
     assert place.refused(ANN, 9005).startswith("invalid")
     assert place.refused(ANN, 9009).startswith("invalid")
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from teleglyph.events.matcher import Matcher
 from teleglyph.wire.nostr import NostrEvent, sign_event
-from teleglyph.wire.nostr_filter import Filter
+from teleglyph.wire.nostr_filter import Filter, read_filter
+from teleglyph.wire.search_words import words_of
 
 KEYS = [bytes([number]) * 32 for number in (1, 2)]
 EVENTS = [
@@ -80,3 +82,17 @@ def test_the_cost_grows_with_the_matches() -> None:
     finally:
         Filter.matches = original  # type: ignore[method-assign]
     assert tried == 1
+
+
+def test_a_contents_words_are_found_once_for_all_searches(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[str] = []
+
+    def count(text: str) -> list[str]:
+        counted.append(text)
+        return words_of(text)
+
+    monkeypatch.setattr("teleglyph.wire.nostr.words_of", count)
+    event = sign_event(bytes([1]) * 32, 100, 1, [], "one two three")
+    searches = [read_filter({"search": word}) for word in ("one", "three two", "four")]
+    assert [wanted.matches(event) for wanted in searches] == [True, True, False]
+    assert counted == ["one two three"]
