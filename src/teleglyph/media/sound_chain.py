@@ -80,11 +80,12 @@ class SoundDecoder:
         if not (0 < frame.sample_rate <= _LAST_RATES and channels and frame.samples):
             return
         shape = (frame.sample_rate, frame.format.name, frame.layout.name, channels)
-        if shape != self._shape or self._graph is None:
+        if shape != self._shape:
             yield from self._end_graph()
-            self._graph, self._shape = _build(frame, self.info.time_base), shape
         frame.time_base = self.info.time_base
         try:
+            if self._graph is None:
+                self._graph, self._shape = _build(frame, self.info.time_base), shape
             self._graph.push(frame)
         except (av.FFmpegError, ValueError):
             self._graph = None
@@ -119,17 +120,18 @@ def _build(frame: av.AudioFrame, time_base: Fraction) -> av.filter.Graph:
 
     graph = av.filter.Graph()
     graph.threads = 1
-    layout = frame.layout.name
-    # Channels without positions have no layout that the filter could parse.
-    known = {"channel_layout": layout} if " " not in layout else {"channels": str(len(frame.layout.channels))}
+    layout, channels = frame.layout.name, len(frame.layout.channels)
+    source = {"sample_rate": str(frame.sample_rate), "sample_fmt": frame.format.name, "time_base": str(time_base)}
+    mix = []
+    if " " in layout:
+        # Channels without positions have no layout that the filter could parse, and no rule for mixing them.
+        source["channels"] = str(channels)
+        mix = [graph.add("pan", "mono|c0=" + "+".join(f"{1 / channels:.6f}*c{one}" for one in range(channels)))]
+    else:
+        source["channel_layout"] = layout
     graph.link_nodes(
-        graph.add(
-            "abuffer",
-            sample_rate=str(frame.sample_rate),
-            sample_fmt=frame.format.name,
-            time_base=str(time_base),
-            **known,
-        ),
+        graph.add("abuffer", **source),
+        *mix,
         graph.add("aresample", str(SAMPLE_RATE)),
         graph.add("aformat", sample_fmts="flt", channel_layouts="mono", sample_rates=str(SAMPLE_RATE)),
         graph.add("abuffersink"),

@@ -6,7 +6,7 @@ knows what a message means.  Begin at :class:`teleglyph.net.connection.Connectio
 
 from teleglyph.net.addresses import DEFAULT_PORT, authority, is_loopback, network_of, own_addresses
 from teleglyph.net.connection import Connection, ConnectionLimits, Traffic
-from teleglyph.net.cost import CostLedger, CostLimits, CostMeter, Working
+from teleglyph.net.cost import CostLedger, CostLimits, CostMeter, LoopLoad, Working
 from teleglyph.net.liveness import needs_ping, overdue
 from teleglyph.net.outbox import Outbox, OutboxBudget, OutboxCounters, OutboxLimits
 from teleglyph.net.own_names import OwnName, OwnNames
@@ -22,6 +22,7 @@ __all__ = [
     "CostMeter",
     "GuessLimiter",
     "Listener",
+    "LoopLoad",
     "Outbox",
     "OutboxBudget",
     "OutboxCounters",

@@ -2,8 +2,9 @@
 
 Limits on messages and bytes let a peer choose the most expensive message.  Here work is charged by what it really took,
 wherever it happens: parsing, checking signatures, answering questions.  A connection that costs more than its share is
-read more slowly, so that its transport pushes back.  One that stays over its share is closed, and its address is
-refused for a while.  An address keeps its account when its connections end, so connecting again gains nothing.
+read more slowly, so that its transport pushes back.  One that stays over its share while the event loop has hardly
+any time to spare is closed, and its address is refused for a while.  An address keeps its account when its connections
+end, so connecting again gains nothing.
 
 Time is an argument; nothing here reads a clock or sleeps, except :class:`Working`.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from teleglyph.net.ratelimit import TokenBucket
@@ -20,6 +22,8 @@ _RESTED = 0.5
 """Part of a burst that has to be there again until a peer no longer counts as over its share."""
 _MODEST = 0.9
 """A connection with so much of its burst left is not closed for what others of its address cost."""
+_LOAD_WINDOW = 1.0
+"""Seconds over which a load is measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,7 @@ class CostLimits:
         peer_burst: seconds at once, of one connection.
         address_share: seconds per second, of all connections of one address (IPv6: a /64) together.
         address_burst: seconds at once, of one address.
-        patience: seconds over a share, without a rest, after which a connection is closed.
+        patience: seconds over a share, without a rest and with a busy event loop, after which a connection is closed.
         refusal: seconds for which its address is refused afterwards.
     """
 
@@ -41,6 +45,8 @@ class CostLimits:
     address_burst: float = 3.0
     patience: float = 30.0
     refusal: float = 60.0
+    busy: float = 0.75
+    """Load of the event loop from which peers over their share are closed; 0: always."""
 
 
 class _Allowance:
@@ -65,6 +71,11 @@ class _Allowance:
         """The part of the burst that is there."""
         return self._bucket.level(now) / self._bucket.burst
 
+    def start_patience_again(self, now: float) -> None:
+        """Count the time over the share from now on."""
+        if self.over_since is not None:
+            self.over_since = now
+
     def is_over_for(self, seconds: float, now: float) -> bool:
         return self.over_since is not None and now - self.over_since > seconds
 
@@ -80,11 +91,12 @@ class _Address(_Allowance):
 class CostMeter:
     """What one connection costs; made by :meth:`CostLedger.meter`."""
 
-    __slots__ = ("_address", "_limits", "_own")
+    __slots__ = ("_address", "_is_busy", "_limits", "_own")
 
-    def __init__(self, limits: CostLimits, address: _Address) -> None:
+    def __init__(self, limits: CostLimits, address: _Address, is_busy: Callable[[], bool]) -> None:
         self._limits = limits
         self._address = address
+        self._is_busy = is_busy
         self._own = _Allowance(limits.peer_share, limits.peer_burst)
 
     def charge(self, seconds: float, now: float) -> float:
@@ -97,6 +109,10 @@ class CostMeter:
 
     def is_exhausted(self, now: float) -> bool:
         """Whether the connection has to be closed; its address is refused from then on."""
+        if not self._is_busy():
+            self._own.start_patience_again(now)
+            self._address.start_patience_again(now)
+            return False
         patience = self._limits.patience
         is_over = self._own.is_over_for(patience, now) or (
             self._address.is_over_for(patience, now) and self._own.left(now) < _MODEST
@@ -112,10 +128,14 @@ class CostLedger:
     Args:
         limits: what is allowed.
         max_addresses: that are remembered; the ones longest unseen go first.
+
+    Attributes:
+        load: of the event loop, whose owner has to sample it.
     """
 
     def __init__(self, limits: CostLimits, max_addresses: int = 10_000) -> None:
         self.limits = limits
+        self.load = LoopLoad()
         self._max_addresses = max_addresses
         self._addresses: OrderedDict[str, _Address] = OrderedDict()
 
@@ -130,12 +150,38 @@ class CostLedger:
         self._addresses[network] = address
         while len(self._addresses) > self._max_addresses:
             self._addresses.popitem(last=False)
-        return CostMeter(self.limits, address)
+        return CostMeter(self.limits, address, self._is_busy)
 
     def refused_for(self, network: str, now: float) -> float:
         """Seconds for which an address is still refused; 0.0 if it is not."""
         address = self._addresses.get(network)
         return 0.0 if address is None else max(0.0, address.refused_until - now)
+
+    def _is_busy(self) -> bool:
+        return self.load.value >= self.limits.busy
+
+
+class LoopLoad:
+    """How busy a thread is: the part of the time in which it computes.
+
+    Attributes:
+        value: over the last whole window of a second; 0.0 before.
+    """
+
+    __slots__ = ("_since", "_used", "value")
+
+    def __init__(self) -> None:
+        self.value = 0.0
+        self._since: float | None = None
+        self._used = 0.0
+
+    def sample(self, now: float, used: float) -> None:
+        """Note the processor time that the thread has used until now; often, in the thread itself."""
+        if self._since is None:
+            self._since, self._used = now, used
+        elif now - self._since >= _LOAD_WINDOW:
+            self.value = (used - self._used) / (now - self._since)
+            self._since, self._used = now, used
 
 
 class Working:

@@ -399,6 +399,7 @@ class Server:
         while True:
             await asyncio.sleep(_WATCH_INTERVAL)
             now = time.monotonic()
+            self.costs.load.sample(now, time.thread_time())
             for participant in self._sessions.values():
                 watch_connection(participant.connection, participant, self.config.call, now)
             for room in self.rooms.values():

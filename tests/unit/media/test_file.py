@@ -7,6 +7,7 @@ import os
 import re
 import threading
 import time
+import wave
 from fractions import Fraction
 from pathlib import Path
 
@@ -513,3 +514,14 @@ def test_no_error_shows_a_number_of_ffmpegs(tmp_path: Path) -> None:
             Played(tmp_path / name if "://" not in name else name)
         assert not re.search(r"\d{6,}|Errno", str(caught.value).replace(str(tmp_path), "")), caught.value
         assert str(caught.value).endswith(".")
+
+
+@pytest.mark.parametrize("channels", [1, 3, 9, 11, 40, 64])
+def test_channels_without_positions_are_all_heard(tmp_path: Path, channels: int) -> None:
+    tone = np.sin(2 * np.pi * 1000 * np.arange(48_000) / 48_000) * 20_000
+    with wave.open(str(tmp_path / "sound.wav"), "wb") as file:
+        file.setnchannels(channels)
+        file.setsampwidth(2)
+        file.setframerate(48_000)
+        file.writeframes(np.repeat(tone.astype("<i2"), channels).tobytes())
+    assert Played(tmp_path / "sound.wav", sound=True).loud() == [pytest.approx((0.0, 1.0), abs=0.04)]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from teleglyph.net import CostLedger, CostLimits
+from teleglyph.net import CostLedger, CostLimits, LoopLoad
 
-LIMITS = CostLimits(peer_share=0.1, peer_burst=1.0, address_share=0.5, address_burst=4.0, patience=10.0, refusal=60.0)
+LIMITS = CostLimits(
+    peer_share=0.1, peer_burst=1.0, address_share=0.5, address_burst=4.0, patience=10.0, refusal=60.0, busy=0.0
+)
 
 
 def test_a_peer_within_its_share_never_pauses() -> None:
@@ -57,6 +61,33 @@ def test_a_peer_that_never_rests_is_closed_and_its_address_refused_for_a_while()
     assert ledger.refused_for("a", now) == pytest.approx(60.0)
     assert ledger.refused_for("a", now + 60.0) == 0.0
     assert ledger.refused_for("b", now) == 0.0
+
+
+def test_patience_is_counted_only_while_the_loop_is_busy() -> None:
+    ledger = CostLedger(replace(LIMITS, busy=0.75))
+    meter = ledger.meter("a")
+    assert meter is not None
+    used = 0.0
+    for second in range(100):
+        used += 0.7
+        ledger.load.sample(float(second), used)
+        assert meter.charge(1.2, float(second)) > 0
+        assert not meter.is_exhausted(float(second))
+    for second in range(100, 112):
+        used += 0.8
+        ledger.load.sample(float(second), used)
+        meter.charge(0.2, float(second))
+        assert meter.is_exhausted(float(second)) == (second - 99 > LIMITS.patience)
+
+
+def test_a_load_is_measured_over_a_second() -> None:
+    load = LoopLoad()
+    for tenth in range(11):
+        assert load.value == 0.0
+        load.sample(50 + tenth / 10, 7 + tenth / 20)
+    assert load.value == pytest.approx(0.5)
+    load.sample(52.0, 8.5)
+    assert load.value == pytest.approx(1.0)
 
 
 def test_a_rest_forgives() -> None:

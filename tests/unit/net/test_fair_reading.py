@@ -79,7 +79,13 @@ def test_a_session_is_fed_in_pieces_and_others_run_in_between() -> None:
 def test_a_costly_peer_is_read_slowly_and_then_refused() -> None:
     async def run() -> None:
         limits = CostLimits(
-            peer_share=0.05, peer_burst=0.002, address_share=1.0, address_burst=1.0, patience=0.3, refusal=60.0
+            peer_share=0.05,
+            peer_burst=0.002,
+            address_share=1.0,
+            address_burst=1.0,
+            patience=0.3,
+            refusal=60.0,
+            busy=0.0,
         )
         ledger = CostLedger(limits)
         session = Greedy(seconds=0.001)
