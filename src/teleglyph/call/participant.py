@@ -27,7 +27,7 @@ from teleglyph.call.statistics import ParticipantCounters, ParticipantReport
 from teleglyph.call.text_link import TextLink
 from teleglyph.call.view import View, ViewKey, limit_cells
 from teleglyph.call.viewer_screen import ViewerScreen, cheaper
-from teleglyph.errors import AuthenticationError, BadData, ServerFull
+from teleglyph.errors import AuthenticationError, BadData, ServerFull, UserError
 from teleglyph.media.modes import COLOR_NAMES, RENDER_NAMES, ColorLevel, RenderMode
 from teleglyph.media.palette import BUILT_IN, Palette, custom_palette
 from teleglyph.media.style import Style
@@ -307,6 +307,11 @@ class Participant:
             handler(message)
 
     def _on_capabilities(self, message: Capabilities) -> None:
+        try:
+            _palette_of(message)
+        except UserError as error:
+            message = replace(message, palette_type=0)
+            self.tell(f"{error}. You see the standard palette.")
         self._capabilities = message
         self._set_pace(message)
         self.voice.frame = SHORT_FRAME if message.audio_codecs & SHORT_FRAMES else LONG_FRAME

@@ -35,7 +35,11 @@ _MAX_ID = 256
 _MAX_CODE = 256
 _MAX_ROLES = 20
 _MAX_ROLE = 64
-"""Characters; each change of a group tells all roles again."""
+"""Characters."""
+_KEY_BYTES = 74
+"""Of a member in a description, besides the roles."""
+_MAX_ROLES_BYTES = 256 << 10
+"""Of all members together: who asks for a group's admins gets them in one message."""
 MAX_GROUPS, MAX_OWN_GROUPS, MAX_MEMBERS, MAX_INVITES, MAX_PINS = 10_000, 20, 10_000, 1000, 100
 _OF_ROOMS = "room-"
 """Ids of groups that belong to rooms of games begin so; nobody else makes such groups."""
@@ -43,6 +47,8 @@ Template = tuple[int, list[list[str]]]
 """Kind and tags of an event for the relay to sign."""
 _PEOPLE = (GroupKind.MEMBERS, GroupKind.ADMINS)
 _ALL = (GroupKind.METADATA, GroupKind.ADMINS, GroupKind.MEMBERS, GroupKind.ROLES)
+OWN_KINDS = (*_ALL, GroupKind.PARTICIPANTS, GroupKind.PINS)
+"""What the relay says of a group."""
 
 
 @dataclass(slots=True)
@@ -52,13 +58,17 @@ class Plan:
     Attributes:
         changes: what is to be written.
         records: what holds afterwards, by id; None: there is no such group.
-        templates: what the relay has to publish.
+        described: kinds of events in which the relay has to say what holds afterwards, with the record.
+        templates: what the relay has to publish besides.
+        removed: ids of groups of which nothing more is said.
         ended: id of a group all of whose events have to be erased before it is removed.
     """
 
     changes: list[GroupChange] = field(default_factory=list)
     records: dict[str, GroupRecord | None] = field(default_factory=dict)
+    described: list[tuple[int, GroupRecord]] = field(default_factory=list)
     templates: list[Template] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
     ended: str | None = None
 
 
@@ -130,27 +140,25 @@ class Groups:
         """Ids of the groups that belong to rooms of games."""
         return [name for name in self._groups if name.startswith(_OF_ROOMS)]
 
-    def descriptions(self) -> Iterator[Template]:
-        """What the relay says of all groups."""
+    def descriptions(self) -> Iterator[tuple[int, GroupRecord]]:
+        """What the relay says of all groups: the kinds of events, and what they describe."""
         for record in self._groups.values():
             if not record.is_ended:
-                yield from describe(record, *_ALL, *((GroupKind.PINS,) if record.pins else ()))
+                yield from ((kind, record) for kind in (*_ALL, *((GroupKind.PINS,) if record.pins else ())))
 
     # --- the relay's own decisions --------------------------------------------------------------------
 
     def make(self, name: str, title: str, admins: Sequence[str]) -> Plan:
         """A group of the relay itself, which has not been there."""
         record = GroupRecord(name, (("name", title),), members={key: [ADMIN] for key in admins})
-        return Plan([GroupChange(name, record, record.members)], {name: record}, describe(record, *_ALL))
+        return _changed(record, GroupChange(name, record, record.members), *_ALL)
 
     def remove(self, name: str) -> Plan:
         """A group is gone; what was written in it and is still there belongs to nobody's group."""
-        kinds = (*_ALL, GroupKind.PARTICIPANTS, GroupKind.PINS)
-        addresses = [["a", f"{int(kind)}:{self.own_key}:{name}"] for kind in kinds]
         plan = self._orphan_children(name)
         plan.changes.append(GroupChange(name, is_removed=True))
         plan.records[name] = None
-        plan.templates.append((DELETION, addresses))
+        plan.removed.append(name)
         return plan
 
     def _orphan_children(self, name: str) -> Plan:
@@ -160,7 +168,7 @@ class Groups:
                 record = replace(child, tags=tuple(tag for tag in child.tags if tag[0] != "parent"))
                 plan.changes.append(GroupChange(child.id, record))
                 plan.records[child.id] = record
-                plan.templates += describe(record, GroupKind.METADATA)
+                plan.described.append((GroupKind.METADATA, record))
         return plan
 
     # --- writing --------------------------------------------------------------------------------------
@@ -247,6 +255,7 @@ class Groups:
                     raise EventRefused(f"invalid: a member has at most {_MAX_ROLES} roles")
                 if any(len(role) > _MAX_ROLE for tag in event.tags for role in tag[2:]):
                     raise EventRefused(f"invalid: a role has at most {_MAX_ROLE} characters")
+                _check_size_of_roles(event, group)
             case GroupKind.EDIT_METADATA:
                 self._check_metadata(event, group)
             case GroupKind.DELETE_EVENT:
@@ -381,7 +390,7 @@ class Groups:
             record = replace(group, members=members, invites=invites)
             plan.changes.append(GroupChange(group.id, gone=[pubkey], revoked=revoked))
             plan.records[group.id] = record
-            plan.templates += describe(record, *_PEOPLE)
+            plan.described += [(kind, record) for kind in _PEOPLE]
         return plan
 
     # --- reading --------------------------------------------------------------------------------------
@@ -426,19 +435,23 @@ def has_role(group: GroupRecord, pubkey: str, role: str) -> bool:
     return role in group.members.get(pubkey, ())
 
 
-def describe(group: GroupRecord, *kinds: int) -> list[Template]:
-    """A group's state in the relay's words."""
-    written: Mapping[int, list[list[str]]] = {
-        GroupKind.METADATA: [*map(list, group.tags), *([flag] for flag in FLAGS if flag in group.flags)],
-        GroupKind.ADMINS: [["p", key, *roles] for key, roles in group.members.items() if roles],
-        GroupKind.MEMBERS: [["p", key] for key in group.members],
-        GroupKind.ROLES: [
-            ["role", ADMIN, "changes everything about the group"],
-            ["role", MODERATOR, "removes members and messages"],
-        ],
-        GroupKind.PINS: [list(pin) for pin in group.pins],
-    }
-    return [(kind, [["d", group.id], *written[kind]]) for kind in kinds]
+def describe(group: GroupRecord, kind: int) -> list[list[str]]:
+    """A group's state in the relay's words: the tags of an event of this kind."""
+    match kind:
+        case GroupKind.METADATA:
+            written = [*map(list, group.tags), *([flag] for flag in FLAGS if flag in group.flags)]
+        case GroupKind.ADMINS:
+            written = [["p", key, *roles] for key, roles in group.members.items() if roles]
+        case GroupKind.MEMBERS:
+            written = [["p", key] for key in group.members]
+        case GroupKind.PINS:
+            written = [list(pin) for pin in group.pins]
+        case _:
+            written = [
+                ["role", ADMIN, "changes everything about the group"],
+                ["role", MODERATOR, "removes members and messages"],
+            ]
+    return [["d", group.id], *written]
 
 
 def room_group(game: str, room: str) -> str:
@@ -451,7 +464,7 @@ def room_group(game: str, room: str) -> str:
 
 
 def _changed(record: GroupRecord, change: GroupChange, *described: int) -> Plan:
-    return Plan([change], {record.id: record}, describe(record, *described))
+    return Plan([change], {record.id: record}, [(kind, record) for kind in described])
 
 
 def _with_members(group: GroupRecord, put: Mapping[str, Sequence[str]], gone: Iterable[str], *described: int) -> Plan:
@@ -475,6 +488,16 @@ def _invite_of(event: NostrEvent) -> Invite:
 
 def _pins_of(event: NostrEvent) -> tuple[tuple[str, ...], ...]:
     return tuple((tag[0], tag[1]) for tag in event.tags if tag[0] in ("e", "a") and len(tag) > 1)
+
+
+def _check_size_of_roles(event: NostrEvent, group: GroupRecord) -> None:
+    given = {tag[1]: tag[2:] for tag in event.tags if tag[0] == "p" and len(tag) > 2}
+    if not given:
+        return
+    roles = [*given.values(), *(roles for key, roles in group.members.items() if roles and key not in given)]
+    size = sum(len(json.dumps(one)) + _KEY_BYTES for one in roles)
+    if size > _MAX_ROLES_BYTES:
+        raise EventRefused(f"restricted: the roles in a group take at most {_MAX_ROLES_BYTES >> 10} KiB")
 
 
 def _check_lasting(event: NostrEvent) -> None:

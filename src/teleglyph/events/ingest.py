@@ -16,11 +16,12 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from teleglyph.errors import EventRefused, StoreError
 from teleglyph.events.groups import Groups, Plan
 from teleglyph.events.policy import Policy
+from teleglyph.net import Working
 from teleglyph.store.events import EventStore, Outcome
 from teleglyph.wire.nostr import VANISH, NostrEvent
 
@@ -42,6 +43,9 @@ class Publisher(Protocol):
 
     def answer(self, event: NostrEvent, accepted: bool, text: str) -> None:
         """Take the answer; never waits."""
+
+    def charge(self, seconds: float) -> None:
+        """Pay for processor time that deciding about an event took."""
 
 
 @dataclass(slots=True)
@@ -71,7 +75,7 @@ class Ingest:
     def __init__(
         self,
         store: EventStore,
-        pass_on: Callable[[NostrEvent, Plan | None], list[asyncio.Future[None]]],
+        pass_on: Callable[[NostrEvent, Plan | None], list[asyncio.Future[Any]]],
         groups: Groups | None = None,
         policy: Policy | None = None,
     ) -> None:
@@ -108,8 +112,11 @@ class Ingest:
             batch = self._next_batch()
             if not batch:
                 return  # the next one has to wait for those that are on their way
+            working = Working()
             for item in batch:
                 self._decide(item)
+                if self._is_exclusive:
+                    item.publisher.charge(working.seconds())
             self.begun += 1
             if self._is_exclusive and batch[0].event.kind == VANISH and batch[0].refusal is None:
                 changes = [] if batch[0].plan is None else batch[0].plan.changes

@@ -8,14 +8,17 @@ import time
 from collections.abc import Mapping, Sequence, Set
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
 
 from teleglyph.errors import PeerError, PeerTimeout, RateLimited, SeatEnded, StoreError
 from teleglyph.events.erasures import Erasures
-from teleglyph.events.groups import Groups, Plan, may_read
+from teleglyph.events.groups import OWN_KINDS, Groups, Plan, describe, may_read
 from teleglyph.events.ingest import Ingest
 from teleglyph.events.limits import EventLimits
 from teleglyph.events.management import Management
 from teleglyph.events.matcher import Matcher
+from teleglyph.events.own_events import OwnEvents
 from teleglyph.events.policy import Policy
 from teleglyph.events.presence import PRESENCE, Presence
 from teleglyph.events.session import (
@@ -32,7 +35,7 @@ from teleglyph.net.websocket import BinaryMessage, TextMessage, WebSocketSession
 from teleglyph.store.events import EventStore
 from teleglyph.store.groups import GroupStore
 from teleglyph.store.moderation import Erasure, ModerationStore, RuleChange
-from teleglyph.wire.nostr import DELETION, VANISH, NostrEvent, decode_kept, sign_event
+from teleglyph.wire.nostr import DELETION, VANISH, NostrEvent, decode_kept
 from teleglyph.wire.nostr_filter import Filter
 from teleglyph.wire.nostr_groups import DESCRIPTIONS, GroupKind, group_of
 from teleglyph.wire.nostr_keys import public_key
@@ -58,23 +61,6 @@ class EventCounters:
     """Queued events that were taken back with their subscription."""
     closed_as_slow: int = 0
     expired: int = 0
-
-
-class _Own:
-    """Publishes for the relay itself.
-
-    Attributes:
-        answered: done when the event is stored or refused.
-    """
-
-    def __init__(self) -> None:
-        self.answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def answer(self, event: NostrEvent, accepted: bool, text: str) -> None:
-        if not self.answered.done():
-            self.answered.set_result(None)
-        if not accepted:
-            _log.error("the relay's own event of kind %d was not kept: %s", event.kind, text)
 
 
 def _report(written: Future[None]) -> None:
@@ -118,8 +104,7 @@ class EventsService:
         """Of all questions that wait for their answers."""
         self.sessions: dict[EventSession, WebSocketSession] = {}
         rate, burst = self.limits.events_per_second or 1.0, self.limits.event_burst
-        self._key = key
-        self._last_signed = 0
+        self._own = None if key is None else OwnEvents(key, self.ingest)
         self._sweeping: asyncio.Task[None] | None = None
         self._question_seconds = 0.0
         self._presence = Presence()
@@ -127,14 +112,14 @@ class EventsService:
         self._group_store = GroupStore(store.database)
         self._rates = AddressRates(lambda: TokenBucket(rate, burst))
 
-    def pass_on(self, event: NostrEvent, plan: Plan | None = None) -> list[asyncio.Future[None]]:
+    def pass_on(self, event: NostrEvent, plan: Plan | None = None) -> list[asyncio.Future[Any]]:
         """Give a new event to everybody who asks for it.
 
         Args:
             plan: what has changed about groups with it.
 
         Returns:
-            of each group's description that has changed, done when it is stored or refused.
+            for each of the group's descriptions that have changed, done when it is stored or refused.
         """
         self.counters.published += 1
         described = [] if plan is None else self._install(plan)
@@ -191,7 +176,7 @@ class EventsService:
             own: their names by their ids.
             admins: public keys of who may change these.
         """
-        if self.groups is None:
+        if self.groups is None or self._own is None:
             return
         records = await asyncio.wrap_future(self._group_store.load())
         self.groups.load(records)
@@ -199,7 +184,9 @@ class EventsService:
             Filter(authors=frozenset([self.groups.own_key]), kinds=frozenset(DESCRIPTIONS)),
             Filter(kinds=frozenset([GroupKind.CREATE_INVITE])),
         )
-        self._last_signed = max([0, *(event.created_at for event in described if event.pubkey == self.groups.own_key)])
+        for event in described:
+            if event.pubkey == self.groups.own_key:
+                self._own.known(event)
         if not len(self.groups):
             adopted = self.groups.adopt(described)
             for change in adopted.changes:
@@ -211,9 +198,10 @@ class EventsService:
             self._end_soon(name)
         # An earlier process may have died between a change and its description.
         stored = {(event.kind, event.address): event.tags for event in described}
-        for kind, tags in self.groups.descriptions():
-            if stored.get((kind, tags[0][1])) != tags:
-                self.publish(kind, tags)
+        for kind, record in self.groups.descriptions():
+            is_right = stored.get((kind, record.id)) == describe(record, kind)
+            if not is_right or self._own.is_from_the_future(kind, record.id):
+                self._own.replace(kind, record.id, partial(describe, record, kind))
         for name, title in own.items():
             self.open_group(name, title, admins)
 
@@ -242,39 +230,38 @@ class EventsService:
             self._group_store.write(change).add_done_callback(_report)
         self._install(plan)
 
-    def _install(self, plan: Plan) -> list[asyncio.Future[None]]:
-        if self.groups is not None:
-            self.groups.install(plan)
-        written = [self.publish(kind, tags) for kind, tags in plan.templates]
+    def _install(self, plan: Plan) -> list[asyncio.Future[Any]]:
+        if self.groups is None or self._own is None:
+            return []
+        self.groups.install(plan)
+        written: list[asyncio.Future[Any]] = [self._own.say(kind, tags) for kind, tags in plan.templates]
+        for kind, record in plan.described:
+            written.append(self._own.replace(kind, record.id, partial(describe, record, kind)))
+        for name in plan.removed:
+            written.append(self._own.remove(name, OWN_KINDS))
         if plan.ended is not None:
             self._end_soon(plan.ended)
-        return [description for description in written if description is not None]
+        return written
 
     def _tell_presence(self) -> None:
         """Say who is live in groups; not of private ones, whose presence only members see."""
         for name, people in self._presence.changes(time.time()):
             group = None if self.groups is None else self.groups.get(name)
             if group is not None and "private" not in group.flags:
-                self.publish(GroupKind.PARTICIPANTS, [["d", name], *(["participant", key] for key in people)])
+                self.replace(GroupKind.PARTICIPANTS, name, [["d", name], *(["participant", key] for key in people)])
 
     def _end_soon(self, name: str) -> None:
         task = asyncio.get_running_loop().create_task(self._end_group(name), name="end of a group")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def publish(self, kind: int, tags: Sequence[Sequence[str]], content: str = "") -> asyncio.Future[None] | None:
-        """Publish an event of the relay itself.
+    def replace(self, kind: int, address: str, tags: Sequence[Sequence[str]]) -> asyncio.Future[None] | None:
+        """Publish a replaceable event of the relay itself.
 
         Returns:
-            done when the event is stored or refused; None if the relay has no key.
+            done when this version or a later one is stored or refused; None if the relay has no key.
         """
-        if self._key is None:
-            return None
-        # Later than the one before, or two versions of a second would be decided by their ids.
-        self._last_signed = max(int(time.time()), self._last_signed + 1)
-        publisher = _Own()
-        self.ingest.put(publisher, sign_event(self._key, self._last_signed, kind, tags, content))
-        return publisher.answered
+        return None if self._own is None else self._own.replace(kind, address, lambda: tags)
 
     async def _end_group(self, name: str) -> None:
         try:
@@ -363,6 +350,10 @@ class EventsService:
     def stop(self) -> None:
         """Take leave of everybody."""
         self.erasures.stop()
+        for task in self._tasks:
+            task.cancel()
+        if self._own is not None:
+            self._own.stop()
         if self._sweeping is not None:
             self._sweeping.cancel()
         for session in list(self.sessions):

@@ -173,6 +173,10 @@ class EventSession:
         self._answered.set()
         self.send(wire.ok(event.id, accepted, text))
 
+    def charge(self, seconds: float) -> None:
+        """Pay for processor time."""
+        self.connection.charge(seconds)
+
     def end_subscription(self, subscription: Subscription, text: str) -> None:
         """Close a subscription from our side; what waits of it is taken back."""
         self._drop(subscription)

@@ -13,7 +13,7 @@ import unicodedata
 import wcwidth
 
 from teleglyph.media import _native
-from teleglyph.media.grid import Grid, Painter
+from teleglyph.media.grid import Grid, Painter, is_assigned
 
 _SEQUENCE = re.compile(rb"\x1b(\[[\x20-\x3f]*[\x40-\x7e]?|[\x21-\x7e]?)")
 _MOST_QUOTED = 12
@@ -103,7 +103,7 @@ def glyph_kind(glyph: int) -> GlyphKind:
         return GlyphKind.DROPPED
     if category in ("Mn", "Me") and width == 0:
         return GlyphKind.MARK
-    if width in (1, 2) and (character.isprintable() or category == "Zs"):
+    if width in (1, 2) and (is_assigned(character, width) or category == "Zs"):
         return GlyphKind.NARROW if width == 1 else GlyphKind.WIDE
     return GlyphKind.DROPPED if width == 0 else GlyphKind.REPLACED
 

@@ -141,11 +141,14 @@ def glyph_width(glyph: int) -> int:
     """Columns of a code point that does nothing but take them, 1 or 2; 0 for any other, and for a wide one's half."""
     if glyph == 0 or 0xD800 <= glyph < 0xE000:
         return 0
-    character = chr(glyph)
-    columns = wcwidth.wcwidth(character)
-    # Wide characters that Python's tables lack are newer emoji.
-    is_known = character.isprintable() or (columns == 2 and unicodedata.category(character) == "Cn")
-    return max(0, columns) if is_known else 0
+    columns = wcwidth.wcwidth(chr(glyph))
+    return max(0, columns) if is_assigned(chr(glyph), columns) else 0
+
+
+def is_assigned(character: str, columns: int) -> bool:
+    """Whether a character is one that can be drawn, in so many columns."""
+    # Wide characters that Python's tables lack are newer emoji and ideographs.
+    return character.isprintable() or (columns == 2 and unicodedata.category(character) == "Cn")
 
 
 def glyphs_of(text: str, columns: int) -> list[int]:

@@ -7,6 +7,7 @@ knows what a message means.  Begin at :class:`teleglyph.net.connection.Connectio
 from teleglyph.net.addresses import DEFAULT_PORT, authority, is_loopback, network_of, own_addresses
 from teleglyph.net.connection import Connection, ConnectionLimits, Traffic
 from teleglyph.net.cost import CostLedger, CostLimits, CostMeter, LoopLoad, Working
+from teleglyph.net.descriptors import raise_descriptor_limit
 from teleglyph.net.liveness import needs_ping, overdue
 from teleglyph.net.outbox import Outbox, OutboxBudget, OutboxCounters, OutboxLimits
 from teleglyph.net.own_names import OwnName, OwnNames
@@ -41,4 +42,5 @@ __all__ = [
     "network_of",
     "overdue",
     "own_addresses",
+    "raise_descriptor_limit",
 ]

@@ -62,7 +62,7 @@ def client_of(peer: str, headers: Iterable[tuple[str, str]], trusted: Sequence[N
         if name in _MARKS or name in _MARKS_OF_SERVICES or name.startswith(_PREFIX):
             is_direct = False
             lines.setdefault(name, []).append(value)
-    if is_direct or not _is_trusted(peer, trusted):
+    if is_direct or not is_trusted(peer, trusted):
         return Client(peer, is_direct)
     answers = set()
     if "forwarded" in lines:
@@ -79,12 +79,13 @@ def _behind(peer: str, hops: Sequence[str | None], trusted: Sequence[Network]) -
         if hop is None:
             return last
         last = hop
-        if not _is_trusted(hop, trusted):
+        if not is_trusted(hop, trusted):
             return hop
     return last
 
 
-def _is_trusted(address: str, trusted: Sequence[Network]) -> bool:
+def is_trusted(address: str, trusted: Sequence[Network]) -> bool:
+    """Whether an address is a trusted proxy's."""
     plain = numeric(address)
     if plain is None:
         return False

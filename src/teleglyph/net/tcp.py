@@ -37,9 +37,9 @@ class _TcpProtocol(asyncio.Protocol):
 
     def connection_made(self, base: asyncio.BaseTransport) -> None:
         transport = cast(asyncio.Transport, base)
-        verdict = self._admit(_peer_name(transport))
+        verdict = self._admit(peer_name(transport))
         if not isinstance(verdict, Connection):
-            _close(transport, verdict or b"")
+            dismiss(transport, verdict or b"")
             return
         tune(transport)
         self.connection = verdict
@@ -104,7 +104,7 @@ class _Arrival(asyncio.Protocol):
 
     def connection_made(self, base: asyncio.BaseTransport) -> None:
         transport = cast(asyncio.Transport, base)
-        self._leave = self._doorman.let_in(_peer_name(transport))
+        self._leave = self._doorman.let_in(peer_name(transport))
         if self._leave is None:
             transport.abort()
             return
@@ -126,7 +126,7 @@ class _Arrival(asyncio.Protocol):
         self._depart()
 
     def _hand_over(self, transport: asyncio.Transport, kind: Spoken) -> None:
-        peer = _peer_name(transport)
+        peer = peer_name(transport)
         if kind is Spoken.TLS:
             self._doorman.speaks_tls(peer)
             transport.abort()
@@ -136,7 +136,7 @@ class _Arrival(asyncio.Protocol):
         else:
             successor = _TcpProtocol(self._doorman.admit, self._doorman.accepted)
         if isinstance(successor, bytes):
-            _close(transport, successor)
+            dismiss(transport, successor)
             return
         transport.set_protocol(successor)
         successor.connection_made(transport)
@@ -146,7 +146,7 @@ class _Arrival(asyncio.Protocol):
     def _expire(self) -> None:
         if self._transport is not None:
             transport, self._transport = self._transport, None
-            self._doorman.silent(_peer_name(transport))
+            self._doorman.silent(peer_name(transport))
             transport.abort()
 
     def _depart(self) -> None:
@@ -249,7 +249,7 @@ def _reason(error: OSError) -> str:
     return os.strerror(error.errno).lower() if error.errno and error.errno > 0 else str(error.strerror or "no reason")
 
 
-def _close(transport: asyncio.Transport, last_words: bytes) -> None:
+def dismiss(transport: asyncio.Transport, last_words: bytes) -> None:
     """End a connection that was never admitted, if anything is to be said with that."""
     if not last_words:
         transport.abort()
@@ -258,8 +258,9 @@ def _close(transport: asyncio.Transport, last_words: bytes) -> None:
     transport.close()
 
 
-def _peer_name(transport: asyncio.Transport) -> str:
-    name = transport.get_extra_info("peername")
+def peer_name(transport: asyncio.BaseTransport | None) -> str:
+    """The numeric address of the other end; ``unknown`` if it is gone."""
+    name = None if transport is None else transport.get_extra_info("peername")
     return str(name[0]) if name else "unknown"
 
 

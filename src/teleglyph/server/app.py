@@ -9,7 +9,7 @@ import itertools
 import logging
 import time
 from collections import Counter
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -25,15 +25,15 @@ from teleglyph.events.announcement import KIND as LIVE_ACTIVITY
 from teleglyph.events.announcement import Activity, Announcer
 from teleglyph.events.groups import room_group
 from teleglyph.media import retain_large_buffers
-from teleglyph.net import Connection, CostLedger, Listener, SlidingWindow, authority, network_of
+from teleglyph.net import Connection, Listener, authority, network_of, raise_descriptor_limit
 from teleglyph.rooms.relay import Relay
 from teleglyph.rooms.room import Room as PlayRoom
 from teleglyph.rooms.service import RoomsService
+from teleglyph.server.address_gate import AddressGate
 from teleglyph.server.admission import HandshakeGuard, Proofs
 from teleglyph.server.config import DEFAULT_ADDRESSES, ServerConfig
 from teleglyph.server.front_door import FrontDoor
 from teleglyph.server.http import HttpFront
-from teleglyph.server.refusals import RefusalLog
 from teleglyph.store import Database, RecordStore, open_database
 from teleglyph.wire import AuthFailure, Feature, ServerSession, derive_password_key
 
@@ -76,23 +76,22 @@ class Server:
         self.bound: list[tuple[str, int]] = []
         """Addresses and ports the call service listens on."""
         self.started_at = time.monotonic()
-        self.refused: Counter[str] = Counter()
-        """Connections that were not admitted, by reason."""
         self._password_key: bytes | None = None
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="media")
         self._decoding = open_decoding(config.call, config.confined_decoding)
         self._numbers = itertools.count(1)
-        self._window = SlidingWindow(config.connections_per_minute, 60.0)
-        self.costs = CostLedger(config.costs)
-        """What the peers of each address cost."""
-        self._proofs = Proofs(config.call, self.refused)
-        self._guards: dict[Connection, HandshakeGuard] = {}
-        self._per_network: Counter[str] = Counter()
-        self._refusals = RefusalLog()
-        self._http = HttpFront(self)
-        door = FrontDoor(
-            self._may_wait, self.counted, self._admit, self._accepted, self._http.on_call_port, config.max_handshakes
+        self.gate = AddressGate(
+            config.connections_per_address,
+            config.connections_per_minute,
+            config.costs,
+            raise_descriptor_limit(),
+            self._is_in_call,
         )
+        """Which addresses may connect."""
+        self._proofs = Proofs(config.call, self.gate.refused)
+        self._guards: dict[Connection, HandshakeGuard] = {}
+        self._http = HttpFront(self)
+        door = FrontDoor(self.gate.let_in, self._admit, self._accepted, self._http.on_call_port, config.max_handshakes)
         self._listener = Listener(door, config.call.handshake_timeout)
         self._sessions: dict[asyncio.Task[None], Participant] = {}
         self._background: list[asyncio.Task[None]] = []
@@ -284,54 +283,24 @@ class Server:
         """Everybody who is connected, also those not yet in a room."""
         return list(self._sessions.values())
 
-    def refuse(self, peer: str) -> str | None:
-        """Why an address may not connect now, whatever it wants; None if it may."""
-        reason = self._may_wait(peer)
-        if reason is None and not self._window.allow(network_of(peer), time.monotonic()):
-            self.refused["rate"] += 1
-            reason = f"more than {self._window.limit} connections in a minute"
-            self._refusals.note("connections too often", f"{peer} was refused: {reason}", time.monotonic())
-        return reason
-
-    def _may_wait(self, peer: str) -> str | None:
-        """Why an address may not even say what it wants; None if it may."""
-        if self.costs.refused_for(network_of(peer), time.monotonic()) > 0:
-            self.refused["cost"] += 1
-            reason = "its connections used too much processor time"
-            self._refusals.note("too costly", f"{peer} was refused: {reason}", time.monotonic())
-            return reason
-        most = self.config.connections_per_address
-        if not most or self._per_network[network_of(peer)] < most:
-            return None
-        self.refused["address"] += 1
-        reason = f"it has {most} connections already"
-        self._refusals.note("too many of one address", f"{peer} was refused: {reason}", time.monotonic())
-        return reason
-
-    @contextlib.contextmanager
-    def counted(self, peer: str) -> Iterator[None]:
-        """Count a connection of an address while it lasts."""
-        network = network_of(peer)
-        self._per_network[network] += 1
-        try:
-            yield
-        finally:
-            self._per_network[network] -= 1
-            if not self._per_network[network]:
-                del self._per_network[network]
+    def _is_in_call(self, network: str) -> bool:
+        """Whether somebody of this network is in a call."""
+        return any(
+            one.joined_at is not None and network_of(one.connection.peer) == network for one in self.participants
+        )
 
     def _admit(self, peer: str) -> Connection | bytes | None:
-        if self.refuse(peer) is not None:
+        if self.gate.refuse(peer) is not None:
             return None
         unfinished = sum(1 for p in self._sessions.values() if p.state in (State.CONNECTED, State.SECURED))
         if len(self._sessions) - unfinished >= self.config.call.max_participants:
-            self.refused["full"] += 1
-            self._refusals.note("the server is full", f"{peer} was refused: the server is full", time.monotonic())
+            self.gate.refused["full"] += 1
+            self.gate.refusals.note("the server is full", f"{peer} was refused: the server is full", time.monotonic())
             return _FULL
         if unfinished - len(self._proofs.places) >= self.config.max_handshakes:
-            self.refused["handshakes"] += 1
+            self.gate.refused["handshakes"] += 1
             text = f"{peer} was refused: {unfinished} handshakes are unfinished"
-            self._refusals.note("too many unfinished handshakes", text, time.monotonic())
+            self.gate.refusals.note("too many unfinished handshakes", text, time.monotonic())
             return _BUSY
         config = self.config
         guard = self._proofs.guard(peer)
@@ -343,7 +312,7 @@ class Server:
             features=Feature.SCREEN_UPDATES,
             guard=guard,
         )
-        meter = self.costs.meter(network_of(peer))
+        meter = self.gate.costs.meter(network_of(peer))
         connection = guard.connection = Connection(session, peer, self.config.connection, meter=meter)
         self._guards[connection] = guard
         return connection
@@ -357,7 +326,7 @@ class Server:
         task.add_done_callback(self._sessions.pop)
         # From here on, not from the task's first step: many may be accepted before that.
         counted = contextlib.ExitStack()
-        counted.enter_context(self.counted(connection.peer))
+        counted.enter_context(self.gate.counted(connection.peer))
         task.add_done_callback(lambda _: counted.close())
 
     async def _serve(self, participant: Participant, guard: HandshakeGuard) -> None:
@@ -373,7 +342,7 @@ class Server:
             if participant.refusal.reasons & _MISSING and not participant.refusal.reasons & ~_MISSING:
                 _log.debug("%s", text)  # whoever joins without a password or key is asked for it, and comes again
             else:
-                self._refusals.note("wrong passwords and keys", text, time.monotonic())
+                self.gate.refusals.note("wrong passwords and keys", text, time.monotonic())
         if participant.joined_at is not None:
             stay = duration(time.monotonic() - participant.joined_at)
             why = "" if reason == "left" else f": {reason}"
@@ -399,12 +368,12 @@ class Server:
         while True:
             await asyncio.sleep(_WATCH_INTERVAL)
             now = time.monotonic()
-            self.costs.load.sample(now, time.thread_time())
+            self.gate.costs.load.sample(now, time.thread_time())
             for participant in self._sessions.values():
                 watch_connection(participant.connection, participant, self.config.call, now)
             for room in self.rooms.values():
                 room.notice(now)
-            self._refusals.flush(now)
+            self.gate.refusals.flush(now)
 
     async def _close_left_overs(self, records: RecordStore) -> None:
         while True:
@@ -432,7 +401,8 @@ class Server:
     def _publish_activity(events: EventsService, activity: Activity | None) -> asyncio.Future[None] | None:
         if activity is None or events.groups is None:
             return None
-        return events.publish(LIVE_ACTIVITY, activity.tags(events.groups.own_key))
+        tags = activity.tags(events.groups.own_key)
+        return events.replace(LIVE_ACTIVITY, next(tag[1] for tag in tags if tag[0] == "d"), tags)
 
     async def _report(self) -> None:
         """Log the counters now and then, if they have changed."""
@@ -441,8 +411,8 @@ class Server:
         while True:
             await asyncio.sleep(self.config.statistics_interval)
             report = [values for report in self.reports() for values in report.lines()[1:]]
-            if report != reported or self.refused != refused:
-                reported, refused = report, self.refused.copy()
+            if report != reported or self.gate.refused != refused:
+                reported, refused = report, self.gate.refused.copy()
                 self._log_report("")
 
     def reports(self) -> list[RoomReport]:
@@ -454,8 +424,8 @@ class Server:
         for report in self.reports():
             for line in report.lines():
                 _log.log(level, "%sstatistics: %s", prefix, line)
-        if self.refused:
-            _log.log(level, "%sstatistics: refused connections %s", prefix, dict(self.refused))
+        if self.gate.refused:
+            _log.log(level, "%sstatistics: refused connections %s", prefix, dict(self.gate.refused))
 
 
 def duration(seconds: float) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
 
 from teleglyph.net import Connection
 
@@ -16,8 +15,7 @@ class FrontDoor:
     """A doorman (:class:`teleglyph.net.tcp.Doorman`).
 
     Args:
-        may_wait: why an address may not even say what it wants; None if it may.
-        counted: counts a connection of an address while it lasts.
+        let_in: counts a connection of an address: what to call when it is gone, or why it may not be there.
         admit: decides about a peer that speaks ACIP.
         accepted: takes a connection that was admitted.
         http: gives who answers HTTP on this port; or bytes that say why nobody does.
@@ -26,8 +24,7 @@ class FrontDoor:
 
     def __init__(
         self,
-        may_wait: Callable[[str], str | None],
-        counted: Callable[[str], AbstractContextManager[None]],
+        let_in: Callable[[str], Callable[[], None] | str],
         admit: Callable[[str], Connection | bytes | None],
         accepted: Callable[[Connection], None],
         http: Callable[[], asyncio.Protocol | bytes],
@@ -37,22 +34,21 @@ class FrontDoor:
         """Peers that have not said yet what they want."""
         self.admit = admit
         self.accepted = accepted
-        self._may_wait = may_wait
-        self._counted = counted
+        self._let_in = let_in
         self._http = http
         self._max_waiting = max_waiting
 
     def let_in(self, peer: str) -> Callable[[], None] | None:
         """Whether a peer may say what it wants; what to call when it has, or is gone."""
-        if self.waiting >= self._max_waiting or self._may_wait(peer) is not None:
+        gone = "too many wait" if self.waiting >= self._max_waiting else self._let_in(peer)
+        if isinstance(gone, str):
             return None
-        counted = ExitStack()
-        counted.enter_context(self._counted(peer))
+        uncount = gone
         self.waiting += 1
 
         def leave() -> None:
             self.waiting -= 1
-            counted.close()
+            uncount()
 
         return leave
 

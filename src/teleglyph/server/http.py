@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, cast
 import teleglyph
 from teleglyph.errors import BindFailed, ConfigurationError
 from teleglyph.net import GuessLimiter, OwnNames, SlidingWindow, network_of
-from teleglyph.net.forwarding import Client, client_of
-from teleglyph.net.tcp import bind_failure
+from teleglyph.net.forwarding import Client, client_of, is_trusted
+from teleglyph.net.tcp import bind_failure, peer_name
+from teleglyph.net.tls_listener import TlsListener
 from teleglyph.net.websocket import WebSocketSession, request_head, same_origins, take_over
 from teleglyph.rooms.service import TOO_LARGE_FRAMES
 from teleglyph.server.front_door import refusal
@@ -51,6 +52,8 @@ _FROM_ANYWHERE = {
 }
 _CLIENT = "client"
 """Where a request keeps who sent it."""
+_DEADLINE = "deadline"
+"""Where a request keeps until when it has to be answered."""
 _LOCAL_ONLY = (
     "only programs on this machine may read this, without a proxy; start the server with --admin-token to read it from "
     "elsewhere"
@@ -80,7 +83,7 @@ class HttpFront:
         self._server = server
         self._pages = RoomPages(server)
         self._runner: web.AppRunner | None = None
-        self._listeners: list[asyncio.Server] = []
+        self._listeners: list[asyncio.Server | TlsListener] = []
         self._tls: ssl.SSLContext | None = None
         self._names: KnownNames | None = None
         self._guesses = GuessLimiter(burst=3, first=1.0)
@@ -173,24 +176,33 @@ class HttpFront:
                 self._names.reload()
             load_tls(*self._server.config.tls, context=self._tls)
 
-    def _protocol(self) -> asyncio.Protocol:
-        """What reads the requests of a new connection."""
+    def _protocol(self, leave: Callable[[], None] | None = None) -> asyncio.Protocol:
+        """What reads the requests of a new connection.
+
+        Args:
+            leave: to be called when it is gone, if it is counted already.
+        """
         from teleglyph.server.http_requests import RequestHandler
 
         if self._runner is None or self._runner.server is None:
             raise RuntimeError("prepare comes first")
         no_log = cast(logging.Logger, None)
         loop = asyncio.get_running_loop()
-        return RequestHandler(self._runner.server, loop=loop, access_log=no_log, keepalive_timeout=_KEEPALIVE_SECONDS)
+        let_in = self._let_in if leave is None else lambda _: leave
+        return RequestHandler(
+            let_in, self._runner.server, loop=loop, access_log=no_log, keepalive_timeout=_KEEPALIVE_SECONDS
+        )
+
+    def _let_in(self, peer: str) -> Callable[[], None] | str:
+        """Count a connection of HTTP: what to call when it is gone, or why it may not be there."""
+        return self._server.gate.let_in(peer, is_proxy=is_trusted(peer, self._server.config.trusted_proxies))
 
     async def _listen(self, address: str, port: int) -> int:
-        listener = await asyncio.get_running_loop().create_server(
-            self._protocol,
-            address,
-            port,
-            ssl=self._tls,
-            ssl_handshake_timeout=None if self._tls is None else HEAD_SECONDS,
-        )
+        if self._tls is not None:
+            secure = TlsListener(self._tls, self._let_in, self._protocol, HEAD_SECONDS)
+            self._listeners.append(secure)
+            return secure.listen(address, port)
+        listener = await asyncio.get_running_loop().create_server(self._protocol, address, port)
         self._listeners.append(listener)
         return int(listener.sockets[0].getsockname()[1])
 
@@ -221,10 +233,8 @@ class HttpFront:
         async def serve(request: web.Request, handler: Any) -> web.StreamResponse:
             if not self._requests.allow(network_of(request.remote or ""), time.monotonic()):
                 return answer({"error": "too many requests, try again in a minute"}, status=429)
-            if "Upgrade" in request.headers:
-                return cast("web.StreamResponse", await handler(request))
             try:
-                async with asyncio.timeout(HEAD_SECONDS):
+                async with asyncio.timeout(HEAD_SECONDS) as request[_DEADLINE]:
                     return cast("web.StreamResponse", await handler(request))
             except web.RequestPayloadError:
                 return answer({"error": BAD_BODY}, status=400)
@@ -253,7 +263,7 @@ class HttpFront:
         return answer(
             {
                 "rooms": [asdict(report) for report in self._server.reports()],
-                "refused": dict(self._server.refused),
+                "refused": dict(self._server.gate.refused),
                 "rooms_open": len(self._server.relay.rooms),
                 "players": len(self._server.players),
                 "connections": len(self._server.participants),
@@ -328,7 +338,7 @@ class HttpFront:
             "participants": sum(len(room) for room in server.rooms.values()),
             "rooms": len(server.relay.rooms),
             "players": len(server.players),
-            "connections_refused_total": sum(server.refused.values()),
+            "connections_refused_total": sum(server.gate.refused.values()),
         }
         text = "".join(f"teleglyph_{name} {value}\n" for name, value in gauges.items())
         return web.Response(text=text, headers={"Cache-Control": "no-store"})
@@ -373,15 +383,16 @@ class HttpFront:
             limits, budget: of the connection.
             options: of the session.
         """
-        refusal = self._server.refuse(request.remote or "")
-        if refusal is not None:
+        gate, peer = self._server.gate, request.remote or ""
+        is_counted = peer == peer_name(request.transport)
+        if (refusal := gate.refuse(peer, is_counted=is_counted)) is not None:
             return answer({"error": refusal}, status=429)
         session = WebSocketSession(request_head(request), **options)
-        meter = self._server.costs.meter(network_of(request.remote or ""))
-        connection = take_over(request, session, limits, budget, meter)
+        connection = take_over(request, session, limits, budget, gate.costs.meter(network_of(peer)))
         if session.is_open:
-            with self._server.counted(connection.peer):
-                await serve(connection, session, network_of(connection.peer), self.own_names(request))
+            request[_DEADLINE].reschedule(None)
+            with contextlib.nullcontext() if is_counted else gate.counted(peer):
+                await serve(connection, session, network_of(peer), self.own_names(request))
         else:
             await connection.close(half_close=True)
         return _taken_over()

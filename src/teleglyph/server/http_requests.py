@@ -2,20 +2,58 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
+
+from teleglyph.net.tcp import dismiss, peer_name
+from teleglyph.server.front_door import refusal
 
 _log = logging.getLogger(__name__)
 BAD_BODY = "The body of the request cannot be read."
 
 
 class RequestHandler(web.RequestHandler):
-    """Reads one connection's requests; aiohttp's own would answer with its parser's text and Python's notation."""
+    """Reads one connection's requests; aiohttp's own would answer with its parser's text and Python's notation.
 
-    __slots__ = ()
+    Args:
+        let_in: counts a connection of an address: what to call when it is gone, or why it may not be there.
+        server, options: as aiohttp has them.
+    """
+
+    __slots__ = ("_leave", "_let_in")
+
+    def __init__(
+        self,
+        let_in: Callable[[str], Callable[[], None] | str],
+        server: web.Server,
+        **options: Any,
+    ) -> None:
+        super().__init__(server, **options)
+        self._let_in = let_in
+        self._leave: Callable[[], None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        leave = self._let_in(peer_name(transport))
+        if isinstance(leave, str):
+            dismiss(cast(asyncio.Transport, transport), refusal("429 Too Many Requests", leave))
+            return
+        self._leave = leave
+        super().connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self._leave is not None:
+            super().data_received(data)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        leave, self._leave = self._leave, None
+        if leave is not None:
+            leave()
+            super().connection_lost(exc)
 
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from teleglyph.errors import EventRefused
-from teleglyph.events.groups import Groups, Plan, room_group
+from teleglyph.events.groups import Groups, Plan, describe, room_group
 from teleglyph.wire.nostr import NostrEvent, sign_event
 from teleglyph.wire.nostr_filter import Filter
 from teleglyph.wire.nostr_groups import GroupKind
@@ -40,9 +40,10 @@ class Place:
 
     def install(self, plan: Plan) -> None:
         self.groups.install(plan)
-        for made, described in plan.templates:
+        described = [(kind, describe(record, kind)) for kind, record in plan.described]
+        for made, tags in [*plan.templates, *described]:
             self.clock += 1
-            self.kept.append(sign_event(RELAY, self.clock, made, described))
+            self.kept.append(sign_event(RELAY, self.clock, made, tags))
 
     def refused(self, key: bytes, kind: int, *tags: list[str], at: int = NOW, group: str = "g") -> str:
         with pytest.raises(EventRefused) as caught:
@@ -185,9 +186,8 @@ def test_a_deleted_group_is_closed_to_everybody_until_nothing_is_left_of_it(plac
     assert place.refused(ANN, 9007).startswith("blocked: there is a group")
     plan = place.groups.remove("g")
     place.install(plan)
-    ((kind, tags),) = plan.templates
-    assert kind == 5
-    assert ["a", f"39000:{pub(RELAY)}:g"] in tags
+    assert plan.removed == ["g"]
+    assert (plan.described, plan.templates) == ([], [])
     assert place.groups.get("g") is None
     place.say(BOB, 9007)
 

@@ -40,6 +40,10 @@ class SlowStore:
 class Writer:
     def __init__(self, log: list[Any]) -> None:
         self.log = log
+        self.charged = 0.0
+
+    def charge(self, seconds: float) -> None:
+        self.charged += seconds
 
     def answer(self, event: NostrEvent, accepted: bool, text: str) -> None:
         self.log.append((event.content, accepted, text))

@@ -1,0 +1,140 @@
+"""Which addresses may connect, whatever they want: one count for all ports and protocols."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+from teleglyph.net import CostLedger, CostLimits, SlidingWindow, is_loopback, network_of
+from teleglyph.server.refusals import RefusalLog
+
+_OWN_DESCRIPTORS = 64
+"""Kept back for files, the database and decoders."""
+_ADMINISTRATION = 16
+"""Kept back for programs on this machine."""
+_PEOPLE = 48
+"""Kept back for addresses from which somebody is in a call: whoever loses a connection can come again."""
+
+
+class AddressGate:
+    """Counts the connections of each address while they last, how often it comes, and what it costs.
+
+    Args:
+        per_address: connections of one address at the same time; 0: any number.
+        per_minute: connections of one address in a minute; 0: any number.
+        costs: how much processor time addresses may use.
+        descriptors: that this process may have open.
+        is_in_call: whether somebody of this network (:func:`teleglyph.net.network_of`) is in a call.
+
+    Attributes:
+        refused: connections that were not admitted, by reason.
+        refusals: what the log says about them.
+        costs: what the peers of each address cost.
+    """
+
+    def __init__(
+        self,
+        per_address: int,
+        per_minute: int,
+        costs: CostLimits,
+        descriptors: int,
+        is_in_call: Callable[[str], bool],
+    ) -> None:
+        self.refused: Counter[str] = Counter()
+        self.refusals = RefusalLog()
+        self.costs = CostLedger(costs)
+        self._per_address = per_address
+        self._window = SlidingWindow(per_minute, 60.0)
+        self._descriptors = descriptors
+        self._is_in_call = is_in_call
+        self._open: Counter[str] = Counter()
+        self._total = 0
+
+    def __len__(self) -> int:
+        """Connections that are counted."""
+        return self._total
+
+    def refuse(self, peer: str, *, is_counted: bool = False) -> str | None:
+        """Why an address may not connect now; None if it may, which counts for its rate.
+
+        Args:
+            peer: its address.
+            is_counted: the connection is among those of its address already.
+        """
+        reason = self._costly(peer) if is_counted else self.may_wait(peer)
+        if reason is None and not self._window.allow(network_of(peer), time.monotonic()):
+            text = f"more than {self._window.limit} connections in a minute"
+            reason = self._refused("rate", "connections too often", peer, text)
+        return reason
+
+    def may_wait(self, peer: str, *, is_proxy: bool = False) -> str | None:
+        """Why an address may not even say what it wants; None if it may.
+
+        Args:
+            peer: its address.
+            is_proxy: others stand behind it, so it may have any number of connections.
+        """
+        if (reason := self._costly(peer)) is not None:
+            return reason
+        network = network_of(peer)
+        if self._per_address and not is_proxy and self._open[network] >= self._per_address:
+            text = f"it has {self._per_address} connections already"
+            return self._refused("address", "too many of one address", peer, text)
+        if self._total >= self._places(peer, network):
+            return self._refused("descriptors", "no descriptor is free", peer, f"{self._total} connections are open")
+        return None
+
+    @contextlib.contextmanager
+    def counted(self, peer: str) -> Iterator[None]:
+        """Count a connection of an address while it lasts."""
+        leave = self._enter(network_of(peer))
+        try:
+            yield
+        finally:
+            leave()
+
+    def let_in(self, peer: str, *, is_proxy: bool = False) -> Callable[[], None] | str:
+        """Count a connection if it may be there: what to call when it is gone; or why it may not."""
+        reason = self.may_wait(peer, is_proxy=is_proxy)
+        if reason is not None:
+            return reason
+        return self._enter(network_of(peer))
+
+    def _enter(self, network: str) -> Callable[[], None]:
+        """Count a connection; returns what takes it back, once."""
+        self._open[network] += 1
+        self._total += 1
+        is_gone = False
+
+        def leave() -> None:
+            nonlocal is_gone
+            if is_gone:
+                return
+            is_gone = True
+            self._total -= 1
+            self._open[network] -= 1
+            if not self._open[network]:
+                del self._open[network]
+
+        return leave
+
+    def _places(self, peer: str, network: str) -> int:
+        """How many connections there may be for another one of this address to be let in."""
+        places = self._descriptors - _OWN_DESCRIPTORS
+        if not is_loopback(peer):
+            places -= _ADMINISTRATION
+            if not self._is_in_call(network):
+                places -= _PEOPLE
+        return places
+
+    def _costly(self, peer: str) -> str | None:
+        if self.costs.refused_for(network_of(peer), time.monotonic()) > 0:
+            return self._refused("cost", "too costly", peer, "its connections used too much processor time")
+        return None
+
+    def _refused(self, counter: str, kind: str, peer: str, reason: str) -> str:
+        self.refused[counter] += 1
+        self.refusals.note(kind, f"{peer} was refused: {reason}", time.monotonic())
+        return reason

@@ -1,0 +1,208 @@
+"""What the relay itself says."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from teleglyph.events import own_events
+from teleglyph.events.own_events import OwnEvents
+from teleglyph.wire.nostr import NostrEvent, sign_event
+from teleglyph.wire.nostr_keys import public_key
+
+KEY = bytes(31) + b"\1"
+MEMBERS = 39002
+
+
+class Store:
+    """Takes what is published; answers at once, or when it is told to."""
+
+    def __init__(self) -> None:
+        self.events: list[NostrEvent] = []
+        self.unanswered: list[Callable[[], None]] = []
+        self.holds = False
+        self.accepts = True
+
+    def put(self, publisher: Any, event: NostrEvent) -> None:
+        self.events.append(event)
+        accepted = self.accepts
+        if self.holds:
+            self.unanswered.append(lambda: publisher.answer(event, accepted, ""))
+        else:
+            publisher.answer(event, accepted, "no")
+
+    def answer(self) -> None:
+        waiting, self.unanswered = self.unanswered, []
+        for one in waiting:
+            one()
+
+
+class Relay:
+    def __init__(self) -> None:
+        self.store = Store()
+        self.now = 1_000_000.0
+        self.own = OwnEvents(KEY, self.store, lambda: self.now)  # type: ignore[arg-type]
+
+    def tell(self, *members: str) -> asyncio.Future[None]:
+        return self.own.replace(MEMBERS, "g", lambda: [["d", "g"], *(["p", one] for one in members)])
+
+    @property
+    def told(self) -> list[list[str]]:
+        return [[tag[1] for tag in event.tags[1:]] for event in self.store.events if event.kind == MEMBERS]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110 - nothing tells
+        await asyncio.sleep(0.001)
+
+
+def run(scene: Callable[[Relay], Coroutine[None, None, None]]) -> None:
+    async def play() -> None:
+        relay = Relay()
+        async with asyncio.timeout(20):
+            await scene(relay)
+        relay.own.stop()
+
+    asyncio.run(play())
+
+
+def test_a_version_is_signed_in_another_thread_and_stored() -> None:
+    async def scene(relay: Relay) -> None:
+        threads = []
+
+        def tags() -> list[list[str]]:
+            threads.append(threading.current_thread())
+            return [["d", "g"]]
+
+        await relay.own.replace(MEMBERS, "g", tags)
+        (event,) = relay.store.events
+        assert (event.kind, event.tags, event.created_at) == (MEMBERS, [["d", "g"]], 1_000_000)
+        assert event.pubkey == public_key(KEY)
+        assert threads != [threading.main_thread()]
+
+    run(scene)
+
+
+def test_versions_that_wait_become_one_and_all_who_wait_are_told() -> None:
+    async def scene(relay: Relay) -> None:
+        relay.store.holds = True
+        first = relay.tell("a")
+        await until(lambda: bool(relay.store.events))
+        later = [relay.tell(*"abcdefgh"[: count + 2]) for count in range(6)]
+        await asyncio.sleep(0.05)
+        assert relay.told == [["a"]]
+        assert not first.done()
+        relay.store.holds = False
+        relay.store.answer()
+        await asyncio.gather(first, *later)
+        assert relay.told == [["a"], [*"abcdefg"]]
+
+    run(scene)
+
+
+def test_each_version_is_later_than_the_one_before() -> None:
+    async def scene(relay: Relay) -> None:
+        for number in range(10):
+            await relay.tell(str(number))
+        assert [event.created_at - 1_000_000 for event in relay.store.events] == list(range(10))
+
+    run(scene)
+
+
+def test_versions_do_not_run_ahead_of_the_clock() -> None:
+    async def scene(relay: Relay) -> None:
+        for number in range(own_events._AHEAD + 1):
+            await relay.tell(str(number))
+        more = relay.tell("more")
+        await asyncio.sleep(0.2)
+        assert not more.done(), "the clock has to go on first"
+        relay.now += 1
+        await more
+        assert relay.store.events[-1].created_at <= relay.now + own_events._AHEAD
+
+    run(scene)
+
+
+def test_large_versions_leave_time_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own_events, "_REST", 1e9)
+
+    async def scene(relay: Relay) -> None:
+        await relay.tell("a")
+        later = relay.tell("b")
+        await asyncio.sleep(0.1)
+        assert relay.told == [["a"]]
+        assert not later.done()
+        await relay.own.replace(MEMBERS, "another", lambda: [["d", "another"]])
+
+    run(scene)
+
+
+def test_what_a_wrong_clock_said_is_deleted_and_said_again_now() -> None:
+    async def scene(relay: Relay) -> None:
+        old = sign_event(KEY, 1_000_000 + 365 * 86_400, MEMBERS, [["d", "g"], ["p", "a"]])
+        relay.own.known(old)
+        assert relay.own.is_from_the_future(MEMBERS, "g")
+        await relay.tell("a")
+        deletion, told = relay.store.events
+        assert (deletion.kind, deletion.tags) == (5, [["e", old.id]])
+        assert told.created_at == 1_000_000
+        assert not relay.own.is_from_the_future(MEMBERS, "g")
+
+    run(scene)
+
+
+def test_a_clock_that_was_set_back_does_not_stop_the_relay() -> None:
+    async def scene(relay: Relay) -> None:
+        await relay.tell("a")
+        relay.now -= 3600
+        await relay.tell("b")
+        assert [event.kind for event in relay.store.events] == [MEMBERS, 5, MEMBERS]
+        assert relay.store.events[-1].created_at == 1_000_000 - 3600
+
+    run(scene)
+
+
+def test_what_was_stored_earlier_is_replaced_by_something_later() -> None:
+    async def scene(relay: Relay) -> None:
+        relay.own.known(sign_event(KEY, 1_000_005, MEMBERS, [["d", "g"]]))
+        await relay.tell("a")
+        assert relay.store.events[0].created_at == 1_000_006
+
+    run(scene)
+
+
+def test_what_could_not_be_stored_is_said_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own_events, "_RETRY_SECONDS", 0.05)
+
+    async def scene(relay: Relay) -> None:
+        relay.store.accepts = False
+        await relay.tell("a")
+        relay.store.accepts = True
+        await until(lambda: len(relay.store.events) == 2)
+        await asyncio.sleep(0.2)
+        assert relay.told == [["a"], ["a"]], "again, and then no more"
+
+    run(scene)
+
+
+def test_of_what_is_removed_nothing_more_is_said() -> None:
+    async def scene(relay: Relay) -> None:
+        await relay.tell("a")
+        relay.now -= 2
+        waiting = relay.tell("b")
+        assert await relay.own.remove("g", [MEMBERS])
+        await waiting
+        await asyncio.sleep(0.05)
+        assert [event.kind for event in relay.store.events] == [MEMBERS, 5]
+        deletion = relay.store.events[-1]
+        assert deletion.tags == [["a", f"{MEMBERS}:{public_key(KEY)}:g"]]
+        assert deletion.created_at >= relay.store.events[0].created_at
+        assert len(relay.own) == 0
+        await relay.tell("c")
+        assert relay.store.events[-1].created_at > deletion.created_at, "or it would be deleted already"
+
+    run(scene)
