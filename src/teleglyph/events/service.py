@@ -198,12 +198,14 @@ class EventsService:
             self._end_soon(name)
         # An earlier process may have died between a change and its description.
         stored = {(event.kind, event.address): event.tags for event in described}
+        written: list[asyncio.Future[Any]] = []
         for kind, record in self.groups.descriptions():
             is_right = stored.get((kind, record.id)) == describe(record, kind)
             if not is_right or self._own.is_from_the_future(kind, record.id):
-                self._own.replace(kind, record.id, partial(describe, record, kind))
+                written.append(self._own.replace(kind, record.id, partial(describe, record, kind)))
         for name, title in own.items():
-            self.open_group(name, title, admins)
+            written += self.open_group(name, title, admins)
+        await asyncio.gather(*written)
 
     async def _stored(self, *filters: Filter) -> list[NostrEvent]:
         """All stored events that filters ask for, whoever may read them."""
@@ -214,21 +216,26 @@ class EventsService:
             events += [decode_kept(body) for _, body in bodies]
         return events
 
-    def open_group(self, name: str, title: str, admins: Sequence[str] = ()) -> None:
-        """Make a group of the relay's own, if it is not there: open to everybody, run by the admins, if any."""
-        if self.groups is not None and self.groups.get(name) is None:
-            self._decide(self.groups.make(name, title, admins))
+    def open_group(self, name: str, title: str, admins: Sequence[str] = ()) -> list[asyncio.Future[Any]]:
+        """Make a group of the relay's own, if it is not there: open to everybody, run by the admins, if any.
+
+        Returns:
+            for each of its descriptions, done when it is stored or refused.
+        """
+        if self.groups is None or self.groups.get(name) is not None:
+            return []
+        return self._decide(self.groups.make(name, title, admins))
 
     def close_group(self, name: str) -> None:
         """End a group of the relay's own; what was written in it stays."""
         if self.groups is not None and self.groups.get(name) is not None:
             self._decide(self.groups.remove(name))
 
-    def _decide(self, plan: Plan) -> None:
+    def _decide(self, plan: Plan) -> list[asyncio.Future[Any]]:
         """Carry out what the relay itself has decided about groups."""
         for change in plan.changes:
             self._group_store.write(change).add_done_callback(_report)
-        self._install(plan)
+        return self._install(plan)
 
     def _install(self, plan: Plan) -> list[asyncio.Future[Any]]:
         if self.groups is None or self._own is None:
