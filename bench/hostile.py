@@ -26,7 +26,7 @@ _PEOPLE = 4
 
 def four(port: int, seconds: float, attack: str | None) -> tuple[float, float]:
     """The worst frame rate and the worst rate of sound packets among the four."""
-    people = [start_client(port, index, (80, 24), seconds, True) for index in range(_PEOPLE)]
+    people = [start_client(port, index, (80, 24), seconds, True, False) for index in range(_PEOPLE)]
     attacker = None
     try:
         for person in people:
