@@ -30,7 +30,7 @@ from teleglyph.events.session import (
     Subscription,
 )
 from teleglyph.events.sync import SyncLedger
-from teleglyph.net import Connection, OutboxBudget, OwnNames, SlidingWindow, TokenBucket, needs_ping, overdue
+from teleglyph.net import Absences, Connection, OutboxBudget, OwnNames, SlidingWindow, TokenBucket, needs_ping, overdue
 from teleglyph.net.websocket import BinaryMessage, TextMessage, WebSocketSession
 from teleglyph.store.events import EventStore
 from teleglyph.store.groups import GroupStore
@@ -314,11 +314,14 @@ class EventsService:
 
     async def run(self) -> None:
         """Look after clients, and remove what has expired, until cancelled."""
-        swept = 0.0
+        swept, absences = 0.0, Absences(_LOOK_SECONDS)
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             now = time.monotonic()
             self._tell_presence()
+            if (absent := absences.look(now)) > 0:
+                for session in self.sessions:
+                    session.postpone(absent)
             for session, websocket in list(self.sessions.items()):
                 self._look_after(session, websocket, now)
             if now - swept > _SWEEP_SECONDS:

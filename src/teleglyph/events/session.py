@@ -173,6 +173,12 @@ class EventSession:
         self._answered.set()
         self.send(wire.ok(event.id, accepted, text))
 
+    def postpone(self, seconds: float) -> None:
+        """Count out a time in which the relay was not there."""
+        self.connection.postpone(seconds)
+        if self.congested_since is not None:
+            self.congested_since += seconds
+
     def charge(self, seconds: float) -> None:
         """Pay for processor time."""
         self.connection.charge(seconds)

@@ -8,7 +8,7 @@ from teleglyph.net.addresses import DEFAULT_PORT, authority, is_loopback, networ
 from teleglyph.net.connection import Connection, ConnectionLimits, Traffic
 from teleglyph.net.cost import CostLedger, CostLimits, CostMeter, LoopLoad, Working
 from teleglyph.net.descriptors import raise_descriptor_limit
-from teleglyph.net.liveness import needs_ping, overdue
+from teleglyph.net.liveness import Absences, needs_ping, overdue
 from teleglyph.net.outbox import Outbox, OutboxBudget, OutboxCounters, OutboxLimits
 from teleglyph.net.own_names import OwnName, OwnNames
 from teleglyph.net.ratelimit import GuessLimiter, Places, SlidingWindow, TokenBucket
@@ -16,6 +16,7 @@ from teleglyph.net.tcp import Listener, connect_tcp
 
 __all__ = [
     "DEFAULT_PORT",
+    "Absences",
     "Connection",
     "ConnectionLimits",
     "CostLedger",

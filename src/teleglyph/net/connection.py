@@ -189,6 +189,14 @@ class Connection:
             self._transport.pause_reading()
         _resolve(self._readable)
 
+    def postpone(self, seconds: float) -> None:
+        """Count out a time in which this process was not there to read and to write."""
+        now = time.monotonic()
+        self.last_received = min(now, self.last_received + seconds)
+        self.last_message = min(now, self.last_message + seconds)
+        if self.blocked_since is not None:
+            self.blocked_since = min(now, self.blocked_since + seconds)
+
     def writing_paused(self) -> None:
         """The transport's buffer is full."""
         self.blocked_since = time.monotonic()

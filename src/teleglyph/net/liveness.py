@@ -24,6 +24,30 @@ class Patience(Protocol):
         """A peer that takes no bytes for so long has stopped reading."""
 
 
+_LATE = 0.5
+"""Seconds by which looks are late on a busy machine."""
+
+
+class Absences:
+    """Notices when this process itself was not there: stopped, or on a machine that stood still.
+
+    What peers sent meanwhile waits in the kernel, so their silence is none.
+
+    Args:
+        interval: seconds between two looks.
+    """
+
+    def __init__(self, interval: float) -> None:
+        self._interval = interval
+        self._looked: float | None = None
+
+    def look(self, now: float) -> float:
+        """Look, once in every interval; returns the seconds that are missing since the last look, 0.0 if none are."""
+        looked, self._looked = self._looked, now
+        missing = 0.0 if looked is None else now - looked - self._interval
+        return missing if missing > _LATE else 0.0
+
+
 def overdue(connection: Connection, patience: Patience, now: float) -> PeerError | None:
     """Why a connection has to end, if it has.
 

@@ -148,6 +148,11 @@ class Relay:
         for room in list(self.rooms.values()):
             room.expire(now)
 
+    def postpone(self, seconds: float) -> None:
+        """Count out a time in which nobody could return, because the relay was not there."""
+        for room in self.rooms.values():
+            room.postpone(seconds)
+
     def close(self, reason: str) -> None:
         """End all rooms."""
         for room in list(self.rooms.values()):

@@ -526,6 +526,14 @@ class Room:
                 self._send(self._host.link, extended.seat_kept(seat.player, kept))
             self._send(self._host.link, wire.player_left(seat.player))
 
+    def postpone(self, seconds: float) -> None:
+        """Let what waits for somebody's return wait longer."""
+        if self.deadline is not None:
+            self.deadline += seconds
+        for seat in self._seats.values():
+            if seat.reserved_until:
+                seat.reserved_until += seconds
+
     def expire(self, now: float) -> None:
         """End the room if its host did not return in time."""
         if self.deadline is not None and now >= self.deadline and not self.is_over:

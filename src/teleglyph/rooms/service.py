@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 
 from teleglyph.errors import ConnectionLost, PeerError, PeerTimeout, RateLimited, SeatEnded, SeatRefused
-from teleglyph.net import Connection, ConnectionLimits, OutboxLimits, OwnNames, needs_ping, overdue
+from teleglyph.net import Absences, Connection, ConnectionLimits, OutboxLimits, OwnNames, needs_ping, overdue
 from teleglyph.net.websocket import CLOSE_FRAME, BinaryMessage, WebSocketSession, frame_binary, frame_close
 from teleglyph.rooms import room as texts
 from teleglyph.rooms.relay import NO_MESSAGE, Greeting, Player, Relay
@@ -134,10 +134,14 @@ class RoomsService:
 
     async def run(self) -> None:
         """End rooms whose time is over and connections that are dead, until cancelled."""
-        looked = 0.0
+        looked, absences = 0.0, Absences(_TICK)
         while True:
             await asyncio.sleep(_TICK)
             now = time.monotonic()
+            if (absent := absences.look(now)) > 0:
+                self.relay.postpone(absent)
+                for connection in self._connections:
+                    connection.postpone(absent)
             self.relay.expire(now)
             if now - looked > self._look_interval:
                 looked = now

@@ -25,7 +25,7 @@ from teleglyph.events.announcement import KIND as LIVE_ACTIVITY
 from teleglyph.events.announcement import Activity, Announcer
 from teleglyph.events.groups import room_group
 from teleglyph.media import retain_large_buffers
-from teleglyph.net import Connection, Listener, authority, network_of, raise_descriptor_limit
+from teleglyph.net import Absences, Connection, Listener, authority, network_of, raise_descriptor_limit
 from teleglyph.rooms.relay import Relay
 from teleglyph.rooms.room import Room as PlayRoom
 from teleglyph.rooms.service import RoomsService
@@ -365,9 +365,14 @@ class Server:
     # --- background -----------------------------------------------------------------------------------
 
     async def _watch(self) -> None:
+        absences = Absences(_WATCH_INTERVAL)
         while True:
             await asyncio.sleep(_WATCH_INTERVAL)
             now = time.monotonic()
+            if (absent := absences.look(now)) > 0:
+                _log.warning("The server was not there for %.1f s: stopped, or the machine was overrun.", absent)
+                for participant in self._sessions.values():
+                    participant.connection.postpone(absent)
             self.gate.costs.load.sample(now, time.thread_time())
             for participant in self._sessions.values():
                 watch_connection(participant.connection, participant, self.config.call, now)

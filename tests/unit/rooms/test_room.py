@@ -734,3 +734,19 @@ def test_a_guest_that_has_left_has_a_part_in_the_round_until_the_next_begins() -
     assert table.room.sitting(0.0) == [0]
     table.room.begin_round()
     assert table.room.took_part(0.0) == [0]
+
+
+def test_nobody_loses_a_place_for_a_time_in_which_the_relay_was_not_there() -> None:
+    table = Table()
+    table.join("ann")
+    table.lose("ann")
+    table.lose("host")
+    grace = table.room.rules.grace
+    table.now += 10 * grace
+    table.room.postpone(10 * grace)
+    table.wait(grace - 1)
+    assert table.rejoin("ann").text is None
+    assert table.rejoin("host").text is None
+    table.lose("host")
+    table.wait(grace + 1)
+    assert table.room.is_over

@@ -1,0 +1,45 @@
+"""Absences of this very process."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from teleglyph.net import Absences, Connection
+from teleglyph.net.websocket import WebSocketSession
+
+REQUEST = (
+    b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+
+
+def test_looks_in_time_miss_nothing() -> None:
+    absences = Absences(0.1)
+    assert [absences.look(now) for now in (100.0, 100.1, 100.25, 100.8)] == [0.0] * 4
+
+
+def test_what_is_missing_is_told_once() -> None:
+    absences = Absences(0.1)
+    absences.look(100.0)
+    assert absences.look(106.1) == pytest.approx(6.0)
+    assert absences.look(106.2) == 0.0
+
+
+def test_silence_during_an_absence_is_not_the_peers() -> None:
+    async def run() -> None:
+        connection = Connection(WebSocketSession(REQUEST, origins=[None], max_message=1000), "a")
+        now = time.monotonic()
+        connection.last_received = connection.last_message = now - 7.0
+        connection.writing_paused()
+        connection.blocked_since = now - 8.0
+        connection.postpone(6.0)
+        assert now - connection.last_received == pytest.approx(1.0)
+        assert now - connection.last_message == pytest.approx(1.0)
+        assert now - connection.blocked_since == pytest.approx(2.0)
+        connection.postpone(100.0)
+        assert connection.last_received <= time.monotonic()
+
+    asyncio.run(run())
