@@ -1,7 +1,8 @@
 """What hostile peers take from four well-behaved participants.
 
 Four participants speak and send 30 pictures a second; each attack of :mod:`bench.hostile_peer` runs beside them as a
-process of its own.  The same four without it, just before, are the baseline.  Run ``python -m bench.hostile`` (about
+process of its own, from an address of its own.  The server has its default limits.  The same four without the attack,
+just before, are the baseline.  Run ``python -m bench.hostile`` (about
 three minutes), or name attacks.
 """
 
@@ -70,7 +71,8 @@ def measure(attack: str, seconds: float) -> list[str]:
     http_port = free_port()
     directory = tempfile.TemporaryDirectory()
     server = ServerProcess(
-        *("--http-port", str(http_port), "--events", "--data-dir", directory.name, "--address-load", "40")
+        *("--http-port", str(http_port), "--events", "--data-dir", directory.name, "--address-load", "40"),
+        *("--connection-rate", "50", "--connections-per-address", "40"),
     )
     try:
         four(server.port, 2.0, None)

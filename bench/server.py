@@ -54,6 +54,8 @@ class ServerProcess:
                 "0",
                 "--address-load",
                 "0",
+                "--max-load",
+                "100",
                 "--max-clients",
                 "200",
                 *(options or ["--no-http"]),

@@ -30,7 +30,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "network": (
         *("addresses", "port", "http", "http_port", "max_clients", "connection_rate", "data_dir", "name", "database"),
         *("tls_cert", "tls_key", "relay_url", "trusted_proxy"),
-        *("connections_per_address", "address_load", "reconnect_attempts"),
+        *("connections_per_address", "address_load", "max_load", "reconnect_attempts"),
     ),
     "rooms": ("game", "room_grace", "room_message_bytes", "rooms_per_address", "origin"),
     "events": (

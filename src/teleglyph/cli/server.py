@@ -180,6 +180,16 @@ def _read_networks(_ctx: click.Context, _param: click.Parameter, values: tuple[s
     envvar="TELEGLYPH_ADDRESS_LOAD",
     help="Processor time that connections of one address may use, in percent of one processor; 0: any amount.",
 )
+@click.option(
+    "--max-load",
+    type=click.IntRange(1, 100),
+    default=90,
+    show_default=True,
+    metavar="PERCENT",
+    envvar="TELEGLYPH_MAX_LOAD",
+    help="Let nobody else join a call while the server is busier than this, or viewers miss half of their frames; "
+    "100: always let others join.",
+)
 @room_options
 @event_options
 @click.option(
@@ -265,6 +275,7 @@ def server(
     connection_rate: int,
     connections_per_address: int,
     address_load: int,
+    max_load: int,
     tls_cert: Path | None,
     tls_key: Path | None,
     relay_urls: tuple[OwnName, ...],
@@ -301,6 +312,7 @@ def server(
         connections_per_minute=connection_rate,
         connections_per_address=connections_per_address,
         costs=cost_limits(address_load / 100),
+        max_load=max_load / 100,
         relay_urls=relay_urls,
         trusted_proxies=trusted_proxies,
         admin_token=admin_token,

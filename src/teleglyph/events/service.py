@@ -147,7 +147,7 @@ class EventsService:
     def charge_question(self, connection: Connection, seconds: float) -> None:
         """Count a database reader's time, and charge it to the connection that asked."""
         self._question_seconds += seconds
-        connection.charge(seconds)
+        connection.charge(seconds, elsewhere=True)
 
     def may_read(self, event: NostrEvent, readers: Set[str]) -> bool:
         """Whether an event may be shown to somebody who proved these public keys."""

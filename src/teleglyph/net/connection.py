@@ -215,6 +215,8 @@ class Connection:
     def closed(self) -> None:
         """The transport is gone."""
         self._gone.set()
+        if self._meter is not None:
+            self._meter.close()
         self.outbox.close()
         self.outbox.discard()
         _resolve(self._readable)
@@ -305,11 +307,16 @@ class Connection:
         self.session.receive_data(bytes(chunk))
         self.charge(working.seconds())
 
-    def charge(self, seconds: float) -> None:
-        """Charge processor time to the peer: what its messages made necessary.  Its reader pauses when that is due."""
-        self._busy += seconds
+    def charge(self, seconds: float, *, elsewhere: bool = False) -> None:
+        """Charge processor time to the peer: what its messages made necessary.  Its reader pauses when that is due.
+
+        Args:
+            elsewhere: it was not the event loop's.
+        """
+        if not elsewhere:
+            self._busy += seconds
         if self._meter is not None:
-            self._owed = self._meter.charge(seconds, time.monotonic())
+            self._owed = max(self._owed, self._meter.charge(seconds, time.monotonic(), elsewhere=elsewhere))
 
     async def _be_fair(self) -> None:
         """Wait until the peer may cost something again, and let the others run after some work.
@@ -317,20 +324,24 @@ class Connection:
         Raises:
             RateLimited: the peer has cost too much for too long.
         """
-        if self._owed > 0 and self._meter is not None:
-            self.traffic.throttled += 1
-            self._busy = 0.0
+        if self._meter is not None and self._owed > 0:
+            await self._pay(self._meter)
         elif self._busy > _FAIR_SECONDS:
             self._busy = 0.0
             self._since_yield = 0
             await asyncio.sleep(0)
-        while self._owed > 0 and self._meter is not None and self._failure is None and not self._gone.is_set():
-            if self._meter.is_exhausted(time.monotonic()):
+
+    async def _pay(self, meter: CostMeter) -> None:
+        self.traffic.throttled += 1
+        self._busy = 0.0
+        now = time.monotonic()
+        until, self._owed = now + meter.reserve(now), 0.0
+        while now < until and self._failure is None and not self._gone.is_set():
+            if meter.is_exhausted(now):
                 raise RateLimited("Too much processor time was used from your address. Try again in a minute.")
-            await asyncio.sleep(min(self._owed, _LONGEST_PAUSE))
+            await asyncio.sleep(min(until - now, _LONGEST_PAUSE))
             # Nothing was read meanwhile, so the peer's silence says nothing.
             now = self.last_received = self.last_message = time.monotonic()
-            self._owed = self._meter.charge(0.0, now)
 
     async def _throttle(self) -> None:
         await self._be_fair()

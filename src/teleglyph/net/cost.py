@@ -6,14 +6,17 @@ read more slowly, so that its transport pushes back.  One that stays over its sh
 any time to spare is closed, and its address is refused for a while.  An address keeps its account when its connections
 end, so connecting again gains nothing.
 
+An address has two accounts.  One is for all that it costs, and allows bursts of seconds.  The other is only for the
+event loop, and allows hardly any burst: what many connections of one address have to say is spread evenly over time,
+so that others wait for one small piece of work at most.  While nobody from elsewhere is connected, nothing is charged.
+
 Time is an argument; nothing here reads a clock or sleeps, except :class:`Working`.
 """
 
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
-from collections.abc import Callable
+from collections import Counter, OrderedDict
 from dataclasses import dataclass
 
 from teleglyph.net.ratelimit import TokenBucket
@@ -22,6 +25,14 @@ _RESTED = 0.5
 """Part of a burst that has to be there again until a peer no longer counts as over its share."""
 _MODEST = 0.9
 """A connection with so much of its burst left is not closed for what others of its address cost."""
+_LOOP_BURST = 0.004
+"""Seconds of the event loop that an address may take at once."""
+_TURN = 0.001
+"""Seconds of the event loop for which a connection that has to wait reserves its turn."""
+_OPENING = 0.001
+"""Seconds that a connection costs until there is a meter for it; about what an upgrade to WebSocket takes."""
+_DEEP = 1.0
+"""Seconds of debt with which an address gets no further connections."""
 _LOAD_WINDOW = 1.0
 """Seconds over which a load is measured."""
 
@@ -63,13 +74,17 @@ class _Allowance:
         pause = self._bucket.take(seconds, now)
         if pause > 0:
             self.over_since = now if self.over_since is None else self.over_since
-        elif self.over_since is not None and self.left(now) >= _RESTED:
-            self.over_since = None
+        else:
+            self._rest(now)
         return pause
 
     def left(self, now: float) -> float:
         """The part of the burst that is there."""
         return self._bucket.level(now) / self._bucket.burst
+
+    def owed(self, now: float) -> float:
+        """Seconds of processor time that were taken too much."""
+        return max(0.0, -self._bucket.level(now))
 
     def start_patience_again(self, now: float) -> None:
         """Count the time over the share from now on."""
@@ -77,49 +92,80 @@ class _Allowance:
             self.over_since = now
 
     def is_over_for(self, seconds: float, now: float) -> bool:
+        self._rest(now)
         return self.over_since is not None and now - self.over_since > seconds
+
+    def _rest(self, now: float) -> None:
+        if self.over_since is not None and self.left(now) >= _RESTED:
+            self.over_since = None
 
 
 class _Address(_Allowance):
-    __slots__ = ("refused_until",)
+    __slots__ = ("loop", "refused_until")
 
     def __init__(self, limits: CostLimits) -> None:
         super().__init__(limits.address_share, limits.address_burst)
+        self.loop = TokenBucket(limits.address_share, _LOOP_BURST)
         self.refused_until = 0.0
 
 
 class CostMeter:
     """What one connection costs; made by :meth:`CostLedger.meter`."""
 
-    __slots__ = ("_address", "_is_busy", "_limits", "_own")
+    __slots__ = ("_address", "_ledger", "_network", "_own", "_prepaid")
 
-    def __init__(self, limits: CostLimits, address: _Address, is_busy: Callable[[], bool]) -> None:
-        self._limits = limits
+    def __init__(self, ledger: CostLedger, network: str, address: _Address) -> None:
+        self._ledger = ledger
+        self._network = network
         self._address = address
-        self._is_busy = is_busy
-        self._own = _Allowance(limits.peer_share, limits.peer_burst)
+        self._own = _Allowance(ledger.limits.peer_share, ledger.limits.peer_burst)
+        self._prepaid = 0.0
 
-    def charge(self, seconds: float, now: float) -> float:
-        """Charge processor time to the connection and its address; 0.0 asks only for the pause.
+    def charge(self, seconds: float, now: float, *, elsewhere: bool = False) -> float:
+        """Charge processor time to the connection and its address.
+
+        Args:
+            elsewhere: it was not the event loop's.
 
         Returns:
-            seconds for which nothing more should be read from the connection.
+            seconds for which nothing more should be read from the connection; before it is read again, it has to
+            :meth:`reserve` its turn.
         """
-        return max(self._own.charge(seconds, now), self._address.charge(seconds, now))
+        if self._ledger.is_alone:
+            return 0.0
+        pause = max(self._own.charge(seconds, now), self._address.charge(seconds, now))
+        if elsewhere:
+            return pause
+        paid = min(seconds, self._prepaid)
+        self._prepaid -= paid
+        return max(pause, self._address.loop.take(seconds - paid, now))
+
+    def reserve(self, now: float) -> float:
+        """Pay for a turn of the event loop in advance; returns the seconds until it comes."""
+        pause = max(self._own.charge(0.0, now), self._address.charge(0.0, now))
+        missing = _TURN - self._prepaid
+        self._prepaid = _TURN
+        return max(pause, self._address.loop.take(missing, now))
 
     def is_exhausted(self, now: float) -> bool:
         """Whether the connection has to be closed; its address is refused from then on."""
-        if not self._is_busy():
+        if not self._ledger.is_busy:
             self._own.start_patience_again(now)
             self._address.start_patience_again(now)
             return False
-        patience = self._limits.patience
+        patience = self._ledger.limits.patience
         is_over = self._own.is_over_for(patience, now) or (
             self._address.is_over_for(patience, now) and self._own.left(now) < _MODEST
         )
         if is_over:
-            self._address.refused_until = now + self._limits.refusal
+            self._address.refused_until = now + self._ledger.limits.refusal
         return is_over
+
+    def close(self) -> None:
+        """The connection is gone; may be called more than once."""
+        if self._network:
+            self._ledger.left(self._network)
+            self._network = ""
 
 
 class CostLedger:
@@ -138,27 +184,57 @@ class CostLedger:
         self.load = LoopLoad()
         self._max_addresses = max_addresses
         self._addresses: OrderedDict[str, _Address] = OrderedDict()
+        self._present: Counter[str] = Counter()
 
     def __len__(self) -> int:
         return len(self._addresses)
 
-    def meter(self, network: str) -> CostMeter | None:
+    @property
+    def is_alone(self) -> bool:
+        """Whether all who are connected come from one address."""
+        return len(self._present) < 2
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the event loop has hardly any time to spare."""
+        return self.load.value >= self.limits.busy
+
+    def meter(self, network: str, now: float) -> CostMeter | None:
         """The meter of a new connection of an address; None without limits."""
         if not self.limits.peer_share:
             return None
+        self._present[network] += 1
+        meter = CostMeter(self, network, self._address(network))
+        meter.charge(_OPENING, now)
+        return meter
+
+    def left(self, network: str) -> None:
+        """A connection that had a meter is gone."""
+        self._present[network] -= 1
+        if self._present[network] <= 0:
+            del self._present[network]
+
+    def charge(self, network: str, seconds: float, now: float) -> float:
+        """Charge work of the event loop to an address of which no connection has a meter; returns the pause due."""
+        if not self.limits.peer_share or (self.is_alone and network in self._present) or not self._present:
+            return 0.0
+        address = self._address(network)
+        return max(address.charge(seconds, now), address.loop.take(seconds, now))
+
+    def refused_for(self, network: str, now: float) -> float:
+        """Seconds for which an address gets no further connections; 0.0 if it may have some."""
+        address = self._addresses.get(network)
+        if address is None:
+            return 0.0
+        debt = max(0.0, address.owed(now) - _DEEP) / self.limits.address_share
+        return max(debt, address.refused_until - now, 0.0)
+
+    def _address(self, network: str) -> _Address:
         address = self._addresses.pop(network, None) or _Address(self.limits)
         self._addresses[network] = address
         while len(self._addresses) > self._max_addresses:
             self._addresses.popitem(last=False)
-        return CostMeter(self.limits, address, self._is_busy)
-
-    def refused_for(self, network: str, now: float) -> float:
-        """Seconds for which an address is still refused; 0.0 if it is not."""
-        address = self._addresses.get(network)
-        return 0.0 if address is None else max(0.0, address.refused_until - now)
-
-    def _is_busy(self) -> bool:
-        return self.load.value >= self.limits.busy
+        return address
 
 
 class LoopLoad:

@@ -45,9 +45,11 @@ class TokenBucket:
         return self._level
 
     def _refill(self, now: float) -> None:
-        if self._updated is not None and now > self._updated:
+        if self._updated is None:
+            self._updated = now
+        elif now > self._updated:
             self._level = min(self.burst, self._level + (now - self._updated) * self.rate)
-        self._updated = now
+            self._updated = now
 
 
 class SlidingWindow:

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-from teleglyph.net import CostLedger, CostLimits, SlidingWindow, is_loopback, network_of
+from teleglyph.net import CostLedger, CostLimits, CostMeter, SlidingWindow, is_loopback, network_of
 from teleglyph.server.refusals import RefusalLog
 
 _OWN_DESCRIPTORS = 64
@@ -68,6 +68,10 @@ class AddressGate:
             text = f"more than {self._window.limit} connections in a minute"
             reason = self._refused("rate", "connections too often", peer, text)
         return reason
+
+    def meter(self, peer: str) -> CostMeter | None:
+        """What counts the cost of a connection of an address."""
+        return self.costs.meter(network_of(peer), time.monotonic())
 
     def may_wait(self, peer: str, *, is_proxy: bool = False) -> str | None:
         """Why an address may not even say what it wants; None if it may.

@@ -34,6 +34,7 @@ from teleglyph.server.admission import HandshakeGuard, Proofs
 from teleglyph.server.config import DEFAULT_ADDRESSES, ServerConfig
 from teleglyph.server.front_door import FrontDoor
 from teleglyph.server.http import HttpFront
+from teleglyph.server.overload import Overload
 from teleglyph.store import Database, RecordStore, open_database
 from teleglyph.wire import AuthFailure, Feature, ServerSession, derive_password_key
 
@@ -88,6 +89,8 @@ class Server:
             self._is_in_call,
         )
         """Which addresses may connect."""
+        self.overload = Overload(config.max_load)
+        """Whether there is time for more participants."""
         self._proofs = Proofs(config.call, self.gate.refused)
         self._guards: dict[Connection, HandshakeGuard] = {}
         self._http = HttpFront(self)
@@ -297,6 +300,10 @@ class Server:
             self.gate.refused["full"] += 1
             self.gate.refusals.note("the server is full", f"{peer} was refused: the server is full", time.monotonic())
             return _FULL
+        if (reason := self.overload.reason) is not None:
+            self.gate.refused["load"] += 1
+            self.gate.refusals.note("overloaded", f"{peer} was refused: {reason}", time.monotonic())
+            return b"SERVER_FULL: %s, try again later\n" % reason.encode()
         if unfinished - len(self._proofs.places) >= self.config.max_handshakes:
             self.gate.refused["handshakes"] += 1
             text = f"{peer} was refused: {unfinished} handshakes are unfinished"
@@ -312,8 +319,7 @@ class Server:
             features=Feature.SCREEN_UPDATES,
             guard=guard,
         )
-        meter = self.gate.costs.meter(network_of(peer))
-        connection = guard.connection = Connection(session, peer, self.config.connection, meter=meter)
+        connection = guard.connection = Connection(session, peer, self.config.connection, meter=self.gate.meter(peer))
         self._guards[connection] = guard
         return connection
 
@@ -374,6 +380,7 @@ class Server:
                 for participant in self._sessions.values():
                     participant.connection.postpone(absent)
             self.gate.costs.load.sample(now, time.thread_time())
+            self.overload.sample(self.gate.costs.load.value, [room.counters for room in self.rooms.values()], now)
             for participant in self._sessions.values():
                 watch_connection(participant.connection, participant, self.config.call, now)
             for room in self.rooms.values():

@@ -69,6 +69,10 @@ _IDLE_CONNECTIONS = 1000
 _REQUESTS_PER_MINUTE = 1200
 """Of one address; ``--connection-rate 0`` lifts this limit, too."""
 _REMEMBERED_ADDRESSES = 1000
+_REQUEST_SECONDS = 0.0005
+"""Processor time of a request, roughly: where it goes cannot be told from outside aiohttp."""
+_LONGEST_PAUSE = 5.0
+"""Seconds for which a request of an address waits that costs more than its share."""
 
 
 class HttpFront:
@@ -231,8 +235,11 @@ class HttpFront:
                 return await serve(request, handler)
 
         async def serve(request: web.Request, handler: Any) -> web.StreamResponse:
-            if not self._requests.allow(network_of(request.remote or ""), time.monotonic()):
+            network = network_of(request.remote or "")
+            pause = self._server.gate.costs.charge(network, _REQUEST_SECONDS, time.monotonic())
+            if pause > _LONGEST_PAUSE or not self._requests.allow(network, time.monotonic()):
                 return answer({"error": "too many requests, try again in a minute"}, status=429)
+            await asyncio.sleep(pause)
             try:
                 async with asyncio.timeout(HEAD_SECONDS) as request[_DEADLINE]:
                     return cast("web.StreamResponse", await handler(request))
@@ -388,7 +395,7 @@ class HttpFront:
         if (refusal := gate.refuse(peer, is_counted=is_counted)) is not None:
             return answer({"error": refusal}, status=429)
         session = WebSocketSession(request_head(request), **options)
-        connection = take_over(request, session, limits, budget, gate.costs.meter(network_of(peer)))
+        connection = take_over(request, session, limits, budget, gate.meter(peer))
         if session.is_open:
             request[_DEADLINE].reschedule(None)
             with contextlib.nullcontext() if is_counted else gate.counted(peer):

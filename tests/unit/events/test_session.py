@@ -43,7 +43,8 @@ def test_an_error_of_one_question_leaves_the_others_alone(
         outbox = Outbox()
         limits = SimpleNamespace(outbox=SimpleNamespace(soft_bytes=1 << 20, soft_messages=1000))
         connection = cast(
-            Connection, SimpleNamespace(outbox=outbox, limits=limits, peer="somebody", charge=lambda _seconds: None)
+            Connection,
+            SimpleNamespace(outbox=outbox, limits=limits, peer="somebody", charge=lambda _seconds, **_options: None),
         )
         session = EventSession(service, connection, "192.0.2.1", cast(OwnNames, None), None)
         for name in ("find", "count", "records"):

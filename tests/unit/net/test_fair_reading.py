@@ -88,8 +88,9 @@ def test_a_costly_peer_is_read_slowly_and_then_refused() -> None:
             busy=0.0,
         )
         ledger = CostLedger(limits)
+        ledger.meter("somebody else", 0.0)
         session = Greedy(seconds=0.001)
-        connection = Connection(session, "a", meter=ledger.meter("a"), feed_bytes=1)
+        connection = Connection(session, "a", meter=ledger.meter("a", time.monotonic()), feed_bytes=1)
         connection.bytes_received(bytes(1000))
         with pytest.raises(RateLimited, match="processor time"):
             await count(connection)
@@ -103,7 +104,10 @@ def test_a_costly_peer_is_read_slowly_and_then_refused() -> None:
 def test_silence_while_nothing_is_read_is_not_the_peers() -> None:
     async def run() -> None:
         limits = CostLimits(peer_share=0.02, peer_burst=0.001, patience=60.0)
-        connection = Connection(Greedy(seconds=0.005), "a", meter=CostLedger(limits).meter("a"), feed_bytes=1)
+        ledger = CostLedger(limits)
+        ledger.meter("somebody else", 0.0)
+        meter = ledger.meter("a", time.monotonic())
+        connection = Connection(Greedy(seconds=0.005), "a", meter=meter, feed_bytes=1)
         connection.bytes_received(bytes(3))
         began = connection.last_received
         reader = asyncio.create_task(count(connection))
