@@ -1,9 +1,9 @@
 """What hostile peers take from four well-behaved participants.
 
-Four participants speak and send 30 pictures a second; each attack of :mod:`bench.hostile_peer` runs beside them as a
-process of its own, from an address of its own.  The server has its default limits.  The same four without the attack,
-just before, are the baseline.  Run ``python -m bench.hostile`` (about
-three minutes), or name attacks.
+Four participants speak and send 30 pictures a second, a client uses the relay, and a host plays with a guest.  Each
+attack of :mod:`bench.hostile_peer` runs beside them as a process, from an address of its own.  The server has its
+default limits.  The same without the attack, just before, is the baseline.  Run ``python -m bench.hostile`` (about ten
+minutes), or name attacks.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from pathlib import Path
+from typing import NamedTuple
 
 from bench.hostile_peer import ATTACKS
 from bench.report import print_table
@@ -25,10 +27,46 @@ from bench.server import ServerProcess, process_usage, start_client
 _PEOPLE = 4
 
 
-def four(port: int, seconds: float, attack: str | None) -> tuple[float, float]:
-    """The worst frame rate and the worst rate of sound packets among the four."""
+class Measured(NamedTuple):
+    """What four participants, a client of the relay and a room got.
+
+    Attributes:
+        frames, sounds: a second, the worst of the four.
+        stored, answered, passed_on: 99th percentiles in milliseconds: until an event is acknowledged, until a question
+            is answered, and until a room passes a message on.
+        peak: MiB of the server.
+    """
+
+    frames: float
+    sounds: float
+    stored: float
+    answered: float
+    passed_on: float
+    peak: float
+
+
+def four(server: ServerProcess, http_port: int, seconds: float, attack: str | None) -> Measured:
+    """Let everybody take part, with an attack or without one."""
+    port = server.port
     people = [start_client(port, index, (80, 24), seconds, True, False) for index in range(_PEOPLE)]
+    people.append(
+        subprocess.Popen(
+            [sys.executable, "-m", "bench.bystanders", "--port", str(http_port), "--seconds", str(seconds)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+    )
     attacker = None
+    peak, done = 0.0, threading.Event()
+
+    def watch() -> None:
+        nonlocal peak
+        while not done.wait(0.1):
+            peak = max(peak, process_usage(server.process.pid)[1])
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
     try:
         for person in people:
             assert person.stdout is not None
@@ -43,14 +81,23 @@ def four(port: int, seconds: float, attack: str | None) -> tuple[float, float]:
             assert person.stdin is not None
             person.stdin.write("go\n")
             person.stdin.flush()
-        results = [json.loads(person.communicate(timeout=60)[0]) for person in people]
-        if attacker is not None and attacker.wait(10) != 0:
+        *results, waits = [json.loads(person.communicate(timeout=90)[0]) for person in people]
+        if attacker is not None and attacker.wait(15) != 0:
             sys.exit(f"the attack '{attack}' broke down")
     finally:
-        for process in [*people, *([attacker] if attacker else [])]:
+        done.set()
+        watcher.join()
+        for process in people if attacker is None else [*people, attacker]:
             process.kill()
             process.wait()
-    return min(result["fps"] for result in results), min(result["sounds"] for result in results) / seconds
+    return Measured(
+        min(result["fps"] for result in results),
+        min(result["sounds"] for result in results) / seconds,
+        waits["OK"],
+        waits["EOSE"],
+        waits["room"],
+        peak,
+    )
 
 
 def state(server: ServerProcess, http_port: int) -> tuple[float, int, int]:
@@ -71,15 +118,25 @@ def measure(attack: str, seconds: float) -> list[str]:
     http_port = free_port()
     directory = tempfile.TemporaryDirectory()
     server = ServerProcess(
-        *("--http-port", str(http_port), "--events", "--data-dir", directory.name, "--address-load", "40"),
+        *(
+            "--http-port",
+            str(http_port),
+            "--events",
+            "--game",
+            "bench",
+            "--data-dir",
+            directory.name,
+            "--address-load",
+            "40",
+        ),
         *("--connection-rate", "50", "--connections-per-address", "40"),
     )
     try:
-        four(server.port, 2.0, None)
-        frames, sounds = four(server.port, seconds, None)
+        four(server, http_port, 2.0, None)
+        usual = four(server, http_port, seconds, None)
         time.sleep(2)
         before = state(server, http_port)
-        attacked_frames, attacked_sounds = four(server.port, seconds, attack)
+        attacked = four(server, http_port, seconds, attack)
         deadline = time.monotonic() + 15
         while (after := state(server, http_port))[1:] != before[1:] and time.monotonic() < deadline:
             pass
@@ -88,9 +145,12 @@ def measure(attack: str, seconds: float) -> list[str]:
         directory.cleanup()
     return [
         attack,
-        f"{100 * attacked_frames / frames:.1f}",
-        f"{100 * attacked_sounds / sounds:.1f}",
-        f"{after[0] - before[0]:+.1f}",
+        f"{100 * attacked.frames / usual.frames:.1f}",
+        f"{100 * attacked.sounds / usual.sounds:.1f}",
+        f"{usual.stored:.0f} / {attacked.stored:.0f}",
+        f"{usual.answered:.0f} / {attacked.answered:.0f}",
+        f"{usual.passed_on:.0f} / {attacked.passed_on:.0f}",
+        f"{before[0]:.0f} / {attacked.peak:.0f} / {after[0]:.0f}",
         f"{after[1] - before[1]:+d}",
         f"{after[2] - before[2]:+d}",
     ]
@@ -107,8 +167,8 @@ def main() -> None:
         print(".", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     print_table(
-        "Four participants during an attack, in percent of what they had before (the worst of the four)",
-        ["attack", "frames %", "sound packets %", "MiB after", "tasks after", "descriptors after"],
+        "The worst of four participants in percent of before; p99 in ms, and MiB, before / during (/ after)",
+        ["attack", "frames %", "sound %", "event stored", "REQ", "room", "MiB", "tasks", "descriptors"],
         rows,
     )
 

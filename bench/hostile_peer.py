@@ -1,6 +1,7 @@
 """A process that does one hostile thing to a server as fast as it can, for some seconds.
 
-It shares the machine with its victim, so its own share of the processors is part of what it does.
+It shares the machine with its victim.  What it computes itself is no part of the attack, so it gets only what the others
+leave of the processors.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import contextlib
 import json
 import os
 import random
+import secrets
 import socket
 import struct
 import threading
@@ -33,6 +35,9 @@ from teleglyph.wire import (
     StreamStart,
     encode,
 )
+from teleglyph.wire.messages.capabilities import CUSTOM_PALETTE
+from teleglyph.wire.nostr import sign_event
+from teleglyph.wire.nostr_groups import GroupKind
 from teleglyph.wire.packet import encode_packet
 
 Attack = Callable[[int, float], None]
@@ -127,6 +132,22 @@ def storm(port: int, until: float) -> None:
                     connection.sendall(hello)
 
 
+def silent(port: int, until: float) -> None:
+    """Connections that begin a request and never end it; new ones for those that are closed."""
+    connections: list[socket.socket] = []
+    while time.monotonic() < until:
+        with contextlib.suppress(OSError):
+            connection = connect(port, 2)
+            connection.sendall(b"GET / HTTP/1.1\r\nUpgrade: x\r\n")
+            connections.append(connection)
+        if len(connections) > 400:
+            connections.pop(0).close()
+
+
+def palettes(peer: Peer, _chance: random.Random) -> None:
+    peer.send(encode(Capabilities(80, 24, desired_fps=60, palette_type=CUSTOM_PALETTE, palette_custom="\x1b[2J")))
+
+
 def pings(peer: Peer, _chance: random.Random) -> None:
     peer.send(*[encode(Ping())] * 200)
 
@@ -189,7 +210,10 @@ class WebSocket:
 
 def frame(first: int, data: bytes = b"") -> bytes:
     """A client's frame; the mask is zero."""
-    size = bytes([0x80 | len(data)]) if len(data) < 126 else struct.pack(">BH", 0xFE, len(data))
+    if len(data) < 126:
+        size = bytes([0x80 | len(data)])
+    else:
+        size = struct.pack(">BH", 0xFE, len(data)) if len(data) < 1 << 16 else struct.pack(">BQ", 0xFF, len(data))
     return bytes([first]) + size + bytes(4) + data
 
 
@@ -228,6 +252,29 @@ _QUESTIONS = frame(0x81, _QUESTION) * 100
 _JUNK = frame(0x81, json.dumps(["EVENT", {"id": "0" * 64, "content": "x" * 1000}]).encode()) * 100
 
 
+def group_changes(port: int, until: float) -> None:
+    """A group with 10 000 members, of whom one leaves and returns, over and over."""
+    key, now = secrets.token_bytes(32), int(time.time())
+    group = ["h", secrets.token_hex(8)]
+    crowd = [secrets.token_hex(32) for _ in range(9_990)]
+    events = [sign_event(key, now, GroupKind.CREATE_GROUP, [group])]
+    for start in range(0, len(crowd), 900):
+        people = [["p", one] for one in crowd[start : start + 900]]
+        events.append(sign_event(key, now, GroupKind.PUT_USER, [group, *people]))
+    for number in range(2000):
+        kind = GroupKind.PUT_USER if number % 2 else GroupKind.REMOVE_USER
+        events.append(sign_event(key, now + number, kind, [group, ["p", crowd[0]]]))
+    while time.monotonic() < until:
+        try:
+            peer = WebSocket(port)
+            for event in events:
+                peer.socket.sendall(frame(0x81, b'["EVENT",' + event.text + b"]"))
+                if time.monotonic() > until:
+                    break
+        except OSError:
+            time.sleep(0.05)
+
+
 def large_films(port: int, until: float) -> None:
     """Valid pictures of noise in 1920x1080, each of them whole."""
     encoder = HevcEncoder(1920, 1080, 30.0)
@@ -252,6 +299,10 @@ ATTACKS: dict[str, Attack] = {
     "WebSocket fragments": over_websocket(_FRAGMENTS),
     "junk as events": over_websocket(_JUNK),
     "questions to the relay": over_websocket(_QUESTIONS),
+    "questions, 20 connections": together(over_websocket(_QUESTIONS), 20),
+    "changes of a large group": group_changes,
+    "400 silent connections of HTTP": silent,
+    "palettes that cannot be drawn": again(palettes),
 }
 
 
@@ -261,6 +312,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--seconds", type=float, required=True)
     options = parser.parse_args()
+    os.nice(19)
     ATTACKS[options.attack](options.port, time.monotonic() + options.seconds)
 
 

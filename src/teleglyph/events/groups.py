@@ -249,7 +249,10 @@ class Groups:
                     raise EventRefused(f"invalid: kind {event.kind} names public keys in tags p, each once")
                 if not is_admin and any(group.members.get(key) for key in keys):
                     raise EventRefused("restricted: moderators do not remove those who have a role")
-                if event.kind == GroupKind.PUT_USER and len({*group.members, *keys}) > MAX_MEMBERS:
+                if (
+                    event.kind == GroupKind.PUT_USER
+                    and len(group.members) + sum(key not in group.members for key in keys) > MAX_MEMBERS
+                ):
                     raise EventRefused(f"restricted: a group has at most {MAX_MEMBERS} members")
                 if any(len(tag) > 2 + _MAX_ROLES for tag in event.tags):
                     raise EventRefused(f"invalid: a member has at most {_MAX_ROLES} roles")
@@ -468,9 +471,10 @@ def _changed(record: GroupRecord, change: GroupChange, *described: int) -> Plan:
 
 
 def _with_members(group: GroupRecord, put: Mapping[str, Sequence[str]], gone: Iterable[str], *described: int) -> Plan:
-    gone = frozenset(gone)
-    removed = [key for key in group.members if key in gone]
-    members = {key: roles for key, roles in {**group.members, **put}.items() if key not in gone}
+    removed = [key for key in dict.fromkeys(gone) if key in group.members]
+    members = {**group.members, **put}
+    for key in removed:
+        del members[key]
     record = replace(group, members=members)
     return _changed(record, GroupChange(group.id, members=put, gone=removed), *(described or _PEOPLE))
 

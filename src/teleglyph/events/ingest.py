@@ -21,7 +21,6 @@ from typing import Any, Protocol
 from teleglyph.errors import EventRefused, StoreError
 from teleglyph.events.groups import Groups, Plan
 from teleglyph.events.policy import Policy
-from teleglyph.net import Working
 from teleglyph.store.events import EventStore, Outcome
 from teleglyph.wire.nostr import VANISH, NostrEvent
 
@@ -112,11 +111,11 @@ class Ingest:
             batch = self._next_batch()
             if not batch:
                 return  # the next one has to wait for those that are on their way
-            working = Working()
+            began = time.thread_time()
             for item in batch:
                 self._decide(item)
-                if self._is_exclusive:
-                    item.publisher.charge(working.seconds())
+            if self._is_exclusive:
+                batch[0].publisher.charge(time.thread_time() - began)
             self.begun += 1
             if self._is_exclusive and batch[0].event.kind == VANISH and batch[0].refusal is None:
                 changes = [] if batch[0].plan is None else batch[0].plan.changes

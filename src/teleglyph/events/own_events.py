@@ -24,7 +24,7 @@ _AHEAD = 30
 _WRONG = 60
 """Seconds ahead of the clock that only a wrong clock explains."""
 _REST = 10.0
-"""Times as long as a version took to make, its value rests."""
+"""Times as long as a version took to make and to store, its value rests."""
 _ATTEMPTS = 40
 _RETRY_SECONDS = 1.0
 
@@ -81,6 +81,7 @@ class OwnEvents:
         self._ingest = ingest
         self._clock = clock
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="signing")
+        self._is_over = False
         self._values: dict[tuple[int, str], _Value] = {}
         self._removed: dict[tuple[int, str], int] = {}
         """Until when what was said at an address is deleted, as long as that is not long ago."""
@@ -125,7 +126,9 @@ class OwnEvents:
         loop = asyncio.get_running_loop()
         if value.waiting is None:
             value.waiting = loop.create_future()
-        if value.task is None:
+        if self._is_over:
+            value.waiting.set_result(None)
+        elif value.task is None:
             value.task = loop.create_task(self._say(kind, value), name="the relay's own event")
         return value.waiting
 
@@ -147,6 +150,7 @@ class OwnEvents:
 
     def stop(self) -> None:
         """Say nothing more."""
+        self._is_over = True
         for value in self._values.values():
             if value.task is not None:
                 value.task.cancel()
@@ -198,9 +202,10 @@ class OwnEvents:
         event = await asyncio.get_running_loop().run_in_executor(
             self._pool, lambda: sign_event(self._key, value.created_at, kind, value.tags(), value.content)
         )
-        value.rested = time.monotonic() + _REST * (time.monotonic() - began)
         value.number = event.id
-        return await self._put(event)
+        is_stored = await self._put(event)
+        value.rested = time.monotonic() + _REST * (time.monotonic() - began)
+        return is_stored
 
 
 def _settle(value: _Value) -> None:

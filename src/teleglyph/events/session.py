@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from teleglyph.errors import EventRefused, MessageRefused, NotText, SeatEnded, StoreError
 from teleglyph.events.admission import check_admission, check_authentication, check_vanish
 from teleglyph.events.sync import Syncs, SyncStep
-from teleglyph.net import Connection, OwnNames, TokenBucket, Working
+from teleglyph.net import Connection, OwnNames, Stopwatch, TokenBucket, charged
 from teleglyph.net.websocket import frame_close, frame_compressed_text, frame_text, text_head
 from teleglyph.store.events import MAX_VALUES, hyperloglog_offset
 from teleglyph.store.questions import Asker
@@ -227,7 +227,6 @@ class EventSession:
 
     async def receive(self, data: bytes) -> None:
         """A text message; waits while this client has too many questions open or does not take its answers."""
-        working = Working()
         try:
             message = wire.read_message(data)
             match message:
@@ -255,7 +254,6 @@ class EventSession:
             self._bad_messages += 1
             if self._bad_messages >= self._limits.bad_messages:
                 self.end(POLICY, "too many messages that are none")
-        self.connection.charge(working.seconds())
         await self._wait_for_answers()
         await self.connection.outbox.calm(
             self.connection.limits.outbox.soft_bytes, self.connection.limits.outbox.soft_messages
@@ -372,7 +370,9 @@ class EventSession:
 
     def _begin_answering(self) -> None:
         if self._answering is None:
-            self._answering = asyncio.get_running_loop().create_task(self._answer_requests(), name="event requests")
+            self._answering = asyncio.get_running_loop().create_task(
+                charged(self._answer_requests(), Stopwatch(self.connection.charge)), name="event requests"
+            )
 
     def _check_question(self, members: list[object], size: int, cost: float = 1.0) -> list[Filter]:
         """The filters of a question, if it may be asked by this client now."""

@@ -6,7 +6,7 @@ knows what a message means.  Begin at :class:`teleglyph.net.connection.Connectio
 
 from teleglyph.net.addresses import DEFAULT_PORT, authority, is_loopback, network_of, own_addresses
 from teleglyph.net.connection import Connection, ConnectionLimits, Traffic
-from teleglyph.net.cost import CostLedger, CostLimits, CostMeter, LoopLoad, Working
+from teleglyph.net.cost import CostLedger, CostLimits, CostMeter, LoopLoad, Stopwatch, charged
 from teleglyph.net.descriptors import raise_descriptor_limit
 from teleglyph.net.liveness import Absences, needs_ping, overdue
 from teleglyph.net.outbox import Outbox, OutboxBudget, OutboxCounters, OutboxLimits
@@ -33,10 +33,11 @@ __all__ = [
     "OwnNames",
     "Places",
     "SlidingWindow",
+    "Stopwatch",
     "TokenBucket",
     "Traffic",
-    "Working",
     "authority",
+    "charged",
     "connect_tcp",
     "is_loopback",
     "needs_ping",

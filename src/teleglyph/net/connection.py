@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from teleglyph.errors import ConnectionLost, PeerError, PeerTimeout, RateLimited
-from teleglyph.net.cost import CostMeter, Working
+from teleglyph.net.cost import CostMeter, Stopwatch
 from teleglyph.net.outbox import Outbox, OutboxBudget, OutboxLimits
 from teleglyph.net.ratelimit import TokenBucket
 from teleglyph.wire import Event, HandshakeDone
@@ -143,6 +143,8 @@ class Connection:
         self._bytes = TokenBucket(self.limits.bytes_per_second, self.limits.byte_burst)
         self._meter = meter
         self._feed_bytes = feed_bytes
+        self.stopwatch = Stopwatch(self.charge)
+        """Of the task that reads (:func:`teleglyph.net.charged`)."""
         self._owed = 0.0
         """Seconds for which nothing is read, because of what the peer has cost."""
         self._busy = 0.0
@@ -270,6 +272,8 @@ class Connection:
                 await self._throttle()
                 return event
             await self._be_fair()
+            if self._owed > 0 and self._gone.is_set():
+                return None  # what a peer has left behind that cost too much is not worth more
             if not self._chunks:
                 if self._gone.is_set():
                     return None
@@ -278,12 +282,10 @@ class Connection:
             await self._feed(self._chunks.popleft())
 
     def _parse(self) -> Event | None:
-        working = Working()
         try:
             event = self.session.next_event()
         finally:
             self.flush_handshake()
-        self.charge(working.seconds())
         if event is not None:
             self.traffic.messages_in += 1
             self.last_message = time.monotonic()
@@ -303,9 +305,7 @@ class Connection:
         if pause > 0:
             self.traffic.throttled += 1
             await asyncio.sleep(pause)
-        working = Working()
         self.session.receive_data(bytes(chunk))
-        self.charge(working.seconds())
 
     def charge(self, seconds: float, *, elsewhere: bool = False) -> None:
         """Charge processor time to the peer: what its messages made necessary.  Its reader pauses when that is due.
@@ -324,6 +324,7 @@ class Connection:
         Raises:
             RateLimited: the peer has cost too much for too long.
         """
+        self.stopwatch.settle()
         if self._meter is not None and self._owed > 0:
             await self._pay(self._meter)
         elif self._busy > _FAIR_SECONDS:
@@ -335,13 +336,15 @@ class Connection:
         self.traffic.throttled += 1
         self._busy = 0.0
         now = time.monotonic()
-        until, self._owed = now + meter.reserve(now), 0.0
+        until = now + meter.reserve(now)
         while now < until and self._failure is None and not self._gone.is_set():
             if meter.is_exhausted(now):
                 raise RateLimited("Too much processor time was used from your address. Try again in a minute.")
             await asyncio.sleep(min(until - now, _LONGEST_PAUSE))
             # Nothing was read meanwhile, so the peer's silence says nothing.
             now = self.last_received = self.last_message = time.monotonic()
+        if now >= until:
+            self._owed = 0.0
 
     async def _throttle(self) -> None:
         await self._be_fair()

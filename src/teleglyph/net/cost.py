@@ -10,14 +10,18 @@ An address has two accounts.  One is for all that it costs, and allows bursts of
 event loop, and allows hardly any burst: what many connections of one address have to say is spread evenly over time,
 so that others wait for one small piece of work at most.  While nobody from elsewhere is connected, nothing is charged.
 
-Time is an argument; nothing here reads a clock or sleeps, except :class:`Working`.
+Time is an argument; nothing here reads a clock or sleeps, except :class:`Stopwatch`.
 """
 
 from __future__ import annotations
 
 import time
+import types
 from collections import Counter, OrderedDict
+from collections.abc import Callable, Coroutine, Generator
 from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar, cast
 
 from teleglyph.net.ratelimit import TokenBucket
 
@@ -29,12 +33,11 @@ _LOOP_BURST = 0.004
 """Seconds of the event loop that an address may take at once."""
 _TURN = 0.001
 """Seconds of the event loop for which a connection that has to wait reserves its turn."""
-_OPENING = 0.001
-"""Seconds that a connection costs until there is a meter for it; about what an upgrade to WebSocket takes."""
 _DEEP = 1.0
 """Seconds of debt with which an address gets no further connections."""
 _LOAD_WINDOW = 1.0
 """Seconds over which a load is measured."""
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,14 +202,12 @@ class CostLedger:
         """Whether the event loop has hardly any time to spare."""
         return self.load.value >= self.limits.busy
 
-    def meter(self, network: str, now: float) -> CostMeter | None:
+    def meter(self, network: str) -> CostMeter | None:
         """The meter of a new connection of an address; None without limits."""
         if not self.limits.peer_share:
             return None
         self._present[network] += 1
-        meter = CostMeter(self, network, self._address(network))
-        meter.charge(_OPENING, now)
-        return meter
+        return CostMeter(self, network, self._address(network))
 
     def left(self, network: str) -> None:
         """A connection that had a meter is gone."""
@@ -260,22 +261,56 @@ class LoopLoad:
             self._since, self._used = now, used
 
 
-class Working:
-    """Measures the processor time of this thread between two points of the event loop without a wait between them.
+class Stopwatch:
+    """Measures the processor time of a task's steps: all that it does between two waits, whoever does it.
+
+    Args:
+        charge: gets seconds; may be replaced when somebody else is to pay.
+    """
+
+    __slots__ = ("_since", "charge")
+
+    def __init__(self, charge: Callable[[float], object]) -> None:
+        self.charge = charge
+        self._since: float | None = None
+
+    def begin(self) -> None:
+        """A step begins."""
+        self._since = time.thread_time()
+
+    def settle(self) -> None:
+        """Charge what the step has cost so far."""
+        if self._since is not None:
+            since, self._since = self._since, time.thread_time()
+            self.charge(self._since - since)
+
+    def end(self) -> None:
+        """The step is over."""
+        self.settle()
+        self._since = None
+
+
+@types.coroutine
+def charged(work: Coroutine[Any, Any, _Result], stopwatch: Stopwatch) -> Generator[Any, Any, _Result]:
+    """Do some work, of which the stopwatch measures every step.
 
     Use::
 
-        started = Working()
-        ...
-        pause = meter.charge(started.seconds(), now)
+        await charged(serve(connection), stopwatch)
     """
-
-    __slots__ = ("_since",)
-
-    def __init__(self) -> None:
-        self._since = time.thread_time()
-
-    def seconds(self) -> float:
-        """Processor time since then, or since the last call."""
-        since, self._since = self._since, time.thread_time()
-        return self._since - since
+    step: Callable[[], Any] = partial(work.send, None)
+    while True:
+        stopwatch.begin()
+        try:
+            awaited = step()
+        except StopIteration as end:
+            return cast(_Result, end.value)
+        finally:
+            stopwatch.end()
+        try:
+            step = partial(work.send, (yield awaited))
+        except GeneratorExit:
+            work.close()
+            raise
+        except BaseException as error:
+            step = partial(work.throw, error)

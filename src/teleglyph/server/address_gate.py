@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from teleglyph.net import CostLedger, CostLimits, CostMeter, SlidingWindow, is_loopback, network_of
 from teleglyph.server.refusals import RefusalLog
 
+_OPENING = 0.0003
+"""Processor time of accepting a connection, roughly: where it goes cannot be told from outside the event loop."""
 _OWN_DESCRIPTORS = 64
 """Kept back for files, the database and decoders."""
 _ADMINISTRATION = 16
@@ -71,7 +73,7 @@ class AddressGate:
 
     def meter(self, peer: str) -> CostMeter | None:
         """What counts the cost of a connection of an address."""
-        return self.costs.meter(network_of(peer), time.monotonic())
+        return self.costs.meter(network_of(peer))
 
     def may_wait(self, peer: str, *, is_proxy: bool = False) -> str | None:
         """Why an address may not even say what it wants; None if it may.
@@ -101,6 +103,8 @@ class AddressGate:
 
     def let_in(self, peer: str, *, is_proxy: bool = False) -> Callable[[], None] | str:
         """Count a connection if it may be there: what to call when it is gone; or why it may not."""
+        if not is_proxy:
+            self.costs.charge(network_of(peer), _OPENING, time.monotonic())
         reason = self.may_wait(peer, is_proxy=is_proxy)
         if reason is not None:
             return reason

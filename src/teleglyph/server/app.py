@@ -25,7 +25,7 @@ from teleglyph.events.announcement import KIND as LIVE_ACTIVITY
 from teleglyph.events.announcement import Activity, Announcer
 from teleglyph.events.groups import room_group
 from teleglyph.media import retain_large_buffers
-from teleglyph.net import Absences, Connection, Listener, authority, network_of, raise_descriptor_limit
+from teleglyph.net import Absences, Connection, Listener, authority, charged, network_of, raise_descriptor_limit
 from teleglyph.rooms.relay import Relay
 from teleglyph.rooms.room import Room as PlayRoom
 from teleglyph.rooms.service import RoomsService
@@ -327,7 +327,9 @@ class Server:
         number = next(self._numbers)
         participant = Participant(number, connection, self.default_room, self.config.call, self._decoding)
         guard = self._guards.pop(connection)
-        task = asyncio.get_running_loop().create_task(self._serve(participant, guard), name=f"session {number}")
+        task = asyncio.get_running_loop().create_task(
+            charged(self._serve(participant, guard), connection.stopwatch), name=f"session {number}"
+        )
         self._sessions[task] = participant
         task.add_done_callback(self._sessions.pop)
         # From here on, not from the task's first step: many may be accepted before that.

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import teleglyph
 from teleglyph.errors import BindFailed, ConfigurationError
-from teleglyph.net import GuessLimiter, OwnNames, SlidingWindow, network_of
+from teleglyph.net import GuessLimiter, OwnNames, SlidingWindow, charged, network_of
 from teleglyph.net.forwarding import Client, client_of, is_trusted
 from teleglyph.net.tcp import bind_failure, peer_name
 from teleglyph.net.tls_listener import TlsListener
@@ -70,7 +70,7 @@ _REQUESTS_PER_MINUTE = 1200
 """Of one address; ``--connection-rate 0`` lifts this limit, too."""
 _REMEMBERED_ADDRESSES = 1000
 _REQUEST_SECONDS = 0.0005
-"""Processor time of a request, roughly: where it goes cannot be told from outside aiohttp."""
+"""Processor time of a request that cannot be measured, because it is spent within aiohttp; roughly."""
 _LONGEST_PAUSE = 5.0
 """Seconds for which a request of an address waits that costs more than its share."""
 
@@ -194,12 +194,25 @@ class HttpFront:
         loop = asyncio.get_running_loop()
         let_in = self._let_in if leave is None else lambda _: leave
         return RequestHandler(
-            let_in, self._runner.server, loop=loop, access_log=no_log, keepalive_timeout=_KEEPALIVE_SECONDS
+            let_in,
+            self._charge,
+            self._runner.server,
+            loop=loop,
+            access_log=no_log,
+            keepalive_timeout=_KEEPALIVE_SECONDS,
         )
 
     def _let_in(self, peer: str) -> Callable[[], None] | str:
         """Count a connection of HTTP: what to call when it is gone, or why it may not be there."""
-        return self._server.gate.let_in(peer, is_proxy=is_trusted(peer, self._server.config.trusted_proxies))
+        return self._server.gate.let_in(peer, is_proxy=self._is_proxy(peer))
+
+    def _charge(self, peer: str, seconds: float) -> None:
+        """Charge work to the address that a connection comes from; what others send through a proxy is theirs."""
+        if not self._is_proxy(peer):
+            self._server.gate.costs.charge(network_of(peer), seconds, time.monotonic())
+
+    def _is_proxy(self, peer: str) -> bool:
+        return is_trusted(peer, self._server.config.trusted_proxies)
 
     async def _listen(self, address: str, port: int) -> int:
         if self._tls is not None:
@@ -221,7 +234,7 @@ class HttpFront:
         """Turns addresses away that ask too often; WebSockets have limits of their own once they are open."""
         from aiohttp import web
 
-        from teleglyph.server.http_requests import BAD_BODY
+        from teleglyph.server.http_requests import BAD_BODY, RequestHandler
 
         @web.middleware
         async def limit(request: web.Request, handler: Any) -> web.StreamResponse:
@@ -232,7 +245,7 @@ class HttpFront:
                 client = client_of(request.remote or "", request.headers.items(), self._server.config.trusted_proxies)
                 request = request.clone(remote=client.address)
                 request[_CLIENT] = client
-                return await serve(request, handler)
+                return await charged(serve(request, handler), cast(RequestHandler, request.protocol).stopwatch)
 
         async def serve(request: web.Request, handler: Any) -> web.StreamResponse:
             network = network_of(request.remote or "")
@@ -390,12 +403,17 @@ class HttpFront:
             limits, budget: of the connection.
             options: of the session.
         """
+        from teleglyph.server.http_requests import RequestHandler
+
         gate, peer = self._server.gate, request.remote or ""
         is_counted = peer == peer_name(request.transport)
         if (refusal := gate.refuse(peer, is_counted=is_counted)) is not None:
             return answer({"error": refusal}, status=429)
         session = WebSocketSession(request_head(request), **options)
         connection = take_over(request, session, limits, budget, gate.meter(peer))
+        connection.stopwatch = stopwatch = cast(RequestHandler, request.protocol).stopwatch
+        stopwatch.settle()
+        stopwatch.charge = connection.charge
         if session.is_open:
             request[_DEADLINE].reschedule(None)
             with contextlib.nullcontext() if is_counted else gate.counted(peer):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from teleglyph.net import Stopwatch
 from teleglyph.net.tcp import dismiss, peer_name
 from teleglyph.server.front_door import refusal
 
@@ -22,18 +25,23 @@ class RequestHandler(web.RequestHandler):
 
     Args:
         let_in: counts a connection of an address: what to call when it is gone, or why it may not be there.
+        charge: gets the address and the processor time of what is done for it.
         server, options: as aiohttp has them.
     """
 
-    __slots__ = ("_leave", "_let_in")
+    __slots__ = ("_charge", "_leave", "_let_in", "stopwatch")
 
     def __init__(
         self,
         let_in: Callable[[str], Callable[[], None] | str],
+        charge: Callable[[str, float], object],
         server: web.Server,
         **options: Any,
     ) -> None:
         super().__init__(server, **options)
+        self._charge = charge
+        self.stopwatch = Stopwatch(lambda _: None)
+        """Of the task that answers; whoever handles a request has to start it (:func:`teleglyph.net.charged`)."""
         self._let_in = let_in
         self._leave: Callable[[], None] | None = None
 
@@ -43,11 +51,14 @@ class RequestHandler(web.RequestHandler):
             dismiss(cast(asyncio.Transport, transport), refusal("429 Too Many Requests", leave))
             return
         self._leave = leave
+        self.stopwatch.charge = partial(self._charge, peer_name(transport))
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
         if self._leave is not None:
+            began = time.thread_time()
             super().data_received(data)
+            self.stopwatch.charge(time.thread_time() - began)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         leave, self._leave = self._leave, None

@@ -7,33 +7,28 @@ from dataclasses import replace
 
 import pytest
 
-from teleglyph.net import CostLedger, CostLimits, LoopLoad, cost
+from teleglyph.net import CostLedger, CostLimits, LoopLoad
 
 LIMITS = CostLimits(
     peer_share=0.1, peer_burst=1.0, address_share=0.5, address_burst=4.0, patience=10.0, refusal=60.0, busy=0.0
 )
 
 
-@pytest.fixture(autouse=True)
-def free_openings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cost, "_OPENING", 0.0)
-
-
 def crowded(limits: CostLimits) -> CostLedger:
     """Accounts of a server to which somebody from elsewhere is connected."""
     ledger = CostLedger(limits)
-    ledger.meter("somebody else", 0.0)
+    ledger.meter("somebody else")
     return ledger
 
 
 def test_a_peer_within_its_share_never_pauses() -> None:
-    meter = crowded(LIMITS).meter("a", 0.0)
+    meter = crowded(LIMITS).meter("a")
     assert meter is not None
     assert all(meter.charge(0.09, now, elsewhere=True) == 0.0 for now in range(1000))
 
 
 def test_what_a_peer_costs_beyond_its_burst_is_earned_back() -> None:
-    meter = crowded(LIMITS).meter("a", 0.0)
+    meter = crowded(LIMITS).meter("a")
     assert meter is not None
     assert meter.charge(1.0, 0.0, elsewhere=True) == 0.0
     assert meter.charge(0.05, 0.0, elsewhere=True) == pytest.approx(0.5)
@@ -43,11 +38,11 @@ def test_what_a_peer_costs_beyond_its_burst_is_earned_back() -> None:
 
 def test_connections_of_one_address_share_its_account() -> None:
     ledger = crowded(LIMITS)
-    meters = [ledger.meter("a", 0.0) for _ in range(10)]
+    meters = [ledger.meter("a") for _ in range(10)]
     pauses = [meter.charge(0.5, 0.0, elsewhere=True) for meter in meters if meter is not None]
     assert pauses[:8] == [0.0] * 8, "the burst of the address"
     assert pauses[9] == pytest.approx(2.0)
-    other = ledger.meter("b", 0.0)
+    other = ledger.meter("b")
     assert other is not None
     assert other.charge(0.5, 0.0, elsewhere=True) == 0.0
 
@@ -55,7 +50,7 @@ def test_connections_of_one_address_share_its_account() -> None:
 def test_connecting_again_gains_nothing() -> None:
     ledger = crowded(LIMITS)
     for _ in range(10):
-        meter = ledger.meter("a", 0.0)
+        meter = ledger.meter("a")
         assert meter is not None
         pause = meter.charge(0.9, 0.0, elsewhere=True)
     assert pause == pytest.approx((9.0 - 4.0) / 0.5)
@@ -63,7 +58,7 @@ def test_connecting_again_gains_nothing() -> None:
 
 def test_a_peer_that_never_rests_is_closed_and_its_address_refused_for_a_while() -> None:
     ledger = crowded(LIMITS)
-    meter = ledger.meter("a", 0.0)
+    meter = ledger.meter("a")
     assert meter is not None
     now = 0.0
     while not meter.is_exhausted(now):
@@ -78,7 +73,7 @@ def test_a_peer_that_never_rests_is_closed_and_its_address_refused_for_a_while()
 
 def test_patience_is_counted_only_while_the_loop_is_busy() -> None:
     ledger = crowded(replace(LIMITS, busy=0.75))
-    meter = ledger.meter("a", 0.0)
+    meter = ledger.meter("a")
     assert meter is not None
     used = 0.0
     for second in range(100):
@@ -104,7 +99,7 @@ def test_a_load_is_measured_over_a_second() -> None:
 
 
 def test_a_rest_forgives() -> None:
-    meter = crowded(LIMITS).meter("a", 0.0)
+    meter = crowded(LIMITS).meter("a")
     assert meter is not None
     assert meter.charge(1.5, 0.0, elsewhere=True) > 0
     assert meter.charge(0.0, 11.0, elsewhere=True) == 0.0, "half of the burst is there again"
@@ -114,11 +109,11 @@ def test_a_rest_forgives() -> None:
 
 def test_modest_neighbours_of_a_costly_peer_are_not_closed() -> None:
     ledger = crowded(LIMITS)
-    modest = ledger.meter("a", 0.0)
+    modest = ledger.meter("a")
     assert modest is not None
     for second in range(30):
         for _ in range(5):
-            costly = ledger.meter("a", 0.0)
+            costly = ledger.meter("a")
             assert costly is not None
             costly.charge(0.9, float(second), elsewhere=True)
         modest.charge(0.01, float(second), elsewhere=True)
@@ -130,19 +125,19 @@ def test_modest_neighbours_of_a_costly_peer_are_not_closed() -> None:
 def test_the_number_of_remembered_addresses_is_bounded() -> None:
     ledger = CostLedger(LIMITS, max_addresses=10)
     for number in range(100):
-        ledger.meter(str(number), 0.0)
+        ledger.meter(str(number))
     assert len(ledger) == 10
 
 
 def test_a_share_of_nothing_lifts_the_limits() -> None:
-    assert CostLedger(CostLimits(peer_share=0.0)).meter("a", 0.0) is None
+    assert CostLedger(CostLimits(peer_share=0.0)).meter("a") is None
 
 
 # --- the event loop ---------------------------------------------------------------------------------------------------
 
 
 def test_the_loop_allows_hardly_any_burst() -> None:
-    meter = crowded(LIMITS).meter("a", 0.0)
+    meter = crowded(LIMITS).meter("a")
     assert meter is not None
     assert meter.charge(0.003, 0.0) == 0.0
     assert meter.charge(0.006, 0.0) == pytest.approx(0.01), "half of it is the address's"
@@ -150,7 +145,7 @@ def test_the_loop_allows_hardly_any_burst() -> None:
 
 def test_connections_of_one_address_take_turns() -> None:
     ledger = crowded(LIMITS)
-    meters = [ledger.meter("a", 0.0) for _ in range(20)]
+    meters = [ledger.meter("a") for _ in range(20)]
     for meter in meters:
         assert meter is not None
         meter.charge(0.001, 0.0)
@@ -162,7 +157,7 @@ def test_connections_of_one_address_take_turns() -> None:
 
 def test_a_turn_is_paid_only_once() -> None:
     ledger = crowded(LIMITS)
-    meter = ledger.meter("a", 0.0)
+    meter = ledger.meter("a")
     assert meter is not None
     meter.charge(0.01, 0.0)
     until = meter.reserve(0.0)
@@ -172,11 +167,11 @@ def test_a_turn_is_paid_only_once() -> None:
 
 def test_nothing_is_charged_while_nobody_else_is_there() -> None:
     ledger = CostLedger(LIMITS)
-    first, second = ledger.meter("a", 0.0), ledger.meter("a", 0.0)
+    first, second = ledger.meter("a"), ledger.meter("a")
     assert first is not None
     assert second is not None
     assert first.charge(1000.0, 0.0) == second.charge(1000.0, 0.0) == ledger.charge("a", 1000.0, 0.0) == 0.0
-    other = ledger.meter("b", 1.0)
+    other = ledger.meter("b")
     assert other is not None
     assert first.charge(0.001, 1.0) == 0.0, "and nothing of it is owed later"
     assert first.charge(1.0, 1.0) > 0
@@ -188,14 +183,14 @@ def test_nothing_is_charged_while_nobody_else_is_there() -> None:
 def test_work_for_an_address_without_a_meter_is_charged_to_its_connections() -> None:
     ledger = crowded(LIMITS)
     assert sum(ledger.charge("a", 0.5, 0.0) for _ in range(8)) > 0
-    meter = ledger.meter("a", 0.0)
+    meter = ledger.meter("a")
     assert meter is not None
     assert meter.charge(1.0, 0.0, elsewhere=True) == pytest.approx(2.0)
 
 
 def test_an_address_deep_in_debt_gets_no_more_connections_for_a_while() -> None:
     ledger = crowded(LIMITS)
-    meter = ledger.meter("a", 0.0)
+    meter = ledger.meter("a")
     assert meter is not None
     meter.charge(4.9, 0.0)
     assert ledger.refused_for("a", 0.0) == 0.0

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from teleglyph.errors import RateLimited
-from teleglyph.net import Connection, CostLedger, CostLimits
+from teleglyph.net import Connection, CostLedger, CostLimits, charged
 from teleglyph.wire import Event
 
 
@@ -53,7 +53,10 @@ class Greedy:
 
 
 async def count(connection: Connection) -> int:
-    return sum([1 async for _ in connection])
+    async def read() -> int:
+        return sum([1 async for _ in connection])
+
+    return await charged(read(), connection.stopwatch)
 
 
 def test_a_session_is_fed_in_pieces_and_others_run_in_between() -> None:
@@ -88,9 +91,9 @@ def test_a_costly_peer_is_read_slowly_and_then_refused() -> None:
             busy=0.0,
         )
         ledger = CostLedger(limits)
-        ledger.meter("somebody else", 0.0)
+        ledger.meter("somebody else")
         session = Greedy(seconds=0.001)
-        connection = Connection(session, "a", meter=ledger.meter("a", time.monotonic()), feed_bytes=1)
+        connection = Connection(session, "a", meter=ledger.meter("a"), feed_bytes=1)
         connection.bytes_received(bytes(1000))
         with pytest.raises(RateLimited, match="processor time"):
             await count(connection)
@@ -105,8 +108,8 @@ def test_silence_while_nothing_is_read_is_not_the_peers() -> None:
     async def run() -> None:
         limits = CostLimits(peer_share=0.02, peer_burst=0.001, patience=60.0)
         ledger = CostLedger(limits)
-        ledger.meter("somebody else", 0.0)
-        meter = ledger.meter("a", time.monotonic())
+        ledger.meter("somebody else")
+        meter = ledger.meter("a")
         connection = Connection(Greedy(seconds=0.005), "a", meter=meter, feed_bytes=1)
         connection.bytes_received(bytes(3))
         began = connection.last_received
