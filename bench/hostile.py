@@ -18,7 +18,7 @@ import threading
 import time
 import urllib.request
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bench.hostile_peer import ATTACKS
 from bench.report import print_table
@@ -57,7 +57,7 @@ def four(server: ServerProcess, http_port: int, seconds: float, attack: str | No
             text=True,
         )
     )
-    attacker = None
+    attacker: subprocess.Popen[bytes] | None = None
     peak, done = 0.0, threading.Event()
 
     def watch() -> None:
@@ -87,7 +87,8 @@ def four(server: ServerProcess, http_port: int, seconds: float, attack: str | No
     finally:
         done.set()
         watcher.join()
-        for process in people if attacker is None else [*people, attacker]:
+        started: list[subprocess.Popen[Any]] = [*people, *([attacker] if attacker else [])]
+        for process in started:
             process.kill()
             process.wait()
     return Measured(

@@ -1,6 +1,6 @@
 """A process that does one hostile thing to a server as fast as it can, for some seconds.
 
-It shares the machine with its victim.  What it computes itself is no part of the attack, so it gets only what the others
+It shares the machine with its victim.  What it computes itself is no part of the attack, so it gets only what others
 leave of the processors.
 """
 
@@ -44,17 +44,17 @@ Attack = Callable[[int, float], None]
 """Gets the port and the time when to stop."""
 
 
-def connect(port: int, timeout: float) -> socket.socket:
+def connect(port: int, timeout: float, source: str = "127.0.0.2") -> socket.socket:
     """Connect from an address that nobody else has, as limits count addresses."""
-    return socket.create_connection(("127.0.0.1", port), timeout, source_address=("127.0.0.2", 0))
+    return socket.create_connection(("127.0.0.1", port), timeout, source_address=(source, 0))
 
 
 class Peer:
     """A participant that has done everything right so far."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, source: str = "127.0.0.2") -> None:
         self.session = ClientSession()
-        self.socket = connect(port, 5)
+        self.socket = connect(port, 5, source)
         while True:
             event = self.session.next_event()
             if data := self.session.data_to_send():

@@ -36,8 +36,10 @@ _log = logging.getLogger(__name__)
 _START_SECONDS = 20.0
 """For a new process to load its libraries, on a busy machine."""
 _KILLED_SECONDS = 5.0
-_SLOW_NICENESS = 10
-"""Of the process for senders who cost much: drawing and everybody else's pictures come first."""
+_NICENESS = 5
+"""Of the process that decodes: mixing and drawing come first."""
+_SLOW_NICENESS = 15
+"""Of the process for senders who cost much: everybody else's pictures come first."""
 _MODULE = "teleglyph.media.decoding_process"
 
 
@@ -157,7 +159,7 @@ class ConfinedDecoding:
 
     def __init__(self, limits: CallLimits) -> None:
         self.memory = DecoderMemory(limits.decoder_bytes, limits.decoder_bytes_each)
-        self._workers = (_Worker(limits), _Worker(limits, _SLOW_NICENESS))
+        self._workers = (_Worker(limits, _NICENESS), _Worker(limits, _SLOW_NICENESS))
         self._numbers = itertools.count(1)
         self._where: dict[int, _Worker] = {}
         self._tasks: set[asyncio.Task[Any]] = set()

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -27,6 +27,8 @@ from teleglyph.wire.nostr import VANISH, NostrEvent
 _BATCH = 500
 _BATCHES = 2
 """At the database at once: one is written while the next one is gathered."""
+_DESCRIPTION_SECONDS = 1.0
+"""For which the answer about a change waits until the group is described; large groups are not described so often."""
 _DUPLICATE = "duplicate: this event is here already"
 _ANSWERS = {
     Outcome.STORED: (True, ""),
@@ -89,6 +91,7 @@ class Ingest:
         self._is_exclusive = False
         """What is on its way may change what the next events are judged by."""
         self._waiting: deque[_Item] = deque()
+        self._describing: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
         self._is_scheduled = False
 
@@ -114,8 +117,9 @@ class Ingest:
             began = time.thread_time()
             for item in batch:
                 self._decide(item)
-            if self._is_exclusive:
-                batch[0].publisher.charge(time.thread_time() - began)
+            part = (time.thread_time() - began) / len(batch)
+            for publisher, count in Counter(item.publisher for item in batch).items():
+                publisher.charge(count * part)
             self.begun += 1
             if self._is_exclusive and batch[0].event.kind == VANISH and batch[0].refusal is None:
                 changes = [] if batch[0].plan is None else batch[0].plan.changes
@@ -193,12 +197,19 @@ class Ingest:
             return
         if outcome is Outcome.STORED and item.plan is not None:
             # Who is told that a group has changed may ask for its description at once.
-            described = asyncio.gather(*self._pass_on(event, item.plan), return_exceptions=True)
+            described = self._loop.create_task(_done(self._pass_on(event, item.plan)), name="descriptions")
+            self._describing.add(described)
+            described.add_done_callback(self._describing.discard)
             described.add_done_callback(lambda _: item.publisher.answer(event, *_ANSWERS[outcome]))
             return
         item.publisher.answer(event, *_ANSWERS[outcome])
         if outcome is Outcome.STORED:
             self._pass_on(event, None)
+
+
+async def _done(futures: Iterable[asyncio.Future[Any]]) -> None:
+    if waiting := list(futures):
+        await asyncio.wait(waiting, timeout=_DESCRIPTION_SECONDS)
 
 
 def _concerns_store(item: _Item) -> bool:

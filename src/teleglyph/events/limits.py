@@ -96,7 +96,7 @@ class EventLimits:
         packet_burst=20_000.0,
         bytes_per_second=32 * 2**20,
         byte_burst=8 * 2**20,
-        receive_buffer=512 << 10,
+        receive_buffer=128 << 10,
         outbox=OutboxLimits(
             control_bytes=4 << 20,
             control_messages=4000,

@@ -23,7 +23,7 @@ _AHEAD = 30
 """Seconds by which versions of one value may be ahead of the clock, because each is later than the one before."""
 _WRONG = 60
 """Seconds ahead of the clock that only a wrong clock explains."""
-_REST = 10.0
+_REST = 30.0
 """Times as long as a version took to make and to store, its value rests."""
 _ATTEMPTS = 40
 _RETRY_SECONDS = 1.0

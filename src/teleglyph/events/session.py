@@ -171,7 +171,10 @@ class EventSession:
         """What became of an event that the client published."""
         self._unanswered_bytes -= self._unanswered.popleft()
         self._answered.set()
+        # Not within a step of the client's task, which would pay for it.
+        began = time.thread_time()
         self.send(wire.ok(event.id, accepted, text))
+        self.charge(time.thread_time() - began)
 
     def postpone(self, seconds: float) -> None:
         """Count out a time in which the relay was not there."""

@@ -27,6 +27,8 @@ _FAIRNESS = 64
 """Messages one reader may handle before it lets the others run."""
 _FAIR_SECONDS = 0.001
 """Processor time one reader may take before it lets the others run."""
+_SECONDS_PER_BYTE = 1e-9
+"""Processor time for getting bytes from the kernel, roughly: the event loop does it before anybody can measure."""
 _LONGEST_PAUSE = 0.5
 """Seconds; a reader that waits for longer looks now and then whether its connection has ended."""
 
@@ -182,6 +184,7 @@ class Connection:
         """Bytes came in; reading pauses while too many of them wait for the reader."""
         self.last_received = time.monotonic()
         self.traffic.bytes_in += len(data)
+        self.charge(_SECONDS_PER_BYTE * len(data))
         if self._discarding:
             return
         self._chunks.append(data)

@@ -1,0 +1,125 @@
+"""An hour of ordinary life with some trouble in it: does the server keep its memory, its tasks and its descriptors?
+
+Sixteen participants send pictures and sound, leave after a while and come again; a client uses the relay, a host plays
+with a guest, and once a minute an attack of :mod:`bench.hostile_peer` runs for three seconds.  Run ``python -m
+bench.soak``, or with fewer ``--minutes``.  The exit code is 1 if memory after the first sixth of the time grows by more
+than 5 %, or if tasks or descriptors are left over.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import random
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+import numpy as np
+
+from bench.hostile import free_port, state
+from bench.hostile_peer import ATTACKS, Peer
+from bench.server import ServerProcess, process_usage
+from teleglyph.errors import PeerError
+from teleglyph.media.opus import SAMPLE_RATE, OpusEncoder
+from teleglyph.wire import ImageFrame, OpusBatch, encode
+
+_PEOPLE = 16
+_LIGHT = [name for name in ATTACKS if "four" not in name and "20" not in name]
+_HIGHEST_GROWTH = 0.05
+
+
+def take_part(port: int, number: int, until: float) -> None:
+    """One participant, who comes and goes."""
+    chance = random.Random(number)
+    sound = encode(OpusBatch(SAMPLE_RATE, 20, (OpusEncoder().encode(np.zeros(960, np.float32)),)))
+    while time.monotonic() < until:
+        with contextlib.suppress(OSError, PeerError):
+            peer = Peer(port, "127.0.0.1")
+            leaves = min(until, time.monotonic() + chance.uniform(10, 60))
+            while time.monotonic() < leaves:
+                shade = chance.randrange(256)
+                peer.send(encode(ImageFrame(32, 24, bytes([shade, 255 - shade, number * 9]) * (32 * 24))), sound)
+                time.sleep(0.2)
+            peer.socket.close()
+        time.sleep(chance.uniform(0.5, 5))
+
+
+def trouble(port: int, until: float) -> None:
+    """An attack every minute."""
+    chance = random.Random(0)
+    while (left := until - time.monotonic()) > 15:
+        time.sleep(min(57, left - 12))
+        subprocess.run(
+            [sys.executable, "-m", "bench.hostile_peer", chance.choice(_LIGHT), "--port", str(port), "--seconds", "3"],
+            check=False,
+            timeout=60,
+        )
+
+
+def bystanders(http_port: int, seconds: float) -> subprocess.Popen[str]:
+    """A client of the relay, and a room."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench.bystanders", "--port", str(http_port), "--seconds", str(seconds)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdin is not None
+    process.stdout.readline()
+    process.stdin.write("go\n")
+    process.stdin.flush()
+    return process
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=60.0)
+    options = parser.parse_args()
+    http_port, directory = free_port(), tempfile.TemporaryDirectory()
+    server = ServerProcess(
+        *("--http-port", str(http_port), "--events", "--game", "bench", "--data-dir", directory.name),
+        *("--address-load", "40", "--connection-rate", "200", "--connections-per-address", "40"),
+    )
+    seconds = options.minutes * 60
+    try:
+        before = state(server, http_port)
+        began = time.monotonic()
+        until = began + seconds
+        others = bystanders(http_port, seconds - 5)
+        threads = [
+            threading.Thread(target=take_part, args=(server.port, number, until), daemon=True)
+            for number in range(_PEOPLE)
+        ]
+        threads.append(threading.Thread(target=trouble, args=(server.port, until), daemon=True))
+        for thread in threads:
+            thread.start()
+        early: list[float] = []
+        late: list[float] = []
+        while time.monotonic() < until:
+            time.sleep(5)
+            passed = (time.monotonic() - began) / seconds
+            if 1 / 6 < passed < 1 / 3:
+                early.append(process_usage(server.process.pid)[1])
+            elif passed > 5 / 6:
+                late.append(process_usage(server.process.pid)[1])
+        print("bystanders:", others.communicate(timeout=60)[0].strip())
+        for thread in threads:
+            thread.join(90)
+        deadline = time.monotonic() + 60
+        while (after := state(server, http_port))[1:] != before[1:] and time.monotonic() < deadline:
+            time.sleep(1)
+    finally:
+        server.stop()
+        directory.cleanup()
+    first, last = sum(early) / len(early), sum(late) / len(late)
+    print(f"memory: {before[0]:.0f} MiB at the start, {first:.1f} early, {last:.1f} late ({last / first - 1:+.1%})")
+    print(f"tasks: {before[1]} before, {after[1]} after; descriptors: {before[2]} before, {after[2]} after")
+    sys.exit(int(last / first - 1 > _HIGHEST_GROWTH or after[1:] != before[1:]))
+
+
+if __name__ == "__main__":
+    main()
