@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from teleglyph.cli.options import OptionGroup
+from teleglyph.cli.options import Number, OptionGroup
 from teleglyph.errors import KeyFileError
 from teleglyph.events.limits import EventLimits, RelayProfile
 
@@ -45,7 +45,7 @@ event_options = OptionGroup(
     ),
     click.option(
         "--event-rate",
-        type=click.FloatRange(0),
+        type=Number(0),
         default=20.0,
         show_default=True,
         envvar="TELEGLYPH_EVENT_RATE",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import getpass
+import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,17 @@ from teleglyph.media.opus import Samples
 from teleglyph.media.palette import BUILT_IN, Palette, custom_palette
 from teleglyph.media.pattern import TEST_PATTERNS
 from teleglyph.printable import printable, width
+
+
+class Number(click.FloatRange):
+    """A range of numbers; click's own takes ``nan``, which is in every range, and ``inf`` where there is no end."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a number.", param, ctx)
+        return number
+
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -224,7 +236,7 @@ def display_options(command: Callable[P, R]) -> Callable[..., R]:
     @click.option(
         "-D",
         "--snapshot-delay",
-        type=click.FloatRange(0, 3600),
+        type=Number(0, 3600),
         help="Seconds from the first picture to the one that is printed.  [default: 3]",
     )
     @functools.wraps(command)

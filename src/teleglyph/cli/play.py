@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import os
 import sys
 
@@ -11,7 +10,7 @@ import click
 
 from teleglyph.cli.lifecycle import run
 from teleglyph.cli.logs import LogOptions
-from teleglyph.cli.options import ask_passphrase
+from teleglyph.cli.options import Number, ask_passphrase
 from teleglyph.client.address import ADDRESS_HELP, DEFAULT_PORT, websocket_url
 from teleglyph.client.play import Table
 from teleglyph.client.saved_seats import SeatFile, seats_directory
@@ -33,12 +32,6 @@ def _check_name(_ctx: click.Context, _param: click.Parameter, name: str) -> str:
     return name
 
 
-def _check_number(_ctx: click.Context, _param: click.Parameter, value: float) -> float:
-    if math.isnan(value):
-        raise click.BadParameter("nan is not a number of seconds.")
-    return value
-
-
 @click.command(context_settings={"auto_envvar_prefix": "TELEGLYPH_PLAY"})
 @click.argument("room", callback=_check_name)
 @click.option("--host", "hosts", is_flag=True, help="Make the room and wait for somebody; without it you join.")
@@ -50,10 +43,9 @@ def _check_number(_ctx: click.Context, _param: click.Parameter, value: float) ->
 )
 @click.option(
     "--wait",
-    type=click.FloatRange(0, 3600),
+    type=Number(0, 3600),
     default=30.0,
     show_default=True,
-    callback=_check_number,
     help="Patience in seconds with a lost connection.",
 )
 @click.option(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
 from teleglyph.cli import config_file
-from teleglyph.cli.options import OptionGroup
+from teleglyph.cli.options import Number, OptionGroup
 from teleglyph.rooms.relay import RelayLimits
 from teleglyph.rooms.room import GameRules
 
@@ -25,14 +26,23 @@ def _is_configured(name: str) -> bool:
     return click.get_current_context().get_parameter_source(name) is ParameterSource.DEFAULT_MAP
 
 
-def _read_games() -> tuple[GameRules, ...]:
+def _was_given(name: str) -> bool:
+    """Whether an option stands on the command line or in the environment, which count more than a file."""
+    given = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
+    return click.get_current_context().get_parameter_source(name) in given
+
+
+def _read_games(given: Mapping[str, Any]) -> tuple[GameRules, ...]:
     """The games of the configuration as it is now.
+
+    Args:
+        given: values that count more than those of the configuration.
 
     Raises:
         ConfigurationError: it cannot be read, or says what cannot be.
     """
     chosen = config_file.chosen_file(sys.argv[1:])
-    values = config_file.default_map(config_file.load(chosen), ["server"]).get("server", {})
+    values = {**config_file.default_map(config_file.load(chosen), ["server"]).get("server", {}), **given}
     defaults = GameRules("")
     return _rules(
         tuple(map(_parse_game, values.get("games", ()))),
@@ -65,7 +75,7 @@ room_options = OptionGroup(
     ),
     click.option(
         "--room-grace",
-        type=click.FloatRange(0, 3600),
+        type=Number(0, 3600),
         default=30.0,
         show_default=True,
         envvar="TELEGLYPH_ROOM_GRACE",
@@ -105,9 +115,10 @@ def room_settings(chosen: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         chosen: the command's values by the options' names.
     """
+    given = {name: chosen[name] for name in ("room_grace", "room_message_bytes") if _was_given(name)}
     return {
         "games": _rules(chosen["games"], chosen["room_grace"], chosen["room_message_bytes"]),
-        "read_games": _read_games if _is_configured("games") else None,
+        "read_games": partial(_read_games, given) if _is_configured("games") else None,
         "origins": chosen["origins"],
         "relay": RelayLimits(rooms_per_address=chosen["rooms_per_address"]),
     }

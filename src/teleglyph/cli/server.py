@@ -20,7 +20,7 @@ from teleglyph.cli.event_options import event_options, event_settings
 from teleglyph.cli.identity import announce_identities
 from teleglyph.cli.lifecycle import run
 from teleglyph.cli.logs import LogOptions
-from teleglyph.cli.options import ask_passphrase, check_database, check_password
+from teleglyph.cli.options import Number, ask_passphrase, check_database, check_password
 from teleglyph.cli.room_options import room_options, room_settings
 from teleglyph.keys import KeyList, load_identity
 from teleglyph.net import CostLimits, OwnName, own_addresses
@@ -251,7 +251,7 @@ def _read_networks(_ctx: click.Context, _param: click.Parameter, values: tuple[s
 )
 @click.option(
     "--statistics-interval",
-    type=click.FloatRange(0.1, 86400),
+    type=Number(0.1, 86400),
     default=30.0,
     envvar="TELEGLYPH_STATISTICS_INTERVAL",
     help="Log statistics at most every so many seconds, while something happens.  "

@@ -56,19 +56,17 @@ class ServerTrust:
         if self.pinned:
             self._check_pinned(address, identity, shown)
             return
-        verdict, entries = self.hosts.judge(address, identity, name)
+        verdict, entries = self.hosts.judge(address, identity)
         if verdict is Verdict.KNOWN:
             with contextlib.suppress(KeyFileError):  # a name is a convenience, and no reason to stay out
-                self.hosts.add_name(entries, address, name)
+                self.hosts.add_name(entries, name)
             return
         if verdict is Verdict.CHANGED:
             before = " or ".join(dict.fromkeys(describe_identity(entry.identity) for entry in entries))
-            elsewhere = "" if entries[0].address == address else f" at {entries[0].address}"
-            remedy = self._remedy(name if elsewhere else address, entries)
             raise VerificationError(
-                f"{_both(name, address)} has changed: it shows {shown}, but before it showed {before}{elsewhere} "
+                f"{_both(name, address)} has changed: it shows {shown}, but before it showed {before} "
                 f"({entries[0].place}). Somebody may be in the middle. Ask its host, by another way than this "
-                f"connection, whether the key is new. If it is: {remedy}."
+                f"connection, whether the key is new. If it is: {self._remedy(address, entries)}."
             )
         if identity is None and is_loopback(address.rpartition(":")[0].strip("[]")):
             return
@@ -97,10 +95,10 @@ class ServerTrust:
                 "middle, or its host has a new key."
             )
 
-    def _remedy(self, place: str, entries: Sequence[Entry]) -> str:
+    def _remedy(self, address: str, entries: Sequence[Entry]) -> str:
         """What the user has to do before a server with a new key is accepted."""
         foreign = [entry.place for entry in entries if entry.file != self.hosts.own]
-        steps = [f"teleglyph known-hosts forget '{place}'"] if len(foreign) < len(entries) else []
+        steps = [f"teleglyph known-hosts forget '{address}'"] if len(foreign) < len(entries) else []
         return "; ".join([*steps, *(f"delete {place}" for place in foreign)])
 
 

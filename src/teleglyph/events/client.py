@@ -74,6 +74,7 @@ class NostrClient:
         self._stack = contextlib.AsyncExitStack()
         self._challenge: str | None = None
         self._is_authenticated = False
+        self._authenticating = asyncio.Lock()
         self._answers: dict[str, asyncio.Future[tuple[bool, str]]] = {}
         self._subscriptions: dict[str, tuple[Filters, asyncio.Queue[Any]]] = {}
         self._reader: asyncio.Task[None] | None = None
@@ -247,10 +248,12 @@ class NostrClient:
     async def _authenticate(self) -> bool:
         if self._challenge is None or self._is_authenticated:
             return False
-        tags = [["relay", self.url], ["challenge", self._challenge]]
-        event = sign_event(self._key, int(time.time()), AUTHENTICATION, tags)
-        self._is_authenticated, _ = await self._send_event("AUTH", event)
-        return self._is_authenticated
+        async with self._authenticating:
+            if not self._is_authenticated:  # by somebody else who waited for it
+                tags = [["relay", self.url], ["challenge", self._challenge]]
+                event = sign_event(self._key, int(time.time()), AUTHENTICATION, tags)
+                self._is_authenticated, _ = await self._send_event("AUTH", event)
+            return self._is_authenticated
 
     async def _receive(self, data: bytes) -> None:
         try:

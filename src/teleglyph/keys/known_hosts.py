@@ -93,25 +93,16 @@ class KnownHosts:
                 continue
             yield from parse_entries(_lines(data), path)
 
-    def judge(self, address: str, identity: bytes | None, name: str = "") -> tuple[Verdict, list[Entry]]:
-        """What is known about a server that shows an identity, or None; and what was written of it before.
-
-        A name that now leads to another address still means the same server, which has to show the same identity.
-
-        Args:
-            address: numeric, with the port.
-            identity: what it shows.
-            name: host and port as the user typed them.
-        """
-        entries = list(self.entries())
-        here = [entry for entry in entries if entry.address == address]
-        named = [entry for entry in entries if name and entry.name.lower() == name.lower() and entry.address != address]
-        if not here and not named:
-            return Verdict.NEW, []
-        for found in (here, named):
-            if found and not _is_shown(found, identity):
-                return Verdict.CHANGED, found
-        return Verdict.KNOWN, here or named
+    def judge(self, address: str, identity: bytes | None) -> tuple[Verdict, list[Entry]]:
+        """What is known about a server that shows an identity, or None; and what was written of it before."""
+        found = [entry for entry in self.entries() if entry.address == address]
+        if not found:
+            return Verdict.NEW, found
+        known = any(entry.identity == identity for entry in found)
+        if identity is None:
+            # A server that has shown an identity must not get away with showing none.
+            known = all(entry.identity is None for entry in found)
+        return (Verdict.KNOWN if known else Verdict.CHANGED), found
 
     def add(self, address: str, identity: bytes | None, name: str = "") -> None:
         """Remember a server.
@@ -130,24 +121,22 @@ class KnownHosts:
             line += f" name={name}"
         self._append(line + "\n")
 
-    def add_name(self, entries: Sequence[Entry], address: str, name: str) -> None:
-        """Remember that a known server was joined at another address or under another name.
+    def add_name(self, entries: Sequence[Entry], name: str) -> None:
+        """Remember that a known server was joined under another name.
 
-        Does nothing for servers that only ascii-chat's file knows, and after a few names of one address.
+        Does nothing for servers that only ascii-chat's file knows, and after a few names.
 
         Args:
             entries: what :meth:`judge` found.
-            address: where it is now.
             name: host and port as the user typed them.
 
         Raises:
             KeyFileError: the file cannot be written.
         """
         own = [entry for entry in entries if entry.file == self.own]
-        here = [entry for entry in own if entry.address == address]
-        is_known = any(name in (entry.name, entry.address) for entry in here)
-        if own and not is_known and len(here) < _MAX_NAMES and _NAME.fullmatch(f"name={name}"):
-            self.add(address, own[0].identity, name)
+        is_known = any(name in (entry.name, entry.address) for entry in own)
+        if own and not is_known and len(own) < _MAX_NAMES and _NAME.fullmatch(f"name={name}"):
+            self.add(own[0].address, own[0].identity, name)
 
     def forget(self, *addresses: str) -> list[Entry]:
         """Remove what our file says about some servers.
@@ -204,14 +193,6 @@ class KnownHosts:
 
     def _unwritable(self, error: OSError) -> KeyFileError:
         return KeyFileError(f"Cannot write '{self.own}': {_reason(error)}.")
-
-
-def _is_shown(entries: Sequence[Entry], identity: bytes | None) -> bool:
-    """Whether a server shows what it showed before."""
-    if identity is None:
-        # A server that has shown an identity must not get away with showing none.
-        return all(entry.identity is None for entry in entries)
-    return any(entry.identity == identity for entry in entries)
 
 
 def _lines(data: bytes) -> list[str]:

@@ -172,8 +172,10 @@ class Server:
 
     async def database_trouble(self) -> str | None:
         """Why the database cannot be relied upon, in words for people; None if it does its work, or there is none."""
-        if self._database is None or (reason := self._database.health()) is not None:
-            return None if self._database is None else reason
+        if self._database is None:
+            return None
+        if (reason := self._database.health()) is not None:
+            return reason
         proof = asyncio.wrap_future(self._database.probe())
         # It is shared with others who ask, so it is not cancelled; and it may fail when nobody waits any more.
         proof.add_done_callback(lambda done: done.cancelled() or done.exception())

@@ -17,7 +17,39 @@ from teleglyph.net.tcp import dismiss, peer_name
 from teleglyph.server.front_door import refusal
 
 _log = logging.getLogger(__name__)
+_MOST_REFUSED = 16
+_REFUSED_SECONDS = 1.0
 BAD_BODY = "The body of the request cannot be read."
+
+
+class Refused:
+    """A connection that may not be there: it gets an answer if it asks soon and few others wait for theirs.
+
+    An answer before the request would be lost: what is not read when a connection is closed resets it.
+    """
+
+    _waiting = 0
+
+    def __init__(self, transport: asyncio.Transport, reason: str) -> None:
+        self._transport = transport
+        self._reason = reason
+        self._timer: asyncio.TimerHandle | None = None
+        if Refused._waiting < _MOST_REFUSED:
+            Refused._waiting += 1
+            self._timer = asyncio.get_running_loop().call_later(_REFUSED_SECONDS, transport.abort)
+        else:
+            transport.abort()
+
+    def answer(self) -> None:
+        """It has asked for something."""
+        dismiss(self._transport, refusal("429 Too Many Requests", self._reason))
+
+    def lost(self) -> None:
+        """It is closed."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+            Refused._waiting -= 1
 
 
 class RequestHandler(web.RequestHandler):
@@ -29,7 +61,7 @@ class RequestHandler(web.RequestHandler):
         server, options: as aiohttp has them.
     """
 
-    __slots__ = ("_charge", "_leave", "_let_in", "stopwatch")
+    __slots__ = ("_charge", "_leave", "_let_in", "_refused", "stopwatch")
 
     def __init__(
         self,
@@ -44,23 +76,28 @@ class RequestHandler(web.RequestHandler):
         """Of the task that answers; whoever handles a request has to start it (:func:`teleglyph.net.charged`)."""
         self._let_in = let_in
         self._leave: Callable[[], None] | None = None
+        self._refused: Refused | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         leave = self._let_in(peer_name(transport))
         if isinstance(leave, str):
-            dismiss(cast(asyncio.Transport, transport), refusal("429 Too Many Requests", leave))
+            self._refused = Refused(cast(asyncio.Transport, transport), leave)
             return
         self._leave = leave
         self.stopwatch.charge = partial(self._charge, peer_name(transport))
         super().connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
-        if self._leave is not None:
+        if self._refused is not None:
+            self._refused.answer()
+        elif self._leave is not None:
             began = time.thread_time()
             super().data_received(data)
             self.stopwatch.charge(time.thread_time() - began)
 
     def connection_lost(self, exc: BaseException | None) -> None:
+        if self._refused is not None:
+            self._refused.lost()
         leave, self._leave = self._leave, None
         if leave is not None:
             leave()

@@ -456,11 +456,14 @@ def remove_events(base: Base, events: Sequence[tuple[int, NostrEvent]]) -> None:
     base.run_many("DELETE FROM events WHERE seq = ?", places)
 
 
-def take_slice(base: Base, places: Sequence[tuple[int, int]]) -> list[tuple[int, NostrEvent]]:
-    """The first ones of events that are to be removed, as many as one transaction removes without making others wait.
+def remove_slice(base: Base, places: Sequence[Sequence[int]]) -> int:
+    """Remove the first ones of some events, as many as one transaction removes without making others wait.
 
     Args:
         places: and the sizes of their texts, which bound how many rows of tags and words go with them.
+
+    Returns:
+        how many were removed.
     """
     chosen: list[int] = []
     size = 0
@@ -469,17 +472,15 @@ def take_slice(base: Base, places: Sequence[tuple[int, int]]) -> list[tuple[int,
         if chosen and size > _SLICE_BYTES:
             break
         chosen.append(seq)
-    if not chosen:
-        return []
-    rows = base.run(f"SELECT seq, body FROM events WHERE seq IN ({_marks(chosen)})", *chosen)
-    return [(seq, decode_kept(bytes(body))) for seq, body in rows]
+    if chosen:
+        rows = base.run(f"SELECT seq, body FROM events WHERE seq IN ({_marks(chosen)})", *chosen)
+        remove_events(base, [(seq, decode_kept(bytes(body))) for seq, body in rows])
+    return len(chosen)
 
 
 def _sweep(base: Base, now: float) -> int:
     places = base.run("SELECT seq, length(body) FROM events WHERE expires_at <= ? LIMIT ?", int(now), _SWEEP)
-    removed = take_slice(base, [(seq, size) for seq, size in places])
-    remove_events(base, removed)
-    return len(removed)
+    return remove_slice(base, places)
 
 
 def _erase_from_group(base: Base, group: str, ids: Sequence[bytes]) -> None:
@@ -511,9 +512,7 @@ def _erase_group(base: Base, group: bytes) -> int:
         "(SELECT first_seq FROM event_groups WHERE group_key = ?) ORDER BY seq LIMIT ?",
         *(group, DESCRIPTIONS.start, DESCRIPTIONS.stop - 1, group, _SWEEP),
     )
-    removed = take_slice(base, [(seq, size) for seq, size in places])
-    remove_events(base, removed)
-    return len(removed)
+    return remove_slice(base, places)
 
 
 def _index_page(base: Base, seq: int) -> int:

@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from teleglyph.store.database import Base, Database
-from teleglyph.store.events import remove_events, take_slice
+from teleglyph.store.events import remove_events, remove_slice
 from teleglyph.store.tag_keys import tag_key
 from teleglyph.wire.nostr import GIFT_WRAP, VANISH, decode_kept
 
@@ -178,7 +178,7 @@ def _erase(base: Base, erasure: Erasure, cursor: tuple[int, int]) -> tuple[int, 
         *(pubkey, until, VANISH, until, _SLICE),
     )
     if places:
-        remove_events(base, take_slice(base, [(seq, size) for seq, size in places]))
+        remove_slice(base, places)
         return cursor
     if not erasure.is_ban:
         named = base.run(
@@ -193,9 +193,7 @@ def _erase(base: Base, erasure: Erasure, cursor: tuple[int, int]) -> tuple[int, 
                 *(seq for _, seq in named),
                 GIFT_WRAP,
             )
-            removed = take_slice(base, [(seq, size) for seq, size in wraps])
-            remove_events(base, removed)
-            if len(removed) < len(wraps):
+            if remove_slice(base, wraps) < len(wraps):
                 return cursor  # those that were removed are not found again
             return int(named[-1][0]), int(named[-1][1])
         base.run("DELETE FROM deleted_addresses WHERE pubkey = ? AND created_at <= ?", pubkey, until)

@@ -24,8 +24,6 @@ class QuestionLimits:
 
     questions: int = 2000
     per_client: int = 200
-    bytes: int = 64 << 20
-    """Of all filters together, as the clients wrote them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +33,10 @@ class Asker:
     Attributes:
         client: by which turns are taken, such as a network; None: the server itself, whose questions are not held back
             by one another.
-        size: bytes of the question while it waits.
         on_cost: gets the seconds of a reader's time that the answer took, on the reader's thread.
     """
 
     client: Hashable = None
-    size: int = 0
     on_cost: Callable[[float], None] | None = None
 
 
@@ -75,7 +71,6 @@ class Questions:
         self._clients: dict[Hashable, _Client] = {}
         self._turns = 0
         self.waiting = 0
-        self.bytes = 0
 
     def refusal(self, asker: Asker) -> str | None:
         """Why one more question cannot wait; None if it can."""
@@ -85,8 +80,6 @@ class Questions:
             return f"{limits.per_client} questions of this client wait for the database already"
         if self.waiting >= limits.questions:
             return f"{limits.questions} questions wait for the database already"
-        if self.bytes + asker.size > limits.bytes:
-            return "Too many bytes of questions wait for the database already"
         return None
 
     def add(self, question: Question) -> None:
@@ -97,7 +90,6 @@ class Questions:
             client = self._clients[question.asker.client] = _Client()
         client.waiting.append(question)
         self.waiting += 1
-        self.bytes += question.asker.size
 
     def take(self, now: float) -> Question | None:
         """The next question, of the client that has used least, or whose last turn was longest ago; None if nobody may.
@@ -115,9 +107,8 @@ class Questions:
         self._turns += 1
         client.served = self._turns
         client.running += 1
-        question = client.waiting.popleft()
-        self._left(question)
-        return question
+        self.waiting -= 1
+        return client.waiting.popleft()
 
     def finish(self, question: Question, seconds: float, now: float) -> None:
         """A question that was taken has its answer, which took so long."""
@@ -132,12 +123,8 @@ class Questions:
         for client in self._clients.values():
             while client.waiting and client.waiting[0].since < since:
                 late.append(client.waiting.popleft())
-                self._left(late[-1])
+                self.waiting -= 1
         return late
-
-    def _left(self, question: Question) -> None:
-        self.waiting -= 1
-        self.bytes -= question.asker.size
 
     def _forget(self, now: float) -> None:
         """Those who ask nothing and owe nothing.  So only those are remembered who used the readers within 40 s."""

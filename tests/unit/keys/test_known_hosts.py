@@ -113,63 +113,21 @@ def test_any_comment_can_be_read(hosts: KnownHosts, comment: str) -> None:
     assert entry.name in ("", "a", "münchen.example:1")
 
 
-NAME = "example.org:27224"
-
-
-def test_a_name_that_leads_elsewhere_means_the_same_server(hosts: KnownHosts) -> None:
-    hosts.add(HERE, KEY, NAME)
-    verdict, entries = hosts.judge(THERE, KEY, "Example.org:27224")
-    assert verdict is Verdict.KNOWN
-    hosts.add_name(entries, THERE, NAME)
-    assert [(entry.address, entry.identity, entry.name) for entry in hosts.entries()] == [
-        (HERE, KEY, NAME),
-        (THERE, KEY, NAME),
-    ]
-    assert hosts.judge(THERE, KEY)[0] is Verdict.KNOWN
-
-
-@pytest.mark.parametrize("shown", [OTHER, None])
-def test_who_takes_over_a_name_does_not_pass_as_new(hosts: KnownHosts, shown: bytes | None) -> None:
-    hosts.add(HERE, KEY, NAME)
-    verdict, entries = hosts.judge(THERE, shown, NAME)
-    assert verdict is Verdict.CHANGED
-    assert [entry.address for entry in entries] == [HERE]
-    assert hosts.judge(THERE, shown, "other.example:27224")[0] is Verdict.NEW
-    assert hosts.judge(THERE, shown, "example.org:27225")[0] is Verdict.NEW, "another port is another server"
-
-
-def test_a_server_known_by_its_address_may_not_take_over_a_name(hosts: KnownHosts) -> None:
-    hosts.add(HERE, KEY, NAME)
-    hosts.add(THERE, OTHER)
-    assert hosts.judge(THERE, OTHER)[0] is Verdict.KNOWN
-    verdict, entries = hosts.judge(THERE, OTHER, NAME)
-    assert verdict is Verdict.CHANGED
-    assert entries[0].address == HERE
-
-
-def test_a_known_address_that_changed_is_named_first(hosts: KnownHosts) -> None:
-    hosts.add(HERE, KEY, NAME)
-    hosts.add(THERE, KEY)
-    verdict, entries = hosts.judge(THERE, OTHER, NAME)
-    assert verdict is Verdict.CHANGED
-    assert entries[0].address == THERE
-
-
 def test_further_names_of_a_server_are_added_up_to_a_bound(hosts: KnownHosts, tmp_path: Path) -> None:
     hosts.add(HERE, KEY, "one.example:27224")
     for number in range(20):
         for _ in range(2):
-            hosts.add_name(hosts.judge(HERE, KEY)[1], HERE, f"other{number}.example:27224")
+            hosts.add_name(hosts.judge(HERE, KEY)[1], f"other{number}.example:27224")
     names = [entry.name for entry in hosts.entries()]
     assert names == ["one.example:27224", *(f"other{number}.example:27224" for number in range(7))]
     assert hosts.judge(HERE, KEY)[0] is Verdict.KNOWN
-    hosts.add_name(hosts.judge(HERE, KEY)[1], HERE, HERE)
+    hosts.add_name(hosts.judge(HERE, KEY)[1], HERE)
     assert len(list(hosts.entries())) == 8
 
 
 def test_trust_in_ascii_chats_file_is_not_copied_into_ours(hosts: KnownHosts, tmp_path: Path) -> None:
     (tmp_path / "theirs").write_text(f"{HERE} x25519 {KEY.hex()} ascii-chat\n")
-    hosts.add_name(hosts.judge(HERE, KEY)[1], HERE, "example.org:27224")
+    hosts.add_name(hosts.judge(HERE, KEY)[1], "example.org:27224")
     assert not hosts.own.exists()
 
 

@@ -17,8 +17,8 @@ from teleglyph.store.questions import Asker, Question, QuestionLimits, Questions
 from teleglyph.store.sqlite import SqliteBackend
 
 
-def question(client: str | None, size: int = 0) -> Question:
-    return Question(lambda base: None, Asker(client, size), Future(), since=0.0)
+def question(client: str | None) -> Question:
+    return Question(lambda base: None, Asker(client), Future(), since=0.0)
 
 
 def order(questions: Questions, cost: Callable[[str], float], now: float = 0.0) -> str:
@@ -65,18 +65,17 @@ def test_a_client_has_one_question_answered_at_a_time_and_the_server_many() -> N
     assert questions.take(0.0) is not None
 
 
-def test_what_waits_is_bounded_by_client_and_by_bytes() -> None:
-    questions = Questions(QuestionLimits(questions=4, per_client=2, bytes=100))
-    questions.add(question("a", 40))
-    questions.add(question("a", 40))
+def test_what_waits_is_bounded() -> None:
+    questions = Questions(QuestionLimits(questions=4, per_client=2))
+    questions.add(question("a"))
+    questions.add(question("a"))
     assert "of this client" in (questions.refusal(Asker("a")) or "")
-    assert "bytes" in (questions.refusal(Asker("b", 21)) or "")
-    assert questions.refusal(Asker("b", 20)) is None
+    assert questions.refusal(Asker("b")) is None
     questions.add(question("b"))
     questions.add(question("c"))
     assert "4 questions" in (questions.refusal(Asker("d")) or "")
     assert order(questions, lambda client: 0.0) == "abca"
-    assert (questions.waiting, questions.bytes) == (0, 0)
+    assert questions.waiting == 0
 
 
 def test_one_client_does_not_hold_all_readers(database_place: str) -> None:
