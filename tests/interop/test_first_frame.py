@@ -1,6 +1,7 @@
 """The first frame of a text viewer: a picture, if one is about to come.
 
-The peer sends what ascii-chat's client sends, in its order: capabilities, STREAM_START, pictures a little later.
+The peer sends what ascii-chat's client sends, in its order: capabilities, STREAM_START, pictures a little later.  How
+long that client bears silence is tried in ``test_first_frame_patience.py``.
 """
 
 from __future__ import annotations
@@ -20,15 +21,11 @@ VIDEO = struct.pack(">I", 1)
 PLACEHOLDER = "Nobody is sending video"
 
 
-def first_frame(peer: AcipPeer, seconds: float = 10.0) -> tuple[str, float]:
-    """The first frame, and the longest silence before it."""
-    silence, last = 0.0, time.monotonic()
+def first_frame(peer: AcipPeer, seconds: float = 10.0) -> str:
     for kind, payload in peer.packets(seconds):
-        now = time.monotonic()
-        silence, last = max(silence, now - last), now
         peer.send(acip.PING)
         if kind == acip.ASCII_FRAME:
-            return acip.frame_text(payload), silence
+            return acip.frame_text(payload)
     raise AssertionError("no frame came")
 
 
@@ -42,18 +39,13 @@ def test_the_first_frame_of_a_sender_is_its_own_picture(
     peer.send(acip.CLIENT_CAPABILITIES, acip.capabilities())
     time.sleep(gap)
     peer.send(acip.STREAM_START, VIDEO)
-    silence = 0.0
     until = time.monotonic() + delay
     while (left := until - time.monotonic()) > 0:
-        started = time.monotonic()
-        for kind, _ in peer.packets(min(left, 0.1)):
-            assert kind != acip.ASCII_FRAME
-            silence, started = max(silence, time.monotonic() - started), time.monotonic()
+        assert all(kind != acip.ASCII_FRAME for kind, _ in peer.packets(min(left, 0.1)))
     peer.send_color(200, 10, 10)
-    text, _ = first_frame(peer)
+    text = first_frame(peer)
     assert PLACEHOLDER not in text
     assert "38;2;200;10;10m" in text
-    assert silence < 1.0, "a client that hears nothing for a second leaves"
 
 
 def test_a_watcher_waits_for_the_picture_of_somebody_else(server: ServerProcess, connect: Connect) -> None:
@@ -61,34 +53,30 @@ def test_a_watcher_waits_for_the_picture_of_somebody_else(server: ServerProcess,
     watcher = connect(server).join(video=False)
     time.sleep(0.8)
     sender.send_color(10, 200, 10)
-    assert "38;2;10;200;10m" in first_frame(watcher)[0]
+    assert "38;2;10;200;10m" in first_frame(watcher)
 
 
 def test_in_a_room_where_nobody_sends_that_is_said_soon(server: ServerProcess, connect: Connect) -> None:
     started = time.monotonic()
-    text, silence = first_frame(connect(server).join(video=False))
-    assert PLACEHOLDER in text
+    assert PLACEHOLDER in first_frame(connect(server).join(video=False))
     assert time.monotonic() - started < 2.5
-    assert silence < 1.0
 
 
 def test_a_sender_who_sends_nothing_is_not_waited_for_longer_than_a_few_seconds(
     server: ServerProcess, connect: Connect
 ) -> None:
     connect(server).join()
-    text, silence = first_frame(connect(server).join(video=False), 8)
-    assert PLACEHOLDER in text
-    assert silence < 1.0
+    assert PLACEHOLDER in first_frame(connect(server).join(video=False), 8)
 
 
 def test_switching_video_on_and_off_does_not_keep_the_others_waiting(server: ServerProcess, connect: Connect) -> None:
     toggler, watcher = connect(server).join(), connect(server).join(video=False)
     toggler.send(acip.STREAM_STOP, VIDEO)
-    assert PLACEHOLDER in first_frame(watcher)[0]
+    assert PLACEHOLDER in first_frame(watcher)
     toggler.send(acip.STREAM_START, VIDEO)
     late = connect(server).join(video=False)
     started = time.monotonic()
-    assert PLACEHOLDER in first_frame(late)[0]
+    assert PLACEHOLDER in first_frame(late)
     assert time.monotonic() - started < 2.5
 
 
@@ -98,5 +86,5 @@ def test_somebody_who_leaves_before_the_first_picture_is_not_waited_for(
     sender, watcher = connect(server).join(), connect(server).join(video=False)
     sender.send(acip.CLIENT_LEAVE)
     started = time.monotonic()
-    assert PLACEHOLDER in first_frame(watcher)[0]
+    assert PLACEHOLDER in first_frame(watcher)
     assert time.monotonic() - started < 2.5

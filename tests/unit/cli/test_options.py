@@ -3,7 +3,7 @@
 import click
 import pytest
 
-from teleglyph.cli.options import check_name
+from teleglyph.cli.options import Number, check_name
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,16 @@ def test_names_of_people_are_taken_as_they_are(name: str) -> None:
 def test_names_that_do_not_fit_or_do_not_print_are_refused(name: str, words: str) -> None:
     with pytest.raises(click.BadParameter, match=words):
         check_name(name)
+
+
+@pytest.mark.parametrize("text", ["nan", "NaN", "inf", "-inf", "1e999", "x", "", "-1", "11"])
+def test_numbers_are_finite_and_in_their_range(text: str) -> None:
+    with pytest.raises(click.BadParameter):
+        Number(0, 10).convert(text, None, None)
+
+
+@pytest.mark.parametrize("text", ["inf", "nan"])
+def test_a_range_without_an_end_has_no_infinity(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="is not a number"):
+        Number(0).convert(text, None, None)
+    assert Number(0).convert("1e9", None, None) == 1e9
