@@ -1,7 +1,7 @@
-"""The way of events: from all connections, in one order, to the store and on to the subscriptions.
+"""The way of events: from all connections to the store and on to the subscriptions.
 
 Everything that a connection publishes comes through here, also what is refused or only passed on, so that the answers
-come in the order of the questions.
+come in the order of the questions.  Connections take turns.
 
 Whether the relay's lists and a group take an event is decided here, just before it is written.  An event that may
 change a group, or a request to vanish, is written alone: it is decided when everything before it has taken effect, and
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -25,6 +25,8 @@ from teleglyph.store.events import EventStore, Outcome
 from teleglyph.wire.nostr import VANISH, NostrEvent
 
 _BATCH = 500
+_TURN = 50
+"""Events of one publisher at a time, while others wait as well."""
 _BATCHES = 2
 """At the database at once: one is written while the next one is gathered."""
 _DESCRIPTION_SECONDS = 1.0
@@ -90,7 +92,10 @@ class Ingest:
         self._policy = policy
         self._is_exclusive = False
         """What is on its way may change what the next events are judged by."""
-        self._waiting: deque[_Item] = deque()
+        self._waiting: OrderedDict[Publisher, deque[_Item]] = OrderedDict()
+        """What each publisher wants to have stored; whose turn is next comes first."""
+        self._is_turn_of_alone = False
+        """What stands alone waits, and something else was taken last."""
         self._describing: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
         self._is_scheduled = False
@@ -103,7 +108,7 @@ class Ingest:
             refusal: why it cannot be taken.
             asks: an event that is here already is answered as such, although there is a refusal.
         """
-        self._waiting.append(_Item(publisher, event, refusal, asks))
+        self._waiting.setdefault(publisher, deque()).append(_Item(publisher, event, refusal, asks))
         if not self._is_scheduled:
             self._is_scheduled = True
             self._loop.call_soon(self._begin)
@@ -134,15 +139,43 @@ class Ingest:
         future.add_done_callback(lambda done: self._written(batch, done))
 
     def _next_batch(self) -> list[_Item]:
-        batch: list[_Item] = []
-        while self._waiting and len(batch) < _BATCH:
-            if self._stands_alone(self._waiting[0]):
-                if not batch and self.begun == self.passed_on:
-                    self._is_exclusive = True
-                    batch.append(self._waiting.popleft())
-                break
-            batch.append(self._waiting.popleft())
-        return batch
+        """Items that may be decided together: some of each publisher, or one that stands alone.
+
+        What stands alone holds everything else up, so it is taken in turns with what does not.
+        """
+        alone = next((one for one, items in self._waiting.items() if self._stands_alone(items[0])), None)
+        if alone is None or not self._is_turn_of_alone:
+            batch: list[_Item] = []
+            while sum(self._take_some(publisher, batch) for publisher in list(self._waiting)):
+                pass
+            self._is_turn_of_alone = alone is not None
+            if batch or alone is None:
+                return batch
+        if self.begun != self.passed_on:
+            return []
+        self._is_turn_of_alone = False
+        self._is_exclusive = True
+        item = self._waiting[alone].popleft()
+        self._took(alone)
+        return [item]
+
+    def _take_some(self, publisher: Publisher, batch: list[_Item]) -> bool:
+        """Take a publisher's next items, in their order, up to one that stands alone; whether there were any."""
+        items, most = self._waiting[publisher], min(_BATCH, len(batch) + _TURN)
+        count = len(batch)
+        while items and len(batch) < most and not self._stands_alone(items[0]):
+            batch.append(items.popleft())
+        if len(batch) == count:
+            return False
+        self._took(publisher)
+        return True
+
+    def _took(self, publisher: Publisher) -> None:
+        """A publisher has had its turn."""
+        if self._waiting[publisher]:
+            self._waiting.move_to_end(publisher)
+        else:
+            del self._waiting[publisher]
 
     def _stands_alone(self, item: _Item) -> bool:
         if item.refusal is not None:

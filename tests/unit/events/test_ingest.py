@@ -226,3 +226,50 @@ def test_a_change_that_was_not_written_does_not_hold() -> None:
         ("9007", False, "error: the event could not be stored"),
         ("9002", False, 'invalid: there is no group "g" here'),
     ]
+
+
+def test_who_waits_for_much_that_stands_alone_does_not_hold_others_up() -> None:
+    order: list[str] = []
+
+    async def test(ingest: Ingest, store: SlowStore, writer: Writer) -> None:
+        ingest._stands_alone = lambda item: item.event.content.startswith("alone")  # type: ignore[method-assign]
+        greedy, modest = Writer(order), Writer(order)
+        for number in range(5):
+            ingest.put(greedy, make(f"alone {number}"))
+        ingest.put(modest, make("a"))
+        await settle()
+        for _ in range(7):
+            while store.batches and not store.batches[-1][2].done():
+                events, _, future = store.batches[-1]
+                if events[0].content == "alone 1":
+                    ingest.put(modest, make("b"))
+                future.set_result([Outcome.STORED] * len(events))
+                await settle()
+
+    run(test)
+    stored = [entry[0] for entry in order]
+    assert stored[0] == "a", "before the first of five"
+    assert stored.index("b") <= stored.index("alone 2")
+    assert [content for content in stored if content.startswith("alone")] == [f"alone {number}" for number in range(5)]
+
+
+def test_publishers_take_turns_and_each_keeps_its_order() -> None:
+    order: list[str] = []
+
+    async def test(ingest: Ingest, store: SlowStore, writer: Writer) -> None:
+        many, few = Writer(order), Writer(order)
+        for number in range(600):
+            ingest.put(many, make(f"many {number}"))
+        for number in range(3):
+            ingest.put(few, make(f"few {number}"))
+        await settle()
+        for batch in store.batches:
+            batch[2].set_result([Outcome.STORED] * len(batch[0]))
+        await settle()
+
+    run(test)
+    stored = [entry[0] for entry in order]
+    assert stored.index("few 2") < 60
+    of_many = [one for one in stored if one.startswith("many")]
+    assert of_many == [f"many {number}" for number in range(len(of_many))]
+    assert len(of_many) >= 497
