@@ -220,8 +220,6 @@ class Connection:
     def closed(self) -> None:
         """The transport is gone."""
         self._gone.set()
-        if self._meter is not None:
-            self._meter.close()
         self.outbox.close()
         self.outbox.discard()
         _resolve(self._readable)
@@ -446,6 +444,8 @@ class Connection:
         a moment: closing a socket with unread bytes would make the kernel destroy the farewell in flight.
         ``half_close`` says that there is one in the outbox already.
         """
+        if self._meter is not None:
+            self._meter.close()  # only now: what a peer has left behind is still read, and paid for
         for packet in farewell:
             self.outbox.put_control(packet)
         self.outbox.close()

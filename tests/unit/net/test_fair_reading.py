@@ -120,3 +120,24 @@ def test_silence_while_nothing_is_read_is_not_the_peers() -> None:
         await reader
 
     asyncio.run(run())
+
+
+def test_what_a_costly_peer_has_left_behind_is_not_read() -> None:
+    async def run() -> None:
+        ledger = CostLedger(CostLimits(peer_share=0.02, peer_burst=0.001, patience=60.0))
+        ledger.meter("somebody else")
+        session = Greedy(seconds=0.005)
+        connection = Connection(session, "a", meter=ledger.meter("a"), feed_bytes=1)
+        connection.bytes_received(bytes(1000))
+        reader = asyncio.create_task(count(connection))
+        while not session.fed:  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0.001)
+        connection.closed()
+        async with asyncio.timeout(10):
+            assert await reader < 10
+        assert len(session.fed) < 10
+        assert not ledger.is_alone
+        await connection.close()
+        assert ledger.is_alone, "it is not counted any more"
+
+    asyncio.run(run())
