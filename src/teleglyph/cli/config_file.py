@@ -38,7 +38,16 @@ GROUPS: dict[str, tuple[str, ...]] = {
         *("event_compression", "announce"),
         *("relay_name", "relay_description", "relay_contact", "relay_icon", "relay_key", "relay_admin"),
     ),
-    "security": ("password", "key", "client_keys", "server_key", "accept_new_server", "encrypt", "admin_token"),
+    "security": (
+        "password",
+        "key",
+        "client_keys",
+        "server_key",
+        "accept_new_server",
+        "encrypt",
+        "admin_token",
+        "confined_decoding",
+    ),
     "display": ("color_mode", "render_mode", "palette", "palette_chars", "utf8", "width", "height", "fps"),
     "media": ("file", "loop", "test_pattern", "pattern", "webcam_index", "no_video", "video_codec"),
     "audio": (

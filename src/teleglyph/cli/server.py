@@ -143,6 +143,14 @@ def _read_networks(_ctx: click.Context, _param: click.Parameter, values: tuple[s
     help="--no-encrypt also lets in peers that do not encrypt. Only for tests on one machine.",
 )
 @click.option(
+    "--confined-decoding/--no-confined-decoding",
+    default=True,
+    show_default=True,
+    envvar="TELEGLYPH_CONFINED_DECODING",
+    help="Decode the pictures that participants send in processes that may do nothing else, where this system can "
+    "confine them; --no-confined-decoding does it in the server's own process.",
+)
+@click.option(
     "--data-dir",
     type=click.Path(file_okay=False, path_type=Path),
     envvar="TELEGLYPH_DATA_DIR",
@@ -270,6 +278,7 @@ def server(
     keys: tuple[str, ...],
     client_keys: tuple[str, ...],
     encrypt: bool,
+    confined_decoding: bool,
     data_dir: Path | None,
     database: str | None,
     connection_rate: int,
@@ -307,6 +316,7 @@ def server(
         identities=tuple(load_identity(key, ask_passphrase) for key in keys),
         client_keys=KeyList(client_keys) if client_keys else None,
         encrypt=encrypt,
+        confined_decoding=confined_decoding,
         data_dir=data_dir,
         database=database,
         connections_per_minute=connection_rate,
