@@ -20,7 +20,7 @@ from nostr_peer import NostrPeer, make
 StartServer = Callable[..., ServerProcess]
 SHARE = 10
 """Percent of a processor that one address may use."""
-SECONDS = 3.0
+SECONDS = 2.0
 
 
 def frame(first: int, data: bytes = b"") -> bytes:
@@ -32,7 +32,6 @@ def frame(first: int, data: bytes = b"") -> bytes:
 FLOODS = {
     "pings": frame(0x89) * 5000,
     "fragments": frame(0x01) + frame(0x00) * 5000,
-    "texts that are no messages": frame(0x81, b"[]") * 2000,
     "events that are none": frame(0x81, json.dumps(["EVENT", {"id": "0" * 64, "content": "x" * 500}]).encode()) * 200,
     "questions": frame(0x81, json.dumps(["REQ", "q", {"search": "word", "limit": 100}]).encode()) * 200,
     "requests": b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n" * 200,
@@ -41,8 +40,13 @@ FLOODS = {
 
 def upgraded(port: int, request: bytes) -> socket.socket:
     peer = socket.create_connection(("127.0.0.1", port), 10, source_address=("127.0.0.2", 0))
-    peer.sendall(request)
-    assert peer.recv(4096)
+    try:
+        peer.sendall(request)
+        if not peer.recv(4096):
+            raise ConnectionError
+    except OSError:
+        peer.close()
+        raise
     return peer
 
 
@@ -58,7 +62,7 @@ def flood(port: int, data: bytes, connections: int) -> Iterator[None]:
 
     def send() -> None:
         while not over.is_set():
-            with contextlib.suppress(OSError, AssertionError), contextlib.closing(upgraded(port, first)) as peer:
+            with contextlib.suppress(OSError), contextlib.closing(upgraded(port, first)) as peer:
                 peer.settimeout(0.1)
                 reader = threading.Thread(target=drain, args=(peer,), daemon=True)
                 reader.start()
@@ -99,7 +103,7 @@ def test_a_flood_costs_no_more_than_its_share(start_server: StartServer, tmp_pat
     limits = ["--address-load", str(SHARE), "--event-rate", "0"]
     server = start_server("--http", "--http-port", "0", "--events", "--data-dir", str(tmp_path), *limits)
     with contextlib.closing(NostrPeer(server)) as other, flood(server.http_port, FLOODS[kind], 8):
-        time.sleep(2.0)  # until what the address may cost at once is used up
+        time.sleep(1.5)  # until what the address may cost at once is used up
         began, used = time.monotonic(), processor_seconds(server.process.pid)
         answered = 0
         while time.monotonic() - began < SECONDS:

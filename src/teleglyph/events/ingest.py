@@ -229,8 +229,11 @@ class Ingest:
             item.publisher.answer(event, is_here, _DUPLICATE if is_here else item.refusal)
             return
         if outcome is Outcome.STORED and item.plan is not None:
+            if not (written := self._pass_on(event, item.plan)):
+                item.publisher.answer(event, *_ANSWERS[outcome])
+                return
             # Who is told that a group has changed may ask for its description at once.
-            described = self._loop.create_task(_done(self._pass_on(event, item.plan)), name="descriptions")
+            described = self._loop.create_task(_done(written), name="descriptions")
             self._describing.add(described)
             described.add_done_callback(self._describing.discard)
             described.add_done_callback(lambda _: item.publisher.answer(event, *_ANSWERS[outcome]))
@@ -241,8 +244,7 @@ class Ingest:
 
 
 async def _done(futures: Iterable[asyncio.Future[Any]]) -> None:
-    if waiting := list(futures):
-        await asyncio.wait(waiting, timeout=_DESCRIPTION_SECONDS)
+    await asyncio.wait(list(futures), timeout=_DESCRIPTION_SECONDS)
 
 
 def _concerns_store(item: _Item) -> bool:
