@@ -139,9 +139,10 @@ class EventsService:
         if not subscriptions or (event.expires_at is not None and event.expires_at <= time.time()):
             return
         body = event.text + EVENT_TAIL
+        is_for_all = self.may_read(event, frozenset())
         for subscription in subscriptions:
             session = subscription.session
-            if subscription.is_open and self.may_read(event, session.authenticated):
+            if subscription.is_open and (is_for_all or self.may_read(event, session.authenticated)):
                 session.deliver(subscription, event, body)
 
     def charge_question(self, connection: Connection, seconds: float) -> None:

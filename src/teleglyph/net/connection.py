@@ -27,6 +27,8 @@ _FAIRNESS = 64
 """Messages one reader may handle before it lets the others run."""
 _FAIR_SECONDS = 0.001
 """Processor time one reader may take before it lets the others run."""
+_COSTLY_PART = 4
+"""A session whose peer had to wait gets this part of what it would get otherwise."""
 _SECONDS_PER_BYTE = 1e-9
 """Processor time for getting bytes from the kernel, roughly: the event loop does it before anybody can measure."""
 _LONGEST_PAUSE = 0.5
@@ -149,6 +151,8 @@ class Connection:
         """Of the task that reads (:func:`teleglyph.net.charged`)."""
         self._owed = 0.0
         """Seconds for which nothing is read, because of what the peer has cost."""
+        self._has_paid = False
+        """It had to wait for its turn, so it gets little at once."""
         self._busy = 0.0
         """Processor time since the others were last served."""
         self._chunks: deque[bytes | memoryview] = deque()
@@ -293,10 +297,12 @@ class Connection:
         return event
 
     async def _feed(self, chunk: bytes | memoryview) -> None:
-        if 0 < self._feed_bytes < len(chunk):
+        most = self._feed_bytes // _COSTLY_PART if self._has_paid else self._feed_bytes
+        self._has_paid = False
+        if 0 < most < len(chunk):
             rest = memoryview(chunk)
-            self._chunks.appendleft(rest[self._feed_bytes :])
-            chunk = rest[: self._feed_bytes]
+            self._chunks.appendleft(rest[most:])
+            chunk = rest[:most]
         self._unread -= len(chunk)
         if self._reading_paused and self._unread <= self.limits.receive_buffer // 2 and self._transport:
             self._reading_paused = False
@@ -336,6 +342,7 @@ class Connection:
     async def _pay(self, meter: CostMeter) -> None:
         self.traffic.throttled += 1
         self._busy = 0.0
+        self._has_paid = True
         now = time.monotonic()
         until = now + meter.reserve(now)
         while now < until and self._failure is None and not self._gone.is_set():

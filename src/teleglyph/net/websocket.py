@@ -102,8 +102,8 @@ CLOSE_FRAME = Frame(Opcode.CLOSE, b"").serialize(mask=False)
 
 
 _PARTIAL = PartialMessage()
-_FEED_BYTES = 1024
-"""That are parsed at once: at most some 170 frames, the smallest of which has 6 bytes."""
+_FEED_BYTES = 4096
+"""That are parsed at once: at most some 700 frames, the smallest of which has 6 bytes."""
 
 
 class WebSocketSession:
