@@ -76,14 +76,15 @@ async def play(session: aiohttp.ClientSession, url: str, start: asyncio.Event, u
         await host.receive_bytes()
         await guest.send_bytes(JoinRequest("bench", name).encode())
         await guest.receive_bytes()
-        reader = asyncio.create_task(listen(guest))
+        readers = [asyncio.create_task(listen(guest)), asyncio.create_task(listen(host))]
         await start.wait()
         count = round(until * 20)
         for _ in range(count):
             await host.send_bytes(b"\x04" + struct.pack("d", time.perf_counter()))
             await asyncio.sleep(0.05)
         await asyncio.sleep(0.5)
-        reader.cancel()
+        for reader in readers:
+            reader.cancel()
     missing = max(0, round(0.9 * count) - len(waits))
     return 1000 * percentile([*waits, *[_LATE] * missing], 0.99)
 

@@ -86,6 +86,13 @@ def main() -> None:
     )
     seconds = options.minutes * 60
     try:
+        subprocess.run(  # decoders that were started stay
+            [sys.executable, "-m", "bench.hostile_peer", "films that are none", "--port", str(server.port)]
+            + ["--seconds", "2"],
+            check=False,
+            timeout=60,
+        )
+        time.sleep(5)
         before = state(server, http_port)
         began = time.monotonic()
         until = began + seconds

@@ -383,5 +383,6 @@ class EventsService:
         if error is not None:
             connection.fail(error)
         elif needs_ping(connection, self.limits, now):
+            connection.last_asked = now
             websocket.ping()
             connection.flush_handshake()

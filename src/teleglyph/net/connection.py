@@ -137,6 +137,8 @@ class Connection:
         self.last_received = now
         self.last_message = now
         self.last_sent = now
+        self.last_asked = now
+        """When the peer was asked for a sign of life; for whoever watches the connection from outside."""
         self.blocked_since: float | None = None
         """When the transport stopped taking bytes, or None while it takes them."""
         self.last_blocked = 0.0

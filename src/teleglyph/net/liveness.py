@@ -65,4 +65,5 @@ def overdue(connection: Connection, patience: Patience, now: float) -> PeerError
 def needs_ping(connection: Connection, patience: Patience, now: float) -> bool:
     """Whether a peer has been silent for long enough to be asked for a sign of life, and was not asked just now."""
     is_silent = now - connection.last_received > patience.ping_after
-    return is_silent and now - connection.last_sent > patience.ping_after / 2
+    # What was sent to it says nothing: who only listens is asked as well.
+    return is_silent and now - connection.last_asked > patience.ping_after / 2

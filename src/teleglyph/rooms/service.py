@@ -218,8 +218,10 @@ class RoomsService:
             connection.fail(error)
         elif session.subprotocol == SUBPROTOCOL:
             # A page in a browser sees no pings: it gets a message, which it answers.
-            if now - connection.last_sent > self.limits.ping_after:
+            if now - connection.last_sent > self.limits.ping_after or needs_ping(connection, self.limits, now):
+                connection.last_asked = now
                 connection.outbox.put_raw(frame_binary(encode_idle(round(self.limits.ping_after) or 1)))
         elif needs_ping(connection, self.limits, now):
+            connection.last_asked = now
             session.ping()
             connection.flush_handshake()

@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from teleglyph.net import Absences, Connection
+from teleglyph.events.limits import EventLimits
+from teleglyph.net import Absences, Connection, needs_ping
 from teleglyph.net.websocket import WebSocketSession
 
 REQUEST = (
@@ -41,5 +42,21 @@ def test_silence_during_an_absence_is_not_the_peers() -> None:
         assert now - connection.blocked_since == pytest.approx(2.0)
         connection.postpone(100.0)
         assert connection.last_received <= time.monotonic()
+
+    asyncio.run(run())
+
+
+def test_who_only_listens_is_asked_for_a_sign_of_life() -> None:
+    async def run() -> None:
+        connection = Connection(WebSocketSession(REQUEST, origins=[None], max_message=1000), "a")
+        patience = EventLimits()
+        asked = 0
+        now = connection.last_received
+        for second in range(1, round(patience.silence_timeout)):
+            connection.last_sent = now + second
+            if needs_ping(connection, patience, now + second):
+                connection.last_asked = now + second
+                asked += 1
+        assert asked > 1
 
     asyncio.run(run())
