@@ -15,6 +15,7 @@ import pytest
 from websockets.sync.client import connect as connect_websocket
 
 from acip_peer import AcipPeer
+from certificates import certificate
 from conftest import ServerProcess
 from teleglyph.net.tls_listener import TlsListener
 from terminal import wait_for
@@ -22,19 +23,6 @@ from terminal import wait_for
 StartServer = Callable[..., ServerProcess]
 Connect = Callable[[ServerProcess], AcipPeer]
 HEALTH = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("certificate") / "server.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-        + ["-keyout", str(path), "-out", str(path.with_suffix(".crt")), "-days", "2", "-subj", "/CN=localhost"],
-        check=True,
-        capture_output=True,
-    )
-    path.write_bytes(path.read_bytes() + path.with_suffix(".crt").read_bytes())
-    return path
 
 
 @contextlib.contextmanager
@@ -91,12 +79,11 @@ def test_a_websocket_is_counted_once(start_server: StartServer, tmp_path: Path) 
     wait_for(lambda: answer(server.http_port, HEALTH).startswith(b"HTTP/1.1 200 "), "they are gone")
 
 
-def test_connections_without_a_tls_handshake_are_counted(
-    start_server: StartServer, tmp_path: Path, certificate: Path
-) -> None:
-    limit = ["--connections-per-address", "5", "--tls-cert", str(certificate)]
+def test_connections_without_a_tls_handshake_are_counted(start_server: StartServer, tmp_path: Path) -> None:
+    file = certificate(tmp_path, "localhost")
+    limit = ["--connections-per-address", "5", "--tls-cert", str(file)]
     server = start_server("--http", "--http-port", "0", "--events", "--data-dir", str(tmp_path), *limit)
-    context = ssl.create_default_context(cafile=str(certificate.with_suffix(".crt")))
+    context = ssl.create_default_context(cafile=file)
     context.check_hostname = False
 
     def secure_answer() -> bytes:
@@ -120,10 +107,10 @@ def test_connections_without_a_tls_handshake_are_counted(
         wait_for(lambda: secure_answer().startswith(b"HTTP/1.1 200 "), "a place is free again")
 
 
-def test_a_tls_handshake_has_a_deadline(certificate: Path) -> None:
+def test_a_tls_handshake_has_a_deadline(tmp_path: Path) -> None:
     async def run() -> list[str]:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate)
+        context.load_cert_chain(certificate(tmp_path, "localhost"))
         seen: list[str] = []
 
         def let_in(peer: str) -> Callable[[], None]:

@@ -6,7 +6,6 @@ import contextlib
 import json
 import socket
 import ssl
-import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -17,6 +16,7 @@ import pytest
 from websockets.sync.client import connect as connect_websocket
 
 from acip_peer import AcipPeer
+from certificates import certificate
 from conftest import ServerProcess
 from terminal import wait_for
 
@@ -106,17 +106,7 @@ def test_without_http_a_browser_is_told(start_server: StartServer) -> None:
 
 
 def test_with_a_certificate_the_other_port_is_named(start_server: StartServer, tmp_path: Path) -> None:
-    certificate = tmp_path / "server.pem"
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
-            *("-keyout", certificate, "-out", tmp_path / "cert.pem", "-days", "2", "-subj", "/CN=localhost"),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    certificate.write_bytes(certificate.read_bytes() + (tmp_path / "cert.pem").read_bytes())
-    server = start_server("--http", "--http-port", "0", "--tls-cert", str(certificate))
+    server = start_server("--http", "--http-port", "0", "--tls-cert", str(certificate(tmp_path, "localhost")))
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(f"http://127.0.0.1:{server.port}/", timeout=10)
     assert refused.value.code == 426

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime
 import json
 import socket
 import ssl
@@ -21,12 +20,10 @@ from typing import Any
 import nacl.signing
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from certificates import certificate
 from conftest import ServerProcess
 from nostr_peer import ANN, NostrPeer, make
 from teleglyph.errors import NotSupported, SeatEnded, SeatRefused
@@ -478,29 +475,6 @@ def test_without_a_token_nobody_reloads(start_server: StartServer) -> None:
         403,
         {"error": "start the server with --admin-token to allow this"},
     )
-
-
-def certificate(directory: Path, name: str) -> Path:
-    """A self-signed one for 127.0.0.1, key and all in one file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    ) + made.public_bytes(serialization.Encoding.PEM)
-    file = directory / f"{name}.pem"
-    file.write_bytes(pem)
-    return file
 
 
 def shown_certificate(server: ServerProcess) -> str:

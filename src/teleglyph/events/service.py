@@ -199,14 +199,12 @@ class EventsService:
             self._end_soon(name)
         # An earlier process may have died between a change and its description.
         stored = {(event.kind, event.address): event.tags for event in described}
-        written: list[asyncio.Future[Any]] = []
         for kind, record in self.groups.descriptions():
             is_right = stored.get((kind, record.id)) == describe(record, kind)
             if not is_right or self._own.is_from_the_future(kind, record.id):
-                written.append(self._own.replace(kind, record.id, partial(describe, record, kind)))
-        for name, title in own.items():
-            written += self.open_group(name, title, admins)
-        await asyncio.gather(*written)
+                self._own.replace(kind, record.id, partial(describe, record, kind))
+        # Only what is new holds the start up: there may be thousands of groups to describe again.
+        await asyncio.gather(*(one for name, title in own.items() for one in self.open_group(name, title, admins)))
 
     async def _stored(self, *filters: Filter) -> list[NostrEvent]:
         """All stored events that filters ask for, whoever may read them."""

@@ -151,8 +151,8 @@ class Connection:
         self._feed_bytes = feed_bytes
         self.stopwatch = Stopwatch(self.charge)
         """Of the task that reads (:func:`teleglyph.net.charged`)."""
-        self._owed = 0.0
-        """Seconds for which nothing is read, because of what the peer has cost."""
+        self._owes = False
+        """The peer has cost too much, and is read again when it is its turn."""
         self._has_paid = False
         """It had to wait for its turn, so it gets little at once."""
         self._busy = 0.0
@@ -279,7 +279,7 @@ class Connection:
                 await self._throttle()
                 return event
             await self._be_fair()
-            if self._owed > 0 and self._gone.is_set():
+            if self._owes and self._gone.is_set():
                 return None  # what a peer has left behind that cost too much is not worth more
             if not self._chunks:
                 if self._gone.is_set():
@@ -324,8 +324,8 @@ class Connection:
         """
         if not elsewhere:
             self._busy += seconds
-        if self._meter is not None:
-            self._owed = max(self._owed, self._meter.charge(seconds, time.monotonic(), elsewhere=elsewhere))
+        if self._meter is not None and self._meter.charge(seconds, time.monotonic(), elsewhere=elsewhere) > 0:
+            self._owes = True
 
     async def _be_fair(self) -> None:
         """Wait until the peer may cost something again, and let the others run after some work.
@@ -334,7 +334,7 @@ class Connection:
             RateLimited: the peer has cost too much for too long.
         """
         self.stopwatch.settle()
-        if self._meter is not None and self._owed > 0:
+        if self._meter is not None and self._owes:
             await self._pay(self._meter)
         elif self._busy > _FAIR_SECONDS:
             self._busy = 0.0
@@ -353,8 +353,7 @@ class Connection:
             await asyncio.sleep(min(until - now, _LONGEST_PAUSE))
             # Nothing was read meanwhile, so the peer's silence says nothing.
             now = self.last_received = self.last_message = time.monotonic()
-        if now >= until:
-            self._owed = 0.0
+        self._owes = now < until
 
     async def _throttle(self) -> None:
         await self._be_fair()

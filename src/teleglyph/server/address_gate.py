@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from teleglyph.net import CostLedger, CostLimits, CostMeter, SlidingWindow, is_loopback, network_of
 from teleglyph.server.refusals import RefusalLog
@@ -68,7 +67,7 @@ class AddressGate:
         reason = self._costly(peer) if is_counted else self.may_wait(peer)
         if reason is None and not self._window.allow(network_of(peer), time.monotonic()):
             text = f"more than {self._window.limit} connections in a minute"
-            reason = self._refused("rate", "connections too often", peer, text)
+            reason = self.note("rate", "connections too often", peer, text)
         return reason
 
     def meter(self, peer: str) -> CostMeter | None:
@@ -87,19 +86,10 @@ class AddressGate:
         network = network_of(peer)
         if self._per_address and not is_proxy and self._open[network] >= self._per_address:
             text = f"it has {self._per_address} connections already"
-            return self._refused("address", "too many of one address", peer, text)
+            return self.note("address", "too many of one address", peer, text)
         if self._total >= self._places(peer, network):
-            return self._refused("descriptors", "no descriptor is free", peer, f"{self._total} connections are open")
+            return self.note("descriptors", "no descriptor is free", peer, f"{self._total} connections are open")
         return None
-
-    @contextlib.contextmanager
-    def counted(self, peer: str) -> Iterator[None]:
-        """Count a connection of an address while it lasts."""
-        leave = self._enter(network_of(peer))
-        try:
-            yield
-        finally:
-            leave()
 
     def let_in(self, peer: str, *, is_proxy: bool = False) -> Callable[[], None] | str:
         """Count a connection if it may be there: what to call when it is gone; or why it may not."""
@@ -108,10 +98,11 @@ class AddressGate:
         reason = self.may_wait(peer, is_proxy=is_proxy)
         if reason is not None:
             return reason
-        return self._enter(network_of(peer))
+        return self.enter(peer)
 
-    def _enter(self, network: str) -> Callable[[], None]:
-        """Count a connection; returns what takes it back, once."""
+    def enter(self, peer: str) -> Callable[[], None]:
+        """Count a connection that was let in already; returns what is to be called when it is gone."""
+        network = network_of(peer)
         self._open[network] += 1
         self._total += 1
         is_gone = False
@@ -139,10 +130,16 @@ class AddressGate:
 
     def _costly(self, peer: str) -> str | None:
         if self.costs.refused_for(network_of(peer), time.monotonic()) > 0:
-            return self._refused("cost", "too costly", peer, "its connections used too much processor time")
+            return self.note("cost", "too costly", peer, "its connections used too much processor time")
         return None
 
-    def _refused(self, counter: str, kind: str, peer: str, reason: str) -> str:
+    def note(self, counter: str, kind: str, peer: str, reason: str) -> str:
+        """Count and log that an address was refused; returns the reason.
+
+        Args:
+            counter: what ``refused`` counts it as.
+            kind: refusals of one kind are logged together.
+        """
         self.refused[counter] += 1
         self.refusals.note(kind, f"{peer} was refused: {reason}", time.monotonic())
         return reason

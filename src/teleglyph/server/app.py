@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import itertools
 import logging
@@ -299,17 +298,15 @@ class Server:
             return None
         unfinished = sum(1 for p in self._sessions.values() if p.state in (State.CONNECTED, State.SECURED))
         if len(self._sessions) - unfinished >= self.config.call.max_participants:
-            self.gate.refused["full"] += 1
-            self.gate.refusals.note("the server is full", f"{peer} was refused: the server is full", time.monotonic())
+            self.gate.note("full", "the server is full", peer, "the server is full")
             return _FULL
         if (reason := self.overload.reason) is not None:
-            self.gate.refused["load"] += 1
-            self.gate.refusals.note("overloaded", f"{peer} was refused: {reason}", time.monotonic())
+            self.gate.note("load", "overloaded", peer, reason)
             return b"SERVER_FULL: %s, try again later\n" % reason.encode()
         if unfinished - len(self._proofs.places) >= self.config.max_handshakes:
-            self.gate.refused["handshakes"] += 1
-            text = f"{peer} was refused: {unfinished} handshakes are unfinished"
-            self.gate.refusals.note("too many unfinished handshakes", text, time.monotonic())
+            self.gate.note(
+                "handshakes", "too many unfinished handshakes", peer, f"{unfinished} handshakes are unfinished"
+            )
             return _BUSY
         config = self.config
         guard = self._proofs.guard(peer)
@@ -335,9 +332,8 @@ class Server:
         self._sessions[task] = participant
         task.add_done_callback(self._sessions.pop)
         # From here on, not from the task's first step: many may be accepted before that.
-        counted = contextlib.ExitStack()
-        counted.enter_context(self.gate.counted(connection.peer))
-        task.add_done_callback(lambda _: counted.close())
+        leave = self.gate.enter(connection.peer)
+        task.add_done_callback(lambda _: leave())
 
     async def _serve(self, participant: Participant, guard: HandshakeGuard) -> None:
         _log.debug("%s connected as %s", participant.connection.peer, participant.name)
@@ -384,7 +380,7 @@ class Server:
                 for participant in self._sessions.values():
                     participant.connection.postpone(absent)
             self.gate.costs.load.sample(now, time.thread_time())
-            self.overload.sample(self.gate.costs.load.value, [room.counters for room in self.rooms.values()], now)
+            self.overload.sample(self.gate.costs.load.value, (room.counters for room in self.rooms.values()), now)
             for participant in self._sessions.values():
                 watch_connection(participant.connection, participant, self.config.call, now)
             for room in self.rooms.values():

@@ -47,9 +47,9 @@ class ServerConfig:
     connections_per_address: int = 40
     """Connections open at once from one address (an IPv6 /64 counts as one); 0: any number."""
     costs: CostLimits = CostLimits()
+    """How much processor time peers may cost."""
     max_load: float = 0.9
     """Part of the event loop's time above which nobody else may join; 1: whatever the load."""
-    """How much processor time peers may cost."""
     max_handshakes: int = 128
     """Connections that may be unfinished at once, from everywhere."""
     games: tuple[GameRules, ...] = ()

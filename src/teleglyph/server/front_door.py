@@ -40,10 +40,11 @@ class FrontDoor:
 
     def let_in(self, peer: str) -> Callable[[], None] | None:
         """Whether a peer may say what it wants; what to call when it has, or is gone."""
-        gone = "too many wait" if self.waiting >= self._max_waiting else self._let_in(peer)
-        if isinstance(gone, str):
+        if self.waiting >= self._max_waiting:
             return None
-        uncount = gone
+        uncount = self._let_in(peer)
+        if isinstance(uncount, str):
+            return None
         self.waiting += 1
 
         def leave() -> None:

@@ -416,7 +416,9 @@ class HttpFront:
         stopwatch.charge = connection.charge
         if session.is_open:
             request[_DEADLINE].reschedule(None)
-            with contextlib.nullcontext() if is_counted else gate.counted(peer):
+            with contextlib.ExitStack() as stack:
+                if not is_counted:
+                    stack.callback(gate.enter(peer))
                 await serve(connection, session, network_of(peer), self.own_names(request))
         else:
             await connection.close(half_close=True)

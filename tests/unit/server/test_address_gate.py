@@ -62,9 +62,9 @@ def test_a_rate_counts_whole_connections() -> None:
 
 def test_a_connection_that_is_counted_does_not_stand_in_its_own_way() -> None:
     it = gate(per_address=1)
-    with it.counted("192.0.2.1"):
-        assert it.refuse("192.0.2.1", is_counted=True) is None
-        assert it.refuse("192.0.2.1") == "it has 1 connections already"
+    it.enter("192.0.2.1")
+    assert it.refuse("192.0.2.1", is_counted=True) is None
+    assert it.refuse("192.0.2.1") == "it has 1 connections already"
 
 
 def test_descriptors_are_kept_for_people_in_calls_and_for_this_machine() -> None:
