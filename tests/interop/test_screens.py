@@ -21,6 +21,7 @@ from teleglyph.client.call import CallClient, CallEvents, Credentials
 from teleglyph.client.sound import CallSound
 from teleglyph.client.uplink import Uplink
 from teleglyph.media.grid import direct_color
+from teleglyph.media.hevc import HevcEncoder
 from teleglyph.net import Connection
 from teleglyph.wire import (
     Capabilities,
@@ -342,6 +343,26 @@ async def _some_request(person: Person) -> tuple[int, int]:
     await person.pictures.asked.wait()
     await asyncio.sleep(0.3)
     return person.pictures.requests[-1].width, person.pictures.requests[-1].height
+
+
+def test_a_sender_of_whose_pictures_some_were_left_out_is_asked_for_a_keyframe(server: ServerProcess) -> None:
+    async def scenario() -> None:
+        ann, watching = Person(server, "Ann"), viewer(server)
+        encoder = HevcEncoder(64, 36, 30, keyframe_seconds=100)
+        pictures = [encoder.encode(np.full((36, 64, 3), shade, np.uint8))[0].data for shade in range(120)]
+        await ann.say(HevcFrame(64, 36, pictures[0]))
+        await asyncio.sleep(0.5)
+        assert not any(request.keyframe for request in ann.pictures.requests)
+        for picture in pictures[1:]:  # more at once than a sender may send
+            await ann.say(HevcFrame(64, 36, picture))
+        deadline = time.monotonic() + 5
+        while not any(request.keyframe for request in ann.pictures.requests):
+            assert time.monotonic() < deadline, ann.pictures.requests
+            await asyncio.sleep(0.02)
+        await ann.leave()
+        await watching.leave()
+
+    run(scenario())
 
 
 def test_a_sender_whose_stream_cannot_be_decoded_is_asked_for_a_keyframe(server: ServerProcess) -> None:

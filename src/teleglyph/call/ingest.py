@@ -82,7 +82,7 @@ class HevcIngest:
         self._queue.append(bitstream)
         self._queued_bytes += len(bitstream)
         if self._queued_bytes > self._limits.decode_queue_bytes or len(self._queue) > self._limits.decode_queue_packets:
-            self._start_over()
+            self.start_over()
         elif self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._run(), name="hevc decoder")
 
@@ -95,7 +95,7 @@ class HevcIngest:
             await asyncio.wait([self._task])
         self._close_stream()
 
-    def _start_over(self) -> None:
+    def start_over(self) -> None:
         """Drop what waits and the decoder; go on at the next keyframe."""
         self._counters.pictures_skipped += len(self._queue)
         self._queue.clear()
@@ -122,13 +122,13 @@ class HevcIngest:
     async def _run(self) -> None:
         while self._queue:
             if self._is_over_time():
-                self._start_over()
+                self.start_over()
                 continue
             if not self._is_slow and self._quick_time.take(0.0, time.monotonic()) > 0:
                 self._is_slow = True
                 self._close_stream()
                 if not starts_with_keyframe(self._queue[0]):
-                    self._start_over()
+                    self.start_over()
                     continue
             bitstream = self._queue.popleft()
             self._queued_bytes -= len(bitstream)
@@ -138,14 +138,14 @@ class HevcIngest:
                 if isinstance(error, DecodingFailed):
                     self._charge(error.cpu)
                 self._counters.pictures_undecodable += 1
-                self._start_over()
+                self.start_over()
                 _log.debug("a picture could not be decoded: %s", error)
                 continue
             except DecoderDied as error:
                 self._counters.pictures_undecodable += 1
                 self._counters.decoder_deaths += error.is_guilty
                 self._is_slow = self._is_slow or error.is_guilty
-                self._start_over()
+                self.start_over()
                 continue
             if pixels is not None:
                 self._counters.pictures_in += 1
@@ -156,7 +156,7 @@ class HevcIngest:
         before = self._gate.buffer_bytes
         bitstream = self._gate.check(bitstream)
         if self._gate.buffer_bytes > before:
-            self._decoding.memory.reserve(self, self._gate.buffer_bytes, self._start_over)
+            self._decoding.memory.reserve(self, self._gate.buffer_bytes, self.start_over)
         if not bitstream:  # which to a decoder means the end
             return None
         if not self._gate.buffer_bytes:

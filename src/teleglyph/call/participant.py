@@ -439,6 +439,8 @@ class Participant:
     def _on_hevc(self, message: HevcFrame) -> None:
         if self._accepts_picture(message.width, message.height):
             self._ingest.put(bytes(message.bitstream))
+        else:
+            self._ingest.start_over()  # those behind it depend on it
 
     def _accepts_picture(self, width: int, height: int) -> bool:
         if width * height > self._limits.max_picture_pixels:
