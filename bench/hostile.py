@@ -138,7 +138,7 @@ def measure(attack: str, seconds: float) -> list[str]:
         time.sleep(2)
         before = state(server, http_port)
         attacked = four(server, http_port, seconds, attack)
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 30
         while (after := state(server, http_port))[1:] != before[1:] and time.monotonic() < deadline:
             pass
     finally:

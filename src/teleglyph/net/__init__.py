@@ -6,7 +6,7 @@ knows what a message means.  Begin at :class:`teleglyph.net.connection.Connectio
 
 from teleglyph.net.addresses import DEFAULT_PORT, authority, is_loopback, network_of, own_addresses
 from teleglyph.net.connection import Connection, ConnectionLimits, Traffic
-from teleglyph.net.cost import CostLedger, CostLimits, CostMeter, LoopLoad, Stopwatch, charged
+from teleglyph.net.cost import CostLedger, CostLimits, CostMeter, LoopLoad, Stopwatch, charged, seconds_in_queue
 from teleglyph.net.descriptors import raise_descriptor_limit
 from teleglyph.net.liveness import Absences, needs_ping, overdue
 from teleglyph.net.outbox import Outbox, OutboxBudget, OutboxCounters, OutboxLimits
@@ -45,4 +45,5 @@ __all__ = [
     "overdue",
     "own_addresses",
     "raise_descriptor_limit",
+    "seconds_in_queue",
 ]

@@ -15,10 +15,11 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from teleglyph.errors import ConnectionLost, PeerError, PeerTimeout, RateLimited
 from teleglyph.net.cost import CostMeter, Stopwatch
+from teleglyph.net.hang_up import has_hung_up
 from teleglyph.net.outbox import Outbox, OutboxBudget, OutboxLimits
 from teleglyph.net.ratelimit import TokenBucket
 from teleglyph.wire import Event, HandshakeDone
@@ -52,6 +53,9 @@ class Transport(Protocol):
 
     def abort(self) -> None:
         """Close at once, losing what is buffered."""
+
+    def get_extra_info(self, name: str) -> Any:
+        """What lies below: its "socket", or None if it has none."""
 
 
 class ByteSession(Protocol):
@@ -279,7 +283,7 @@ class Connection:
                 await self._throttle()
                 return event
             await self._be_fair()
-            if self._owes and self._gone.is_set():
+            if self._owes and self._has_left():
                 return None  # what a peer has left behind that cost too much is not worth more
             if not self._chunks:
                 if self._gone.is_set():
@@ -347,13 +351,28 @@ class Connection:
         self._has_paid = True
         now = time.monotonic()
         until = now + meter.reserve(now)
-        while now < until and self._failure is None and not self._gone.is_set():
+        while now < until and self._failure is None and not self._has_left():
             if meter.is_exhausted(now):
                 raise RateLimited("Too much processor time was used from your address. Try again in a minute.")
             await asyncio.sleep(min(until - now, _LONGEST_PAUSE))
             # Nothing was read meanwhile, so the peer's silence says nothing.
             now = self.last_received = self.last_message = time.monotonic()
         self._owes = now < until
+
+    @property
+    def is_reading_paused(self) -> bool:
+        """More of what the peer has sent waits than is read at once, so the kernel keeps the rest, and also its end."""
+        return self._reading_paused
+
+    def _has_left(self) -> bool:
+        """Whether the peer is gone, also while nothing is read from it."""
+        if self._gone.is_set():
+            return True
+        return (
+            self._reading_paused
+            and self._transport is not None
+            and has_hung_up(self._transport.get_extra_info("socket"))
+        )
 
     async def _throttle(self) -> None:
         await self._be_fair()

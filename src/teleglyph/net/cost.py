@@ -8,7 +8,8 @@ end, so connecting again gains nothing.
 
 An address has two accounts.  One is for all that it costs, and allows bursts of seconds.  The other is only for the
 event loop, and allows hardly any burst: what many connections of one address have to say is spread evenly over time,
-so that others wait for one small piece of work at most.  While nobody from elsewhere is connected, nothing is charged.
+so that others wait for one small piece of work at most.  The loop's time gets dearer while it is short, whether the
+loop or other programs of the machine use it up.  While nobody from elsewhere is connected, nothing is charged.
 
 Time is an argument; nothing here reads a clock or sleeps, except :class:`Stopwatch`.
 """
@@ -21,6 +22,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Coroutine, Generator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from teleglyph.net.ratelimit import TokenBucket
@@ -35,8 +37,14 @@ _TURN = 0.001
 """Seconds of the event loop for which a connection that has to wait reserves its turn."""
 _DEEP = 1.0
 """Seconds of debt with which an address gets no further connections."""
-_LOAD_WINDOW = 1.0
+_LOAD_WINDOW = 0.5
 """Seconds over which a load is measured."""
+_SHORT = (0.4, 0.8)
+"""Parts of the time in which the loop computes or waits for a processor, between which its time gets dearer."""
+_HIGHEST_PRICE = 4.0
+"""What a second of the loop's time counts at most."""
+_SCHEDULER = Path("/proc/thread-self/schedstat")
+"""What Linux knows of a thread: nanoseconds on a processor, nanoseconds in its queue, and how often it ran."""
 _Result = TypeVar("_Result")
 
 
@@ -141,14 +149,14 @@ class CostMeter:
             return pause
         paid = min(seconds, self._prepaid)
         self._prepaid -= paid
-        return max(pause, self._address.loop.take(seconds - paid, now))
+        return max(pause, self._address.loop.take((seconds - paid) * self._ledger.load.price, now))
 
     def reserve(self, now: float) -> float:
         """Pay for a turn of the event loop in advance; returns the seconds until it comes."""
         pause = max(self._own.charge(0.0, now), self._address.charge(0.0, now))
         missing = _TURN - self._prepaid
         self._prepaid = _TURN
-        return max(pause, self._address.loop.take(missing, now))
+        return max(pause, self._address.loop.take(missing * self._ledger.load.price, now))
 
     def is_exhausted(self, now: float) -> bool:
         """Whether the connection has to be closed; its address is refused from then on."""
@@ -220,7 +228,7 @@ class CostLedger:
         if not self.limits.peer_share or (self.is_alone and network in self._present) or not self._present:
             return 0.0
         address = self._address(network)
-        return max(address.charge(seconds, now), address.loop.take(seconds, now))
+        return max(address.charge(seconds, now), address.loop.take(seconds * self.load.price, now))
 
     def refused_for(self, network: str, now: float) -> float:
         """Seconds for which an address gets no further connections; 0.0 if it may have some."""
@@ -239,26 +247,46 @@ class CostLedger:
 
 
 class LoopLoad:
-    """How busy a thread is: the part of the time in which it computes.
+    """How busy a thread is.
 
     Attributes:
-        value: over the last whole window of a second; 0.0 before.
+        value: the part of the time in which it computes, over the last whole window of half a second; 0.0 before.
+        price: what a second of its time counts: 1.0 while it has time to spare, and up to 4.0 when it has none.
     """
 
-    __slots__ = ("_since", "_used", "value")
+    __slots__ = ("_since", "_used", "_waited", "price", "value")
 
     def __init__(self) -> None:
         self.value = 0.0
+        self.price = 1.0
         self._since: float | None = None
-        self._used = 0.0
+        self._used = self._waited = 0.0
 
-    def sample(self, now: float, used: float) -> None:
-        """Note the processor time that the thread has used until now; often, in the thread itself."""
-        if self._since is None:
-            self._since, self._used = now, used
-        elif now - self._since >= _LOAD_WINDOW:
-            self.value = (used - self._used) / (now - self._since)
-            self._since, self._used = now, used
+    def sample(self, now: float, used: float, waited: float = 0.0) -> None:
+        """Note what the thread has used until now; often, in the thread itself.
+
+        Args:
+            now: monotonic seconds.
+            used: processor seconds.
+            waited: seconds in which it could have computed but other threads had the processor
+                (:func:`seconds_in_queue`).
+        """
+        if self._since is not None and (passed := now - self._since) < _LOAD_WINDOW:
+            return
+        if self._since is not None:
+            self.value = (used - self._used) / passed
+            low, high = _SHORT
+            shortage = (self.value + (waited - self._waited) / passed - low) / (high - low)
+            self.price = 1 + (_HIGHEST_PRICE - 1) * min(1.0, max(0.0, shortage))
+        self._since, self._used, self._waited = now, used, waited
+
+
+def seconds_in_queue() -> float:
+    """For how long this thread has waited for a processor since it began; 0.0 where the system does not say."""
+    try:
+        return int(_SCHEDULER.read_bytes().split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
 
 
 class Stopwatch:

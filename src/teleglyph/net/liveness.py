@@ -24,6 +24,8 @@ class Patience(Protocol):
         """A peer that takes no bytes for so long has stopped reading."""
 
 
+_BEHIND = 5.0
+"""Seconds between two questions to a peer that is read too slowly to see whether it has left."""
 _LATE = 0.5
 """Seconds by which looks are late on a busy machine."""
 
@@ -64,6 +66,9 @@ def overdue(connection: Connection, patience: Patience, now: float) -> PeerError
 
 def needs_ping(connection: Connection, patience: Patience, now: float) -> bool:
     """Whether a peer has been silent for long enough to be asked for a sign of life, and was not asked just now."""
+    if connection.is_reading_paused:
+        # The end of a connection waits behind what was sent before.  But whoever has left refuses what it gets.
+        return now - connection.last_asked > min(_BEHIND, patience.ping_after)
     is_silent = now - connection.last_received > patience.ping_after
     # What was sent to it says nothing: who only listens is asked as well.
     return is_silent and now - connection.last_asked > patience.ping_after / 2

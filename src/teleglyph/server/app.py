@@ -24,7 +24,16 @@ from teleglyph.events.announcement import KIND as LIVE_ACTIVITY
 from teleglyph.events.announcement import Activity, Announcer
 from teleglyph.events.groups import room_group
 from teleglyph.media import retain_large_buffers
-from teleglyph.net import Absences, Connection, Listener, authority, charged, network_of, raise_descriptor_limit
+from teleglyph.net import (
+    Absences,
+    Connection,
+    Listener,
+    authority,
+    charged,
+    network_of,
+    raise_descriptor_limit,
+    seconds_in_queue,
+)
 from teleglyph.rooms.relay import Relay
 from teleglyph.rooms.room import Room as PlayRoom
 from teleglyph.rooms.service import RoomsService
@@ -379,7 +388,7 @@ class Server:
                 _log.warning("The server was not there for %.1f s: stopped, or the machine was overrun.", absent)
                 for participant in self._sessions.values():
                     participant.connection.postpone(absent)
-            self.gate.costs.load.sample(now, time.thread_time())
+            self.gate.costs.load.sample(now, time.thread_time(), seconds_in_queue())
             self.overload.sample(self.gate.costs.load.value, (room.counters for room in self.rooms.values()), now)
             for participant in self._sessions.values():
                 watch_connection(participant.connection, participant, self.config.call, now)

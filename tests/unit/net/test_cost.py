@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import sys
+import time
 from dataclasses import replace
 
 import pytest
 
-from teleglyph.net import CostLedger, CostLimits, LoopLoad
+from teleglyph.net import CostLedger, CostLimits, LoopLoad, seconds_in_queue
 
 LIMITS = CostLimits(
     peer_share=0.1, peer_burst=1.0, address_share=0.5, address_burst=4.0, patience=10.0, refusal=60.0, busy=0.0
@@ -88,14 +90,41 @@ def test_patience_is_counted_only_while_the_loop_is_busy() -> None:
         assert meter.is_exhausted(float(second)) == (second - 99 > LIMITS.patience)
 
 
-def test_a_load_is_measured_over_a_second() -> None:
+def test_a_load_is_measured_over_half_a_second() -> None:
     load = LoopLoad()
-    for tenth in range(11):
+    for tenth in range(6):
         assert load.value == 0.0
         load.sample(50 + tenth / 10, 7 + tenth / 20)
     assert load.value == pytest.approx(0.5)
-    load.sample(52.0, 8.5)
+    load.sample(51.5, 8.25)
     assert load.value == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("used", "waited", "price"),
+    [(0.1, 0.0, 1.0), (0.4, 0.0, 1.0), (0.6, 0.0, 2.5), (0.2, 0.4, 2.5), (0.9, 0.0, 4.0), (0.2, 0.8, 4.0)],
+)
+def test_time_gets_dearer_while_the_loop_lacks_it(used: float, waited: float, price: float) -> None:
+    ledger = crowded(CostLimits(peer_share=1.0, peer_burst=100.0, address_share=0.4, address_burst=100.0))
+    meter = ledger.meter("a")
+    assert meter is not None
+    ledger.load.sample(10.0, 5.0, 2.0)
+    ledger.load.sample(11.0, 5.0 + used, 2.0 + waited)
+    assert ledger.load.price == pytest.approx(price)
+    free = 0.004
+    assert meter.charge(1.0, 11.0) == pytest.approx((price - free) / 0.4)
+    assert ledger.charge("c", 1.0, 11.0) == pytest.approx((price - free) / 0.4)
+    ledger.load.sample(12.0, 5.1 + used, 2.0 + waited)
+    assert ledger.load.price == 1.0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says it")
+def test_a_thread_knows_how_long_it_waited_for_a_processor() -> None:
+    before = seconds_in_queue()
+    until = time.monotonic() + 0.05
+    while time.monotonic() < until:
+        pass
+    assert 0 < before <= seconds_in_queue() < 3600
 
 
 def test_a_rest_forgives() -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import enum
+import socket
 import time
 
 import pytest
 
 from teleglyph.errors import RateLimited
-from teleglyph.net import Connection, CostLedger, CostLimits, charged
+from teleglyph.net import Connection, ConnectionLimits, CostLedger, CostLimits, charged
 from teleglyph.wire import Event
 
 
@@ -139,5 +141,52 @@ def test_what_a_costly_peer_has_left_behind_is_not_read() -> None:
         assert not ledger.is_alone
         await connection.close()
         assert ledger.is_alone, "it is not counted any more"
+
+    asyncio.run(run())
+
+
+class Glue(asyncio.Protocol):
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    def data_received(self, data: bytes) -> None:
+        self.connection.bytes_received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.connection.closed()
+
+
+@pytest.mark.parametrize("how", ["closes", "breaks off"])
+def test_a_costly_peer_that_leaves_is_noticed_while_it_is_not_read(how: str) -> None:
+    """With "closes", its end waits in its own kernel until it gets something."""
+
+    async def run() -> None:
+        ledger = CostLedger(CostLimits(peer_share=0.001, peer_burst=0.001, patience=1000.0))
+        ledger.meter("somebody else")
+        session = Greedy(seconds=0.02)
+        limits = ConnectionLimits(receive_buffer=1000)
+        connection = Connection(session, "a", limits, meter=ledger.meter("a"), feed_bytes=1)
+        loop = asyncio.get_running_loop()
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            peer = socket.create_connection(listener.getsockname())
+            ours, _ = listener.accept()
+        transport, _ = await loop.connect_accepted_socket(lambda: Glue(connection), ours)
+        connection.opened(transport)
+        peer.setblocking(False)
+        reader = asyncio.create_task(count(connection))
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                peer.send(bytes(100_000))
+                await asyncio.sleep(0.001)
+        if how == "breaks off":
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        peer.close()
+        await asyncio.sleep(0.1)
+        connection.outbox.put_raw(b"are you there?")
+        async with asyncio.timeout(10):
+            assert await reader < 100
+            await connection.close()
+            while not connection.is_closed:  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(0.001)
 
     asyncio.run(run())

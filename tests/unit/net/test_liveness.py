@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 
 import pytest
 
 from teleglyph.events.limits import EventLimits
-from teleglyph.net import Absences, Connection, needs_ping
+from teleglyph.net import Absences, Connection, ConnectionLimits, needs_ping
 from teleglyph.net.websocket import WebSocketSession
 
 REQUEST = (
@@ -58,5 +59,39 @@ def test_who_only_listens_is_asked_for_a_sign_of_life() -> None:
                 connection.last_asked = now + second
                 asked += 1
         assert asked > 1
+
+    asyncio.run(run())
+
+
+class Sink:
+    """A transport of which nothing comes back."""
+
+    def pause_reading(self) -> None:
+        pass
+
+    def write(self, data: bytes) -> None:
+        pass
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *_: None
+
+
+def test_who_is_read_slowly_is_asked_whether_it_is_there() -> None:
+    async def run() -> None:
+        limits = ConnectionLimits(receive_buffer=1000)
+        connection = Connection(WebSocketSession(REQUEST, origins=[None], max_message=1000), "a", limits)
+        connection.opened(Sink())
+        now = connection.last_received
+        assert not needs_ping(connection, EventLimits(), now + 20)
+        connection.bytes_received(bytes(2000))
+        assert connection.is_reading_paused
+        assert [second for second in range(20) if asked(connection, now + second)] == [6, 12, 18]
+
+    def asked(connection: Connection, now: float) -> bool:
+        connection.last_received = now  # as a reader that waits for its turn notes
+        if needs_ping(connection, EventLimits(), now):
+            connection.last_asked = now
+            return True
+        return False
 
     asyncio.run(run())
