@@ -16,8 +16,8 @@ import time
 import aiohttp
 
 from bench.server import percentile
-from teleglyph.wire.nostr import sign_event
-from teleglyph.wire.rooms import JoinRequest
+from teleglyph.wire.nostr.event import sign_event
+from teleglyph.wire.rooms.messages import JoinRequest
 
 _LATE = 10.0
 """Seconds after which an answer is counted as this late, and no longer waited for."""

@@ -26,7 +26,7 @@ from bench.event_peers import npm_peers, python_peers
 from bench.report import print_table
 from bench.rooms import free_port, start_http
 from bench.server import percentile, process_usage
-from teleglyph.wire.nostr import sign_event
+from teleglyph.wire.nostr.event import sign_event
 
 _PATIENCE = 4.0
 _KEYS = [bytes([number]) * 32 for number in range(1, 51)]

@@ -23,7 +23,7 @@ import numpy as np
 from teleglyph.errors import PeerError
 from teleglyph.media.hevc import HevcEncoder
 from teleglyph.media.opus import SAMPLE_RATE, OpusEncoder
-from teleglyph.wire import (
+from teleglyph.wire.acip import (
     Capabilities,
     ClientSession,
     HandshakeDone,
@@ -35,10 +35,10 @@ from teleglyph.wire import (
     StreamStart,
     encode,
 )
-from teleglyph.wire.messages.capabilities import CUSTOM_PALETTE
-from teleglyph.wire.nostr import sign_event
-from teleglyph.wire.nostr_groups import GroupKind
-from teleglyph.wire.packet import encode_packet
+from teleglyph.wire.acip.messages.capabilities import CUSTOM_PALETTE
+from teleglyph.wire.acip.packet import encode_packet
+from teleglyph.wire.nostr.event import sign_event
+from teleglyph.wire.nostr.groups import GroupKind
 
 Attack = Callable[[int, float], None]
 """Gets the port and the time when to stop."""

@@ -25,7 +25,7 @@ import aiohttp
 
 from bench.hostile import free_port
 from bench.server import ServerProcess
-from teleglyph.wire.nostr import sign_event
+from teleglyph.wire.nostr.event import sign_event
 
 _CLIENTS = 3
 _IN_FLIGHT = 50

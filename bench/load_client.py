@@ -20,10 +20,10 @@ import time
 
 import numpy as np
 
-from teleglyph.client.received_screen import ReceivedScreen
+from teleglyph.client.call.received_screen import ReceivedScreen
 from teleglyph.media.grid import direct_color
 from teleglyph.media.opus import SAMPLE_RATE, OpusEncoder
-from teleglyph.wire import (
+from teleglyph.wire.acip import (
     AsciiFrame,
     Capabilities,
     ClientSession,

@@ -39,7 +39,7 @@ from teleglyph.media.grid import Composition, Encoding, Grid, Painter, apply_upd
 from teleglyph.media.modes import ColorLevel, RenderMode
 from teleglyph.media.palette import BUILT_IN
 from teleglyph.media.style import Style
-from teleglyph.wire import compress
+from teleglyph.wire.acip import compress
 
 COLUMNS, ROWS = 160, 48
 SOURCE = 640, 360

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from bench.report import print_table
 from bench.server import percentile, process_usage
-from teleglyph.wire.rooms import JoinRequest
+from teleglyph.wire.rooms.messages import JoinRequest
 
 _SIZE = 1024
 _SCENARIOS = ((1, 100, 60), (25, 3, 60), (1000, 3, 1))

@@ -24,7 +24,7 @@ from bench.hostile_peer import ATTACKS, Peer
 from bench.server import ServerProcess, process_usage
 from teleglyph.errors import PeerError
 from teleglyph.media.opus import SAMPLE_RATE, OpusEncoder
-from teleglyph.wire import ImageFrame, OpusBatch, encode
+from teleglyph.wire.acip import ImageFrame, OpusBatch, encode
 
 _PEOPLE = 16
 _LIGHT = [name for name in ATTACKS if "four" not in name and "20" not in name]

@@ -11,7 +11,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from conftest import ServerProcess
-from teleglyph.wire.nostr import NostrEvent, sign_event
+from teleglyph.wire.nostr.event import NostrEvent, sign_event
 
 ANN, BOB = bytes([1]) * 32, bytes([2]) * 32
 

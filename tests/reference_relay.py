@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from teleglyph.wire.nostr import NostrEvent
-from teleglyph.wire.nostr_filter import Filter
+from teleglyph.wire.nostr.event import NostrEvent
+from teleglyph.wire.nostr.filter import Filter
 
 
 class ReferenceRelay:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from teleglyph.wire.rooms import JoinReply, decode_error
+from teleglyph.wire.rooms.messages import JoinReply, decode_error
 
 
 class FakeLink:

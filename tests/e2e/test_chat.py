@@ -13,7 +13,7 @@ from pathlib import Path
 
 from conftest import ServerProcess
 from nostr_peer import ANN, BOB, NostrPeer, make
-from teleglyph.wire.nostr import sign_event
+from teleglyph.wire.nostr.event import sign_event
 from terminal import terminal
 
 StartServer = Callable[..., ServerProcess]

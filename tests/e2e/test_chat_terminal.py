@@ -22,7 +22,7 @@ from websockets.sync.server import ServerConnection, serve
 from conftest import ServerProcess
 from nostr_peer import BOB, NostrPeer, make
 from pseudo_terminal import PseudoTerminal
-from teleglyph.wire.nostr import sign_event
+from teleglyph.wire.nostr.event import sign_event
 
 StartServer = Callable[..., ServerProcess]
 

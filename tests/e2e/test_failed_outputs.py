@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from conftest import ServerProcess
-from teleglyph.wire.nostr import sign_event
+from teleglyph.wire.nostr.event import sign_event
 
 _OUTPUT_FAILED = 105
 _SNAPSHOT = ("--snapshot", "--snapshot-delay", "0", "--width", "40", "--height", "10")

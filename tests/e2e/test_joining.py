@@ -30,7 +30,7 @@ from teleglyph.keys import (
     randomart,
     write_identity,
 )
-from teleglyph.wire import LogDirection, LogLevel, RemoteLog, ServerSession, derive_password_key, encode
+from teleglyph.wire.acip import LogDirection, LogLevel, RemoteLog, ServerSession, derive_password_key, encode
 from terminal import Terminal, terminal, wait_for
 
 PASSWORD, WRONG = "correct horse", "battery staple"

@@ -441,9 +441,9 @@ def test_a_game_survives_kills_at_random_moments(start_server: StartServer, tmp_
 _SITS_DOWN = """
 import asyncio, os, signal, sys
 from pathlib import Path
-from teleglyph.client import saved_seats
-from teleglyph.client.seating import Seating
-from teleglyph.client.table_texts import Place
+from teleglyph.client.play import saved_seats
+from teleglyph.client.play.seating import Seating
+from teleglyph.client.play.table_texts import Place
 from websockets.asyncio.client import ClientConnection
 
 url, directory, role, moment = sys.argv[1:]

@@ -22,7 +22,7 @@ import acip_peer as acip
 from acip_peer import AcipPeer
 from conftest import ServerProcess
 from teleglyph.keys import FileIdentity, fingerprint, format_public_key, parse_public_keys, randomart, write_identity
-from teleglyph.wire import derive_password_key
+from teleglyph.wire.acip import derive_password_key
 from terminal import terminal
 
 PASSWORD, WRONG_PASSWORD = "correct horse", "battery staple"

@@ -19,7 +19,7 @@ import pytest
 
 from c_server import CServer, Draw, half_blocks, hostile, shades
 from pseudo_terminal import PseudoTerminal
-from teleglyph.wire import ErrorMessage, encode
+from teleglyph.wire.acip import ErrorMessage, encode
 
 COLUMNS, ROWS = 60, 12
 SIZE = ["-x", str(COLUMNS), "-y", str(ROWS)]

@@ -15,7 +15,7 @@ import pytest
 
 from conftest import ServerProcess
 from nostr_peer import ANN, BOB, NostrPeer, make
-from teleglyph.wire.nostr import NostrEvent
+from teleglyph.wire.nostr.event import NostrEvent
 
 StartServer = Callable[..., ServerProcess]
 Join = Callable[..., NostrPeer]

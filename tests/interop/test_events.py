@@ -19,7 +19,7 @@ from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFact
 from acip_peer import AcipPeer
 from conftest import ServerProcess
 from nostr_peer import ANN, BOB, NostrPeer, make
-from teleglyph.wire.nostr import NostrEvent
+from teleglyph.wire.nostr.event import NostrEvent
 
 StartServer = Callable[..., ServerProcess]
 Join = Callable[..., NostrPeer]

@@ -20,8 +20,8 @@ import pytest
 from conftest import ServerProcess
 from nostr_peer import NostrPeer
 from reference_relay import ReferenceRelay
-from teleglyph.wire.nostr import NostrEvent, read_event, sign_event
-from teleglyph.wire.nostr_filter import read_filter
+from teleglyph.wire.nostr.event import NostrEvent, read_event, sign_event
+from teleglyph.wire.nostr.filter import read_filter
 
 SEED, EVENTS, FILTERS = map(int, os.environ.get("DIFFERENTIAL", "1:5000:400").split(":"))
 BATCH = 200

@@ -16,7 +16,7 @@ import pytest
 
 from conftest import ServerProcess
 from nostr_peer import NostrPeer
-from teleglyph.wire.nostr import NostrEvent, sign_event
+from teleglyph.wire.nostr.event import NostrEvent, sign_event
 
 _numbers = numbers(1)
 

@@ -21,8 +21,8 @@ from websockets.sync.client import ClientConnection, connect
 
 from conftest import ServerProcess
 from nostr_peer import ANN, make
-from teleglyph.wire.rooms import JoinRequest, decode_error
-from teleglyph.wire.rooms_extended import SUBPROTOCOL, JoinExtras, claim_identity
+from teleglyph.wire.rooms.extended import SUBPROTOCOL, JoinExtras, claim_identity
+from teleglyph.wire.rooms.messages import JoinRequest, decode_error
 
 StartServer = Callable[..., ServerProcess]
 TOKEN = "a token of the administrator"

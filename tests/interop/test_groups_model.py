@@ -14,7 +14,7 @@ import pytest
 from conftest import ServerProcess
 from nostr_peer import NostrPeer, make
 from reference_groups import FLAGS, ReferenceGroup, Said
-from teleglyph.wire.nostr import NostrEvent
+from teleglyph.wire.nostr.event import NostrEvent
 
 StartServer = Callable[..., ServerProcess]
 _rounds = itertools.count()

@@ -28,8 +28,8 @@ from conftest import ServerProcess
 from nostr_peer import ANN, NostrPeer, make
 from teleglyph.errors import NotSupported, SeatEnded, SeatRefused
 from teleglyph.rooms.client import Away, Call, Change, Event, Guest, Host, PlayerCame, PlayerLeft, Returned, State
-from teleglyph.wire.rooms import JoinReply, JoinRequest, decode_error, kick, player_came, player_left
-from teleglyph.wire.rooms_extended import SUBPROTOCOL, TOKEN_KEPT, JoinExtras, decode_hello, only_for, seat_kept
+from teleglyph.wire.rooms.extended import SUBPROTOCOL, TOKEN_KEPT, JoinExtras, decode_hello, only_for, seat_kept
+from teleglyph.wire.rooms.messages import JoinReply, JoinRequest, decode_error, kick, player_came, player_left
 from terminal import terminal
 
 StartServer = Callable[..., ServerProcess]

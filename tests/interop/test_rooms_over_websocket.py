@@ -22,7 +22,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from conftest import ServerProcess
-from teleglyph.wire.rooms import JoinReply, JoinRequest, decode_error, kick, player_came, player_left
+from teleglyph.wire.rooms.messages import JoinReply, JoinRequest, decode_error, kick, player_came, player_left
 
 StartServer = Callable[..., ServerProcess]
 DELTA, FULL, RESET, RPC = b"\x02d", b"\x03f", b"\x04r", b"\x02go"

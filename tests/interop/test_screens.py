@@ -17,13 +17,13 @@ from reference_renderer import average
 from screen_viewer import BACKGROUND, HALF_BLOCK, Viewer
 from talker import RATE, tone
 from teleglyph.client.address import Address
-from teleglyph.client.call import CallClient, CallEvents, Credentials
-from teleglyph.client.sound import CallSound
-from teleglyph.client.uplink import Uplink
+from teleglyph.client.call.connection import CallClient, CallEvents, Credentials
+from teleglyph.client.call.sound import CallSound
+from teleglyph.client.call.uplink import Uplink
 from teleglyph.media.grid import direct_color
 from teleglyph.media.hevc import HevcEncoder
 from teleglyph.net import Connection
-from teleglyph.wire import (
+from teleglyph.wire.acip import (
     Capabilities,
     HevcFrame,
     ImageFrame,

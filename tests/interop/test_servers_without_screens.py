@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from teleglyph.client.address import Address
-from teleglyph.client.call import CallClient, CallEvents, Credentials
-from teleglyph.client.uplink import Codec, Uplink
+from teleglyph.client.call.connection import CallClient, CallEvents, Credentials
+from teleglyph.client.call.uplink import Codec, Uplink
 from teleglyph.media.frame_text import SafeFrame
 from teleglyph.server import app
 from teleglyph.server.config import ServerConfig
-from teleglyph.wire import Capabilities, Feature, ViewFlag, ViewSettings
+from teleglyph.wire.acip import Capabilities, Feature, ViewFlag, ViewSettings
 
 
 class Source:

@@ -12,7 +12,7 @@ import pytest
 from acip_peer import ASCII_FRAME, PING, AcipPeer, frame_text
 from conftest import ServerProcess
 from screen_viewer import Sender, SlowLink, Viewer
-from teleglyph.wire import UpdateLevel, ViewSettings
+from teleglyph.wire.acip import UpdateLevel, ViewSettings
 
 pytestmark = pytest.mark.alone
 

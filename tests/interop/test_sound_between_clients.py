@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from conftest import ServerProcess
 from talker import RATE, Samples, level_of, tone
 from teleglyph.client.address import Address
-from teleglyph.client.call import CallClient, CallEvents, Credentials
-from teleglyph.client.sound import CallSound
-from teleglyph.wire import Capabilities
+from teleglyph.client.call.connection import CallClient, CallEvents, Credentials
+from teleglyph.client.call.sound import CallSound
+from teleglyph.wire.acip import Capabilities
 
 BLOCK = 480
 

@@ -19,7 +19,7 @@ from teleglyph.errors import ConfigurationError, KeyFetchFailed, KeyFileError, P
 from teleglyph.keys import load_identity
 from teleglyph.keys.known_hosts import parse_entries
 from teleglyph.keys.public import parse_line, parse_public_keys
-from teleglyph.wire import ClientSession, HandshakeDone, ServerSession, Session, SessionState
+from teleglyph.wire.acip import ClientSession, HandshakeDone, ServerSession, Session, SessionState
 from unit.wire.examples import IDENTITY, OTHER_IDENTITY, PASSWORD_KEY
 
 CORPUS = Path(__file__).parents[1] / "corpus"

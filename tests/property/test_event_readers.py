@@ -15,9 +15,9 @@ from teleglyph.events.groups import may_read
 from teleglyph.store import Database, open_database
 from teleglyph.store.events import EventStore
 from teleglyph.store.groups import GroupChange, GroupRecord, GroupStore
-from teleglyph.wire.nostr import NostrEvent, sign_event
-from teleglyph.wire.nostr_filter import Filter
-from teleglyph.wire.nostr_groups import group_of
+from teleglyph.wire.nostr.event import NostrEvent, sign_event
+from teleglyph.wire.nostr.filter import Filter
+from teleglyph.wire.nostr.groups import group_of
 
 KEYS = [bytes([number]) * 32 for number in (1, 2, 3)]
 PUBKEYS = [sign_event(key, 1, 1).pubkey for key in KEYS]

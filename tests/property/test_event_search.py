@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from teleglyph.store import Database, open_database
 from teleglyph.store.events import EventStore
-from teleglyph.wire.nostr import NostrEvent, sign_event
-from teleglyph.wire.nostr_filter import Filter
+from teleglyph.wire.nostr.event import NostrEvent, sign_event
+from teleglyph.wire.nostr.filter import Filter
 
 KEY = bytes([1]) * 32
 NOW = 1000

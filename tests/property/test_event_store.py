@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from reference_relay import ReferenceRelay
 from teleglyph.store import Database, open_database
 from teleglyph.store.events import EventStore
-from teleglyph.wire.nostr import NostrEvent, sign_event
-from teleglyph.wire.nostr_filter import Filter
+from teleglyph.wire.nostr.event import NostrEvent, sign_event
+from teleglyph.wire.nostr.filter import Filter
 
 KEYS = [bytes([number]) * 32 for number in (1, 2)]
 PUBKEYS = [sign_event(key, 1, 1).pubkey for key in KEYS]

@@ -17,8 +17,8 @@ from teleglyph.events.policy import Policy
 from teleglyph.store import Database, open_database
 from teleglyph.store.events import EventStore, Outcome
 from teleglyph.store.moderation import START, Erasure, ModerationStore, finish
-from teleglyph.wire.nostr import NostrEvent, sign_event
-from teleglyph.wire.nostr_filter import Filter
+from teleglyph.wire.nostr.event import NostrEvent, sign_event
+from teleglyph.wire.nostr.filter import Filter
 
 KEYS = [bytes([number]) * 32 for number in (1, 2)]
 PUBKEYS = [sign_event(key, 1, 1).pubkey for key in KEYS]

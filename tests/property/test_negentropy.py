@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from negentropy_initiator import Initiator, Parser, encode, reconcile, varint
 from teleglyph.errors import EventRefused
-from teleglyph.wire.negentropy import MIN_FRAME, Records, encode_varint, respond
+from teleglyph.wire.nostr.negentropy import MIN_FRAME, Records, encode_varint, respond
 
 Item = tuple[int, bytes]
 

@@ -10,8 +10,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from room_links import FakeLink
 from teleglyph.errors import SeatRefused
 from teleglyph.rooms.room import GameRules, Room, Seat
-from teleglyph.wire.rooms import kick
-from teleglyph.wire.rooms_extended import TOKEN_KEPT, only_for
+from teleglyph.wire.rooms.extended import TOKEN_KEPT, only_for
+from teleglyph.wire.rooms.messages import kick
 
 LIMIT, GRACE = 4, 30.0
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from teleglyph.errors import PeerError
-from teleglyph.wire import (
+from teleglyph.wire.acip import (
     AsciiFrame,
     AudioBatch,
     AuthChallenge,

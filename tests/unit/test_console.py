@@ -16,9 +16,9 @@ import teleglyph
 _SOURCE = Path(teleglyph.__file__).parent
 _WRITERS = {
     "console.py": "text, through the gate",
-    "client/screen.py": "pictures, status line and boxes on a terminal",
-    "client/output.py": "pictures in a row",
-    "client/terminal.py": "questions to the terminal",
+    "client/terminal/screen.py": "pictures, status line and boxes on a terminal",
+    "client/terminal/output.py": "pictures in a row",
+    "client/terminal/capabilities.py": "questions to the terminal",
     "media/decoding_process.py": "answers, into the socket of its server",
 }
 """The modules that may write to the standard streams, and what."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from teleglyph.media.canvas import Canvas, Draw, render_batch
 from teleglyph.media.grid import Composition, Encoding, Update, compose, encode_updates
 from teleglyph.media.style import Style
-from teleglyph.wire import compress
+from teleglyph.wire.acip import compress
 
 
 class DrawnUpdate(NamedTuple):

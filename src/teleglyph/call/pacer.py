@@ -24,7 +24,7 @@ from teleglyph.call.screen_view import ScreenView
 from teleglyph.call.view import View
 from teleglyph.call.viewer_screen import STILL_SECONDS, Shown, ViewerScreen, next_number
 from teleglyph.media.grid import Encoding, Grid
-from teleglyph.wire import ClearConsole, ScreenUpdate, encode
+from teleglyph.wire.acip import ClearConsole, ScreenUpdate, encode
 
 _INLINE_SECONDS = 0.0003
 """Batches that take longer than this are drawn in a thread, so that the event loop stays free."""

@@ -33,7 +33,7 @@ from teleglyph.media.palette import BUILT_IN, Palette, custom_palette
 from teleglyph.media.style import Style
 from teleglyph.net import Connection, TokenBucket
 from teleglyph.printable import Printable, fit, printable
-from teleglyph.wire import (
+from teleglyph.wire.acip import (
     AS_CAPABILITIES,
     CUSTOM_PALETTE,
     MAX_PLACES,

@@ -12,7 +12,7 @@ from teleglyph.call.screen_view import ScreenKey, ScreenView
 from teleglyph.call.sound import RoomSound, SoundSettings
 from teleglyph.call.statistics import RoomCounters, RoomReport
 from teleglyph.call.view import View, ViewKey
-from teleglyph.wire import ServerState, encode
+from teleglyph.wire.acip import ServerState, encode
 
 
 class Room:

@@ -10,7 +10,7 @@ from teleglyph.call.limits import CallLimits
 from teleglyph.call.participant import Participant, State
 from teleglyph.errors import AuthenticationError, BadData, PeerError, PeerTimeout, RateLimited, ServerFull
 from teleglyph.net import Connection
-from teleglyph.wire import ErrorMessage, Feature, RemoteLog, ServerSession, encode, fingerprint
+from teleglyph.wire.acip import ErrorMessage, Feature, RemoteLog, ServerSession, encode, fingerprint
 
 _log = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from teleglyph.media.jitter import JitterBuffer
 from teleglyph.media.mixer import Mixer
 from teleglyph.media.opus import SAMPLE_RATE, SILENT_PACKET, OpusEncoder, Samples
 from teleglyph.net import Outbox
-from teleglyph.wire import AudioBatch, OpusBatch, encode
+from teleglyph.wire.acip import AudioBatch, OpusBatch, encode
 
 BLOCK = 240
 """Samples of one tick: 5 ms."""

@@ -14,7 +14,7 @@ from teleglyph.media.canvas import Canvas, Draw
 from teleglyph.media.layout import Placement, arrange, crop
 from teleglyph.media.modes import ColorLevel, RenderMode
 from teleglyph.media.style import Style
-from teleglyph.wire import MAX_PLAINTEXT, encode_ascii_frame
+from teleglyph.wire.acip import MAX_PLAINTEXT, encode_ascii_frame
 
 _FRAME_OVERHEAD = 46
 """Bytes of packet header and ASCII_FRAME header in front of the text."""

@@ -11,7 +11,7 @@ from teleglyph.call.screen_view import ScreenView
 from teleglyph.media.grid import Grid
 from teleglyph.media.modes import ColorLevel, RenderMode
 from teleglyph.media.style import Style
-from teleglyph.wire import UpdateLevel, ViewSettings
+from teleglyph.wire.acip import UpdateLevel, ViewSettings
 
 STILL_SECONDS = 0.2
 """A picture that has not changed for so long is sent exactly."""

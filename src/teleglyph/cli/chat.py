@@ -17,10 +17,10 @@ from teleglyph.cli.lifecycle import run
 from teleglyph.cli.logs import LogOptions
 from teleglyph.cli.options import default_name
 from teleglyph.client.address import ADDRESS_HELP, DEFAULT_PORT, websocket_url
-from teleglyph.client.chat import Chat, View
-from teleglyph.client.chat_people import NAME_COLUMNS, clean_name
-from teleglyph.client.chat_text import Message, PipeText
-from teleglyph.client.terminal import Terminal, detect
+from teleglyph.client.chat.conversation import Chat, View
+from teleglyph.client.chat.people import NAME_COLUMNS, clean_name
+from teleglyph.client.chat.text import Message, PipeText
+from teleglyph.client.terminal.capabilities import Terminal, detect
 from teleglyph.console import echo, write_text
 from teleglyph.events.client import NostrClient
 from teleglyph.keys.nostr import load_nostr_key, npub_of
@@ -75,7 +75,7 @@ def chat(logs: LogOptions, room: str, server: str | None, name: str | None, key:
 
 
 def _on_terminal(url: str, key: bytes, room: str, options: dict[str, object], terminal: Terminal) -> int:
-    from teleglyph.client.chat_screen import ChatScreen
+    from teleglyph.client.chat.screen import ChatScreen
 
     talk: list[Chat] = []
     history: Path | None = None

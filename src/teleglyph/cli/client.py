@@ -26,16 +26,16 @@ from teleglyph.cli.options import (
     source_options,
 )
 from teleglyph.client.address import DEFAULT_PORT, parse_address
-from teleglyph.client.call import Credentials
-from teleglyph.client.display import ViewWishes
-from teleglyph.client.interactive_call import watch_call
-from teleglyph.client.screen import restore_all
-from teleglyph.client.sound import CallSound
-from teleglyph.client.source import unless_stopped
-from teleglyph.client.terminal import Terminal, detect
+from teleglyph.client.call.connection import Credentials
+from teleglyph.client.call.interactive import watch_call
+from teleglyph.client.call.session import CallOptions, pipe_call, snapshot_call
+from teleglyph.client.call.sound import CallSound
+from teleglyph.client.call.source import unless_stopped
+from teleglyph.client.call.uplink import Codec, Uplink
+from teleglyph.client.terminal.capabilities import Terminal, detect
+from teleglyph.client.terminal.display import ViewWishes
+from teleglyph.client.terminal.screen import restore_all
 from teleglyph.client.trust import ServerTrust
-from teleglyph.client.uplink import Codec, Uplink
-from teleglyph.client.viewer import CallOptions, pipe_call, snapshot_call
 from teleglyph.console import echo, write_frame
 from teleglyph.errors import (
     CameraError,
@@ -46,7 +46,7 @@ from teleglyph.errors import (
 from teleglyph.keys import KnownHosts, load_identity, parse_public_keys
 from teleglyph.media.opus import Samples
 from teleglyph.media.soundcard import require_devices
-from teleglyph.wire import derive_password_key
+from teleglyph.wire.acip import derive_password_key
 
 
 @click.command(context_settings={"auto_envvar_prefix": "TELEGLYPH"})

@@ -20,13 +20,13 @@ from teleglyph.cli.lifecycle import run
 from teleglyph.cli.logs import LogOptions
 from teleglyph.cli.options import DisplayOptions, SourceOptions, display_options
 from teleglyph.client.address import Address
-from teleglyph.client.call import CallClient, Credentials
-from teleglyph.client.interactive_call import watch_call
-from teleglyph.client.screen import restore_all
-from teleglyph.client.sound import FRAME, CallSound
-from teleglyph.client.terminal import Terminal, detect
-from teleglyph.client.uplink import Codec, Uplink
-from teleglyph.client.viewer import CallOptions, snapshot_call
+from teleglyph.client.call.connection import CallClient, Credentials
+from teleglyph.client.call.interactive import watch_call
+from teleglyph.client.call.session import CallOptions, snapshot_call
+from teleglyph.client.call.sound import FRAME, CallSound
+from teleglyph.client.call.uplink import Codec, Uplink
+from teleglyph.client.terminal.capabilities import Terminal, detect
+from teleglyph.client.terminal.screen import restore_all
 from teleglyph.console import write_frame
 from teleglyph.media.opus import SAMPLE_RATE
 from teleglyph.media.pattern import PATTERNS
@@ -35,7 +35,7 @@ from teleglyph.media.tune import TUNES, Tune
 from teleglyph.net import CostLimits
 from teleglyph.server.app import Server
 from teleglyph.server.config import ServerConfig
-from teleglyph.wire import Capabilities
+from teleglyph.wire.acip import Capabilities
 
 _HOST = "127.0.0.1"
 _CAMERA = SourceOptions(file=None, loop=False, pattern=None, camera=None)

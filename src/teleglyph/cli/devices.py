@@ -6,7 +6,7 @@ import os
 from typing import Literal
 
 from teleglyph.cli.options import DisplayOptions
-from teleglyph.client.terminal import detect, terminal_size
+from teleglyph.client.terminal.capabilities import detect, terminal_size
 from teleglyph.console import echo
 from teleglyph.media.modes import COLOR_NAMES
 from teleglyph.media.palette import STANDARD

@@ -16,7 +16,7 @@ from teleglyph.events.limits import EventLimits, RelayProfile
 def _check_relay_admin(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
     if value is None:
         return None
-    from teleglyph.wire.nostr_keys import decode_key
+    from teleglyph.wire.nostr.keys import decode_key
 
     try:
         return decode_key(value, "npub").hex()

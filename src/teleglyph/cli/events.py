@@ -20,7 +20,7 @@ from teleglyph.server.app import DATABASE_FILE
 from teleglyph.text_file import encoding_of
 
 if TYPE_CHECKING:
-    from teleglyph.wire.nostr import NostrEvent
+    from teleglyph.wire.nostr.event import NostrEvent
 
 _PAGE = 1000
 _LONGEST_LINE = 1 << 20
@@ -120,7 +120,7 @@ def import_events(logs: LogOptions, data_dir: Path | None, database: str | None,
     from teleglyph.store import open_database
     from teleglyph.store.events import EventStore, Outcome
     from teleglyph.store.moderation import ModerationStore, finish
-    from teleglyph.wire.nostr import VANISH
+    from teleglyph.wire.nostr.event import VANISH
 
     logs.apply()
     base = open_database(_place(data_dir, database))
@@ -179,7 +179,7 @@ def _lines(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _check(line: bytes) -> NostrEvent:
-    from teleglyph.wire.nostr import load, read_event
+    from teleglyph.wire.nostr.event import load, read_event
 
     if len(line) > _LONGEST_LINE:
         raise MessageRefused(f"a line has at most {_LONGEST_LINE} bytes")

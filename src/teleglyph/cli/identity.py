@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from teleglyph.cli.logs import has_text_console
 from teleglyph.console import echo
 from teleglyph.keys import fingerprint, format_public_key, randomart
-from teleglyph.wire import Identity
+from teleglyph.wire.acip import Identity
 
 _log = logging.getLogger(__name__)
 

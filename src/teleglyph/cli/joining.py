@@ -13,7 +13,7 @@ from pathlib import Path
 from teleglyph.cli.options import ask_passphrase, is_password
 from teleglyph.cli.questions import TRIES, ask_secret, can_ask, confirm
 from teleglyph.client.address import Address
-from teleglyph.client.call import Credentials
+from teleglyph.client.call.connection import Credentials
 from teleglyph.client.trust import ServerTrust, describe_identity
 from teleglyph.console import echo
 from teleglyph.errors import AuthenticationError, UnknownServer
@@ -26,7 +26,7 @@ from teleglyph.keys import (
     randomart,
 )
 from teleglyph.printable import printable
-from teleglyph.wire import AuthFailure, Identity, derive_password_key
+from teleglyph.wire.acip import AuthFailure, Identity, derive_password_key
 
 _MAX_EXPLANATION = 500
 """Characters of what a server says that are shown with a refusal."""

@@ -14,9 +14,9 @@ import click
 from click.core import ParameterSource
 
 from teleglyph.cli.questions import ask_secret, can_ask
-from teleglyph.client.display import MAX_SIDE, Display
-from teleglyph.client.terminal import Terminal, terminal_size
-from teleglyph.client.uplink import Codec, SourceOpener
+from teleglyph.client.call.uplink import Codec, SourceOpener
+from teleglyph.client.terminal.capabilities import Terminal, terminal_size
+from teleglyph.client.terminal.display import MAX_SIDE, Display
 from teleglyph.errors import UserError
 from teleglyph.media.modes import RENDER_NAMES, ColorLevel, RenderMode
 from teleglyph.media.opus import Samples

@@ -12,16 +12,16 @@ from teleglyph.cli.lifecycle import run
 from teleglyph.cli.logs import LogOptions
 from teleglyph.cli.options import Number, ask_passphrase
 from teleglyph.client.address import ADDRESS_HELP, DEFAULT_PORT, websocket_url
-from teleglyph.client.play import Table
-from teleglyph.client.saved_seats import SeatFile, seats_directory
-from teleglyph.client.screen import restore_all
-from teleglyph.client.seating import MAX_NAME_BYTES, Seating
-from teleglyph.client.table_texts import Place
-from teleglyph.client.terminal import Terminal, detect
+from teleglyph.client.play.game import Table
+from teleglyph.client.play.saved_seats import SeatFile, seats_directory
+from teleglyph.client.play.seating import MAX_NAME_BYTES, Seating
+from teleglyph.client.play.table_texts import Place
+from teleglyph.client.terminal.capabilities import Terminal, detect
+from teleglyph.client.terminal.screen import restore_all
 from teleglyph.console import echo
 from teleglyph.errors import TerminalError
 from teleglyph.keys import load_identity
-from teleglyph.wire import Identity
+from teleglyph.wire.acip import Identity
 
 GAME = "four"
 

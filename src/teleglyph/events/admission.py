@@ -11,7 +11,7 @@ from collections.abc import Callable, Set
 from teleglyph.errors import EventRefused
 from teleglyph.events.limits import EventLimits
 from teleglyph.net import OwnNames
-from teleglyph.wire.nostr import AUTHENTICATION, FIRST_ADDRESSABLE, VANISH, NostrEvent
+from teleglyph.wire.nostr.event import AUTHENTICATION, FIRST_ADDRESSABLE, VANISH, NostrEvent
 
 _REPOSTS = (6, 16)
 _ALL_RELAYS = "ALL_RELAYS"

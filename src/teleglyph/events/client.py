@@ -19,8 +19,8 @@ from websockets.exceptions import ConnectionClosed
 from teleglyph.errors import ConnectFailed, EventRefused, MessageRefused
 from teleglyph.net.websocket_failure import CHAT, CONNECT_ERRORS, websocket_failure
 from teleglyph.printable import fit
-from teleglyph.wire.nostr import AUTHENTICATION, NostrEvent, load, read_event, sign_event
-from teleglyph.wire.nostr_keys import public_key
+from teleglyph.wire.nostr.event import AUTHENTICATION, NostrEvent, load, read_event, sign_event
+from teleglyph.wire.nostr.keys import public_key
 
 _OPEN_SECONDS = 5.0
 _CLOSE_SECONDS = 1.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from teleglyph.store.groups import GroupRecord
-from teleglyph.wire.nostr import NostrEvent
+from teleglyph.wire.nostr.event import NostrEvent
 
 FLAGS = ("private", "restricted", "hidden", "closed")
 MAX_METADATA = 16 << 10

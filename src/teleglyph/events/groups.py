@@ -16,9 +16,9 @@ from dataclasses import dataclass, field, replace
 from teleglyph.errors import EventRefused
 from teleglyph.events.group_metadata import FLAGS, MAX_METADATA, edited
 from teleglyph.store.groups import ADMIN, GroupChange, GroupRecord, Invite
-from teleglyph.wire.nostr import DELETION, VANISH, NostrEvent, is_hex, quoted
-from teleglyph.wire.nostr_filter import Filter
-from teleglyph.wire.nostr_groups import (
+from teleglyph.wire.nostr.event import DELETION, VANISH, NostrEvent, is_hex, quoted
+from teleglyph.wire.nostr.filter import Filter
+from teleglyph.wire.nostr.groups import (
     DESCRIPTIONS,
     MODERATION,
     Audience,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from teleglyph.errors import EventRefused, MessageRefused
-from teleglyph.wire.nostr import NostrEvent, load, read_event
+from teleglyph.wire.nostr.event import NostrEvent, load, read_event
 
 KIND = 27235
 WINDOW = 60

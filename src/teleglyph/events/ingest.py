@@ -22,7 +22,7 @@ from teleglyph.errors import EventRefused, StoreError
 from teleglyph.events.groups import Groups, Plan
 from teleglyph.events.policy import Policy
 from teleglyph.store.events import EventStore, Outcome
-from teleglyph.wire.nostr import VANISH, NostrEvent
+from teleglyph.wire.nostr.event import VANISH, NostrEvent
 
 _BATCH = 500
 _TURN = 50

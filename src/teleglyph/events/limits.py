@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from teleglyph.net import ConnectionLimits, OutboxLimits
-from teleglyph.wire.nostr_messages import MAX_SUBSCRIPTION_ID
+from teleglyph.wire.nostr.messages import MAX_SUBSCRIPTION_ID
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from teleglyph.events.http_auth import WINDOW, HttpRequest, check_http_authentic
 from teleglyph.events.policy import ONLY_ALLOWED_KEYS, Policy, read_network
 from teleglyph.net import TokenBucket
 from teleglyph.store.moderation import ModerationStore, Rule, RuleChange
-from teleglyph.wire.nostr import MAX_KIND, is_hex, load, quoted
+from teleglyph.wire.nostr.event import MAX_KIND, is_hex, load, quoted
 
 MAX_ENTRIES = 10_000
 """Of one list."""

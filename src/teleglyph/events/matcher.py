@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Generic, Protocol, TypeVar
 
-from teleglyph.wire.nostr import NostrEvent
-from teleglyph.wire.nostr_filter import Filter
+from teleglyph.wire.nostr.event import NostrEvent
+from teleglyph.wire.nostr.filter import Filter
 
 
 class Subscribed(Protocol):

@@ -14,8 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from teleglyph.events.ingest import Ingest
-from teleglyph.wire.nostr import DELETION, NostrEvent, sign_event
-from teleglyph.wire.nostr_keys import public_key
+from teleglyph.wire.nostr.event import DELETION, NostrEvent, sign_event
+from teleglyph.wire.nostr.keys import public_key
 
 _log = logging.getLogger(__name__)
 Tags = Sequence[Sequence[str]]

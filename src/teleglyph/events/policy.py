@@ -12,7 +12,7 @@ from dataclasses import replace
 from teleglyph.errors import EventRefused
 from teleglyph.events.limits import RelayProfile
 from teleglyph.store.moderation import ModerationRecord, Rule
-from teleglyph.wire.nostr import GIFT_WRAP, VANISH, NostrEvent
+from teleglyph.wire.nostr.event import GIFT_WRAP, VANISH, NostrEvent
 
 ONLY_ALLOWED_KEYS = "only allowed keys"
 """Setting: only keys on the allow list may publish, even if the last one of them was banned."""

@@ -5,8 +5,8 @@ No clock: the time is handed in.
 
 from __future__ import annotations
 
-from teleglyph.wire.nostr import NostrEvent
-from teleglyph.wire.nostr_groups import group_of
+from teleglyph.wire.nostr.event import NostrEvent
+from teleglyph.wire.nostr.groups import group_of
 
 PRESENCE = 10312
 _LASTS = 300

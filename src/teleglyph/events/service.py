@@ -35,11 +35,11 @@ from teleglyph.net.websocket import BinaryMessage, TextMessage, WebSocketSession
 from teleglyph.store.events import EventStore
 from teleglyph.store.groups import GroupStore
 from teleglyph.store.moderation import Erasure, ModerationStore, RuleChange
-from teleglyph.wire.nostr import DELETION, VANISH, NostrEvent, decode_kept
-from teleglyph.wire.nostr_filter import Filter
-from teleglyph.wire.nostr_groups import DESCRIPTIONS, GroupKind, group_of
-from teleglyph.wire.nostr_keys import public_key
-from teleglyph.wire.nostr_messages import EVENT_TAIL
+from teleglyph.wire.nostr.event import DELETION, VANISH, NostrEvent, decode_kept
+from teleglyph.wire.nostr.filter import Filter
+from teleglyph.wire.nostr.groups import DESCRIPTIONS, GroupKind, group_of
+from teleglyph.wire.nostr.keys import public_key
+from teleglyph.wire.nostr.messages import EVENT_TAIL
 
 _log = logging.getLogger(__name__)
 _SWEEP_SECONDS = 60.0

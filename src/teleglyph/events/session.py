@@ -19,11 +19,11 @@ from teleglyph.net import Connection, OwnNames, Stopwatch, TokenBucket, charged
 from teleglyph.net.websocket import frame_close, frame_compressed_text, frame_text, text_head
 from teleglyph.store.events import MAX_VALUES, hyperloglog_offset
 from teleglyph.store.questions import Asker
-from teleglyph.wire import nostr_messages as wire
-from teleglyph.wire.nostr import VANISH, NostrEvent, read_event, readable_id
-from teleglyph.wire.nostr_filter import Filter, read_filter
-from teleglyph.wire.nostr_groups import DIRECT_MESSAGES
-from teleglyph.wire.nostr_messages import (
+from teleglyph.wire.nostr import messages as wire
+from teleglyph.wire.nostr.event import VANISH, NostrEvent, read_event, readable_id
+from teleglyph.wire.nostr.filter import Filter, read_filter
+from teleglyph.wire.nostr.groups import DIRECT_MESSAGES
+from teleglyph.wire.nostr.messages import (
     Authenticate,
     Close,
     CloseSync,

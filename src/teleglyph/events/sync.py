@@ -16,10 +16,10 @@ from teleglyph.events.limits import EventLimits
 from teleglyph.net import TokenBucket
 from teleglyph.store.events import EventStore
 from teleglyph.store.questions import SERVER, Asker
-from teleglyph.wire import nostr_messages as wire
-from teleglyph.wire.negentropy import Records
-from teleglyph.wire.nostr_filter import Filter
-from teleglyph.wire.nostr_messages import SyncRefused
+from teleglyph.wire.nostr import messages as wire
+from teleglyph.wire.nostr.filter import Filter
+from teleglyph.wire.nostr.messages import SyncRefused
+from teleglyph.wire.nostr.negentropy import Records
 
 
 @dataclass(eq=False, slots=True)

@@ -7,7 +7,7 @@ import socket
 
 from teleglyph.errors import KeyFileError
 from teleglyph.keys.blob import ED25519, FieldReader, pack_public_key, pack_string, parse_public_key
-from teleglyph.wire import fingerprint
+from teleglyph.wire.acip import fingerprint
 
 _LIST, _LISTED, _SIGN, _SIGNED = 11, 12, 13, 14
 _SECONDS = 10.0

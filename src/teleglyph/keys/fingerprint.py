@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from teleglyph.wire import fingerprint, fingerprint_digest
+from teleglyph.wire.acip import fingerprint, fingerprint_digest
 
 __all__ = ["ascii_chat_fingerprint", "fingerprint", "randomart"]
 

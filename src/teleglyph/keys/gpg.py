@@ -15,7 +15,7 @@ import nacl.signing
 
 from teleglyph.errors import KeyFileError
 from teleglyph.keys.blob import KEY_SIZE
-from teleglyph.wire import Identity, fingerprint
+from teleglyph.wire.acip import Identity, fingerprint
 
 _ID = re.compile(r"(?:0x)?([0-9A-Fa-f]{8}|[0-9A-Fa-f]{16}|[0-9A-Fa-f]{40})")
 _SECONDS = 30.0

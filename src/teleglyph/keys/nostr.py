@@ -9,7 +9,7 @@ from pathlib import Path
 
 from teleglyph.errors import KeyFileError
 from teleglyph.text_file import decode_text
-from teleglyph.wire.nostr_keys import decode_key, encode_key, public_key
+from teleglyph.wire.nostr.keys import decode_key, encode_key, public_key
 
 _MAX_FILE = 4096
 

@@ -17,7 +17,7 @@ from teleglyph.keys.blob import ED25519, FieldReader, printable
 from teleglyph.keys.public import format_public_key, parse_line
 from teleglyph.printable import printable as one_line
 from teleglyph.text_file import decode_text
-from teleglyph.wire import Identity, fingerprint
+from teleglyph.wire.acip import Identity, fingerprint
 
 AskPassphrase = Callable[[str], str | None]
 """Gets a sentence, gives what the user typed; None if nobody can be asked."""

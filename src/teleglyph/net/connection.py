@@ -22,7 +22,7 @@ from teleglyph.net.cost import CostMeter, Stopwatch
 from teleglyph.net.hang_up import has_hung_up
 from teleglyph.net.outbox import Outbox, OutboxBudget, OutboxLimits
 from teleglyph.net.ratelimit import TokenBucket
-from teleglyph.wire import Event, HandshakeDone
+from teleglyph.wire.acip import Event, HandshakeDone
 
 _FAIRNESS = 64
 """Messages one reader may handle before it lets the others run."""

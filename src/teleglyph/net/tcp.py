@@ -15,7 +15,7 @@ from teleglyph.net.addresses import authority
 from teleglyph.net.connect_failure import tcp_failure
 from teleglyph.net.connection import Connection, ConnectionLimits
 from teleglyph.net.first_bytes import Spoken, spoken
-from teleglyph.wire import Session
+from teleglyph.wire.acip import Session
 
 _BACKLOG = 128
 _SEND_BUFFER = 512 << 10

@@ -27,7 +27,7 @@ from teleglyph.net.connection import Connection, ConnectionLimits
 from teleglyph.net.cost import CostMeter
 from teleglyph.net.outbox import OutboxBudget
 from teleglyph.net.tcp import tune
-from teleglyph.wire import Event
+from teleglyph.wire.acip import Event
 
 if TYPE_CHECKING:
     from aiohttp import web

@@ -39,9 +39,8 @@ from teleglyph.errors import (
     SeatRefused,
 )
 from teleglyph.net.websocket_failure import CONNECT_ERRORS, GAMES, websocket_failure
-from teleglyph.wire import Identity
-from teleglyph.wire.rooms import FromGuest, FromHost, JoinReply, JoinRequest, decode_error, kick
-from teleglyph.wire.rooms_extended import (
+from teleglyph.wire.acip import Identity
+from teleglyph.wire.rooms.extended import (
     STILL_HERE,
     SUBPROTOCOL,
     TOKEN_KEPT,
@@ -51,6 +50,7 @@ from teleglyph.wire.rooms_extended import (
     decode_seat_kept,
     only_for,
 )
+from teleglyph.wire.rooms.messages import FromGuest, FromHost, JoinReply, JoinRequest, decode_error, kick
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 4.0
 _OPEN_SECONDS = 5.0

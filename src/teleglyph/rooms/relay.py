@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from teleglyph.errors import ProtocolError, SeatRefused, VerificationError
 from teleglyph.net import GuessLimiter
 from teleglyph.rooms.room import WRONG_TOKEN, GameRules, Link, Room, RoomLimits, Seat
-from teleglyph.wire.rooms import JoinRequest
-from teleglyph.wire.rooms_extended import JoinExtras
+from teleglyph.wire.rooms.extended import JoinExtras
+from teleglyph.wire.rooms.messages import JoinRequest
 
 _BEARER = re.compile(r"Bearer ([0-9a-fA-F]{16})")
 NO_MESSAGE = "Initial error during handshake."

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from teleglyph.errors import SeatRefused
-from teleglyph.wire import rooms as wire
-from teleglyph.wire import rooms_extended as extended
-from teleglyph.wire.rooms import FromGuest, FromHost, JoinReply
-from teleglyph.wire.rooms_extended import Extended
+from teleglyph.wire.rooms import extended
+from teleglyph.wire.rooms import messages as wire
+from teleglyph.wire.rooms.extended import Extended
+from teleglyph.wire.rooms.messages import FromGuest, FromHost, JoinReply
 
 HOST = 0
 RandomBytes = Callable[[int], bytes]

@@ -14,8 +14,8 @@ from teleglyph.net.websocket import CLOSE_FRAME, BinaryMessage, WebSocketSession
 from teleglyph.rooms import room as texts
 from teleglyph.rooms.relay import NO_MESSAGE, Greeting, Player, Relay
 from teleglyph.rooms.room import HOST
-from teleglyph.wire.rooms import encode_error
-from teleglyph.wire.rooms_extended import CHALLENGE_SIZE, SUBPROTOCOL, CloseCode, encode_hello, encode_idle
+from teleglyph.wire.rooms.extended import CHALLENGE_SIZE, SUBPROTOCOL, CloseCode, encode_hello, encode_idle
+from teleglyph.wire.rooms.messages import encode_error
 
 _log = logging.getLogger(__name__)
 

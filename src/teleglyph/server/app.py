@@ -44,7 +44,7 @@ from teleglyph.server.front_door import FrontDoor
 from teleglyph.server.http import HttpFront
 from teleglyph.server.overload import Overload
 from teleglyph.store import Database, RecordStore, open_database
-from teleglyph.wire import AuthFailure, Feature, ServerSession, derive_password_key
+from teleglyph.wire.acip import AuthFailure, Feature, ServerSession, derive_password_key
 
 if TYPE_CHECKING:
     from teleglyph.events.service import EventsService

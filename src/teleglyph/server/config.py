@@ -15,7 +15,7 @@ from teleglyph.net.forwarding import Network
 from teleglyph.rooms.relay import RelayLimits
 from teleglyph.rooms.room import GameRules
 from teleglyph.rooms.service import RoomsLimits
-from teleglyph.wire import Identity
+from teleglyph.wire.acip import Identity
 
 DEFAULT_PORT = 27224
 DEFAULT_HTTP_PORT = 27226

@@ -25,7 +25,7 @@ from teleglyph.rooms.service import TOO_LARGE_FRAMES
 from teleglyph.server.front_door import refusal
 from teleglyph.server.own_names import KnownNames
 from teleglyph.server.room_pages import RoomPages, answer
-from teleglyph.wire.rooms_extended import SUBPROTOCOL
+from teleglyph.wire.rooms.extended import SUBPROTOCOL
 
 if TYPE_CHECKING:
     from pathlib import Path

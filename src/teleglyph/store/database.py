@@ -68,7 +68,7 @@ class Base(ABC):
 
     @abstractmethod
     def search_words(self, text: str) -> tuple[str, object]:
-        """How to find texts with all words of an encoded text (:func:`teleglyph.wire.search_words.encode_words`): SQL
+        """How to find texts with all words of an encoded text (:mod:`teleglyph.wire.nostr.search_words`): SQL
         that gives ``rowid`` and ``score`` (the lower the better) of ``event_words``, and its value.
         """
 

@@ -18,10 +18,9 @@ from teleglyph.store.groups import GroupChange, write_change
 from teleglyph.store.questions import SERVER, Asker
 from teleglyph.store.readers import visible_to
 from teleglyph.store.tag_keys import tag_key
-from teleglyph.wire.negentropy import Records, respond
-from teleglyph.wire.nostr import DELETION, VANISH, NostrEvent, decode_kept, is_hex
-from teleglyph.wire.nostr_filter import Filter
-from teleglyph.wire.nostr_groups import (
+from teleglyph.wire.nostr.event import DELETION, VANISH, NostrEvent, decode_kept, is_hex
+from teleglyph.wire.nostr.filter import Filter
+from teleglyph.wire.nostr.groups import (
     DESCRIPTIONS,
     DIRECT_MESSAGES,
     Audience,
@@ -30,7 +29,8 @@ from teleglyph.wire.nostr_groups import (
     group_of,
     is_management,
 )
-from teleglyph.wire.search_words import encode_words, wanted_words, words_of
+from teleglyph.wire.nostr.negentropy import Records, respond
+from teleglyph.wire.nostr.search_words import encode_words, wanted_words, words_of
 
 _SWEEP = 500
 _SLICE_BYTES = 256 << 10
@@ -190,7 +190,7 @@ class EventStore:
         return self.database.read(lambda base: _records(base, wanted, most, now, readers), asker)
 
     def reconcile(self, records: Records, message: bytes, max_bytes: int, asker: Asker = SERVER) -> Future[bytes]:
-        """Answer a message of a reconciliation beside the event loop; see :func:`teleglyph.wire.negentropy.respond`."""
+        """Answer a message of a reconciliation beside the event loop; see :mod:`teleglyph.wire.nostr.negentropy`."""
         return self.database.read(lambda _: respond(records, message, max_bytes), asker)
 
     def erase_group(self, group: str) -> Future[int]:

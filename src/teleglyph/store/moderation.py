@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from teleglyph.store.database import Base, Database
 from teleglyph.store.events import remove_events, remove_slice
 from teleglyph.store.tag_keys import tag_key
-from teleglyph.wire.nostr import GIFT_WRAP, VANISH, decode_kept
+from teleglyph.wire.nostr.event import GIFT_WRAP, VANISH, decode_kept
 
 FOR_EVER = 1 << 53
 _SLICE = 500

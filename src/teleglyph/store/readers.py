@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Set
 
 from teleglyph.store.tag_keys import tag_key
-from teleglyph.wire.nostr_groups import Audience
+from teleglyph.wire.nostr.groups import Audience
 
 _RULES = {
     Audience.EVERYONE: "is_private = 1",
@@ -18,7 +18,7 @@ _RULES = {
 def visible_to(readers: Set[str]) -> tuple[str, list[object]]:
     """A condition on a row of ``events``, and its values: somebody with these public keys may read it.
 
-    The rule itself is that of :class:`teleglyph.wire.nostr_groups.Audience`.
+    The rule itself is that of :class:`teleglyph.wire.nostr.groups.Audience`.
     """
     keys = [bytes.fromhex(reader) for reader in sorted(readers)]
     marks = ", ".join("?" for _ in keys)

@@ -16,7 +16,7 @@ from teleglyph.media.grid import DEFAULT_COLOR, Encoding, Grid, Painter, compose
 from teleglyph.media.modes import ColorLevel, RenderMode
 from teleglyph.media.palette import STANDARD
 from teleglyph.media.style import Style
-from teleglyph.wire import HEADER, MAX_PLAINTEXT, ScreenUpdate
+from teleglyph.wire.acip import HEADER, MAX_PLAINTEXT, ScreenUpdate
 
 PLAIN = Style.create(ColorLevel.TRUECOLOR, RenderMode.BACKGROUND, STANDARD, True)
 PIXELS = np.full((9, 16, 3), 200, np.uint8)

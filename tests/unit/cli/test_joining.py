@@ -9,10 +9,10 @@ import pytest
 
 from teleglyph.cli.joining import join
 from teleglyph.client.address import Address
-from teleglyph.client.call import Credentials
+from teleglyph.client.call.connection import Credentials
 from teleglyph.errors import AuthenticationError
 from teleglyph.keys import FileIdentity, fingerprint, write_identity
-from teleglyph.wire import derive_password_key
+from teleglyph.wire.acip import derive_password_key
 
 HERE = Address("example.invalid", 27224)
 KEY = FileIdentity(bytes(32))

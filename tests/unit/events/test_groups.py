@@ -6,9 +6,9 @@ import pytest
 
 from teleglyph.errors import EventRefused
 from teleglyph.events.groups import Groups, Plan, describe, room_group
-from teleglyph.wire.nostr import NostrEvent, sign_event
-from teleglyph.wire.nostr_filter import Filter
-from teleglyph.wire.nostr_groups import GroupKind
+from teleglyph.wire.nostr.event import NostrEvent, sign_event
+from teleglyph.wire.nostr.filter import Filter
+from teleglyph.wire.nostr.groups import GroupKind
 
 RELAY, ANN, BOB, EVE = (bytes([number]) * 32 for number in (9, 1, 2, 3))
 NOW = 10_000

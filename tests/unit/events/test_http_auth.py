@@ -12,7 +12,7 @@ import pytest
 
 from teleglyph.errors import EventRefused
 from teleglyph.events.http_auth import HttpRequest, check_http_authentication
-from teleglyph.wire.nostr import NostrEvent, sign_event
+from teleglyph.wire.nostr.event import NostrEvent, sign_event
 
 KEY = bytes([1]) * 32
 NOW = 1_700_000_000.5

@@ -13,7 +13,7 @@ from teleglyph.events.groups import Groups, Plan
 from teleglyph.events.ingest import Ingest
 from teleglyph.store.events import Outcome
 from teleglyph.store.groups import GroupChange
-from teleglyph.wire.nostr import NostrEvent, sign_event
+from teleglyph.wire.nostr.event import NostrEvent, sign_event
 
 KEY = bytes([1]) * 32
 

@@ -19,7 +19,7 @@ from teleglyph.events.management import Management, ManagementRefused
 from teleglyph.events.policy import Policy
 from teleglyph.store import Database, open_database
 from teleglyph.store.moderation import ModerationStore, Rule, RuleChange
-from teleglyph.wire.nostr import sign_event
+from teleglyph.wire.nostr.event import sign_event
 
 ADMIN = bytes([7]) * 32
 KEY = "ab" * 32

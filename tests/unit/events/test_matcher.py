@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from teleglyph.events.matcher import Matcher
-from teleglyph.wire.nostr import NostrEvent, sign_event
-from teleglyph.wire.nostr_filter import Filter, read_filter
-from teleglyph.wire.search_words import words_of
+from teleglyph.wire.nostr.event import NostrEvent, sign_event
+from teleglyph.wire.nostr.filter import Filter, read_filter
+from teleglyph.wire.nostr.search_words import words_of
 
 KEYS = [bytes([number]) * 32 for number in (1, 2)]
 EVENTS = [
@@ -91,7 +91,7 @@ def test_a_contents_words_are_found_once_for_all_searches(monkeypatch: pytest.Mo
         counted.append(text)
         return words_of(text)
 
-    monkeypatch.setattr("teleglyph.wire.nostr.words_of", count)
+    monkeypatch.setattr("teleglyph.wire.nostr.event.words_of", count)
     event = sign_event(bytes([1]) * 32, 100, 1, [], "one two three")
     searches = [read_filter({"search": word}) for word in ("one", "three two", "four")]
     assert [wanted.matches(event) for wanted in searches] == [True, True, False]

@@ -11,8 +11,8 @@ import pytest
 
 from teleglyph.events import own_events
 from teleglyph.events.own_events import OwnEvents
-from teleglyph.wire.nostr import NostrEvent, sign_event
-from teleglyph.wire.nostr_keys import public_key
+from teleglyph.wire.nostr.event import NostrEvent, sign_event
+from teleglyph.wire.nostr.keys import public_key
 
 KEY = bytes(31) + b"\1"
 MEMBERS = 39002

@@ -9,7 +9,7 @@ from teleglyph.events.limits import RelayProfile
 from teleglyph.events.policy import ONLY_ALLOWED_KEYS, Policy, read_network
 from teleglyph.net import network_of
 from teleglyph.store.moderation import ModerationRecord, Rule
-from teleglyph.wire.nostr import NostrEvent, sign_event
+from teleglyph.wire.nostr.event import NostrEvent, sign_event
 
 ANN, BOB, RELAY = (bytes([number]) * 32 for number in (1, 2, 9))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from teleglyph.events.presence import MAX_PEOPLE, PRESENCE, Presence
-from teleglyph.wire.nostr import NostrEvent, sign_event
+from teleglyph.wire.nostr.event import NostrEvent, sign_event
 
 ANN, BOB = bytes([1]) * 32, bytes([2]) * 32
 PUBKEYS = [sign_event(key, 1, 1).pubkey for key in (ANN, BOB)]

@@ -15,9 +15,9 @@ from teleglyph.events.limits import EventLimits
 from teleglyph.events.sync import SyncLedger, Syncs, SyncStep
 from teleglyph.store import open_database
 from teleglyph.store.events import EventStore
-from teleglyph.wire.nostr import sign_event
-from teleglyph.wire.nostr_filter import Filter
-from teleglyph.wire.nostr_messages import SyncRefused
+from teleglyph.wire.nostr.event import sign_event
+from teleglyph.wire.nostr.filter import Filter
+from teleglyph.wire.nostr.messages import SyncRefused
 
 KEY = bytes([1]) * 32
 EMPTY = bytes.fromhex("6100000200")

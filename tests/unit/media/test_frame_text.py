@@ -249,5 +249,10 @@ def test_only_the_gate_makes_safe_frames_and_only_known_places_write_bytes() -> 
         }
     assert makers == {"media/frame_text.py"}
     assert casts == set()
-    terminals = {"client/output.py", "client/screen.py", "client/terminal.py", "console.py"}
+    terminals = {
+        "client/terminal/output.py",
+        "client/terminal/screen.py",
+        "client/terminal/capabilities.py",
+        "console.py",
+    }
     assert writers <= terminals | {"media/decoding_process.py"}

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from teleglyph.client.sound import CallSound
+from teleglyph.client.call.sound import CallSound
 from teleglyph.media.voice import BLOCK, VoiceProcessor, voice_available
 
 RATE = 48_000

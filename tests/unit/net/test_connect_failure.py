@@ -23,7 +23,7 @@ from teleglyph.errors import ConnectFailed
 from teleglyph.events.client import NostrClient
 from teleglyph.net import connect_tcp
 from teleglyph.net.websocket_failure import CHAT, CONNECT_ERRORS, GAMES, Service, websocket_failure
-from teleglyph.wire import ClientSession
+from teleglyph.wire.acip import ClientSession
 
 Serve = Callable[[socket.socket], None]
 

@@ -12,7 +12,7 @@ import pytest
 
 from teleglyph.errors import RateLimited
 from teleglyph.net import Connection, ConnectionLimits, CostLedger, CostLimits, charged
-from teleglyph.wire import Event
+from teleglyph.wire.acip import Event
 
 
 class Message(Event):

@@ -9,8 +9,7 @@ from room_links import FakeLink
 from teleglyph.errors import SeatRefused
 from teleglyph.rooms.relay import Greeting, Relay, RelayLimits
 from teleglyph.rooms.room import GameRules, Room, RoomLimits, Seat
-from teleglyph.wire.rooms import JoinRequest, kick, player_came, player_left
-from teleglyph.wire.rooms_extended import (
+from teleglyph.wire.rooms.extended import (
     TOKEN_KEPT,
     JoinExtras,
     claim_identity,
@@ -19,6 +18,7 @@ from teleglyph.wire.rooms_extended import (
     player_is,
     seat_kept,
 )
+from teleglyph.wire.rooms.messages import JoinRequest, kick, player_came, player_left
 
 END, DELTA, FULL, RESET, RPC, LEAVE = b"\0", b"\x02d", b"\x03f", b"\x04r", b"\x02go", b"\x03"
 

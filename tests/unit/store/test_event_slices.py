@@ -6,8 +6,8 @@ from teleglyph.store import open_database
 from teleglyph.store.database import Database
 from teleglyph.store.events import EventStore, Outcome
 from teleglyph.store.moderation import START, Erasure, ModerationStore
-from teleglyph.wire.nostr import VANISH, sign_event
-from teleglyph.wire.nostr_filter import Filter
+from teleglyph.wire.nostr.event import VANISH, sign_event
+from teleglyph.wire.nostr.filter import Filter
 
 ANN = (1).to_bytes(32, "big")
 NOTES = [

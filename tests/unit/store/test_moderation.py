@@ -9,8 +9,8 @@ import pytest
 from teleglyph.store import Database, open_database
 from teleglyph.store.events import EventStore, Outcome
 from teleglyph.store.moderation import START, Erasure, ModerationStore, Rule, RuleChange, finish
-from teleglyph.wire.nostr import NostrEvent, sign_event
-from teleglyph.wire.nostr_filter import Filter
+from teleglyph.wire.nostr.event import NostrEvent, sign_event
+from teleglyph.wire.nostr.filter import Filter
 
 ANN, BOB, EVE = (bytes([number]) * 32 for number in (1, 2, 3))
 NOW = 100_000

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import nacl.signing
 
-from teleglyph.wire import (
+from teleglyph.wire.acip import (
     AsciiFrame,
     AudioBatch,
     AuthChallenge,

@@ -1,0 +1,1 @@
+"""A call, seen from one participant's terminal."""

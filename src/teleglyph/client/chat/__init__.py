@@ -1,0 +1,1 @@
+"""Text chat on a Nostr relay."""

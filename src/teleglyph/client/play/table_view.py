@@ -1,0 +1,89 @@
+"""How a table looks: the board in the middle of the window, and a line at the bottom."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from types import TracebackType
+from typing import Self
+
+from teleglyph.client.play.four_in_a_row import EMPTY, Board
+from teleglyph.client.terminal.capabilities import Terminal, terminal_size
+from teleglyph.client.terminal.screen import Screen
+from teleglyph.media.frame_text import check_frame
+from teleglyph.media.modes import ColorLevel
+from teleglyph.printable import width
+
+_COLORS = re.compile("\x1b\\[[0-9]*m")
+
+
+class TableView:
+    """Draws a table while it is entered.
+
+    Args:
+        terminal: where it is drawn.
+        me: whose stones are ours.
+    """
+
+    def __init__(self, terminal: Terminal, me: int) -> None:
+        self._terminal, self._me = terminal, me
+        self._screen = Screen(*terminal_size(os.environ), synchronized=terminal.synchronized)
+
+    def __enter__(self) -> Self:
+        self._screen.enter()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._screen.leave()
+
+    def show(self, board: Board, cursor: int) -> None:
+        """Draw the board; the cursor, a column, is seen when it is our turn."""
+        is_mine = board.turn == self._me and board.winner == EMPTY
+        columns, rows = self._screen.picture_size
+        text = board.draw(
+            cursor if is_mine else -1,
+            color=self._terminal.color != ColorLevel.NONE,
+            utf8=self._terminal.utf8,
+            columns=columns,
+            rows=rows,
+        )
+        lines = text.split("\n")
+        margin = " " * max(0, (columns - width(_COLORS.sub("", lines[0]))) // 2)
+        top = "\n" * max(0, (rows - len(lines)) // 2)
+        drawn = top + "\n".join(margin + line for line in lines)
+        if (frame := check_frame(drawn.encode(), columns, rows)) is not None:
+            self._screen.show(frame)
+
+    def say(self, *fields: str) -> None:
+        """Show the line at the bottom.
+
+        Args:
+            fields: the most important ones first; the others go, whole, when the window is narrow.
+        """
+        columns, _ = self._screen.picture_size
+        shown = list(fields)
+        while len(shown) > 1 and width(" | ".join(shown)) + 1 > columns:
+            shown.pop()
+        line = " | ".join(shown)
+        if not self._terminal.utf8:
+            line = line.encode("ascii", "replace").decode()
+        self._screen.set_status(f" {line}" if width(line) < columns else line)
+
+    @property
+    def stone(self) -> str:
+        """How our stones look."""
+        return Board.stone(self._me, utf8=self._terminal.utf8)
+
+    def fit(self) -> None:
+        """The window may have another size now; draw everything again after this."""
+        self._screen.resize(*terminal_size(os.environ))
+
+    def suspend(self) -> None:
+        """Give the shell its terminal back, and stop until somebody lets us go on."""
+        self._screen.leave()
+        os.kill(os.getpid(), signal.SIGSTOP)
+        self._screen.enter()
+        self.fit()

@@ -1,0 +1,1 @@
+"""The terminal: what it can do, its keys, and drawing on it."""

@@ -1,0 +1,86 @@
+"""The keyboard on an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+
+from teleglyph.client.terminal.keys import KeyParser
+
+_STANDARD_INPUT = 0
+
+
+class Keyboard:
+    """Reads keys from standard input while it is open.
+
+    Args:
+        on_keys: gets the keys that were pressed.
+        on_gone: called when the terminal is gone; nothing comes after it.
+        typed: bytes that were read from the terminal before, such as
+            :attr:`teleglyph.client.terminal.capabilities.Terminal.typed`.
+    """
+
+    def __init__(
+        self, on_keys: Callable[[Sequence[str]], None], on_gone: Callable[[], None], typed: bytes = b""
+    ) -> None:
+        self._on_keys, self._on_gone = on_keys, on_gone
+        self._typed = typed
+        self._parser = KeyParser()
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_open = False
+
+    def open(self) -> None:
+        """Begin to read."""
+        self._is_open = True
+        loop = asyncio.get_running_loop()
+        loop.add_reader(_STANDARD_INPUT, self._read)
+        if self._typed:
+            loop.call_soon(self._take, self._typed)
+            self._typed = b""
+
+    def close(self) -> None:
+        """Stop reading; any number of times."""
+        if self._is_open:
+            self._is_open = False
+            asyncio.get_running_loop().remove_reader(_STANDARD_INPUT)
+            self._stop_timer()
+
+    def _read(self) -> None:
+        try:
+            data = os.read(_STANDARD_INPUT, 1024)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self.close()
+            self._on_gone()
+            return
+        self._take(data)
+
+    def _take(self, data: bytes) -> None:
+        if not self._is_open:
+            return
+        keys = self._parser.feed(data, asyncio.get_running_loop().time())
+        self._schedule()
+        if keys:
+            self._on_keys(keys)
+
+    def _expire(self) -> None:
+        self._timer = None
+        keys = self._parser.expire(asyncio.get_running_loop().time())
+        self._schedule()
+        if keys:
+            self._on_keys(keys)
+
+    def _schedule(self) -> None:
+        """Look again when the silence has lasted long enough; only one timer runs, whatever arrives."""
+        self._stop_timer()
+        if (deadline := self._parser.deadline) is not None:
+            self._timer = asyncio.get_running_loop().call_at(deadline, self._expire)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

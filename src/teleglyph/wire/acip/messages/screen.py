@@ -1,0 +1,231 @@
+"""Screens told by their changes, and what goes with them: ours alone, where both sides have agreed on it.
+
+A client that knows these messages says so by :attr:`Feature.SCREEN_UPDATES` in PROTOCOL_VERSION, and a server that
+does answers with the same bit; no program of ascii-chat ever gets to see them.  The body of an update is the business
+of :mod:`teleglyph.media.grid`; all of it is described in docs/protocol.md.
+"""
+
+from __future__ import annotations
+
+import enum
+import struct
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from teleglyph.errors import BadData, ProtocolError
+from teleglyph.wire.acip.messages.base import Message, clip_text, decode_text, require_size
+from teleglyph.wire.acip.messages.video import compress, decompress
+from teleglyph.wire.acip.packet import pack_header
+from teleglyph.wire.acip.packet_type import PacketType
+
+MAX_SCREEN_SIDE = 4096
+"""Columns or rows."""
+MAX_UPDATE_BODY = 1 << 20
+"""Bytes of an update's body before compression."""
+MAX_PLACES = 255
+"""Places of a grid that can be counted and shown alone."""
+_MAX_NAME = 64
+"""Bytes of a name in VIEW_STATE."""
+AS_CAPABILITIES = 0xFF
+"""The render mode of CLIENT_CAPABILITIES is meant."""
+_LAST_RENDER_MODE = 6
+
+_UPDATE = struct.Struct(">IIHHBBHI")
+_ACK = struct.Struct(">IB")
+_SETTINGS = struct.Struct(">BBBxI")
+_STATE = struct.Struct(">BB")
+_REQUEST = struct.Struct(">HHHBx")
+_ZSTD = 0x01
+
+
+class UpdateLevel(enum.IntFlag):
+    """What an update says of the state of its viewer's rate control, in its ``level``."""
+
+    TOLERANCE = 0x0F
+    """How coarse it is: 0 is the finest."""
+    CHEAPER = 0x10
+    """It is drawn in a cheaper mode than was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenUpdate(Message):
+    """Changes of a screen.
+
+    Attributes:
+        number: of the screen after it, from 1 on.
+        base: number of the screen that it changes; 0 for a whole one.
+        columns, rows: size of the screen, 1 to 4096.
+        body: the changes, at most 1 MiB; not checked here.
+        level: state of the rate control: see :class:`UpdateLevel`.
+        rate: frames a second that the server aims at.
+        compress: travels as a zstd frame.
+    """
+
+    type: ClassVar = PacketType.SCREEN_UPDATE
+    number: int
+    base: int
+    columns: int
+    rows: int
+    body: bytes
+    level: int = 0
+    rate: int = 0
+    compress: bool = False
+
+    def encode_payload(self) -> bytes:
+        packed = compress(self.body) if self.compress else self.body
+        return b"".join((self._head(), packed))
+
+    def encode_packet(self, packed: bytes) -> bytes:
+        """The complete plain packet, for the path that every frame takes.
+
+        Args:
+            packed: the body as it travels.
+        """
+        head = self._head()
+        return b"".join((pack_header(self.type, head, packed), head, packed))
+
+    def _head(self) -> bytes:
+        flags = _ZSTD if self.compress else 0
+        return _UPDATE.pack(
+            self.number, self.base, self.columns, self.rows, flags, self.level, self.rate, len(self.body)
+        )
+
+    @classmethod
+    def decode_payload(cls, payload: bytes) -> Self:
+        if len(payload) < _UPDATE.size:
+            raise ProtocolError(f"SCREEN_UPDATE payload size {len(payload)} (at least {_UPDATE.size})")
+        number, base, columns, rows, flags, level, rate, size = _UPDATE.unpack_from(payload)
+        if not (1 <= columns <= MAX_SCREEN_SIDE and 1 <= rows <= MAX_SCREEN_SIDE):
+            raise ProtocolError(f"SCREEN_UPDATE of {columns}x{rows} characters (valid: 1-{MAX_SCREEN_SIDE})")
+        if number == 0 or size > MAX_UPDATE_BODY:
+            raise ProtocolError(f"SCREEN_UPDATE {number} has a body of {size} bytes (at most {MAX_UPDATE_BODY})")
+        packed = payload[_UPDATE.size :]
+        body = decompress(packed, size) if flags & _ZSTD else packed
+        if body is None or len(body) != size:
+            raise ProtocolError(f"SCREEN_UPDATE {number} does not hold a body of {size} bytes")
+        return cls(number, base, columns, rows, body, level, rate, bool(flags & _ZSTD))
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenAck(Message):
+    """The viewer sees the screen of this number.
+
+    Attributes:
+        number: of the newest update that is shown; 0 for none.
+        wants_whole: the next update has to be a whole one.
+    """
+
+    type: ClassVar = PacketType.SCREEN_ACK
+    number: int
+    wants_whole: bool = False
+
+    def encode_payload(self) -> bytes:
+        return _ACK.pack(self.number, self.wants_whole)
+
+    @classmethod
+    def decode_payload(cls, payload: bytes) -> Self:
+        require_size("SCREEN_ACK", payload, _ACK.size)
+        number, flags = _ACK.unpack(payload)
+        return cls(number, bool(flags & 1))
+
+
+class ViewFlag(enum.IntFlag):
+    """Yes-or-no wishes of VIEW_SETTINGS."""
+
+    DITHERED = 0x01
+    """Mix 16 and 256 colours in an ordered pattern."""
+    WITHOUT_SELF = 0x02
+    """Leave one's own picture out."""
+    MIRRORED_SELF = 0x04
+    """Show one's own picture as in a mirror."""
+    NAMES = 0x08
+    """Names with the pictures, and of those without one."""
+    TELL_STATE = 0x10
+    """Send VIEW_STATE whenever it changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class ViewSettings(Message):
+    """What a viewer wants beyond its CLIENT_CAPABILITIES; may come before them, and again at any time.
+
+    Attributes:
+        render_mode: 0 to 6, or :data:`AS_CAPABILITIES`.
+        flags: of :class:`ViewFlag`.
+        spotlight: 1 to 255 shows that place of the grid alone, 0 the grid.
+        max_bitrate: bits a second that screens may take; 0 for no limit.
+    """
+
+    type: ClassVar = PacketType.VIEW_SETTINGS
+    render_mode: int = AS_CAPABILITIES
+    flags: ViewFlag = ViewFlag(0)
+    spotlight: int = 0
+    max_bitrate: int = 0
+
+    def encode_payload(self) -> bytes:
+        return _SETTINGS.pack(self.render_mode, self.flags, self.spotlight, self.max_bitrate)
+
+    @classmethod
+    def decode_payload(cls, payload: bytes) -> Self:
+        require_size("VIEW_SETTINGS", payload, _SETTINGS.size)
+        render_mode, flags, spotlight, max_bitrate = _SETTINGS.unpack(payload)
+        if render_mode > _LAST_RENDER_MODE and render_mode != AS_CAPABILITIES:
+            raise BadData(f"VIEW_SETTINGS render_mode out of range: {render_mode} (valid: 0-{_LAST_RENDER_MODE})")
+        known = sum(ViewFlag)
+        return cls(render_mode, ViewFlag(flags & known), spotlight, max_bitrate)
+
+
+@dataclass(frozen=True, slots=True)
+class PictureRequest(Message):
+    """What the server can use of a sender's pictures: more would be thrown away.
+
+    Attributes:
+        width, height: pixels of the largest place that anybody sees it in; 0 if nobody sees it.  More are of no use,
+            fewer in either direction are missed.
+        interval: milliseconds between two pictures that can be told apart.
+        keyframe: the next picture has to be one at which decoding can begin.
+    """
+
+    type: ClassVar = PacketType.PICTURE_REQUEST
+    width: int
+    height: int
+    interval: int
+    keyframe: bool = False
+
+    def encode_payload(self) -> bytes:
+        return _REQUEST.pack(self.width, self.height, self.interval, self.keyframe)
+
+    @classmethod
+    def decode_payload(cls, payload: bytes) -> Self:
+        require_size("PICTURE_REQUEST", payload, _REQUEST.size)
+        width, height, interval, flags = _REQUEST.unpack(payload)
+        return cls(width, height, interval, bool(flags & 1))
+
+
+@dataclass(frozen=True, slots=True)
+class ViewState(Message):
+    """Whom a viewer sees, for viewers that asked for it with :attr:`ViewFlag.TELL_STATE`.
+
+    Attributes:
+        place: the place of the grid that is shown alone; 0 for the whole grid.
+        places: how many places can be shown alone, at most 255.
+        name: who is shown alone.
+    """
+
+    type: ClassVar = PacketType.VIEW_STATE
+    place: int
+    places: int
+    name: str = ""
+
+    def encode_payload(self) -> bytes:
+        return _STATE.pack(self.place, self.places) + clip_text(self.name, _MAX_NAME)
+
+    @classmethod
+    def decode_payload(cls, payload: bytes) -> Self:
+        if not _STATE.size <= len(payload) <= _STATE.size + _MAX_NAME:
+            raise ProtocolError(
+                f"VIEW_STATE payload size {len(payload)} (expected {_STATE.size} to {_STATE.size + _MAX_NAME})"
+            )
+        place, places = _STATE.unpack_from(payload)
+        if place > places:
+            raise ProtocolError(f"VIEW_STATE place {place} of {places}")
+        return cls(place, places, decode_text(payload[_STATE.size :]))

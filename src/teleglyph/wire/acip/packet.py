@@ -1,0 +1,189 @@
+"""Framing: a stream of bytes ⇄ whole packets (spec acip-wire 2)."""
+
+from __future__ import annotations
+
+import struct
+from collections import deque
+from typing import Final, NamedTuple
+
+import google_crc32c
+
+from teleglyph.errors import ProtocolError, ServerFull
+from teleglyph.wire.acip.packet_type import name_of
+
+MAGIC: Final = 0x0000000A5C11C4A1
+HEADER: Final = struct.Struct(">QHIII")
+"""Magic, type, payload length, CRC-32C of the payload, client id."""
+MAX_PAYLOAD: Final = 5 * 2**20
+"""Largest payload of any packet in bytes."""
+MAX_PLAINTEXT: Final = 2**20
+"""Largest packet, header included, that can be encrypted, in bytes."""
+
+_MAGIC_BYTES = MAGIC.to_bytes(8, "big")
+_REFUSAL = b"SERVER_FULL"
+_MAX_REFUSAL = 256
+_SMALL_CHUNK, _BLOCK = 4096, 65536
+"""Chunks below the first size are gathered into blocks of at least the second: a peer that sends single bytes
+must not cost one Python object for each."""
+
+
+class Packet(NamedTuple):
+    """One packet as framed, its payload not yet looked at."""
+
+    type: int
+    payload: bytes
+    client_id: int = 0
+
+
+class _Header(NamedTuple):
+    type: int
+    length: int
+    checksum: int
+    client_id: int
+
+
+def checksum(payload: bytes) -> int:
+    """CRC-32C (Castagnoli) of a payload; 0 for an empty one."""
+    return int(google_crc32c.value(payload))
+
+
+def pack_header(type: int, *parts: bytes, client_id: int = 0) -> bytes:
+    """The header of a packet whose payload is the concatenation of ``parts``."""
+    crc = length = 0
+    for part in parts:
+        crc = google_crc32c.extend(crc, part)
+        length += len(part)
+    return HEADER.pack(MAGIC, type, length, crc, client_id)
+
+
+def encode_packet(type: int, payload: bytes = b"", client_id: int = 0) -> bytes:
+    """A complete packet: header and payload."""
+    return pack_header(type, payload, client_id=client_id) + payload
+
+
+def parse_packet(data: bytes) -> Packet:
+    """Parse exactly one whole packet, as found inside an encrypted one.
+
+    Raises:
+        ProtocolError: too short, wrong magic, a length other than that of ``data``, or a wrong checksum.
+    """
+    if len(data) < HEADER.size:
+        raise ProtocolError(f"an encrypted packet holds {len(data)} bytes; a packet needs {HEADER.size}")
+    header = _parse_header(data[: HEADER.size])
+    if header.length != len(data) - HEADER.size:
+        raise ProtocolError(
+            f"{name_of(header.type)} announces {header.length} bytes but holds {len(data) - HEADER.size}"
+        )
+    return _finish(header, data[HEADER.size :])
+
+
+def _parse_header(data: bytes) -> _Header:
+    magic, *fields = HEADER.unpack(data)
+    if magic != MAGIC:
+        raise ProtocolError(f"not an ACIP packet: magic is {magic:#018x}")
+    return _Header(*fields)
+
+
+def _finish(header: _Header, payload: bytes) -> Packet:
+    if payload and checksum(payload) != header.checksum:
+        raise ProtocolError(f"wrong checksum of {name_of(header.type)} with {len(payload)} bytes")
+    return Packet(header.type, payload, header.client_id)
+
+
+class PacketDecoder:
+    """Splits a stream, fed in chunks of any size, into packets.
+
+    It keeps the chunks as they come and copies each payload once; what it holds is what was fed, however much
+    a header announces.
+
+    Args:
+        max_payload: a longer payload is refused as soon as its header is read.
+        recognize_refusal: also understand the unframed line with which a full server ends a connection
+            (spec acip-wire 8.1); for clients.
+    """
+
+    def __init__(self, *, max_payload: int = MAX_PAYLOAD, recognize_refusal: bool = False) -> None:
+        self.max_payload = max_payload
+        self._recognize_refusal = recognize_refusal
+        self._chunks: deque[bytes | bytearray] = deque()
+        self._offset = 0
+        """Bytes of the first chunk that are used up."""
+        self._buffered = 0
+        self._header: _Header | None = None
+
+    @property
+    def buffered(self) -> int:
+        """Bytes fed that no packet returned so far contains."""
+        return self._buffered + (HEADER.size if self._header else 0)
+
+    def feed(self, data: bytes) -> None:
+        """Append bytes from the transport."""
+        if not data:
+            return
+        self._buffered += len(data)
+        if len(data) >= _SMALL_CHUNK:
+            self._chunks.append(bytes(data))
+            return
+        last = self._chunks[-1] if self._chunks else None
+        if isinstance(last, bytearray) and len(last) < _BLOCK:
+            last += data
+        else:
+            self._chunks.append(bytearray(data))
+
+    def next_packet(self) -> Packet | None:
+        """The next whole packet, or None while its bytes are incomplete.
+
+        Raises:
+            ProtocolError: wrong magic or checksum, or a payload longer than allowed.  The decoder is useless
+                then.
+            ServerFull: instead of a packet came the line of a server that is full.
+        """
+        if self._header is None:
+            if not self._at_packet() or self._buffered < HEADER.size:
+                return None
+            header = _parse_header(self._take(HEADER.size))
+            if header.length > self.max_payload:
+                raise ProtocolError(
+                    f"{name_of(header.type)} announces {header.length} bytes; the limit is {self.max_payload}"
+                )
+            self._header = header
+        if self._buffered < self._header.length:
+            return None
+        header, self._header = self._header, None
+        return _finish(header, self._take(header.length))
+
+    def _at_packet(self) -> bool:
+        """Whether a packet may begin here; looks at the first bytes so that junk does not wait for 22 of
+        them."""
+        if not self._chunks:
+            return False
+        start = bytes(self._chunks[0][self._offset : self._offset + len(_MAGIC_BYTES)])
+        if _MAGIC_BYTES.startswith(start):
+            return True
+        if self._recognize_refusal and _REFUSAL.startswith(start):
+            self._read_refusal()
+            return False
+        raise ProtocolError(f"not an ACIP packet: it begins with {start.hex()}")
+
+    def _read_refusal(self) -> None:
+        text = b"".join(self._chunks)[self._offset : self._offset + _MAX_REFUSAL]
+        if not _REFUSAL.startswith(text[: len(_REFUSAL)]):
+            raise ProtocolError(f"not an ACIP packet: it begins with {text[:16].hex()}")
+        line, newline, _ = text.partition(b"\n")
+        if newline or len(text) == _MAX_REFUSAL:
+            reason = line.decode("ascii", "replace").removeprefix("SERVER_FULL:").strip()
+            raise ServerFull(f"the server is full: {reason}")
+
+    def _take(self, size: int) -> bytes:
+        pieces = []
+        self._buffered -= size
+        while size:
+            chunk = self._chunks[0]
+            piece = memoryview(chunk)[self._offset : self._offset + size]
+            pieces.append(piece)
+            size -= len(piece)
+            self._offset += len(piece)
+            if self._offset == len(chunk):
+                self._chunks.popleft()
+                self._offset = 0
+        return b"".join(pieces)

@@ -1,0 +1,383 @@
+"""One connection's protocol, without the connection: bytes in, events out, bytes to send.
+
+A :class:`Session` runs the handshake, opens encrypted packets and turns them into messages.  It knows neither
+sockets nor time; whoever owns the transport feeds it.  :class:`ServerSession` and :class:`ClientSession` are
+its two roles.  A session has one reader, which calls everything but :meth:`Session.seal`, and one writer, which
+calls only that.
+"""
+
+from __future__ import annotations
+
+import enum
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from teleglyph.errors import BadData, HandshakeError, PeerError, ProtocolError
+from teleglyph.wire.acip.cipher import MAX_SEALED, SESSION_ID_SIZE, SessionCipher
+from teleglyph.wire.acip.client_handshake import ClientHandshake, IdentityCheck
+from teleglyph.wire.acip.handshake import Handshake, HandshakeResult, NoHandshake
+from teleglyph.wire.acip.messages import (
+    AsciiFrame,
+    AudioBatch,
+    Capabilities,
+    ClearConsole,
+    ClientJoin,
+    ClientLeave,
+    ErrorMessage,
+    Feature,
+    HevcFrame,
+    ImageFrame,
+    LogDirection,
+    OpusBatch,
+    PictureRequest,
+    Ping,
+    Pong,
+    ProtocolVersion,
+    RemoteLog,
+    ScreenAck,
+    ScreenUpdate,
+    ServerState,
+    StreamStart,
+    StreamStop,
+    ViewSettings,
+    ViewState,
+)
+from teleglyph.wire.acip.messages.base import Event, Message
+from teleglyph.wire.acip.messages.video import MAX_FRAME_TEXT
+from teleglyph.wire.acip.packet import MAX_PAYLOAD, Packet, PacketDecoder, pack_header, parse_packet
+from teleglyph.wire.acip.packet_type import HANDSHAKE_TYPES, REKEY_TYPES, PacketType, name_of
+from teleglyph.wire.acip.primitives import Identity, RandomBytes
+from teleglyph.wire.acip.server_handshake import Admission, ProofGuard, ServerHandshake
+
+PayloadDecoder = Callable[[bytes], Event | None]
+"""Parses a payload; None for a packet that is allowed but means nothing here."""
+
+_MAX_HANDSHAKE_PAYLOAD = 1024
+"""No packet of a handshake comes near: who was not let in cannot make us buffer more."""
+_MAX_IGNORED = 1000
+"""Packets without effect in one session.  They make no events, so no limit of the caller would ever see them."""
+
+
+class SessionState(enum.Enum):
+    """Where a session is."""
+
+    HANDSHAKE = enum.auto()
+    ESTABLISHED = enum.auto()
+    FAILED = enum.auto()
+
+
+@dataclass(frozen=True, slots=True)
+class HandshakeDone(Event):
+    """The handshake is complete; from now on messages come and may be sealed.
+
+    Attributes:
+        encrypted: packets are sealed.
+        identity: the server's proven Ed25519 key, if it showed one.
+        authenticated: the client proved what the server asked for: the password, its key, or both.
+        client_identity: on the server, the client's proven Ed25519 key if it asked for one.
+        features: what both sides know beyond the protocol; the messages that go with it are accepted.
+    """
+
+    encrypted: bool
+    identity: bytes | None = None
+    authenticated: bool = False
+    client_identity: bytes | None = None
+    features: Feature = Feature.NONE
+
+
+class Session:
+    """What both roles share.
+
+    Args:
+        handshake: this role's side of the handshake.
+        accepted: how to parse what this role takes after the handshake, by packet type (spec acip-wire 4.2).
+        extended: the same for what it takes as well if both sides know screen updates.
+        recognize_refusal: understand the line of a full server.
+        random: source of random bytes.
+    """
+
+    def __init__(
+        self,
+        handshake: Handshake,
+        accepted: Mapping[int, PayloadDecoder],
+        extended: Mapping[int, PayloadDecoder],
+        *,
+        recognize_refusal: bool,
+        random: RandomBytes,
+    ) -> None:
+        self.state = SessionState.HANDSHAKE
+        self._handshake = handshake
+        self._accepted = accepted
+        self._extended = extended
+        self._random = random
+        self._decoder = PacketDecoder(max_payload=_MAX_HANDSHAKE_PAYLOAD, recognize_refusal=recognize_refusal)
+        self._cipher: SessionCipher | None = None
+        self._first_packet: Packet | None = None
+        self._ignored = 0
+        self._error: PeerError | None = None
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing may be sent any more; ACIP has no last word."""
+        return False
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether packets are sealed."""
+        return self._cipher is not None
+
+    @property
+    def shared_key(self) -> bytes | None:
+        """The session key, for measuring tools that open packets themselves; None without one.  A secret."""
+        return self._handshake.result.shared_key if self._handshake.result else None
+
+    def receive_data(self, data: bytes) -> None:
+        """Feed bytes from the transport, in chunks of any size; a failed session drops them."""
+        if self._error is None:
+            self._decoder.feed(data)
+
+    def data_to_send(self) -> bytes:
+        """Handshake bytes that are to be sent as they are; each is given out once.  Ask after an error too."""
+        data = bytes(self._handshake.outgoing)
+        self._handshake.outgoing.clear()
+        return data
+
+    def next_event(self) -> Event | None:
+        """The next message or step, or None while more bytes are needed.
+
+        Raises:
+            PeerError: the peer broke the protocol or refused us.  All that came before was delivered; every
+                later call raises the same error.
+        """
+        if self._error is not None:
+            raise self._error.with_traceback(None)
+        try:
+            return self._advance()
+        except PeerError as error:
+            self._error = error
+            self.state = SessionState.FAILED
+            raise
+
+    def seal(self, packet: bytes) -> bytes:
+        """Bytes for the transport that carry a complete plain packet; works on a failed session too.
+
+        Raises:
+            ValueError: the packet is too large to be encrypted.
+            RuntimeError: the handshake is not complete, so nothing can be sent in secret yet.
+        """
+        if self._cipher is not None:
+            nonce, sealed = self._cipher.seal(packet)
+            return b"".join((pack_header(PacketType.ENCRYPTED, nonce, sealed), nonce, sealed))
+        if self._handshake.result is None or self._handshake.result.shared_key is not None:
+            raise RuntimeError("a session cannot send messages before its handshake is complete")
+        return packet
+
+    def _advance(self) -> Event | None:
+        if self.state is SessionState.HANDSHAKE:
+            return self._shake_hands()
+        while (packet := self._next_packet()) is not None:
+            event = self._on_packet(packet)
+            if event is not None:
+                return event
+            self._count_ignored()
+        return None
+
+    def _shake_hands(self) -> HandshakeDone | None:
+        while self._handshake.result is None:
+            packet = self._decoder.next_packet()
+            if packet is None:
+                return None
+            self._handshake.receive(packet)
+        return self._establish(self._handshake.result)
+
+    def _establish(self, result: HandshakeResult) -> HandshakeDone:
+        if result.shared_key is not None:
+            self._cipher = SessionCipher(result.shared_key, self._random(SESSION_ID_SIZE))
+        self._decoder.max_payload = MAX_SEALED if self._cipher else MAX_PAYLOAD
+        self._first_packet = result.first_packet
+        if Feature.SCREEN_UPDATES in result.features:
+            self._accepted = {**self._accepted, **self._extended}
+        self.state = SessionState.ESTABLISHED
+        return HandshakeDone(
+            self.encrypted, result.identity, result.authenticated, result.client_identity, result.features
+        )
+
+    def _next_packet(self) -> Packet | None:
+        first, self._first_packet = self._first_packet, None
+        return first or self._decoder.next_packet()
+
+    def _on_packet(self, packet: Packet) -> Event | None:
+        if packet.type in REKEY_TYPES:
+            return None
+        if packet.type in HANDSHAKE_TYPES:
+            raise self._late_handshake(packet)
+        if self._cipher is not None:
+            packet = self._open(self._cipher, packet)
+        return self._on_message(packet)
+
+    def _open(self, cipher: SessionCipher, packet: Packet) -> Packet:
+        if packet.type != PacketType.ENCRYPTED:
+            raise ProtocolError(f"{name_of(packet.type)} came unencrypted")
+        inner = parse_packet(cipher.open(packet.payload))
+        if inner.type == PacketType.ENCRYPTED or inner.type in HANDSHAKE_TYPES:
+            raise ProtocolError(f"{name_of(inner.type)} must not be encrypted")
+        return inner
+
+    def _on_message(self, packet: Packet) -> Event | None:
+        decode = self._accepted.get(packet.type)
+        if decode is None:
+            raise ProtocolError(f"{name_of(packet.type)} is not accepted here")
+        return decode(packet.payload)
+
+    def _late_handshake(self, packet: Packet) -> PeerError:
+        return HandshakeError(f"{name_of(packet.type)} came after the handshake")
+
+    def _count_ignored(self) -> None:
+        self._ignored += 1
+        if self._ignored > _MAX_IGNORED:
+            raise ProtocolError(f"the peer sent more than {_MAX_IGNORED} packets without effect")
+
+
+class ServerSession(Session):
+    """Answers one client.
+
+    Args:
+        password_key: from :func:`~teleglyph.wire.acip.primitives.derive_password_key`; None lets everybody in.
+        identities: the server's Ed25519 keys; the first is the default.
+        admits: says which client keys may come in; None asks for none.
+        allow_plaintext: also accept clients that do not encrypt.
+        features: what this server knows beyond the protocol.
+        guard: limits how often passwords are tried; None does not.
+        random: source of random bytes.
+    """
+
+    def __init__(
+        self,
+        *,
+        password_key: bytes | None = None,
+        identities: Sequence[Identity] = (),
+        admits: Admission | None = None,
+        allow_plaintext: bool = False,
+        features: Feature = Feature.NONE,
+        guard: ProofGuard | None = None,
+        random: RandomBytes = os.urandom,
+    ) -> None:
+        self._server_handshake = ServerHandshake(
+            password_key, identities, admits, allow_plaintext, random, features, guard
+        )
+        super().__init__(
+            self._server_handshake, _SERVER_ACCEPTS, _SERVER_EXTENDED, recognize_refusal=False, random=random
+        )
+        self._has_capabilities = False
+
+    @property
+    def waiting_for_hello(self) -> bool:
+        """The client may say which of several identities it expects; see :meth:`hello_timeout`."""
+        return self._server_handshake.waiting_for_hello
+
+    def hello_timeout(self) -> None:
+        """The client has said nothing for about 250 ms: go on with the default identity."""
+        self._server_handshake.hello_timeout()
+
+    def _on_message(self, packet: Packet) -> Event | None:
+        is_first = packet.type in (PacketType.CLIENT_CAPABILITIES, PacketType.VIEW_SETTINGS, PacketType.PING)
+        if not self._has_capabilities and not is_first:
+            raise ProtocolError(f"{name_of(packet.type)} came before CLIENT_CAPABILITIES")
+        message = super()._on_message(packet)
+        self._has_capabilities = self._has_capabilities or isinstance(message, Capabilities)
+        return message
+
+    def _late_handshake(self, packet: Packet) -> PeerError:
+        reason = _LATE_HANDSHAKE.get(packet.type)
+        return BadData(reason) if reason else super()._late_handshake(packet)
+
+
+class ClientSession(Session):
+    """Joins one server.
+
+    Args:
+        password_key: from :func:`~teleglyph.wire.acip.primitives.derive_password_key`, or None.
+        client_key: our own identity for servers that ask for one, or None.
+        encrypt: False sends no handshake at all; only for servers that were told to allow it.
+        check_identity: gets the server's proven identity, or None if it shows none, and raises a PeerError to
+            refuse it; without it every identity is accepted.
+        hello: the identity that a server with several is to show; None leaves it the choice.
+        features: what this client knows beyond the protocol.
+        random: source of random bytes.
+        max_frame_text: a character frame whose text has more bytes is dropped.
+    """
+
+    def __init__(
+        self,
+        *,
+        password_key: bytes | None = None,
+        client_key: Identity | None = None,
+        encrypt: bool = True,
+        check_identity: IdentityCheck | None = None,
+        hello: bytes | None = None,
+        features: Feature = Feature.NONE,
+        random: RandomBytes = os.urandom,
+        max_frame_text: int = MAX_FRAME_TEXT,
+    ) -> None:
+        self._client_handshake = (
+            ClientHandshake(password_key, client_key, check_identity, hello, random, features) if encrypt else None
+        )
+        decode_frame = partial(AsciiFrame.decode_payload, max_text=max_frame_text)
+        accepted: dict[int, PayloadDecoder] = {**_CLIENT_ACCEPTS, PacketType.ASCII_FRAME: decode_frame}
+        handshake = self._client_handshake or NoHandshake()
+        super().__init__(handshake, accepted, _CLIENT_EXTENDED, recognize_refusal=True, random=random)
+
+    @property
+    def features(self) -> Feature:
+        """What both sides know beyond the protocol, as far as the handshake has come; none with ascii-chat."""
+        return Feature.NONE if self._client_handshake is None else self._client_handshake.features
+
+    def _shake_hands(self) -> HandshakeDone | None:
+        done = super()._shake_hands()
+        # Only now, so that what the server says behind a refusal is part of it.
+        if self._client_handshake is not None and (refusal := self._client_handshake.refusal) is not None:
+            raise refusal
+        return done
+
+
+def _log_from_client(payload: bytes) -> RemoteLog:
+    message = RemoteLog.decode_payload(payload)
+    if message.direction != LogDirection.CLIENT_TO_SERVER:
+        raise BadData(f"REMOTE_LOG direction mismatch: {message.direction}")
+    return message
+
+
+def _check_version(payload: bytes) -> None:
+    ProtocolVersion.decode_payload(payload)
+
+
+def _ignore(_payload: bytes) -> None:
+    return None
+
+
+def _by_type(*kinds: type[Message]) -> dict[int, PayloadDecoder]:
+    return {int(kind.type): kind.decode_payload for kind in kinds}
+
+
+_COMMON = (AudioBatch, OpusBatch, Ping, Pong, RemoteLog, ErrorMessage)
+_SERVER_ACCEPTS: Mapping[int, PayloadDecoder] = {
+    **_by_type(*_COMMON, ImageFrame, HevcFrame, Capabilities, ClientJoin, ClientLeave, StreamStart, StreamStop),
+    PacketType.REMOTE_LOG: _log_from_client,
+    PacketType.PROTOCOL_VERSION: _check_version,
+}
+_CLIENT_ACCEPTS: Mapping[int, PayloadDecoder] = {
+    **_by_type(*_COMMON, AsciiFrame, ServerState, ClearConsole),
+    PacketType.SESSION_JOINED: _ignore,
+    PacketType.WEBRTC_SDP: _ignore,
+    PacketType.WEBRTC_ICE: _ignore,
+}
+_SERVER_EXTENDED: Mapping[int, PayloadDecoder] = _by_type(ScreenAck, ViewSettings)
+_CLIENT_EXTENDED: Mapping[int, PayloadDecoder] = _by_type(ScreenUpdate, PictureRequest, ViewState)
+_LATE_HANDSHAKE: Mapping[int, str] = {
+    PacketType.CRYPTO_KEY_EXCHANGE_RESP: "Crypto handshake auth challenge failed",
+    PacketType.CRYPTO_AUTH_RESPONSE: "Crypto handshake complete failed",
+    PacketType.CRYPTO_NO_ENCRYPTION: "Encryption mode mismatch - server requires encryption",
+}
+"""What a client is told that goes back to the handshake (spec acip-wire 8.2)."""

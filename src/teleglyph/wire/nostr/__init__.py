@@ -1,0 +1,1 @@
+"""Nostr: events, filters, groups, keys and the messages of relays (NIP-01 and others)."""

@@ -1,0 +1,119 @@
+"""What a subscription asks for (NIP-01, NIP-50; spec event-relay 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from teleglyph.errors import EventRefused
+from teleglyph.wire.nostr.event import MAX_KIND, NostrEvent, is_hex, is_whole, quoted
+from teleglyph.wire.nostr.search_words import wanted_words
+
+_LETTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """One filter: everything that is not None has to match.
+
+    Attributes:
+        ids, authors: 64 hexadecimal digits each.
+        kinds: numbers.
+        tags: wanted first values by the tag's letter.
+        since, until: Unix seconds, both included.
+        limit: of the stored events, the newest ones.
+        search: words.
+        first_tag_value: the first value of the first tag as the client wrote them.
+    """
+
+    ids: frozenset[str] | None = None
+    authors: frozenset[str] | None = None
+    kinds: frozenset[int] | None = None
+    tags: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    since: int | None = None
+    until: int | None = None
+    limit: int | None = None
+    search: str | None = None
+    first_tag_value: str | None = None
+
+    def matches(self, event: NostrEvent) -> bool:
+        """Whether an event is asked for; the limit is not looked at."""
+        if self.ids is not None and event.id not in self.ids:
+            return False
+        if self.kinds is not None and event.kind not in self.kinds:
+            return False
+        if self.authors is not None and event.pubkey not in self.authors:
+            return False
+        if self.since is not None and event.created_at < self.since:
+            return False
+        if self.until is not None and event.created_at > self.until:
+            return False
+        if not all(not wanted.isdisjoint(event.values(name)) for name, wanted in self.tags.items()):
+            return False
+        words = None if self.search is None else wanted_words(self.search)
+        return words is None or (bool(words) and words.issubset(event.words))
+
+
+def read_filter(members: Any, max_values: int = 1 << 30) -> Filter:
+    """Check and read a filter.
+
+    Args:
+        members: the decoded JSON object.
+        max_values: in one list.
+
+    Raises:
+        EventRefused: ``invalid:`` or ``unsupported:`` and what is wrong.
+    """
+    if type(members) is not dict:
+        raise EventRefused("invalid: a filter is an object")
+    found: dict[str, Any] = {}
+    tags: dict[str, frozenset[str]] = {}
+    for name, value in members.items():
+        if not is_whole(name):
+            raise EventRefused("invalid: the name of a filter's member has half of a surrogate pair")
+        if name in ("ids", "authors"):
+            found[name] = _texts(name, value, max_values, hexadecimal=True)
+        elif name == "kinds":
+            found[name] = _kinds(value, max_values)
+        elif len(name) == 2 and name[0] == "#" and name[1] in _LETTERS:
+            tags[name[1]] = _texts(name, value, max_values, hexadecimal=name in ("#e", "#p"))
+            found.setdefault("first_tag_value", value[0])
+        elif name in ("since", "until", "limit"):
+            if type(value) is not int or not 0 <= value < 1 << 53:
+                raise EventRefused(f"invalid: {name} is a whole number from 0")
+            found[name] = value
+        elif name == "search":
+            if type(value) is not str:
+                raise EventRefused("invalid: search is a text")
+            if not is_whole(value):
+                raise EventRefused("invalid: search has half of a surrogate pair")
+            found[name] = value
+        else:
+            raise EventRefused(f"unsupported: filters have no {quoted(name)} here")
+    return Filter(**found, tags=tags)
+
+
+def _list(name: str, value: Any, max_values: int) -> list[Any]:
+    if type(value) is not list or not value:
+        raise EventRefused(f"invalid: {name} is a list with at least one value")
+    if len(value) > max_values:
+        raise EventRefused(f"invalid: {name} has at most {max_values} values")
+    return value
+
+
+def _texts(name: str, value: Any, max_values: int, *, hexadecimal: bool) -> frozenset[str]:
+    values = _list(name, value, max_values)
+    if not all(is_hex(item) if hexadecimal else type(item) is str for item in values):
+        form = "64 lower-case hexadecimal digits" if hexadecimal else "text"
+        raise EventRefused(f"invalid: each value of {name} is {form}")
+    if not all(map(is_whole, values)):
+        raise EventRefused(f"invalid: a value of {name} has half of a surrogate pair")
+    return frozenset(values)
+
+
+def _kinds(value: Any, max_values: int) -> frozenset[int]:
+    values = _list("kinds", value, max_values)
+    if not all(type(item) is int and 0 <= item <= MAX_KIND for item in values):
+        raise EventRefused(f"invalid: kinds are whole numbers from 0 to {MAX_KIND}")
+    return frozenset(values)

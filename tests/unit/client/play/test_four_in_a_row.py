@@ -1,0 +1,100 @@
+"""The rules of four in a row."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from teleglyph.client.play.four_in_a_row import COLUMNS, DRAW, EMPTY, GUEST, HOST, ROWS, Board
+
+
+def played(columns: str) -> Board:
+    board = Board()
+    for column in columns:
+        assert board.drop(int(column), board.turn)
+    return board
+
+
+@pytest.mark.parametrize(
+    ("columns", "winner"),
+    [
+        ("0011223", HOST),
+        ("0101010", HOST),
+        ("60010203", GUEST),
+        ("600102", EMPTY),
+        ("001122", EMPTY),
+    ],
+)
+def test_games_end_when_they_should(columns: str, winner: int) -> None:
+    assert played(columns).winner == winner
+
+
+def test_diagonals_win() -> None:
+    rising = Board()
+    for row, column in ((5, 0), (4, 1), (3, 2), (2, 3)):
+        rising.cells[row * COLUMNS + column] = GUEST
+    assert rising._has_four(3, 2, GUEST)
+    assert rising._has_four(1, 4, GUEST)
+    falling = Board()
+    for row, column in ((2, 3), (3, 4), (4, 5), (5, 6)):
+        falling.cells[row * COLUMNS + column] = HOST
+    assert falling._has_four(4, 3, HOST)
+    assert not falling._has_four(4, 3, GUEST)
+
+
+def test_who_may_not_cannot() -> None:
+    board = played("000000")
+    assert not board.drop(0, board.turn), "the column is full"
+    assert not board.drop(1, HOST + GUEST - board.turn), "it is not his turn"
+    assert not board.drop(7, board.turn)
+    assert not board.drop(-1, board.turn)
+    over = played("0011223")
+    assert not over.drop(6, over.turn)
+    over.again()
+    assert (over.winner, over.turn, sum(over.cells)) == (EMPTY, GUEST, 0)
+
+
+@given(st.lists(st.integers(-1, COLUMNS), max_size=80))
+def test_any_game_travels_and_ends_with_at_most_42_stones(columns: list[int]) -> None:
+    board = Board()
+    for column in columns:
+        before = sum(cell != EMPTY for cell in board.cells)
+        done = board.drop(column, board.turn)
+        assert sum(cell != EMPTY for cell in board.cells) == before + done
+    assert Board.decode(board.encode()) == board
+    assert (board.winner == DRAW) <= (EMPTY not in board.cells)
+    for utf8 in (False, True):
+        lines = board.draw(3, color=False, utf8=utf8).split("\n")
+        assert len(lines) == ROWS + 3
+        assert {len(line) for line in lines} == {31}
+
+
+@pytest.mark.parametrize("data", [b"", bytes(45), bytes([1, 0, 0]) + bytes([9] * 42), bytes([1, 0, 0]) + bytes(41)])
+def test_what_is_no_board_is_refused(data: bytes) -> None:
+    with pytest.raises(ValueError, match="no board"):
+        Board.decode(data)
+
+
+@pytest.mark.parametrize("columns", [*range(40), 200])
+@pytest.mark.parametrize("rows", [*range(12), 60])
+@pytest.mark.parametrize("utf8", [False, True])
+def test_the_board_fits_into_any_window_and_is_whole_from_7_by_6(columns: int, rows: int, utf8: bool) -> None:
+    lines = played("0011223").draw(3, color=False, utf8=utf8, columns=columns, rows=rows).split("\n")
+    assert max(map(len, lines)) <= columns
+    if columns < 7 or rows < 6:
+        assert lines == ["Enlarge the window."[:columns]]
+        return
+    assert len(lines) <= rows
+    assert len({len(line) for line in lines}) == 1
+    text = "".join(lines)
+    assert (text.count("●" if utf8 else "X"), text.count("○" if utf8 else "O")) == (4, 3)
+    assert ("v" in text) == (rows > 6)
+    assert utf8 or text.isascii()
+
+
+def test_colours_change_nothing_but_colours() -> None:
+    board = played("0011223")
+    painted = board.draw(3, color=True, utf8=True, columns=20, rows=9)
+    for escape in ("\x1b[91m", "\x1b[93m", "\x1b[0m"):
+        assert escape in painted
+        painted = painted.replace(escape, "")
+    assert painted == board.draw(3, color=False, utf8=True, columns=20, rows=9)
