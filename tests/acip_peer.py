@@ -41,11 +41,11 @@ CLIENT_CAPABILITIES, PING, PONG, CLIENT_JOIN, CLIENT_LEAVE = 5000, 5001, 5002, 5
 STREAM_START, STREAM_STOP, CLEAR_CONSOLE, SERVER_STATE = 5005, 5006, 5007, 5008
 
 
-class PeerClosed(Exception):
+class PeerClosedError(Exception):
     """The server closed the connection."""
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """The server refused the handshake; ``reasons`` are the bits of AUTH_FAILED."""
 
     def __init__(self, reasons: int) -> None:
@@ -110,9 +110,9 @@ class AcipPeer:
             try:
                 chunk = self.socket.recv(1 << 18)
             except ConnectionError as error:
-                raise PeerClosed from error
+                raise PeerClosedError from error
             if not chunk:
-                raise PeerClosed
+                raise PeerClosedError
             self._buffer += chunk
         data = bytes(self._buffer[:size])
         del self._buffer[:size]
@@ -143,7 +143,7 @@ class AcipPeer:
         key: nacl.signing.SigningKey | None = None,
         server_key: bytes | None = None,
     ) -> None:
-        """Everything up to the session; raises Refused where the server refuses."""
+        """Everything up to the session; raises RefusedError where the server refuses."""
         mode = 3 if password or key else 1
         self.send_raw(packet(PROTOCOL_VERSION, struct.pack(">HHBBBH7x", 1, 0, mode, 0, 0, 0)))
         assert self.expect_outer(PROTOCOL_VERSION, 16)[4] == mode
@@ -181,7 +181,7 @@ class AcipPeer:
         kind, payload = self.receive_outer()
         if kind == AUTH_FAILED:
             assert len(payload) == 8
-            raise Refused(payload[0])
+            raise RefusedError(payload[0])
         return kind, payload
 
     def authenticate(self, challenge: bytes, password: str | None, key: nacl.signing.SigningKey | None = None) -> None:
@@ -279,7 +279,7 @@ class AcipPeer:
         try:
             for item in self.packets(seconds):
                 packets.append(item)
-        except PeerClosed:
+        except PeerClosedError:
             return packets
         raise AssertionError(f"the server kept the connection open for {seconds} s")
 

@@ -9,7 +9,7 @@ import asyncio
 
 from aiohttp import web
 
-from teleglyph.errors import ConnectionLost, PeerError
+from teleglyph.errors import ConnectionLostError, PeerError
 from teleglyph.net import Connection, ConnectionLimits, OutboxLimits
 from teleglyph.net.websocket import (
     BinaryMessage,
@@ -44,8 +44,8 @@ async def echo(request: web.Request) -> web.StreamResponse:
             if isinstance(message, TextMessage):
                 answer_text(connection, session, message.data)
             elif isinstance(message, BinaryMessage):
-                connection.outbox.put_raw(frame_binary(message.data))
-    except (ConnectionLost, PeerError):
+                connection.outbox.queue_raw(frame_binary(message.data))
+    except (ConnectionLostError, PeerError):
         pass
     finally:
         await connection.close(half_close=True)
@@ -58,10 +58,10 @@ def answer_text(connection: Connection, session: WebSocketSession, data: bytes) 
     try:
         data.decode()
     except UnicodeDecodeError:
-        outbox.put_last(frame_close(1007, "a text is not UTF-8"))
+        outbox.queue_last(frame_close(1007, "a text is not UTF-8"))
         return
     framed = frame_compressed_text(data, session.window_bits) if session.window_bits else frame_text(data)
-    outbox.put_raw(framed)
+    outbox.queue_raw(framed)
 
 
 class _Nothing(web.Response):

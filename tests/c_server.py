@@ -83,7 +83,7 @@ class CServer:
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
-        with contextlib.suppress(OSError, acip.PeerClosed), client:
+        with contextlib.suppress(OSError, acip.PeerClosedError), client:
             _Connection(self, client).run()
 
 
@@ -111,7 +111,7 @@ class _Connection:
     def _read(self) -> tuple[int, bytes]:
         header = self._stream.read(acip.HEADER.size)
         if len(header) < acip.HEADER.size:
-            raise acip.PeerClosed
+            raise acip.PeerClosedError
         magic, kind, length, crc, _ = acip.HEADER.unpack(header)
         assert magic == acip.MAGIC
         payload = self._stream.read(length)

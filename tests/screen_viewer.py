@@ -240,12 +240,12 @@ class Sender:
         await asyncio.sleep(0.05)
         connection = self.client._connection
         assert connection is not None
-        connection.outbox.put_control(encode(StreamStart(StreamKind.VIDEO)))
+        connection.outbox.queue_control(encode(StreamStart(StreamKind.VIDEO)))
         generator = np.random.default_rng(1)
         due = time.monotonic()
         while True:
             if self.is_sending:
                 picture = time_picture(time.monotonic(), generator, self.moving)
-                connection.outbox.put_video(encode(ImageFrame(WIDTH, HEIGHT, picture.tobytes())))
+                connection.outbox.queue_frame(encode(ImageFrame(WIDTH, HEIGHT, picture.tobytes())))
             due += 1 / 30
             await asyncio.sleep(max(0.0, due - time.monotonic()))

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import acip_peer as acip
-from acip_peer import AcipPeer, PeerClosed
+from acip_peer import AcipPeer, PeerClosedError
 from teleglyph.media.opus import OpusDecoder, OpusEncoder
 
 Samples = NDArray[np.float32]
@@ -64,7 +64,7 @@ class Talker(threading.Thread):
                         self._hear(payload)
                     if self.done:
                         return
-        except (PeerClosed, OSError):
+        except (PeerClosedError, OSError):
             return
 
     def _hear(self, payload: bytes) -> None:

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TextIO
 
-from teleglyph.errors import OutputClosed, OutputError
+from teleglyph.errors import OutputClosedError, OutputError
 from teleglyph.printable import printable
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def echo(text: object = "", *, err: bool = False, end: str = "\n") -> None:
         end: printed behind it.
 
     Raises:
-        OutputClosed: nobody reads standard output any more.
+        OutputClosedError: nobody reads standard output any more.
         OutputError: it cannot be written.
     """
     write_text(printable(str(text), lines=True) + end, err=err)
@@ -41,7 +41,7 @@ def write_text(text: str, *, err: bool = False) -> None:
     Everything that a peer could have influenced has to be made printable before it is put into such text.
 
     Raises:
-        OutputClosed, OutputError: as for :func:`echo`.
+        OutputClosedError, OutputError: as for :func:`echo`.
     """
     stream = sys.stderr if err else sys.stdout
     try:
@@ -58,7 +58,7 @@ def write_frame(frame: SafeFrame) -> None:
     """Write a frame and a line feed to standard output, as UTF-8 whatever its encoding is.
 
     Raises:
-        OutputClosed, OutputError: as for :func:`echo`.
+        OutputClosedError, OutputError: as for :func:`echo`.
     """
     try:
         with _blocking(sys.stdout):
@@ -92,7 +92,7 @@ def _blocking(stream: TextIO) -> Iterator[None]:
 def output_failure(error: OSError) -> OutputError:
     """What a failed write to standard output means to the command that tried it."""
     if isinstance(error, BrokenPipeError):
-        return OutputClosed("Nobody reads standard output any more.")
+        return OutputClosedError("Nobody reads standard output any more.")
     return OutputError(f"Cannot write to standard output: {(error.strerror or str(error)).lower()}.")
 
 

@@ -33,7 +33,7 @@ class ProtocolError(PeerError):
     exit_code = 44
 
 
-class BadData(ProtocolError):
+class BadDataError(ProtocolError):
     """A well-framed packet carries values outside their range; the peer is told why before the connection ends.
 
     ``str(error)`` is the reason text for the peer.
@@ -74,7 +74,7 @@ class VerificationError(PeerError):
     exit_code = 64
 
 
-class UnknownServer(VerificationError):
+class UnknownServerError(VerificationError):
     """A server that is new, and nobody has said yet whether it is the right one.
 
     Attributes:
@@ -96,63 +96,63 @@ class UnknownServer(VerificationError):
         self.is_ascii_chat = is_ascii_chat
 
 
-class SeatRefused(PeerError):
+class SeatRefusedError(PeerError):
     """A player cannot have a seat in a room; the message is the text that it gets."""
 
     exit_code = 47
 
 
-class SeatEnded(PeerError):
+class SeatEndedError(PeerError):
     """A player's stay in a room is over; the message is the text that it gets."""
 
     exit_code = 47
 
 
-class SeatGone(SeatEnded):
+class SeatGoneError(SeatEndedError):
     """A lost connection was made again, but the relay does not give the seat back; the message is its text."""
 
 
-class EventRefused(PeerError):
+class EventRefusedError(PeerError):
     """A Nostr event or subscription cannot be accepted; the message is a prefix, a colon, a blank and the reason."""
 
     exit_code = 44
 
 
-class MessageRefused(PeerError):
+class InvalidMessageError(PeerError):
     """A Nostr message is none; the message is for people."""
 
     exit_code = 44
 
 
-class NotText(MessageRefused):
+class NotTextError(InvalidMessageError):
     """A Nostr message is no UTF-8."""
 
 
-class ServerFull(PeerError):
+class ServerFullError(PeerError):
     """The server has no place left."""
 
     exit_code = 48
 
 
-class RateLimited(PeerError):
+class RateLimitError(PeerError):
     """The server takes no more connections from this address for a while, or seems not to."""
 
     exit_code = 46
 
 
-class ConnectionLost(PeerError):
+class ConnectionLostError(PeerError):
     """The connection ended or fell silent."""
 
     exit_code = 40
 
 
-class ConnectFailed(PeerError):
+class ConnectError(PeerError):
     """No connection could be made: wrong address or port, refused, unreachable."""
 
     exit_code = 42
 
 
-class PeerTimeout(PeerError):
+class PeerTimeoutError(PeerError):
     """The peer did not answer in time."""
 
     exit_code = 43
@@ -173,7 +173,7 @@ class ConfigurationError(UserError):
     exit_code = 4
 
 
-class MediaFileNotFound(UserError):
+class MediaFileNotFoundError(UserError):
     """A named file does not exist or may not be read."""
 
     exit_code = 106
@@ -192,13 +192,13 @@ class LocalError(TeleglyphError):
     """Something on this machine is missing or in use."""
 
 
-class KeyFetchFailed(LocalError):
+class KeyFetchError(LocalError):
     """Keys that others publish could not be fetched."""
 
     exit_code = 61
 
 
-class BindFailed(LocalError):
+class BindError(LocalError):
     """A listening address is in use or not ours."""
 
     exit_code = 41
@@ -216,13 +216,13 @@ class CameraError(LocalError):
     exit_code = 20
 
 
-class CameraBusy(CameraError):
+class CameraBusyError(CameraError):
     """Another program uses the camera."""
 
     exit_code = 21
 
 
-class CameraForbidden(CameraError):
+class CameraPermissionError(CameraError):
     """The system does not let us use the camera."""
 
     exit_code = 22
@@ -240,7 +240,7 @@ class OutputError(LocalError):
     exit_code = 105
 
 
-class OutputClosed(OutputError):
+class OutputClosedError(OutputError):
     """Nobody reads standard output any more, which is how a pipe ends: no failure, and nothing to say about it."""
 
     exit_code = 0
@@ -258,7 +258,7 @@ class MediaOpenError(LocalError):
     exit_code = 27
 
 
-class NotSupported(LocalError):
+class NotSupportedError(LocalError):
     """This installation lacks what is needed."""
 
     exit_code = 30

@@ -143,7 +143,7 @@ def test_a_flood_of_pings_is_throttled(server: ServerProcess, victims: Victims, 
     burst = b"".join(flooder.seal(acip.packet(acip.PING)) for _ in range(3000))
 
     def read_answers() -> None:
-        with contextlib.suppress(acip.PeerClosed):
+        with contextlib.suppress(acip.PeerClosedError):
             for _ in flooder.packets(4):
                 pass
 
@@ -238,7 +238,7 @@ def test_garbage_instead_of_a_handshake_is_closed(
 ) -> None:
     peer = connect(server)
     peer.send_raw(data)
-    with pytest.raises(acip.PeerClosed):
+    with pytest.raises(acip.PeerClosedError):
         peer.receive_outer()
 
 
@@ -280,7 +280,7 @@ def test_half_open_connections_are_ended_and_do_not_keep_others_out(
     assert newcomer.frame()
     newcomer.close()
     for peer in silent:
-        with pytest.raises(acip.PeerClosed):
+        with pytest.raises(acip.PeerClosedError):
             peer.receive_outer()
 
 
@@ -300,7 +300,7 @@ def test_a_peer_that_falls_silent_is_ended(server: ServerProcess, victims: Victi
     peer = connect(server).join()
     peer.wait_for(acip.SERVER_STATE)
     deadline = time.monotonic() + 20
-    with pytest.raises(acip.PeerClosed):
+    with pytest.raises(acip.PeerClosedError):
         while time.monotonic() < deadline:
             peer.receive_outer()
     server.wait_for_log("sent nothing for")
@@ -345,7 +345,7 @@ def test_one_address_cannot_take_all_the_places(start_server: Callable[..., Serv
     first, second, third = (connect(server) for _ in range(3))
     first.join()
     fourth = connect(server)
-    with pytest.raises((acip.PeerClosed, OSError)):
+    with pytest.raises((acip.PeerClosedError, OSError)):
         fourth.handshake()
     server.wait_for_log("127.0.0.1 was refused: it has 3 connections already")
     second.close()
@@ -356,7 +356,7 @@ def test_one_address_cannot_take_all_the_places(start_server: Callable[..., Serv
 def can_join(peer: AcipPeer) -> bool:
     try:
         peer.join()
-    except (acip.PeerClosed, OSError):
+    except (acip.PeerClosedError, OSError):
         return False
     return True
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from conftest import ServerProcess
-from teleglyph.errors import ConnectFailed, SeatEnded, SeatRefused
+from teleglyph.errors import ConnectError, SeatEndedError, SeatRefusedError
 from teleglyph.rooms.client import Away, Call, Change, Guest, Host, PlayerCame, PlayerLeft, Returned, State
 from terminal import terminal
 
@@ -185,7 +185,7 @@ def test_host_and_guest_come_back_by_themselves(start_server: StartServer) -> No
             assert guest.player == 1
             assert await next_of(at_host, PlayerCame) == PlayerCame(1)
             await host.kick(1)
-            with pytest.raises(SeatEnded, match="rejected"):
+            with pytest.raises(SeatEndedError, match="rejected"):
                 await next_of(at_guest, State)
         await host_wire.cut()
         await guest_wire.cut()
@@ -203,10 +203,10 @@ def test_a_refused_or_unreachable_seat_is_an_error_at_once(start_server: StartSe
             pass
 
     for url, kind, words in (
-        (f"ws://127.0.0.1:{server.http_port}/rooms", SeatRefused, "does not exist"),
-        (f"ws://127.0.0.1:{none.http_port}/rooms", SeatRefused, "start it with --game"),
-        ("ws://127.0.0.1:1/rooms", ConnectFailed, "Nobody listens on 127.0.0.1:1"),
-        ("http:nonsense", ConnectFailed, "not the address of a server"),
+        (f"ws://127.0.0.1:{server.http_port}/rooms", SeatRefusedError, "does not exist"),
+        (f"ws://127.0.0.1:{none.http_port}/rooms", SeatRefusedError, "start it with --game"),
+        ("ws://127.0.0.1:1/rooms", ConnectError, "Nobody listens on 127.0.0.1:1"),
+        ("http:nonsense", ConnectError, "not the address of a server"),
     ):
         with pytest.raises(kind, match=words):
             asyncio.run(enter(url))

@@ -261,7 +261,7 @@ def test_a_guest_that_stays_away_ends_the_game_in_words(start_server: StartServe
         move(ann, bob, "4")
         bob.kill()
         ann.expect("The other player is away (")
-        ann.expect("teleglyph: The other player did not come back within 3 s. The game at table 'table' is over.")
+        ann.expect("teleglyph: The other player did not return within 3 s. The game at table 'table' is over.")
         ann.expect("code=47")
         ended = until_ended(server, 1)
         assert (ended["result"], ended["end_reason"]) == (None, "abandoned: the guest did not return")

@@ -167,10 +167,10 @@ def test_every_combination_has_its_outcome(
             peer.send(acip.CLIENT_CAPABILITIES, acip.capabilities())
             assert peer.wait_for(acip.SERVER_STATE)
         elif reasons:
-            with pytest.raises(acip.Refused) as caught:
+            with pytest.raises(acip.RefusedError) as caught:
                 peer.handshake(password or None, signer)
             assert caught.value.reasons == reasons
-            with pytest.raises(acip.PeerClosed):
+            with pytest.raises(acip.PeerClosedError):
                 peer.receive_outer()
         else:
             with pytest.raises(AssertionError, match="the server wants a"):
@@ -286,8 +286,8 @@ def guess(server: ServerProcess, password: str) -> tuple[int, str]:
     peer = AcipPeer(server.port)
     try:
         peer.handshake(password)
-    except acip.Refused as refused:
-        with contextlib.suppress(acip.PeerClosed):
+    except acip.RefusedError as refused:
+        with contextlib.suppress(acip.PeerClosedError):
             kind, payload = peer.receive_outer()
             code, sentence = int.from_bytes(payload[:4]), payload[8:].decode()
             assert kind == acip.ERROR_MESSAGE
@@ -331,7 +331,7 @@ def test_a_listed_key_is_not_held_up_by_the_guesses_of_others(start_server: Star
     server = serve(start_server, people, "both", with_identity=False)
     for _ in range(12):
         peer = AcipPeer(server.port)
-        with pytest.raises(acip.Refused) as caught:
+        with pytest.raises(acip.RefusedError) as caught:
             peer.handshake(PASSWORD, signing_key(people, "stranger"))
         assert caught.value.reasons == 0x08, "a stranger learns nothing about the password"
         peer.close()
@@ -377,7 +377,7 @@ def test_the_list_is_read_again_without_ending_calls(member: tuple[ServerProcess
     newcomer.handshake(key=signing_key(people, "stranger"))
     newcomer.close()
     late = AcipPeer(server.port)
-    with pytest.raises(acip.Refused):
+    with pytest.raises(acip.RefusedError):
         late.handshake(key=signing_key(people, "friend"))
     late.close()
     peer.send(acip.PING)
@@ -436,7 +436,7 @@ def test_nothing_that_is_written_gives_a_secret_away(start_server: StartServer, 
     bad = bytearray(peer.seal(acip.packet(acip.PING)))
     bad[-1] ^= 1
     peer.send_raw(bytes(bad))
-    with pytest.raises((acip.PeerClosed, OSError)):
+    with pytest.raises((acip.PeerClosedError, OSError)):
         while True:
             peer.receive_outer()
     peer.close()

@@ -73,7 +73,7 @@ def test_a_wrong_password_is_refused_with_the_reason(
     assert challenge[0] == 1
     peer.send_raw(acip.packet(acip.AUTH_RESPONSE, (password or "").encode().ljust(64, b"\0")))
     assert peer.expect_outer(acip.AUTH_FAILED, 8)[0] == 2
-    with pytest.raises(acip.PeerClosed):
+    with pytest.raises(acip.PeerClosedError):
         peer.receive_outer()
     assert "correct horse" not in "".join(server.log)
 
@@ -245,7 +245,7 @@ def test_too_many_connections_from_one_address_are_closed_without_a_word(start_s
     peers = [AcipPeer(server.port) for _ in range(4)]
     for peer in peers[:3]:
         peer.handshake()
-    with pytest.raises((acip.PeerClosed, OSError)):
+    with pytest.raises((acip.PeerClosedError, OSError)):
         peers[3].handshake()
     for peer in peers:
         peer.close()
@@ -255,7 +255,7 @@ def test_plaintext_peers_are_let_in_only_when_asked_for(start_server: StartServe
     strict, lenient = start_server(), start_server("--no-encrypt")
     refused, plain, secret = connect(strict), connect(lenient), connect(lenient)
     refused.send_raw(acip.packet(acip.CLIENT_CAPABILITIES, acip.capabilities()))
-    with pytest.raises(acip.PeerClosed):
+    with pytest.raises(acip.PeerClosedError):
         refused.receive_outer()
     plain.send_raw(acip.packet(acip.CLIENT_CAPABILITIES, acip.capabilities()))
     pixels = bytes((103, 105, 107)) * 64

@@ -26,7 +26,7 @@ from websockets.sync.client import ClientConnection, connect
 from certificates import certificate
 from conftest import ServerProcess
 from nostr_peer import ANN, NostrPeer, make
-from teleglyph.errors import NotSupported, SeatEnded, SeatRefused
+from teleglyph.errors import NotSupportedError, SeatEndedError, SeatRefusedError
 from teleglyph.rooms.client import Away, Call, Change, Event, Guest, Host, PlayerCame, PlayerLeft, Returned, State
 from teleglyph.wire.rooms.extended import SUBPROTOCOL, TOKEN_KEPT, JoinExtras, decode_hello, only_for, seat_kept
 from teleglyph.wire.rooms.messages import JoinReply, JoinRequest, decode_error, kick, player_came, player_left
@@ -206,7 +206,7 @@ def test_the_library_comes_back_with_a_new_token_each_time(start_server: StartSe
             stolen = int(tokens[-1].removeprefix("Bearer "), 16)
             thief = Guest(url, "go", "r", identity=Key())
             thief._token = stolen
-            with pytest.raises(SeatRefused, match="belongs to an identity"):
+            with pytest.raises(SeatRefusedError, match="belongs to an identity"):
                 await thief._connect()
             for task in tasks:
                 task.cancel()
@@ -236,12 +236,12 @@ def test_a_relay_of_the_plain_protocol_is_understood(start_server: StartServer) 
         async with Host(url, "go", "r") as host:
             assert not host.is_extended
             await host.reset(b"state")
-            with pytest.raises(NotSupported, match="single player"):
+            with pytest.raises(NotSupportedError, match="single player"):
                 await host.send_state_to(1, b"x")
-            with pytest.raises(NotSupported, match="identities"):
+            with pytest.raises(NotSupportedError, match="identities"):
                 async with Guest(url, "go", "r", identity=Key()):
                     pass
-            with pytest.raises(SeatEnded):
+            with pytest.raises(SeatEndedError):
                 await host.end()
                 async for _ in host:
                     pass

@@ -82,7 +82,7 @@ class Person:
         await self.pictures.connected.wait()
         assert self.pictures.connection is not None
         for message in messages:
-            self.pictures.connection.outbox.put_control(encode(message))
+            self.pictures.connection.outbox.queue_control(encode(message))
 
     async def show(self, picture: np.ndarray) -> None:
         height, width = picture.shape[:2]
@@ -224,7 +224,7 @@ def test_ones_own_picture_can_be_mirrored(server: ServerProcess, flag: ViewFlag,
         await watching.sees(lambda w: {RED, GREEN} <= papers(w))
         connection = watching.client._connection
         assert connection is not None
-        connection.outbox.put_control(encode(ImageFrame(64, 36, picture.tobytes())))
+        connection.outbox.queue_control(encode(ImageFrame(64, 36, picture.tobytes())))
         await ann.leave()
         await watching.sees(lambda w: {RED, GREEN} <= papers(w) and w.screen.grid.characters()[6 * 40 + 5][1] != 0)
         await watching.sees(lambda w: (w.screen.grid.characters()[6 * 40 + 10][1] == RED) is left_is_red)
@@ -239,7 +239,7 @@ def test_ones_own_picture_can_be_left_out_and_who_is_alone_is_told(server: Serve
         await watching.sees(lambda w: "Nobody else is here yet" in w.text())
         connection = watching.client._connection
         assert connection is not None
-        connection.outbox.put_control(encode(ImageFrame(64, 36, plain(200, 0, 0).tobytes())))
+        connection.outbox.queue_control(encode(ImageFrame(64, 36, plain(200, 0, 0).tobytes())))
         ann = Person(server, "Ann")
         await ann.show(plain(0, 200, 0))
         await watching.sees(lambda w: GREEN in papers(w))
@@ -453,7 +453,7 @@ def test_viewers_that_did_not_ask_are_not_told_whom_they_see(server: ServerProce
         await until(lambda: watching.client.view is not None)
         connection = watching.client._connection
         assert connection is not None
-        connection.outbox.put_control(encode(NAMED))
+        connection.outbox.queue_control(encode(NAMED))
         seen = watching.client.view
         ann = Person(server, "Ann")
         await watching.sees(lambda w: "2 Ann" in w.text())

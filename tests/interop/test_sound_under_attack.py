@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import acip_peer as acip
-from acip_peer import AcipPeer, PeerClosed
+from acip_peer import AcipPeer, PeerClosedError
 from conftest import ServerProcess
 from talker import AUDIO_BATCH, AUDIO_OPUS_BATCH, RATE, STREAM_AUDIO, Samples, Talker, opus_batch, talk, tone
 from teleglyph.media.opus import OpusEncoder
@@ -81,7 +81,7 @@ def test_hostile_sound_leaves_no_gap_in_what_others_hear(
         for number in itertools.count():
             if stop.wait(0.25 if number else 0):
                 return
-            with contextlib.suppress(PeerClosed, OSError):
+            with contextlib.suppress(PeerClosedError, OSError):
                 attacker = connect(server).join(video=False)
                 threading.Thread(target=drain, args=(attacker,), daemon=True).start()
                 attacker.send(acip.STREAM_START, struct.pack(">I", STREAM_AUDIO))
@@ -89,7 +89,7 @@ def test_hostile_sound_leaves_no_gap_in_what_others_hear(
                     attack(attacker, chance)
 
     def drain(peer: AcipPeer) -> None:
-        with contextlib.suppress(PeerClosed, OSError):
+        with contextlib.suppress(PeerClosedError, OSError):
             while True:
                 peer.receive()
 

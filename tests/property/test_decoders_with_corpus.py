@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from teleglyph.cli import config_file
-from teleglyph.errors import ConfigurationError, KeyFetchFailed, KeyFileError, PeerError
+from teleglyph.errors import ConfigurationError, KeyFetchError, KeyFileError, PeerError
 from teleglyph.keys import load_identity
 from teleglyph.keys.known_hosts import parse_entries
 from teleglyph.keys.public import parse_line, parse_public_keys
@@ -48,7 +48,7 @@ def key_list(data: bytes) -> None:
             assert str(error).isprintable()
     try:
         assert all(len(key) == 32 for key in parse_public_keys("github:ann", fetch))
-    except (ConfigurationError, KeyFetchFailed):
+    except (ConfigurationError, KeyFetchError):
         return
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from teleglyph.errors import EventRefused
+from teleglyph.errors import EventRefusedError
 from teleglyph.events.policy import Policy
 from teleglyph.store import Database, open_database
 from teleglyph.store.events import EventStore, Outcome
@@ -115,7 +115,7 @@ def test_what_is_left_is_what_the_model_has(database: Database, steps: list[Nost
 def put(store: EventStore, policy: Policy, one: NostrEvent) -> bool:
     try:
         policy.check(one)
-    except EventRefused:
+    except EventRefusedError:
         return False
     (outcome,) = (store.vanish(one) if one.kind == 62 else store.put([one])).result()
     if outcome is Outcome.STORED and one.kind == 62:

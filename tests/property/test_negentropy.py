@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from negentropy_initiator import Initiator, Parser, encode, reconcile, varint
-from teleglyph.errors import EventRefused
+from teleglyph.errors import EventRefusedError
 from teleglyph.wire.nostr.negentropy import MIN_FRAME, Records, encode_varint, respond
 
 Item = tuple[int, bytes]
@@ -113,7 +113,7 @@ def test_another_version_is_answered_with_ours() -> None:
     ],
 )
 def test_what_is_malformed_is_refused(message: bytes, reason: str) -> None:
-    with pytest.raises(EventRefused, match=f"^invalid: .*{reason}"):
+    with pytest.raises(EventRefusedError, match=f"^invalid: .*{reason}"):
         respond(Records(many(100, 3, 5)), message, 60_000)
 
 
@@ -121,7 +121,7 @@ def test_what_is_malformed_is_refused(message: bytes, reason: str) -> None:
 def test_any_bytes_are_answered_in_form_or_refused(message: bytes, count: int) -> None:
     try:
         answer = respond(Records(many(count, 4, 3)), message, MIN_FRAME)
-    except EventRefused as error:
+    except EventRefusedError as error:
         assert str(error).startswith("invalid: ")
     else:
         assert len(answer) <= MIN_FRAME

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from room_links import FakeLink
-from teleglyph.errors import SeatRefused
+from teleglyph.errors import SeatRefusedError
 from teleglyph.rooms.room import GameRules, Room, Seat
 from teleglyph.wire.rooms.extended import TOKEN_KEPT, only_for
 from teleglyph.wire.rooms.messages import kick
@@ -66,7 +66,7 @@ class Rooms(RuleBasedStateMachine):
         if self.taken() >= LIMIT:
             try:
                 self.room.join(link, self.now)
-            except SeatRefused:
+            except SeatRefusedError:
                 return
             raise AssertionError("there was no place")
         seat = self.room.join(link, self.now)
@@ -80,7 +80,7 @@ class Rooms(RuleBasedStateMachine):
         must_refuse = guest.kicked or (old is None and guest.kept_until <= self.now and self.taken() >= LIMIT)
         try:
             seat = self.room.rejoin(guest.token, link, self.now, rotates=rotates)
-        except SeatRefused:
+        except SeatRefusedError:
             assert must_refuse
             return
         assert not must_refuse

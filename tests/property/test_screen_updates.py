@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reference_renderer import PALETTE_16, PALETTE_256
-from teleglyph.errors import BadData
+from teleglyph.errors import BadDataError
 from teleglyph.media.canvas import Canvas, Draw
 from teleglyph.media.frame_text import check_frame, paint_frame
 from teleglyph.media.grid import (
@@ -228,7 +228,7 @@ def test_updates_from_elsewhere_change_the_grid_or_are_refused(body: bytes, size
     grid = Grid(*size)
     try:
         apply_update(body, whole, grid)
-    except BadData:
+    except BadDataError:
         return
     text = Painter().changes(grid, Grid(*size))
     assert not {b"\x1b]", b"\x07"} & {text[at : at + 2] for at in range(len(text))}
@@ -295,7 +295,7 @@ def test_an_update_that_is_cut_short_changes_nothing(size: tuple[int, int], whol
     apply_update(update_of({0: 0x41}), True, grid)
     before = grid.characters()
     body = update_of({place: (glyph, 0x42)[place % 2] for place in range(size[0] * size[1])})
-    with pytest.raises(BadData):
+    with pytest.raises(BadDataError):
         apply_update(body[: max(0, len(body) - cut)], whole, grid)
     assert grid.characters() == before
 

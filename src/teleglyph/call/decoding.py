@@ -50,7 +50,7 @@ class Decoded(NamedTuple):
     cpu: float
 
 
-class DecoderDied(Exception):
+class DecoderDiedError(Exception):
     """The process that decoded ended or hung.
 
     Attributes:
@@ -62,7 +62,7 @@ class DecoderDied(Exception):
         self.is_guilty = is_guilty
 
 
-class DecodingFailed(MediaDecodeError):
+class DecodingError(MediaDecodeError):
     """A picture could not be decoded.
 
     Attributes:
@@ -97,8 +97,8 @@ class Decoding(Protocol):
         """The newest picture after one encoder output, scaled down to what is needed.
 
         Raises:
-            DecodingFailed: it cannot be decoded; the stream is over.
-            DecoderDied: the stream is over.
+            DecodingError: it cannot be decoded; the stream is over.
+            DecoderDiedError: the stream is over.
         """
 
     async def close(self) -> None:
@@ -150,7 +150,7 @@ def _timed(decoder: HevcDecoder, bitstream: bytes, needed: tuple[int, int] | Non
     try:
         picture = decoder.decode(bitstream, needed)
     except MediaDecodeError as error:
-        raise DecodingFailed(str(error), time.thread_time() - started) from error
+        raise DecodingError(str(error), time.thread_time() - started) from error
     return Decoded(picture, time.thread_time() - started)
 
 
@@ -233,10 +233,10 @@ class _Worker:
             except (OSError, TimeoutError) as error:
                 self.kill()
                 _log.error("Cannot start the decoder's process: %s.", error)
-                raise DecoderDied(is_guilty=False) from error
+                raise DecoderDiedError(is_guilty=False) from error
             if stream in self._lost:
                 self._lost.discard(stream)
-                raise DecoderDied(is_guilty=False)
+                raise DecoderDiedError(is_guilty=False)
             self._streams.add(stream)
             started = time.monotonic()
             try:
@@ -245,7 +245,7 @@ class _Worker:
                 outcome, width, height, cpu = await self._answer(self._limits.decoder_patience)
             except (OSError, TimeoutError) as error:
                 self._died(stream, "hung" if isinstance(error, TimeoutError) else "ended")
-                raise DecoderDied(is_guilty=True) from error
+                raise DecoderDiedError(is_guilty=True) from error
             except asyncio.CancelledError:
                 self.kill()
                 raise
@@ -256,10 +256,10 @@ class _Worker:
                 return Decoded(None, cpu)
             if outcome == Outcome.ERROR:
                 self._streams.discard(stream)
-                raise DecodingFailed("not decodable as HEVC", cpu)
+                raise DecodingError("not decodable as HEVC", cpu)
             if outcome != Outcome.PICTURE or not 0 < width * height * 3 <= self._size or self._memory is None:
                 self._died(stream, "gave a wrong answer")
-                raise DecoderDied(is_guilty=True)
+                raise DecoderDiedError(is_guilty=True)
             pixels = np.frombuffer(self._memory, np.uint8, width * height * 3).copy()
             return Decoded(pixels.reshape(height, width, 3), cpu)
 

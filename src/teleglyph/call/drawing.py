@@ -68,12 +68,12 @@ class Drawing(NamedTuple):
         ]
 
 
-_LEAST_COMPRESSED = 300
+_MIN_COMPRESSED = 300
 """Bytes below which compression saves nothing worth the while."""
 
 
 def _packed(body: bytes) -> bytes | None:
-    if len(body) < _LEAST_COMPRESSED:
+    if len(body) < _MIN_COMPRESSED:
         return None
     packed = compress(body)
     return packed if len(packed) < len(body) else None

@@ -12,11 +12,11 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from teleglyph.call.decoding import DecoderDied, Decoding, DecodingFailed
+from teleglyph.call.decoding import DecoderDiedError, Decoding, DecodingError
 from teleglyph.call.limits import CallLimits
 from teleglyph.call.picture import PictureSlot, Pixels
 from teleglyph.call.statistics import ParticipantCounters
-from teleglyph.errors import BadData, MediaDecodeError
+from teleglyph.errors import BadDataError, MediaDecodeError
 from teleglyph.media.hevc_parameters import StreamGate, starts_with_keyframe
 from teleglyph.net import TokenBucket
 
@@ -67,10 +67,10 @@ class HevcIngest:
         """Queue one encoder output; starts the decoding task when none runs.
 
         Raises:
-            BadData: this participant's pictures have ended the decoder too often.
+            BadDataError: this participant's pictures have ended the decoder too often.
         """
         if self._counters.decoder_deaths >= self._limits.decoder_deaths:
-            raise BadData(f"your pictures ended the decoder {self._counters.decoder_deaths} times")
+            raise BadDataError(f"your pictures ended the decoder {self._counters.decoder_deaths} times")
         if not bitstream:
             return
         if self._waiting_for_keyframe:
@@ -135,13 +135,13 @@ class HevcIngest:
             try:
                 pixels = await self._decode(bitstream)
             except MediaDecodeError as error:
-                if isinstance(error, DecodingFailed):
+                if isinstance(error, DecodingError):
                     self._charge(error.cpu)
                 self._counters.pictures_undecodable += 1
                 self.start_over()
                 _log.debug("a picture could not be decoded: %s", error)
                 continue
-            except DecoderDied as error:
+            except DecoderDiedError as error:
                 self._counters.pictures_undecodable += 1
                 self._counters.decoder_deaths += error.is_guilty
                 self._is_slow = self._is_slow or error.is_guilty

@@ -11,8 +11,8 @@ _LATE_SECONDS = 0.15
 """A screen that is so much later than the way takes waits somewhere, on a link of which nothing else is known."""
 _UNKNOWN_WINDOW = 64 << 10
 """Bytes under way while it is not known what the link takes."""
-_LEAST_WINDOW = 1500
-_MOST_FRAMES = 128
+_MIN_WINDOW = 1500
+_MAX_FRAMES = 128
 _RATE_MEMORY = 2.0
 """Seconds after which a rate that was reached once says less and less."""
 _GROWTH = 1.1
@@ -80,7 +80,7 @@ class LinkMeter:
         """Bytes that may be under way."""
         if not self._rates:
             return _UNKNOWN_WINDOW
-        known = max(_LEAST_WINDOW, self.rate * (self.delay + _QUEUE_SECONDS))
+        known = max(_MIN_WINDOW, self.rate * (self.delay + _QUEUE_SECONDS))
         age = now - self._rates[-1].at - _RATE_MEMORY
         return known if age <= 0 else min(max(known, _UNKNOWN_WINDOW), known * _GROWTH**age)
 
@@ -92,7 +92,7 @@ class LinkMeter:
             self._is_draining = False
             return True
         is_late = self._delay_at > 0 and now - self._sent[0].at > self._delay + _LATE_SECONDS
-        is_full = self.in_flight >= self.window(now) or is_late or len(self._sent) >= _MOST_FRAMES
+        is_full = self.in_flight >= self.window(now) or is_late or len(self._sent) >= _MAX_FRAMES
         if is_full:
             self._full_at = now
             self._was_full = True

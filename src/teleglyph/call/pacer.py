@@ -231,7 +231,7 @@ class Pacer:
                 continue
             frame = view.frame
             clear = _CLEAR if frame.layout != participant.shown_layout else None
-            participant.connection.outbox.put_video(frame.packet, clear)
+            participant.connection.outbox.queue_frame(frame.packet, clear)
             participant.text_link.sent(len(frame.packet))
             participant.shown_frame, participant.shown_layout = frame.number, frame.layout
             participant.counters.frames_delivered += 1
@@ -288,7 +288,7 @@ class Pacer:
                 packet = packets[variant] = message.encode_packet(packed or update.body)
             else:
                 self._room.counters.frames_shared += 1
-            participant.connection.outbox.put_video(packet)
+            participant.connection.outbox.queue_frame(packet)
             screen.meter.sent(number, len(packet), now)
             counters = screen.counters
             counters.updates += 1

@@ -27,7 +27,7 @@ from teleglyph.call.statistics import ParticipantCounters, ParticipantReport
 from teleglyph.call.text_link import TextLink
 from teleglyph.call.view import View, ViewKey, limit_cells
 from teleglyph.call.viewer_screen import ViewerScreen, cheaper
-from teleglyph.errors import AuthenticationError, BadData, ServerFull, UserError
+from teleglyph.errors import AuthenticationError, BadDataError, ServerFullError, UserError
 from teleglyph.media.modes import COLOR_NAMES, RENDER_NAMES, ColorLevel, RenderMode
 from teleglyph.media.palette import BUILT_IN, Palette, custom_palette
 from teleglyph.media.style import Style
@@ -165,7 +165,7 @@ class Participant:
             HevcFrame: self._on_hevc,
             OpusBatch: self._on_opus,
             AudioBatch: self._on_audio,
-            Ping: lambda _: connection.outbox.put_control(_PONG),
+            Ping: lambda _: connection.outbox.queue_control(_PONG),
             ClientJoin: self._on_join,
             ClientLeave: self._on_leave,
             RemoteLog: self._on_remote_log,
@@ -247,11 +247,11 @@ class Participant:
 
     def tell(self, text: str) -> None:
         """Send a line that the peer's program may show or log."""
-        self.connection.outbox.put_control(encode(RemoteLog(_LOG_INFO, _TO_CLIENT, text)))
+        self.connection.send(RemoteLog(_LOG_INFO, _TO_CLIENT, text))
 
     def ping(self) -> None:
         """Send a sign of life."""
-        self.connection.outbox.put_control(_PING)
+        self.connection.outbox.queue_control(_PING)
 
     def request_picture(self, demand: Demand) -> None:
         """Tell a sender of our own kind what of its pictures is seen, if that has changed, or if it has to begin
@@ -269,7 +269,7 @@ class Participant:
         self._requested = request
         if keyframe:
             self._wants_keyframe, self._keyframe_asked_at = False, now
-        self.connection.outbox.put_control(encode(PictureRequest(*demand, keyframe)))
+        self.connection.send(PictureRequest(*demand, keyframe))
 
     def quality_changed(self) -> None:
         """The connection carries more or less than before."""
@@ -299,8 +299,8 @@ class Participant:
         """Act on one message.
 
         Raises:
-            BadData: the message is not allowed at this moment.
-            ServerFull: the last place was taken during this peer's handshake.
+            BadDataError: the message is not allowed at this moment.
+            ServerFullError: the last place was taken during this peer's handshake.
         """
         handler = self._handlers.get(type(message))
         if handler is not None:
@@ -318,7 +318,7 @@ class Participant:
         style = self._watch(message)
         if self.state is State.SECURED:
             if len(self._room) >= self._limits.max_participants:
-                raise ServerFull(f"The call is full: {len(self._room)} participants")
+                raise ServerFullError(f"The call is full: {len(self._room)} participants")
             self.advance(State.JOINED)
             self._entered_at = time.monotonic()
             self._expect_picture(_ARRIVAL_PATIENCE)
@@ -382,7 +382,7 @@ class Participant:
             self._told = state
             # Both sides go on from what is shown: places move up when somebody in front of them leaves.
             screen.settings = replace(screen.settings, spotlight=place)
-            self.connection.outbox.put_control(encode(state))
+            self.connection.send(state)
 
     def _place_of(self, number: int, scene: Scene) -> tuple[int, int, str]:
         """The place of a participant in the grid as this viewer sees it (0 for none), all places, and the name."""
@@ -444,7 +444,7 @@ class Participant:
 
     def _accepts_picture(self, width: int, height: int) -> bool:
         if width * height > self._limits.max_picture_pixels:
-            raise BadData(f"picture of {width}x{height} pixels is too large")
+            raise BadDataError(f"picture of {width}x{height} pixels is too large")
         if self.state is State.JOINED:
             self.advance(State.STREAMING)
             self._room.video_changed(self)
@@ -469,7 +469,7 @@ class Participant:
 
     def _on_opus(self, message: OpusBatch) -> None:
         if not self._audio:
-            raise BadData("AUDIO_OPUS_BATCH received before audio stream enabled")
+            raise BadDataError("AUDIO_OPUS_BATCH received before audio stream enabled")
         self._hear(message)
 
     def _on_audio(self, message: AudioBatch) -> None:

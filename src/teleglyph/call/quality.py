@@ -44,7 +44,7 @@ _FEW_CHANCES = 4
 _HELD_TOO_OFTEN = 0.25
 _HELD_MOSTLY = 0.7
 _HELD_NEVER = 0.05
-_FIRST_PATIENCE, _MOST_PATIENCE = 1.5, 30.0
+_FIRST_PATIENCE, _MAX_PATIENCE = 1.5, 30.0
 """Seconds without trouble before a step up; doubled whenever one turns out to have been too much."""
 _MODE_CAUTION = 4.0
 """So much longer before a step up to another mode: it takes a whole screen, and another one if it was too much."""
@@ -101,7 +101,7 @@ class QualityControl:
         if not steps:
             return False
         if now - self._raised_at < _PROBATION:
-            self._patience = min(_MOST_PATIENCE, 2 * self._patience)
+            self._patience = min(_MAX_PATIENCE, 2 * self._patience)
             self._raised_at = -1e9
         self._change(steps, now)
         return True

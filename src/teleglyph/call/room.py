@@ -84,7 +84,7 @@ class Room:
         active = sum(1 for participant in self._participants.values() if participant.sends_video)
         packet = encode(ServerState(len(self._participants), active))
         for participant in self._participants.values():
-            participant.connection.outbox.put_control(packet)
+            participant.connection.outbox.queue_control(packet)
         self._tell_views()
 
     def _tell_views(self) -> None:

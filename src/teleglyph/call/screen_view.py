@@ -30,10 +30,10 @@ from teleglyph.media.style import Style
 _NOBODY = "Nobody else is here yet"
 _NO_PICTURE = "Nobody sends a picture"
 _CAMERA_OFF = "camera off"
-_LEAST_ROWS_FOR_NAMES = 4
+_MIN_ROWS_FOR_NAMES = 4
 """Rows of a place in the grid, below which a name would take too much of the picture."""
-_MOST_INDEX = 9
-_MOST_WITH_PLACES = 2
+_MAX_INDEX = 9
+_MAX_WITH_PLACES = 2
 """People of whom each has a place, with a picture or without."""
 _SETTLE_SECONDS = 0.4
 """Within this time all rows have their turn at being made exact where the picture stands still."""
@@ -71,7 +71,7 @@ def folds(tiles: Sequence[Tile]) -> bool:
 
     They do among three and more; one or two people are better seen in places.
     """
-    return len(tiles) > _MOST_WITH_PLACES and any(tile.pixels is None for tile in tiles)
+    return len(tiles) > _MAX_WITH_PLACES and any(tile.pixels is None for tile in tiles)
 
 
 class ScreenKey(NamedTuple):
@@ -176,7 +176,7 @@ class ScreenView:
         self._arrange_names(arrangement[1], has_pictures=bool(tiles))
         foot = self._lines.rows if tiles else 0
         aspects = [tile.aspect for tile in tiles]
-        label_rows = 1 if key.wishes.names and rows >= _LEAST_ROWS_FOR_NAMES else 0
+        label_rows = 1 if key.wishes.names and rows >= _MIN_ROWS_FOR_NAMES else 0
         places = arrange(aspects, columns, rows - foot, label_rows)
         if label_rows and not _has_room_below(places, rows - foot):
             places = arrange(aspects, columns, rows - foot)
@@ -200,7 +200,7 @@ class ScreenView:
         """Lay out the names of people without a picture."""
         columns, rows, utf8 = self.key.columns, self.key.rows, self.style.utf8
         self._lines, self._has_heading = NameLines((), 0, 0), False
-        if not names or columns <= MARK_COLUMNS or (has_pictures and rows < _LEAST_ROWS_FOR_NAMES):
+        if not names or columns <= MARK_COLUMNS or (has_pictures and rows < _MIN_ROWS_FOR_NAMES):
             return
         if has_pictures:
             self._lines = foot_lines(names, columns, rows, utf8=utf8)
@@ -295,7 +295,7 @@ class ScreenView:
 
 def _with_place(name: str, place: int) -> str:
     """A name, with its number as far as there are keys for it."""
-    return f"{place} {name}" if place <= _MOST_INDEX else name
+    return f"{place} {name}" if place <= _MAX_INDEX else name
 
 
 def _centred(text: str, x: int, y: int, width: int, ink: int, paper: int, utf8: bool = True) -> Label:

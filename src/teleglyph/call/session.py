@@ -8,7 +8,14 @@ from collections.abc import Callable
 
 from teleglyph.call.limits import CallLimits
 from teleglyph.call.participant import Participant, State
-from teleglyph.errors import AuthenticationError, BadData, PeerError, PeerTimeout, RateLimited, ServerFull
+from teleglyph.errors import (
+    AuthenticationError,
+    BadDataError,
+    PeerError,
+    PeerTimeoutError,
+    RateLimitError,
+    ServerFullError,
+)
 from teleglyph.net import Connection
 from teleglyph.wire.acip import ErrorMessage, Feature, RemoteLog, ServerSession, encode, fingerprint
 
@@ -35,10 +42,10 @@ async def run_participant(
     farewell: list[bytes] = []
     try:
         reason = await _serve(participant, limits, on_handshake)
-    except BadData as error:
+    except BadDataError as error:
         reason = f"bad data: {error}"
         farewell = violation_packets(str(error))
-    except (RateLimited, ServerFull) as error:
+    except (RateLimitError, ServerFullError) as error:
         reason = str(error)
         farewell = [encode(ErrorMessage(error.exit_code, reason))]
     except PeerError as error:
@@ -84,7 +91,9 @@ async def _serve(participant: Participant, limits: CallLimits, on_handshake: Cal
 
 def _require_capabilities(participant: Participant) -> None:
     if participant.state is State.SECURED:
-        participant.connection.fail(PeerTimeout(f"{participant.connection.peer} did not say what its terminal can do"))
+        participant.connection.fail(
+            PeerTimeoutError(f"{participant.connection.peer} did not say what its terminal can do")
+        )
 
 
 def violation_packets(reason: str) -> list[bytes]:
@@ -110,11 +119,11 @@ def watch_connection(connection: Connection, participant: Participant, limits: C
         participant.announce()  # it has not said its name, and perhaps never will
     silence, since_packet = now - connection.last_received, now - connection.last_message
     if silence > limits.silence_timeout:
-        connection.fail(PeerTimeout(f"{connection.peer} sent nothing for {silence:.0f} s"))
+        connection.fail(PeerTimeoutError(f"{connection.peer} sent nothing for {silence:.0f} s"))
     elif since_packet > limits.packet_timeout:
-        connection.fail(PeerTimeout(f"{connection.peer} sent no complete packet for {since_packet:.0f} s"))
+        connection.fail(PeerTimeoutError(f"{connection.peer} sent no complete packet for {since_packet:.0f} s"))
     elif connection.blocked_since is not None and now - connection.blocked_since > limits.stall_timeout:
-        connection.fail(PeerTimeout(f"{connection.peer} has read nothing for {limits.stall_timeout:.0f} s"))
+        connection.fail(PeerTimeoutError(f"{connection.peer} has read nothing for {limits.stall_timeout:.0f} s"))
 
 
 def _choose_identity(connection: Connection, now: float) -> None:

@@ -29,7 +29,7 @@ LONG_FRAME, SHORT_FRAME = 960, 480
 """Samples of a packet: ascii-chat's client wants 20 ms, ours takes 10."""
 SHORT_FRAMES = 0x100
 """Bit of CLIENT_CAPABILITIES.audio_codecs by which our client says so."""
-_MOST_TICKS = 8
+_MAX_TICKS = 8
 """Ticks made up for at once; more are skipped, which listeners' own buffers hide better than a burst."""
 _INBOX = 64
 _FRAMES_PER_MESSAGE = 50
@@ -154,14 +154,14 @@ class RoomSound:
                 due = time.monotonic()
                 while not self._is_silent():
                     ticks = int((time.monotonic() - due) / TICK_SECONDS) + 1
-                    if ticks > _MOST_TICKS:
-                        self.skipped_ticks += ticks - _MOST_TICKS
-                        due += (ticks - _MOST_TICKS) * TICK_SECONDS
-                        ticks = _MOST_TICKS
+                    if ticks > _MAX_TICKS:
+                        self.skipped_ticks += ticks - _MAX_TICKS
+                        due += (ticks - _MAX_TICKS) * TICK_SECONDS
+                        ticks = _MAX_TICKS
                     due += ticks * TICK_SECONDS
                     packets = await loop.run_in_executor(self._thread, self._process, tuple(self._voices), ticks)
                     for voice, packet in packets:
-                        voice.outbox.put_audio(packet, voice.frame / SAMPLE_RATE)
+                        voice.outbox.queue_audio(packet, voice.frame / SAMPLE_RATE)
                         voice.counters.packets_out += 1
                     await asyncio.sleep(max(0.0, due - time.monotonic()))
                 self._wake.clear()

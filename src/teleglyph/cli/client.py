@@ -39,7 +39,7 @@ from teleglyph.client.trust import ServerTrust
 from teleglyph.console import echo, write_frame
 from teleglyph.errors import (
     CameraError,
-    NotSupported,
+    NotSupportedError,
     SoundError,
     TeleglyphError,
 )
@@ -230,7 +230,7 @@ def trust_for(server_key: str | None, accept_new: bool) -> ServerTrust:
     """How to decide about servers.
 
     Raises:
-        ConfigurationError, KeyFetchFailed: ``server_key`` names no key.
+        ConfigurationError, KeyFetchError: ``server_key`` names no key.
     """
     pinned = parse_public_keys(server_key) if server_key else []
     return ServerTrust(
@@ -314,7 +314,7 @@ async def open_sound(options: SoundOptions | None) -> tuple[CallSound | None, st
 
     Raises:
         SoundError: a device that was asked for cannot be opened.
-        NotSupported: voice processing was asked for and is not installed.
+        NotSupportedError: voice processing was asked for and is not installed.
     """
     if options is None:
         return None, ""
@@ -322,7 +322,7 @@ async def open_sound(options: SoundOptions | None) -> tuple[CallSound | None, st
     if options.process_voice is not False and not options.film:
         has_voice = await asyncio.to_thread(sound.process_voice)
         if options.process_voice and not has_voice:
-            raise NotSupported("--voice-processing needs an optional part: pip install 'teleglyph[voice]'")
+            raise NotSupportedError("--voice-processing needs an optional part: pip install 'teleglyph[voice]'")
     try:
         missing = await asyncio.to_thread(
             sound.open, microphone=options.microphone, speakers=options.speakers, silent=options.silent
@@ -368,5 +368,5 @@ def _choose_codec(name: str) -> Codec:
     if hevc_available():
         return Codec.HEVC
     if name == "hevc":
-        raise NotSupported("There is no HEVC encoder in this installation of PyAV: use --video-codec raw")
+        raise NotSupportedError("There is no HEVC encoder in this installation of PyAV: use --video-codec raw")
     return Codec.RAW

@@ -15,7 +15,7 @@ import click
 from teleglyph.cli.logs import LogOptions
 from teleglyph.cli.options import check_database
 from teleglyph.console import discard_output, echo, output_failure, write_text
-from teleglyph.errors import EventRefused, MessageRefused, OutputError
+from teleglyph.errors import EventRefusedError, InvalidMessageError, OutputError
 from teleglyph.server.app import DATABASE_FILE
 from teleglyph.text_file import encoding_of
 
@@ -147,7 +147,7 @@ def import_events(logs: LogOptions, data_dir: Path | None, database: str | None,
                     policy.vanish(event)
                 else:
                     batch.append(event)
-            except (EventRefused, MessageRefused) as error:
+            except (EventRefusedError, InvalidMessageError) as error:
                 refused += 1
                 echo(f"line {number}: {error}", err=True)
             if len(batch) >= _PAGE:
@@ -182,11 +182,11 @@ def _check(line: bytes) -> NostrEvent:
     from teleglyph.wire.nostr.event import load, read_event
 
     if len(line) > _LONGEST_LINE:
-        raise MessageRefused(f"a line has at most {_LONGEST_LINE} bytes")
+        raise InvalidMessageError(f"a line has at most {_LONGEST_LINE} bytes")
     event = read_event(load(line.strip()))
     if event.is_ephemeral:
-        raise EventRefused(f"invalid: kind {event.kind} is not kept")
+        raise EventRefusedError(f"invalid: kind {event.kind} is not kept")
     if event.expires_at is not None and event.expires_at <= time.time():
-        raise EventRefused("invalid: the event has expired")
+        raise EventRefusedError("invalid: the event has expired")
     event.check_proof()
     return event

@@ -16,7 +16,7 @@ from teleglyph.client.address import Address
 from teleglyph.client.call.connection import Credentials
 from teleglyph.client.trust import ServerTrust, describe_identity
 from teleglyph.console import echo
-from teleglyph.errors import AuthenticationError, UnknownServer
+from teleglyph.errors import AuthenticationError, UnknownServerError
 from teleglyph.keys import (
     ascii_chat_fingerprint,
     default_identity_path,
@@ -45,7 +45,7 @@ def join(
         password_source: the option or variable that the password came from.
 
     Raises:
-        UnknownServer: the person says that it is not the right server, or nobody can be asked.
+        UnknownServerError: the person says that it is not the right server, or nobody can be asked.
         AuthenticationError: a password or key is missing or wrong, and asking does not help or is not possible.
         KeyFileError: the default key is needed and cannot be used.
         click.Abort: the person leaves at a question.
@@ -54,7 +54,7 @@ def join(
     while True:
         try:
             return attempt(credentials)
-        except UnknownServer as error:
+        except UnknownServerError as error:
             _decide_about(error, credentials.trust)
         except AuthenticationError as error:
             credentials = secrets.after(error, credentials)
@@ -161,11 +161,11 @@ def _without_key(path: Path) -> str:
     return advice
 
 
-def _decide_about(unknown: UnknownServer, trust: ServerTrust | None) -> None:
+def _decide_about(unknown: UnknownServerError, trust: ServerTrust | None) -> None:
     """Ask whether a new server is the right one, and remember it if it is.
 
     Raises:
-        UnknownServer: it is not, or nobody can be asked.
+        UnknownServerError: it is not, or nobody can be asked.
     """
     if trust is None or not can_ask():
         raise unknown
@@ -182,11 +182,11 @@ def _decide_about(unknown: UnknownServer, trust: ServerTrust | None) -> None:
     for hint in _hints(unknown, trust):
         echo(hint, err=True)
     if not confirm("Join it, and remember it"):
-        raise UnknownServer(f"{where} was not joined.", unknown.address, unknown.identity)
+        raise UnknownServerError(f"{where} was not joined.", unknown.address, unknown.identity)
     trust.hosts.add(unknown.address, unknown.identity, unknown.name)
 
 
-def _hints(unknown: UnknownServer, trust: ServerTrust) -> list[str]:
+def _hints(unknown: UnknownServerError, trust: ServerTrust) -> list[str]:
     """What else is known of this identity and of this name: servers move, and others pretend to be them."""
     hints: list[str] = []
     entries = list(trust.hosts.entries())

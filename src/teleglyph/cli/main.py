@@ -15,7 +15,7 @@ import click
 import teleglyph
 from teleglyph.cli.logs import LogOptions
 from teleglyph.console import discard_output, echo, output_failure, reserve_standard_streams
-from teleglyph.errors import OutputClosed, TeleglyphError
+from teleglyph.errors import OutputClosedError, TeleglyphError
 
 _OUTPUT_FAILURES = (errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EBADF, errno.EFBIG, errno.EDQUOT)
 
@@ -213,7 +213,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _complain(error: TeleglyphError) -> None:
-    if not isinstance(error, OutputClosed):
+    if not isinstance(error, OutputClosedError):
         echo(f"teleglyph: {error}", err=True)
 
 

@@ -65,7 +65,7 @@ _RENDER_WORDS = {name: mode for mode, name in RENDER_NAMES.items()} | {
     "halfblock": RenderMode.HALF_BLOCK,
 }
 _BITRATE_UNITS = {"k": 1000, "m": 1_000_000}
-_LEAST_BITRATE, _MOST_BITRATE = 32_000, 2**32 - 1
+_MIN_BITRATE, _MAX_BITRATE = 32_000, 2**32 - 1
 _TRUE_WORDS = ("true", "yes", "1", "on")
 
 
@@ -141,8 +141,8 @@ class Bitrate(click.ParamType[Any, Any]):
             bits = round(float(number) * factor)
         except (ValueError, OverflowError):
             self.fail(f"'{value}' is no number of bits a second: write 500k or 2M", param, ctx)
-        if bits != 0 and not _LEAST_BITRATE <= bits <= _MOST_BITRATE:
-            self.fail(f"{bits} is out of range: 0, or {_LEAST_BITRATE} to {_MOST_BITRATE}", param, ctx)
+        if bits != 0 and not _MIN_BITRATE <= bits <= _MAX_BITRATE:
+            self.fail(f"{bits} is out of range: 0, or {_MIN_BITRATE} to {_MAX_BITRATE}", param, ctx)
         return bits
 
 

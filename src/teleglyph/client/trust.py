@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Sequence
 
-from teleglyph.errors import KeyFileError, UnknownServer, VerificationError
+from teleglyph.errors import KeyFileError, UnknownServerError, VerificationError
 from teleglyph.keys import KnownHosts, ascii_chat_fingerprint, fingerprint
 from teleglyph.keys.known_hosts import Entry, Verdict
 from teleglyph.net import is_loopback
 
 
-class NotPinned(VerificationError):
+class NotPinnedError(VerificationError):
     """The server shows an identity, but none of the pinned ones."""
 
 
@@ -49,7 +49,7 @@ class ServerTrust:
 
         Raises:
             VerificationError: it is not the one that is meant, or somebody is in the middle.
-            UnknownServer: it is new, and somebody has to decide.
+            UnknownServerError: it is new, and somebody has to decide.
             KeyFileError: it could not be remembered.
         """
         shown = describe_identity(identity, is_ascii_chat=is_ascii_chat)
@@ -71,7 +71,7 @@ class ServerTrust:
         if identity is None and is_loopback(address.rpartition(":")[0].strip("[]")):
             return
         if not self._accept_new:
-            raise UnknownServer(
+            raise UnknownServerError(
                 f"You have not joined {_both(name, address)} before. It shows {shown}, and there is no terminal to "
                 "ask you on. Compare that with its host, then use --server-key or --accept-new-server.",
                 address,
@@ -90,7 +90,7 @@ class ServerTrust:
             )
         if identity not in self.pinned:
             expected = " or ".join(fingerprint(key) for key in self.pinned[:3])
-            raise NotPinned(
+            raise NotPinnedError(
                 f"{address} shows {shown}, which is not what --server-key says ({expected}). Somebody may be in the "
                 "middle, or its host has a new key."
             )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Set
 
-from teleglyph.errors import EventRefused
+from teleglyph.errors import EventRefusedError
 from teleglyph.events.limits import EventLimits
 from teleglyph.net import OwnNames
 from teleglyph.wire.nostr.event import AUTHENTICATION, FIRST_ADDRESSABLE, VANISH, NostrEvent
@@ -26,26 +26,26 @@ def check_admission(event: NostrEvent, limits: EventLimits, now: float, authenti
         authenticated: public keys that the connection has proved.
 
     Raises:
-        EventRefused: it may not.
+        EventRefusedError: it may not.
     """
     if event.kind == AUTHENTICATION:
-        raise EventRefused(f"invalid: kind {AUTHENTICATION} is for AUTH, not for EVENT")
+        raise EventRefusedError(f"invalid: kind {AUTHENTICATION} is for AUTH, not for EVENT")
     _check_unique(event, "expiration", *(["d"] if FIRST_ADDRESSABLE <= event.kind < 40000 else []))
     if event.created_at > now + limits.created_at_ahead:
-        raise EventRefused(f"invalid: created_at is more than {limits.created_at_ahead} s in the future")
+        raise EventRefusedError(f"invalid: created_at is more than {limits.created_at_ahead} s in the future")
     if limits.created_at_back is not None and event.created_at < now - limits.created_at_back:
-        raise EventRefused(f"invalid: created_at is more than {limits.created_at_back} s ago")
+        raise EventRefusedError(f"invalid: created_at is more than {limits.created_at_back} s ago")
     if event.expires_at is not None and event.expires_at <= now:
-        raise EventRefused("invalid: the event has expired")
+        raise EventRefusedError("invalid: the event has expired")
     _check_work(event, limits.min_pow_difficulty)
     if limits.auth_required and not authenticated and event.kind != VANISH:
-        raise EventRefused("auth-required: authenticate to publish here")
+        raise EventRefusedError("auth-required: authenticate to publish here")
     if event.is_protected and event.pubkey not in authenticated:
         if not authenticated:
-            raise EventRefused("auth-required: only its author may publish a protected event")
-        raise EventRefused("restricted: only its author may publish a protected event")
+            raise EventRefusedError("auth-required: only its author may publish a protected event")
+        raise EventRefusedError("restricted: only its author may publish a protected event")
     if event.kind in _REPOSTS and _embeds_protected(event.content):
-        raise EventRefused("blocked: protected events are not reposted")
+        raise EventRefusedError("blocked: protected events are not reposted")
 
 
 def check_vanish(event: NostrEvent, is_own_url: Callable[[str], bool]) -> None:
@@ -55,11 +55,11 @@ def check_vanish(event: NostrEvent, is_own_url: Callable[[str], bool]) -> None:
         is_own_url: whether a URL is one of this relay's.
 
     Raises:
-        EventRefused: it is not.
+        EventRefusedError: it is not.
     """
     relays = event.values("relay")
     if _ALL_RELAYS not in relays and not any(map(is_own_url, relays)):
-        raise EventRefused(f"invalid: a request to vanish has a tag relay with this relay's URL or {_ALL_RELAYS}")
+        raise EventRefusedError(f"invalid: a request to vanish has a tag relay with this relay's URL or {_ALL_RELAYS}")
 
 
 def is_for_all_relays(event: NostrEvent) -> bool:
@@ -71,20 +71,20 @@ def _check_unique(event: NostrEvent, *names: str) -> None:
     """Tags that decide something must not say two things: whoever reads the other one would decide otherwise."""
     for name in names:
         if sum(tag[0] == name for tag in event.tags) > 1:
-            raise EventRefused(f"invalid: the event has more than one tag {name}")
+            raise EventRefusedError(f"invalid: the event has more than one tag {name}")
 
 
 def _check_work(event: NostrEvent, least: int) -> None:
     if not least:
         return
     if event.difficulty < least:
-        raise EventRefused(f"pow: difficulty {event.difficulty} is less than {least}")
+        raise EventRefusedError(f"pow: difficulty {event.difficulty} is less than {least}")
     for tag in event.tags:
         if tag[0] != "nonce" or len(tag) < 3 or not (tag[2].isascii() and tag[2].isdecimal()):
             continue
         aim = tag[2].lstrip("0")[:9] or "0"
         if int(aim) < least:
-            raise EventRefused(f"pow: difficulty {aim} was aimed at, less than {least}")
+            raise EventRefusedError(f"pow: difficulty {aim} was aimed at, less than {least}")
 
 
 def _embeds_protected(content: str) -> bool:
@@ -105,15 +105,15 @@ def check_authentication(event: NostrEvent, challenge: str, own: OwnNames, limit
         now: Unix seconds.
 
     Raises:
-        EventRefused: it does not.
+        EventRefusedError: it does not.
     """
     if event.kind != AUTHENTICATION:
-        raise EventRefused(f"invalid: an authentication has the kind {AUTHENTICATION}")
+        raise EventRefusedError(f"invalid: an authentication has the kind {AUTHENTICATION}")
     _check_unique(event, "relay", "challenge")
     if abs(event.created_at - now) > limits.auth_window:
-        raise EventRefused(f"invalid: created_at is more than {limits.auth_window} s from now")
+        raise EventRefusedError(f"invalid: created_at is more than {limits.auth_window} s from now")
     if event.first("challenge") != challenge:
-        raise EventRefused("invalid: this is not the challenge that was sent")
+        raise EventRefusedError("invalid: this is not the challenge that was sent")
     if not own.is_own_url(event.first("relay") or ""):
-        raise EventRefused(f"invalid: this authentication is for another relay; {own}")
+        raise EventRefusedError(f"invalid: this authentication is for another relay; {own}")
     event.check_proof()

@@ -16,7 +16,7 @@ from typing import Any, Self
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from teleglyph.errors import ConnectFailed, EventRefused, MessageRefused
+from teleglyph.errors import ConnectError, EventRefusedError, InvalidMessageError
 from teleglyph.net.websocket_failure import CHAT, CONNECT_ERRORS, websocket_failure
 from teleglyph.printable import fit
 from teleglyph.wire.nostr.event import AUTHENTICATION, NostrEvent, load, read_event, sign_event
@@ -91,7 +91,7 @@ class NostrClient:
         try:
             await self._open()
         except CONNECT_ERRORS as error:
-            raise ConnectFailed(await websocket_failure(error, self.url, CHAT, _OPEN_SECONDS)) from error
+            raise ConnectError(await websocket_failure(error, self.url, CHAT, _OPEN_SECONDS)) from error
         self._reader = asyncio.get_running_loop().create_task(self._run(), name="nostr client")
         return self
 
@@ -109,15 +109,15 @@ class NostrClient:
         """Sign an event and wait until the relay has accepted it; authenticates if the relay asks for that.
 
         Raises:
-            EventRefused: the relay does not want it; the message is the relay's text.
-            ConnectFailed: there is no connection, it was lost before the relay answered, or the relay is silent.
+            EventRefusedError: the relay does not want it; the message is the relay's text.
+            ConnectError: there is no connection, it was lost before the relay answered, or the relay is silent.
         """
         event = self._sign(kind, content, tags)
         accepted, text = await self._send_event("EVENT", event)
         if not accepted and text.startswith("auth-required:") and await self._authenticate():
             accepted, text = await self._send_event("EVENT", event)
         if not accepted:
-            raise EventRefused(text or "error: the relay gave no reason")
+            raise EventRefusedError(text or "error: the relay gave no reason")
         return event
 
     async def subscribe(self, name: str, filters: Filters) -> AsyncIterator[NostrEvent | Stored | Trouble]:
@@ -127,7 +127,7 @@ class NostrClient:
         """
         queue: asyncio.Queue[Any] = asyncio.Queue(_QUEUED)
         self._subscriptions[name] = (filters, queue)
-        with contextlib.suppress(ConnectFailed):  # Then it is sent with the next connection.
+        with contextlib.suppress(ConnectError):  # Then it is sent with the next connection.
             await self._send(["REQ", name, *filters()])
         try:
             while self._early:
@@ -158,7 +158,7 @@ class NostrClient:
                     if len(text) > _MAX_INFORMATION:
                         return None
             members = load(bytes(text))
-        except (aiohttp.ClientError, OSError, ValueError, MessageRefused, EventRefused):
+        except (aiohttp.ClientError, OSError, ValueError, InvalidMessageError, EventRefusedError):
             return None
         key = members.get("self") if isinstance(members, dict) else None
         return key if isinstance(key, str) and _KEY.fullmatch(key) else None
@@ -190,7 +190,7 @@ class NostrClient:
                 for answer in self._answers.values():
                     if not answer.done():
                         answer.set_exception(
-                            ConnectFailed(f"the connection was lost before the relay confirmed it{reason}")
+                            ConnectError(f"the connection was lost before the relay confirmed it{reason}")
                         )
                 await self._tell_all(Trouble(f"The connection is lost{reason}. Trying again."))
             await asyncio.sleep(pause * random.uniform(0.75, 1.25))  # noqa: S311 - spreads attempts, keeps no secret
@@ -200,7 +200,7 @@ class NostrClient:
             except CONNECT_ERRORS:
                 continue
             await self._tell_all(Trouble("The connection is back."))
-            with contextlib.suppress(ConnectFailed):
+            with contextlib.suppress(ConnectError):
                 for name, (filters, _) in list(self._subscriptions.items()):
                     await self._send(["REQ", name, *filters()])
 
@@ -212,11 +212,11 @@ class NostrClient:
 
     async def _send(self, message: object) -> None:
         if self._socket is None:
-            raise ConnectFailed("there is no connection to the relay")
+            raise ConnectError("there is no connection to the relay")
         try:
             await self._socket.send(json.dumps(message, ensure_ascii=False))
         except ConnectionClosed as error:
-            raise ConnectFailed("the connection to the relay is lost") from error
+            raise ConnectError("the connection to the relay is lost") from error
 
     async def _send_event(self, verb: str, event: NostrEvent) -> tuple[bool, str]:
         future: asyncio.Future[tuple[bool, str]] = asyncio.get_running_loop().create_future()
@@ -226,7 +226,7 @@ class NostrClient:
                 await self._send([verb, json.loads(event.text)])
                 return await future
         except TimeoutError:
-            raise ConnectFailed(f"the relay did not answer within {_ANSWER_SECONDS:g} s") from None
+            raise ConnectError(f"the relay did not answer within {_ANSWER_SECONDS:g} s") from None
         finally:
             del self._answers[event.id]
             if not future.cancel() and not future.cancelled():
@@ -274,7 +274,7 @@ class NostrClient:
                     await self._tell_all(Trouble(f"The relay says: {fit(_text(rest), _REASON_COLUMNS)}"))
                 case ["CLOSED", str(name), *rest] if name in self._subscriptions:
                     await self._closed(name, str(fit(_text(rest), _REASON_COLUMNS)))
-        except (EventRefused, MessageRefused):
+        except (EventRefusedError, InvalidMessageError):
             return  # A relay that sends nonsense is not believed.
 
     async def _closed(self, name: str, text: str) -> None:
@@ -287,7 +287,7 @@ class NostrClient:
             await queue.put(Trouble(f"The relay ended the subscription: {text}"))
 
         async def ask() -> None:
-            with contextlib.suppress(ConnectFailed, EventRefused):
+            with contextlib.suppress(ConnectError, EventRefusedError):
                 if not needs_proof:
                     await asyncio.sleep(_ASK_AGAIN_SECONDS)
                 elif not await self._authenticate():

@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
-from teleglyph.errors import EventRefused
+from teleglyph.errors import EventRefusedError
 from teleglyph.events.group_metadata import FLAGS, MAX_METADATA, edited
 from teleglyph.store.groups import ADMIN, GroupChange, GroupRecord, Invite
 from teleglyph.wire.nostr.event import DELETION, VANISH, NostrEvent, is_hex, quoted
@@ -188,116 +188,118 @@ class Groups:
             now: Unix seconds.
 
         Raises:
-            EventRefused: it may not.
+            EventRefusedError: it may not.
         """
         if event.pubkey == self.own_key or event.kind == VANISH:
             return
         if event.kind in DESCRIPTIONS:
-            raise EventRefused("blocked: only the relay describes its groups")
+            raise EventRefusedError("blocked: only the relay describes its groups")
         if sum(tag[0] == "h" for tag in event.tags) > 1:
-            raise EventRefused("invalid: an event belongs to one group: it has at most one tag h")
+            raise EventRefusedError("invalid: an event belongs to one group: it has at most one tag h")
         name = group_of(event)
         if name is None:
             if is_management(event.kind):
-                raise EventRefused(f"invalid: kind {event.kind} needs the tag h with a group's id")
+                raise EventRefusedError(f"invalid: kind {event.kind} needs the tag h with a group's id")
             return
         group = self._groups.get(name)
         if event.kind == GroupKind.CREATE_GROUP:
             self._check_creation(event, name, group)
         elif group is None:
             if is_management(event.kind):
-                raise EventRefused(f"invalid: there is no group {quoted(name, 64)} here")
+                raise EventRefusedError(f"invalid: there is no group {quoted(name, 64)} here")
             return
         elif group.is_ended:
-            raise EventRefused("restricted: this group was deleted")
+            raise EventRefusedError("restricted: this group was deleted")
         elif event.kind in MODERATION:
             self._check_moderation(event, group)
         elif event.kind == GroupKind.JOIN_REQUEST:
             _check_join(event, group, now)
         elif event.kind == GroupKind.LEAVE_REQUEST:
             if event.pubkey not in group.members:
-                raise EventRefused("invalid: you are not a member of this group")
+                raise EventRefusedError("invalid: you are not a member of this group")
         elif "restricted" in group.flags and event.pubkey not in group.members and event.kind != DELETION:
             # Former members may still take back what they wrote.
-            raise EventRefused("restricted: only members write in this group")
+            raise EventRefusedError("restricted: only members write in this group")
         if event.created_at < now - _LATE:
-            raise EventRefused(f"invalid: in groups created_at is at most {_LATE} s ago")
+            raise EventRefusedError(f"invalid: in groups created_at is at most {_LATE} s ago")
 
     def _check_creation(self, event: NostrEvent, name: str, group: GroupRecord | None) -> None:
         if group is not None:
-            raise EventRefused("blocked: there is a group with this id already")
+            raise EventRefusedError("blocked: there is a group with this id already")
         if name.startswith(_OF_ROOMS):
-            raise EventRefused(f"restricted: ids that begin with {_OF_ROOMS} are for the groups of rooms")
+            raise EventRefusedError(f"restricted: ids that begin with {_OF_ROOMS} are for the groups of rooms")
         if not name or len(name.encode("utf-8", "replace")) > _MAX_ID or not name.isprintable() or " " in name:
-            raise EventRefused(f"invalid: a group's id has 1 to {_MAX_ID} bytes that can be seen")
+            raise EventRefusedError(f"invalid: a group's id has 1 to {_MAX_ID} bytes that can be seen")
         own = sum(has_role(one, event.pubkey, ADMIN) for one in self._groups.values())
         if own >= MAX_OWN_GROUPS or len(self._groups) >= MAX_GROUPS:
-            raise EventRefused(f"restricted: at most {MAX_OWN_GROUPS} groups for one key, {MAX_GROUPS} for all")
+            raise EventRefusedError(f"restricted: at most {MAX_OWN_GROUPS} groups for one key, {MAX_GROUPS} for all")
         _check_lasting(event)
         self._check_metadata(event, GroupRecord(name, members={event.pubkey: [ADMIN]}))
 
     def _check_moderation(self, event: NostrEvent, group: GroupRecord) -> None:
         is_admin = has_role(group, event.pubkey, ADMIN)
         if not is_admin and not (event.kind in _MAY_MODERATE and has_role(group, event.pubkey, MODERATOR)):
-            raise EventRefused("restricted: your role in this group does not allow that")
+            raise EventRefusedError("restricted: your role in this group does not allow that")
         if event.kind != GroupKind.CREATE_INVITE:
             _check_lasting(event)
         match event.kind:
             case GroupKind.PUT_USER | GroupKind.REMOVE_USER:
                 keys = event.values("p")
                 if not keys or len(set(keys)) != len(keys) or not all(map(is_hex, keys)):
-                    raise EventRefused(f"invalid: kind {event.kind} names public keys in tags p, each once")
+                    raise EventRefusedError(f"invalid: kind {event.kind} names public keys in tags p, each once")
                 if not is_admin and any(group.members.get(key) for key in keys):
-                    raise EventRefused("restricted: moderators do not remove those who have a role")
+                    raise EventRefusedError("restricted: moderators do not remove those who have a role")
                 if (
                     event.kind == GroupKind.PUT_USER
                     and len(group.members) + sum(key not in group.members for key in keys) > MAX_MEMBERS
                 ):
-                    raise EventRefused(f"restricted: a group has at most {MAX_MEMBERS} members")
+                    raise EventRefusedError(f"restricted: a group has at most {MAX_MEMBERS} members")
                 if any(len(tag) > 2 + _MAX_ROLES for tag in event.tags):
-                    raise EventRefused(f"invalid: a member has at most {_MAX_ROLES} roles")
+                    raise EventRefusedError(f"invalid: a member has at most {_MAX_ROLES} roles")
                 if any(len(role) > _MAX_ROLE for tag in event.tags for role in tag[2:]):
-                    raise EventRefused(f"invalid: a role has at most {_MAX_ROLE} characters")
+                    raise EventRefusedError(f"invalid: a role has at most {_MAX_ROLE} characters")
                 _check_size_of_roles(event, group)
             case GroupKind.EDIT_METADATA:
                 self._check_metadata(event, group)
             case GroupKind.DELETE_EVENT:
                 if not event.values("e") or not all(map(is_hex, event.values("e"))):
-                    raise EventRefused("invalid: kind 9005 names events in tags e")
+                    raise EventRefusedError("invalid: kind 9005 names events in tags e")
             case GroupKind.DELETE_GROUP:
                 pass
             case GroupKind.CREATE_INVITE:
                 codes = event.values("code")
                 if len(codes) != 1 or not codes[0].isprintable() or not 1 <= len(codes[0]) <= _MAX_CODE:
-                    raise EventRefused(f"invalid: an invitation has one tag code of 1 to {_MAX_CODE} characters")
+                    raise EventRefusedError(f"invalid: an invitation has one tag code of 1 to {_MAX_CODE} characters")
                 if len(group.invites) >= MAX_INVITES:
-                    raise EventRefused(f"restricted: a group has at most {MAX_INVITES} invitations")
+                    raise EventRefusedError(f"restricted: a group has at most {MAX_INVITES} invitations")
             case GroupKind.UPDATE_PINS:
                 pins = _pins_of(event)
                 if len(pins) > MAX_PINS or len(set(pins)) != len(pins):
-                    raise EventRefused(f"invalid: at most {MAX_PINS} events are pinned, each once")
+                    raise EventRefusedError(f"invalid: at most {MAX_PINS} events are pinned, each once")
                 if not all(is_hex(value) for name, value in pins if name == "e"):
-                    raise EventRefused("invalid: a pinned event is named by its id in a tag e, or its address in a")
+                    raise EventRefusedError(
+                        "invalid: a pinned event is named by its id in a tag e, or its address in a"
+                    )
             case _:
-                raise EventRefused(f"invalid: moderation of kind {event.kind} is not known here")
+                raise EventRefusedError(f"invalid: moderation of kind {event.kind} is not known here")
 
     def _check_metadata(self, event: NostrEvent, group: GroupRecord) -> None:
         record = edited(group, event)
         if len(json.dumps(record.tags)) > MAX_METADATA:
-            raise EventRefused(f"invalid: what is said of a group has at most {MAX_METADATA} bytes")
+            raise EventRefusedError(f"invalid: what is said of a group has at most {MAX_METADATA} bytes")
         parents = [tag for tag in event.tags if tag[0] == "parent"]
         if len(parents) > 1:
-            raise EventRefused("invalid: a group has at most one parent")
+            raise EventRefusedError("invalid: a group has at most one parent")
         name = next((tag[1] for tag in parents if len(tag) > 1), "")
         if not name:
             return
         parent = self._groups.get(name)
         if name == group.id or (parent is not None and group.id in self._ancestors(parent)):
-            raise EventRefused("invalid: a group cannot be below itself")
+            raise EventRefusedError("invalid: a group cannot be below itself")
         if parent is None or parent.is_ended:
-            raise EventRefused(f"invalid: there is no group {quoted(name, 64)} here to be the parent")
+            raise EventRefusedError(f"invalid: there is no group {quoted(name, 64)} here to be the parent")
         if not has_role(parent, event.pubkey, ADMIN):
-            raise EventRefused("restricted: only an admin of the parent puts a group below it")
+            raise EventRefusedError("restricted: only an admin of the parent puts a group below it")
 
     def _ancestors(self, group: GroupRecord | None) -> Iterator[str]:
         seen: set[str] = set()
@@ -406,13 +408,13 @@ class Groups:
         """Whether a filter may ask for the groups that it names.
 
         Raises:
-            EventRefused: one of them is private.
+            EventRefusedError: one of them is private.
         """
         for name in wanted.tags.get("h", ()):
             group = self._groups.get(name)
             if group is not None and "private" in group.flags and group.members.keys().isdisjoint(readers):
                 prefix = "restricted" if readers else "auth-required"
-                raise EventRefused(f"{prefix}: only members read in this group")
+                raise EventRefusedError(f"{prefix}: only members read in this group")
 
 
 def may_read(event: NostrEvent, group: GroupRecord | None, readers: Set[str]) -> bool:
@@ -501,22 +503,22 @@ def _check_size_of_roles(event: NostrEvent, group: GroupRecord) -> None:
     roles = [*given.values(), *(roles for key, roles in group.members.items() if roles and key not in given)]
     size = sum(len(json.dumps(one)) + _KEY_BYTES for one in roles)
     if size > _MAX_ROLES_BYTES:
-        raise EventRefused(f"restricted: the roles in a group take at most {_MAX_ROLES_BYTES >> 10} KiB")
+        raise EventRefusedError(f"restricted: the roles in a group take at most {_MAX_ROLES_BYTES >> 10} KiB")
 
 
 def _check_lasting(event: NostrEvent) -> None:
     if event.expires_at is not None:
-        raise EventRefused("invalid: what is decided about a group does not expire")
+        raise EventRefusedError("invalid: what is decided about a group does not expire")
 
 
 def _check_join(event: NostrEvent, group: GroupRecord, now: float) -> None:
     if event.pubkey in group.members:
-        raise EventRefused("duplicate: you are a member of this group already")
+        raise EventRefusedError("duplicate: you are a member of this group already")
     codes = event.values("code")
     if len(codes) > 1:
-        raise EventRefused("invalid: a request to join has at most one tag code")
+        raise EventRefusedError("invalid: a request to join has at most one tag code")
     valid = {one.code for one in group.invites.values() if one.expires_at is None or one.expires_at > now}
     if "closed" in group.flags and valid.isdisjoint(codes):
-        raise EventRefused("restricted: this group is closed; it takes an invitation's code")
+        raise EventRefusedError("restricted: this group is closed; it takes an invitation's code")
     if len(group.members) >= MAX_MEMBERS:
-        raise EventRefused(f"restricted: a group has at most {MAX_MEMBERS} members")
+        raise EventRefusedError(f"restricted: a group has at most {MAX_MEMBERS} members")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from teleglyph.errors import EventRefused, MessageRefused
+from teleglyph.errors import EventRefusedError, InvalidMessageError
 from teleglyph.wire.nostr.event import NostrEvent, load, read_event
 
 KIND = 27235
@@ -45,46 +45,46 @@ def check_http_authentication(request: HttpRequest, now: float) -> NostrEvent:
         now: Unix seconds.
 
     Raises:
-        EventRefused: what is wrong with it, as a sentence.
+        EventRefusedError: what is wrong with it, as a sentence.
     """
     event = _read(request.authorization)
     if event.kind != KIND:
-        raise EventRefused(f"The authentication has the kind {event.kind} instead of {KIND}.")
+        raise EventRefusedError(f"The authentication has the kind {event.kind} instead of {KIND}.")
     if abs(event.created_at - now) > WINDOW:
-        raise EventRefused(f"The authentication's created_at is more than {WINDOW} s from now.")
+        raise EventRefusedError(f"The authentication's created_at is more than {WINDOW} s from now.")
     url = _only(event, "u")
     if not request.is_own_url(url) or _target_of(url) != _target_of(request.target):
-        raise EventRefused("The authentication's tag u is not the URL of this request.")
+        raise EventRefusedError("The authentication's tag u is not the URL of this request.")
     # Some libraries write the method in lower case.
     if _only(event, "method").upper() != request.method.upper():
-        raise EventRefused(f"The authentication's tag method is not {request.method}.")
+        raise EventRefusedError(f"The authentication's tag method is not {request.method}.")
     if _only(event, "payload").lower() != hashlib.sha256(request.body).hexdigest():
-        raise EventRefused("The authentication's tag payload is not the SHA-256 of the request's body.")
+        raise EventRefusedError("The authentication's tag payload is not the SHA-256 of the request's body.")
     try:
         event.check_proof()
-    except EventRefused:
-        raise EventRefused("The authentication's id or signature is wrong.") from None
+    except EventRefusedError:
+        raise EventRefusedError("The authentication's id or signature is wrong.") from None
     return event
 
 
 def _read(header: str) -> NostrEvent:
     scheme, _, text = header.partition(" ")
     if not header:
-        raise EventRefused("The request has no header Authorization: Nostr with an event of kind 27235 in base64.")
+        raise EventRefusedError("The request has no header Authorization: Nostr with an event of kind 27235 in base64.")
     if scheme.lower() != "nostr" or len(header) > _MAX_HEADER:
-        raise EventRefused(
+        raise EventRefusedError(
             f"The header Authorization is not Nostr and an event in base64, at most {_MAX_HEADER} bytes."
         )
     try:
         return read_event(load(base64.b64decode(text.strip(), validate=True)), _MAX_TAGS, _MAX_CONTENT)
-    except (binascii.Error, ValueError, EventRefused, MessageRefused):
-        raise EventRefused("The header Authorization has no valid event in base64.") from None
+    except (binascii.Error, ValueError, EventRefusedError, InvalidMessageError):
+        raise EventRefusedError("The header Authorization has no valid event in base64.") from None
 
 
 def _only(event: NostrEvent, name: str) -> str:
     values = [tag[1] if len(tag) > 1 else "" for tag in event.tags if tag[0] == name]
     if len(values) != 1:
-        raise EventRefused(f"The authentication has {len(values)} tags {name} instead of one.")
+        raise EventRefusedError(f"The authentication has {len(values)} tags {name} instead of one.")
     return values[0]
 
 

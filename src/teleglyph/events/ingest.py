@@ -18,7 +18,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from teleglyph.errors import EventRefused, StoreError
+from teleglyph.errors import EventRefusedError, StoreError
 from teleglyph.events.groups import Groups, Plan
 from teleglyph.events.policy import Policy
 from teleglyph.store.events import EventStore, Outcome
@@ -191,7 +191,7 @@ class Ingest:
             if self._groups is None:
                 return
             self._groups.check(item.event, time.time())
-        except EventRefused as error:
+        except EventRefusedError as error:
             item.refusal = str(error)
         else:
             item.plan = self._groups.plan(item.event) if self._is_exclusive else None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from teleglyph.errors import EventRefused, MessageRefused, PeerError, StoreError
+from teleglyph.errors import EventRefusedError, InvalidMessageError, PeerError, StoreError
 from teleglyph.events.http_auth import WINDOW, HttpRequest, check_http_authentication
 from teleglyph.events.policy import ONLY_ALLOWED_KEYS, Policy, read_network
 from teleglyph.net import TokenBucket
@@ -22,7 +22,7 @@ MAX_ENTRIES = 10_000
 """Of one list."""
 MAX_REASON = 200
 """Characters."""
-_LEAST_PREFIX = {4: 8, 6: 16}
+_MIN_PREFIX = {4: 8, 6: 16}
 """Bits of the largest network that can be blocked."""
 _RATE, _BURST = 10.0, 50.0
 """Requests of the administrator per second, and at once."""
@@ -30,7 +30,7 @@ _SETTINGS = {"name": 100, "description": 4000, "icon": 2000}
 """Characters that each may have."""
 
 
-class ManagementRefused(PeerError):
+class ManagementRefusedError(PeerError):
     """A request cannot be carried out; the message is for its sender.
 
     Attributes:
@@ -108,40 +108,40 @@ class Management:
             uptime: on the monotonic clock.
 
         Raises:
-            ManagementRefused: there is none.
+            ManagementRefusedError: there is none.
         """
         try:
             event = check_http_authentication(request, now)
-        except EventRefused as error:
-            raise ManagementRefused(str(error), 401) from None
+        except EventRefusedError as error:
+            raise ManagementRefusedError(str(error), 401) from None
         if event.pubkey not in self._admins:
-            raise ManagementRefused("Only the relay's administrator may manage it.", 403)
+            raise ManagementRefusedError("Only the relay's administrator may manage it.", 403)
         if not self._rate.allow(uptime):
-            raise ManagementRefused(f"At most {_RATE:g} requests per second are accepted; try again later.", 429)
+            raise ManagementRefusedError(f"At most {_RATE:g} requests per second are accepted; try again later.", 429)
         try:
             is_new = await asyncio.wrap_future(self._store.use_once(event.sig, event.created_at + WINDOW, now))
             if not is_new:
-                raise ManagementRefused("This authentication was used before; sign a new one.", 401)
+                raise ManagementRefusedError("This authentication was used before; sign a new one.", 401)
             return await self._call(request.body)
         except StoreError:
-            raise ManagementRefused("The database cannot be used now; try again later.", 503) from None
+            raise ManagementRefusedError("The database cannot be used now; try again later.", 503) from None
 
     async def _call(self, body: bytes) -> Any:
         try:
             message = load(body)
-        except MessageRefused:
-            raise ManagementRefused("The body is not valid JSON.") from None
+        except InvalidMessageError:
+            raise ManagementRefusedError("The body is not valid JSON.") from None
         if type(message) is not dict or type(message.get("method")) is not str:
-            raise ManagementRefused("The body is not an object with a method and params.")
+            raise ManagementRefusedError("The body is not an object with a method and params.")
         name, params = message["method"], message.get("params", [])
         method = self._methods.get(name)
         if method is None:
-            raise ManagementRefused(
+            raise ManagementRefusedError(
                 f"The method {quoted(name)} is not supported; supportedmethods lists those that are."
             )
         if type(params) is not list or not method.least <= len(params) <= method.most:
             number = f"{method.least} to {method.most}" if method.least < method.most else f"{method.least}"
-            raise ManagementRefused(f"The method {name} takes a list of {number} params.")
+            raise ManagementRefusedError(f"The method {name} takes a list of {number} params.")
         return await method.call(*params)
 
     async def _change(self, change: RuleChange) -> bool:
@@ -164,7 +164,7 @@ class Management:
     def _check_space(self, rule: Rule, value: str) -> None:
         entries = self._policy.rules[rule]
         if value not in entries and len(entries) >= MAX_ENTRIES:
-            raise ManagementRefused(f"The list is full: it has {MAX_ENTRIES} entries. Remove some first.")
+            raise ManagementRefusedError(f"The list is full: it has {MAX_ENTRIES} entries. Remove some first.")
 
     # --- methods --------------------------------------------------------------------------------------
 
@@ -187,7 +187,7 @@ class Management:
     async def _ban_key(self, key: object, reason: object = "") -> bool:
         pubkey, text = _number(key, "public key"), _text(reason, "reason", MAX_REASON)
         if pubkey in self._protected:
-            raise ManagementRefused("The administrator and the relay itself cannot be banned.")
+            raise ManagementRefusedError("The administrator and the relay itself cannot be banned.")
         self._check_space(Rule.BANNED_KEY, pubkey)
         drop = [(Rule.ALLOWED_KEY, pubkey)]
         return await self._change(RuleChange([(Rule.BANNED_KEY, pubkey, text)], drop, banned=pubkey))
@@ -247,22 +247,22 @@ class Management:
 
 def _number(value: object, name: str) -> str:
     if not is_hex(value):
-        raise ManagementRefused(f"The {name} does not have 64 lower-case hexadecimal digits.")
+        raise ManagementRefusedError(f"The {name} does not have 64 lower-case hexadecimal digits.")
     return str(value)
 
 
 def _kind(value: object) -> str:
     if type(value) is not int or not 0 <= value <= MAX_KIND:
-        raise ManagementRefused(f"A kind is a number from 0 to {MAX_KIND}.")
+        raise ManagementRefusedError(f"A kind is a number from 0 to {MAX_KIND}.")
     return str(value)
 
 
 def _text(value: object, name: str, most: int, *, lines: bool = False) -> str:
     text = "" if value is None else value
     if type(text) is not str or len(text) > most:
-        raise ManagementRefused(f"The {name} is not a text of at most {most} characters.")
+        raise ManagementRefusedError(f"The {name} is not a text of at most {most} characters.")
     if not (text.replace("\n", "") if lines else text).isprintable():
-        raise ManagementRefused(f"The {name} has characters that cannot be shown.")
+        raise ManagementRefusedError(f"The {name} has characters that cannot be shown.")
     return text
 
 
@@ -270,10 +270,12 @@ def _network(value: object) -> str:
     try:
         network = read_network(value if type(value) is str and len(value) <= 64 else "")
     except ValueError:
-        raise ManagementRefused("The address is neither an IP address nor a network such as 192.0.2.0/24.") from None
-    least = _LEAST_PREFIX[network.version]
+        raise ManagementRefusedError(
+            "The address is neither an IP address nor a network such as 192.0.2.0/24."
+        ) from None
+    least = _MIN_PREFIX[network.version]
     if network.prefixlen < least:
-        raise ManagementRefused(f"The network is too large to be blocked; its prefix has at least {least} bits.")
+        raise ManagementRefusedError(f"The network is too large to be blocked; its prefix has at least {least} bits.")
     is_single = network.prefixlen == network.max_prefixlen
     return str(network.network_address) if is_single else str(network)
 
@@ -285,4 +287,4 @@ def _check_url(text: str) -> None:
     except ValueError:
         is_right = False
     if not is_right:
-        raise ManagementRefused("The icon is not a URL that begins with http:// or https://.")
+        raise ManagementRefusedError("The icon is not a URL that begins with http:// or https://.")

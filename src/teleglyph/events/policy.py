@@ -9,7 +9,7 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import replace
 
-from teleglyph.errors import EventRefused
+from teleglyph.errors import EventRefusedError
 from teleglyph.events.limits import RelayProfile
 from teleglyph.store.moderation import ModerationRecord, Rule
 from teleglyph.wire.nostr.event import GIFT_WRAP, VANISH, NostrEvent
@@ -68,30 +68,30 @@ class Policy:
         """Whether the lists let an event in.
 
         Raises:
-            EventRefused: they do not.
+            EventRefusedError: they do not.
         """
         if self.vanished:
             self._check_vanished(event)
         if not self._has_rules or event.pubkey == self._own_key:
             return
         if event.id in self.rules[Rule.BANNED_EVENT]:
-            raise EventRefused("blocked: this event is banned here")
+            raise EventRefusedError("blocked: this event is banned here")
         if event.kind == VANISH:
             return  # honoured whoever asks (NIP-62)
         allowed = self.rules[Rule.ALLOWED_KEY]
         if event.pubkey in self.rules[Rule.BANNED_KEY]:
-            raise EventRefused("blocked: this key is banned here")
+            raise EventRefusedError("blocked: this key is banned here")
         if event.pubkey not in allowed and (allowed or ONLY_ALLOWED_KEYS in self.rules[Rule.SETTING]):
-            raise EventRefused("restricted: only keys on the relay's list may publish here")
+            raise EventRefusedError("restricted: only keys on the relay's list may publish here")
         allowed_kinds, disallowed_kinds = self._kinds
         if event.kind in disallowed_kinds or (allowed_kinds and event.kind not in allowed_kinds):
-            raise EventRefused(f"blocked: kind {event.kind} is not accepted here")
+            raise EventRefusedError(f"blocked: kind {event.kind} is not accepted here")
 
     def _check_vanished(self, event: NostrEvent) -> None:
         if event.created_at <= self.vanished.get(event.pubkey, -1):
-            raise EventRefused("blocked: its author asked to vanish")
+            raise EventRefusedError("blocked: its author asked to vanish")
         if event.kind == GIFT_WRAP and any(event.created_at <= self.vanished.get(key, -1) for key in event.values("p")):
-            raise EventRefused("blocked: its recipient asked to vanish")
+            raise EventRefusedError("blocked: its recipient asked to vanish")
 
     @property
     def restricts_writing(self) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
-from teleglyph.errors import PeerError, PeerTimeout, RateLimited, SeatEnded, StoreError
+from teleglyph.errors import PeerError, PeerTimeoutError, RateLimitError, SeatEndedError, StoreError
 from teleglyph.events.erasures import Erasures
 from teleglyph.events.groups import OWN_KINDS, Groups, Plan, describe, may_read
 from teleglyph.events.ingest import Ingest
@@ -297,11 +297,11 @@ class EventsService:
                     await session.receive(message.data)
                 elif isinstance(message, BinaryMessage):
                     session.end(NOT_TEXT, "messages are texts here")
-        except RateLimited as error:
+        except RateLimitError as error:
             session.end(POLICY, str(error))
-        except SeatEnded as error:
+        except SeatEndedError as error:
             _log.debug("%s: %s", connection.peer, error)
-        except PeerTimeout:
+        except PeerTimeoutError:
             self.counters.closed_as_slow += 1
             session.end_as_slow()
         except PeerError as error:
@@ -377,7 +377,7 @@ class EventsService:
             session.congested_since = now
         error = overdue(connection, self.limits, now)
         if session.congested_since is not None and now - session.congested_since > self.limits.congestion_timeout:
-            error = PeerTimeout(f"{connection.peer} does not keep up")
+            error = PeerTimeoutError(f"{connection.peer} does not keep up")
         if error is not None:
             connection.fail(error)
         elif needs_ping(connection, self.limits, now):

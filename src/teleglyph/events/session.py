@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from teleglyph.errors import EventRefused, MessageRefused, NotText, SeatEnded, StoreError
+from teleglyph.errors import EventRefusedError, InvalidMessageError, NotTextError, SeatEndedError, StoreError
 from teleglyph.events.admission import check_admission, check_authentication, check_vanish
 from teleglyph.events.sync import Syncs, SyncStep
 from teleglyph.net import Connection, OwnNames, Stopwatch, TokenBucket, charged
@@ -32,8 +32,8 @@ from teleglyph.wire.nostr.messages import (
     OpenSync,
     Publish,
     Request,
-    SubscriptionRefused,
-    SyncRefused,
+    SubscriptionRefusedError,
+    SyncRefusedError,
 )
 
 if TYPE_CHECKING:
@@ -134,16 +134,16 @@ class EventSession:
     def send(self, message: bytes) -> None:
         """Queue a message that is never dropped."""
         if not self._is_ended:
-            self.connection.outbox.put_raw(frame_text(message))
+            self.connection.outbox.queue_raw(frame_text(message))
 
     def send_event(self, subscription: Subscription, body: bytes) -> None:
         """Queue an event, whose text is shared with others."""
         size = len(subscription.head) + len(body)
         if self._window_bits and size >= _WORTH_IT:
             framed = frame_compressed_text(subscription.head + body, self._window_bits)
-            self.connection.outbox.put_shared(framed, b"", subscription)
+            self.connection.outbox.queue_shared(framed, b"", subscription)
             return
-        self.connection.outbox.put_shared(text_head(size) + subscription.head, body, subscription)
+        self.connection.outbox.queue_shared(text_head(size) + subscription.head, body, subscription)
 
     def deliver(self, subscription: Subscription, event: NostrEvent, body: bytes) -> None:
         """A live event; its text has the end of the message behind it."""
@@ -194,9 +194,9 @@ class EventSession:
     def end(self, code: int, text: str) -> None:
         """Close the connection, with a reason."""
         if not self._is_ended:
-            self.connection.outbox.put_last(frame_close(code, text))
+            self.connection.outbox.queue_last(frame_close(code, text))
             self._is_ended = True
-            self.connection.fail(SeatEnded(text))
+            self.connection.fail(SeatEndedError(text))
 
     def end_as_slow(self) -> None:
         """Close the connection of a client that does not keep up; its events make way for the reason."""
@@ -246,19 +246,19 @@ class EventSession:
                     self._sync(message, len(data))
                 case CloseSync(name):
                     self.syncs.close(name)
-        except SubscriptionRefused as error:
+        except SubscriptionRefusedError as error:
             self.send(wire.closed(error.subscription, str(error)))
-        except SyncRefused as error:
+        except SyncRefusedError as error:
             self.send(wire.sync_error(error.subscription, str(error)))
-        except NotText:
+        except NotTextError:
             self.end(BAD_TEXT, "a text is no UTF-8")
-        except MessageRefused as error:
+        except InvalidMessageError as error:
             self.send(wire.notice(str(error)))
             self._bad_messages += 1
             if self._bad_messages >= self._limits.bad_messages:
                 self.end(POLICY, "too many messages that are none")
         await self._wait_for_answers()
-        await self.connection.outbox.calm(
+        await self.connection.outbox.wait_until_below(
             self.connection.limits.outbox.soft_bytes, self.connection.limits.outbox.soft_messages
         )
 
@@ -279,7 +279,7 @@ class EventSession:
             self._check_proof(event)
             if event.kind == VANISH:
                 self._check_vanish(event)
-        except EventRefused as error:
+        except EventRefusedError as error:
             refusal = str(error)
             if event is None:
                 # Of the wrong form: it cannot be here already, and cannot be asked after.
@@ -299,17 +299,17 @@ class EventSession:
             return
         now = time.monotonic()
         if not self._event_rate.allow(now) or (self._address_rate and not self._address_rate.allow(now)):
-            raise EventRefused(f"rate-limited: at most {self._limits.events_per_second:g} events a second")
+            raise EventRefusedError(f"rate-limited: at most {self._limits.events_per_second:g} events a second")
 
     def _check_vanish(self, event: NostrEvent) -> None:
         check_vanish(event, self._own.is_own_url)
         if not self._service.vanish_rate.allow(self.network, time.monotonic()):
-            raise EventRefused(f"rate-limited: at most {self._limits.vanish_per_hour} requests to vanish an hour")
+            raise EventRefusedError(f"rate-limited: at most {self._limits.vanish_per_hour} requests to vanish an hour")
 
     def _check_proof(self, event: NostrEvent) -> None:
         try:
             event.check_proof()
-        except EventRefused:
+        except EventRefusedError:
             self._bad_signatures += 1
             if self._bad_signatures >= self._limits.bad_signatures:
                 self.end(POLICY, "too many events with a wrong id or signature")
@@ -321,8 +321,8 @@ class EventSession:
             event = read_event(members, self._limits.max_event_tags, self._limits.max_content_length)
             check_authentication(event, self._challenge, self._own, self._limits, time.time())
             if event.pubkey not in self.authenticated and len(self.authenticated) >= self._limits.authenticated_keys:
-                raise EventRefused(f"restricted: at most {self._limits.authenticated_keys} keys on one connection")
-        except EventRefused as error:
+                raise EventRefusedError(f"restricted: at most {self._limits.authenticated_keys} keys on one connection")
+        except EventRefusedError as error:
             self.send(wire.ok(readable_id(members) or "", False, str(error)))
             self._bad_signatures += 1
             if self._bad_signatures >= self._limits.bad_signatures:
@@ -340,13 +340,13 @@ class EventSession:
             self._drop(old)
         try:
             filters = self._check_question(message.filters, size)
-        except EventRefused as error:
-            raise SubscriptionRefused(str(error), name) from None
+        except EventRefusedError as error:
+            raise SubscriptionRefusedError(str(error), name) from None
         if isinstance(message, Count):
             self._ask((name, filters), size)
         else:
             if len(self.subscriptions) >= limits.max_subscriptions:
-                raise SubscriptionRefused(f"rate-limited: at most {limits.max_subscriptions} subscriptions", name)
+                raise SubscriptionRefusedError(f"rate-limited: at most {limits.max_subscriptions} subscriptions", name)
             subscription = Subscription(self, name, filters, wire.event_head(name))
             self.subscriptions[name] = subscription
             # Live events are looked for from now on, so that none is missed between the stored ones and the live ones.
@@ -357,7 +357,7 @@ class EventSession:
     def _sync(self, message: OpenSync | ContinueSync, size: int) -> None:
         name = message.subscription
         if not self._limits.sync:
-            raise SyncRefused("blocked: there is no NIP-77 here, ask with REQ", name)
+            raise SyncRefusedError("blocked: there is no NIP-77 here, ask with REQ", name)
         try:
             if isinstance(message, OpenSync):
                 self.syncs.close(name)
@@ -366,9 +366,9 @@ class EventSession:
             else:
                 self._check_waiting_requests(size)
                 self._ask(SyncStep(self.syncs.get(name), message.message), size)
-        except EventRefused as error:
+        except EventRefusedError as error:
             self.syncs.close(name)
-            raise SyncRefused(str(error), name) from None
+            raise SyncRefusedError(str(error), name) from None
         self._begin_answering()
 
     def _begin_answering(self) -> None:
@@ -384,16 +384,16 @@ class EventSession:
             for wanted in filters:
                 self._service.groups.check_question(wanted, self.authenticated)
         if self._limits.auth_required and not self.authenticated:
-            raise EventRefused("auth-required: authenticate to ask here")
+            raise EventRefusedError("auth-required: authenticate to ask here")
         if not self.authenticated and any(wanted.kinds and wanted.kinds <= DIRECT_MESSAGES for wanted in filters):
-            raise EventRefused("auth-required: direct messages are for those they name")
+            raise EventRefusedError("auth-required: direct messages are for those they name")
         self._check_request_rate(size, cost)
         return filters
 
     def _check_request_rate(self, size: int, cost: float) -> None:
         limits = self._limits
         if limits.requests_per_second and not self._request_rate.allow(time.monotonic(), cost):
-            raise EventRefused(f"rate-limited: at most {limits.requests_per_second:g} requests a second")
+            raise EventRefusedError(f"rate-limited: at most {limits.requests_per_second:g} requests a second")
         self._check_waiting_requests(size)
 
     def _check_waiting_requests(self, size: int) -> None:
@@ -402,9 +402,9 @@ class EventSession:
             len(self._requests) >= limits.unanswered_requests
             or self._request_bytes + size > limits.unanswered_request_bytes
         ):
-            raise EventRefused("rate-limited: too many requests wait for their answers")
+            raise EventRefusedError("rate-limited: too many requests wait for their answers")
         if self._service.request_bytes + size > limits.total_request_bytes:
-            raise EventRefused("rate-limited: too many requests of others wait for their answers, try again later")
+            raise EventRefusedError("rate-limited: too many requests of others wait for their answers, try again later")
 
     def _ask(self, question: Subscription | SyncStep | tuple[str, list[Filter]], size: int) -> None:
         """Let a question wait for its turn."""
@@ -420,14 +420,14 @@ class EventSession:
     def _read_filters(self, members: list[object]) -> list[Filter]:
         limits = self._limits
         if len(members) > limits.max_filters:
-            raise EventRefused(f"invalid: at most {limits.max_filters} filters")
+            raise EventRefusedError(f"invalid: at most {limits.max_filters} filters")
         filters = [read_filter(one, limits.max_values) for one in members]
         for wanted in filters:
             lists = [wanted.ids, wanted.authors, wanted.kinds, *wanted.tags.values()]
             if sum(len(values) for values in lists if values is not None) > MAX_VALUES:
-                raise EventRefused(f"invalid: at most {MAX_VALUES} values in a filter")
+                raise EventRefusedError(f"invalid: at most {MAX_VALUES} values in a filter")
             if wanted.search is not None and not self._service.store.has_search:
-                raise EventRefused("unsupported: there is no search here")
+                raise EventRefusedError("unsupported: there is no search here")
         return filters
 
     async def _answer_requests(self) -> None:
@@ -486,7 +486,7 @@ class EventSession:
         stored = {one.id for one in found}
         settled_at = service.ingest.begun
         for start in range(0, len(found), limits.page_events):
-            await outbox.calm(_CALM_BYTES, _CALM_MESSAGES)
+            await outbox.wait_until_below(_CALM_BYTES, _CALM_MESSAGES)
             if not subscription.is_open:
                 return
             page = found[start : start + limits.page_events]

@@ -11,14 +11,14 @@ import time
 from collections.abc import Callable, Set
 from dataclasses import dataclass, field
 
-from teleglyph.errors import EventRefused, StoreError
+from teleglyph.errors import EventRefusedError, StoreError
 from teleglyph.events.limits import EventLimits
 from teleglyph.net import TokenBucket
 from teleglyph.store.events import EventStore
 from teleglyph.store.questions import SERVER, Asker
 from teleglyph.wire.nostr import messages as wire
 from teleglyph.wire.nostr.filter import Filter
-from teleglyph.wire.nostr.messages import SyncRefused
+from teleglyph.wire.nostr.messages import SyncRefusedError
 from teleglyph.wire.nostr.negentropy import Records
 
 
@@ -92,11 +92,11 @@ class Syncs:
         """Begin an exchange; one of the same name is closed before.
 
         Raises:
-            SyncRefused: too many are open.
+            SyncRefusedError: too many are open.
         """
         self.close(name)
         if len(self._syncs) >= self._limits.max_syncs:
-            raise SyncRefused(f"blocked: at most {self._limits.max_syncs} syncs may be open at once", name)
+            raise SyncRefusedError(f"blocked: at most {self._limits.max_syncs} syncs may be open at once", name)
         sync = self._syncs[name] = Sync(name, time.monotonic())
         return sync
 
@@ -104,11 +104,11 @@ class Syncs:
         """An open exchange, to be continued.
 
         Raises:
-            SyncRefused: there is none of that name.
+            SyncRefusedError: there is none of that name.
         """
         sync = self._syncs.get(name)
         if sync is None:
-            raise SyncRefused("closed: no sync of this name is open, begin with NEG-OPEN", name)
+            raise SyncRefusedError("closed: no sync of this name is open, begin with NEG-OPEN", name)
         sync.used_at = time.monotonic()
         return sync
 
@@ -125,7 +125,7 @@ class Syncs:
             await asyncio.sleep(pause)
         try:
             answer = await self._respond(step, readers)
-        except EventRefused as error:
+        except EventRefusedError as error:
             self.refuse(sync, str(error))
         except StoreError:
             self.refuse(sync, "error: the database cannot answer now")
@@ -142,7 +142,7 @@ class Syncs:
                 found = self._store.records(step.filter, limits.sync_records, time.time(), readers, self._asker)
                 records = await asyncio.wrap_future(found)
             if self._ledger.records + len(records) > limits.total_sync_records:
-                raise EventRefused("blocked: too many syncs are open, try again later")
+                raise EventRefusedError("blocked: too many syncs are open, try again later")
             if not sync.is_open:
                 return b""
             sync.records = records

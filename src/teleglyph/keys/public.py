@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from teleglyph.errors import ConfigurationError, KeyFetchFailed
+from teleglyph.errors import ConfigurationError, KeyFetchError
 from teleglyph.keys.blob import KEY_SIZE, pack_public_key, parse_public_key, printable
 from teleglyph.keys.key_lines import without_options
 from teleglyph.text_file import decode_text
@@ -75,7 +75,7 @@ def parse_public_keys(value: str, fetch: Fetch | None = None) -> list[bytes]:
 
     Raises:
         ConfigurationError: an item is no key.
-        KeyFetchFailed: a name could not be looked up.
+        KeyFetchError: a name could not be looked up.
     """
     keys: list[bytes] = []
     for item in _split_items(value):
@@ -147,7 +147,7 @@ def _parse_published(item: str, service: str, user: str, fetch: Fetch | None) ->
         fetch = fetch_published
     keys = list(_parse_lines(fetch(service, user).splitlines(), item))
     if not keys:
-        raise KeyFetchFailed(f"{item} publishes no Ed25519 key.")
+        raise KeyFetchError(f"{item} publishes no Ed25519 key.")
     return keys
 
 
@@ -193,7 +193,7 @@ class KeyList:
         fetch: as there.
 
     Raises:
-        ConfigurationError, KeyFetchFailed: as there.
+        ConfigurationError, KeyFetchError: as there.
     """
 
     def __init__(self, values: Iterable[str], fetch: Fetch | None = None) -> None:
@@ -209,7 +209,7 @@ class KeyList:
         """Read files and names again; may take seconds.  If that fails the list stays as it was.
 
         Raises:
-            ConfigurationError, KeyFetchFailed: as :func:`parse_public_keys`.
+            ConfigurationError, KeyFetchError: as :func:`parse_public_keys`.
         """
         self._keys = frozenset(key for value in self._values for key in parse_public_keys(value, self._fetch))
 

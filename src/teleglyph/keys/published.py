@@ -9,7 +9,7 @@ import ssl
 from pathlib import Path
 
 from teleglyph import directories
-from teleglyph.errors import ConfigurationError, KeyFetchFailed
+from teleglyph.errors import ConfigurationError, KeyFetchError
 
 _log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ def fetch_published(
 
     Raises:
         ConfigurationError: that is no user's name.
-        KeyFetchFailed: the service did not answer with keys, and there is no copy.
+        KeyFetchError: the service did not answer with keys, and there is no copy.
     """
     if not _USER.fullmatch(user):
         raise ConfigurationError(
@@ -53,13 +53,13 @@ def fetch_published(
     host = host or HOSTS[service]
     try:
         text = _download(host, user, context or ssl.create_default_context())
-    except KeyFetchFailed:
+    except KeyFetchError:
         raise
     except (OSError, http.client.HTTPException) as error:
         try:
             text = copy.read_text()
         except OSError:
-            raise KeyFetchFailed(
+            raise KeyFetchError(
                 f"Cannot fetch the keys of {service}:{user} from {host} ({error}), and there is no copy from before."
             ) from error
         _log.warning("%s did not answer (%s): using the keys of %s that were fetched last", host, error, user)
@@ -75,14 +75,14 @@ def _download(host: str, user: str, context: ssl.SSLContext) -> str:
         connection.request("GET", f"/{user}.keys", headers={"User-Agent": "teleglyph", "Accept": "text/plain"})
         answer = connection.getresponse()
         if answer.status == http.client.NOT_FOUND:
-            raise KeyFetchFailed(f"{name} does not know the user '{user}'.")
+            raise KeyFetchError(f"{name} does not know the user '{user}'.")
         if answer.status != http.client.OK:
             raise http.client.HTTPException(f"status {answer.status}")
         data = answer.read(_MAX_ANSWER + 1)
     finally:
         connection.close()
     if len(data) > _MAX_ANSWER:
-        raise KeyFetchFailed(f"{name} answered with more than {_MAX_ANSWER >> 10} KiB for '{user}'.")
+        raise KeyFetchError(f"{name} answered with more than {_MAX_ANSWER >> 10} KiB for '{user}'.")
     return data.decode("utf-8", "replace")
 
 

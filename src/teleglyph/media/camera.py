@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from teleglyph.errors import CameraBusy, CameraError, CameraForbidden, MediaFileNotFound, MediaOpenError
+from teleglyph.errors import CameraBusyError, CameraError, CameraPermissionError, MediaFileNotFoundError, MediaOpenError
 from teleglyph.media.file import FileSource
 from teleglyph.media.opening import Opened, open_container
 from teleglyph.media.source import VideoSource
@@ -93,7 +93,7 @@ def open_camera(
             )
         except MediaOpenError:  # the camera has other sizes and rates
             container = open_container(camera.device, camera.name, format=kind)
-    except (MediaOpenError, MediaFileNotFound) as error:
+    except (MediaOpenError, MediaFileNotFoundError) as error:
         raise _refused(camera, error) from error
     opened = Opened(container, None, camera.device)
     return FileSource(opened, f"camera {index}: {camera.name}", max_size=max_size, is_live=True)
@@ -112,7 +112,7 @@ def _check_access(camera: Camera) -> None:
     if not Path(camera.device).exists():
         raise CameraError(f"The camera {camera.name} ({camera.device}) is gone: is it still connected?")
     if not os.access(camera.device, os.R_OK | os.W_OK):
-        raise CameraForbidden(
+        raise CameraPermissionError(
             f"No permission for the camera {camera.name} ({camera.device}): on Linux, join the group 'video'"
         )
 
@@ -120,7 +120,7 @@ def _check_access(camera: Camera) -> None:
 def _refused(camera: Camera, error: Exception) -> CameraError:
     code = getattr(error.__cause__, "errno", None)
     if code == errno.EBUSY:
-        return CameraBusy(f"The camera {camera.name} is in use by another program: close that, or choose another")
+        return CameraBusyError(f"The camera {camera.name} is in use by another program: close that, or choose another")
     if code in (errno.EACCES, errno.EPERM):
-        return CameraForbidden(f"No permission for the camera {camera.name}: allow it in the system's settings")
+        return CameraPermissionError(f"No permission for the camera {camera.name}: allow it in the system's settings")
     return CameraError(f"The camera {camera.name} cannot be opened: {error}")

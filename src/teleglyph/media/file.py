@@ -31,7 +31,7 @@ _LATE_SOUND = 0.3
 """Seconds after which a piece of sound is dropped instead of played at the wrong time."""
 _STILL_SECONDS = 0.5
 """After so long a picture that stays is returned again."""
-_LATE_PICTURE, _MOST_SKIPPED = 0.5, 3
+_LATE_PICTURE, _MAX_SKIPPED = 0.5, 3
 """Pictures that are later than this are not converted, but for every fourth."""
 
 
@@ -242,7 +242,7 @@ class FileSource:
 
     def _is_too_late(self, time: float) -> bool:
         is_late = not (self._is_live or self._graph.holds_back) and self._clock.lateness(time) > _LATE_PICTURE
-        self._skipped = self._skipped + 1 if is_late and self._skipped < _MOST_SKIPPED else 0
+        self._skipped = self._skipped + 1 if is_late and self._skipped < _MAX_SKIPPED else 0
         return self._skipped > 0
 
     def _check_end(self, decoder: PictureDecoder) -> None:
@@ -311,7 +311,7 @@ def open_file(
         clock: when things happen; tests bring their own.
 
     Raises:
-        MediaFileNotFound: there is no such file, or it may not be read.
+        MediaFileNotFoundError: there is no such file, or it may not be read.
         MediaOpenError: it holds nothing that can be shown, or heard.
     """
     if name == "-" and loop:

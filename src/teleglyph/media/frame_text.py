@@ -16,7 +16,7 @@ from teleglyph.media import _native
 from teleglyph.media.grid import Grid, Painter, is_assigned
 
 _SEQUENCE = re.compile(rb"\x1b(\[[\x20-\x3f]*[\x40-\x7e]?|[\x21-\x7e]?)")
-_MOST_QUOTED = 12
+_MAX_QUOTED = 12
 """Characters of an escape sequence that :func:`explain_refusal` quotes."""
 
 
@@ -79,7 +79,7 @@ def explain_refusal(text: bytes) -> str:
     if not rest:
         return "nothing is wrong with them"
     if sequence := _SEQUENCE.match(rest):
-        quoted = " ".join(["ESC", *sequence[1][:_MOST_QUOTED].decode()])
+        quoted = " ".join(["ESC", *sequence[1][:_MAX_QUOTED].decode()])
         return f"they contain the escape sequence {quoted}"
     if rest[0] < 0x20 or rest[0] == 0x7F:
         return f"they contain the control character 0x{rest[0]:02x}"

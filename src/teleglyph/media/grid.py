@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import wcwidth
 
-from teleglyph.errors import BadData
+from teleglyph.errors import BadDataError
 from teleglyph.media import _native
 from teleglyph.media.canvas import Canvas, Draw
 from teleglyph.media.style import Style
@@ -127,13 +127,13 @@ def apply_update(body: bytes, whole: bool, grid: _native.Grid) -> None:
     of a character that is two columns wide becomes a blank.
 
     Raises:
-        BadData: it is malformed or does not fit the grid, which is left as it was.
+        BadDataError: it is malformed or does not fit the grid, which is left as it was.
     """
     try:
         widths = bytes(map(glyph_width, _native.update_glyphs(body)))
         _native.apply_update(body, whole, widths, grid)
     except ValueError as error:
-        raise BadData(f"malformed screen update: {error}") from error
+        raise BadDataError(f"malformed screen update: {error}") from error
 
 
 @functools.lru_cache(4096)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from teleglyph.errors import MediaDecodeError, NotSupported
+from teleglyph.errors import MediaDecodeError, NotSupportedError
 from teleglyph.media.hevc_parameters import MAX_PIXELS
 
 if TYPE_CHECKING:
@@ -107,14 +107,14 @@ class HevcEncoder:
         width, height: size of the pictures that leave: even, as the chroma planes need it, and at least 32.
 
     Raises:
-        NotSupported: there is no encoder (:func:`hevc_available`).
+        NotSupportedError: there is no encoder (:func:`hevc_available`).
     """
 
     def __init__(self, width: int, height: int, frame_rate: float, keyframe_seconds: float = 1.0) -> None:
         import av
 
         if not hevc_available():
-            raise NotSupported("This installation of PyAV has no HEVC encoder: use --video-codec raw")
+            raise NotSupportedError("This installation of PyAV has no HEVC encoder: use --video-codec raw")
         self._av = av
         self.width = max(SMALLEST_SIDE, width & ~1)
         self.height = max(SMALLEST_SIDE, height & ~1)

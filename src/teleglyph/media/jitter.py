@@ -27,7 +27,7 @@ _CONCEAL_STEP = 480
 _FADE = 240
 _CEILING_SECONDS = 0.25
 """Sound above the wanted level by more than this is not caught up with, but dropped."""
-_MOST_SECONDS = 1.0
+_MAX_SECONDS = 1.0
 _PAUSE_SECONDS = 0.3
 """A gap that long is a pause of the speaker, not an unevenness of the network."""
 _BASE_LEAK = 0.03
@@ -118,7 +118,7 @@ class JitterBuffer:
         self._paused = isinstance(sound, bytes) and len(sound) <= SILENT_PACKET
         self._queue.append((sound, samples))
         self._queued += samples
-        if self._queued > _MOST_SECONDS * SAMPLE_RATE or self.level > self.target + _CEILING_SECONDS:
+        if self._queued > _MAX_SECONDS * SAMPLE_RATE or self.level > self.target + _CEILING_SECONDS:
             self._drop()
 
     def _measure(self, seconds: float, now: float) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from teleglyph.errors import MediaFileNotFound, MediaOpenError
+from teleglyph.errors import MediaFileNotFoundError, MediaOpenError
 from teleglyph.media.webp import HEAD_BYTES, WebpInput, is_animated
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def open_media(name: str) -> Opened:
     URL.  ``-`` is standard input.
 
     Raises:
-        MediaFileNotFound: there is no such file, or it may not be read.
+        MediaFileNotFoundError: there is no such file, or it may not be read.
         MediaOpenError: FFmpeg does not know what it holds.
     """
     if name == "-":
@@ -214,15 +214,15 @@ def _open_path(name: str) -> FileInput:
         # Without O_NONBLOCK the opening of a pipe would wait for its writer, and nothing could end that.
         descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise MediaFileNotFound(f"There is no file '{name}'.") from error
+        raise MediaFileNotFoundError(f"There is no file '{name}'.") from error
     except PermissionError as error:
-        raise MediaFileNotFound(f"The file '{name}' may not be read: check its permissions.") from error
+        raise MediaFileNotFoundError(f"The file '{name}' may not be read: check its permissions.") from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise MediaFileNotFound(f"The file '{name}' cannot be opened: {reason}.") from error
+        raise MediaFileNotFoundError(f"The file '{name}' cannot be opened: {reason}.") from error
     if stat.S_ISDIR(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise MediaFileNotFound(f"'{name}' is a directory: name a file in it.")
+        raise MediaFileNotFoundError(f"'{name}' is a directory: name a file in it.")
     return FileInput(descriptor, f"file:{os.path.abspath(name)}")
 
 
@@ -278,7 +278,7 @@ def open_container(
         timeout: seconds after which a read that gets nothing fails.
 
     Raises:
-        MediaFileNotFound: there is no such file, or it may not be read.
+        MediaFileNotFoundError: there is no such file, or it may not be read.
         MediaOpenError: FFmpeg does not know what it holds.
     """
     import av
@@ -294,9 +294,9 @@ def open_container(
             metadata_errors="replace",
         )
     except FileNotFoundError as error:
-        raise MediaFileNotFound(f"There is no '{name}'.") from error
+        raise MediaFileNotFoundError(f"There is no '{name}'.") from error
     except PermissionError as error:
-        raise MediaFileNotFound(f"'{name}' may not be read: check its permissions.") from error
+        raise MediaFileNotFoundError(f"'{name}' may not be read: check its permissions.") from error
     except (av.FFmpegError, OSError, ValueError, RuntimeError) as error:
         raise MediaOpenError(
             f"{_called(name)} cannot be opened as a picture, film or sound: {reason_of(error)}."

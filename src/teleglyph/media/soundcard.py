@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import miniaudio
 
 _BUFFER_MILLISECONDS = 10
-_MOST_LISTED = 4
+_MAX_LISTED = 4
 """Devices that an error names."""
 _NO_DEVICE = "Discard all samples"
 """What ALSA calls the device that it offers where there is none."""
@@ -161,7 +161,7 @@ def _identify(index: int | None, *, playback: bool) -> Any:
     if index >= len(found):
         if not found:
             raise SoundError(f"There is no {kind} {index}. {missing} Leave --{option} out to join without it.")
-        some = ", ".join(f"{number} ({device['name']})" for number, device in enumerate(found[:_MOST_LISTED]))
+        some = ", ".join(f"{number} ({device['name']})" for number, device in enumerate(found[:_MAX_LISTED]))
         raise SoundError(
             f"There is no {kind} {index}. There is {some}; teleglyph --list-{kind.removeprefix('loud').rstrip('s')}s "
             "lists all."

@@ -17,12 +17,12 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from teleglyph.errors import ConnectionLost, PeerError, PeerTimeout, RateLimited
+from teleglyph.errors import ConnectionLostError, PeerError, PeerTimeoutError, RateLimitError
 from teleglyph.net.cost import CostMeter, Stopwatch
 from teleglyph.net.hang_up import has_hung_up
 from teleglyph.net.outbox import Outbox, OutboxBudget, OutboxLimits
 from teleglyph.net.ratelimit import TokenBucket
-from teleglyph.wire.acip import Event, HandshakeDone
+from teleglyph.wire.acip import Event, HandshakeDone, Message, encode
 
 _FAIRNESS = 64
 """Messages one reader may handle before it lets the others run."""
@@ -177,7 +177,7 @@ class Connection:
         self._is_writing = False
         self._loop = asyncio.get_running_loop()
         self.outbox.on_ready = self._write_soon
-        self.outbox.take_now = self._write_now
+        self.outbox.try_write = self._write_now
 
     def __repr__(self) -> str:
         return f"<Connection {self.peer} {self.session.state.name.lower()}>"
@@ -241,7 +241,7 @@ class Connection:
         """Read until the session is established, and return what was agreed.
 
         Raises:
-            PeerTimeout: it took longer than ``timeout`` seconds.
+            PeerTimeoutError: it took longer than ``timeout`` seconds.
             PeerError: the peer broke the handshake, refused us or went away.
         """
         self._handshake_seconds = timeout
@@ -250,12 +250,12 @@ class Connection:
                 while True:
                     event = await self._next_event()
                     if event is None:
-                        raise ConnectionLost(f"{self.peer} closed the connection during the handshake")
+                        raise ConnectionLostError(f"{self.peer} closed the connection during the handshake")
                     if isinstance(event, HandshakeDone):
                         return event
         except TimeoutError:
             seconds = self._handshake_seconds
-            raise PeerTimeout(f"{self.peer} did not finish the handshake within {seconds:g} s") from None
+            raise PeerTimeoutError(f"{self.peer} did not finish the handshake within {seconds:g} s") from None
         finally:
             self._handshake_timeout = None
 
@@ -335,7 +335,7 @@ class Connection:
         """Wait until the peer may cost something again, and let the others run after some work.
 
         Raises:
-            RateLimited: the peer has cost too much for too long.
+            RateLimitError: the peer has cost too much for too long.
         """
         self.stopwatch.settle()
         if self._meter is not None and self._owes:
@@ -353,7 +353,7 @@ class Connection:
         until = now + meter.reserve(now)
         while now < until and self._failure is None and not self._has_left():
             if meter.is_exhausted(now):
-                raise RateLimited("Too much processor time was used from your address. Try again in a minute.")
+                raise RateLimitError("Too much processor time was used from your address. Try again in a minute.")
             await asyncio.sleep(min(until - now, _LONGEST_PAUSE))
             # Nothing was read meanwhile, so the peer's silence says nothing.
             now = self.last_received = self.last_message = time.monotonic()
@@ -403,7 +403,11 @@ class Connection:
 
     def _too_slow(self) -> None:
         waiting = self.outbox.queued_bytes
-        self.fail(PeerTimeout(f"{self.peer} is too slow: {waiting} bytes wait for it"))
+        self.fail(PeerTimeoutError(f"{self.peer} is too slow: {waiting} bytes wait for it"))
+
+    def send(self, message: Message) -> None:
+        """Queue a message of ACIP that must arrive, in order."""
+        self.outbox.queue_control(encode(message))
 
     # --- writing --------------------------------------------------------------------------------------
 
@@ -411,7 +415,7 @@ class Connection:
         """Send what the session itself has to say; also after somebody else than the reader made it go on."""
         data = self.session.data_to_send()
         if data:
-            self.outbox.put_raw(data)
+            self.outbox.queue_raw(data)
         if self.session.is_finished:
             self.outbox.close()
 
@@ -474,7 +478,7 @@ class Connection:
         if self._meter is not None:
             self._meter.close()  # only now: what a peer has left behind is still read, and paid for
         for packet in farewell:
-            self.outbox.put_control(packet)
+            self.outbox.queue_control(packet)
         self.outbox.close()
         self._discard_input()
         try:

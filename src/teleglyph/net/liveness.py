@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from teleglyph.errors import ConnectionLost, PeerError, PeerTimeout
+from teleglyph.errors import ConnectionLostError, PeerError, PeerTimeoutError
 from teleglyph.net.connection import Connection
 
 
-class Patience(Protocol):
+class LivenessTimeouts(Protocol):
     """How long a service waits for a peer; seconds."""
 
     @property
@@ -50,7 +50,7 @@ class Absences:
         return missing if missing > _LATE else 0.0
 
 
-def overdue(connection: Connection, patience: Patience, now: float) -> PeerError | None:
+def overdue(connection: Connection, patience: LivenessTimeouts, now: float) -> PeerError | None:
     """Why a connection has to end, if it has.
 
     Args:
@@ -58,13 +58,13 @@ def overdue(connection: Connection, patience: Patience, now: float) -> PeerError
     """
     blocked, silence = connection.blocked_since, now - connection.last_received
     if blocked is not None and now - blocked > patience.stall_timeout:
-        return PeerTimeout(f"{connection.peer} has stopped reading")
+        return PeerTimeoutError(f"{connection.peer} has stopped reading")
     if silence > patience.silence_timeout:
-        return ConnectionLost(f"{connection.peer} has been silent for {silence:.0f} s")
+        return ConnectionLostError(f"{connection.peer} has been silent for {silence:.0f} s")
     return None
 
 
-def needs_ping(connection: Connection, patience: Patience, now: float) -> bool:
+def needs_ping(connection: Connection, patience: LivenessTimeouts, now: float) -> bool:
     """Whether a peer has been silent for long enough to be asked for a sign of life, and was not asked just now."""
     if connection.is_reading_paused:
         # The end of a connection waits behind what was sent before.  But whoever has left refuses what it gets.

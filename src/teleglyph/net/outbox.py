@@ -100,12 +100,12 @@ class Outbox:
 
     Args:
         limits: the bounds.
-        on_overflow: called once, from inside ``put_control``, when the control lane is over its bound.
+        on_overflow: called once, from inside ``queue_control``, when the control lane is over its bound.
         budget: shared with others; None if this one counts for itself.
 
     Attributes:
         on_ready: the writer's; called after every put and when the outbox is closed.
-        take_now: the writer's; offered bytes that could go out as they are while nothing else waits.  If it returns
+        try_write: the writer's; offered bytes that could go out as they are while nothing else waits.  If it returns
             True it has taken them, and they were never queued.
     """
 
@@ -118,7 +118,7 @@ class Outbox:
         self.limits = limits or OutboxLimits()
         self.counters = OutboxCounters()
         self.on_ready: Callable[[], None] = _ignore
-        self.take_now: Callable[[bytes], bool] = _refuse
+        self.try_write: Callable[[bytes], bool] = _refuse
         self._on_overflow = on_overflow
         self._budget = budget or OutboxBudget(1 << 60)
         self.in_flight = 0
@@ -131,27 +131,27 @@ class Outbox:
         self._closed = False
         self._slot_waiter: asyncio.Future[None] | None = None
         self._is_released = False
-        self._calm_waiters: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []
 
     # --- producers ------------------------------------------------------------------------------------
 
-    def put_control(self, packet: bytes) -> None:
+    def queue_control(self, packet: bytes) -> None:
         """Queue a packet that must arrive, in order."""
         self._put_control(Outgoing(packet, raw=False))
 
-    def put_raw(self, data: bytes) -> None:
+    def queue_raw(self, data: bytes) -> None:
         """Queue bytes that are sent as they are (handshake packets, frames), in order with the control packets."""
-        if not (self._control or self._audio or self._picture or self._closed) and self.take_now(data):
+        if not (self._control or self._audio or self._picture or self._closed) and self.try_write(data):
             self.counters.control_packets += 1
         else:
             self._put_control(Outgoing(data, raw=True))
 
-    def put_last(self, data: bytes) -> None:
+    def queue_last(self, data: bytes) -> None:
         """Queue bytes after which nothing may be sent any more."""
-        self.put_raw(data)
+        self.queue_raw(data)
         self.close()
 
-    def put_shared(self, head: bytes, body: bytes, group: object) -> None:
+    def queue_shared(self, head: bytes, body: bytes, group: object) -> None:
         """Queue raw bytes in two parts, in order with the control packets; the second is kept by reference.
 
         Args:
@@ -170,11 +170,11 @@ class Outbox:
             self.counters.purged += purged
         return purged
 
-    async def calm(self, most_bytes: int, most_messages: int) -> None:
+    async def wait_until_below(self, most_bytes: int, most_messages: int) -> None:
         """Return when no more than that waits in the control lane, or when nobody has to wait for that any more."""
-        while not self._is_released and not self._is_calm(most_bytes, most_messages):
+        while not self._is_released and not self._is_below(most_bytes, most_messages):
             waiter = asyncio.get_running_loop().create_future()
-            self._calm_waiters.append((most_bytes, most_messages, waiter))
+            self._waiters.append((most_bytes, most_messages, waiter))
             await waiter
 
     def release(self) -> None:
@@ -182,20 +182,20 @@ class Outbox:
         self._is_released = True
         self.wake()
 
-    def _is_calm(self, most_bytes: int, most_messages: int) -> bool:
+    def _is_below(self, most_bytes: int, most_messages: int) -> bool:
         return self._control_bytes + self.in_flight <= most_bytes and len(self._control) <= most_messages
 
     def wake(self) -> None:
         """Let those go on who waited for calm; called by the writer when the transport has taken more."""
-        if self._calm_waiters:
-            waiting, self._calm_waiters = self._calm_waiters, []
+        if self._waiters:
+            waiting, self._waiters = self._waiters, []
             for item in waiting:
-                if self._is_released or self._is_calm(item[0], item[1]):
+                if self._is_released or self._is_below(item[0], item[1]):
                     _resolve(item[2])
                 else:
-                    self._calm_waiters.append(item)
+                    self._waiters.append(item)
 
-    def put_audio(self, packet: bytes, seconds: float) -> None:
+    def queue_audio(self, packet: bytes, seconds: float) -> None:
         """Queue a packet that holds ``seconds`` of sound; the oldest sound goes when too much waits."""
         if self._closed:
             return
@@ -207,7 +207,7 @@ class Outbox:
         self.counters.peak_audio_seconds = max(self.counters.peak_audio_seconds, self._audio_seconds)
         self.on_ready()
 
-    def put_video(self, packet: bytes, prefix: bytes | None = None) -> None:
+    def queue_frame(self, packet: bytes, prefix: bytes | None = None) -> None:
         """Put a frame into the slot; a frame that still waits there is dropped.
 
         ``prefix`` is a packet that must go out directly before the frame (a request to clear the screen, say).
@@ -221,7 +221,7 @@ class Outbox:
         self._picture = _Picture(packet, prefix)
         self.on_ready()
 
-    async def video_taken(self) -> None:
+    async def wait_until_frame_taken(self) -> None:
         """Return when the slot is empty.  Only for a lone producer whose frames build on each other: it has to make the
         next one when it can be sent, because one that is replaced in the slot would spoil those after it.
         """
@@ -270,7 +270,7 @@ class Outbox:
     def is_congested(self) -> bool:
         """More waits than producers with a choice should add to, here or in all outboxes together."""
         limits = self.limits
-        return not self._is_calm(limits.soft_bytes, limits.soft_messages) or (
+        return not self._is_below(limits.soft_bytes, limits.soft_messages) or (
             self._budget.is_exhausted and bool(self._control)
         )
 

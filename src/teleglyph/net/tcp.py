@@ -10,7 +10,7 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
-from teleglyph.errors import BindFailed, ConnectFailed
+from teleglyph.errors import BindError, ConnectError
 from teleglyph.net.addresses import authority
 from teleglyph.net.connect_failure import tcp_failure
 from teleglyph.net.connection import Connection, ConnectionLimits
@@ -174,7 +174,7 @@ class Listener:
         """Listen on one more address (an IPv4 or IPv6 literal) and return what was bound.
 
         Raises:
-            BindFailed: the address is in use, not ours, or the port is reserved.
+            BindError: the address is in use, not ours, or the port is reserved.
         """
         loop = asyncio.get_running_loop()
         try:
@@ -182,7 +182,7 @@ class Listener:
                 lambda: _Arrival(self._doorman, self._first_seconds), host, port, backlog=_BACKLOG
             )
         except OSError as error:
-            raise BindFailed(bind_failure([(host, error)], port, "calls", "--port")) from error
+            raise BindError(bind_failure([(host, error)], port, "calls", "--port")) from error
         self._servers.append(server)
         name = server.sockets[0].getsockname()
         return str(name[0]), int(name[1])
@@ -200,7 +200,7 @@ async def connect_tcp(
     """Connect to a server; every address of ``host`` is tried in the resolver's order.
 
     Raises:
-        ConnectFailed: no address could be reached within ``timeout`` seconds; the message says why.
+        ConnectError: no address could be reached within ``timeout`` seconds; the message says why.
     """
     where = authority(host, port)
     connection = Connection(session, where, limits)
@@ -214,7 +214,7 @@ async def connect_tcp(
         async with asyncio.timeout(timeout):
             await loop.create_connection(lambda: _TcpProtocol(reached), host, port)
     except OSError as error:
-        raise ConnectFailed(tcp_failure(error, host, port, timeout)) from error
+        raise ConnectError(tcp_failure(error, host, port, timeout)) from error
     return connection
 
 

@@ -22,7 +22,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.typing import Origin, Subprotocol
 
-from teleglyph.errors import ConnectionLost, ProtocolError
+from teleglyph.errors import ConnectionLostError, ProtocolError
 from teleglyph.net.connection import Connection, ConnectionLimits
 from teleglyph.net.cost import CostMeter
 from teleglyph.net.outbox import OutboxBudget
@@ -213,7 +213,7 @@ class WebSocketSession:
         """The next message, or None while more bytes are needed.
 
         Raises:
-            ConnectionLost: the client closed.
+            ConnectionLostError: the client closed.
             ProtocolError: it broke the protocol; ``data_to_send`` says so to it.
         """
         protocol = self._protocol
@@ -228,7 +228,7 @@ class WebSocketSession:
         if protocol.parser_exc is not None and not isinstance(protocol.parser_exc, EOFError):
             raise ProtocolError(f"the WebSocket protocol was broken: {protocol.parser_exc}")
         if protocol.state is not State.OPEN:
-            raise ConnectionLost("The client closed the WebSocket")
+            raise ConnectionLostError("The client closed the WebSocket")
         return None
 
     def seal(self, packet: bytes) -> bytes:

@@ -30,13 +30,13 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
 from teleglyph.errors import (
-    ConnectFailed,
-    ConnectionLost,
-    NotSupported,
+    ConnectError,
+    ConnectionLostError,
+    NotSupportedError,
     ProtocolError,
-    SeatEnded,
-    SeatGone,
-    SeatRefused,
+    SeatEndedError,
+    SeatGoneError,
+    SeatRefusedError,
 )
 from teleglyph.net.websocket_failure import CONNECT_ERRORS, GAMES, websocket_failure
 from teleglyph.wire.acip import Identity
@@ -234,14 +234,14 @@ class _Player:
         """What happens, until the room is over or we have left.
 
         Raises:
-            SeatEnded: we were sent away, or the room ended; the message is the relay's text.
-            ConnectionLost: the connection is gone for longer than our patience.
+            SeatEndedError: we were sent away, or the room ended; the message is the relay's text.
+            ConnectionLostError: the connection is gone for longer than our patience.
         """
         while True:
             try:
                 socket = self._socket
                 if socket is None:
-                    raise ConnectionLost("not connected")
+                    raise ConnectionLostError("not connected")
                 while True:
                     async with asyncio.timeout(self._silence):
                         message = await socket.recv()
@@ -249,7 +249,7 @@ class _Player:
                         yield event
             except TimeoutError:
                 yield Away(f"The relay has been silent for {self._silence:g} s")
-            except (ConnectionClosed, ConnectionLost, OSError) as error:
+            except (ConnectionClosed, ConnectionLostError, OSError) as error:
                 yield Away(str(error))
             await self._return()
             yield Returned()
@@ -258,8 +258,8 @@ class _Player:
         """Take a seat, or take it again.
 
         Raises:
-            ConnectFailed: the relay cannot be reached.
-            SeatRefused: it gives us no seat; the message is its text.
+            ConnectError: the relay cannot be reached.
+            SeatRefusedError: it gives us no seat; the message is its text.
         """
         await self._stack.aclose()
         try:
@@ -282,12 +282,12 @@ class _Player:
         except CONNECT_ERRORS as error:
             failure = await websocket_failure(error, self._url, GAMES, _OPEN_SECONDS)
             if isinstance(error, InvalidStatus) and error.response.status_code == HTTPStatus.NOT_FOUND:
-                raise SeatRefused(failure) from error
-            raise ConnectFailed(failure) from error
+                raise SeatRefusedError(failure) from error
+            raise ConnectError(failure) from error
         if not isinstance(answer, bytes):
             raise ProtocolError(f"{self._url} is not a relay for rooms.")
         if (text := decode_error(answer)) is not None:
-            raise SeatRefused(text)
+            raise SeatRefusedError(text)
         reply = JoinReply.decode(answer)
         self.player, self.variation, self._token = reply.player, reply.variation, reply.token
         self._socket, self._silence = socket, None
@@ -300,7 +300,7 @@ class _Player:
         """What stands behind the request, if the relay speaks more than the plain protocol."""
         if socket.subprotocol != SUBPROTOCOL:
             if self._identity is not None:
-                raise NotSupported("This relay does not know identities: join without one")
+                raise NotSupportedError("This relay does not know identities: join without one")
             return b""
         async with asyncio.timeout(_OPEN_SECONDS):
             hello = await socket.recv()
@@ -317,14 +317,14 @@ class _Player:
         while True:
             try:
                 return await self._connect()
-            except ConnectFailed as error:
+            except ConnectError as error:
                 if time.monotonic() + pause > deadline:
-                    raise ConnectionLost(str(error)) from error
-            except SeatRefused as error:
+                    raise ConnectionLostError(str(error)) from error
+            except SeatRefusedError as error:
                 if str(error) != TOO_MANY_GUESSES:
-                    raise SeatGone(str(error)) from error
+                    raise SeatGoneError(str(error)) from error
                 if time.monotonic() + pause > deadline:
-                    raise ConnectionLost(str(error)) from error
+                    raise ConnectionLostError(str(error)) from error
             await asyncio.sleep(pause * random.uniform(0.75, 1.25))  # noqa: S311 - spreads attempts, keeps no secret
             pause = min(2 * pause, _LONGEST_PAUSE)
 
@@ -343,8 +343,8 @@ class _Player:
         if text is None:
             return self._event(message)
         if text in _PASSING:
-            raise ConnectionLost(text)
-        raise SeatEnded(text)
+            raise ConnectionLostError(text)
+        raise SeatEndedError(text)
 
     def _event(self, message: bytes) -> Event | None:
         raise NotImplementedError
@@ -383,7 +383,7 @@ class Host(_Player):
         """The whole state as one player may see it; only that player gets it.
 
         Raises:
-            NotSupported: the relay cannot do that.
+            NotSupportedError: the relay cannot do that.
         """
         await self._send_to(player, bytes([FromHost.RESET]) + data)
 
@@ -394,7 +394,7 @@ class Host(_Player):
     async def _send_to(self, player: int, message: bytes) -> None:
         await self._there.wait()
         if not self.is_extended:
-            raise NotSupported("This relay cannot send anything to a single player")
+            raise NotSupportedError("This relay cannot send anything to a single player")
         await self._send(only_for(player, message))
 
     async def kick(self, player: int) -> None:

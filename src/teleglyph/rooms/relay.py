@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from teleglyph.errors import ProtocolError, SeatRefused, VerificationError
+from teleglyph.errors import ProtocolError, SeatRefusedError, VerificationError
 from teleglyph.net import GuessLimiter
 from teleglyph.rooms.room import WRONG_TOKEN, GameRules, Link, Room, RoomLimits, Seat
 from teleglyph.wire.rooms.extended import JoinExtras
@@ -108,7 +108,7 @@ class Relay:
             greeting: what was said to it before; None to one that speaks the plain protocol.
 
         Raises:
-            SeatRefused: with the text that the player gets; nothing has happened.
+            SeatRefusedError: with the text that the player gets; nothing has happened.
         """
         request, extras = self._decode(data, greeting)
         self._check_names(request)
@@ -116,15 +116,15 @@ class Relay:
         room = self.rooms.get((request.game, request.room))
         rules = self._games.get(request.game)
         if rules is None and (room is None or request.token is None):
-            raise SeatRefused(f"Unknown game {request.game}.")
+            raise SeatRefusedError(f"Unknown game {request.game}.")
         if request.token is not None:
             return self._return(request, extras, request.token, room, link, network, now)
         if request.create:
             if room is not None:
-                raise SeatRefused(f"Room {request.room} already exists for game {request.game}.")
+                raise SeatRefusedError(f"Room {request.room} already exists for game {request.game}.")
             return self._make(request, extras, rules or GameRules(request.game), link, network)
         if room is None:
-            raise SeatRefused(f"Room {request.room} does not exist for game {request.game}.")
+            raise SeatRefusedError(f"Room {request.room} does not exist for game {request.game}.")
         seat = room.join(link, now, extras.key or None, is_told=extras.is_told, chosen=extras.chosen)
         return Player(room, seat, link)
 
@@ -163,7 +163,7 @@ class Relay:
         try:
             return JoinExtras.decode(data) if greeting is not None else (JoinRequest.decode(data), JoinExtras())
         except ProtocolError:
-            raise SeatRefused(NO_REQUEST) from None
+            raise SeatRefusedError(NO_REQUEST) from None
 
     def _prove(
         self, request: JoinRequest, extras: JoinExtras, greeting: Greeting | None, network: str, now: float
@@ -171,19 +171,19 @@ class Relay:
         if greeting is None or not extras.key:
             return
         if self._guesses.attempt(network, now) > 0:
-            raise SeatRefused(GUESSES)
+            raise SeatRefusedError(GUESSES)
         for host in greeting.hosts:
             with contextlib.suppress(VerificationError):
                 extras.prove(request, host, greeting.challenge)
                 self._guesses.succeeded(network, now)
                 return
         self._guesses.failed(network, now)
-        raise SeatRefused(f"{NOT_PROVED[:-1]}: {greeting.called}." if greeting.called else NOT_PROVED)
+        raise SeatRefusedError(f"{NOT_PROVED[:-1]}: {greeting.called}." if greeting.called else NOT_PROVED)
 
     def _check_names(self, request: JoinRequest) -> None:
         for name in (request.game, request.room):
             if len(name.encode()) > self.limits.name_bytes or not name.isprintable():
-                raise SeatRefused(f"Names have at most {self.limits.name_bytes} bytes of printable characters.")
+                raise SeatRefusedError(f"Names have at most {self.limits.name_bytes} bytes of printable characters.")
 
     def _return(
         self,
@@ -196,12 +196,12 @@ class Relay:
         now: float,
     ) -> Player:
         if room is None:
-            raise SeatRefused(f"Room {request.room} no longer exists for game {request.game}.")
+            raise SeatRefusedError(f"Room {request.room} no longer exists for game {request.game}.")
         if self._guesses.attempt(network, now) > 0:
-            raise SeatRefused(GUESSES)
+            raise SeatRefusedError(GUESSES)
         try:
             seat = room.rejoin(token, link, now, extras.key or None, rotates=extras.rotates, is_told=extras.is_told)
-        except SeatRefused as error:
+        except SeatRefusedError as error:
             if str(error) == WRONG_TOKEN:
                 self._guesses.failed(network, now)
             else:
@@ -214,7 +214,7 @@ class Relay:
         limits = self.limits
         most = limits.rooms_per_address
         if len(self.rooms) >= limits.rooms or (most and self._made[network] >= most):
-            raise SeatRefused("Too many rooms, try again later.")
+            raise SeatRefusedError("Too many rooms, try again later.")
         room = Room(
             request.room,
             rules,

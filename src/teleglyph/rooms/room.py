@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from teleglyph.errors import SeatRefused
+from teleglyph.errors import SeatRefusedError
 from teleglyph.wire.rooms import extended
 from teleglyph.wire.rooms import messages as wire
 from teleglyph.wire.rooms.extended import Extended
@@ -254,11 +254,11 @@ class Room:
             chosen: a token that it made up; good for its seat until it confirms the relay's.
 
         Raises:
-            SeatRefused: there is no place.
+            SeatRefusedError: there is no place.
         """
         self._require_place(now)
         if self._next > wire.MAX_PLAYER_ID:
-            raise SeatRefused(f"Room {self.name} run out of client ids.")
+            raise SeatRefusedError(f"Room {self.name} run out of client ids.")
         player, self._next = self._next, self._next + 1
         seat = self._take_place(player, link, identity, is_told=is_told, chosen=chosen)
         self._tell_of_absent_host(seat, now)
@@ -283,15 +283,15 @@ class Room:
             is_told: it wants to know who is away.
 
         Raises:
-            SeatRefused: no seat has that token, it belongs to another identity, or its place was given away meanwhile
-                and there is no other.
+            SeatRefusedError: no seat has that token, the seat belongs to another identity, or its place was given away
+                and the room is full.
         """
         digest = self._digest(token)
         seat = self._by_digest.get(digest)
         if seat is None or not _holds(seat, digest):
-            raise SeatRefused(WRONG_TOKEN)
+            raise SeatRefusedError(WRONG_TOKEN)
         if seat.identity is not None and seat.identity != identity:
-            raise SeatRefused(WRONG_IDENTITY)
+            raise SeatRefusedError(WRONG_IDENTITY)
         if seat.player != HOST and seat.link is None and seat.reserved_until <= now:
             self._require_place(now)
         old, seat.link = seat.link, None
@@ -316,7 +316,7 @@ class Room:
     def _require_place(self, now: float) -> None:
         most = self.rules.max_players
         if most and self.players(now) >= most:
-            raise SeatRefused(f"Room  {self.name} exceeded max amount of players {most}.")
+            raise SeatRefusedError(f"Room  {self.name} exceeded max amount of players {most}.")
 
     def _rotate(self, seat: Seat, used: bytes) -> int:
         """Give a seat a new token.  The one that was used stays good until the new one has arrived."""

@@ -8,7 +8,14 @@ import os
 import time
 from dataclasses import dataclass
 
-from teleglyph.errors import ConnectionLost, PeerError, PeerTimeout, RateLimited, SeatEnded, SeatRefused
+from teleglyph.errors import (
+    ConnectionLostError,
+    PeerError,
+    PeerTimeoutError,
+    RateLimitError,
+    SeatEndedError,
+    SeatRefusedError,
+)
 from teleglyph.net import Absences, Connection, ConnectionLimits, OutboxLimits, OwnNames, needs_ping, overdue
 from teleglyph.net.websocket import CLOSE_FRAME, BinaryMessage, WebSocketSession, frame_binary, frame_close
 from teleglyph.rooms import room as texts
@@ -94,19 +101,19 @@ class PlayerLink:
     def send(self, message: bytes) -> None:
         """Queue a message."""
         if self.text is None:
-            self._connection.outbox.put_raw(self._framer.frame(message))
+            self._connection.outbox.queue_raw(self._framer.frame(message))
 
     def end(self, text: str) -> None:
         """Queue the last message and have the connection's reader close."""
         if self.text is None:
             self.text = text
-            self._connection.outbox.put_raw(frame_binary(encode_error(text)))
+            self._connection.outbox.queue_raw(frame_binary(encode_error(text)))
             if self.is_extended:
                 refused = CloseCode.ENDED if self.is_seated else CloseCode.REFUSED
-                self._connection.outbox.put_last(frame_close(_CODES.get(text, refused), text))
+                self._connection.outbox.queue_last(frame_close(_CODES.get(text, refused), text))
             else:
-                self._connection.outbox.put_last(CLOSE_FRAME)
-            self._connection.fail(SeatEnded(text))
+                self._connection.outbox.queue_last(CLOSE_FRAME)
+            self._connection.fail(SeatEndedError(text))
 
 
 class RoomsService:
@@ -161,7 +168,7 @@ class RoomsService:
         if session.subprotocol == SUBPROTOCOL:
             called = "" if own.is_own_host(own.asked) else str(own)
             greeting = Greeting(own.spellings, os.urandom(CHALLENGE_SIZE), called)
-            connection.outbox.put_raw(frame_binary(encode_hello(greeting.challenge)))
+            connection.outbox.queue_raw(frame_binary(encode_hello(greeting.challenge)))
         link = PlayerLink(connection, self._framer, is_extended=greeting is not None)
         player: Player | None = None
         text = CONNECTION_LOST
@@ -171,9 +178,9 @@ class RoomsService:
             player = self.relay.enter(request, link, network, time.monotonic(), greeting)
             link.is_seated = True
             await self._play(connection, player)
-        except (RateLimited, SeatRefused, SeatEnded) as error:
+        except (RateLimitError, SeatRefusedError, SeatEndedError) as error:
             text = str(error)
-        except PeerTimeout:
+        except PeerTimeoutError:
             if player is not None:
                 text = HOST_TOO_SLOW if player.seat.player == HOST else GUEST_TOO_SLOW
         except PeerError as error:
@@ -189,18 +196,18 @@ class RoomsService:
         """The first binary message.
 
         Raises:
-            SeatRefused: none came, or it is too long.
+            SeatRefusedError: none came, or it is too long.
         """
         try:
             async with asyncio.timeout(self.limits.request_timeout):
                 async for message in connection:
                     if isinstance(message, BinaryMessage):
                         if len(message.data) > MAX_REQUEST:
-                            raise SeatRefused(TOO_LARGE)
+                            raise SeatRefusedError(TOO_LARGE)
                         return message.data
-        except (TimeoutError, ConnectionLost):
+        except (TimeoutError, ConnectionLostError):
             pass
-        raise SeatRefused(NO_MESSAGE)
+        raise SeatRefusedError(NO_MESSAGE)
 
     async def _play(self, connection: Connection, player: Player) -> None:
         room = player.room
@@ -220,7 +227,7 @@ class RoomsService:
             # A page in a browser sees no pings: it gets a message, which it answers.
             if now - connection.last_sent > self.limits.ping_after or needs_ping(connection, self.limits, now):
                 connection.last_asked = now
-                connection.outbox.put_raw(frame_binary(encode_idle(round(self.limits.ping_after) or 1)))
+                connection.outbox.queue_raw(frame_binary(encode_idle(round(self.limits.ping_after) or 1)))
         elif needs_ping(connection, self.limits, now):
             connection.last_asked = now
             session.ping()

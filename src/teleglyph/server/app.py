@@ -19,7 +19,7 @@ from teleglyph.call.participant import Participant, State
 from teleglyph.call.room import Room
 from teleglyph.call.session import run_participant, watch_connection
 from teleglyph.call.statistics import RoomReport
-from teleglyph.errors import BindFailed, StoreError, TeleglyphError
+from teleglyph.errors import BindError, StoreError, TeleglyphError
 from teleglyph.events.announcement import KIND as LIVE_ACTIVITY
 from teleglyph.events.announcement import Activity, Announcer
 from teleglyph.events.groups import room_group
@@ -121,7 +121,7 @@ class Server:
         """Listen and serve.
 
         Raises:
-            BindFailed: an address that was asked for cannot be listened on.
+            BindError: an address that was asked for cannot be listened on.
         """
         retain_large_buffers()
         _collect_less_often()
@@ -136,7 +136,7 @@ class Server:
         if self.config.http_port is not None:
             try:
                 await self._http.start(self.config.addresses, self.config.http_port)
-            except BindFailed:
+            except BindError:
                 await self._listener.close()
                 raise
             self._spawn(self.players.run(), "rooms")
@@ -264,7 +264,7 @@ class Server:
         for address in self.config.addresses:
             try:
                 bound = await self._listener.listen(address, port)
-            except BindFailed as error:
+            except BindError as error:
                 if not self._may_do_without(address):
                     await self._listener.close()
                     raise
@@ -273,7 +273,7 @@ class Server:
             port = bound[1]
             self.bound.append(bound)
         if not self.bound:
-            raise BindFailed("None of the addresses can be listened on: " + ", ".join(self.config.addresses))
+            raise BindError("None of the addresses can be listened on: " + ", ".join(self.config.addresses))
 
     def _may_do_without(self, address: str) -> bool:
         """Machines without IPv6 are common; the default ``::1`` is a wish, an explicit address an order."""

@@ -15,7 +15,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, cast
 
 import teleglyph
-from teleglyph.errors import BindFailed, ConfigurationError
+from teleglyph.errors import BindError, ConfigurationError
 from teleglyph.net import GuessLimiter, OwnNames, SlidingWindow, charged, network_of
 from teleglyph.net.forwarding import Client, client_of, is_trusted
 from teleglyph.net.tcp import bind_failure, peer_name
@@ -137,7 +137,7 @@ class HttpFront:
         """Listen on the given addresses; one that this machine does not have is reported and left out.
 
         Raises:
-            BindFailed: the port is in use on one of them, or none of them can be used.
+            BindError: the port is in use on one of them, or none of them can be used.
         """
         if self._runner is None:
             raise RuntimeError("prepare comes first")
@@ -152,7 +152,7 @@ class HttpFront:
         is_taken = any(error.errno == errno.EADDRINUSE for _, error in failures)
         if failures and (is_taken or len(failures) == len(addresses)):
             await self.stop()
-            raise BindFailed(bind_failure(failures, port, "HTTP", "--http-port"))
+            raise BindError(bind_failure(failures, port, "HTTP", "--http-port"))
         for failure in failures:
             _log.warning("%s Going on without it.", bind_failure([failure], port, "HTTP", "--http-port"))
         self.port = port
@@ -467,30 +467,30 @@ class HttpFront:
         from aiohttp import web
 
         from teleglyph.events.http_auth import HttpRequest
-        from teleglyph.events.management import ManagementRefused
+        from teleglyph.events.management import ManagementRefusedError
 
         network, now = network_of(request.remote or ""), time.monotonic()
         try:
             management = self._management(request.content_type)
             if self._guesses.attempt(network, now) > 0:
-                raise ManagementRefused("Too many wrong authentications came from here; try again later.", 429)
+                raise ManagementRefusedError("Too many wrong authentications came from here; try again later.", 429)
             authorization = request.headers.get("Authorization", "")
             is_guess = False
             try:
                 try:
                     body = await request.read()
                 except web.HTTPRequestEntityTooLarge:
-                    raise ManagementRefused("The body is larger than 64 KiB.", 413) from None
+                    raise ManagementRefusedError("The body is larger than 64 KiB.", 413) from None
                 is_own_url = self.own_names(request).is_own_url
                 target = HttpRequest(request.method, request.path_qs, authorization, body, is_own_url)
                 result = await management.answer(target, time.time(), now)
-            except ManagementRefused as error:
+            except ManagementRefusedError as error:
                 is_guess = bool(authorization) and error.status in (401, 403)
                 raise
             finally:
                 settle = self._guesses.failed if is_guess else self._guesses.succeeded
                 settle(network, now)
-        except ManagementRefused as error:
+        except ManagementRefusedError as error:
             headers = {"WWW-Authenticate": "Nostr"} if error.status == 401 else {}
             content, status = {"error": str(error)}, error.status
         else:
@@ -499,15 +499,15 @@ class HttpFront:
         return web.json_response(content, status=status, headers=headers)
 
     def _management(self, content_type: str) -> Management:
-        from teleglyph.events.management import ManagementRefused
+        from teleglyph.events.management import ManagementRefusedError
 
         service = self._server.events
         if service is None:
-            raise ManagementRefused("There is no Nostr relay here; start the server with --events.", 404)
+            raise ManagementRefusedError("There is no Nostr relay here; start the server with --events.", 404)
         if content_type != _MANAGEMENT:
-            raise ManagementRefused(f"The Content-Type of a request to manage the relay is {_MANAGEMENT}.", 415)
+            raise ManagementRefusedError(f"The Content-Type of a request to manage the relay is {_MANAGEMENT}.", 415)
         if service.management is None:
-            raise ManagementRefused("Nobody may manage this relay; start the server with --relay-admin NPUB.", 403)
+            raise ManagementRefusedError("Nobody may manage this relay; start the server with --relay-admin NPUB.", 403)
         return service.management
 
     async def _event_options(self, _request: web.Request) -> web.Response:

@@ -17,7 +17,7 @@ from teleglyph.net.tcp import dismiss, peer_name
 from teleglyph.server.front_door import refusal
 
 _log = logging.getLogger(__name__)
-_MOST_REFUSED = 16
+_MAX_REFUSED = 16
 _REFUSED_SECONDS = 1.0
 BAD_BODY = "The body of the request cannot be read."
 
@@ -34,7 +34,7 @@ class Refused:
         self._transport = transport
         self._reason = reason
         self._timer: asyncio.TimerHandle | None = None
-        if Refused._waiting < _MOST_REFUSED:
+        if Refused._waiting < _MAX_REFUSED:
             Refused._waiting += 1
             self._timer = asyncio.get_running_loop().call_later(_REFUSED_SECONDS, transport.abort)
         else:

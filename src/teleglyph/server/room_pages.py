@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from teleglyph.server.app import Server
 
 _OUTCOMES = ("win", "loss", "draw", None)
-_PER_PAGE, _MOST_PER_PAGE = 20, 100
-_MOST_PAGES = 100_000
+_PER_PAGE, _MAX_PER_PAGE = 20, 100
+_MAX_PAGES = 100_000
 _MAX_REASON = 200
 """Characters of a reason why a round was abandoned."""
 _RESULT_FORM = (
@@ -64,7 +64,7 @@ class RoomPages:
         """The rooms that are marked public, the oldest first."""
         page = _page(request)
         if page is None:
-            return answer({"error": f"page is 1 or more, per_page 1 to {_MOST_PER_PAGE}"}, status=400)
+            return answer({"error": f"page is 1 or more, per_page 1 to {_MAX_PER_PAGE}"}, status=400)
         number, per_page = page
         rooms = self._server.relay.listed()
         shown = rooms[(number - 1) * per_page : number * per_page]
@@ -106,7 +106,7 @@ class RoomPages:
         if not _IDENTITY.fullmatch(identity):
             return answer({"error": "an identity is an Ed25519 key as 64 hexadecimal digits"}, status=400)
         if page is None:
-            return answer({"error": f"page is 1 or more, per_page 1 to {_MOST_PER_PAGE}"}, status=400)
+            return answer({"error": f"page is 1 or more, per_page 1 to {_MAX_PER_PAGE}"}, status=400)
         if self._server.records is None:
             return answer({"error": "nothing is kept here"}, status=404)
         player = await asyncio.wrap_future(self._server.records.player(identity, *page))
@@ -179,7 +179,7 @@ def _page(request: web.Request) -> tuple[int, int] | None:
     if not all(text.isascii() and text.isdecimal() and len(text) < 8 for text in texts):
         return None
     page, per_page = map(int, texts)
-    return (page, per_page) if 1 <= page <= _MOST_PAGES and 1 <= per_page <= _MOST_PER_PAGE else None
+    return (page, per_page) if 1 <= page <= _MAX_PAGES and 1 <= per_page <= _MAX_PER_PAGE else None
 
 
 def _round(body: dict[str, Any]) -> int | None:

@@ -42,7 +42,7 @@ _PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0)
 """Seconds between attempts to reach a database that went away; the last one is repeated."""
 
 
-class DatabaseAway(Exception):
+class DatabaseUnavailableError(Exception):
     """The connection to the database is lost: whatever was not committed is undone."""
 
 
@@ -55,7 +55,7 @@ class Base(ABC):
 
         Raises:
             StoreError: it cannot be done.
-            DatabaseAway: the connection is lost.
+            DatabaseUnavailableError: the connection is lost.
         """
 
     @abstractmethod
@@ -373,7 +373,7 @@ class Database:
                     return work(base)
                 finally:
                     base.rollback()
-            except DatabaseAway as error:
+            except DatabaseUnavailableError as error:
                 reader.base = None
                 base.close()
                 if is_last:
@@ -426,7 +426,7 @@ class Database:
                     return
                 self._write(base, group)
                 self._finish_group()
-            except DatabaseAway as error:
+            except DatabaseUnavailableError as error:
                 self.counters.lost_connections += 1
                 reason = str(error)
                 _log.error("the database is away: %s", error)
@@ -481,7 +481,7 @@ class Database:
             if any(job.future.done() for job in group):
                 raise StoreError("it took too long")  # whoever waited was told that it failed: it is not to be there
             base.commit()
-        except DatabaseAway:
+        except DatabaseUnavailableError:
             raise
         except BaseException as error:  # also of a job that wants to end its thread: it is not its own
             base.rollback()
@@ -522,7 +522,7 @@ class Database:
                 return None
             try:
                 base = self._connect()
-            except (StoreError, DatabaseAway) as error:
+            except (StoreError, DatabaseUnavailableError) as error:
                 reason = str(error)
             except BaseException as error:  # the next attempt may succeed
                 reason = f"{type(error).__name__}: {error}"
@@ -692,7 +692,7 @@ def open_database(place: str | Path, instance: int | None = None) -> Database:
 
     Raises:
         StoreError: it cannot be used.
-        NotSupported: the package for it is not installed.
+        NotSupportedError: the package for it is not installed.
     """
     instance = secrets.randbelow(2**31 - 1) + 1 if instance is None else instance
     if isinstance(place, str) and place.startswith(("postgresql://", "postgres://")):

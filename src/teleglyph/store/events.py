@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from teleglyph.errors import EventRefused
+from teleglyph.errors import EventRefusedError
 from teleglyph.store.database import Base, Database
 from teleglyph.store.groups import GroupChange, write_change
 from teleglyph.store.questions import SERVER, Asker
@@ -185,7 +185,7 @@ class EventStore:
             most: events.
 
         Raises:
-            EventRefused: from the future: there are more.
+            EventRefusedError: from the future: there are more.
         """
         return self.database.read(lambda base: _records(base, wanted, most, now, readers), asker)
 
@@ -600,7 +600,7 @@ def _records(base: Base, wanted: Filter, most: int, now: float, readers: Set[str
     limit = most + 1 if wanted.limit is None else min(wanted.limit, most + 1)
     rows = _select(base, wanted, limit, now, readers)
     if len(rows) > most:
-        raise EventRefused(f"blocked: the filter finds more than {most} events, narrow it with since and until")
+        raise EventRefusedError(f"blocked: the filter finds more than {most} events, narrow it with since and until")
     return Records((created_at, bytes(number)) for created_at, number, _ in rows)
 
 

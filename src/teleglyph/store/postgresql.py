@@ -13,15 +13,15 @@ import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, cast
 
-from teleglyph.errors import NotSupported, StoreError
-from teleglyph.store.database import READ_SECONDS, Backend, Base, DatabaseAway
+from teleglyph.errors import NotSupportedError, StoreError
+from teleglyph.store.database import READ_SECONDS, Backend, Base, DatabaseUnavailableError
 from teleglyph.store.schema import MIGRATIONS, POSTGRESQL_WORDS, statements
 
 try:
     import psycopg
     import psycopg.conninfo
 except ImportError as error:
-    raise NotSupported("PostgreSQL needs the package psycopg: pip install 'teleglyph[postgresql]'") from error
+    raise NotSupportedError("PostgreSQL needs the package psycopg: pip install 'teleglyph[postgresql]'") from error
 
 _LOCKS = 0x7E1E
 """First key of our advisory locks; the second is 0 for changes of the schema, else a server's number."""
@@ -55,7 +55,7 @@ class PostgresqlBackend(Backend):
             base.run("SELECT pg_advisory_lock_shared(?, ?)", _LOCKS, instance)
             for timeout in ("lock_timeout", "statement_timeout"):
                 base.run(f"SET {timeout} = {int(1000 * WRITE_SECONDS)}")
-        except (StoreError, DatabaseAway) as error:
+        except (StoreError, DatabaseUnavailableError) as error:
             base.close()
             raise StoreError(f"The database {self._shown} cannot be used: {error}") from error
         return base
@@ -174,7 +174,7 @@ class PostgresqlBase(Base):
             reason = " ".join(str(error).split())
             is_cancelled = isinstance(error, psycopg.errors.QueryCanceled)
             if self._connection.closed or (isinstance(error, psycopg.OperationalError) and not is_cancelled):
-                raise DatabaseAway(reason) from error
+                raise DatabaseUnavailableError(reason) from error
             raise StoreError(reason) from error
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from teleglyph.errors import StoreError
-from teleglyph.store.database import READ_SECONDS, Backend, Base, DatabaseAway
+from teleglyph.store.database import READ_SECONDS, Backend, Base, DatabaseUnavailableError
 from teleglyph.store.schema import MIGRATIONS, SQLITE_WORDS, statements
 
 _CACHE_KIB = 16 << 10
@@ -64,7 +64,7 @@ class SqliteBackend(Backend):
             base.run(f"PRAGMA cache_size = -{_CACHE_KIB}")
             base.migrate()
             self._file, self._beside = _identity(self._path), self._identities_beside()
-        except (StoreError, DatabaseAway) as error:
+        except (StoreError, DatabaseUnavailableError) as error:
             base.close()
             raise StoreError(f"The database '{self._path}' cannot be used: {error}") from error
         return base
@@ -105,10 +105,10 @@ class SqliteBackend(Backend):
         """See that the files are those that are used.
 
         Raises:
-            DatabaseAway: what was written cannot be found again, because somebody removed or replaced them.
+            DatabaseUnavailableError: what was written cannot be found again, because somebody removed or replaced them.
         """
         if (reason := self.trouble()) is not None:
-            raise DatabaseAway(reason)
+            raise DatabaseUnavailableError(reason)
 
     def trouble(self) -> str | None:
         beside = self._beside
@@ -153,7 +153,7 @@ class SqliteBase(Base):
     """A connection to a file.
 
     Args:
-        check: raises DatabaseAway if the file is not what somebody else would find in its place.
+        check: raises DatabaseUnavailableError if the file is not what somebody else would find in its place.
         on_close: called before the connection is closed.
     """
 

@@ -17,9 +17,9 @@ import pytest
 from teleglyph.call.decoder_memory import DecoderMemory
 from teleglyph.call.decoding import (
     ConfinedDecoding,
-    DecoderDied,
+    DecoderDiedError,
     Decoding,
-    DecodingFailed,
+    DecodingError,
     ThreadDecoding,
     confinement_available,
     open_decoding,
@@ -28,7 +28,7 @@ from teleglyph.call.ingest import HevcIngest
 from teleglyph.call.limits import CallLimits
 from teleglyph.call.picture import PictureSlot
 from teleglyph.call.statistics import ParticipantCounters
-from teleglyph.errors import BadData, MediaDecodeError
+from teleglyph.errors import BadDataError, MediaDecodeError
 from teleglyph.media.hevc import HevcDecoder, HevcEncoder
 
 LIMITS = CallLimits()
@@ -104,7 +104,7 @@ def test_a_picture_that_fails_ends_its_own_stream_only(confined: bool) -> None:
         async with opened(replace(LIMITS, max_picture_pixels=64 * 48), confined) as decoding:
             good, bad, first = decoding.open_stream(False), decoding.open_stream(False), outputs(2)
             await decoding.decode(good, first[0], None)
-            with pytest.raises(DecodingFailed):
+            with pytest.raises(DecodingError):
                 await decoding.decode(bad, outputs(1, (640, 360))[0], None)
             assert (await decoding.decode(good, first[1], None)).picture is not None
 
@@ -196,7 +196,7 @@ def test_a_process_that_hangs_is_killed_and_the_third_time_its_sender_is_refused
                     os.kill(process, signal.SIGSTOP)
                 guilty.put(outputs(2)[1])
                 await until(lambda time=time: guilty.counters.decoder_deaths == time + 1)  # type: ignore[misc]
-            with pytest.raises(BadData, match="ended the decoder 3 times"):
+            with pytest.raises(BadDataError, match="ended the decoder 3 times"):
                 guilty.put(outputs(1)[0])
             innocent.put(outputs(3)[2])
             await until(lambda: innocent.lost > 0)
@@ -226,7 +226,7 @@ def test_a_process_that_was_taken_over_is_not_believed(answer: bytes) -> None:
             worker._socket.close()
             worker._socket = ours
             theirs.send(answer)
-            with pytest.raises(DecoderDied):
+            with pytest.raises(DecoderDiedError):
                 await decoding.decode(stream, second, None)
             theirs.close()
             assert (await decoding.decode(decoding.open_stream(False), first, None)).picture is not None
@@ -272,7 +272,7 @@ def test_nobody_waits_behind_a_sender_who_has_used_up_its_time() -> None:
             for picture in pictures:
                 assert (await decoding.decode(quick, picture, None)).picture is not None
             os.kill(process, signal.SIGCONT)
-            with contextlib.suppress(DecoderDied):
+            with contextlib.suppress(DecoderDiedError):
                 await waiting
 
     asyncio.run(run())

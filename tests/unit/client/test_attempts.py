@@ -5,8 +5,8 @@ import pytest
 from teleglyph.client.attempts import FIRST_PAUSE, LONGEST_PAUSE, UNANSWERED_PAUSES, Attempts
 from teleglyph.errors import (
     AuthenticationError,
-    ConnectFailed,
-    ConnectionLost,
+    ConnectError,
+    ConnectionLostError,
     HandshakeError,
     PeerError,
     VerificationError,
@@ -15,16 +15,16 @@ from teleglyph.errors import (
 
 def test_pauses_double_up_to_a_limit_and_begin_anew_after_a_success() -> None:
     attempts = Attempts(-1, lambda: 0.5)
-    pauses = [attempts.next_pause(ConnectionLost("gone")) for _ in range(8)]
+    pauses = [attempts.next_pause(ConnectionLostError("gone")) for _ in range(8)]
     assert pauses == [0.5, 1, 2, 4, 8, LONGEST_PAUSE, LONGEST_PAUSE, LONGEST_PAUSE]
     assert attempts.number == 8
     attempts.succeeded()
-    assert attempts.next_pause(ConnectionLost("gone")) == FIRST_PAUSE
+    assert attempts.next_pause(ConnectionLostError("gone")) == FIRST_PAUSE
 
 
 def test_pauses_are_spread_around_their_middle() -> None:
-    shortest = Attempts(-1, lambda: 0.0).next_pause(ConnectFailed("refused"))
-    longest = Attempts(-1, lambda: 1.0).next_pause(ConnectFailed("refused"))
+    shortest = Attempts(-1, lambda: 0.0).next_pause(ConnectError("refused"))
+    longest = Attempts(-1, lambda: 1.0).next_pause(ConnectError("refused"))
     assert shortest == pytest.approx(0.8 * FIRST_PAUSE)
     assert longest == pytest.approx(1.2 * FIRST_PAUSE)
 
@@ -33,7 +33,7 @@ def test_pauses_are_spread_around_their_middle() -> None:
 def test_the_limit_counts_attempts_since_the_last_success(limit: int) -> None:
     attempts = Attempts(limit, lambda: 0.5)
     for _ in range(2):
-        pauses = [attempts.next_pause(ConnectionLost("gone")) for _ in range(limit + 1)]
+        pauses = [attempts.next_pause(ConnectionLostError("gone")) for _ in range(limit + 1)]
         assert [pause is not None for pause in pauses] == [True] * limit + [False]
         attempts.succeeded()
 

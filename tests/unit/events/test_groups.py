@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from teleglyph.errors import EventRefused
+from teleglyph.errors import EventRefusedError
 from teleglyph.events.groups import Groups, Plan, describe, room_group
 from teleglyph.wire.nostr.event import NostrEvent, sign_event
 from teleglyph.wire.nostr.filter import Filter
@@ -46,7 +46,7 @@ class Place:
             self.kept.append(sign_event(RELAY, self.clock, made, tags))
 
     def refused(self, key: bytes, kind: int, *tags: list[str], at: int = NOW, group: str = "g") -> str:
-        with pytest.raises(EventRefused) as caught:
+        with pytest.raises(EventRefusedError) as caught:
             self.say(key, kind, *tags, at=at, group=group)
         return str(caught.value)
 
@@ -155,14 +155,14 @@ def test_private_and_hidden_groups_are_for_members(place: Place) -> None:
     assert not place.reads(described, EVE)
     wanted = Filter(tags={"h": frozenset(["g", "other"])})
     place.groups.check_question(wanted, {pub(ANN)})
-    with pytest.raises(EventRefused, match=r"^auth-required: "):
+    with pytest.raises(EventRefusedError, match=r"^auth-required: "):
         place.groups.check_question(wanted, set())
-    with pytest.raises(EventRefused, match=r"^restricted: "):
+    with pytest.raises(EventRefusedError, match=r"^restricted: "):
         place.groups.check_question(wanted, {pub(EVE)})
 
 
 def test_only_the_relay_describes_groups(place: Place) -> None:
-    with pytest.raises(EventRefused, match="blocked: only the relay"):
+    with pytest.raises(EventRefusedError, match="blocked: only the relay"):
         place.groups.check(sign_event(ANN, NOW, GroupKind.METADATA, [["d", "g"]]), NOW)
     place.groups.check(sign_event(RELAY, NOW, GroupKind.METADATA, [["d", "g"]]), NOW)
 
@@ -171,7 +171,7 @@ def test_what_is_late_or_for_no_group(place: Place) -> None:
     assert place.refused(BOB, 9, at=NOW - 3601).startswith("invalid: in groups created_at")
     place.say(BOB, 9, group="unmanaged")
     assert place.refused(BOB, 9021, group="unmanaged").startswith("invalid: there is no group")
-    with pytest.raises(EventRefused, match="needs the tag h"):
+    with pytest.raises(EventRefusedError, match="needs the tag h"):
         place.groups.check(sign_event(BOB, NOW, 9021), NOW)
 
 
@@ -352,7 +352,7 @@ def test_an_invitation_ends(place: Place, how: str) -> None:
     elif how == "a moderator":
         place.say(EVE, 9005, ["e", number])
     request = sign_event(BOB, NOW + 2, 9021, [["h", "g"], ["code", "sesame"]])
-    with pytest.raises(EventRefused, match="closed"):
+    with pytest.raises(EventRefusedError, match="closed"):
         place.groups.check(request, NOW + 2)
 
 

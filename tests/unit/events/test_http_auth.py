@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from teleglyph.errors import EventRefused
+from teleglyph.errors import EventRefusedError
 from teleglyph.events.http_auth import HttpRequest, check_http_authentication
 from teleglyph.wire.nostr.event import NostrEvent, sign_event
 
@@ -51,7 +51,7 @@ def test_an_empty_path_is_the_root_and_a_path_has_to_fit() -> None:
     event = signed(tags=without("u", ["u", "http://relay.example/events?a=b"]))
     assert check_http_authentication(request(header(event), target="/events?a=b"), NOW).id == event.id
     for target in ("/", "/events", "/events?a=c", "/other?a=b"):
-        with pytest.raises(EventRefused, match="tag u"):
+        with pytest.raises(EventRefusedError, match="tag u"):
             check_http_authentication(request(header(event), target=target), NOW)
 
 
@@ -78,7 +78,7 @@ def test_an_empty_path_is_the_root_and_a_path_has_to_fit() -> None:
     ],
 )
 def test_what_does_not_fit_is_refused(event: NostrEvent, reason: str) -> None:
-    with pytest.raises(EventRefused, match=reason):
+    with pytest.raises(EventRefusedError, match=reason):
         check_http_authentication(request(header(event)), NOW)
 
 
@@ -101,7 +101,7 @@ def test_what_does_not_fit_is_refused(event: NostrEvent, reason: str) -> None:
     ],
 )
 def test_what_is_no_proof_is_refused(authorization: str, reason: str) -> None:
-    with pytest.raises(EventRefused, match=reason):
+    with pytest.raises(EventRefusedError, match=reason):
         check_http_authentication(request(authorization), NOW)
 
 

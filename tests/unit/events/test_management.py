@@ -15,7 +15,7 @@ import pytest
 
 from teleglyph.events import management as module
 from teleglyph.events.http_auth import HttpRequest
-from teleglyph.events.management import Management, ManagementRefused
+from teleglyph.events.management import Management, ManagementRefusedError
 from teleglyph.events.policy import Policy
 from teleglyph.store import Database, open_database
 from teleglyph.store.moderation import ModerationStore, Rule, RuleChange
@@ -58,7 +58,7 @@ def test_a_decision_that_cannot_be_written_is_taken_back(database: Database) -> 
         assert await ask(management, "banpubkey", KEY, "before") is True
         database.write(lambda base: base.run(full)).result()
         for method, value in (("banpubkey", "ef" * 32), ("allowpubkey", KEY), ("changerelayname", "x")):
-            with pytest.raises(ManagementRefused) as caught:
+            with pytest.raises(ManagementRefusedError) as caught:
                 await ask(management, method, value)
             assert caught.value.status == 503
         assert await ask(management, "listbannedpubkeys") == [{"pubkey": KEY, "reason": "before"}]
@@ -76,12 +76,12 @@ def test_lists_and_rates_have_bounds(database: Database, monkeypatch: pytest.Mon
         management = made(database, Policy(), [])
         for number in range(3):
             assert await ask(management, "banevent", f"{number:064x}") is True
-        with pytest.raises(ManagementRefused, match="list is full"):
+        with pytest.raises(ManagementRefusedError, match="list is full"):
             await ask(management, "banevent", f"{9:064x}")
         assert await ask(management, "banevent", f"{1:064x}", "another reason") is True
         assert await ask(management, "allowevent", f"{1:064x}") is True
         assert await ask(management, "banevent", f"{9:064x}") is True
-        with pytest.raises(ManagementRefused) as caught:
+        with pytest.raises(ManagementRefusedError) as caught:
             for _ in range(60):
                 await ask(management, "listbannedevents")
         assert caught.value.status == 429
@@ -94,7 +94,7 @@ def test_neither_the_administrator_nor_the_relay_is_banned(database: Database) -
     async def main() -> None:
         management = made(database, Policy(), [])
         for key in (sign_event(ADMIN, 1, 1).pubkey, "cd" * 32):
-            with pytest.raises(ManagementRefused, match="cannot be banned"):
+            with pytest.raises(ManagementRefusedError, match="cannot be banned"):
                 await ask(management, "banpubkey", key)
 
     asyncio.run(main())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from teleglyph.errors import EventRefused
+from teleglyph.errors import EventRefusedError
 from teleglyph.events.limits import RelayProfile
 from teleglyph.events.policy import ONLY_ALLOWED_KEYS, Policy, read_network
 from teleglyph.net import network_of
@@ -27,7 +27,7 @@ def policy(**rules: list[str]) -> Policy:
 def is_let_in(lists: Policy, event: NostrEvent) -> bool:
     try:
         lists.check(event)
-    except EventRefused as error:
+    except EventRefusedError as error:
         assert str(error).split(":")[0] in ("blocked", "restricted")
         return False
     return True

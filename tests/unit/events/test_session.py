@@ -25,10 +25,10 @@ class Outbox:
         self.sent: list[Any] = []
         self.is_congested = False
 
-    def put_raw(self, framed: bytes) -> None:
+    def queue_raw(self, framed: bytes) -> None:
         self.sent.append(json.loads(framed[framed.index(b"[") :]))
 
-    async def calm(self, _bytes: int, _messages: int) -> None: ...
+    async def wait_until_below(self, _bytes: int, _messages: int) -> None: ...
 
     def purge(self, _owner: object) -> int:
         return 0

@@ -17,7 +17,7 @@ from teleglyph.store import open_database
 from teleglyph.store.events import EventStore
 from teleglyph.wire.nostr.event import sign_event
 from teleglyph.wire.nostr.filter import Filter
-from teleglyph.wire.nostr.messages import SyncRefused
+from teleglyph.wire.nostr.messages import SyncRefusedError
 
 KEY = bytes([1]) * 32
 EMPTY = bytes.fromhex("6100000200")
@@ -85,7 +85,7 @@ def test_a_silent_one_is_closed(store: EventStore) -> None:
         assert ledger.records == 10
         syncs.close_idle(step.sync.used_at + 60.1)
         assert ledger.records == 0
-        with pytest.raises(SyncRefused, match=r"^closed: "):
+        with pytest.raises(SyncRefusedError, match=r"^closed: "):
             syncs.get("n")
 
     said = run(store, test)

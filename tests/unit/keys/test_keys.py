@@ -13,7 +13,7 @@ from pathlib import Path
 import nacl.signing
 import pytest
 
-from teleglyph.errors import ConfigurationError, KeyFetchFailed, KeyFileError
+from teleglyph.errors import ConfigurationError, KeyFetchError, KeyFileError
 from teleglyph.keys import (
     AgentIdentity,
     FileIdentity,
@@ -525,7 +525,7 @@ def test_names_are_looked_up(caplog: pytest.LogCaptureFixture) -> None:
 
     assert parse_public_keys("github:ann,gitlab:ann", fetch) == [KEY]
     assert asked == [("github", "ann"), ("gitlab", "ann")]
-    with pytest.raises(KeyFetchFailed, match="publishes no Ed25519 key"):
+    with pytest.raises(KeyFetchError, match="publishes no Ed25519 key"):
         parse_public_keys("github:bob", fetch)
 
 

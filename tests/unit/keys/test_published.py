@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from teleglyph.errors import KeyFetchFailed
+from teleglyph.errors import KeyFetchError
 from teleglyph.keys import format_public_key
 from teleglyph.keys.published import fetch_published
 
@@ -90,21 +90,21 @@ def test_keys_are_fetched_and_kept_for_when_the_service_is_away(service: Service
     service.answers["/ann.keys"] = (500, "")
     assert fetch("ann") == LINE
     service.answers["/ann.keys"] = (404, "")
-    with pytest.raises(KeyFetchFailed, match="does not know the user 'ann'"):
+    with pytest.raises(KeyFetchError, match="does not know the user 'ann'"):
         fetch("ann")
     service.answers["/bob.keys"] = (503, "")
-    with pytest.raises(KeyFetchFailed, match=r"status 503.*there is no copy from before"):
+    with pytest.raises(KeyFetchError, match=r"status 503.*there is no copy from before"):
         fetch("bob")
     service.answers["/eve.keys"] = (200, LINE * 1000)
-    with pytest.raises(KeyFetchFailed, match="more than 64 KiB"):
+    with pytest.raises(KeyFetchError, match="more than 64 KiB"):
         fetch("eve")
 
 
 def test_a_service_that_cannot_prove_its_name_is_not_believed(service: Service, tmp_path: Path) -> None:
     service.answers["/ann.keys"] = (200, LINE)
-    with pytest.raises(KeyFetchFailed, match="CERTIFICATE_VERIFY_FAILED"):
+    with pytest.raises(KeyFetchError, match="CERTIFICATE_VERIFY_FAILED"):
         fetch_published("github", "ann", cache=tmp_path, host=service.host)
-    with pytest.raises(KeyFetchFailed, match="CERTIFICATE_VERIFY_FAILED"):
+    with pytest.raises(KeyFetchError, match="CERTIFICATE_VERIFY_FAILED"):
         fetch_published(
             "github", "ann", cache=tmp_path, host=service.host.replace("localhost", "127.0.0.1"), context=service.trust
         )

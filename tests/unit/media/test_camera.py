@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from teleglyph.errors import CameraBusy, CameraError, CameraForbidden
+from teleglyph.errors import CameraBusyError, CameraError, CameraPermissionError
 from teleglyph.media.camera import Camera, list_cameras, open_camera
 
 
@@ -57,7 +57,7 @@ def test_a_device_that_is_no_camera_is_told_with_its_name(tmp_path: Path) -> Non
     node.write_bytes(b"not a camera")
     with pytest.raises(CameraError, match="The camera Toy cannot be opened") as caught:
         open_camera(cameras=[Camera(0, "Toy", str(node))])
-    assert not isinstance(caught.value, CameraBusy | CameraForbidden)
+    assert not isinstance(caught.value, CameraBusyError | CameraPermissionError)
 
 
 def test_a_camera_that_is_gone_is_told(tmp_path: Path) -> None:
@@ -69,6 +69,6 @@ def test_a_camera_that_is_gone_is_told(tmp_path: Path) -> None:
 def test_a_device_that_may_not_be_used_is_told_with_what_to_do(tmp_path: Path) -> None:
     node = tmp_path / "video0"
     node.touch(mode=0o000)
-    with pytest.raises(CameraForbidden, match="join the group 'video'") as caught:
+    with pytest.raises(CameraPermissionError, match="join the group 'video'") as caught:
         open_camera(cameras=[Camera(0, "Hidden", str(node))])
     assert caught.value.exit_code == 22

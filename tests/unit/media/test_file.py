@@ -26,7 +26,7 @@ from films import (
     make_png,
     make_timed_film,
 )
-from teleglyph.errors import MediaDecodeError, MediaFileNotFound, MediaOpenError, UserError
+from teleglyph.errors import MediaDecodeError, MediaFileNotFoundError, MediaOpenError, UserError
 from teleglyph.media.file import open_file
 
 RED, GREEN = (220, 30, 30), (30, 200, 40)
@@ -155,8 +155,8 @@ def test_what_is_not_there_or_no_film_is_told_in_a_sentence(tmp_path: Path) -> N
         frame.sample_rate = 8000
         container.mux(stream.encode(frame))
     for name, kind, words in (
-        ("missing.mp4", MediaFileNotFound, "There is no file"),
-        (".", MediaFileNotFound, "is a directory"),
+        ("missing.mp4", MediaFileNotFoundError, "There is no file"),
+        (".", MediaFileNotFoundError, "is a directory"),
         ("text.mp4", MediaOpenError, "cannot be opened"),
         ("empty.mp4", MediaOpenError, "cannot be opened"),
         ("sound.wav", MediaOpenError, "has no pictures"),
@@ -510,7 +510,7 @@ def test_no_error_shows_a_number_of_ffmpegs(tmp_path: Path) -> None:
     (tmp_path / "noise.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 40)
     (tmp_path / "noise.mp4").write_bytes(b"\0\0\0\x20ftypisom" + bytes(range(256)) * 40)
     for name in ("noise.png", "noise.mp4", "nothing://x", "http://127.0.0.1:9/film"):
-        with pytest.raises((MediaOpenError, MediaDecodeError, MediaFileNotFound)) as caught:
+        with pytest.raises((MediaOpenError, MediaDecodeError, MediaFileNotFoundError)) as caught:
             Played(tmp_path / name if "://" not in name else name)
         assert not re.search(r"\d{6,}|Errno", str(caught.value).replace(str(tmp_path), "")), caught.value
         assert str(caught.value).endswith(".")

@@ -10,7 +10,7 @@ import av
 import pytest
 
 from films import make_film
-from teleglyph.errors import MediaFileNotFound, MediaOpenError
+from teleglyph.errors import MediaFileNotFoundError, MediaOpenError
 from teleglyph.media.opening import FileInput, described, open_media, reason_of
 
 
@@ -79,16 +79,16 @@ def test_failed_openings_leave_no_descriptors(tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("no film\n" * 99)
     before = len(os.listdir("/proc/self/fd"))
     for name in ("text.mp4", "missing.mp4", "."):
-        with pytest.raises((MediaOpenError, MediaFileNotFound)):
+        with pytest.raises((MediaOpenError, MediaFileNotFoundError)):
             open_media(str(tmp_path / name))
-    with pytest.raises(MediaFileNotFound):
+    with pytest.raises(MediaFileNotFoundError):
         open_media("a\0b")
     assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_a_path_below_a_file_and_an_empty_name_are_told() -> None:
     for name in ("/etc/passwd/film.mp4", ""):
-        with pytest.raises(MediaFileNotFound, match=r"There is no file '.*'\."):
+        with pytest.raises(MediaFileNotFoundError, match=r"There is no file '.*'\."):
             open_media(name)
 
 

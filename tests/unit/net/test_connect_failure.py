@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from teleglyph.errors import ConnectFailed
+from teleglyph.errors import ConnectError
 from teleglyph.events.client import NostrClient
 from teleglyph.net import connect_tcp
 from teleglyph.net.websocket_failure import CHAT, CONNECT_ERRORS, GAMES, Service, websocket_failure
@@ -124,9 +124,9 @@ def test_calls_and_chat_say_the_same_of_a_port_where_nobody_listens() -> None:
     port = unused_port()
 
     async def tell() -> tuple[str, str]:
-        with pytest.raises(ConnectFailed) as of_call:
+        with pytest.raises(ConnectError) as of_call:
             await connect_tcp("127.0.0.1", port, ClientSession())
-        with pytest.raises(ConnectFailed) as of_chat:
+        with pytest.raises(ConnectError) as of_chat:
             async with NostrClient(f"ws://127.0.0.1:{port}/", bytes([1]) * 32):
                 pass
         return str(of_call.value), str(of_chat.value)

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from teleglyph.errors import RateLimited
+from teleglyph.errors import RateLimitError
 from teleglyph.net import Connection, ConnectionLimits, CostLedger, CostLimits, charged
 from teleglyph.wire.acip import Event
 
@@ -97,7 +97,7 @@ def test_a_costly_peer_is_read_slowly_and_then_refused() -> None:
         session = Greedy(seconds=0.001)
         connection = Connection(session, "a", meter=ledger.meter("a"), feed_bytes=1)
         connection.bytes_received(bytes(1000))
-        with pytest.raises(RateLimited, match="processor time"):
+        with pytest.raises(RateLimitError, match="processor time"):
             await count(connection)
         assert 1 < len(session.fed) < 500
         assert connection.traffic.throttled > 1
@@ -182,7 +182,7 @@ def test_a_costly_peer_that_leaves_is_noticed_while_it_is_not_read(how: str) -> 
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         peer.close()
         await asyncio.sleep(0.1)
-        connection.outbox.put_raw(b"are you there?")
+        connection.outbox.queue_raw(b"are you there?")
         async with asyncio.timeout(10):
             assert await reader < 100
             await connection.close()

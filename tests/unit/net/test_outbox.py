@@ -13,25 +13,25 @@ def sealed(data: bytes) -> Outgoing:
 
 def test_a_batch_holds_sound_then_control_then_one_frame() -> None:
     outbox = Outbox()
-    outbox.put_video(b"frame")
-    outbox.put_control(b"first")
-    outbox.put_control(b"second")
-    outbox.put_audio(b"sound", 0.02)
+    outbox.queue_frame(b"frame")
+    outbox.queue_control(b"first")
+    outbox.queue_control(b"second")
+    outbox.queue_audio(b"sound", 0.02)
     assert outbox.take() == [sealed(b"sound"), sealed(b"first"), sealed(b"second"), sealed(b"frame")]
     assert outbox.idle
 
 
 def test_raw_bytes_keep_their_place_among_control_packets() -> None:
     outbox = Outbox()
-    outbox.put_raw(b"handshake")
-    outbox.put_control(b"packet")
+    outbox.queue_raw(b"handshake")
+    outbox.queue_control(b"packet")
     assert outbox.take() == [Outgoing(b"handshake", raw=True), sealed(b"packet")]
 
 
 def test_a_newer_frame_replaces_the_waiting_one_and_the_drop_is_counted() -> None:
     outbox = Outbox()
     for number in range(5):
-        outbox.put_video(b"%d" % number)
+        outbox.queue_frame(b"%d" % number)
     assert outbox.take() == [sealed(b"4")]
     assert outbox.counters.video_dropped == 4
     assert outbox.counters.video_frames == 1
@@ -39,30 +39,30 @@ def test_a_newer_frame_replaces_the_waiting_one_and_the_drop_is_counted() -> Non
 
 def test_the_prefix_of_a_dropped_frame_goes_out_before_the_newer_one() -> None:
     outbox = Outbox()
-    outbox.put_video(b"old", prefix=b"clear")
-    outbox.put_video(b"new")
+    outbox.queue_frame(b"old", prefix=b"clear")
+    outbox.queue_frame(b"new")
     assert outbox.take() == [sealed(b"clear"), sealed(b"new")]
 
 
 def test_the_prefix_is_sent_once() -> None:
     outbox = Outbox()
-    outbox.put_video(b"one", prefix=b"clear")
+    outbox.queue_frame(b"one", prefix=b"clear")
     outbox.take()
-    outbox.put_video(b"two")
+    outbox.queue_frame(b"two")
     assert outbox.take() == [sealed(b"two")]
 
 
 def test_the_oldest_sound_goes_when_more_than_the_bound_waits() -> None:
     outbox = Outbox(OutboxLimits(audio_seconds=0.1))
     for number in range(8):
-        outbox.put_audio(b"%d" % number, 0.02)
+        outbox.queue_audio(b"%d" % number, 0.02)
     assert outbox.take() == [sealed(b"%d" % number) for number in range(3, 8)]
     assert outbox.counters.audio_dropped == 3
 
 
 def test_one_sound_packet_longer_than_the_bound_is_still_sent() -> None:
     outbox = Outbox(OutboxLimits(audio_seconds=0.1))
-    outbox.put_audio(b"long", 0.5)
+    outbox.queue_audio(b"long", 0.5)
     assert outbox.take() == [sealed(b"long")]
 
 
@@ -70,7 +70,7 @@ def test_control_over_its_bound_reports_the_peer_as_too_slow_once_and_drops_noth
     reports: list[str] = []
     outbox = Outbox(OutboxLimits(control_bytes=10), on_overflow=lambda: reports.append("slow"))
     for _ in range(4):
-        outbox.put_control(b"12345")
+        outbox.queue_control(b"12345")
     assert reports == ["slow"]
     assert outbox.take() == [sealed(b"12345")] * 4
 
@@ -78,25 +78,25 @@ def test_control_over_its_bound_reports_the_peer_as_too_slow_once_and_drops_noth
 def test_a_batch_stays_within_its_budget_and_leaves_the_frame_for_later() -> None:
     outbox = Outbox(OutboxLimits(batch_bytes=10))
     for number in range(3):
-        outbox.put_control(b"%09d" % number)
-    outbox.put_video(b"frame")
+        outbox.queue_control(b"%09d" % number)
+    outbox.queue_frame(b"frame")
     assert outbox.take() == [sealed(b"%09d" % 0), sealed(b"%09d" % 1)]
     assert outbox.take() == [sealed(b"%09d" % 2), sealed(b"frame")]
 
 
 def test_closing_keeps_control_and_drops_media() -> None:
     outbox = Outbox()
-    outbox.put_control(b"farewell")
-    outbox.put_video(b"frame")
-    outbox.put_audio(b"sound", 0.02)
+    outbox.queue_control(b"farewell")
+    outbox.queue_frame(b"frame")
+    outbox.queue_audio(b"sound", 0.02)
     outbox.close()
-    outbox.put_control(b"too late")
+    outbox.queue_control(b"too late")
     assert not outbox.finished
     assert outbox.take() == [sealed(b"farewell")]
     assert outbox.finished
 
 
-@pytest.mark.parametrize("action", ["put_control", "put_video", "close"])
+@pytest.mark.parametrize("action", ["queue_control", "queue_frame", "close"])
 def test_the_writer_is_told(action: str) -> None:
     outbox = Outbox()
     told: list[bool] = []
@@ -107,9 +107,9 @@ def test_the_writer_is_told(action: str) -> None:
 
 def test_queued_bytes_count_every_lane() -> None:
     outbox = Outbox()
-    outbox.put_control(b"123")
-    outbox.put_audio(b"12", 0.02)
-    outbox.put_video(b"1234")
+    outbox.queue_control(b"123")
+    outbox.queue_audio(b"12", 0.02)
+    outbox.queue_frame(b"1234")
     assert outbox.queued_bytes == 9
     outbox.take()
     assert outbox.queued_bytes == 0
@@ -119,10 +119,10 @@ def test_what_waits_of_a_group_can_be_taken_back() -> None:
     budget = OutboxBudget(1000)
     outbox, other = Outbox(budget=budget), Outbox(budget=budget)
     one, two, body = object(), object(), b"b" * 50
-    outbox.put_control(b"answer")
+    outbox.queue_control(b"answer")
     for group in (one, two, one):
-        outbox.put_shared(b"head", body, group)
-    other.put_shared(b"head", body, one)
+        outbox.queue_shared(b"head", body, group)
+    other.queue_shared(b"head", body, one)
     assert (budget.used, outbox.queued_messages) == (6 + 4 * 54, 4)
     assert outbox.purge(one) == 2
     assert outbox.purge(one) == 0
@@ -138,19 +138,19 @@ def test_above_the_soft_bounds_an_outbox_is_congested_and_above_the_hard_ones_it
     overflows: list[bool] = []
     limits = OutboxLimits(soft_bytes=100, soft_messages=3, control_bytes=200, control_messages=5)
     by_size = Outbox(limits, on_overflow=lambda: overflows.append(True))
-    by_size.put_shared(b"", bytes(100), None)
+    by_size.queue_shared(b"", bytes(100), None)
     assert not by_size.is_congested
-    by_size.put_control(b"x")
+    by_size.queue_control(b"x")
     assert by_size.is_congested
     assert not overflows
-    by_size.put_control(bytes(100))
+    by_size.queue_control(bytes(100))
     assert overflows == [True]
     by_number = Outbox(limits, on_overflow=lambda: overflows.append(False))
     for _ in range(4):
-        by_number.put_control(b"x")
+        by_number.queue_control(b"x")
     assert by_number.is_congested
     for _ in range(2):
-        by_number.put_control(b"x")
+        by_number.queue_control(b"x")
     assert overflows == [True, False]
     assert by_number.counters.peak_control_messages == 6
 
@@ -166,7 +166,7 @@ def test_bytes_that_the_transport_holds_count() -> None:
 def test_when_all_together_have_too_much_those_who_wait_are_congested() -> None:
     budget = OutboxBudget(100)
     slow, quick = Outbox(budget=budget), Outbox(budget=budget)
-    slow.put_control(bytes(101))
+    slow.queue_control(bytes(101))
     assert slow.is_congested
     assert not quick.is_congested, "nothing waits for this one"
     slow.take()
@@ -177,11 +177,11 @@ def test_calm_is_waited_for_until_the_writer_has_taken_enough_or_the_connection_
     async def run() -> None:
         outbox = Outbox(OutboxLimits(batch_bytes=10))
         for _ in range(3):
-            outbox.put_control(bytes(10))
+            outbox.queue_control(bytes(10))
         async with asyncio.timeout(1):
-            await outbox.calm(30, 3)
-        waiting = asyncio.create_task(outbox.calm(15, 3))
-        few = asyncio.create_task(outbox.calm(100, 0))
+            await outbox.wait_until_below(30, 3)
+        waiting = asyncio.create_task(outbox.wait_until_below(15, 3))
+        few = asyncio.create_task(outbox.wait_until_below(100, 0))
         await asyncio.sleep(0)
         outbox.take()
         await asyncio.sleep(0)
@@ -194,9 +194,9 @@ def test_calm_is_waited_for_until_the_writer_has_taken_enough_or_the_connection_
         outbox.release()
         async with asyncio.timeout(1):
             await few
-        outbox.put_control(bytes(10))
+        outbox.queue_control(bytes(10))
         async with asyncio.timeout(1):
-            await outbox.calm(0, 0)
+            await outbox.wait_until_below(0, 0)
 
     asyncio.run(run())
 
@@ -209,16 +209,16 @@ def test_raw_bytes_go_to_the_writer_at_once_only_when_nothing_waits() -> None:
         return is_free
 
     outbox = Outbox()
-    outbox.take_now = take
+    outbox.try_write = take
     is_free = True
-    outbox.put_raw(b"1")
-    outbox.put_control(b"2")
-    outbox.put_raw(b"3")
+    outbox.queue_raw(b"1")
+    outbox.queue_control(b"2")
+    outbox.queue_raw(b"3")
     assert taken == [b"1"]
     assert outbox.take() == [sealed(b"2"), Outgoing(b"3", raw=True)]
     is_free = False
-    outbox.put_raw(b"4")
+    outbox.queue_raw(b"4")
     assert outbox.take() == [Outgoing(b"4", raw=True)]
     outbox.close()
-    outbox.put_raw(b"5")
+    outbox.queue_raw(b"5")
     assert taken == [b"1", b"4"]

@@ -6,7 +6,7 @@ import nacl.signing
 import pytest
 
 from room_links import FakeLink
-from teleglyph.errors import SeatRefused
+from teleglyph.errors import SeatRefusedError
 from teleglyph.rooms.relay import Greeting, Relay, RelayLimits
 from teleglyph.rooms.room import GameRules, Room, RoomLimits, Seat
 from teleglyph.wire.rooms.extended import (
@@ -173,14 +173,14 @@ def test_who_is_kicked_does_not_come_back_with_the_same_seat() -> None:
     assert table.links["ann"].text == "We got rejected by server."
     assert table.links["bob"].text is None
     assert table.got("host") == [player_left(1)]
-    with pytest.raises(SeatRefused, match="Invalid reconnect token"):
+    with pytest.raises(SeatRefusedError, match="Invalid reconnect token"):
         table.rejoin("ann")
     assert table.join("ann again").reply.player == 3
     table.lose("bob")
     table.got("host")
     table.say("host", kick(2))
     assert table.got("host") == [], "it was told already"
-    with pytest.raises(SeatRefused, match="Invalid reconnect token"):
+    with pytest.raises(SeatRefusedError, match="Invalid reconnect token"):
         table.rejoin("bob")
 
 
@@ -331,13 +331,13 @@ def test_the_limit_holds_for_who_returns_unless_the_place_was_kept() -> None:  #
     table.join("ann")
     table.lose("ann")
     table.wait(20)
-    with pytest.raises(SeatRefused, match=r"^Room  lobby exceeded max amount of players 2\.$"):
+    with pytest.raises(SeatRefusedError, match=r"^Room  lobby exceeded max amount of players 2\.$"):
         table.join("bob")
     table.rejoin("ann")
     table.lose("ann")
     table.wait(31)
     table.join("bob")
-    with pytest.raises(SeatRefused, match="exceeded max amount"):
+    with pytest.raises(SeatRefusedError, match="exceeded max amount"):
         table.rejoin("ann")
     table.say("bob", LEAVE)
     table.rejoin("ann")
@@ -348,7 +348,7 @@ def test_numbers_run_out() -> None:
     table = Table()
     table.room._next = 65_435
     assert table.join("last").reply.player == 65_435
-    with pytest.raises(SeatRefused, match=r"^Room lobby run out of client ids\.$"):
+    with pytest.raises(SeatRefusedError, match=r"^Room lobby run out of client ids\.$"):
         table.join("one more")
 
 
@@ -387,7 +387,7 @@ def test_every_refusal_has_its_text(request_: JoinRequest | bytes, text: str) ->
     enter(rooms, JoinRequest("chess", "full", create=True))
     enter(rooms, JoinRequest("chess", "full"))
     before = dict(rooms.rooms)
-    with pytest.raises(SeatRefused) as caught:
+    with pytest.raises(SeatRefusedError) as caught:
         enter(rooms, request_)
     assert str(caught.value) == text
     assert rooms.rooms == before
@@ -414,17 +414,17 @@ def test_a_game_that_is_taken_away_keeps_its_rooms() -> None:  # G5
     host = enter(rooms, JoinRequest("chess", "r", create=True))
     rooms.set_games([GameRules("go")])
     enter(rooms, JoinRequest("chess", "r", token=host.reply.token))
-    with pytest.raises(SeatRefused, match="Unknown game chess"):
+    with pytest.raises(SeatRefusedError, match="Unknown game chess"):
         enter(rooms, JoinRequest("chess", "r"))
 
 
 def test_rooms_are_bounded_in_all_and_for_each_address() -> None:  # I2
     rooms = relay(rooms=3, rooms_per_address=2)
     hosts = [enter(rooms, JoinRequest("go", name, create=True)) for name in "ab"]
-    with pytest.raises(SeatRefused, match="Too many rooms"):
+    with pytest.raises(SeatRefusedError, match="Too many rooms"):
         enter(rooms, JoinRequest("go", "c", create=True))
     enter(rooms, JoinRequest("go", "d", create=True), "elsewhere")
-    with pytest.raises(SeatRefused, match="Too many rooms"):
+    with pytest.raises(SeatRefusedError, match="Too many rooms"):
         enter(rooms, JoinRequest("go", "e", create=True), "third")
     room = rooms.rooms["go", "a"]
     room.receive(room.host, hosts[0], END, 0.0)
@@ -435,9 +435,9 @@ def test_tokens_cannot_be_guessed_for_long() -> None:  # I4
     rooms = relay()
     host = enter(rooms, JoinRequest("go", "r", create=True))
     for _ in range(3):
-        with pytest.raises(SeatRefused, match="Invalid reconnect token"):
+        with pytest.raises(SeatRefusedError, match="Invalid reconnect token"):
             enter(rooms, JoinRequest("go", "r", token=host.reply.token ^ 1))
-    with pytest.raises(SeatRefused, match="Too many wrong tokens"):
+    with pytest.raises(SeatRefusedError, match="Too many wrong tokens"):
         enter(rooms, JoinRequest("go", "r", token=host.reply.token), now=0.5)
     enter(rooms, JoinRequest("go", "r", token=host.reply.token), "elsewhere", now=0.5)
     enter(rooms, JoinRequest("go", "r", token=host.reply.token), now=1.5)
@@ -493,7 +493,7 @@ def test_a_seat_belongs_to_the_identity_that_was_proved_first() -> None:
     table.join("bob")
     assert table.got("host") == [player_is(1, ann), player_came(1), player_came(2)]
     for wrong in (None, eve):
-        with pytest.raises(SeatRefused, match="belongs to an identity"):
+        with pytest.raises(SeatRefusedError, match="belongs to an identity"):
             table.rejoin("ann", wrong)
     assert table.links["ann"].text is None, "who sits there stays"
     table.rejoin("ann", ann)
@@ -511,11 +511,11 @@ def test_a_new_token_replaces_the_old_one_when_it_has_arrived() -> None:
     assert lost_reply != first
     second = table.rejoin("ann", rotates=True).reply.token
     table.tokens["ann"] = lost_reply
-    with pytest.raises(SeatRefused, match="Invalid reconnect token"):
+    with pytest.raises(SeatRefusedError, match="Invalid reconnect token"):
         table.rejoin("ann")
     table.say("ann", TOKEN_KEPT)
     table.tokens["ann"] = first
-    with pytest.raises(SeatRefused, match="Invalid reconnect token"):
+    with pytest.raises(SeatRefusedError, match="Invalid reconnect token"):
         table.rejoin("ann")
     table.tokens["ann"] = second
     third = table.rejoin("ann", rotates=True).reply.token
@@ -524,7 +524,7 @@ def test_a_new_token_replaces_the_old_one_when_it_has_arrived() -> None:
     table.say("ann", TOKEN_KEPT)
     for old in (second, third):
         table.tokens["ann"] = old
-        with pytest.raises(SeatRefused):
+        with pytest.raises(SeatRefusedError):
             table.rejoin("ann")
     table.tokens["ann"] = fourth
     assert table.rejoin("ann").reply.token == fourth, "who does not ask for it keeps the token"
@@ -550,7 +550,7 @@ def test_a_kick_voids_both_tokens() -> None:
     table.say("host", kick(1))
     for token in (old, new):
         table.tokens["ann"] = token
-        with pytest.raises(SeatRefused):
+        with pytest.raises(SeatRefusedError):
             table.rejoin("ann")
 
 
@@ -579,7 +579,7 @@ def test_an_identity_is_proved_to_this_relay_for_this_room_only() -> None:
             (JoinRequest("go", "r", create=True), greeting.hosts[0], greeting.challenge),
         ]
     ):
-        with pytest.raises(SeatRefused, match="identity was not proved"):
+        with pytest.raises(SeatRefusedError, match="identity was not proved"):
             enter(Relay([GameRules("chess")]), *wrong, f"n{number}")
     relay = Relay([GameRules("chess")])
     room = enter(relay, create, "Relay.Example:27226", greeting.challenge, "n")
@@ -593,7 +593,7 @@ def test_wrong_proofs_are_guesses() -> None:
     forged = request + JoinExtras(key=b"k" * 32, signature=b"s" * 64).encode()
     texts = []
     for _ in range(5):
-        with pytest.raises(SeatRefused) as caught:
+        with pytest.raises(SeatRefusedError) as caught:
             relay.enter(forged, FakeLink(is_extended=True), "n", 0.0, greeting)
         texts.append(str(caught.value))
     assert texts[0] == "The identity was not proved."
@@ -604,7 +604,7 @@ def test_wrong_proofs_are_guesses() -> None:
 @pytest.mark.parametrize("extras", [b"", b"\x00", b"\x00\x02", b"\x00\x01" + bytes(95)])
 def test_extras_that_are_none_are_refused(extras: bytes) -> None:
     relay = Relay([GameRules("chess")])
-    with pytest.raises(SeatRefused, match="Failed to parse join request"):
+    with pytest.raises(SeatRefusedError, match="Failed to parse join request"):
         relay.enter(
             JoinRequest("chess", "r", create=True).encode() + extras,
             FakeLink(is_extended=True),
@@ -709,7 +709,7 @@ def test_a_token_that_a_player_made_up_opens_its_seat_until_the_relays_own_has_a
         assert again.reply.player == number
         assert again.reply.token != 77
     table.say(player, TOKEN_KEPT)
-    with pytest.raises(SeatRefused, match="Invalid reconnect token"):
+    with pytest.raises(SeatRefusedError, match="Invalid reconnect token"):
         table.rejoin(player)
     table.tokens[player] = again.reply.token
     assert table.rejoin(player, rotates=True).reply.player == number

@@ -64,7 +64,7 @@ def is_closed(peer: AcipPeer) -> bool:
     peer.socket.settimeout(0.05)
     try:
         peer.receive_outer()
-    except acip.PeerClosed:
+    except acip.PeerClosedError:
         return True
     except TimeoutError:
         return False
@@ -89,7 +89,7 @@ def test_before_the_challenge_there_is_no_more_time_than_before() -> None:
         peer.send_raw(acip.packet(acip.PROTOCOL_VERSION, struct.pack(">HHBBBH7x", 1, 0, 1, 0, 0, 0)))
         peer.expect_outer(acip.PROTOCOL_VERSION, 16)
         started = time.monotonic()
-        with pytest.raises(acip.PeerClosed):
+        with pytest.raises(acip.PeerClosedError):
             peer.receive_outer()
         assert time.monotonic() - started < LIMITS.challenge_timeout / 2
 

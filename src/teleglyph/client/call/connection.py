@@ -13,15 +13,15 @@ from teleglyph.client.address import Address
 from teleglyph.client.attempts import UNANSWERED_PAUSES
 from teleglyph.client.call.sound import CallSound
 from teleglyph.client.call.uplink import Uplink
-from teleglyph.client.trust import NotPinned, ServerTrust
+from teleglyph.client.trust import NotPinnedError, ServerTrust
 from teleglyph.errors import (
-    ConnectFailed,
-    ConnectionLost,
+    ConnectError,
+    ConnectionLostError,
     HandshakeError,
     PeerError,
-    PeerTimeout,
+    PeerTimeoutError,
     ProtocolError,
-    RateLimited,
+    RateLimitError,
 )
 from teleglyph.media.frame_text import SafeFrame, check_frame, explain_refusal
 from teleglyph.net import Connection, connect_tcp
@@ -120,7 +120,7 @@ class Credentials:
     encrypt: bool = True
 
 
-class Unanswered(RateLimited):
+class NoAnswerError(RateLimitError):
     """The server ended the connection before its first byte; there are several possible causes."""
 
     def __init__(self, address: Address) -> None:
@@ -221,7 +221,7 @@ class CallClient:
                 tasks.append(asyncio.create_task(self._uplink.send(connection), name="uplink"))
             async for message in connection:
                 self._receive(connection, message)
-            raise ConnectionLost("The server closed the connection")
+            raise ConnectionLostError("The server closed the connection")
         except asyncio.CancelledError:
             farewell = [encode(ClientLeave("The user left"))] if self._connection else []
             raise
@@ -242,14 +242,14 @@ class CallClient:
         if self._connection is None:
             return
         if changed_settings and self._has_screens:
-            self._connection.outbox.put_control(encode(settings))
+            self._connection.send(settings)
         if changed:
-            self._connection.outbox.put_control(encode(self._understood(capabilities)))
+            self._connection.send(self._understood(capabilities))
 
     def acknowledge(self, number: int, *, wants_whole: bool = False) -> None:
         """Say which screen is seen, and perhaps that the next update has to be a whole one."""
         if self._connection is not None and self._has_screens:
-            self._connection.outbox.put_control(encode(ScreenAck(number, wants_whole)))
+            self._connection.send(ScreenAck(number, wants_whole))
 
     # --- internals ------------------------------------------------------------------------------------
 
@@ -258,7 +258,7 @@ class CallClient:
         trust = self._credentials.trust
         try:
             return await self._try_patiently()
-        except NotPinned:
+        except NotPinnedError:
             # A server with several identities shows the one that it is asked for; ascii-chat's server, which has
             # but one, breaks off when it is asked, so asking comes second (spec acip-crypto 4.4).
             for pinned in trust.pinned if trust is not None else ():
@@ -271,7 +271,7 @@ class CallClient:
         for pause in UNANSWERED_PAUSES:
             try:
                 return await self._try(hello)
-            except Unanswered:
+            except NoAnswerError:
                 _log.debug("%s closed the connection before its first byte; trying again in %g s", self._address, pause)
             await asyncio.sleep(pause)
         return await self._try(hello)
@@ -295,10 +295,10 @@ class CallClient:
         )
         try:
             connection = await connect_tcp(*self._address, session, timeout=CONNECT_SECONDS)
-        except ConnectFailed as error:
+        except ConnectError as error:
             # A reset may arrive while the event loop still sets the connection up.
             if isinstance(error.__cause__, ConnectionResetError | ConnectionAbortedError | BrokenPipeError):
-                raise Unanswered(self._address) from error
+                raise NoAnswerError(self._address) from error
             raise
         try:
             return connection, await self._shake_hands(connection)
@@ -309,14 +309,14 @@ class CallClient:
     async def _shake_hands(self, connection: Connection) -> HandshakeDone:
         try:
             return await connection.handshake(HANDSHAKE_SECONDS)
-        except PeerTimeout:
-            raise PeerTimeout(
+        except PeerTimeoutError:
+            raise PeerTimeoutError(
                 f"{self._address} answers nothing within {HANDSHAKE_SECONDS:g} s: is it the port of a call server?"
             ) from None
-        except ConnectionLost:
+        except ConnectionLostError:
             if connection.traffic.bytes_in:
                 raise
-            raise Unanswered(self._address) from None
+            raise NoAnswerError(self._address) from None
         except HandshakeError:
             raise
         except ProtocolError as error:
@@ -326,10 +326,10 @@ class CallClient:
 
     def _introduce(self, connection: Connection) -> None:
         if self._has_screens:
-            connection.outbox.put_control(encode(self._settings))
-        connection.outbox.put_control(encode(self._understood(self._capabilities)))
+            connection.send(self._settings)
+        connection.send(self._understood(self._capabilities))
         # Servers refuse a client that can do nothing; what it does send is said by STREAM_START.
-        connection.outbox.put_control(encode(ClientJoin(self._credentials.name, JoinFlag.VIDEO | JoinFlag.AUDIO)))
+        connection.send(ClientJoin(self._credentials.name, JoinFlag.VIDEO | JoinFlag.AUDIO))
 
     def _understood(self, capabilities: Capabilities) -> Capabilities:
         """The capabilities without what ascii-chat's server ends a connection for: a palette of the user's own."""
@@ -360,7 +360,7 @@ class CallClient:
             case ClearConsole():
                 self._events.clear()
             case Ping():
-                connection.outbox.put_control(encode(Pong()))
+                connection.send(Pong())
             case ServerState():
                 self._events.members(message.connected, message.active)
             case RemoteLog():
@@ -389,12 +389,12 @@ class CallClient:
             now = time.monotonic()
             silence = now - connection.last_received
             if silence > _GIVE_UP_AFTER:
-                connection.fail(PeerTimeout(f"{self._address} has been silent for {silence:.0f} s"))
+                connection.fail(PeerTimeoutError(f"{self._address} has been silent for {silence:.0f} s"))
                 return
             is_due = now - connection.last_sent > _PING_AFTER or (silence > _ASK_AFTER and now - asked > 1.0)
             if is_due and connection.blocked_since is None:
                 asked = now
-                connection.outbox.put_control(encode(Ping()))
+                connection.send(Ping())
 
 
 def _with_state(settings: ViewSettings) -> ViewSettings:

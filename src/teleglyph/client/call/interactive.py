@@ -18,7 +18,7 @@ from teleglyph.client.terminal.status_line import Field, Rates, compose_status, 
 from teleglyph.printable import fit
 from teleglyph.wire.acip import ViewState
 
-_MOST_DIGIT = 9
+_MAX_DIGIT = 9
 _SHORT_NAME = 12
 """Columns of a name where there is little room."""
 _NOBODY = "Nobody else is here yet."
@@ -100,7 +100,7 @@ class _InteractiveCall:
     # --- one participant alone ------------------------------------------------------------------------
 
     def _spotlight_actions(self) -> dict[str, KeyAction]:
-        digits = {str(place): KeyAction("", partial(self._pin, place)) for place in range(2, _MOST_DIGIT + 1)}
+        digits = {str(place): KeyAction("", partial(self._pin, place)) for place in range(2, _MAX_DIGIT + 1)}
         return {
             "1": KeyAction("show one participant alone", partial(self._pin, 1), "1 to 9", self._can_pin),
             **digits,

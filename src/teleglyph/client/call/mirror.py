@@ -143,7 +143,7 @@ async def pipe_mirror(source: VideoSource, display: Display, stop: asyncio.Event
 
     Raises:
         LocalError: the source broke.
-        OutputClosed: nobody reads the frames any more.
+        OutputClosedError: nobody reads the frames any more.
         OutputError: they cannot be written.
     """
     loop = asyncio.get_running_loop()

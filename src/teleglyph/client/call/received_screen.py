@@ -56,7 +56,7 @@ class ReceivedScreen:
         """Apply an update; False if it builds on a screen that we do not have, so that a whole one has to be asked for.
 
         Raises:
-            BadData: it is malformed.
+            BadDataError: it is malformed.
         """
         grid = self.grid
         size = update.columns, update.rows

@@ -21,7 +21,7 @@ from teleglyph.client.call.uplink import Uplink
 from teleglyph.client.terminal.display import Display, ViewWishes
 from teleglyph.client.terminal.interface import Interface
 from teleglyph.client.terminal.output import FrameWriter
-from teleglyph.errors import PeerError, PeerTimeout, ProtocolError
+from teleglyph.errors import PeerError, PeerTimeoutError, ProtocolError
 from teleglyph.media.frame_text import SafeFrame
 from teleglyph.wire.acip import HandshakeDone, ScreenUpdate
 
@@ -319,7 +319,7 @@ async def pipe_call(options: CallOptions, uplink: Uplink | None, stop: asyncio.E
 
     Raises:
         PeerError: joining failed, or the connection broke for good.
-        OutputClosed: nobody reads the frames any more.
+        OutputClosedError: nobody reads the frames any more.
         OutputError: they cannot be written.
     """
     loop = asyncio.get_running_loop()
@@ -389,7 +389,7 @@ async def snapshot_call(
         if refused_for and not frames and not stop.is_set():
             raise ProtocolError(f"{_UNSHOWABLE} {refused_for}.")
         if not frames and not stop.is_set():
-            raise PeerTimeout(
+            raise PeerTimeoutError(
                 f"{options.address} sent no picture within {_FIRST_FRAME_SECONDS:g} s: does anybody send one?"
             )
         await _first(task, stop.wait(), timeout=delay)

@@ -131,7 +131,7 @@ class CallSound:
 
     def start(self, connection: Connection) -> None:
         """Speak and listen over a connection from now on."""
-        connection.outbox.put_control(encode(StreamStart(StreamKind.AUDIO)))
+        connection.send(StreamStart(StreamKind.AUDIO))
         self._loop = asyncio.get_running_loop()
         self._connection = connection
         self._watcher = self._loop.create_task(self._watch(), name="sound devices")
@@ -256,7 +256,7 @@ class CallSound:
         if loop is None or connection is None:
             return
         message = encode(OpusBatch(SAMPLE_RATE, 1000 * FRAME // SAMPLE_RATE, (packet,)))
-        put: Callable[[bytes, float], None] = connection.outbox.put_audio
+        put: Callable[[bytes, float], None] = connection.outbox.queue_audio
         try:
             loop.call_soon_threadsafe(put, message, FRAME / SAMPLE_RATE)
         except RuntimeError:  # the event loop is closed

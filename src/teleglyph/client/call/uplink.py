@@ -127,8 +127,8 @@ class Uplink:
             self._start_pump()
             if await self._send_while_on(connection):
                 # The last picture has to be on its way first: after the stop it would count as a new beginning.
-                await connection.outbox.video_taken()
-                connection.outbox.put_control(encode(StreamStop(StreamKind.VIDEO)))
+                await connection.outbox.wait_until_frame_taken()
+                connection.send(StreamStop(StreamKind.VIDEO))
 
     # --- internals ------------------------------------------------------------------------------------
 
@@ -157,7 +157,7 @@ class Uplink:
             is_new = newest is not None and newest[0] != seen
             if newest is not None and (is_new or self._should_repeat(time.monotonic() - sent_at)):
                 if seen < 0:
-                    connection.outbox.put_control(encode(StreamStart(StreamKind.VIDEO)))
+                    connection.send(StreamStart(StreamKind.VIDEO))
                 seen = newest[0]
                 self._is_asked_again = False
                 await self._send_picture(connection, newest[1])
@@ -207,9 +207,9 @@ class Uplink:
         return shrink(pixels, scale * request.width, scale * request.height)
 
     async def _send_picture(self, connection: Connection, pixels: NDArray[np.uint8]) -> None:
-        await connection.outbox.video_taken()
+        await connection.outbox.wait_until_frame_taken()
         for packet in await asyncio.get_running_loop().run_in_executor(self._executor, self._pack, pixels):
-            connection.outbox.put_video(packet)
+            connection.outbox.queue_frame(packet)
 
     def _pack(self, pixels: NDArray[np.uint8]) -> list[bytes]:
         pixels = self._fitting(pixels)

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from teleglyph.client.chat.people import NAME_COLUMNS, People, clean_name
 from teleglyph.client.chat.text import Message, quoted
-from teleglyph.errors import ConnectFailed, EventRefused
+from teleglyph.errors import ConnectError, EventRefusedError
 from teleglyph.events.announcement import KIND as LIVE_ACTIVITY
 from teleglyph.events.client import NostrClient, Stored, Trouble
 from teleglyph.net import TokenBucket
@@ -254,9 +254,9 @@ class Chat:
             try:
                 await self._publish(kind, content, tags)
                 self._confirm(kind, content)
-            except ConnectFailed as error:
+            except ConnectError as error:
                 self._not_sent(line, str(error))
-            except EventRefused as error:
+            except EventRefusedError as error:
                 self._not_sent(line, _reason(error))
             except asyncio.CancelledError:
                 self._not_sent(line, "you left before the relay confirmed it")
@@ -269,7 +269,7 @@ class Chat:
             try:
                 await self._client.publish(kind, content, tags)
                 return
-            except EventRefused as error:
+            except EventRefusedError as error:
                 if not str(error).startswith("rate-limited:"):
                     raise
             await asyncio.sleep(pause)
@@ -333,7 +333,7 @@ class Chat:
             try:
                 await self._client.publish(PROFILE, content)
                 self._take_own_profile(content, int(time.time()))
-            except (ConnectFailed, EventRefused) as error:
+            except (ConnectError, EventRefusedError) as error:
                 self._view.notice(f"The relay did not take your name: {_reason(error).rstrip('.')}.")
         self._introduced.set()
         name = self.people.name(key)
@@ -368,7 +368,7 @@ class Chat:
     def _take_presence(self, event: NostrEvent, now: float) -> None:
         try:
             ends = event.expires_at or 0
-        except EventRefused:
+        except EventRefusedError:
             return
         # Clocks differ: a live event says how long somebody stays from now on.
         until = now + min(ends - event.created_at, 2 * _PRESENCE_ENDS) if self._is_live else ends
@@ -411,7 +411,7 @@ class Chat:
 
     async def _announce(self, seconds: int) -> None:
         ends = int(time.time()) + seconds
-        with contextlib.suppress(ConnectFailed, EventRefused):
+        with contextlib.suppress(ConnectError, EventRefusedError):
             tags = [["h", self._room], *self._presence, ["expiration", str(ends)]]
             await self._client.publish(PRESENCE, "", tags)
 

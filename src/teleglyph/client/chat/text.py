@@ -21,7 +21,7 @@ _INDENT, _NARROW_INDENT = 10, 5
 _NARROW = 40
 """Columns below which texts are indented less."""
 _PIPE_INDENT = 5
-_LEAST_COLUMNS = 9
+_MIN_COLUMNS = 9
 _MAX_ROWS = 200
 """Rows of one message that are shown."""
 _MAX_SHOWN = 16_000
@@ -122,7 +122,7 @@ class TerminalText:
 
     def _measures(self) -> tuple[int, int]:
         """The columns that may be used, and how many of them are indentation."""
-        columns = max(_LEAST_COLUMNS, self._columns() - 1)  # Terminals disagree about some widths by one.
+        columns = max(_MIN_COLUMNS, self._columns() - 1)  # Terminals disagree about some widths by one.
         return columns, _INDENT if columns >= _NARROW else _NARROW_INDENT
 
     def _colored(self, message: Message, head: str) -> str:

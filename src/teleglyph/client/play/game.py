@@ -16,7 +16,7 @@ from teleglyph.client.play.seating import Seating
 from teleglyph.client.play.table_view import TableView
 from teleglyph.client.terminal.capabilities import Terminal
 from teleglyph.client.terminal.keyboard import Keyboard
-from teleglyph.errors import ConnectFailed, SeatEnded, SeatGone, SeatRefused
+from teleglyph.errors import ConnectError, SeatEndedError, SeatGoneError, SeatRefusedError
 from teleglyph.rooms.client import (
     Away,
     Call,
@@ -98,8 +98,8 @@ class Table:
         """Play until the user leaves or the room is over.
 
         Raises:
-            SeatEnded: the game is over; the message is for people.
-            ConnectionLost: the connection is gone for longer than our patience.
+            SeatEndedError: the game is over; the message is for people.
+            ConnectionLostError: the connection is gone for longer than our patience.
         """
         loop = asyncio.get_running_loop()
         self._resume()
@@ -133,14 +133,14 @@ class Table:
 
     def _conclude(self, error: BaseException | None) -> None:
         over = self._over.exception() if self._over.done() else None
-        if self.kept_for is None and (over is not None or error is None or isinstance(error, SeatEnded)):
+        if self.kept_for is None and (over is not None or error is None or isinstance(error, SeatEndedError)):
             self._seating.forget()
         if over is not None:
             raise over
         # Leaving ends our stay, too; that is not an error.
         if error is None or self._stop.is_set():
             return
-        raise self._seating.ended(error) if isinstance(error, SeatEnded) else error
+        raise self._seating.ended(error) if isinstance(error, SeatEndedError) else error
 
     async def _farewell(self) -> None:
         seat = self._seat
@@ -211,9 +211,9 @@ class Table:
                 async for event in self._seat:
                     await self._handle(event)
                     self._show()
-            except SeatGone as error:
+            except SeatGoneError as error:
                 await self._sit_down_again(error)
-            except SeatEnded as error:
+            except SeatEndedError as error:
                 if str(error) != _SHUTTING_DOWN:
                     raise
                 await self._sit_down_again(error)
@@ -281,11 +281,11 @@ class Table:
             self._memory.opponent = None
         await self._publish()
 
-    async def _sit_down_again(self, error: SeatEnded) -> None:
+    async def _sit_down_again(self, error: SeatEndedError) -> None:
         """The relay has forgotten the table, as after a restart: set it up again, or wait until its host has.
 
         Raises:
-            SeatEnded: that is not possible.
+            SeatEndedError: that is not possible.
         """
         state: dict[str, Any] = {}
         if self._me == HOST:
@@ -303,7 +303,7 @@ class Table:
             try:
                 self._seat = await self._seating.take_anew(state)
                 break
-            except (SeatRefused, ConnectFailed) as refusal:
+            except (SeatRefusedError, ConnectError) as refusal:
                 # Any other refusal may be one of a server that is still going, or not yet all there.
                 is_hopeless = self._me == HOST and "already exists" in str(refusal.__cause__)
                 if is_hopeless or asyncio.get_running_loop().time() + _RETRY_SECONDS > self._trouble_until:
@@ -356,7 +356,9 @@ class Table:
         room = self._seating.place.room
         await self._abandon("the guest did not return")
         self._over.set_exception(
-            SeatEnded(f"The other player did not come back within {seconds:.0f} s. The game at table '{room}' is over.")
+            SeatEndedError(
+                f"The other player did not return within {seconds:.0f} s. The game at table '{room}' is over."
+            )
         )
 
     def _say_for_a_while(self, text: str) -> None:

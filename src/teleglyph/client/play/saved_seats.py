@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from teleglyph import directories
-from teleglyph.errors import SeatRefused
+from teleglyph.errors import SeatRefusedError
 
 _log = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ class SeatFile:
         """Lock the seat, and remove what nobody will come back for.
 
         Raises:
-            SeatRefused: another process on this machine sits there.
+            SeatRefusedError: another process on this machine sits there.
         """
         if self._directory is None:
             _log.warning("Seats are not saved: you have no home directory, and XDG_STATE_HOME is not set.")
@@ -97,7 +97,7 @@ class SeatFile:
         try:
             self._lock = _take_lock(self._lock_path)
         except BlockingIOError:
-            raise SeatRefused(self._in_use()) from None
+            raise SeatRefusedError(self._in_use()) from None
         except OSError as error:
             _log.warning("Seats are not saved: cannot lock %s: %s", self._lock_path, _why(error))
             return

@@ -9,7 +9,7 @@ from typing import Any
 
 from teleglyph.client.play.saved_seats import DEFAULT_GRACE, MAX_GRACE, SavedSeat, SeatFile
 from teleglyph.client.play.table_texts import Place, explain
-from teleglyph.errors import SeatEnded, SeatRefused
+from teleglyph.errors import SeatEndedError, SeatRefusedError
 from teleglyph.rooms.client import TOO_MANY_GUESSES, Guest, Host, is_unproved
 from teleglyph.wire.acip import Identity
 
@@ -58,8 +58,8 @@ class Seating:
         """Sit down where an earlier process sat, or anew.
 
         Raises:
-            SeatRefused: there is no seat for us; the message is for people.
-            ConnectFailed: the relay cannot be reached.
+            SeatRefusedError: there is no seat for us; the message is for people.
+            ConnectError: the relay cannot be reached.
         """
         saved = await asyncio.to_thread(self._file.load)
         if saved is None:
@@ -68,7 +68,7 @@ class Seating:
         seat = self._make(token=saved.token)
         try:
             await seat.__aenter__()
-        except SeatRefused as error:
+        except SeatRefusedError as error:
             # The seat is still there, only not for us at this moment: its token must not be lost.
             if saved.is_confirmed and (str(error) == TOO_MANY_GUESSES or is_unproved(str(error))):
                 raise self._refused(error) from error
@@ -80,9 +80,9 @@ class Seating:
         self.word = "Your earlier game at this table is over; this is a new one" if saved.is_confirmed else ""
         try:
             return await self.take_anew({})
-        except SeatRefused as error:
+        except SeatRefusedError as error:
             before = f"Your earlier game at table '{self.place.room}' is over. " if saved.is_confirmed else ""
-            raise SeatRefused(f"{before}{error}") from error
+            raise SeatRefusedError(f"{before}{error}") from error
 
     async def take_anew(self, state: dict[str, Any]) -> Host | Guest:
         """Open the table, or join it; raises as :meth:`take`.
@@ -95,7 +95,7 @@ class Seating:
         seat = self._make(chosen=self._saved.token if is_safe else None)
         try:
             await seat.__aenter__()
-        except SeatRefused as error:
+        except SeatRefusedError as error:
             self.forget()
             raise self._refused(error) from error
         return seat
@@ -124,13 +124,13 @@ class Seating:
         """The seat is not ours any more."""
         self._file.remove()
 
-    def ended(self, error: SeatEnded) -> SeatEnded:
+    def ended(self, error: SeatEndedError) -> SeatEndedError:
         """The same end of our stay, in words for people."""
-        return SeatEnded(explain(str(error), self.place))
+        return SeatEndedError(explain(str(error), self.place))
 
-    def _refused(self, error: SeatRefused) -> SeatRefused:
+    def _refused(self, error: SeatRefusedError) -> SeatRefusedError:
         # A web server that turned us away is the cause of an error in our own words; the others are the relay's.
-        return SeatRefused(str(error) if error.__cause__ is not None else explain(str(error), self.place))
+        return SeatRefusedError(str(error) if error.__cause__ is not None else explain(str(error), self.place))
 
     @property
     def _role(self) -> str:

@@ -49,7 +49,7 @@ class FrameWriter:
         """Raise what ended the writing, if something did.
 
         Raises:
-            OutputClosed: nobody reads any more.
+            OutputClosedError: nobody reads any more.
             OutputError: writing failed.
         """
         if self._failure is not None:

@@ -10,7 +10,7 @@ from teleglyph.printable import fit, printable, width
 
 _GAP, _COLUMN_GAP = 2, 3
 _MAX_COLUMNS = 3
-_LEAST_TEXT = 12
+_MIN_TEXT = 12
 """Columns that a text keeps beside the keys; in narrower windows it goes under them."""
 
 
@@ -56,7 +56,7 @@ def help_pages(keys: Sequence[tuple[str, str]], about: str, columns: int, rows: 
         about: a last line.
         columns, rows: room inside the box.
     """
-    beside = _LEAST_TEXT + _GAP + max((width(key) for key, _ in keys), default=0) <= columns
+    beside = _MIN_TEXT + _GAP + max((width(key) for key, _ in keys), default=0) <= columns
     for count in range(1, _MAX_COLUMNS + 1) if beside else ():
         lines = _table(keys, count)
         if len(lines) <= rows and all(width(line) <= columns for line in lines):

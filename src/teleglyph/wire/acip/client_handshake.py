@@ -9,8 +9,8 @@ from teleglyph.errors import (
     AuthenticationError,
     HandshakeError,
     PeerError,
-    RateLimited,
-    ServerFull,
+    RateLimitError,
+    ServerFullError,
     VerificationError,
 )
 from teleglyph.wire.acip.handshake import Handshake, HandshakeResult, Transitions
@@ -164,7 +164,7 @@ class ClientHandshake(Handshake):
         text = " ".join(self._explanation)
         if self._reasons or self._error_code in (None, AuthenticationError.exit_code):
             return self._refused(self._reasons, text)
-        known = {kind.exit_code: kind for kind in (RateLimited, ServerFull)}
+        known = {kind.exit_code: kind for kind in (RateLimitError, ServerFullError)}
         return known.get(self._error_code, PeerError)(f"The server ended the connection: {text}")
 
     def _on_version(self, message: ProtocolVersion) -> None:

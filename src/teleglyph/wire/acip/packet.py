@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 import google_crc32c
 
-from teleglyph.errors import ProtocolError, ServerFull
+from teleglyph.errors import ProtocolError, ServerFullError
 from teleglyph.wire.acip.packet_type import name_of
 
 MAGIC: Final = 0x0000000A5C11C4A1
@@ -136,7 +136,7 @@ class PacketDecoder:
         Raises:
             ProtocolError: wrong magic or checksum, or a payload longer than allowed.  The decoder is useless
                 then.
-            ServerFull: instead of a packet came the line of a server that is full.
+            ServerFullError: instead of a packet came the line of a server that is full.
         """
         if self._header is None:
             if not self._at_packet() or self._buffered < HEADER.size:
@@ -172,7 +172,7 @@ class PacketDecoder:
         line, newline, _ = text.partition(b"\n")
         if newline or len(text) == _MAX_REFUSAL:
             reason = line.decode("ascii", "replace").removeprefix("SERVER_FULL:").strip()
-            raise ServerFull(f"the server is full: {reason}")
+            raise ServerFullError(f"the server is full: {reason}")
 
     def _take(self, size: int) -> bytes:
         pieces = []

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from teleglyph.errors import BadData, HandshakeError, PeerError, ProtocolError
+from teleglyph.errors import BadDataError, HandshakeError, PeerError, ProtocolError
 from teleglyph.wire.acip.cipher import MAX_SEALED, SESSION_ID_SIZE, SessionCipher
 from teleglyph.wire.acip.client_handshake import ClientHandshake, IdentityCheck
 from teleglyph.wire.acip.handshake import Handshake, HandshakeResult, NoHandshake
@@ -291,7 +291,7 @@ class ServerSession(Session):
 
     def _late_handshake(self, packet: Packet) -> PeerError:
         reason = _LATE_HANDSHAKE.get(packet.type)
-        return BadData(reason) if reason else super()._late_handshake(packet)
+        return BadDataError(reason) if reason else super()._late_handshake(packet)
 
 
 class ClientSession(Session):
@@ -345,7 +345,7 @@ class ClientSession(Session):
 def _log_from_client(payload: bytes) -> RemoteLog:
     message = RemoteLog.decode_payload(payload)
     if message.direction != LogDirection.CLIENT_TO_SERVER:
-        raise BadData(f"REMOTE_LOG direction mismatch: {message.direction}")
+        raise BadDataError(f"REMOTE_LOG direction mismatch: {message.direction}")
     return message
 
 

@@ -1,7 +1,7 @@
 """Nostr events (NIP-01): reading and checking them, their canonical form, identifiers and signatures.
 
 The order of the checks is that of spec event-relay 4, the cheapest first.  Text from outside becomes an
-:class:`NostrEvent` or an :class:`~teleglyph.errors.EventRefused`, never another exception.
+:class:`NostrEvent` or an :class:`~teleglyph.errors.EventRefusedError`, never another exception.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Final, NoReturn
 
 import coincurve
 
-from teleglyph.errors import EventRefused, MessageRefused, NotText
+from teleglyph.errors import EventRefusedError, InvalidMessageError, NotTextError
 from teleglyph.printable import printable
 from teleglyph.wire.nostr.search_words import words_of
 
@@ -118,13 +118,13 @@ class NostrEvent:
         """When it ends (NIP-40), Unix seconds.
 
         Raises:
-            EventRefused: the tag is no whole number.
+            EventRefusedError: the tag is no whole number.
         """
         value = self.first("expiration")
         if value is None:
             return None
         if not _WHOLE.fullmatch(value):
-            raise EventRefused("invalid: the expiration is no whole number of seconds")
+            raise EventRefusedError("invalid: the expiration is no whole number of seconds")
         return int(value)
 
     @property
@@ -148,16 +148,16 @@ class NostrEvent:
         """Check that the id is the hash of the rest.
 
         Raises:
-            EventRefused: it is not.
+            EventRefusedError: it is not.
         """
         if event_id(self.pubkey, self.created_at, self.kind, self.tags, self.content) != self.id:
-            raise EventRefused("invalid: the id is not the hash of the event")
+            raise EventRefusedError("invalid: the id is not the hash of the event")
 
     def check_signature(self) -> None:
         """Check the BIP-340 signature of the id; takes about 40 us, without the interpreter's lock.
 
         Raises:
-            EventRefused: it is not the author's.
+            EventRefusedError: it is not the author's.
         """
         try:
             is_right = coincurve.PublicKeyXOnly(bytes.fromhex(self.pubkey)).verify(
@@ -166,14 +166,14 @@ class NostrEvent:
         except ValueError:
             is_right = False
         if not is_right:
-            raise EventRefused("invalid: the signature is not the author's")
+            raise EventRefusedError("invalid: the signature is not the author's")
 
 
 def event_id(pubkey: str, created_at: int, kind: int, tags: Sequence[Sequence[str]], content: str) -> str:
     """SHA-256 of the canonical form: control characters as JSON escapes them, everything else as it is.
 
     Raises:
-        EventRefused: a text has half of a surrogate pair.
+        EventRefusedError: a text has half of a surrogate pair.
     """
     return hashlib.sha256(dump([0, pubkey, created_at, kind, tags, content])).hexdigest()
 
@@ -182,12 +182,12 @@ def dump(value: object) -> bytes:
     """JSON without blanks, UTF-8.
 
     Raises:
-        EventRefused: a text has half of a surrogate pair.
+        EventRefusedError: a text has half of a surrogate pair.
     """
     try:
         return _encode(value).encode()
     except UnicodeEncodeError:
-        raise EventRefused("invalid: a text has half of a surrogate pair") from None
+        raise EventRefusedError("invalid: a text has half of a surrogate pair") from None
 
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")).encode
@@ -202,19 +202,22 @@ def load(data: bytes) -> Any:
     """JSON from outside.
 
     Raises:
-        NotText: it is no UTF-8.
-        MessageRefused: it is none, or has what cannot be kept apart: a member twice, NaN, endless numbers or nesting.
+        NotTextError: it is not UTF-8.
+        InvalidMessageError: it is not JSON, or is ambiguous or unbounded: a repeated member, NaN, a huge number, deep
+            nesting.
     """
     try:
         return _decode(data.decode())
     except UnicodeDecodeError:
-        raise NotText("the message is no UTF-8") from None
+        raise NotTextError("the message is no UTF-8") from None
     except RecursionError:
-        raise MessageRefused("the message is nested too deeply") from None
+        raise InvalidMessageError("the message is nested too deeply") from None
     except json.JSONDecodeError as error:
-        raise MessageRefused(f"the message is not valid JSON: there is an error at character {error.pos + 1}") from None
+        raise InvalidMessageError(
+            f"the message is not valid JSON: there is an error at character {error.pos + 1}"
+        ) from None
     except ValueError:
-        raise MessageRefused(
+        raise InvalidMessageError(
             "the message is not valid JSON here: a member appears twice in an object, or a number has no value or too "
             "many digits"
         ) from None
@@ -248,34 +251,34 @@ def read_event(members: Any, max_tags: int = 1 << 30, max_content: int = 1 << 30
         max_content: characters.
 
     Raises:
-        EventRefused: something is wrong with it, and it has an id to say so (:func:`readable_id`).
-        MessageRefused: it has not even that.
+        EventRefusedError: something is wrong with it, and it has an id to say so (:func:`readable_id`).
+        InvalidMessageError: it has not even that.
     """
     if readable_id(members) is None:
-        raise MessageRefused("an event is an object with an id of 64 lower-case hexadecimal digits")
+        raise InvalidMessageError("an event is an object with an id of 64 lower-case hexadecimal digits")
     if not is_hex(members["id"]):
-        raise EventRefused("invalid: id has 64 lower-case hexadecimal digits")
+        raise EventRefusedError("invalid: id has 64 lower-case hexadecimal digits")
     for name in _MEMBERS:
         if name not in members:
-            raise EventRefused(f"invalid: the event has no {name}")
+            raise EventRefusedError(f"invalid: the event has no {name}")
     if not is_hex(members["pubkey"]):
-        raise EventRefused("invalid: pubkey has 64 lower-case hexadecimal digits")
+        raise EventRefusedError("invalid: pubkey has 64 lower-case hexadecimal digits")
     sig, created_at, kind = members["sig"], members["created_at"], members["kind"]
     if type(sig) is not str or not _HEX_64.fullmatch(sig):
-        raise EventRefused("invalid: sig has 128 lower-case hexadecimal digits")
+        raise EventRefusedError("invalid: sig has 128 lower-case hexadecimal digits")
     if type(created_at) is not int or not 0 <= created_at < 1 << 53:
-        raise EventRefused("invalid: created_at is a whole number of seconds")
+        raise EventRefusedError("invalid: created_at is a whole number of seconds")
     if type(kind) is not int or not 0 <= kind <= MAX_KIND:
-        raise EventRefused(f"invalid: kind is a whole number from 0 to {MAX_KIND}")
+        raise EventRefusedError(f"invalid: kind is a whole number from 0 to {MAX_KIND}")
     tags, content = members["tags"], members["content"]
     if type(tags) is not list or not all(type(tag) is list and tag and _are_texts(tag) for tag in tags):
-        raise EventRefused("invalid: tags are arrays of texts, none of them empty")
+        raise EventRefusedError("invalid: tags are arrays of texts, none of them empty")
     if type(content) is not str:
-        raise EventRefused("invalid: content is a text")
+        raise EventRefusedError("invalid: content is a text")
     if len(tags) > max_tags:
-        raise EventRefused(f"invalid: at most {max_tags} tags, this has {len(tags)}")
+        raise EventRefusedError(f"invalid: at most {max_tags} tags, this has {len(tags)}")
     if len(content) > max_content:
-        raise EventRefused(f"invalid: at most {max_content} characters of content, this has {len(content)}")
+        raise EventRefusedError(f"invalid: at most {max_content} characters of content, this has {len(content)}")
     return NostrEvent(members["id"], members["pubkey"], created_at, kind, tags, content, sig)
 
 
@@ -312,7 +315,7 @@ def sign_event(
         key: 32 bytes, secret.
 
     Raises:
-        EventRefused: a text has half of a surrogate pair.
+        EventRefusedError: a text has half of a surrogate pair.
     """
     private = coincurve.PrivateKey(key)
     pubkey = private.public_key_xonly.format().hex()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from teleglyph.errors import EventRefused
+from teleglyph.errors import EventRefusedError
 from teleglyph.wire.nostr.event import MAX_KIND, NostrEvent, is_hex, is_whole, quoted
 from teleglyph.wire.nostr.search_words import wanted_words
 
@@ -63,15 +63,15 @@ def read_filter(members: Any, max_values: int = 1 << 30) -> Filter:
         max_values: in one list.
 
     Raises:
-        EventRefused: ``invalid:`` or ``unsupported:`` and what is wrong.
+        EventRefusedError: ``invalid:`` or ``unsupported:`` and what is wrong.
     """
     if type(members) is not dict:
-        raise EventRefused("invalid: a filter is an object")
+        raise EventRefusedError("invalid: a filter is an object")
     found: dict[str, Any] = {}
     tags: dict[str, frozenset[str]] = {}
     for name, value in members.items():
         if not is_whole(name):
-            raise EventRefused("invalid: the name of a filter's member has half of a surrogate pair")
+            raise EventRefusedError("invalid: the name of a filter's member has half of a surrogate pair")
         if name in ("ids", "authors"):
             found[name] = _texts(name, value, max_values, hexadecimal=True)
         elif name == "kinds":
@@ -81,24 +81,24 @@ def read_filter(members: Any, max_values: int = 1 << 30) -> Filter:
             found.setdefault("first_tag_value", value[0])
         elif name in ("since", "until", "limit"):
             if type(value) is not int or not 0 <= value < 1 << 53:
-                raise EventRefused(f"invalid: {name} is a whole number from 0")
+                raise EventRefusedError(f"invalid: {name} is a whole number from 0")
             found[name] = value
         elif name == "search":
             if type(value) is not str:
-                raise EventRefused("invalid: search is a text")
+                raise EventRefusedError("invalid: search is a text")
             if not is_whole(value):
-                raise EventRefused("invalid: search has half of a surrogate pair")
+                raise EventRefusedError("invalid: search has half of a surrogate pair")
             found[name] = value
         else:
-            raise EventRefused(f"unsupported: filters have no {quoted(name)} here")
+            raise EventRefusedError(f"unsupported: filters have no {quoted(name)} here")
     return Filter(**found, tags=tags)
 
 
 def _list(name: str, value: Any, max_values: int) -> list[Any]:
     if type(value) is not list or not value:
-        raise EventRefused(f"invalid: {name} is a list with at least one value")
+        raise EventRefusedError(f"invalid: {name} is a list with at least one value")
     if len(value) > max_values:
-        raise EventRefused(f"invalid: {name} has at most {max_values} values")
+        raise EventRefusedError(f"invalid: {name} has at most {max_values} values")
     return value
 
 
@@ -106,14 +106,14 @@ def _texts(name: str, value: Any, max_values: int, *, hexadecimal: bool) -> froz
     values = _list(name, value, max_values)
     if not all(is_hex(item) if hexadecimal else type(item) is str for item in values):
         form = "64 lower-case hexadecimal digits" if hexadecimal else "text"
-        raise EventRefused(f"invalid: each value of {name} is {form}")
+        raise EventRefusedError(f"invalid: each value of {name} is {form}")
     if not all(map(is_whole, values)):
-        raise EventRefused(f"invalid: a value of {name} has half of a surrogate pair")
+        raise EventRefusedError(f"invalid: a value of {name} has half of a surrogate pair")
     return frozenset(values)
 
 
 def _kinds(value: Any, max_values: int) -> frozenset[int]:
     values = _list("kinds", value, max_values)
     if not all(type(item) is int and 0 <= item <= MAX_KIND for item in values):
-        raise EventRefused(f"invalid: kinds are whole numbers from 0 to {MAX_KIND}")
+        raise EventRefusedError(f"invalid: kinds are whole numbers from 0 to {MAX_KIND}")
     return frozenset(values)

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from teleglyph.errors import EventRefused, MessageRefused
+from teleglyph.errors import EventRefusedError, InvalidMessageError
 from teleglyph.wire.nostr.event import dump, is_whole, load, quoted
 
 MAX_SUBSCRIPTION_ID = 64
@@ -77,7 +77,7 @@ class CloseSync:
 ClientMessage = Publish | Request | Count | Close | Authenticate | OpenSync | ContinueSync | CloseSync
 
 
-class SubscriptionRefused(EventRefused):
+class SubscriptionRefusedError(EventRefusedError):
     """A REQ or COUNT cannot be served.
 
     Attributes:
@@ -89,7 +89,7 @@ class SubscriptionRefused(EventRefused):
         self.subscription = subscription
 
 
-class SyncRefused(EventRefused):
+class SyncRefusedError(EventRefusedError):
     """A NEG-OPEN or NEG-MSG cannot be served (NIP-77).
 
     Attributes:
@@ -105,54 +105,54 @@ def read_message(data: bytes) -> ClientMessage:
     """Read a client's message, without looking into events and filters.
 
     Raises:
-        SubscriptionRefused: to be answered with CLOSED.
-        SyncRefused: to be answered with NEG-ERR.
-        MessageRefused: to be answered with NOTICE.
+        SubscriptionRefusedError: to be answered with CLOSED.
+        SyncRefusedError: to be answered with NEG-ERR.
+        InvalidMessageError: to be answered with NOTICE.
     """
     message = load(data)
     if type(message) is not list or not message or type(message[0]) is not str:
-        raise MessageRefused("a message is an array that begins with a verb")
+        raise InvalidMessageError("a message is an array that begins with a verb")
     verb, *rest = message
     if verb in ("EVENT", "AUTH"):
         if len(rest) != 1:
-            raise MessageRefused(f"{verb} has one value, an event")
+            raise InvalidMessageError(f"{verb} has one value, an event")
         return Publish(rest[0]) if verb == "EVENT" else Authenticate(rest[0])
     if verb in ("NEG-OPEN", "NEG-MSG", "NEG-CLOSE"):
         return _read_sync(verb, rest)
     if verb not in ("REQ", "COUNT", "CLOSE"):
-        raise MessageRefused(f"unknown verb {quoted(verb)}")
+        raise InvalidMessageError(f"unknown verb {quoted(verb)}")
     if not rest or type(rest[0]) is not str:
-        raise MessageRefused(f"{verb} begins with the text that names the subscription")
+        raise InvalidMessageError(f"{verb} begins with the text that names the subscription")
     subscription, *filters = rest
     if not 1 <= len(subscription) <= MAX_SUBSCRIPTION_ID:
-        raise SubscriptionRefused(
+        raise SubscriptionRefusedError(
             f"invalid: a subscription's name has 1 to {MAX_SUBSCRIPTION_ID} characters", subscription[:1000]
         )
     if not is_whole(subscription):
-        raise SubscriptionRefused("invalid: the name has half of a surrogate pair", subscription)
+        raise SubscriptionRefusedError("invalid: the name has half of a surrogate pair", subscription)
     if verb == "CLOSE":
         return Close(subscription)
     if not filters:
-        raise SubscriptionRefused(f"invalid: {verb} has at least one filter", subscription)
+        raise SubscriptionRefusedError(f"invalid: {verb} has at least one filter", subscription)
     return Request(subscription, filters) if verb == "REQ" else Count(subscription, filters)
 
 
 def _read_sync(verb: str, rest: list[Any]) -> OpenSync | ContinueSync | CloseSync:
     if not rest or type(rest[0]) is not str:
-        raise MessageRefused(f"{verb} begins with the text that names the sync")
+        raise InvalidMessageError(f"{verb} begins with the text that names the sync")
     name = rest[0]
     if not 1 <= len(name) <= MAX_SUBSCRIPTION_ID:
-        raise SyncRefused(f"invalid: a sync's name has 1 to {MAX_SUBSCRIPTION_ID} characters", name[:1000])
+        raise SyncRefusedError(f"invalid: a sync's name has 1 to {MAX_SUBSCRIPTION_ID} characters", name[:1000])
     if not is_whole(name):
-        raise SyncRefused("invalid: the name has half of a surrogate pair", name)
+        raise SyncRefusedError("invalid: the name has half of a surrogate pair", name)
     if verb == "NEG-CLOSE":
         return CloseSync(name)
     # Older clients put the length of ids between the filter and the message.
     if len(rest) < (3 if verb == "NEG-OPEN" else 2):
-        raise SyncRefused(f"invalid: {verb} ends with a message in hexadecimal digits", name)
+        raise SyncRefusedError(f"invalid: {verb} ends with a message in hexadecimal digits", name)
     text = rest[-1]
     if type(text) is not str or len(text) % 2 or not _HEX.fullmatch(text):
-        raise SyncRefused("invalid: the message of a sync has pairs of hexadecimal digits", name)
+        raise SyncRefusedError("invalid: the message of a sync has pairs of hexadecimal digits", name)
     message = bytes.fromhex(text)
     return OpenSync(name, rest[1], message) if verb == "NEG-OPEN" else ContinueSync(name, message)
 
@@ -212,7 +212,7 @@ def dump_lenient(value: object) -> bytes:
     """As :func:`dump`; halves of surrogate pairs, which somebody may have put into a name, become question marks."""
     try:
         return dump(value)
-    except EventRefused:
+    except EventRefusedError:
         return _replace(value)
 
 

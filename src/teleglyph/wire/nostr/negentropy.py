@@ -22,7 +22,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from typing import Final
 
-from teleglyph.errors import EventRefused
+from teleglyph.errors import EventRefusedError
 
 VERSION: Final = 0x61
 ID_BYTES: Final = 32
@@ -118,10 +118,10 @@ def respond(records: Records, message: bytes, max_bytes: int) -> bytes:
         max_bytes: of the answer, at least MIN_FRAME.  What does not fit is left for the next message.
 
     Raises:
-        EventRefused: ``invalid:`` and what is wrong with the message.
+        EventRefusedError: ``invalid:`` and what is wrong with the message.
     """
     if not message or message[0] not in _VERSIONS:
-        raise EventRefused("invalid: a sync message begins with its version, 0x61")
+        raise EventRefusedError("invalid: a sync message begins with its version, 0x61")
     if message[0] != VERSION:
         return bytes([VERSION])
     reader, answer = _Reader(message), _Answer(records, max_bytes)
@@ -141,7 +141,7 @@ def respond(records: Records, message: bytes, max_bytes: int) -> bytes:
             reader.take(ID_BYTES * reader.varint())
             answer.list_ids(lower, upper, bound)
         else:
-            raise EventRefused(f"invalid: a sync message has a range of the unknown mode {mode}")
+            raise EventRefusedError(f"invalid: a sync message has a range of the unknown mode {mode}")
         lower = upper
     return bytes(answer.data)
 
@@ -160,7 +160,7 @@ class _Reader:
 
     def take(self, count: int) -> bytes:
         if count > len(self._message) - self._place:
-            raise EventRefused("invalid: a sync message ends too early")
+            raise EventRefusedError("invalid: a sync message ends too early")
         self._place += count
         return self._message[self._place - count : self._place]
 
@@ -173,17 +173,17 @@ class _Reader:
                 if value > _INFINITY:
                     break
                 return value
-        raise EventRefused("invalid: a sync message has a number of more than 64 bits")
+        raise EventRefusedError("invalid: a sync message has a number of more than 64 bits")
 
     def bound(self) -> Bound:
         difference, length = self.varint(), self.varint()
         if length > ID_BYTES:
-            raise EventRefused(f"invalid: a sync message has an id prefix of {length} bytes")
+            raise EventRefusedError(f"invalid: a sync message has an id prefix of {length} bytes")
         prefix = self.take(length).ljust(ID_BYTES, b"\0")
         time = _INFINITY if difference == 0 else self._last[0] + difference - 1
         bound = (time, prefix)
         if self._last[0] == _INFINITY or time > _INFINITY or bound < self._last:
-            raise EventRefused("invalid: the ranges of a sync message are not in ascending order")
+            raise EventRefusedError("invalid: the ranges of a sync message are not in ascending order")
         self._last = bound
         return bound
 

@@ -3,7 +3,7 @@
 import pytest
 
 from teleglyph.client.call.received_screen import ReceivedScreen
-from teleglyph.errors import BadData
+from teleglyph.errors import BadDataError
 from teleglyph.media.grid import Encoding, Grid, Label, encode_updates, glyphs_of
 from teleglyph.media.modes import ColorLevel, RenderMode
 from teleglyph.media.palette import BUILT_IN
@@ -42,6 +42,6 @@ def test_a_server_that_names_control_characters_gets_question_marks_on_the_scree
 def test_a_malformed_update_leaves_the_screen_as_it_was() -> None:
     screen = ReceivedScreen()
     assert screen.receive(update("abcd", "efgh"))
-    with pytest.raises(BadData):
+    with pytest.raises(BadDataError):
         screen.receive(ScreenUpdate(2, 1, 4, 2, update("xxxx", "yyyy").body[:-1]))
     assert screen.frame(4, 2) == b"abcd\nefgh"

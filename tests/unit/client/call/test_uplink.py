@@ -13,7 +13,7 @@ import pytest
 from teleglyph.client.call.uplink import Codec, Uplink
 from teleglyph.media.hevc import hevc_available
 from teleglyph.net import Outbox
-from teleglyph.wire.acip import HevcFrame, ImageFrame, PictureRequest, StreamStart, StreamStop
+from teleglyph.wire.acip import HevcFrame, ImageFrame, Message, PictureRequest, StreamStart, StreamStop, encode
 from teleglyph.wire.acip.packet import HEADER
 
 pytestmark = pytest.mark.alone
@@ -45,6 +45,9 @@ class Line:
         self.outbox.on_ready = self._take
         self.pictures: list[tuple[float, ImageFrame | HevcFrame]] = []
         self.others: list[object] = []
+
+    def send(self, message: Message) -> None:
+        self.outbox.queue_control(encode(message))
 
     def _take(self) -> None:
         for item in self.outbox.take():

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from teleglyph.client.play.saved_seats import MAX_SEATS, SLACK, SavedSeat, SeatFile, seats_directory
-from teleglyph.errors import SeatRefused
+from teleglyph.errors import SeatRefusedError
 
 SEAT = SavedSeat(0x0123_4567_89AB_CDEF, is_confirmed=True, grace=30.0, state={"board": "00"})
 
@@ -61,7 +61,7 @@ def test_seats_do_not_mix(tmp_path: Path) -> None:
 def test_a_second_process_does_not_get_the_seat_and_is_told_whose_it_is(tmp_path: Path) -> None:
     first = seat_file(tmp_path)
     first.save(SEAT)
-    with pytest.raises(SeatRefused, match=rf"already play at 'table' as guest .*process {os.getpid()}\)"):
+    with pytest.raises(SeatRefusedError, match=rf"already play at 'table' as guest .*process {os.getpid()}\)"):
         seat_file(tmp_path)
     first.close()
     seat_file(tmp_path).close()
@@ -76,7 +76,7 @@ def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
     process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "there\n"
-    with pytest.raises(SeatRefused):
+    with pytest.raises(SeatRefusedError):
         seat_file(tmp_path)
     process.kill()
     process.wait()

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from teleglyph.client.terminal.output import FrameWriter
-from teleglyph.errors import OutputClosed, OutputError
+from teleglyph.errors import OutputClosedError, OutputError
 from teleglyph.media.frame_text import SafeFrame, check_frame
 
 
@@ -55,7 +55,7 @@ def test_nobody_reading_is_told_once_and_is_no_failure(pipe: tuple[int, int]) ->
     frames.check()
     frames.show(frame(b"a"))
     assert failed.wait(20)
-    with pytest.raises(OutputClosed):
+    with pytest.raises(OutputClosedError):
         frames.check()
     frames.show(frame(b"b"))
     frames.close()
@@ -70,7 +70,7 @@ def test_a_full_disk_is_an_error_even_for_the_very_last_frame() -> None:
             OutputError, match=r"^Cannot write to standard output: no space left on device\.$"
         ) as caught:
             frames.check()
-        assert not isinstance(caught.value, OutputClosed)
+        assert not isinstance(caught.value, OutputClosedError)
         assert caught.value.exit_code == 105
 
 

@@ -9,8 +9,8 @@ from teleglyph.errors import (
     HandshakeError,
     PeerError,
     ProtocolError,
-    RateLimited,
-    ServerFull,
+    RateLimitError,
+    ServerFullError,
     VerificationError,
 )
 from teleglyph.wire.acip import (
@@ -475,10 +475,10 @@ def test_a_servers_steps_take_only_payloads_of_the_right_size(name: str, change:
 
 def test_a_full_server_is_told_from_a_broken_one() -> None:
     client = ClientSession()
-    error = refused(client, b"SERVER_FULL: Maximum client limit reached\n", ServerFull)
+    error = refused(client, b"SERVER_FULL: Maximum client limit reached\n", ServerFullError)
     assert_failed_for_good(client, error)
     with pytest.raises(ProtocolError):
-        refused(ClientSession(), b"HTTP/1.1 400 Bad Request\r\n\r\n" + bytes(40), ServerFull)
+        refused(ClientSession(), b"HTTP/1.1 400 Bad Request\r\n\r\n" + bytes(40), ServerFullError)
 
 
 # --- everything that is out of order ----------------------------------------------------------------------------------
@@ -587,7 +587,7 @@ def test_what_a_server_says_about_a_refusal_is_part_of_it(name: str, packets: tu
 
 @pytest.mark.parametrize("name", CLIENT_STEPS)
 @pytest.mark.parametrize(
-    ("code", "kind"), [(46, RateLimited), (48, ServerFull), (62, AuthenticationError), (7, PeerError)]
+    ("code", "kind"), [(46, RateLimitError), (48, ServerFullError), (62, AuthenticationError), (7, PeerError)]
 )
 def test_an_error_message_alone_ends_the_handshake_with_what_it_means(
     name: str, code: int, kind: type[PeerError]

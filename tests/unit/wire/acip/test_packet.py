@@ -8,7 +8,7 @@ import tracemalloc
 
 import pytest
 
-from teleglyph.errors import ProtocolError, ServerFull
+from teleglyph.errors import ProtocolError, ServerFullError
 from teleglyph.wire.acip import MAX_PAYLOAD, Message, Packet, PacketDecoder, PacketType, encode, encode_packet
 from teleglyph.wire.acip.packet import HEADER, MAGIC, checksum, parse_packet
 from unit.wire.examples import VECTORS
@@ -166,21 +166,21 @@ def test_many_tiny_chunks_are_gathered() -> None:
 def test_a_full_servers_line_is_recognized_whole_and_byte_by_byte() -> None:
     whole = PacketDecoder(recognize_refusal=True)
     whole.feed(FULL)
-    with pytest.raises(ServerFull, match="Maximum client limit reached"):
+    with pytest.raises(ServerFullError, match="Maximum client limit reached"):
         whole.next_packet()
     slow = PacketDecoder(recognize_refusal=True)
     for byte in FULL[:-1]:
         slow.feed(bytes([byte]))
         assert slow.next_packet() is None
     slow.feed(FULL[-1:])
-    with pytest.raises(ServerFull, match="Maximum client limit reached"):
+    with pytest.raises(ServerFullError, match="Maximum client limit reached"):
         slow.next_packet()
 
 
 def test_a_refusal_without_end_is_cut() -> None:
     decoder = PacketDecoder(recognize_refusal=True)
     decoder.feed(b"SERVER_FULL: " + b"x" * 1000)
-    with pytest.raises(ServerFull) as caught:
+    with pytest.raises(ServerFullError) as caught:
         decoder.next_packet()
     assert len(str(caught.value)) < 300
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from teleglyph.errors import BadData, CryptoError, HandshakeError, PeerError, ProtocolError
+from teleglyph.errors import BadDataError, CryptoError, HandshakeError, PeerError, ProtocolError
 from teleglyph.wire.acip import (
     MAX_PLAINTEXT,
     AsciiFrame,
@@ -86,7 +86,7 @@ def test_log_lines_are_taken_in_their_direction_only() -> None:
     to_client, to_server = RemoteLog(2, 1, "hello"), RemoteLog(2, 2, "hello")
     assert pass_on(server, client, encode(to_client)) == [to_client]
     assert pass_on(client, server, encode(to_server)) == [to_server]
-    with pytest.raises(BadData, match="direction mismatch"):
+    with pytest.raises(BadDataError, match="direction mismatch"):
         pass_on(client, server, encode(to_client))
 
 
@@ -146,7 +146,7 @@ def test_requests_for_another_key_are_ignored_but_not_without_end(kind: int) -> 
 def test_a_client_that_goes_back_to_the_handshake_is_told_why_it_is_closed(kind: PacketType, reason: str) -> None:
     server, _ = established()
     server.receive_data(encode_packet(kind, payload_of(kind)))
-    with pytest.raises(BadData, match=reason):
+    with pytest.raises(BadDataError, match=reason):
         server.next_event()
 
 

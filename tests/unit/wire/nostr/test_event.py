@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from teleglyph.errors import EventRefused, MessageRefused
+from teleglyph.errors import EventRefusedError, InvalidMessageError
 from teleglyph.wire.nostr.event import NostrEvent, event_id, load, read_event, readable_id, sign_event
 from teleglyph.wire.nostr.filter import Filter, read_filter
 from teleglyph.wire.nostr.messages import (
@@ -20,7 +20,7 @@ from teleglyph.wire.nostr.messages import (
     Count,
     Publish,
     Request,
-    SubscriptionRefused,
+    SubscriptionRefusedError,
     closed,
     count,
     event_head,
@@ -80,7 +80,7 @@ def test_what_was_signed_is_genuine_and_nothing_else_is() -> None:
     read.check_id()
     read.check_signature()
     for name, value in (("content", "hullo"), ("created_at", 1001), ("kind", 2), ("tags", []), ("pubkey", HEX)):
-        with pytest.raises(EventRefused, match="invalid: the id"):
+        with pytest.raises(EventRefusedError, match="invalid: the id"):
             read_event({**members(event), name: value}).check_id()
     other = sign_event(bytes(range(2, 34)), 1000, 1, [["e", HEX], ["x"]], "hello \U0001f600")
     for wrong in (
@@ -90,7 +90,7 @@ def test_what_was_signed_is_genuine_and_nothing_else_is() -> None:
         {**members(event), "pubkey": "ff" * 32},
         {**members(event), "pubkey": "00" * 32},
     ):
-        with pytest.raises(EventRefused, match="invalid: the signature"):
+        with pytest.raises(EventRefusedError, match="invalid: the signature"):
             read_event(wrong).check_signature()
 
 
@@ -133,7 +133,7 @@ def test_members_that_do_not_belong_there_are_dropped() -> None:
 )
 def test_a_member_of_the_wrong_form_is_invalid(name: str, value: object, text: str) -> None:
     good = members(sign_event(KEY, 1, 1))
-    with pytest.raises(EventRefused, match=f"invalid: .*{text}"):
+    with pytest.raises(EventRefusedError, match=f"invalid: .*{text}"):
         read_event({**good, name: value}, max_tags=10, max_content=100)
 
 
@@ -141,20 +141,20 @@ def test_a_member_of_the_wrong_form_is_invalid(name: str, value: object, text: s
 def test_a_member_that_is_missing_is_named(name: str) -> None:
     good = members(sign_event(KEY, 1, 1))
     del good[name]
-    with pytest.raises(EventRefused, match=f"invalid: the event has no {name}"):
+    with pytest.raises(EventRefusedError, match=f"invalid: the event has no {name}"):
         read_event(good)
 
 
 @pytest.mark.parametrize("number", ["AB" * 32, "ab" * 33, "x", "ab" * 64])
 def test_a_wrong_id_is_answered_by_that_id(number: str) -> None:
-    with pytest.raises(EventRefused, match="invalid: id has 64"):
+    with pytest.raises(EventRefusedError, match="invalid: id has 64"):
         read_event({"id": number})
     assert readable_id({"id": number}) == number
 
 
 @pytest.mark.parametrize("event", [None, [], "x", {}, {"id": 7}, {"id": None}, {"id": ""}, {"id": "a" * 129}])
 def test_what_has_no_id_cannot_be_answered_with_ok(event: object) -> None:
-    with pytest.raises(MessageRefused):
+    with pytest.raises(InvalidMessageError):
         read_event(event)
 
 
@@ -179,15 +179,15 @@ def test_what_has_no_id_cannot_be_answered_with_ok(event: object) -> None:
     ],
 )
 def test_what_is_no_json_is_one_sentence(data: bytes) -> None:
-    with pytest.raises(MessageRefused, match="the message is"):
+    with pytest.raises(InvalidMessageError, match="the message is"):
         load(data)
 
 
 def test_half_a_surrogate_pair_is_invalid_and_not_a_crash() -> None:
     decoded = load(b'{"content":"\\ud800"}')
-    with pytest.raises(EventRefused, match="surrogate"):
+    with pytest.raises(EventRefusedError, match="surrogate"):
         event_id(HEX, 1, 1, [], decoded["content"])
-    with pytest.raises(EventRefused, match="surrogate"):
+    with pytest.raises(EventRefusedError, match="surrogate"):
         event_id(HEX, 1, 1, [["t", decoded["content"]]], "")
     assert notice("\ud800") == b'["NOTICE","?"]'
     assert closed("\ud800", "invalid: x") == b'["CLOSED","?","invalid: x"]'
@@ -196,7 +196,7 @@ def test_half_a_surrogate_pair_is_invalid_and_not_a_crash() -> None:
 
 @given(st.binary(max_size=200))
 def test_whatever_comes_is_read_or_refused(data: bytes) -> None:
-    with contextlib.suppress(MessageRefused, SubscriptionRefused):
+    with contextlib.suppress(InvalidMessageError, SubscriptionRefusedError):
         read_message(data)
 
 
@@ -215,7 +215,7 @@ def test_whatever_stands_in_a_message_is_read_or_refused(verb: str, rest: list[A
             read_filter(members_)
         if isinstance(message, Publish | Authenticate):
             read_event(message.members)
-    except (MessageRefused, EventRefused):
+    except (InvalidMessageError, EventRefusedError):
         pass
 
 
@@ -229,7 +229,7 @@ def test_damaged_events_are_read_or_refused(damage: dict[str, Any]) -> None:
         read.check_id()
         read.check_signature()
         assert read.expires_at is None
-    except (MessageRefused, EventRefused):
+    except (InvalidMessageError, EventRefusedError):
         pass
 
 
@@ -249,13 +249,13 @@ def test_messages_are_read() -> None:
     [b"{}", b"[]", b"[1]", b'["NOPE"]', b'["EVENT"]', b'["EVENT",1,2]', b'["REQ"]', b'["REQ",7,{}]', b'["CLOSE",null]'],
 )
 def test_other_messages_are_answered_with_a_notice(data: bytes) -> None:
-    with pytest.raises(MessageRefused):
+    with pytest.raises(InvalidMessageError):
         read_message(data)
 
 
 @pytest.mark.parametrize("data", [b'["REQ","",{}]', b'["REQ","%s",{}]' % (b"x" * 65), b'["REQ","s"]', b'["COUNT","s"]'])
 def test_requests_that_cannot_be_served_are_closed(data: bytes) -> None:
-    with pytest.raises(SubscriptionRefused, match=r"^invalid: "):
+    with pytest.raises(SubscriptionRefusedError, match=r"^invalid: "):
         read_message(data)
 
 
@@ -329,7 +329,7 @@ def test_filters_match_what_they_say() -> None:
     ],
 )
 def test_filters_of_the_wrong_form_are_refused(members_: Any, text: str) -> None:
-    with pytest.raises(EventRefused, match=text):
+    with pytest.raises(EventRefusedError, match=text):
         read_filter(members_, max_values=10)
 
 
@@ -381,7 +381,7 @@ def test_expiration_protection_and_difficulty() -> None:
     assert make(1).expires_at is None
     assert make(1, 1, ["expiration", "77"]).expires_at == 77
     for wrong in ("soon", "", "-1", "1.5", "٣", "9" * 20):
-        with pytest.raises(EventRefused, match="invalid: the expiration"):
+        with pytest.raises(EventRefusedError, match="invalid: the expiration"):
             _ = make(1, 1, ["expiration", wrong]).expires_at
     assert make(1, 1, ["-"]).is_protected
     assert make(1, 1, ["-", "x"]).is_protected, "whoever reads only the name must not decide otherwise"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from teleglyph.errors import BadData, ProtocolError
+from teleglyph.errors import BadDataError, ProtocolError
 from teleglyph.wire.acip.messages.base import Message
 from teleglyph.wire.acip.packet_type import PacketType
 
@@ -47,19 +47,19 @@ class OpusBatch(Message):
     @classmethod
     def decode_payload(cls, payload: bytes) -> Self:
         if len(payload) < _BATCH.size:
-            raise BadData("Failed to parse AUDIO_OPUS_BATCH packet")
+            raise BadDataError("Failed to parse AUDIO_OPUS_BATCH packet")
         sample_rate, frame_duration, count, _ = _BATCH.unpack_from(payload)
         start = _BATCH.size + 2 * count
         if count > MAX_OPUS_FRAMES or start > len(payload):
-            raise BadData("Failed to parse AUDIO_OPUS_BATCH packet")
+            raise BadDataError("Failed to parse AUDIO_OPUS_BATCH packet")
         if count == 0:
-            raise BadData("AUDIO_OPUS_BATCH frame_count cannot be zero")
+            raise BadDataError("AUDIO_OPUS_BATCH frame_count cannot be zero")
         if start == len(payload):
-            raise BadData("AUDIO_OPUS_BATCH opus data cannot be empty")
+            raise BadDataError("AUDIO_OPUS_BATCH opus data cannot be empty")
         samples = sample_rate * frame_duration // 1000
         if not 1 <= samples <= MAX_SAMPLES_PER_FRAME:
             valid = f"1-{MAX_SAMPLES_PER_FRAME}"
-            raise BadData(f"AUDIO_OPUS_BATCH samples_per_frame out of range: {samples} (valid: {valid})")
+            raise BadDataError(f"AUDIO_OPUS_BATCH samples_per_frame out of range: {samples} (valid: {valid})")
         sizes = struct.unpack_from(f">{count}H", payload, _BATCH.size)
         return cls(sample_rate, frame_duration, tuple(_frames(payload, start, sizes)))
 

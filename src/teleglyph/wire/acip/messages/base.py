@@ -33,7 +33,7 @@ class Message(Event, ABC):
         """Parse a payload.
 
         Raises:
-            BadData: values out of range, where the protocol tells the peer the reason (spec acip-wire 8.2).
+            BadDataError: values out of range, where the protocol tells the peer the reason (spec acip-wire 8.2).
             ProtocolError: any other fault; the session just ends (spec acip-wire 8.3).
         """
 

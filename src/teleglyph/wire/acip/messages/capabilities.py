@@ -6,7 +6,7 @@ import struct
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from teleglyph.errors import BadData
+from teleglyph.errors import BadDataError
 from teleglyph.wire.acip.messages.base import Message, clip_text, decode_padded
 from teleglyph.wire.acip.packet_type import PacketType
 
@@ -75,7 +75,7 @@ class Capabilities(Message):
     @classmethod
     def decode_payload(cls, payload: bytes) -> Self:
         if len(payload) != _LAYOUT.size:
-            raise BadData(f"CLIENT_CAPABILITIES payload size {len(payload)} (expected {_LAYOUT.size})")
+            raise BadDataError(f"CLIENT_CAPABILITIES payload size {len(payload)} (expected {_LAYOUT.size})")
         values = dict(zip(_FIELDS, _LAYOUT.unpack(payload), strict=True))
         for name in _TEXT_SIZES:
             values[name] = decode_padded(values[name])
@@ -88,7 +88,7 @@ class Capabilities(Message):
     def _check_ranges(self) -> None:
         for name, size in (("width", self.width), ("height", self.height)):
             if size == 0:
-                raise BadData(f"CLIENT_CAPABILITIES {name} cannot be zero")
+                raise BadDataError(f"CLIENT_CAPABILITIES {name} cannot be zero")
         for name, value, low, high in (
             ("width", self.width, 1, MAX_COLUMNS),
             ("height", self.height, 1, MAX_ROWS),
@@ -98,4 +98,4 @@ class Capabilities(Message):
             ("desired_fps", self.desired_fps, 1, MAX_FPS),
         ):
             if not low <= value <= high:
-                raise BadData(f"CLIENT_CAPABILITIES {name} out of range: {value} (valid: {low}-{high})")
+                raise BadDataError(f"CLIENT_CAPABILITIES {name} out of range: {value} (valid: {low}-{high})")

@@ -7,7 +7,7 @@ import struct
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from teleglyph.errors import BadData, ProtocolError
+from teleglyph.errors import BadDataError, ProtocolError
 from teleglyph.wire.acip.messages.base import Message, clip_text, decode_padded, decode_text, require_size
 from teleglyph.wire.acip.packet_type import PacketType
 
@@ -84,10 +84,10 @@ class ClientJoin(Message):
     @classmethod
     def decode_payload(cls, payload: bytes) -> Self:
         if len(payload) != _JOIN.size:
-            raise BadData(f"CLIENT_JOIN payload size {len(payload)} (expected {_JOIN.size})")
+            raise BadDataError(f"CLIENT_JOIN payload size {len(payload)} (expected {_JOIN.size})")
         name, capabilities = _JOIN.unpack(payload)
         if not name[0]:
-            raise BadData("CLIENT_JOIN display_name cannot be empty")
+            raise BadDataError("CLIENT_JOIN display_name cannot be empty")
         _check_flags("CLIENT_JOIN", capabilities, JoinFlag(0x0F))
         return cls(decode_padded(name), capabilities)
 
@@ -168,6 +168,6 @@ class ServerState(Message):
 
 def _check_flags(name: str, flags: int, known: int) -> None:
     if flags & ~int(known):  # an IntFlag's own complement leaves unknown bits out
-        raise BadData(f"{name} unknown flags set ({flags:#x})")
+        raise BadDataError(f"{name} unknown flags set ({flags:#x})")
     if not flags:
-        raise BadData(f"{name} no valid capability flags set ({flags:#x})")
+        raise BadDataError(f"{name} no valid capability flags set ({flags:#x})")

@@ -12,7 +12,7 @@ import struct
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from teleglyph.errors import BadData, ProtocolError
+from teleglyph.errors import BadDataError, ProtocolError
 from teleglyph.wire.acip.messages.base import Message, clip_text, decode_text, require_size
 from teleglyph.wire.acip.messages.video import compress, decompress
 from teleglyph.wire.acip.packet import pack_header
@@ -169,7 +169,7 @@ class ViewSettings(Message):
         require_size("VIEW_SETTINGS", payload, _SETTINGS.size)
         render_mode, flags, spotlight, max_bitrate = _SETTINGS.unpack(payload)
         if render_mode > _LAST_RENDER_MODE and render_mode != AS_CAPABILITIES:
-            raise BadData(f"VIEW_SETTINGS render_mode out of range: {render_mode} (valid: 0-{_LAST_RENDER_MODE})")
+            raise BadDataError(f"VIEW_SETTINGS render_mode out of range: {render_mode} (valid: 0-{_LAST_RENDER_MODE})")
         known = sum(ViewFlag)
         return cls(render_mode, ViewFlag(flags & known), spotlight, max_bitrate)
 

@@ -7,7 +7,7 @@ import struct
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from teleglyph.errors import BadData, ProtocolError
+from teleglyph.errors import BadDataError, ProtocolError
 from teleglyph.wire.acip.messages.base import Message, clip_text, decode_text
 from teleglyph.wire.acip.packet_type import PacketType
 
@@ -90,7 +90,7 @@ class RemoteLog(Message):
         if level > LogLevel.FATAL:
             fault = f"level {level} out of range"
         if fault:
-            raise BadData(f"Invalid REMOTE_LOG packet: {fault}")
+            raise BadDataError(f"Invalid REMOTE_LOG packet: {fault}")
         return cls(level, direction, decode_text(payload[_LOG.size :]), bool(flags & _TRUNCATED))
 
 

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from typing import ClassVar, Final, Self
 
-from teleglyph.errors import BadData, ProtocolError
+from teleglyph.errors import BadDataError, ProtocolError
 from teleglyph.wire.acip.messages.base import Event, Message
 from teleglyph.wire.acip.packet import checksum, pack_header
 from teleglyph.wire.acip.packet_type import PacketType
@@ -73,7 +73,7 @@ class ImageFrame(Message):
             raise ProtocolError(f"IMAGE_FRAME pixel format {pixel_format} (valid: 1-4)")
         pixels = memoryview(payload)[_IMAGE.size :]
         if 8 + len(pixels) >= MAX_PICTURE_DATA:
-            raise BadData("FRAME_STORAGE_BUFFER_TOO_SMALL")
+            raise BadDataError("FRAME_STORAGE_BUFFER_TOO_SMALL")
         size = 3 * width * height
         if len(pixels) < size:
             raise ProtocolError(f"IMAGE_FRAME of {width}x{height} pixels has {len(pixels)} bytes, not {size}")

@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from teleglyph.errors import BadData, ProtocolError
+from teleglyph.errors import BadDataError, ProtocolError
 from teleglyph.wire.acip import AudioBatch, OpusBatch
 
 FRAMES = (b"first", b"second!")
@@ -35,7 +35,7 @@ def audio(count: int, data: bytes, rate: int = 48000, channels: int = 1) -> byte
     ],
 )
 def test_a_wrong_batch_is_refused_with_its_reason(payload: bytes, reason: str) -> None:
-    with pytest.raises(BadData) as caught:
+    with pytest.raises(BadDataError) as caught:
         OpusBatch.decode_payload(payload)
     assert str(caught.value) == reason
 
@@ -94,7 +94,7 @@ def test_a_raw_batch_may_be_empty() -> None:
 def test_a_wrong_raw_batch_ends_the_session_without_a_reason(payload: bytes) -> None:
     with pytest.raises(ProtocolError, match="AUDIO_BATCH") as caught:
         AudioBatch.decode_payload(payload)
-    assert not isinstance(caught.value, BadData)
+    assert not isinstance(caught.value, BadDataError)
 
 
 @pytest.mark.parametrize("rate", [8000, 16000, 24000, 32000, 44100, 48000, 96000, 192000])

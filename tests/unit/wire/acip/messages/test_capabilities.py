@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from teleglyph.errors import BadData
+from teleglyph.errors import BadDataError
 from teleglyph.wire.acip import Capabilities
 from unit.wire.examples import VECTORS
 
@@ -41,26 +41,26 @@ def patched(field: slice, data: bytes) -> bytes:
 def test_each_number_is_taken_at_its_limits_and_refused_beyond(field: str, low: int, high: int) -> None:
     for value in (low, high):
         assert getattr(Capabilities.decode_payload(changed(**{field: value})), field) == value
-    with pytest.raises(BadData) as caught:
+    with pytest.raises(BadDataError) as caught:
         Capabilities.decode_payload(changed(**{field: high + 1}))
     assert str(caught.value) == (f"CLIENT_CAPABILITIES {field} out of range: {high + 1} (valid: {low}-{high})")
 
 
 @pytest.mark.parametrize("field", ["width", "height"])
 def test_a_size_of_zero_has_its_own_reason(field: str) -> None:
-    with pytest.raises(BadData) as caught:
+    with pytest.raises(BadDataError) as caught:
         Capabilities.decode_payload(changed(**{field: 0}))
     assert str(caught.value) == f"CLIENT_CAPABILITIES {field} cannot be zero"
 
 
 def test_a_frame_rate_of_zero_is_refused() -> None:
-    with pytest.raises(BadData, match=r"desired_fps out of range: 0 \(valid: 1-144\)"):
+    with pytest.raises(BadDataError, match=r"desired_fps out of range: 0 \(valid: 1-144\)"):
         Capabilities.decode_payload(changed(desired_fps=0))
 
 
 @pytest.mark.parametrize("size", [0, 167, 169, 190])
 def test_another_size_is_refused_with_the_size(size: int) -> None:
-    with pytest.raises(BadData) as caught:
+    with pytest.raises(BadDataError) as caught:
         Capabilities.decode_payload((PAYLOAD + bytes(64))[:size])
     assert str(caught.value) == f"CLIENT_CAPABILITIES payload size {size} (expected 168)"
 

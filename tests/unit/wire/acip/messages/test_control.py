@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from teleglyph.errors import BadData, ProtocolError
+from teleglyph.errors import BadDataError, ProtocolError
 from teleglyph.wire.acip import (
     ClearConsole,
     ClientJoin,
@@ -57,7 +57,7 @@ def test_a_display_name_may_fill_its_field_and_is_cut_when_longer() -> None:
     ],
 )
 def test_a_wrong_join_is_refused_with_its_reason(payload: bytes, reason: str) -> None:
-    with pytest.raises(BadData) as caught:
+    with pytest.raises(BadDataError) as caught:
         ClientJoin.decode_payload(payload)
     assert str(caught.value) == reason
 
@@ -87,7 +87,7 @@ def test_streams_are_any_of_video_and_audio(kind: type[StreamStart | StreamStop]
 def test_wrong_stream_flags_are_refused_with_the_reason(
     kind: type[StreamStart | StreamStop], flags: int, reason: str
 ) -> None:
-    with pytest.raises(BadData) as caught:
+    with pytest.raises(BadDataError) as caught:
         kind.decode_payload(struct.pack(">I", flags))
     assert str(caught.value) == f"{kind.type.name} {reason}"
 
@@ -99,7 +99,7 @@ def test_stream_packets_of_another_size_end_the_session_without_a_reason(
 ) -> None:
     with pytest.raises(ProtocolError) as caught:
         kind.decode_payload(bytes(size))
-    assert not isinstance(caught.value, BadData)
+    assert not isinstance(caught.value, BadDataError)
 
 
 @pytest.mark.parametrize("size", [0, 31, 33])

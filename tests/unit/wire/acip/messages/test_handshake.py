@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from teleglyph.errors import BadData, ProtocolError
+from teleglyph.errors import BadDataError, ProtocolError
 from teleglyph.wire.acip import (
     AuthResponse,
     KeyExchangeInit,
@@ -37,7 +37,7 @@ def test_one_byte_more_or_less_is_refused(message: Message) -> None:
             continue
         with pytest.raises(ProtocolError, match="payload size") as caught:
             message.decode_payload(wrong)
-        assert not isinstance(caught.value, BadData)
+        assert not isinstance(caught.value, BadDataError)
 
 
 @pytest.mark.parametrize("key_id", KEY_IDS)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from teleglyph.errors import BadData, HandshakeError, PeerError, ProtocolError
+from teleglyph.errors import BadDataError, HandshakeError, PeerError, ProtocolError
 from teleglyph.wire.acip import (
     AS_CAPABILITIES,
     MAX_PLACES,
@@ -82,7 +82,7 @@ def test_an_update_that_would_unpack_to_more_than_it_says_is_refused() -> None:
 
 
 def test_settings_out_of_range_are_bad_data() -> None:
-    with pytest.raises(BadData, match="render_mode"):
+    with pytest.raises(BadDataError, match="render_mode"):
         ViewSettings.decode_payload(bytes.fromhex("07 00 00 00 00000000"))
 
 

@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from teleglyph.errors import BadData, ProtocolError
+from teleglyph.errors import BadDataError, ProtocolError
 from teleglyph.wire.acip import ErrorMessage, RemoteLog
 
 
@@ -42,7 +42,7 @@ def test_every_level_and_direction_is_taken(level: int, direction: int) -> None:
     ],
 )
 def test_a_wrong_log_line_is_refused_with_its_reason(payload: bytes, reason: str) -> None:
-    with pytest.raises(BadData) as caught:
+    with pytest.raises(BadDataError) as caught:
         RemoteLog.decode_payload(payload)
     assert str(caught.value) == f"Invalid REMOTE_LOG packet: {reason}"
 
@@ -51,7 +51,7 @@ def test_a_wrong_log_line_is_refused_with_its_reason(payload: bytes, reason: str
 def test_a_wrong_error_message_ends_the_session_without_a_reason(payload: bytes) -> None:
     with pytest.raises(ProtocolError) as caught:
         ErrorMessage.decode_payload(payload)
-    assert not isinstance(caught.value, BadData)
+    assert not isinstance(caught.value, BadDataError)
 
 
 @pytest.mark.parametrize("kind", [RemoteLog, ErrorMessage])
@@ -61,7 +61,7 @@ def test_a_packet_without_a_whole_header_ends_the_session_without_a_reason(
 ) -> None:
     with pytest.raises(ProtocolError, match=f"payload size {size}") as caught:
         kind.decode_payload(bytes(size))
-    assert not isinstance(caught.value, BadData)
+    assert not isinstance(caught.value, BadDataError)
 
 
 def test_the_truncation_flag_is_read_and_other_flags_are_ignored() -> None:

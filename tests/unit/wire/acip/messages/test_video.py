@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from teleglyph.errors import BadData, ProtocolError
+from teleglyph.errors import BadDataError, ProtocolError
 from teleglyph.wire.acip import AsciiFrame, DroppedFrame, HevcFrame, ImageFrame, encode, encode_ascii_frame
 from teleglyph.wire.acip.messages.video import MAX_FRAME_TEXT, zstd
 from teleglyph.wire.acip.packet import checksum
@@ -68,7 +68,7 @@ class TestImageFrame:
     ) -> None:
         with pytest.raises(ProtocolError, match="IMAGE_FRAME") as caught:
             ImageFrame.decode_payload(image(width, height, bytes(pixels), pixel_format))
-        assert not isinstance(caught.value, BadData)
+        assert not isinstance(caught.value, BadDataError)
 
     def test_a_picture_without_a_whole_header_is_refused(self) -> None:
         with pytest.raises(ProtocolError, match="payload size 23"):
@@ -77,7 +77,7 @@ class TestImageFrame:
     def test_the_size_of_the_pixels_is_limited_with_a_reason(self) -> None:
         limit = 2 * 2**20 - 8
         assert ImageFrame.decode_payload(image(1, 1, bytes(limit - 1))).pixels == bytes(3)
-        with pytest.raises(BadData, match="FRAME_STORAGE_BUFFER_TOO_SMALL"):
+        with pytest.raises(BadDataError, match="FRAME_STORAGE_BUFFER_TOO_SMALL"):
             ImageFrame.decode_payload(image(1, 1, bytes(limit)))
 
 
