@@ -46,7 +46,7 @@ def _check_name(_ctx: click.Context, _param: click.Parameter, name: str) -> str:
     type=Number(0, 3600),
     default=30.0,
     show_default=True,
-    help="LivenessTimeouts in seconds with a lost connection.",
+    help="Seconds to wait for a lost connection.",
 )
 @click.option(
     "-K",
