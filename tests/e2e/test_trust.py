@@ -99,7 +99,7 @@ OUTCOMES: dict[tuple[str, str], tuple[int, str, str, int | None]] = {
     ("both", "right"): (0, "", "proved the key SHA256:", None),
     ("both", "wrong password"): (62, "The password from --password is wrong for", "does not know the password", 0x02),
     ("both", "wrong key"): (62, "does not know your client key SHA256:", "SHA256:\\S+ is not admitted", 0x08),
-    ("both", "only password"): (62, "only lets in keys that its host knows", "shows no key", 0x04),
+    ("both", "only password"): (62, "only lets in keys that its host knows", "showed no key", 0x04),
     ("both", "only key"): (62, "wants a password", "", 0),
 }
 OFFERS = {
