@@ -225,7 +225,7 @@ def test_what_has_expired_is_refused_and_what_expires_is_not_found(events_server
     assert peer.publish(make("", ANN, 1, ["expiration", str(now - 1)]))[1:] == [False, "invalid: the event has expired"]
     assert peer.publish(make("", ANN, 1, ["expiration", "soon"]))[1:] == [
         False,
-        "invalid: the expiration is no whole number of seconds",
+        "invalid: the expiration is not a whole number of seconds",
     ]
     short = make("", ANN, 1, ["expiration", str(now + 2)])
     peer.publish(short)

@@ -19,7 +19,7 @@ from teleglyph.events.limits import EventLimits
 from teleglyph.media.grid import DEFAULT_COLOR, Grid, apply_update, direct_color
 from teleglyph.rooms import relay, room, service
 from teleglyph.wire import acip
-from teleglyph.wire.acip import cipher, messages, packet
+from teleglyph.wire.acip import cipher, messages, packet, primitives
 from teleglyph.wire.acip.messages import audio, capabilities, control, handshake, screen, text, video
 from teleglyph.wire.acip.packet_type import PacketType
 from teleglyph.wire.rooms import extended
@@ -344,7 +344,19 @@ def seal(message: messages.Message, key: bytes, session_id: bytes) -> bytes:
     return packet.encode_packet(PacketType.ENCRYPTED, nonce + sealed)
 
 
-NAMES = {**vars(acip), **vars(room_messages), **vars(extended), "seal": seal}
+def exchange(private_key: bytes, peer_key: bytes) -> bytes:
+    """The session key."""
+    return primitives.EphemeralKey(lambda _size: private_key).exchange(peer_key)
+
+
+NAMES = {
+    **vars(acip),
+    **vars(primitives),
+    **vars(room_messages),
+    **vars(extended),
+    "seal": seal,
+    "exchange": exchange,
+}
 EXAMPLES = [
     pytest.param(match["source"], match["bytes"], id=f"{page.stem}-{match['source'][:40]}")
     for page in sorted(PROTOCOL.glob("*.md"))

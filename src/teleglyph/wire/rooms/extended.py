@@ -127,7 +127,7 @@ class JoinExtras:
         Raises:
             VerificationError: the owner of the key did not sign this.
         """
-        verify_signature(self.key, _claim(request, host, challenge), self.signature)
+        verify_signature(self.key, signed_claim(request, host, challenge), self.signature)
 
 
 def claim_identity(extras: JoinExtras, identity: Identity, request: JoinRequest, host: str, hello: bytes) -> JoinExtras:
@@ -139,11 +139,11 @@ def claim_identity(extras: JoinExtras, identity: Identity, request: JoinRequest,
     Raises:
         ProtocolError: ``hello`` has another version, or is malformed.
     """
-    signature = identity.sign(_claim(request, host, decode_hello(hello)))
+    signature = identity.sign(signed_claim(request, host, decode_hello(hello)))
     return replace(extras, key=identity.public_key, signature=signature)
 
 
-def _claim(request: JoinRequest, host: str, challenge: bytes) -> bytes:
+def signed_claim(request: JoinRequest, host: str, challenge: bytes) -> bytes:
     """The signed bytes.
 
     They are longer than the 32 bytes that are signed in calls, so neither signature is valid for the other.  They name
