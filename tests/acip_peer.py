@@ -1,4 +1,4 @@
-"""An ACIP client written from the wire specification alone, on a blocking socket.
+"""An ACIP client written from the description of the protocol alone, on a blocking socket.
 
 It shares no code with the package, so that a misreading in the package's wire layer cannot hide behind the same
 misreading here.  Tests use it as a well-behaved participant, and as a hostile one: every step can be done by hand.

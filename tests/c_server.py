@@ -1,4 +1,4 @@
-"""A server that behaves as ascii-chat's C program was seen to, written from the wire specification alone.
+"""A server that behaves as ascii-chat's C program was seen to, written from its description alone.
 
 It shares no code with the package.  It knows neither screens nor deltas: it sends frames of text, with REP and with
 more rows than were asked for, about 57 times per second whether or not anything changed, and it may end connections

@@ -57,7 +57,7 @@ def members(event: NostrEvent) -> dict[str, Any]:
     return decoded
 
 
-# --- what others get wrong (spec event-relay 14) ----------------------------------------------------------------------
+# --- what others get wrong --------------------------------------------------------------------------------------------
 
 
 def test_a_duplicate_is_accepted_and_called_one(events_server: StartServer, join: Join) -> None:
@@ -225,7 +225,7 @@ def test_what_has_expired_is_refused_and_what_expires_is_not_found(events_server
     assert peer.publish(make("", ANN, 1, ["expiration", str(now - 1)]))[1:] == [False, "invalid: the event has expired"]
     assert peer.publish(make("", ANN, 1, ["expiration", "soon"]))[1:] == [
         False,
-        "invalid: the expiration is no whole number of seconds",
+        "invalid: the expiration is not a whole number of seconds",
     ]
     short = make("", ANN, 1, ["expiration", str(now + 2)])
     peer.publish(short)
@@ -423,7 +423,7 @@ def test_an_event_with_a_wrong_id_is_answered_by_it(events_server: StartServer, 
         peer.say(verb, {**members(make("x")), "id": number})
         answer = peer.get()
         assert answer[0] == "OK"
-        assert answer[2:] == [False, "invalid: id has 64 lower-case hexadecimal digits"]
+        assert answer[2:] == [False, "invalid: id must have 64 lower-case hexadecimal digits"]
         assert answer[1] == number.replace("\ud800", "?")
 
 
@@ -470,7 +470,7 @@ def test_who_only_talks_nonsense_is_closed(events_server: StartServer, join: Joi
     assert forger.close_code() == 1008
 
 
-# --- the order of things (spec event-relay 7, 11, 12) -----------------------------------------------------------------
+# --- the order of things (docs/protocol/nostr.md#order) ---------------------------------------------------------------
 
 
 def test_t1_rapid_events_down_one_connection(events_server: StartServer, join: Join) -> None:

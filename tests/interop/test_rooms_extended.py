@@ -389,7 +389,7 @@ def test_rounds_are_reported_once_and_may_be_given_up(
 
 def test_only_players_that_ask_for_it_hear_who_is_away(start_server: StartServer, extended: Any) -> None:
     server = room_server(start_server, "--room-grace", "2")
-    told = JoinExtras(is_told=True)
+    told = JoinExtras(wants_absences=True)
     host = extended(server, JoinRequest("go", "r", create=True), told)
     get(host)
     assert get(host) == seat_kept(0, 2.0)

@@ -367,14 +367,14 @@ class Participant:
         if self._capabilities is not None and settings != before:
             self._watch(self._capabilities)
         scene = scene_of(self._room.participants)
-        if ViewFlag.TELL_STATE not in before.flags or self._place_of(self._pinned, scene)[0] != settings.spotlight:
+        if ViewFlag.SEND_STATE not in before.flags or self._place_of(self._pinned, scene)[0] != settings.spotlight:
             self._told = None  # a wish that cannot be met is answered, too
         self.tell_view(scene)
 
     def tell_view(self, scene: Scene) -> None:
         """Say whom this viewer sees, if it wants to know and that has changed."""
         screen = self.screen
-        if screen is None or not self.in_room or ViewFlag.TELL_STATE not in screen.settings.flags:
+        if screen is None or not self.in_room or ViewFlag.SEND_STATE not in screen.settings.flags:
             return
         place, places, name = self._place_of(self._pinned, scene)
         state = ViewState(place, places, name)

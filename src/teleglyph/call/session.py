@@ -26,7 +26,7 @@ _PROTOCOL_CODE = 44
 _NAME_SECONDS = 5.0
 """How long a peer may be in a call before it is announced by the name that it was given."""
 _HELLO_SECONDS = 0.25
-"""How long a client may take to say which identity it expects (spec acip-crypto 4.4)."""
+"""How long a client may take to say which identity it expects (docs/protocol/handshake.md#crypto_client_hello)."""
 
 
 async def run_participant(
@@ -97,7 +97,7 @@ def _require_capabilities(participant: Participant) -> None:
 
 
 def violation_packets(reason: str) -> list[bytes]:
-    """What a peer is told before it is disconnected for bad data (spec acip-wire 8.2)."""
+    """What a peer is told before it is disconnected for bad data (docs/protocol/messages.md#bad-values)."""
     return [
         encode(RemoteLog(_LOG_ERROR, _TO_CLIENT, f"Protocol violation: {reason}")),
         encode(ErrorMessage(_PROTOCOL_CODE, reason)),

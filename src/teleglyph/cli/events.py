@@ -179,11 +179,11 @@ def _lines(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _check(line: bytes) -> NostrEvent:
-    from teleglyph.wire.nostr.event import load, read_event
+    from teleglyph.wire.nostr.event import parse_json, read_event
 
     if len(line) > _LONGEST_LINE:
         raise InvalidMessageError(f"a line has at most {_LONGEST_LINE} bytes")
-    event = read_event(load(line.strip()))
+    event = read_event(parse_json(line.strip()))
     if event.is_ephemeral:
         raise EventRefusedError(f"invalid: kind {event.kind} is not kept")
     if event.expires_at is not None and event.expires_at <= time.time():

@@ -41,7 +41,7 @@ R = TypeVar("R")
 _PASSWORD_BYTES = range(8, 257)
 _NAME_BYTES = 31
 _PALETTE_BYTES = 63
-"""Room for a custom palette in CLIENT_CAPABILITIES (spec acip-wire 5.2)."""
+"""Room for a custom palette in CLIENT_CAPABILITIES (docs/protocol/messages.md#client_capabilities)."""
 _HEVC_SIZE, _RAW_SIZE = (480, 270), (320, 180)
 """What a picture is scaled down to.  Raw pixels are fewer: they cost bytes, and characters show no more of them."""
 
@@ -70,7 +70,7 @@ _TRUE_WORDS = ("true", "yes", "1", "on")
 
 
 def is_password(value: str) -> bool:
-    """Whether the protocol can carry a password (spec acip-crypto 5.2: 8 to 256 bytes)."""
+    """Whether the protocol can carry a password (docs/protocol/handshake.md#password-key)."""
     return len(value.encode()) in _PASSWORD_BYTES
 
 
@@ -92,7 +92,7 @@ def ask_passphrase(text: str) -> str | None:
 
 
 def check_name(value: str) -> str:
-    """Refuse names that CLIENT_JOIN cannot carry (spec acip-wire 5.10: 1 to 31 bytes) or that do not print."""
+    """Refuse names that CLIENT_JOIN cannot carry (1 to 31 bytes) or that do not print."""
     size = len(value.encode(errors="surrogateescape"))
     if size > _NAME_BYTES:
         raise click.BadParameter(f"has {size} bytes; a name has 1 to {_NAME_BYTES} bytes.")

@@ -1,4 +1,4 @@
-"""Whether a server is the one you mean: pinned keys, servers you joined before (spec acip-crypto 9.2, 9.3)."""
+"""Whether a server is the one you mean: pinned and known keys (docs/protocol/handshake.md#known-servers)."""
 
 from __future__ import annotations
 

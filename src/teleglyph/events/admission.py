@@ -1,4 +1,4 @@
-"""Whether an event may come in, and whether somebody is who he says (spec event-relay 4, 9; NIP-13, 40, 42, 70).
+"""Whether an event may come in, and whether somebody is who he says (docs/protocol/nostr.md#validation).
 
 No clock: the time is handed in.
 """
@@ -18,7 +18,7 @@ _ALL_RELAYS = "ALL_RELAYS"
 
 
 def check_admission(event: NostrEvent, limits: EventLimits, now: float, authenticated: Set[str]) -> None:
-    """Rows 7 to 9 of the specification's table, the rate aside.
+    """Rows 4 to 8 of docs/protocol/nostr.md#validation.
 
     Args:
         event: of the right form.

@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed
 from teleglyph.errors import ConnectError, EventRefusedError, InvalidMessageError
 from teleglyph.net.websocket_failure import CHAT, CONNECT_ERRORS, websocket_failure
 from teleglyph.printable import fit
-from teleglyph.wire.nostr.event import AUTHENTICATION, NostrEvent, load, read_event, sign_event
+from teleglyph.wire.nostr.event import AUTHENTICATION, NostrEvent, parse_json, read_event, sign_event
 from teleglyph.wire.nostr.keys import public_key
 
 _OPEN_SECONDS = 5.0
@@ -157,7 +157,7 @@ class NostrClient:
                     text += part
                     if len(text) > _MAX_INFORMATION:
                         return None
-            members = load(bytes(text))
+            members = parse_json(bytes(text))
         except (aiohttp.ClientError, OSError, ValueError, InvalidMessageError, EventRefusedError):
             return None
         key = members.get("self") if isinstance(members, dict) else None
@@ -257,7 +257,7 @@ class NostrClient:
 
     async def _receive(self, data: bytes) -> None:
         try:
-            message = load(data)
+            message = parse_json(data)
             match message:
                 case ["EVENT", str(name), members] if name in self._subscriptions:
                     event = read_event(members)

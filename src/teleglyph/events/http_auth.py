@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from teleglyph.errors import EventRefusedError, InvalidMessageError
-from teleglyph.wire.nostr.event import NostrEvent, load, read_event
+from teleglyph.wire.nostr.event import NostrEvent, parse_json, read_event
 
 KIND = 27235
 WINDOW = 60
@@ -76,7 +76,7 @@ def _read(header: str) -> NostrEvent:
             f"The header Authorization is not Nostr and an event in base64, at most {_MAX_HEADER} bytes."
         )
     try:
-        return read_event(load(base64.b64decode(text.strip(), validate=True)), _MAX_TAGS, _MAX_CONTENT)
+        return read_event(parse_json(base64.b64decode(text.strip(), validate=True)), _MAX_TAGS, _MAX_CONTENT)
     except (binascii.Error, ValueError, EventRefusedError, InvalidMessageError):
         raise EventRefusedError("The header Authorization has no valid event in base64.") from None
 

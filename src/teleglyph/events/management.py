@@ -16,7 +16,7 @@ from teleglyph.events.http_auth import WINDOW, HttpRequest, check_http_authentic
 from teleglyph.events.policy import ONLY_ALLOWED_KEYS, Policy, read_network
 from teleglyph.net import TokenBucket
 from teleglyph.store.moderation import ModerationStore, Rule, RuleChange
-from teleglyph.wire.nostr.event import MAX_KIND, is_hex, load, quoted
+from teleglyph.wire.nostr.event import MAX_KIND, is_hex, parse_json, quoted
 
 MAX_ENTRIES = 10_000
 """Of one list."""
@@ -128,7 +128,7 @@ class Management:
 
     async def _call(self, body: bytes) -> Any:
         try:
-            message = load(body)
+            message = parse_json(body)
         except InvalidMessageError:
             raise ManagementRefusedError("The body is not valid JSON.") from None
         if type(message) is not dict or type(message.get("method")) is not str:

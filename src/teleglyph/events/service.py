@@ -35,7 +35,7 @@ from teleglyph.net.websocket import BinaryMessage, TextMessage, WebSocketSession
 from teleglyph.store.events import EventStore
 from teleglyph.store.groups import GroupStore
 from teleglyph.store.moderation import Erasure, ModerationStore, RuleChange
-from teleglyph.wire.nostr.event import DELETION, VANISH, NostrEvent, decode_kept
+from teleglyph.wire.nostr.event import DELETION, VANISH, NostrEvent, decode_stored
 from teleglyph.wire.nostr.filter import Filter
 from teleglyph.wire.nostr.groups import DESCRIPTIONS, GroupKind, group_of
 from teleglyph.wire.nostr.keys import public_key
@@ -212,7 +212,7 @@ class EventsService:
         events: list[NostrEvent] = []
         for start in range(0, len(found), _PAGE):
             bodies = await asyncio.wrap_future(self.store.bodies(found[start : start + _PAGE]))
-            events += [decode_kept(body) for _, body in bodies]
+            events += [decode_stored(body) for _, body in bodies]
         return events
 
     def open_group(self, name: str, title: str, admins: Sequence[str] = ()) -> list[asyncio.Future[Any]]:

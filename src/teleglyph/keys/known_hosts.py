@@ -1,4 +1,4 @@
-"""Servers that you have joined before, and the identity each showed (spec acip-crypto 9.2).
+"""Servers that you have joined before, and the identity each showed (docs/protocol/handshake.md#known-servers).
 
 We write our own file.  The files of ascii-chat's programs are only read, so that you need not accept a server again
 that you accepted there.  A line is ``ADDRESS KIND KEY COMMENT``; the comment holds the name that you typed, where other

@@ -36,7 +36,7 @@ def format_public_key(key: bytes) -> str:
 
 
 def parse_line(text: str) -> bytes:
-    """The 32 bytes of a key written in one of the forms that need no looking up (spec acip-crypto 9.4).
+    """The 32 bytes of a key, from a form that needs no lookup (docs/protocol/handshake.md#public-keys).
 
     Raises:
         ValueError: it is no Ed25519 key; says why.

@@ -80,7 +80,7 @@ class Encoding(NamedTuple):
 
 
 class Update(NamedTuple):
-    """An encoded update (docs/protocol.md)."""
+    """An encoded update (docs/protocol/screens.md#the-body)."""
 
     body: bytes
     changed: int

@@ -1,4 +1,7 @@
-"""What a terminal can show, by the numbers of CLIENT_CAPABILITIES (acip-wire.md section 6) and beyond."""
+"""What a terminal can show, by the numbers of CLIENT_CAPABILITIES and beyond.
+
+The numbers are those of docs/protocol/messages.md#client_capabilities and docs/protocol/screens.md#view_settings.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All rooms of a server: who may make one, who may come in (spec rooms 8)."""
+"""All rooms of a server: who may make one, who may come in (docs/protocol/rooms.md#join-request)."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ class Relay:
             return self._make(request, extras, rules or GameRules(request.game), link, network)
         if room is None:
             raise SeatRefusedError(f"Room {request.room} does not exist for game {request.game}.")
-        seat = room.join(link, now, extras.key or None, is_told=extras.is_told, chosen=extras.chosen)
+        seat = room.join(link, now, extras.key or None, is_told=extras.wants_absences, chosen=extras.chosen)
         return Player(room, seat, link)
 
     def is_host(self, room: Room, authorization: str, network: str, now: float | None = None) -> bool:
@@ -174,7 +174,7 @@ class Relay:
             raise SeatRefusedError(GUESSES)
         for host in greeting.hosts:
             with contextlib.suppress(VerificationError):
-                extras.prove(request, host, greeting.challenge)
+                extras.verify(request, host, greeting.challenge)
                 self._guesses.succeeded(network, now)
                 return
         self._guesses.failed(network, now)
@@ -200,7 +200,9 @@ class Relay:
         if self._guesses.attempt(network, now) > 0:
             raise SeatRefusedError(GUESSES)
         try:
-            seat = room.rejoin(token, link, now, extras.key or None, rotates=extras.rotates, is_told=extras.is_told)
+            seat = room.rejoin(
+                token, link, now, extras.key or None, rotates=extras.rotates, is_told=extras.wants_absences
+            )
         except SeatRefusedError as error:
             if str(error) == WRONG_TOKEN:
                 self._guesses.failed(network, now)
@@ -224,7 +226,7 @@ class Relay:
             on_end=self._ended,
             identity=extras.key or None,
             is_public=extras.is_public,
-            is_told=extras.is_told,
+            is_told=extras.wants_absences,
             chosen=extras.chosen,
         )
         self.rooms[request.game, request.room] = room

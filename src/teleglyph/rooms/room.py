@@ -1,6 +1,6 @@
 """One room: seats, who sits there, what reaches whom.  No socket and no clock: links and times are handed in.
 
-The rules are those of spec rooms 5 to 9 with the requirements of section 14.  A room is an object with connections in
+The rules are those of docs/protocol/rooms.md.  A room is an object with connections in
 its seats; late work of an old connection names that connection, finds it gone and does nothing.
 """
 
@@ -23,7 +23,7 @@ from teleglyph.wire.rooms.messages import FromGuest, FromHost, JoinReply
 HOST = 0
 RandomBytes = Callable[[int], bytes]
 
-# Texts of spec rooms 6 and 8; programs compare them.
+# Programs compare these texts: docs/protocol/rooms.md#texts.
 EMPTY_MESSAGE = "Illegal empty message received."
 ILLEGAL_FROM_HOST = "Illegal Server -> Client command."
 ILLEGAL_FROM_GUEST = "Illegal Command from client"

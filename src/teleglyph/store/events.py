@@ -1,4 +1,4 @@
-"""Nostr events: what is kept, what replaces what, what was deleted, and finding it again (spec event-relay 4 to 9).
+"""Nostr events: what is kept, what replaces what, what was deleted, and finding it again (docs/protocol/nostr.md).
 
 Everything about one batch of events happens in one transaction, in the order in which they came.
 """
@@ -18,7 +18,7 @@ from teleglyph.store.groups import GroupChange, write_change
 from teleglyph.store.questions import SERVER, Asker
 from teleglyph.store.readers import visible_to
 from teleglyph.store.tag_keys import tag_key
-from teleglyph.wire.nostr.event import DELETION, VANISH, NostrEvent, decode_kept, is_hex
+from teleglyph.wire.nostr.event import DELETION, VANISH, NostrEvent, decode_stored, is_hex
 from teleglyph.wire.nostr.filter import Filter
 from teleglyph.wire.nostr.groups import (
     DESCRIPTIONS,
@@ -252,7 +252,7 @@ class _Batch:
             ended = self.base.run(
                 f"SELECT seq, body FROM events WHERE id IN ({marks}) AND expires_at <= ?", *part, self.now
             )
-            remove_events(self.base, [(seq, decode_kept(bytes(body))) for seq, body in ended])
+            remove_events(self.base, [(seq, decode_stored(bytes(body))) for seq, body in ended])
             self.known.update(
                 bytes(row[0]) for row in self.base.run(f"SELECT id FROM events WHERE id IN ({marks})", *part)
             )
@@ -333,7 +333,7 @@ class _Batch:
         for seq, body, expires_at in self.base.run(
             "SELECT seq, body, expires_at FROM events WHERE pubkey = ? AND kind = ? AND address = ?", *key
         ):
-            old = decode_kept(bytes(body))
+            old = decode_stored(bytes(body))
             has_ended = expires_at is not None and expires_at <= self.now
             if not has_ended and not event.replaces(old):
                 return Outcome.OLDER
@@ -474,7 +474,7 @@ def remove_slice(base: Base, places: Sequence[Sequence[int]]) -> int:
         chosen.append(seq)
     if chosen:
         rows = base.run(f"SELECT seq, body FROM events WHERE seq IN ({_marks(chosen)})", *chosen)
-        remove_events(base, [(seq, decode_kept(bytes(body))) for seq, body in rows])
+        remove_events(base, [(seq, decode_stored(bytes(body))) for seq, body in rows])
     return len(chosen)
 
 
@@ -520,7 +520,7 @@ def _index_page(base: Base, seq: int) -> int:
     if seq == 0 and base.run("SELECT 1 FROM event_words LIMIT 1"):
         return 0
     rows = base.run("SELECT seq, body FROM events WHERE seq > ? ORDER BY seq LIMIT ?", seq, _CHUNK)
-    base.add_texts(_texts((place, decode_kept(bytes(body))) for place, body in rows))
+    base.add_texts(_texts((place, decode_stored(bytes(body))) for place, body in rows))
     return int(rows[-1][0]) if rows else 0
 
 

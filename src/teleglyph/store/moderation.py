@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from teleglyph.store.database import Base, Database
 from teleglyph.store.events import remove_events, remove_slice
 from teleglyph.store.tag_keys import tag_key
-from teleglyph.wire.nostr.event import GIFT_WRAP, VANISH, decode_kept
+from teleglyph.wire.nostr.event import GIFT_WRAP, VANISH, decode_stored
 
 FOR_EVER = 1 << 53
 _SLICE = 500
@@ -162,7 +162,7 @@ def _write(base: Base, change: RuleChange) -> None:
         )
     for number in change.erased:
         rows = base.run("SELECT seq, body FROM events WHERE id = ?", bytes.fromhex(number))
-        remove_events(base, [(seq, decode_kept(bytes(body))) for seq, body in rows])
+        remove_events(base, [(seq, decode_stored(bytes(body))) for seq, body in rows])
 
 
 def _erase(base: Base, erasure: Erasure, cursor: tuple[int, int]) -> tuple[int, int] | None:

@@ -1,4 +1,4 @@
-"""Records of what was played in rooms (spec rooms 11): one for each round, closed however a room ends.
+"""Records of what was played in rooms (docs/rooms.md#records): one for each round, closed however a room ends.
 
 Whoever reports something does not wait.  A process that is killed loses at most what it was about to write: records
 that it left open are closed at the next start.

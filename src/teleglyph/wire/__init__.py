@@ -1,1 +1,4 @@
-"""Bytes ⇄ messages of the three protocols, without sockets, clocks or an event loop."""
+"""The three wire protocols: bytes ⇄ messages.  No sockets, no clock, no event loop.
+
+The formats are described in docs/protocol/.
+"""

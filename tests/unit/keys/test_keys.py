@@ -79,7 +79,7 @@ def test_an_encrypted_key_opens_with_its_pass_phrase(
     if way != "typed":
         monkeypatch.setenv(way, "open sesame")
     identity = load_identity(str(tmp_path / "key"), ask)
-    assert identity.public_key == public_key, "it comes from the seed, not from the file (spec 9.5)"
+    assert identity.public_key == public_key, "it comes from the seed: docs/protocol/handshake.md#public-keys"
     assert len(asked) == (2 if way == "typed" else 0)
 
 

@@ -1,6 +1,6 @@
 """Known bytes and how to get sessions into known states, for the tests of the wire package.
 
-The bytes are the test vectors of acip-wire 11 and acip-crypto 12.
+The bytes are test vectors that do not come from this code; docs/protocol/ shows some of them.
 """
 
 from __future__ import annotations

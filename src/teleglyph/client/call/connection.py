@@ -260,7 +260,7 @@ class CallClient:
             return await self._try_patiently()
         except NotPinnedError:
             # A server with several identities shows the one that it is asked for; ascii-chat's server, which has
-            # but one, breaks off when it is asked, so asking comes second (spec acip-crypto 4.4).
+            # but one, breaks off when it is asked, so asking comes second (docs/protocol/handshake.md).
             for pinned in trust.pinned if trust is not None else ():
                 with contextlib.suppress(PeerError):
                     return await self._try_patiently(pinned)
@@ -399,4 +399,4 @@ class CallClient:
 
 def _with_state(settings: ViewSettings) -> ViewSettings:
     """Settings that also ask to be told whom we see."""
-    return replace(settings, flags=settings.flags | ViewFlag.TELL_STATE)
+    return replace(settings, flags=settings.flags | ViewFlag.SEND_STATE)

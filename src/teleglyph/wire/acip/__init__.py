@@ -1,9 +1,9 @@
 """ACIP version 1, the protocol of ascii-chat 0.8: bytes ⇄ messages, handshakes and the session cipher.
 
-No sockets, no clock, no event loop: whoever owns the connection feeds bytes into a session, takes events out
-and writes what the session gives.  Begin at :class:`teleglyph.wire.acip.session.Session`; then ``messages`` for
-what can be said, ``packet`` for framing, ``cipher`` for encryption, ``client_handshake`` and
-``server_handshake`` for the order.
+No sockets, no clock, no event loop: the owner of a connection feeds bytes into a session, reads events from it
+and sends the bytes that it returns.  Begin at :class:`teleglyph.wire.acip.session.Session`, then read ``messages``
+for the packet types, ``packet`` for framing, ``cipher`` for encryption, and ``client_handshake`` and
+``server_handshake`` for the order.  The protocol is described in docs/protocol/.
 """
 
 from teleglyph.wire.acip.messages import (

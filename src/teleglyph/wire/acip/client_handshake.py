@@ -1,4 +1,4 @@
-"""The client's side of the handshake (spec acip-crypto 3 and 4)."""
+"""The client's side of the handshake (docs/protocol/handshake.md)."""
 
 from __future__ import annotations
 
@@ -46,52 +46,64 @@ from teleglyph.wire.acip.primitives import (
 )
 
 IdentityCheck = Callable[[bytes | None], None]
-"""Gets the server's proven identity, or None if it shows none; raises a PeerError to refuse it."""
+"""Receives the server's proven identity, or None without one.  It raises a PeerError to refuse the server."""
 
 
-class Sent(enum.Enum):
+class CredentialState(enum.Enum):
     """How far a password or a client key got."""
 
     ABSENT = "we have none"
-    HELD_BACK = "we have one, but did not send it"
-    SENT = "the server got it"
+    WITHHELD = "we have one, but did not send it"
+    SENT = "the server received it"
 
 
 _PASSWORD_SENTENCES = {
     AuthFailure.PASSWORD_REQUIRED: {
-        Sent.ABSENT: "the server wants a password: ask the host for it",
-        Sent.HELD_BACK: "the server wants a password, but refused us before it took ours: ask the host why",
-        Sent.SENT: "the server wants a password, and did not accept ours: ask the host for the right one",
+        CredentialState.ABSENT: "The server wants a password. Ask the host for it.",
+        CredentialState.WITHHELD: "The server wants a password, but refused us before it took ours. Ask the host why.",
+        CredentialState.SENT: "The server wants a password, and did not accept ours. Ask the host for the right one.",
     },
     AuthFailure.PASSWORD_INCORRECT: {
-        Sent.ABSENT: "the server reports a wrong password, but none was sent: it may not be the server you mean",
-        Sent.HELD_BACK: "the server reports a wrong password, but has not seen ours: ask the host why",
-        Sent.SENT: "wrong password: ask the host for the right one",
+        CredentialState.ABSENT: (
+            "The server reports a wrong password, but we sent none. It may not be the server you mean."
+        ),
+        CredentialState.WITHHELD: "The server reports a wrong password, but has not seen ours. Ask the host why.",
+        CredentialState.SENT: "Wrong password. Ask the host for the right one.",
     },
 }
 _KEY_SENTENCES = {
     AuthFailure.CLIENT_KEY_REQUIRED: {
-        Sent.ABSENT: "the server only admits known client keys, and none was shown: ask the host to add yours",
-        Sent.HELD_BACK: "the server only admits known client keys, but did not let us show ours: ask the host why",
-        Sent.SENT: "the server only admits known client keys, and did not accept ours: ask the host to add it",
+        CredentialState.ABSENT: (
+            "The server only admits known client keys, and we showed none. Ask the host to add yours."
+        ),
+        CredentialState.WITHHELD: (
+            "The server only admits known client keys, but did not let us show ours. Ask the host why."
+        ),
+        CredentialState.SENT: (
+            "The server only admits known client keys, and did not accept ours. Ask the host to add it."
+        ),
     },
     AuthFailure.CLIENT_KEY_REJECTED: {
-        Sent.ABSENT: "the server refuses our client key, but none was shown: it may not be the server you mean",
-        Sent.HELD_BACK: "the server refuses our client key without having seen it: ask the host why",
-        Sent.SENT: "the server does not know our client key: ask the host to add it",
+        CredentialState.ABSENT: (
+            "The server refuses our client key, but we showed none. It may not be the server you mean."
+        ),
+        CredentialState.WITHHELD: "The server refuses our client key, but has not seen it. Ask the host why.",
+        CredentialState.SENT: "The server does not know our client key. Ask the host to add it.",
     },
     AuthFailure.SIGNATURE_INVALID: {
-        Sent.ABSENT: "the server could not verify a signature, but none was sent: it may not be the server you mean",
-        Sent.HELD_BACK: "the server could not verify a signature, but none was sent: ask the host why",
-        Sent.SENT: "the server could not verify the signature of our client key",
+        CredentialState.ABSENT: (
+            "The server could not verify a signature, but we sent none. It may not be the server you mean."
+        ),
+        CredentialState.WITHHELD: "The server could not verify a signature, but we sent none. Ask the host why.",
+        CredentialState.SENT: "The server could not verify the signature of our client key.",
     },
 }
-_KEYS_AS_WELL = "the server also asks for a known client key, and did not say whether it knows ours"
+_KEYS_AS_WELL = "The server also asks for a known client key, and did not say whether it knows ours."
 _MAX_EXPLANATIONS = 8
 
 
 class ClientStep(enum.Enum):
-    """What the client waits for."""
+    """The packet that the client waits for."""
 
     VERSION = "waiting for the protocol version"
     PARAMETERS = "waiting for the server's choice of algorithms"
@@ -103,16 +115,16 @@ class ClientStep(enum.Enum):
 
 
 class ClientHandshake(Handshake):
-    """The client's steps; its first packet is in ``outgoing`` from the start.
+    """The client's side; its first packet is in ``outgoing`` from the start.
 
     Args:
-        password_key: what to prove, or None.  With it a server that does not ask for it is refused: who gives a
-            password wants the server to know it, too.
-        client_key: our own identity, shown only to servers that ask for one, or None.
+        password_key: the key of the password, or None.  A server that does not ask for the password is refused, because
+            the password also has to prove the server.
+        client_key: our own identity or None; shown only to servers that ask for one.
         check_identity: decides about the server's identity.
-        hello: the identity that a server with several is to show; None leaves it the choice.
-        random: draws the ephemeral key (32 bytes), then the client nonce (32 bytes) if there is a challenge.
-        features: what this client knows beyond the protocol.
+        hello: the identity that a server with several must show; None for any.
+        random: makes the ephemeral key (32 bytes), then the client nonce (32 bytes) if there is a challenge.
+        features: the extensions that this client supports.
     """
 
     def __init__(
@@ -137,8 +149,8 @@ class ClientHandshake(Handshake):
             CryptoMode.AUTHENTICATE if password_key is not None or client_key is not None else CryptoMode(0)
         )
         self._identity_announced = self._has_long_key = self._shows_key = self._signs_without_size = False
-        self._password_sent = Sent.ABSENT if password_key is None else Sent.HELD_BACK
-        self._key_sent = Sent.ABSENT if client_key is None else Sent.HELD_BACK
+        self._password_state = CredentialState.ABSENT if password_key is None else CredentialState.WITHHELD
+        self._key_state = CredentialState.ABSENT if client_key is None else CredentialState.WITHHELD
         self._identity: bytes | None = None
         self._shared = b""
         self._nonce = b""
@@ -153,12 +165,12 @@ class ClientHandshake(Handshake):
 
     @property
     def features(self) -> Feature:
-        """What both sides know beyond the protocol, once the server has told its version; none with ascii-chat."""
+        """The extensions that both sides support, once the server sent its version; none with ascii-chat."""
         return self._features
 
     @property
     def refusal(self) -> PeerError | None:
-        """Why the server refused us, with what it said about that so far; None if it did not."""
+        """Why the server refused us, with the texts it sent; None if it did not."""
         if self.step is not ClientStep.REFUSED:
             return None
         text = " ".join(self._explanation)
@@ -169,7 +181,9 @@ class ClientHandshake(Handshake):
 
     def _on_version(self, message: ProtocolVersion) -> None:
         if message.mode != self._mode:
-            raise HandshakeError(f"we asked for crypto mode {self._mode:#04x}, the server chose {message.mode:#04x}")
+            raise HandshakeError(
+                f"We asked for crypto mode {self._mode:#04x}, but the server chose {message.mode:#04x}."
+            )
         self._features &= message.features
         authenticate = int(CryptoMode.AUTHENTICATE in self._mode)
         self.send(CryptoCapabilities(preferred_authentication=authenticate))
@@ -178,8 +192,8 @@ class ClientHandshake(Handshake):
     def _on_parameters(self, message: CryptoParameters) -> None:
         if (message.key_exchange, message.cipher) != (1, 1):
             raise HandshakeError(
-                f"the server chose key exchange {message.key_exchange} and cipher {message.cipher}; "
-                "only number 1 of each is known"
+                f"The server chose key exchange {message.key_exchange} and cipher {message.cipher}, but only 1 of each "
+                "exists."
             )
         if (
             message.key_exchange_size != KEY_SIZE
@@ -187,8 +201,8 @@ class ClientHandshake(Handshake):
             or message.signature_size not in (0, SIGNATURE_SIZE)
         ):
             raise HandshakeError(
-                f"the server announces X25519 keys of {message.key_exchange_size} bytes, identities of "
-                f"{message.identity_size} and signatures of {message.signature_size}"
+                f"The server announces X25519 keys of {message.key_exchange_size} bytes, identities of "
+                f"{message.identity_size} and signatures of {message.signature_size}; these sizes do not exist."
             )
         self._identity_announced = message.authentication == 1
         self._shows_key = message.verification != 0
@@ -197,8 +211,8 @@ class ClientHandshake(Handshake):
         if self._identity_announced and self._hello is not None:
             self.send(ClientHello(self._hello))
         elif self._identity_announced:
-            # ascii-chat's server waits for a packet here, but refuses the CLIENT_HELLO it waits for; any
-            # other type makes it go on with its default identity (spec acip-crypto 4.4).
+            # ascii-chat's server waits for CLIENT_HELLO here, but refuses its type.  Any other packet makes it go on
+            # with its default identity (docs/protocol/handshake.md#crypto_client_hello).
             self.send(Ping())
         self.step = ClientStep.KEY
 
@@ -206,7 +220,7 @@ class ClientHandshake(Handshake):
         if message.identity is not None:
             verify_signature(message.identity, message.public_key, message.signature)
         elif self._identity_announced:
-            raise VerificationError("the server announced an identity but did not show it")
+            raise VerificationError("The server announced an identity, but did not show it.")
         if self._check_identity is not None:
             self._check_identity(message.identity)
         self._identity = message.identity
@@ -220,12 +234,12 @@ class ClientHandshake(Handshake):
             return KeyExchangeResponse(public_key)
         if self._client_key is None or not self._shows_key:
             return KeyExchangeResponse(public_key, bytes(KEY_SIZE), bytes(SIGNATURE_SIZE))
-        self._key_sent = Sent.SENT
+        self._key_state = CredentialState.SENT
         return KeyExchangeResponse(public_key, self._client_key.public_key, self._client_key.sign(public_key))
 
     def _on_complete(self, _message: HandshakeComplete) -> None:
         if self._password_key is not None:
-            raise _no_password_wanted()
+            raise _password_not_asked()
         self._finish(authenticated=False)
 
     def _on_challenge(self, message: AuthChallenge) -> None:
@@ -239,28 +253,29 @@ class ClientHandshake(Handshake):
         if missing:
             raise self._refused(missing)
         if not wants_password and self._password_key is not None:
-            raise _no_password_wanted()
+            raise _password_not_asked()
         self._nonce = self._random(KEY_SIZE)
         if self._password_key is not None:
             tag = authentication_tag(self._password_key, message.nonce, self._shared)
             self.send(AuthResponse(tag, self._nonce))
-            self._password_sent = Sent.SENT
+            self._password_state = CredentialState.SENT
         elif self._client_key is not None and self._shows_key:
             signature = self._client_key.sign(message.nonce)
             self.send(AuthResponse(signature, self._nonce))
             if self._signs_without_size:
-                # ascii-chat's server then takes the signature's beginning for our nonce (spec acip-crypto 4.8).
+                # ascii-chat's server then takes the signature's first bytes for our nonce
+                # (docs/protocol/handshake.md#crypto_auth_response).
                 self._nonce = signature[:KEY_SIZE]
         elif wants_key:
             raise self._refused(AuthFailure.CLIENT_KEY_REQUIRED)
         else:
-            raise HandshakeError("the server asks for proof, but not for which")
+            raise HandshakeError("The server asks for a proof, but does not say which.")
         self.step = ClientStep.PROOF
 
     def _on_proof(self, message: ServerAuthResponse) -> None:
         key = self._shared if self._password_key is None else self._password_key
         if not tags_equal(message.tag, authentication_tag(key, self._nonce, self._shared)):
-            raise AuthenticationError("the server does not know the password; it may not be the one you mean")
+            raise AuthenticationError("The server does not know the password. It may not be the server you mean.")
         self._finish(authenticated=True)
 
     def _on_refusal(self, message: AuthFailed) -> None:
@@ -276,16 +291,16 @@ class ClientHandshake(Handshake):
         self._explain(message.text)
 
     def _explain(self, text: str) -> None:
-        """Keep what the server says: it may belong to a refusal, before or after the packet that refuses us."""
+        """Store a text of the server: it may explain a refusal, before or after the packet that refuses us."""
         if len(self._explanation) >= _MAX_EXPLANATIONS:
-            raise HandshakeError("the server talks instead of going on with the handshake")
+            raise HandshakeError(f"The server sent more than {_MAX_EXPLANATIONS} texts during the handshake.")
         if text.strip():
             self._explanation.append(text.strip())
 
     def _refused(self, reasons: int, explanation: str = "") -> AuthenticationError:
-        text = describe_refusal(reasons, self._password_sent, self._key_sent)
+        text = describe_refusal(reasons, self._password_state, self._key_state)
         if explanation:
-            text += f". The server says: {explanation}"
+            text += f" The server says: {explanation}"
         return AuthenticationError(text, reasons, explanation)
 
     def _finish(self, *, authenticated: bool) -> None:
@@ -293,27 +308,27 @@ class ClientHandshake(Handshake):
         self.step = ClientStep.DONE
 
 
-def _no_password_wanted() -> AuthenticationError:
+def _password_not_asked() -> AuthenticationError:
     return AuthenticationError(
-        "the server does not ask for the password, so it may not be the one you mean, or somebody is in the middle; "
-        "if it really has none, leave the password out"
+        "The server does not ask for the password. It may not be the server you mean, or somebody is in the middle. "
+        "If it has no password, join without one."
     )
 
 
-def describe_refusal(reasons: int, password: Sent, key: Sent) -> str:
-    """What AUTH_FAILED says, in words that fit what was really sent.
+def describe_refusal(reasons: int, password: CredentialState, key: CredentialState) -> str:
+    """The reasons of AUTH_FAILED as sentences that fit what we sent.
 
     Args:
-        reasons: its bits (:class:`AuthFailure`), known or not.
+        reasons: bits of :class:`AuthFailure`, perhaps with unknown ones.
         password, key: how far ours got.
     """
     sentences = [by_state[password] for bit, by_state in _PASSWORD_SENTENCES.items() if reasons & bit]
     for bit, by_state in _KEY_SENTENCES.items():
         if reasons & bit:
-            # ascii-chat's server adds this bit to a wrong password when it asks for keys, whatever key it was shown.
+            # If ascii-chat's server asks for keys, it adds this bit to any wrong password.
             is_remark = bit == AuthFailure.CLIENT_KEY_REQUIRED and reasons & AuthFailure.PASSWORD_INCORRECT
-            sentences.append(_KEYS_AS_WELL if is_remark and key is Sent.SENT else by_state[key])
-    return "; ".join(sentences) or f"the server refused us without a reason we know ({reasons:#04x})"
+            sentences.append(_KEYS_AS_WELL if is_remark and key is CredentialState.SENT else by_state[key])
+    return " ".join(sentences) or f"The server refused us for an unknown reason ({reasons:#04x})."
 
 
 _TRANSITIONS: Transitions = {

@@ -1,4 +1,4 @@
-"""What the handshakes of both roles share: a table of transitions, and what comes out in the end."""
+"""The common part of both handshakes: a table of transitions, and the result."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from teleglyph.wire.acip.packet_type import name_of
 
 @dataclass(frozen=True, slots=True)
 class HandshakeResult:
-    """What the two sides agreed on.
+    """The result of a handshake.
 
     Attributes:
-        shared_key: the session key, or None for a session in plaintext.
+        shared_key: the session key; None for a session in plaintext.
         identity: the server's proven Ed25519 key, if it has one.
-        authenticated: the client proved what it was asked for: the password, its key, or both.
+        authenticated: the client proved the password, its key, or both.
         client_identity: the client's proven Ed25519 key, if the server asked for one.
         first_packet: a packet that already belongs to the session.
-        features: what both sides know beyond the protocol.
+        features: the extensions that both sides support.
     """
 
     shared_key: bytes | None = field(repr=False)
@@ -37,13 +37,13 @@ class HandshakeResult:
 
 
 Transitions = Mapping[tuple[enum.Enum, int], tuple[type[Message], Callable[[Any, Any], None]]]
-"""(step, packet type) → (message class, unbound method that acts on the message and names the next step)."""
+"""(step, packet type) → (message class, unbound method that handles the message and sets the next step)."""
 
 
 class Handshake(ABC):
-    """One side of a handshake, driven by packets; collects what is to be sent in ``outgoing``.
+    """One side of a handshake.  It receives packets and appends the answers to ``outgoing``.
 
-    Anything that the table of the role does not list is an error, whatever it is.
+    A packet that is not in the table of the role is an error.
     """
 
     step: enum.Enum
@@ -59,20 +59,20 @@ class Handshake(ABC):
         """The role's table."""
 
     def receive(self, packet: Packet) -> None:
-        """Take one step.
+        """Handle one packet.
 
         Raises:
-            PeerError: the packet is not allowed here, is malformed or refuses us; ``outgoing`` may hold an
-                answer that should still be sent.
+            PeerError: the packet is not allowed here, is malformed or refuses us.  Send ``outgoing`` all the same: it
+                may hold an answer.
         """
         try:
             kind, act = self.transitions[self.step, packet.type]
         except KeyError:
-            raise HandshakeError(f"{name_of(packet.type)} came while {self.step.value}") from None
+            raise HandshakeError(f"{name_of(packet.type)} came while {self.step.value}.") from None
         act(self, kind.decode_payload(packet.payload))
 
     def send(self, message: Message) -> None:
-        """Add a message to what is to be sent."""
+        """Append a message to ``outgoing``."""
         self.outgoing += encode(message)
 
 
@@ -81,7 +81,7 @@ class _NoStep(enum.Enum):
 
 
 class NoHandshake(Handshake):
-    """The handshake of a session that both sides take up in plaintext at once."""
+    """No handshake: the session is in plaintext from its first packet."""
 
     def __init__(self) -> None:
         super().__init__()

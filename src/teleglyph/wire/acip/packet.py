@@ -1,4 +1,4 @@
-"""Framing: a stream of bytes ⇄ whole packets (spec acip-wire 2)."""
+"""Framing: a stream of bytes ⇄ whole packets (docs/protocol/framing.md)."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _MAGIC_BYTES = MAGIC.to_bytes(8, "big")
 _REFUSAL = b"SERVER_FULL"
 _MAX_REFUSAL = 256
 _SMALL_CHUNK, _BLOCK = 4096, 65536
-"""Chunks below the first size are gathered into blocks of at least the second: a peer that sends single bytes
-must not cost one Python object for each."""
+"""Chunks smaller than the first size are collected in blocks of the second: a peer that sends single bytes must not
+cost one Python object for each."""
 
 
 class Packet(NamedTuple):
-    """One packet as framed, its payload not yet looked at."""
+    """One packet with an undecoded payload."""
 
     type: int
     payload: bytes
@@ -48,7 +48,7 @@ def checksum(payload: bytes) -> int:
 
 
 def pack_header(type: int, *parts: bytes, client_id: int = 0) -> bytes:
-    """The header of a packet whose payload is the concatenation of ``parts``."""
+    """The header for a payload that consists of ``parts``."""
     crc = length = 0
     for part in parts:
         crc = google_crc32c.extend(crc, part)
@@ -62,44 +62,44 @@ def encode_packet(type: int, payload: bytes = b"", client_id: int = 0) -> bytes:
 
 
 def parse_packet(data: bytes) -> Packet:
-    """Parse exactly one whole packet, as found inside an encrypted one.
+    """Parse exactly one packet, as it is inside an encrypted one.
 
     Raises:
-        ProtocolError: too short, wrong magic, a length other than that of ``data``, or a wrong checksum.
+        ProtocolError: ``data`` is too short, or magic, length or checksum is wrong.
     """
     if len(data) < HEADER.size:
-        raise ProtocolError(f"an encrypted packet holds {len(data)} bytes; a packet needs {HEADER.size}")
+        raise ProtocolError(f"An encrypted packet holds {len(data)} bytes, but a packet needs at least {HEADER.size}.")
     header = _parse_header(data[: HEADER.size])
     if header.length != len(data) - HEADER.size:
         raise ProtocolError(
-            f"{name_of(header.type)} announces {header.length} bytes but holds {len(data) - HEADER.size}"
+            f"{name_of(header.type)} announces {header.length} bytes, but holds {len(data) - HEADER.size}."
         )
-    return _finish(header, data[HEADER.size :])
+    return _checked_packet(header, data[HEADER.size :])
 
 
 def _parse_header(data: bytes) -> _Header:
     magic, *fields = HEADER.unpack(data)
     if magic != MAGIC:
-        raise ProtocolError(f"not an ACIP packet: magic is {magic:#018x}")
+        raise ProtocolError(f"Not an ACIP packet: its magic is {magic:#018x}.")
     return _Header(*fields)
 
 
-def _finish(header: _Header, payload: bytes) -> Packet:
+def _checked_packet(header: _Header, payload: bytes) -> Packet:
     if payload and checksum(payload) != header.checksum:
-        raise ProtocolError(f"wrong checksum of {name_of(header.type)} with {len(payload)} bytes")
+        raise ProtocolError(f"Wrong checksum of {name_of(header.type)} with {len(payload)} bytes.")
     return Packet(header.type, payload, header.client_id)
 
 
 class PacketDecoder:
-    """Splits a stream, fed in chunks of any size, into packets.
+    """Splits a stream into packets; the stream may arrive in chunks of any size.
 
-    It keeps the chunks as they come and copies each payload once; what it holds is what was fed, however much
-    a header announces.
+    It stores chunks as they arrive and copies each payload once.  Memory depends on the bytes that were fed, not
+    on the length that a header announces.
 
     Args:
-        max_payload: a longer payload is refused as soon as its header is read.
-        recognize_refusal: also understand the unframed line with which a full server ends a connection
-            (spec acip-wire 8.1); for clients.
+        max_payload: longer payloads are refused as soon as their header is complete, in bytes.
+        recognize_refusal: for clients: understand the unframed line of a full server
+            (docs/protocol/framing.md#full-server).
     """
 
     def __init__(self, *, max_payload: int = MAX_PAYLOAD, recognize_refusal: bool = False) -> None:
@@ -107,13 +107,13 @@ class PacketDecoder:
         self._recognize_refusal = recognize_refusal
         self._chunks: deque[bytes | bytearray] = deque()
         self._offset = 0
-        """Bytes of the first chunk that are used up."""
+        """Bytes of the first chunk that were returned already."""
         self._buffered = 0
         self._header: _Header | None = None
 
     @property
     def buffered(self) -> int:
-        """Bytes fed that no packet returned so far contains."""
+        """Bytes that were fed and not returned in a packet."""
         return self._buffered + (HEADER.size if self._header else 0)
 
     def feed(self, data: bytes) -> None:
@@ -134,27 +134,25 @@ class PacketDecoder:
         """The next whole packet, or None while its bytes are incomplete.
 
         Raises:
-            ProtocolError: wrong magic or checksum, or a payload longer than allowed.  The decoder is useless
-                then.
-            ServerFullError: instead of a packet came the line of a server that is full.
+            ProtocolError: magic or checksum is wrong, or the payload is too long.  Do not use the decoder afterwards.
+            ServerFullError: the server sent the line of a full server instead of a packet.
         """
         if self._header is None:
-            if not self._at_packet() or self._buffered < HEADER.size:
+            if not self._is_at_packet() or self._buffered < HEADER.size:
                 return None
-            header = _parse_header(self._take(HEADER.size))
+            header = _parse_header(self._consume(HEADER.size))
             if header.length > self.max_payload:
                 raise ProtocolError(
-                    f"{name_of(header.type)} announces {header.length} bytes; the limit is {self.max_payload}"
+                    f"{name_of(header.type)} announces {header.length} bytes, but the limit is {self.max_payload}."
                 )
             self._header = header
         if self._buffered < self._header.length:
             return None
         header, self._header = self._header, None
-        return _finish(header, self._take(header.length))
+        return _checked_packet(header, self._consume(header.length))
 
-    def _at_packet(self) -> bool:
-        """Whether a packet may begin here; looks at the first bytes so that junk does not wait for 22 of
-        them."""
+    def _is_at_packet(self) -> bool:
+        """Whether a packet may begin here.  A wrong first byte is found at once, not after 22 bytes."""
         if not self._chunks:
             return False
         start = bytes(self._chunks[0][self._offset : self._offset + len(_MAGIC_BYTES)])
@@ -163,18 +161,18 @@ class PacketDecoder:
         if self._recognize_refusal and _REFUSAL.startswith(start):
             self._read_refusal()
             return False
-        raise ProtocolError(f"not an ACIP packet: it begins with {start.hex()}")
+        raise ProtocolError(f"Not an ACIP packet: it begins with {start.hex()}.")
 
     def _read_refusal(self) -> None:
         text = b"".join(self._chunks)[self._offset : self._offset + _MAX_REFUSAL]
         if not _REFUSAL.startswith(text[: len(_REFUSAL)]):
-            raise ProtocolError(f"not an ACIP packet: it begins with {text[:16].hex()}")
+            raise ProtocolError(f"Not an ACIP packet: it begins with {text[:16].hex()}.")
         line, newline, _ = text.partition(b"\n")
         if newline or len(text) == _MAX_REFUSAL:
-            reason = line.decode("ascii", "replace").removeprefix("SERVER_FULL:").strip()
-            raise ServerFullError(f"the server is full: {reason}")
+            reason = line.decode("ascii", "replace").removeprefix("SERVER_FULL:").strip(" \r.")
+            raise ServerFullError(f"The server is full: {reason}.")
 
-    def _take(self, size: int) -> bytes:
+    def _consume(self, size: int) -> bytes:
         pieces = []
         self._buffered -= size
         while size:

@@ -1,4 +1,4 @@
-"""The numbers of all ACIP packet types (spec acip-wire 4.1)."""
+"""The numbers of all ACIP packet types (docs/protocol/messages.md#packet-types)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import enum
 class PacketType(enum.IntEnum):
     """Packet types of ACIP version 1; those from 6000 on belong to session discovery.
 
-    3100, 3101, 5100 and 5101 are ours and only used between programs that have agreed on screen updates.
+    3100, 3101 and 5100 to 5102 are Teleglyph's own.  They need :attr:`Feature.SCREEN_UPDATES` on both sides.
     """
 
     PROTOCOL_VERSION = 1
@@ -96,18 +96,18 @@ REKEY_TYPES = frozenset(
         PacketType.CRYPTO_REKEY_COMPLETE,
     }
 )
-"""Key changes within a session, which no ascii-chat program can complete (spec acip-crypto 8)."""
+"""A new key within a session.  No ascii-chat program completes it (docs/protocol/handshake.md#rekeying)."""
 
 HANDSHAKE_TYPES = (
     frozenset(kind for kind in PacketType if PacketType.CRYPTO_CAPABILITIES <= kind <= PacketType.CRYPTO_NO_ENCRYPTION)
     | {PacketType.CRYPTO_CLIENT_HELLO}
     | REKEY_TYPES
 )
-"""Types that are never encrypted, and allowed in plaintext on an encrypted session (spec acip-wire 4.3)."""
+"""Types that are never encrypted (docs/protocol/messages.md#never-encrypted)."""
 
 
 def name_of(number: int) -> str:
-    """A packet type for people: ``PING (5001)``, or ``type 7`` for a number without a name."""
+    """A packet type for messages: ``PING (5001)``, or ``type 7`` if the number has no name."""
     try:
         return f"{PacketType(number).name} ({number})"
     except ValueError:

@@ -1,5 +1,7 @@
-"""The cryptographic functions of the handshake: X25519, Argon2id, HMAC-SHA256, Ed25519 (spec acip-crypto 1
-and 5)."""
+"""Cryptography of the handshake (docs/protocol/handshake.md#cryptography).
+
+X25519 is RFC 7748, Ed25519 RFC 8032, Argon2id RFC 9106, and HMAC RFC 2104 with SHA-256.
+"""
 
 from __future__ import annotations
 
@@ -17,17 +19,18 @@ import nacl.signing
 from teleglyph.errors import HandshakeError, UserError, VerificationError
 
 RandomBytes = Callable[[int], bytes]
-"""Gives that many unpredictable bytes."""
+"""Returns that many unpredictable bytes."""
 
 MIN_PASSWORD, MAX_PASSWORD = 8, 256
+"""Bytes of a password."""
 _SALT = b"ascii-chat-passw"
 _OPERATIONS, _MEMORY = 2, 64 * 2**20
 _SSH_PREFIX = b"\0\0\0\x0bssh-ed25519\0\0\0\x20"
-"""What stands before the 32 bytes of an Ed25519 key in OpenSSH's form of it (RFC 8709)."""
+"""OpenSSH's form of an Ed25519 key is this and the 32 bytes of the key (RFC 8709)."""
 
 
 class Identity(Protocol):
-    """A long-lived Ed25519 key pair that proves who a server or a client is."""
+    """The Ed25519 key pair that a server or client is known by."""
 
     @property
     def public_key(self) -> bytes:
@@ -43,7 +46,7 @@ def fingerprint_digest(key: bytes) -> bytes:
 
 
 def fingerprint(key: bytes) -> str:
-    """``SHA256:`` and 43 characters of base64, exactly as ``ssh-keygen -l`` prints it.
+    """The fingerprint that ``ssh-keygen -l`` prints: ``SHA256:`` and 43 characters of base64.
 
     Args:
         key: the 32 bytes of an Ed25519 public key.
@@ -63,34 +66,33 @@ class EphemeralKey:
         self.public_key = nacl.bindings.crypto_scalarmult_base(self._private_key)
 
     def exchange(self, peer_key: bytes) -> bytes:
-        """The secret shared with the owner of ``peer_key``, used as it is as the session key.
+        """The session key: the secret shared with the owner of ``peer_key``.
 
         Raises:
-            HandshakeError: ``peer_key`` is a point that makes the secret predictable.
+            HandshakeError: ``peer_key`` is of low order, so the secret would be predictable.
         """
         try:
             return nacl.bindings.crypto_scalarmult(self._private_key, peer_key)
         except nacl.exceptions.CryptoError:
-            raise HandshakeError("the peer's X25519 key is of low order; the connection cannot be secret") from None
+            raise HandshakeError("The peer's X25519 key is of low order, so the connection cannot be secret.") from None
 
 
 def derive_password_key(password: str) -> bytes:
-    """The key that a password stands for: Argon2id with the protocol's fixed salt (spec acip-crypto 5.2).
+    """Derive the key for a password (docs/protocol/handshake.md#password-key).
 
-    Takes about 60 ms and 64 MiB, so call it once and outside an event loop.
+    It takes about 60 ms and 64 MiB.  Call it once, and outside an event loop.
 
     Raises:
         UserError: the password has fewer than 8 or more than 256 bytes of UTF-8.
     """
     data = password.encode("utf-8", "surrogateescape")
     if not MIN_PASSWORD <= len(data) <= MAX_PASSWORD:
-        raise UserError(f"the password has {len(data)} bytes; choose one of {MIN_PASSWORD} to {MAX_PASSWORD}")
+        raise UserError(f"The password has {len(data)} bytes. Choose one of {MIN_PASSWORD} to {MAX_PASSWORD} bytes.")
     return nacl.pwhash.argon2id.kdf(32, data, _SALT, opslimit=_OPERATIONS, memlimit=_MEMORY)
 
 
 def authentication_tag(key: bytes, nonce: bytes, shared: bytes) -> bytes:
-    """The 32-byte proof of knowing ``key`` that answers ``nonce`` on this connection (spec acip-crypto
-    5.3)."""
+    """The 32-byte proof that its sender knows ``key`` (docs/protocol/handshake.md#proofs)."""
     return hmac.digest(key, nonce + shared, "sha256")
 
 
@@ -103,12 +105,11 @@ def verify_signature(identity: bytes, data: bytes, signature: bytes) -> None:
     """Check an Ed25519 signature.
 
     Raises:
-        VerificationError: it was not made by the owner of ``identity``.
+        VerificationError: the owner of ``identity`` did not make it.
     """
     try:
         nacl.signing.VerifyKey(identity).verify(data, signature)
     except (nacl.exceptions.BadSignatureError, nacl.exceptions.ValueError, ValueError):
         raise VerificationError(
-            f"the identity {fingerprint(identity)} was shown by somebody who does not own it; "
-            "somebody may be in the middle"
+            f"The peer showed the identity {fingerprint(identity)}, but does not own it. Somebody may be in the middle."
         ) from None

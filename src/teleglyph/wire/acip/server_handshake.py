@@ -1,4 +1,4 @@
-"""The server's side of the handshake (spec acip-crypto 3 and 4)."""
+"""The server's side of the handshake (docs/protocol/handshake.md)."""
 
 from __future__ import annotations
 
@@ -44,54 +44,56 @@ from teleglyph.wire.acip.primitives import (
 )
 
 Admission = Callable[[bytes], bool]
-"""Says whether the owner of an Ed25519 key may come in."""
+"""Whether the owner of an Ed25519 key is admitted."""
 
 _NO_IDENTITY = bytes(KEY_SIZE)
 _RATE_LIMITED = 46
 
 
 class ProofGuard(Protocol):
-    """Watches the part of a handshake that depends on a password or a key."""
+    """Limits how often passwords are tried, and learns when a challenge was sent."""
 
     def challenged(self) -> None:
-        """The client was sent the challenge; its user may now be asked for a password."""
+        """The challenge was sent.  The client may now ask its user for the password."""
 
     def begin(self, identity: bytes | None) -> float:
-        """A password is about to be verified: 0.0 to go on, or the seconds until this client may try one.
+        """Called before a password is verified.
 
         Args:
-            identity: the client's proven key, which is one of those admitted; None if keys are not asked for.
+            identity: the client's proven and admitted key; None if the server does not ask for keys.
+
+        Returns:
+            0.0 to verify it, or the seconds until this client may try again.
         """
 
     def end(self, identity: bytes | None, was_right: bool) -> float:
-        """Whether the password that :meth:`begin` let through was right; returns the seconds until the next try."""
+        """Called after a password was verified.  Returns the seconds until this client may try again."""
 
 
 class ServerStep(enum.Enum):
-    """What the server waits for."""
+    """The packet that the server waits for."""
 
     VERSION = "waiting for the protocol version"
     CAPABILITIES = "waiting for the client's algorithms"
-    HELLO = "waiting for the name of an identity"
-    KEY_OR_HELLO = "waiting for the client's key or the name of an identity"
+    HELLO = "waiting for the choice of an identity"
+    KEY_OR_HELLO = "waiting for the client's key or the choice of an identity"
     KEY = "waiting for the client's key"
     RESPONSE = "waiting for the answer to the challenge"
     DONE = "the handshake is over"
 
 
 class ServerHandshake(Handshake):
-    """The server's steps.
+    """The server's side.
 
     Args:
-        password_key: what clients must prove to know, or None.
+        password_key: the key of the password, or None.
         identities: the server's keys; the first is the default.
-        admits: says which client keys may come in; None asks for none.  With a password as well, both must hold.
-        allow_plaintext: also serve clients that ask for no encryption.  A server with a password or a list of client
-            keys never does.
-        random: draws the ephemeral key (32 bytes), then the challenge nonce (32 bytes) if there is a
-            challenge.
-        features: what this server knows beyond the protocol.
-        guard: limits how often passwords are tried; None does not.
+        admits: decides which client keys are admitted; None asks for no key.  With a password, both must be right.
+        allow_plaintext: also serve clients that do not encrypt.  A server with a password or a list of client keys
+            never does.
+        random: makes the ephemeral key (32 bytes), then the nonce (32 bytes) if there is a challenge.
+        features: the extensions that this server supports.
+        guard: limits how often passwords are tried; None for no limit.
     """
 
     def __init__(
@@ -125,11 +127,11 @@ class ServerHandshake(Handshake):
 
     @property
     def waiting_for_hello(self) -> bool:
-        """With several identities: the client has not yet said which it expects."""
+        """The server has several identities, and the client has not chosen one yet."""
         return self.step is ServerStep.HELLO
 
     def hello_timeout(self) -> None:
-        """Go on with the default identity; does nothing when no longer waiting for the client's choice."""
+        """Go on with the default identity, unless the client has chosen one."""
         if self.waiting_for_hello:
             self._send_key(ServerStep.KEY_OR_HELLO)
 
@@ -144,24 +146,24 @@ class ServerHandshake(Handshake):
             self._features = Feature.NONE
         if self._password_key is not None:
             raise self._refuse(
-                AuthFailure.PASSWORD_REQUIRED, "the client wants no encryption, which would skip the password"
+                AuthFailure.PASSWORD_REQUIRED, "The client does not encrypt, which would skip the password."
             )
         if self._admits is not None:
             raise self._refuse(
-                AuthFailure.CLIENT_KEY_REQUIRED, "the client wants no encryption, which would skip its key"
+                AuthFailure.CLIENT_KEY_REQUIRED, "The client does not encrypt, which would skip its key."
             )
         if not self._allow_plaintext:
-            raise HandshakeError("the client wants no encryption, and this server insists on it")
+            raise HandshakeError("The client does not encrypt, but this server requires it.")
         self._finish(HandshakeResult(None, first_packet=first_packet, features=self._features))
 
     def _on_version(self, message: ProtocolVersion) -> None:
         self._features &= message.features
         if message.mode & ~int(CryptoMode.ENCRYPT | CryptoMode.AUTHENTICATE):
-            raise HandshakeError(f"the client asks for the unknown crypto mode {message.mode:#04x}")
+            raise HandshakeError(f"The client asks for the unknown crypto mode {message.mode:#04x}.")
         if message.mode == 0:
             self._start_plaintext()
         elif not message.mode & CryptoMode.ENCRYPT:
-            raise HandshakeError("the client asks for authentication without encryption, which cannot work")
+            raise HandshakeError("The client asks for authentication without encryption, which cannot work.")
         else:
             self.step = ServerStep.CAPABILITIES
         self.send(ProtocolVersion(message.mode, features=self._features))
@@ -169,8 +171,8 @@ class ServerHandshake(Handshake):
     def _on_capabilities(self, message: CryptoCapabilities) -> None:
         if not message.key_exchange & message.cipher & 1:
             raise HandshakeError(
-                f"no common algorithms: the client offers key exchanges {message.key_exchange:#06x} "
-                f"and ciphers {message.cipher:#06x}"
+                f"No common algorithms: the client offers key exchanges {message.key_exchange:#06x} "
+                f"and ciphers {message.cipher:#06x}."
             )
         has_identity, wants_keys = self._identity is not None, self._admits is not None
         self.send(
@@ -178,7 +180,8 @@ class ServerHandshake(Handshake):
                 authentication=int(has_identity),
                 verification=int(wants_keys),
                 identity_size=KEY_SIZE if has_identity else 0,
-                # Without this size ascii-chat's clients would send no signature (spec acip-crypto 4.8).
+                # ascii-chat's clients send a signature only with this size
+                # (docs/protocol/handshake.md#crypto_parameters).
                 signature_size=SIGNATURE_SIZE if has_identity or wants_keys else 0,
             )
         )
@@ -233,7 +236,7 @@ class ServerHandshake(Handshake):
             self._finish(HandshakeResult(self._shared, features=self._features))
 
     def _proven_identity(self, message: KeyExchangeResponse) -> bytes | None:
-        """The identity that signed the client's ephemeral key; None if it shows none."""
+        """The identity that signed the client's ephemeral key; None without one."""
         identity = message.identity
         if identity is None or identity == _NO_IDENTITY:
             return None
@@ -241,12 +244,13 @@ class ServerHandshake(Handshake):
             verify_signature(identity, message.public_key, message.signature)
         except VerificationError:
             raise self._refuse(
-                AuthFailure.SIGNATURE_INVALID, f"the client shows the key {fingerprint(identity)} without owning it"
+                AuthFailure.SIGNATURE_INVALID,
+                f"The client showed the key {fingerprint(identity)}, but does not own it.",
             ) from None
         return identity
 
     def _on_response(self, message: AuthResponse) -> None:
-        # The key first: a client whose key is not listed gets no try at the password.
+        # The key first: a client without an admitted key must not try passwords.
         if self._admits is not None:
             self._check_client_key(self._admits, message)
         if self._password_key is not None:
@@ -265,32 +269,35 @@ class ServerHandshake(Handshake):
     def _check_password(self, password_key: bytes, message: AuthResponse) -> None:
         pause = self._guard.begin(self._client_identity) if self._guard is not None else 0.0
         if pause > 0:
-            # No reason bit fits: this password may be right, and a client that has it may come again by itself.
-            error = self._refuse(AuthFailure(0), "too many wrong passwords, this one was not looked at")
-            self._tell_pause(_RATE_LIMITED, pause)
+            # No reason bit fits: the password may be right, and the client may try again by itself.
+            error = self._refuse(AuthFailure(0), "Too many wrong passwords; this one was not checked.")
+            self._send_pause(_RATE_LIMITED, pause)
             raise error
         is_right = tags_equal(message.proof, authentication_tag(password_key, self._nonce, self._shared))
         pause = self._guard.end(self._client_identity, is_right) if self._guard is not None else 0.0
         if not is_right:
-            error = self._refuse(AuthFailure.PASSWORD_INCORRECT, "the client does not know the password")
+            error = self._refuse(AuthFailure.PASSWORD_INCORRECT, "The client does not know the password.")
             if pause > 0:
-                self._tell_pause(AuthenticationError.exit_code, pause)
+                self._send_pause(AuthenticationError.exit_code, pause)
             raise error
 
-    def _tell_pause(self, code: int, pause: float) -> None:
-        """Say behind AUTH_FAILED how long to wait; ascii-chat's client reads nothing after that."""
+    def _send_pause(self, code: int, pause: float) -> None:
+        """Say how long to wait, after AUTH_FAILED; ascii-chat's client does not read this."""
         seconds = max(1, math.ceil(pause))
         self.send(ErrorMessage(code, f"Too many wrong passwords from your address. Try again in {seconds} s."))
 
     def _check_client_key(self, admits: Admission, message: AuthResponse) -> None:
-        """With a password the client proves that instead of signing the nonce; its key is proven by the signature of
-        its ephemeral key, and the password's proof by the secret that only the owner of that one has."""
+        """Check that the client owns an admitted key.
+
+        With a password the client does not sign the nonce.  Then the signature of its ephemeral key proves its key: the
+        proof of the password needs the secret of that ephemeral key.
+        """
         identity = self._client_identity
         if identity is None:
-            raise self._refuse(AuthFailure.CLIENT_KEY_REQUIRED, "the client shows no key")
+            raise self._refuse(AuthFailure.CLIENT_KEY_REQUIRED, "The client showed no key.")
         if not admits(identity):
             raise self._refuse(
-                AuthFailure.CLIENT_KEY_REJECTED, f"the client's key {fingerprint(identity)} is not admitted"
+                AuthFailure.CLIENT_KEY_REJECTED, f"The client's key {fingerprint(identity)} is not admitted."
             )
         if self._password_key is None:
             try:
@@ -298,7 +305,7 @@ class ServerHandshake(Handshake):
             except VerificationError:
                 raise self._refuse(
                     AuthFailure.CLIENT_KEY_REJECTED,
-                    f"the client did not sign the challenge with {fingerprint(identity)}",
+                    f"The client did not sign the challenge with {fingerprint(identity)}.",
                 ) from None
 
     def _refuse(self, reason: AuthFailure, text: str) -> AuthenticationError:
@@ -307,7 +314,7 @@ class ServerHandshake(Handshake):
 
     def _on_no_encryption(self, _message: NoEncryption) -> None:
         self.send(AuthFailed(AuthFailure(0)))
-        raise HandshakeError("the client refuses to encrypt")
+        raise HandshakeError("The client refuses to encrypt.")
 
     def _finish(self, result: HandshakeResult) -> None:
         self.result = result
@@ -315,7 +322,7 @@ class ServerHandshake(Handshake):
 
 
 def _unknown_identity(message: ClientHello) -> HandshakeError:
-    return HandshakeError(f"the client expects the identity {fingerprint(message.server_identity)}, which is not ours")
+    return HandshakeError(f"The client expects the identity {fingerprint(message.server_identity)}, which is not ours.")
 
 
 _TRANSITIONS: Transitions = {

@@ -1,9 +1,8 @@
-"""One connection's protocol, without the connection: bytes in, events out, bytes to send.
+"""One ACIP conversation without I/O: bytes in, events out, bytes to send.
 
-A :class:`Session` runs the handshake, opens encrypted packets and turns them into messages.  It knows neither
-sockets nor time; whoever owns the transport feeds it.  :class:`ServerSession` and :class:`ClientSession` are
-its two roles.  A session has one reader, which calls everything but :meth:`Session.seal`, and one writer, which
-calls only that.
+A :class:`Session` runs the handshake, decrypts packets and decodes messages.  It has no socket and no clock; the owner
+of the transport feeds it.  :class:`ServerSession` and :class:`ClientSession` are its two roles.  A session has one
+reader, which calls everything but :meth:`Session.seal`, and one writer, which calls only that.
 """
 
 from __future__ import annotations
@@ -52,16 +51,16 @@ from teleglyph.wire.acip.primitives import Identity, RandomBytes
 from teleglyph.wire.acip.server_handshake import Admission, ProofGuard, ServerHandshake
 
 PayloadDecoder = Callable[[bytes], Event | None]
-"""Parses a payload; None for a packet that is allowed but means nothing here."""
+"""Decodes a payload; None for a packet that is allowed, but ignored."""
 
-_MAX_HANDSHAKE_PAYLOAD = 1024
-"""No packet of a handshake comes near: who was not let in cannot make us buffer more."""
-_MAX_IGNORED = 1000
-"""Packets without effect in one session.  They make no events, so no limit of the caller would ever see them."""
+MAX_HANDSHAKE_PAYLOAD = 1024
+"""More than any packet of a handshake has.  A peer that was not admitted cannot make us buffer more, in bytes."""
+MAX_IGNORED = 1000
+"""Ignored packets in one session.  They are not events, so no limit of the caller counts them."""
 
 
 class SessionState(enum.Enum):
-    """Where a session is."""
+    """The state of a session."""
 
     HANDSHAKE = enum.auto()
     ESTABLISHED = enum.auto()
@@ -70,14 +69,14 @@ class SessionState(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class HandshakeDone(Event):
-    """The handshake is complete; from now on messages come and may be sealed.
+    """The handshake is complete; messages may be sent and received.
 
     Attributes:
-        encrypted: packets are sealed.
+        encrypted: packets are encrypted.
         identity: the server's proven Ed25519 key, if it showed one.
-        authenticated: the client proved what the server asked for: the password, its key, or both.
-        client_identity: on the server, the client's proven Ed25519 key if it asked for one.
-        features: what both sides know beyond the protocol; the messages that go with it are accepted.
+        authenticated: the client proved the password, its key, or both.
+        client_identity: on a server that asks for keys, the client's proven Ed25519 key.
+        features: the extensions that both sides support; their messages are accepted.
     """
 
     encrypted: bool
@@ -88,12 +87,12 @@ class HandshakeDone(Event):
 
 
 class Session:
-    """What both roles share.
+    """The common part of both roles.
 
     Args:
         handshake: this role's side of the handshake.
-        accepted: how to parse what this role takes after the handshake, by packet type (spec acip-wire 4.2).
-        extended: the same for what it takes as well if both sides know screen updates.
+        accepted: decoders of the packet types that this role accepts (docs/protocol/messages.md#packet-types).
+        extended: the same for the types that need screen updates on both sides.
         recognize_refusal: understand the line of a full server.
         random: source of random bytes.
     """
@@ -112,7 +111,7 @@ class Session:
         self._accepted = accepted
         self._extended = extended
         self._random = random
-        self._decoder = PacketDecoder(max_payload=_MAX_HANDSHAKE_PAYLOAD, recognize_refusal=recognize_refusal)
+        self._decoder = PacketDecoder(max_payload=MAX_HANDSHAKE_PAYLOAD, recognize_refusal=recognize_refusal)
         self._cipher: SessionCipher | None = None
         self._first_packet: Packet | None = None
         self._ignored = 0
@@ -120,36 +119,36 @@ class Session:
 
     @property
     def is_finished(self) -> bool:
-        """Whether nothing may be sent any more; ACIP has no last word."""
+        """Whether nothing may be sent any more; never true, since ACIP has no closing packet."""
         return False
 
     @property
     def encrypted(self) -> bool:
-        """Whether packets are sealed."""
+        """Whether packets are encrypted."""
         return self._cipher is not None
 
     @property
     def shared_key(self) -> bytes | None:
-        """The session key, for measuring tools that open packets themselves; None without one.  A secret."""
+        """The secret session key, for tools that decrypt packets themselves; None without one."""
         return self._handshake.result.shared_key if self._handshake.result else None
 
     def receive_data(self, data: bytes) -> None:
-        """Feed bytes from the transport, in chunks of any size; a failed session drops them."""
+        """Feed bytes from the transport, in chunks of any size.  A failed session drops them."""
         if self._error is None:
             self._decoder.feed(data)
 
     def data_to_send(self) -> bytes:
-        """Handshake bytes that are to be sent as they are; each is given out once.  Ask after an error too."""
+        """Bytes of the handshake to send as they are; each is returned once.  Call it after an error, too."""
         data = bytes(self._handshake.outgoing)
         self._handshake.outgoing.clear()
         return data
 
     def next_event(self) -> Event | None:
-        """The next message or step, or None while more bytes are needed.
+        """The next event, or None if more bytes are needed.
 
         Raises:
-            PeerError: the peer broke the protocol or refused us.  All that came before was delivered; every
-                later call raises the same error.
+            PeerError: the peer broke the protocol or refused us.  All earlier events were returned.  Every later call
+                raises the same error.
         """
         if self._error is not None:
             raise self._error.with_traceback(None)
@@ -161,17 +160,17 @@ class Session:
             raise
 
     def seal(self, packet: bytes) -> bytes:
-        """Bytes for the transport that carry a complete plain packet; works on a failed session too.
+        """Turn a complete unencrypted packet into bytes for the transport.  It works on a failed session, too.
 
         Raises:
             ValueError: the packet is too large to be encrypted.
-            RuntimeError: the handshake is not complete, so nothing can be sent in secret yet.
+            RuntimeError: the handshake is not complete.
         """
         if self._cipher is not None:
             nonce, sealed = self._cipher.seal(packet)
             return b"".join((pack_header(PacketType.ENCRYPTED, nonce, sealed), nonce, sealed))
         if self._handshake.result is None or self._handshake.result.shared_key is not None:
-            raise RuntimeError("a session cannot send messages before its handshake is complete")
+            raise RuntimeError("A session cannot send messages before its handshake is complete.")
         return packet
 
     def _advance(self) -> Event | None:
@@ -219,37 +218,37 @@ class Session:
 
     def _open(self, cipher: SessionCipher, packet: Packet) -> Packet:
         if packet.type != PacketType.ENCRYPTED:
-            raise ProtocolError(f"{name_of(packet.type)} came unencrypted")
+            raise ProtocolError(f"{name_of(packet.type)} came unencrypted.")
         inner = parse_packet(cipher.open(packet.payload))
         if inner.type == PacketType.ENCRYPTED or inner.type in HANDSHAKE_TYPES:
-            raise ProtocolError(f"{name_of(inner.type)} must not be encrypted")
+            raise ProtocolError(f"{name_of(inner.type)} must not be encrypted.")
         return inner
 
     def _on_message(self, packet: Packet) -> Event | None:
         decode = self._accepted.get(packet.type)
         if decode is None:
-            raise ProtocolError(f"{name_of(packet.type)} is not accepted here")
+            raise ProtocolError(f"{name_of(packet.type)} is not accepted here.")
         return decode(packet.payload)
 
     def _late_handshake(self, packet: Packet) -> PeerError:
-        return HandshakeError(f"{name_of(packet.type)} came after the handshake")
+        return HandshakeError(f"{name_of(packet.type)} came after the handshake.")
 
     def _count_ignored(self) -> None:
         self._ignored += 1
-        if self._ignored > _MAX_IGNORED:
-            raise ProtocolError(f"the peer sent more than {_MAX_IGNORED} packets without effect")
+        if self._ignored > MAX_IGNORED:
+            raise ProtocolError(f"The peer sent more than {MAX_IGNORED} packets without effect.")
 
 
 class ServerSession(Session):
-    """Answers one client.
+    """The server's side of a connection.
 
     Args:
-        password_key: from :func:`~teleglyph.wire.acip.primitives.derive_password_key`; None lets everybody in.
+        password_key: from :func:`~teleglyph.wire.acip.primitives.derive_password_key`; None for no password.
         identities: the server's Ed25519 keys; the first is the default.
-        admits: says which client keys may come in; None asks for none.
+        admits: decides which client keys are admitted; None asks for no key.
         allow_plaintext: also accept clients that do not encrypt.
-        features: what this server knows beyond the protocol.
-        guard: limits how often passwords are tried; None does not.
+        features: the extensions that this server supports.
+        guard: limits how often passwords are tried; None for no limit.
         random: source of random bytes.
     """
 
@@ -274,17 +273,17 @@ class ServerSession(Session):
 
     @property
     def waiting_for_hello(self) -> bool:
-        """The client may say which of several identities it expects; see :meth:`hello_timeout`."""
+        """The client may still choose one of several identities; see :meth:`hello_timeout`."""
         return self._server_handshake.waiting_for_hello
 
     def hello_timeout(self) -> None:
-        """The client has said nothing for about 250 ms: go on with the default identity."""
+        """Go on with the default identity.  Call it if the client sends nothing for about 250 ms."""
         self._server_handshake.hello_timeout()
 
     def _on_message(self, packet: Packet) -> Event | None:
         is_first = packet.type in (PacketType.CLIENT_CAPABILITIES, PacketType.VIEW_SETTINGS, PacketType.PING)
         if not self._has_capabilities and not is_first:
-            raise ProtocolError(f"{name_of(packet.type)} came before CLIENT_CAPABILITIES")
+            raise ProtocolError(f"{name_of(packet.type)} came before CLIENT_CAPABILITIES.")
         message = super()._on_message(packet)
         self._has_capabilities = self._has_capabilities or isinstance(message, Capabilities)
         return message
@@ -295,18 +294,18 @@ class ServerSession(Session):
 
 
 class ClientSession(Session):
-    """Joins one server.
+    """The client's side of a connection.
 
     Args:
         password_key: from :func:`~teleglyph.wire.acip.primitives.derive_password_key`, or None.
         client_key: our own identity for servers that ask for one, or None.
-        encrypt: False sends no handshake at all; only for servers that were told to allow it.
-        check_identity: gets the server's proven identity, or None if it shows none, and raises a PeerError to
-            refuse it; without it every identity is accepted.
-        hello: the identity that a server with several is to show; None leaves it the choice.
-        features: what this client knows beyond the protocol.
+        encrypt: False skips the handshake; only for servers that allow it.
+        check_identity: receives the server's proven identity, or None without one, and raises a PeerError to refuse the
+            server.  Without it every identity is accepted.
+        hello: the identity that a server with several must show; None for any.
+        features: the extensions that this client supports.
         random: source of random bytes.
-        max_frame_text: a character frame whose text has more bytes is dropped.
+        max_frame_text: a frame with a longer text is dropped, in bytes.
     """
 
     def __init__(
@@ -331,12 +330,12 @@ class ClientSession(Session):
 
     @property
     def features(self) -> Feature:
-        """What both sides know beyond the protocol, as far as the handshake has come; none with ascii-chat."""
+        """The extensions that both sides support, as far as the handshake got; none with ascii-chat."""
         return Feature.NONE if self._client_handshake is None else self._client_handshake.features
 
     def _shake_hands(self) -> HandshakeDone | None:
         done = super()._shake_hands()
-        # Only now, so that what the server says behind a refusal is part of it.
+        # Only now, so that texts after the refusal are part of it.
         if self._client_handshake is not None and (refusal := self._client_handshake.refusal) is not None:
             raise refusal
         return done
@@ -380,4 +379,4 @@ _LATE_HANDSHAKE: Mapping[int, str] = {
     PacketType.CRYPTO_AUTH_RESPONSE: "Crypto handshake complete failed",
     PacketType.CRYPTO_NO_ENCRYPTION: "Encryption mode mismatch - server requires encryption",
 }
-"""What a client is told that goes back to the handshake (spec acip-wire 8.2)."""
+"""The reasons for a handshake packet after the handshake (docs/protocol/messages.md#bad-values)."""

@@ -1,1 +1,1 @@
-"""Nostr: events, filters, groups, keys and the messages of relays (NIP-01 and others)."""
+"""Nostr: events, filters, groups, keys and relay messages (docs/protocol/nostr.md)."""

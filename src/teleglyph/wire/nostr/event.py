@@ -1,6 +1,6 @@
-"""Nostr events (NIP-01): reading and checking them, their canonical form, identifiers and signatures.
+"""Nostr events (NIP-01): validation, canonical form, ids and signatures.
 
-The order of the checks is that of spec event-relay 4, the cheapest first.  Text from outside becomes an
+Checks have the order of docs/protocol/nostr.md#validation, the cheapest first.  Input from outside becomes a
 :class:`NostrEvent` or an :class:`~teleglyph.errors.EventRefusedError`, never another exception.
 """
 
@@ -20,13 +20,13 @@ from teleglyph.wire.nostr.search_words import words_of
 
 MAX_KIND: Final = 65535
 MAX_READABLE_ID: Final = 128
-"""Characters of a wrong id that is repeated in an answer."""
+"""Characters of a wrong id that an answer repeats."""
 DELETION: Final = 5
 VANISH: Final = 62
-"""An author asks that everything they published until then is erased (NIP-62)."""
+"""An author asks to delete everything they published until then (NIP-62)."""
 GIFT_WRAP: Final = 1059
 FIRST_ADDRESSABLE: Final = 30000
-"""Kinds from here to 39999 have versions by their ``d`` tag."""
+"""Kinds from here to 39999 are addressable by their ``d`` tag."""
 AUTHENTICATION: Final = 22242
 _HEX_32 = re.compile(r"[0-9a-f]{64}")
 _HEX_64 = re.compile(r"[0-9a-f]{128}")
@@ -35,14 +35,14 @@ _WHOLE = re.compile(r"[0-9]{1,15}")
 
 
 class NostrEvent:
-    """One event, whose members have the right form; its id and signature may not have been checked yet.
+    """An event whose members have the right form.  Its id and signature may not have been checked yet.
 
     Attributes:
         id, pubkey, sig: lower-case hexadecimal digits: 64, 64, 128.
         created_at: Unix seconds.
         kind: 0 to 65535.
         tags: each has at least a name.
-        content: text.
+        content: the text.
     """
 
     __slots__ = ("_text", "_words", "content", "created_at", "id", "kind", "pubkey", "sig", "tags")
@@ -71,37 +71,37 @@ class NostrEvent:
 
     @property
     def text(self) -> bytes:
-        """The event as JSON with exactly its seven members, UTF-8; made once."""
+        """The event as JSON with its seven members, in UTF-8; made once."""
         if self._text is None:
             members = {name: getattr(self, name) for name in _MEMBERS}
-            self._text = dump(members)
+            self._text = encode_json(members)
         return self._text
 
     @property
     def words(self) -> frozenset[str]:
-        """The content's words, as searches see them; found once, for many subscriptions may ask."""
+        """The words of the content for searches; found once, since many subscriptions may need them."""
         if self._words is None:
             self._words = frozenset(words_of(self.content))
         return self._words
 
     def values(self, name: str) -> list[str]:
-        """The first values of all tags of that name, without those that have none."""
+        """The first values of all tags of a name; tags without a value are skipped."""
         return [tag[1] for tag in self.tags if tag[0] == name and len(tag) > 1]
 
     def first(self, name: str) -> str | None:
-        """The first value of the first tag of that name."""
+        """The first value of a name's tags; None without one."""
         return next(iter(self.values(name)), None)
 
-    # --- what kind it is (spec 5) ---------------------------------------------------------------------
+    # --- kinds (docs/protocol/nostr.md#kinds) ----------------------------------------------------------
 
     @property
     def is_ephemeral(self) -> bool:
-        """It is passed on and not kept."""
+        """It is forwarded, but not stored."""
         return 20000 <= self.kind < 30000
 
     @property
     def address(self) -> str | None:
-        """What newer versions of it share beside kind and author: the ``d`` tag's value; None if it has no versions."""
+        """The value of its ``d`` tag, which all its versions share; None if it has no versions."""
         if self.kind in (0, 3) or 10000 <= self.kind < 20000:
             return ""
         if FIRST_ADDRESSABLE <= self.kind < 40000:
@@ -110,21 +110,21 @@ class NostrEvent:
         return None
 
     def replaces(self, other: NostrEvent) -> bool:
-        """Whether it is the newer of two versions; of two at the same time the lower id wins."""
+        """Whether it replaces another version: it is newer, or as old with a lower id."""
         return (-self.created_at, self.id) < (-other.created_at, other.id)
 
     @property
     def expires_at(self) -> int | None:
-        """When it ends (NIP-40), Unix seconds.
+        """When it expires (NIP-40), in Unix seconds.
 
         Raises:
-            EventRefusedError: the tag is no whole number.
+            EventRefusedError: the tag is not a whole number.
         """
         value = self.first("expiration")
         if value is None:
             return None
         if not _WHOLE.fullmatch(value):
-            raise EventRefusedError("invalid: the expiration is no whole number of seconds")
+            raise EventRefusedError("invalid: the expiration is not a whole number of seconds")
         return int(value)
 
     @property
@@ -140,46 +140,46 @@ class NostrEvent:
     # --- proof ----------------------------------------------------------------------------------------
 
     def check_proof(self) -> None:
-        """Check the id, and its signature; raises as these."""
+        """Check id and signature; raises as :meth:`check_id` and :meth:`check_signature`."""
         self.check_id()
         self.check_signature()
 
     def check_id(self) -> None:
-        """Check that the id is the hash of the rest.
+        """Check that the id is the hash of the event.
 
         Raises:
-            EventRefusedError: it is not.
+            EventRefusedError: the id is wrong.
         """
         if event_id(self.pubkey, self.created_at, self.kind, self.tags, self.content) != self.id:
             raise EventRefusedError("invalid: the id is not the hash of the event")
 
     def check_signature(self) -> None:
-        """Check the BIP-340 signature of the id; takes about 40 us, without the interpreter's lock.
+        """Check the signature of the id (BIP-340).  It takes about 40 µs and releases the interpreter's lock.
 
         Raises:
-            EventRefusedError: it is not the author's.
+            EventRefusedError: the author did not make it.
         """
         try:
-            is_right = coincurve.PublicKeyXOnly(bytes.fromhex(self.pubkey)).verify(
+            is_valid = coincurve.PublicKeyXOnly(bytes.fromhex(self.pubkey)).verify(
                 bytes.fromhex(self.sig), bytes.fromhex(self.id)
             )
         except ValueError:
-            is_right = False
-        if not is_right:
+            is_valid = False
+        if not is_valid:
             raise EventRefusedError("invalid: the signature is not the author's")
 
 
 def event_id(pubkey: str, created_at: int, kind: int, tags: Sequence[Sequence[str]], content: str) -> str:
-    """SHA-256 of the canonical form: control characters as JSON escapes them, everything else as it is.
+    """SHA-256 of the canonical form.  Control characters are escaped as in JSON, nothing else is.
 
     Raises:
         EventRefusedError: a text has half of a surrogate pair.
     """
-    return hashlib.sha256(dump([0, pubkey, created_at, kind, tags, content])).hexdigest()
+    return hashlib.sha256(encode_json([0, pubkey, created_at, kind, tags, content])).hexdigest()
 
 
-def dump(value: object) -> bytes:
-    """JSON without blanks, UTF-8.
+def encode_json(value: object) -> bytes:
+    """Encode JSON without blanks, in UTF-8.
 
     Raises:
         EventRefusedError: a text has half of a surrogate pair.
@@ -193,103 +193,99 @@ def dump(value: object) -> bytes:
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")).encode
 
 
-def decode_kept(text: bytes) -> NostrEvent:
-    """An event from its own :attr:`NostrEvent.text`, which was checked before it was kept."""
+def decode_stored(text: bytes) -> NostrEvent:
+    """Decode a stored :attr:`NostrEvent.text`, which was checked before."""
     return NostrEvent(**json.loads(text))
 
 
-def load(data: bytes) -> Any:
-    """JSON from outside.
+def parse_json(data: bytes) -> Any:
+    """Decode JSON from outside.
 
     Raises:
         NotTextError: it is not UTF-8.
-        InvalidMessageError: it is not JSON, or is ambiguous or unbounded: a repeated member, NaN, a huge number, deep
-            nesting.
+        InvalidMessageError: it is not JSON, or it has a repeated member, NaN, a very long number or deep nesting.
     """
     try:
         return _decode(data.decode())
     except UnicodeDecodeError:
-        raise NotTextError("the message is no UTF-8") from None
+        raise NotTextError("the message is not UTF-8") from None
     except RecursionError:
         raise InvalidMessageError("the message is nested too deeply") from None
     except json.JSONDecodeError as error:
-        raise InvalidMessageError(
-            f"the message is not valid JSON: there is an error at character {error.pos + 1}"
-        ) from None
+        raise InvalidMessageError(f"the message is not valid JSON: error at character {error.pos + 1}") from None
     except ValueError:
         raise InvalidMessageError(
-            "the message is not valid JSON here: a member appears twice in an object, or a number has no value or too "
-            "many digits"
+            "the message is not valid JSON here: an object has a member twice, or a number is not finite or too long"
         ) from None
 
 
-def quoted(text: str, most: int = 40) -> str:
-    """What a client wrote, cut and between quotation marks, for an answer to it."""
-    return f'"{printable(text[:most])}"'
+def quoted(text: str, max_length: int = 40) -> str:
+    """A client's text for an answer: cut, printable, and in quotation marks."""
+    return f'"{printable(text[:max_length])}"'
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise ValueError("a member appears twice")
+        raise ValueError("an object has a member twice")
     return members
 
 
-def _no_number(text: str) -> NoReturn:
+def _refuse_constant(text: str) -> NoReturn:
     raise ValueError(text)
 
 
-_decode = json.JSONDecoder(object_pairs_hook=_members, parse_constant=_no_number).decode
+_decode = json.JSONDecoder(object_pairs_hook=_members, parse_constant=_refuse_constant).decode
 
 
 def read_event(members: Any, max_tags: int = 1 << 30, max_content: int = 1 << 30) -> NostrEvent:
-    """Check the form of an event (rows 2 to 5 of the spec's table).
+    """Check the form of an event (rows 1 to 3 of docs/protocol/nostr.md#validation).
 
     Args:
-        members: the decoded JSON object; what does not belong there is left out.
-        max_tags: number of tags.
-        max_content: characters.
+        members: the decoded JSON object; unknown members are ignored.
+        max_tags: how many tags it may have.
+        max_content: how many characters its content may have.
 
     Raises:
-        EventRefusedError: something is wrong with it, and it has an id to say so (:func:`readable_id`).
-        InvalidMessageError: it has not even that.
+        EventRefusedError: it is wrong, and has an id for the answer (:func:`readable_id`).
+        InvalidMessageError: it has no such id.
     """
     if readable_id(members) is None:
-        raise InvalidMessageError("an event is an object with an id of 64 lower-case hexadecimal digits")
+        raise InvalidMessageError("an event must be an object with an id of 64 lower-case hexadecimal digits")
     if not is_hex(members["id"]):
-        raise EventRefusedError("invalid: id has 64 lower-case hexadecimal digits")
+        raise EventRefusedError("invalid: id must have 64 lower-case hexadecimal digits")
     for name in _MEMBERS:
         if name not in members:
             raise EventRefusedError(f"invalid: the event has no {name}")
     if not is_hex(members["pubkey"]):
-        raise EventRefusedError("invalid: pubkey has 64 lower-case hexadecimal digits")
+        raise EventRefusedError("invalid: pubkey must have 64 lower-case hexadecimal digits")
     sig, created_at, kind = members["sig"], members["created_at"], members["kind"]
     if type(sig) is not str or not _HEX_64.fullmatch(sig):
-        raise EventRefusedError("invalid: sig has 128 lower-case hexadecimal digits")
+        raise EventRefusedError("invalid: sig must have 128 lower-case hexadecimal digits")
     if type(created_at) is not int or not 0 <= created_at < 1 << 53:
-        raise EventRefusedError("invalid: created_at is a whole number of seconds")
+        raise EventRefusedError("invalid: created_at must be a whole number of seconds")
     if type(kind) is not int or not 0 <= kind <= MAX_KIND:
-        raise EventRefusedError(f"invalid: kind is a whole number from 0 to {MAX_KIND}")
+        raise EventRefusedError(f"invalid: kind must be a whole number from 0 to {MAX_KIND}")
     tags, content = members["tags"], members["content"]
     if type(tags) is not list or not all(type(tag) is list and tag and _are_texts(tag) for tag in tags):
-        raise EventRefusedError("invalid: tags are arrays of texts, none of them empty")
+        raise EventRefusedError("invalid: tags must be arrays of strings with at least a name")
     if type(content) is not str:
-        raise EventRefusedError("invalid: content is a text")
+        raise EventRefusedError("invalid: content must be a string")
     if len(tags) > max_tags:
-        raise EventRefusedError(f"invalid: at most {max_tags} tags, this has {len(tags)}")
+        raise EventRefusedError(f"invalid: an event has at most {max_tags} tags, this one has {len(tags)}")
     if len(content) > max_content:
-        raise EventRefusedError(f"invalid: at most {max_content} characters of content, this has {len(content)}")
+        raise EventRefusedError(f"invalid: content has at most {max_content} characters, this one has {len(content)}")
     return NostrEvent(members["id"], members["pubkey"], created_at, kind, tags, content, sig)
 
 
 def readable_id(members: Any) -> str | None:
-    """What a client calls an event by, right or wrong, so that it can be answered; None if that cannot be read."""
+    """The id of an event as its client wrote it, right or wrong, for the answer; None without a usable one."""
     number = members.get("id") if isinstance(members, dict) else None
     return number if isinstance(number, str) and 1 <= len(number) <= MAX_READABLE_ID else None
 
 
-def is_whole(text: str) -> bool:
-    """Whether a text has no half of a surrogate pair, which JSON can write and UTF-8 cannot."""
+def is_encodable(text: str) -> bool:
+    """Whether a text is valid Unicode.  JSON can write half of a surrogate pair, UTF-8 cannot."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -298,7 +294,7 @@ def is_whole(text: str) -> bool:
 
 
 def is_hex(value: object) -> bool:
-    """Whether it is a text of 64 lower-case hexadecimal digits."""
+    """Whether a value is a text of 64 lower-case hexadecimal digits."""
     return type(value) is str and _HEX_32.fullmatch(value) is not None
 
 
@@ -309,10 +305,10 @@ def _are_texts(values: list[Any]) -> bool:
 def sign_event(
     key: bytes, created_at: int, kind: int, tags: Sequence[Sequence[str]] = (), content: str = ""
 ) -> NostrEvent:
-    """Make an event.
+    """Make and sign an event.
 
     Args:
-        key: 32 bytes, secret.
+        key: the secret key, 32 bytes.
 
     Raises:
         EventRefusedError: a text has half of a surrogate pair.

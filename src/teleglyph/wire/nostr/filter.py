@@ -1,4 +1,4 @@
-"""What a subscription asks for (NIP-01, NIP-50; spec event-relay 6)."""
+"""Filters of a subscription (NIP-01, NIP-50; docs/protocol/nostr.md#filters)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from teleglyph.errors import EventRefusedError
-from teleglyph.wire.nostr.event import MAX_KIND, NostrEvent, is_hex, is_whole, quoted
+from teleglyph.wire.nostr.event import MAX_KIND, NostrEvent, is_encodable, is_hex, quoted
 from teleglyph.wire.nostr.search_words import wanted_words
 
 _LETTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
@@ -15,16 +15,16 @@ _LETTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXY
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """One filter: everything that is not None has to match.
+    """One filter: every attribute that is not None must match.
 
     Attributes:
         ids, authors: 64 hexadecimal digits each.
         kinds: numbers.
-        tags: wanted first values by the tag's letter.
-        since, until: Unix seconds, both included.
-        limit: of the stored events, the newest ones.
-        search: words.
-        first_tag_value: the first value of the first tag as the client wrote them.
+        tags: the wanted first values, by the tag's letter.
+        since, until: Unix seconds, both inclusive.
+        limit: how many stored events, the newest first.
+        search: words that the content must have.
+        first_tag_value: the first value of the first tag, in the order of the client.
     """
 
     ids: frozenset[str] | None = None
@@ -38,7 +38,7 @@ class Filter:
     first_tag_value: str | None = None
 
     def matches(self, event: NostrEvent) -> bool:
-        """Whether an event is asked for; the limit is not looked at."""
+        """Whether an event matches; the limit is ignored."""
         if self.ids is not None and event.id not in self.ids:
             return False
         if self.kinds is not None and event.kind not in self.kinds:
@@ -56,21 +56,21 @@ class Filter:
 
 
 def read_filter(members: Any, max_values: int = 1 << 30) -> Filter:
-    """Check and read a filter.
+    """Validate a filter.
 
     Args:
         members: the decoded JSON object.
-        max_values: in one list.
+        max_values: how many values a list may have.
 
     Raises:
-        EventRefusedError: ``invalid:`` or ``unsupported:`` and what is wrong.
+        EventRefusedError: ``invalid:`` or ``unsupported:`` and the reason.
     """
     if type(members) is not dict:
-        raise EventRefusedError("invalid: a filter is an object")
+        raise EventRefusedError("invalid: a filter must be an object")
     found: dict[str, Any] = {}
     tags: dict[str, frozenset[str]] = {}
     for name, value in members.items():
-        if not is_whole(name):
+        if not is_encodable(name):
             raise EventRefusedError("invalid: the name of a filter's member has half of a surrogate pair")
         if name in ("ids", "authors"):
             found[name] = _texts(name, value, max_values, hexadecimal=True)
@@ -81,22 +81,22 @@ def read_filter(members: Any, max_values: int = 1 << 30) -> Filter:
             found.setdefault("first_tag_value", value[0])
         elif name in ("since", "until", "limit"):
             if type(value) is not int or not 0 <= value < 1 << 53:
-                raise EventRefusedError(f"invalid: {name} is a whole number from 0")
+                raise EventRefusedError(f"invalid: {name} must be a whole number from 0")
             found[name] = value
         elif name == "search":
             if type(value) is not str:
-                raise EventRefusedError("invalid: search is a text")
-            if not is_whole(value):
+                raise EventRefusedError("invalid: search must be a string")
+            if not is_encodable(value):
                 raise EventRefusedError("invalid: search has half of a surrogate pair")
             found[name] = value
         else:
-            raise EventRefusedError(f"unsupported: filters have no {quoted(name)} here")
+            raise EventRefusedError(f"unsupported: this relay does not know {quoted(name)} in a filter")
     return Filter(**found, tags=tags)
 
 
 def _list(name: str, value: Any, max_values: int) -> list[Any]:
     if type(value) is not list or not value:
-        raise EventRefusedError(f"invalid: {name} is a list with at least one value")
+        raise EventRefusedError(f"invalid: {name} must be a list with at least one value")
     if len(value) > max_values:
         raise EventRefusedError(f"invalid: {name} has at most {max_values} values")
     return value
@@ -105,9 +105,9 @@ def _list(name: str, value: Any, max_values: int) -> list[Any]:
 def _texts(name: str, value: Any, max_values: int, *, hexadecimal: bool) -> frozenset[str]:
     values = _list(name, value, max_values)
     if not all(is_hex(item) if hexadecimal else type(item) is str for item in values):
-        form = "64 lower-case hexadecimal digits" if hexadecimal else "text"
-        raise EventRefusedError(f"invalid: each value of {name} is {form}")
-    if not all(map(is_whole, values)):
+        form = "64 lower-case hexadecimal digits" if hexadecimal else "a string"
+        raise EventRefusedError(f"invalid: each value of {name} must be {form}")
+    if not all(map(is_encodable, values)):
         raise EventRefusedError(f"invalid: a value of {name} has half of a surrogate pair")
     return frozenset(values)
 
@@ -115,5 +115,5 @@ def _texts(name: str, value: Any, max_values: int, *, hexadecimal: bool) -> froz
 def _kinds(value: Any, max_values: int) -> frozenset[int]:
     values = _list("kinds", value, max_values)
     if not all(type(item) is int and 0 <= item <= MAX_KIND for item in values):
-        raise EventRefusedError(f"invalid: kinds are whole numbers from 0 to {MAX_KIND}")
+        raise EventRefusedError(f"invalid: kinds must be whole numbers from 0 to {MAX_KIND}")
     return frozenset(values)

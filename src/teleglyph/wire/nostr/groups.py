@@ -1,7 +1,7 @@
-"""Groups on the wire (NIP-29): kinds of events, which group an event belongs to, and who may read it.
+"""Groups (NIP-29): their kinds of events, the group of an event, and its readers.
 
-The store keeps what :func:`audience_of` and :func:`group_of` say with each event, and live events are judged by the
-same two functions, so stored and live events have the same readers.
+The store records the results of :func:`audience_of` and :func:`group_of` with each event.  Live events use the same two
+functions, so stored and live events have the same readers.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from teleglyph.wire.nostr.event import NostrEvent
 MODERATION: Final = range(9000, 9021)
 DESCRIPTIONS: Final = range(39000, 39010)
 DIRECT_MESSAGES: Final = frozenset({4, 1059, 21059})
-"""Kinds that concern only their author and the people whom they name in ``p`` (NIP-04, NIP-17, NIP-59)."""
+"""Kinds for their author and the people in ``p`` only (NIP-04, NIP-17, NIP-59)."""
 
 
 class GroupKind(enum.IntEnum):
-    """Kinds of events that groups are managed with."""
+    """Kinds of events that manage groups."""
 
     PUT_USER = 9000
     REMOVE_USER = 9001
@@ -39,7 +39,7 @@ class GroupKind(enum.IntEnum):
 
 
 class Audience(enum.IntEnum):
-    """Who may read an event besides its author.  The numbers are kept in databases."""
+    """Who may read an event besides its author.  Databases store the numbers."""
 
     EVERYONE = 0
     """Members only if its group is private."""
@@ -50,18 +50,18 @@ class Audience(enum.IntEnum):
     ADMINS = 3
     """The group's admins."""
     RECIPIENTS = 4
-    """The people named in ``p``."""
+    """The people in ``p``."""
 
 
 def is_management(kind: int) -> bool:
-    """Whether events of a kind change a group or ask for that."""
+    """Whether events of a kind change a group, or request a change."""
     return kind in MODERATION or kind in (GroupKind.JOIN_REQUEST, GroupKind.LEAVE_REQUEST)
 
 
 def group_of(event: NostrEvent) -> str | None:
-    """The id of the group that an event belongs to: its one ``h``, or ``d`` of a description.
+    """The id of an event's group: its ``h`` tag, or the ``d`` tag of a description.
 
-    An event with several ``h`` belongs to no group, so that none of them can claim it.
+    An event with several ``h`` tags belongs to no group, so no group can claim it.
     """
     if event.kind in DESCRIPTIONS:
         return event.address

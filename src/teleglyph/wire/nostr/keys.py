@@ -1,4 +1,4 @@
-"""Nostr keys as people write them: ``npub`` and ``nsec`` (NIP-19, BIP-173)."""
+"""Nostr keys as text: ``npub`` and ``nsec`` (NIP-19, BIP-173)."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ KEY_SIZE: Final = 32
 
 
 def public_key(key: bytes) -> str:
-    """The public key of a secret one, 64 hexadecimal digits.
+    """The public key of a secret key, 64 hexadecimal digits.
 
     Raises:
-        KeyFileError: it is no secret key.
+        KeyFileError: it is not a secret key.
     """
     try:
         if len(key) != KEY_SIZE:
             raise ValueError(f"{len(key)} bytes")
         return coincurve.PrivateKey(key).public_key_xonly.format().hex()
     except ValueError:
-        raise KeyFileError("This is no secret Nostr key: it is zero, too large or of the wrong length") from None
+        raise KeyFileError("This is not a secret Nostr key: it is zero, too large or of the wrong length") from None
 
 
 def encode_key(kind: str, key: bytes) -> str:
-    """A key as text.
+    """Encode a key as text.
 
     Args:
         kind: ``npub`` or ``nsec``.
@@ -41,13 +41,13 @@ def encode_key(kind: str, key: bytes) -> str:
 
 
 def decode_key(text: str, kind: str) -> bytes:
-    """The 32 bytes of a key, also from hexadecimal digits.
+    """Decode a key from text, or from hexadecimal digits.
 
     Args:
-        kind: ``npub`` or ``nsec``; the other one is refused, so that nobody gives a secret away by mistake.
+        kind: ``npub`` or ``nsec``; the other kind is refused, so that nobody reveals a secret by mistake.
 
     Raises:
-        KeyFileError: it is no such key; the message does not show it.
+        KeyFileError: it is not a key of this kind.  The message does not show it.
     """
     text = text.strip().lower()
     if len(text) == 2 * KEY_SIZE:
@@ -57,7 +57,7 @@ def decode_key(text: str, kind: str) -> bytes:
             pass
     name, _, letters = text.rpartition("1")
     if name != kind or not letters or any(letter not in _LETTERS for letter in letters):
-        raise KeyFileError(f"This is no Nostr key: it has to begin with {kind}1, or be 64 hexadecimal digits")
+        raise KeyFileError(f"This is not a Nostr key: it must begin with {kind}1, or be 64 hexadecimal digits")
     values = [_LETTERS.index(letter) for letter in letters]
     if _polymod([*_spread(kind), *values]) != 1:
         raise KeyFileError(f"This {kind} has a typing error: its checksum is wrong")
@@ -83,7 +83,7 @@ def _polymod(values: list[int]) -> int:
 
 
 def _regroup(values: bytes | list[int], size: int, new_size: int, *, pad: bool = True) -> list[int]:
-    """Numbers of ``size`` bits as numbers of ``new_size`` bits; what is left over is padded with zeros or dropped."""
+    """Regroup numbers of ``size`` bits into numbers of ``new_size`` bits; the rest is padded with zeros or dropped."""
     buffer = bits = 0
     result = []
     for value in values:

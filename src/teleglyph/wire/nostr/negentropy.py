@@ -1,9 +1,9 @@
 """Range-based set reconciliation: the responder of the Negentropy protocol, version 1 (NIP-77).
 
-Two sides find out which events only one of them has, and exchange far less than a list of all ids.  Records are sorted
-by time and id.  A message divides that order into ranges and says of each either nothing (skip), a fingerprint of the
-ids in it, or the ids themselves.  Whoever asks drives the exchange; the responder answers one message with one message
-and keeps no state besides its records.
+Two sides find the events that only one of them has, and exchange far less than a list of all ids.  Records are sorted
+by time and id.  A message divides them into ranges.  For each range it has nothing (skip), a fingerprint of the ids, or
+the ids.  The initiator drives the exchange.  The responder answers each message with one message, and has no state but
+its records.
 
     message = version (0x61), range*
     range   = upper bound, mode (varint), payload
@@ -35,17 +35,17 @@ _MAX_VARINT = 10
 """Bytes; 64 bits need no more."""
 _BUCKETS = 16
 _FEW = 2 * _BUCKETS
-"""A range with fewer records than this is answered with their ids."""
+"""A range with fewer records is answered with their ids."""
 _ROOM = 64
-"""Bytes that a message keeps free for the fingerprint of everything that did not fit."""
+"""Bytes of a message that are reserved for the fingerprint of everything that did not fit."""
 MIN_FRAME: Final = 4096
-"""Bytes; any smaller message might bring the two sides no closer."""
+"""Bytes of a message; smaller ones might not make progress."""
 Bound = tuple[int, bytes]
-"""Time and 32 bytes; what is below it belongs to a range."""
+"""Time and id prefix; the records below it belong to a range."""
 
 
 class Records:
-    """What one side has, sorted; 72 bytes for each record.
+    """The sorted records of one side, 72 bytes each.
 
     Args:
         items: times in Unix seconds and ids of 32 bytes, in any order, each id once.
@@ -75,7 +75,7 @@ class Records:
         return self._ids[ID_BYTES * start : ID_BYTES * stop]
 
     def place(self, bound: Bound, start: int = 0) -> int:
-        """The place of the first record that is not below a bound.
+        """The index of the first record that is not below a bound.
 
         Args:
             start: the result is at least this.
@@ -90,7 +90,7 @@ class Records:
         return bisect_left(range(last), prefix, first, last, key=self.id)
 
     def bound(self, place: int) -> Bound:
-        """The shortest bound between a record and the one before it; infinity behind the last one."""
+        """The shortest bound between a record and the one before; infinity after the last one."""
         if place >= len(self):
             return _INFINITY, b""
         time = self._times[place]
@@ -113,15 +113,15 @@ def respond(records: Records, message: bytes, max_bytes: int) -> bytes:
     """Answer one message.  The work is bounded by the sizes of the message and of the answer.
 
     Args:
-        records: what we have.
+        records: our records.
         message: from the other side.
-        max_bytes: of the answer, at least MIN_FRAME.  What does not fit is left for the next message.
+        max_bytes: size of the answer, at least MIN_FRAME.  The rest is left for the next message.
 
     Raises:
-        EventRefusedError: ``invalid:`` and what is wrong with the message.
+        EventRefusedError: ``invalid:`` and the reason.
     """
     if not message or message[0] not in _VERSIONS:
-        raise EventRefusedError("invalid: a sync message begins with its version, 0x61")
+        raise EventRefusedError("invalid: a sync message must begin with its version, 0x61")
     if message[0] != VERSION:
         return bytes([VERSION])
     reader, answer = _Reader(message), _Answer(records, max_bytes)
@@ -133,12 +133,12 @@ def respond(records: Records, message: bytes, max_bytes: int) -> bytes:
         if mode == _SKIP:
             answer.skip(bound)
         elif mode == _FINGERPRINT:
-            if reader.take(_FINGERPRINT_BYTES) == records.fingerprint(lower, upper):
+            if reader.read(_FINGERPRINT_BYTES) == records.fingerprint(lower, upper):
                 answer.skip(bound)
             else:
                 answer.divide(lower, upper, bound)
         elif mode == _IDS:
-            reader.take(ID_BYTES * reader.varint())
+            reader.read(ID_BYTES * reader.varint())
             answer.list_ids(lower, upper, bound)
         else:
             raise EventRefusedError(f"invalid: a sync message has a range of the unknown mode {mode}")
@@ -147,7 +147,7 @@ def respond(records: Records, message: bytes, max_bytes: int) -> bytes:
 
 
 class _Reader:
-    """Takes a message apart."""
+    """Reads a message."""
 
     def __init__(self, message: bytes) -> None:
         self._message = message
@@ -158,7 +158,7 @@ class _Reader:
     def is_done(self) -> bool:
         return self._place == len(self._message)
 
-    def take(self, count: int) -> bytes:
+    def read(self, count: int) -> bytes:
         if count > len(self._message) - self._place:
             raise EventRefusedError("invalid: a sync message ends too early")
         self._place += count
@@ -167,7 +167,7 @@ class _Reader:
     def varint(self) -> int:
         value = 0
         for _ in range(_MAX_VARINT):
-            (digit,) = self.take(1)
+            (digit,) = self.read(1)
             value = value << 7 | digit & 0x7F
             if digit < 0x80:
                 if value > _INFINITY:
@@ -179,7 +179,7 @@ class _Reader:
         difference, length = self.varint(), self.varint()
         if length > ID_BYTES:
             raise EventRefusedError(f"invalid: a sync message has an id prefix of {length} bytes")
-        prefix = self.take(length).ljust(ID_BYTES, b"\0")
+        prefix = self.read(length).ljust(ID_BYTES, b"\0")
         time = _INFINITY if difference == 0 else self._last[0] + difference - 1
         bound = (time, prefix)
         if self._last[0] == _INFINITY or time > _INFINITY or bound < self._last:
@@ -189,7 +189,7 @@ class _Reader:
 
 
 class _Answer:
-    """Puts a message together."""
+    """Builds a message."""
 
     def __init__(self, records: Records, max_bytes: int) -> None:
         self.data = bytearray([VERSION])
@@ -200,11 +200,11 @@ class _Answer:
         self._skipped: Bound | None = None
 
     def skip(self, bound: Bound) -> None:
-        """Say nothing of a range; several of them become one, and the last ones are left out."""
+        """Skip a range.  Adjacent ones become one, and those at the end are left out."""
         self._skipped = bound
 
     def divide(self, start: int, stop: int, bound: Bound) -> None:
-        """Answer a fingerprint that differs, with finer ones or with ids."""
+        """Answer a fingerprint that differs with finer ones or with ids."""
         count = stop - start
         if count < _FEW:
             self.list_ids(start, stop, bound)
@@ -219,7 +219,7 @@ class _Answer:
         self._add(ranges, last_time, start)
 
     def list_ids(self, start: int, stop: int, bound: Bound) -> None:
-        """Give the ids of a range, or as many as fit."""
+        """Add the ids of a range, or as many as fit."""
         ranges = bytearray()
         last_time = self._end_skipped(ranges)
         space = self._space - len(self.data) - len(ranges) - 2 * _ROOM
@@ -242,7 +242,7 @@ class _Answer:
         self._last_time, self._skipped = last_time, None
 
     def _leave_rest(self, start: int) -> None:
-        """One fingerprint of everything from a place on: the other side asks again for what is in there."""
+        """Add one fingerprint of everything from a place on; the other side asks for it again."""
         self._last_time = self._end_skipped(self.data)
         _add_bound(self.data, (_INFINITY, b""), self._last_time)
         self.data += bytes([_FINGERPRINT]) + self._records.fingerprint(start, len(self._records))
@@ -257,7 +257,7 @@ class _Answer:
 
 
 def _add_bound(ranges: bytearray, bound: Bound, last_time: int) -> int:
-    """Append a bound; the time that the next one counts from."""
+    """Append a bound; returns the time that the next one is relative to."""
     time, prefix = bound
     prefix = prefix.rstrip(b"\0")
     ranges += encode_varint(0 if time == _INFINITY else time - last_time + 1)

@@ -1,8 +1,7 @@
-"""Words of texts for searches (NIP-50): the same for stored and live events, and in every database.
+"""Words for searches (NIP-50), the same for stored and live events and for every database.
 
-A text is folded (case, width, accents), then cut into words at everything that is neither letter nor digit.  Scripts
-in which words do not stand alone between blanks, such as Chinese, Japanese, Korean and Thai, are cut into single
-characters and pairs of neighbours.
+A text is folded (case, width, accents), then split at everything that is neither a letter nor a digit.  Scripts that do
+not separate words, such as Chinese, Japanese, Korean and Thai, are split into characters and pairs of neighbours.
 """
 
 from __future__ import annotations
@@ -15,12 +14,12 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 MAX_WORDS: Final = 50
-"""Words of one question; more are not looked at."""
+"""Words of one search; more are ignored."""
 MAX_TEXT_WORDS: Final = 20_000
-"""Words of one text that it can be found by; PostgreSQL takes 1 MiB for a text."""
+"""Words of one text; more are ignored, since PostgreSQL takes at most 1 MiB."""
 _LONGEST: Final = 64
 _EXTENSION: Final = re.compile(r"(?:include|domain|language|sentiment|nsfw):\S+")
-"""The extensions of NIP-50, which are understood to be none of the words, and not supported."""
+"""Extensions of NIP-50: they are not words, and not supported."""
 _RUN: Final = re.compile(r"[^\W_]+")
 _UNSPACED: Final = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
@@ -29,16 +28,16 @@ _UNSPACED: Final = re.compile(
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text, in their order and as often as they are there; of a very long one the first."""
+    """The words of a text in their order, with repetitions; of a very long text only the first."""
     words = (word for run in _runs(text) for word in _cut(run, with_single=True))
     return list(itertools.islice(words, MAX_TEXT_WORDS))
 
 
 @functools.lru_cache(1024)
 def wanted_words(search: str) -> frozenset[str] | None:
-    """The words that a text must have to be found; None if everything is, because the search is blank.
+    """The words that a text must have; None for a blank search, which finds everything.
 
-    A search without a word in it, such as one that holds only extensions, gives an empty set: it finds nothing.
+    A search without words, for example with extensions only, gives an empty set and finds nothing.
     """
     if not search.strip():
         return None
@@ -75,5 +74,5 @@ def _cut(run: str, *, with_single: bool) -> Iterator[str]:
 
 
 def encode_words(words: Iterable[str]) -> str:
-    """Words as a text of ASCII letters, digits and blanks, which every database's own splitter takes as they are."""
+    """Words as ASCII letters, digits and blanks, so that no database splits them in its own way."""
     return " ".join(f"w{word}" if word.isascii() else f"u{word.encode().hex()}" for word in words)

@@ -1,1 +1,1 @@
-"""The messages of the room relay."""
+"""The messages of the room relay (docs/protocol/rooms.md)."""

@@ -1,7 +1,7 @@
-"""The room relay's messages (spec rooms 2 to 5): postcard for the join request, one byte and a body for the rest.
+"""The messages of the room relay (docs/protocol/rooms.md).
 
-One WebSocket message is one of these; there is no length and no version.  The same number means different things in
-different directions, so there is an enumeration for each.
+The join request is in postcard; all others are one byte and a body.  Each is one WebSocket message, without length or
+version.  A first byte has another meaning in each direction, so each direction has an enumeration.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final
 from teleglyph.errors import ProtocolError
 
 MAX_PLAYER_ID: Final = 65_435
-"""The highest id that is ever given."""
+"""The highest number that a player can get."""
 _ERROR, _REPLY = 5, 6
 _ID = struct.Struct(">BH")
 _REPLY_FORMAT = struct.Struct(">BHHQ")
@@ -22,7 +22,7 @@ _U16_LAST, _U64_LAST = 0x03, 0x01
 
 
 class FromHost(enum.IntEnum):
-    """What a host may say."""
+    """First bytes of a host's messages."""
 
     END = 0
     KICK = 1
@@ -32,7 +32,7 @@ class FromHost(enum.IntEnum):
 
 
 class FromGuest(enum.IntEnum):
-    """What a guest may say."""
+    """First bytes of a guest's messages."""
 
     RPC = 2
     LEAVE = 3
@@ -46,8 +46,8 @@ class JoinRequest:
         game: must be known to the relay.
         room: chosen by the host.
         variation: of the rules, 0 to 65535; used when the room is made.
-        create: make the room; without effect if there is a token.
-        token: takes an earlier seat again, 64 bits; None asks for a new one.
+        create: make the room; ignored with a token.
+        token: takes an earlier seat again, 64 bits; None for a new seat.
     """
 
     game: str
@@ -65,16 +65,16 @@ class JoinRequest:
 
     @classmethod
     def decode(cls, data: bytes) -> JoinRequest:
-        """Read a request; bytes behind it are ignored, as postcard does.
+        """Decode a request.  Bytes after it are ignored, as in postcard.
 
         Raises:
-            ProtocolError: it is none.
+            ProtocolError: it is malformed.
         """
         return cls.read(RequestReader(data))
 
     @classmethod
     def read(cls, reader: RequestReader) -> JoinRequest:
-        """Read the five fields, and leave what stands behind them; raises as :meth:`decode`."""
+        """Read the five fields only; raises as :meth:`decode`."""
         game, room = reader.text(), reader.text()
         variation = reader.varint(3, _U16_LAST)
         create = reader.flag()
@@ -84,10 +84,10 @@ class JoinRequest:
 
 @dataclass(frozen=True, slots=True)
 class JoinReply:
-    """What a player gets that was let in.
+    """The reply to a player that was admitted.
 
     Attributes:
-        player: its id; 0 is the host.
+        player: its number; 0 is the host.
         variation: the room's.
         token: to take this seat again, 64 bits.
     """
@@ -102,13 +102,13 @@ class JoinReply:
 
     @classmethod
     def decode(cls, data: bytes) -> JoinReply:
-        """Read a reply.
+        """Decode a reply.
 
         Raises:
-            ProtocolError: it is none.
+            ProtocolError: it is malformed.
         """
         if len(data) != _REPLY_FORMAT.size or data[0] != _REPLY:
-            raise ProtocolError(f"{len(data)} bytes are no reply to a join request")
+            raise ProtocolError(f"A message of {len(data)} bytes is not a reply to a join request.")
         return cls(*_REPLY_FORMAT.unpack(data)[1:])
 
 
@@ -118,7 +118,7 @@ def encode_error(text: str) -> bytes:
 
 
 def decode_error(data: bytes) -> str | None:
-    """The text of an error message; None if it is another one."""
+    """The text of an error message; None for other messages."""
     return data[1:].decode("utf-8", "replace") if data[:1] == bytes([_ERROR]) else None
 
 
@@ -133,7 +133,7 @@ def player_left(player: int) -> bytes:
 
 
 def rpc_from(player: int, message: bytes) -> bytes:
-    """To the host: a guest's SERVER_RPC, with the guest's id put in behind its first byte."""
+    """To the host: a guest's SERVER_RPC, with the guest's number after its first byte."""
     return _ID.pack(FromGuest.RPC, player) + message[1:]
 
 
@@ -143,7 +143,7 @@ def kick(player: int) -> bytes:
 
 
 def kicked_player(message: bytes) -> int | None:
-    """Whom a kick means; None if it is too short to say."""
+    """The player to kick; None if the message is too short."""
     return int.from_bytes(message[1:3], "big") if len(message) >= _ID.size else None
 
 
@@ -162,42 +162,42 @@ def _encode_text(text: str) -> bytes:
 
 
 class RequestReader:
-    """Takes postcard's values from the front of some bytes; every method raises ProtocolError."""
+    """Reads postcard values one after another; every method raises ProtocolError."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
-        self._place = 0
+        self._offset = 0
 
-    def take(self, count: int) -> bytes:
-        """So many bytes."""
-        if count > len(self._data) - self._place:
-            raise ProtocolError(f"the join request ends after {len(self._data)} bytes, in the middle of a value")
-        self._place += count
-        return self._data[self._place - count : self._place]
+    def read(self, count: int) -> bytes:
+        """The next bytes."""
+        if count > len(self._data) - self._offset:
+            raise ProtocolError(f"The join request ends after {len(self._data)} bytes, in the middle of a value.")
+        self._offset += count
+        return self._data[self._offset - count : self._offset]
 
     def varint(self, longest: int, last: int) -> int:
-        """A number of at most ``longest`` bytes, the last of which is at most ``last`` if all are there."""
+        """A number of at most ``longest`` bytes; if it has all of them, the last is at most ``last``."""
         value = 0
         for number in range(longest):
-            byte = self.take(1)[0]
+            byte = self.read(1)[0]
             if number == longest - 1 and byte > last:
                 break
             value |= (byte & 0x7F) << 7 * number
             if byte < 0x80:
                 return value
-        raise ProtocolError("a number in the join request is too large")
+        raise ProtocolError("A number in the join request is too large.")
 
     def flag(self) -> bool:
         """A byte that is 0 or 1."""
-        byte = self.take(1)[0]
+        byte = self.read(1)[0]
         if byte > 1:
-            raise ProtocolError(f"a flag in the join request is {byte}")
+            raise ProtocolError(f"A flag in the join request is {byte}, not 0 or 1.")
         return bool(byte)
 
     def text(self) -> str:
-        """A string with its length in bytes in front."""
-        data = self.take(self.varint(10, _U64_LAST))
+        """A string, after its length in bytes."""
+        data = self.read(self.varint(10, _U64_LAST))
         try:
             return data.decode()
         except UnicodeDecodeError:
-            raise ProtocolError("a name in the join request is no UTF-8") from None
+            raise ProtocolError("A name in the join request is not UTF-8.") from None

@@ -87,7 +87,7 @@ def test_a_jump_beyond_the_window_forgets_nothing_that_could_be_repeated() -> No
 def test_a_counter_of_zero_is_refused() -> None:
     payload = bytearray(sealed(1)[0])
     payload[16:24] = bytes(8)
-    with pytest.raises(CryptoError, match="encrypted packet 0"):
+    with pytest.raises(CryptoError, match="Encrypted packet 0"):
         receiver().open(bytes(payload))
 
 

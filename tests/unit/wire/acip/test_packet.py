@@ -95,7 +95,7 @@ def test_a_wrong_checksum_is_refused() -> None:
     data[-1] ^= 1
     decoder = PacketDecoder()
     decoder.feed(bytes(data))
-    with pytest.raises(ProtocolError, match=r"wrong checksum of IMAGE_FRAME \(3001\)"):
+    with pytest.raises(ProtocolError, match=r"Wrong checksum of IMAGE_FRAME \(3001\)"):
         decoder.next_packet()
 
 
@@ -121,7 +121,7 @@ def test_junk_is_refused_at_its_first_wrong_byte(position: int) -> None:
     start[position] ^= 0x80
     decoder = PacketDecoder()
     decoder.feed(bytes(start))
-    with pytest.raises(ProtocolError, match="not an ACIP packet"):
+    with pytest.raises(ProtocolError, match="Not an ACIP packet"):
         decoder.next_packet()
 
 
@@ -131,7 +131,7 @@ def test_a_wrong_magic_that_is_split_over_chunks_is_refused() -> None:
     decoder.feed(data[:4])
     assert decoder.next_packet() is None
     decoder.feed(bytes(9000))
-    with pytest.raises(ProtocolError, match="not an ACIP packet"):
+    with pytest.raises(ProtocolError, match="Not an ACIP packet"):
         decoder.next_packet()
 
 
@@ -188,14 +188,14 @@ def test_a_refusal_without_end_is_cut() -> None:
 def test_a_line_that_only_begins_like_a_refusal_is_junk() -> None:
     decoder = PacketDecoder(recognize_refusal=True)
     decoder.feed(b"SERVER_FOLLY: hello\n")
-    with pytest.raises(ProtocolError, match="not an ACIP packet"):
+    with pytest.raises(ProtocolError, match="Not an ACIP packet"):
         decoder.next_packet()
 
 
 def test_a_server_takes_the_refusal_for_junk() -> None:
     decoder = PacketDecoder()
     decoder.feed(FULL)
-    with pytest.raises(ProtocolError, match="not an ACIP packet"):
+    with pytest.raises(ProtocolError, match="Not an ACIP packet"):
         decoder.next_packet()
 
 

@@ -169,7 +169,7 @@ def test_packets_repeated_reflected_or_from_another_session_are_refused() -> Non
 
     server, client = established()
     client.receive_data(client.seal(encode(Ping())))
-    with pytest.raises(CryptoError, match="our own packet"):
+    with pytest.raises(CryptoError, match="Our own packet"):
         client.next_event()
 
     server, client = established()

@@ -52,5 +52,5 @@ def test_a_secret_is_not_taken_for_a_public_key_and_is_not_shown() -> None:
 def test_what_is_no_secret_key_is_refused() -> None:
     assert len(public_key(secrets.token_bytes(32))) == 64
     for wrong in (bytes(32), b"\xff" * 32, b"x" * 31):
-        with pytest.raises(KeyFileError, match="no secret Nostr key"):
+        with pytest.raises(KeyFileError, match="not a secret Nostr key"):
             public_key(wrong)

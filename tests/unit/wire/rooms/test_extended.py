@@ -17,18 +17,18 @@ from teleglyph.wire.rooms.messages import JoinRequest
     st.one_of(st.just((b"", b"")), st.tuples(st.binary(min_size=32, max_size=32), st.binary(min_size=64, max_size=64))),
 )
 def test_extras_come_back_as_they_were(
-    is_public: bool, rotates: bool, is_told: bool, chosen: int | None, proof: tuple[bytes, bytes]
+    is_public: bool, rotates: bool, wants_absences: bool, chosen: int | None, proof: tuple[bytes, bytes]
 ) -> None:
     request, extras = (
         JoinRequest("chess", "r", 300, create=True),
-        JoinExtras(is_public, rotates, *proof, is_told, chosen),
+        JoinExtras(is_public, rotates, *proof, wants_absences, chosen),
     )
     assert JoinExtras.decode(request.encode() + extras.encode() + b"more") == (request, extras)
 
 
 def test_extras_without_the_new_wishes_have_the_bytes_they_always_had() -> None:
     assert JoinExtras(is_public=True, rotates=True).encode() == b"\x03\x00"
-    assert JoinExtras(rotates=True, is_told=True, chosen=1).encode() == b"\x0e\x00" + bytes(7) + b"\x01"
+    assert JoinExtras(rotates=True, wants_absences=True, chosen=1).encode() == b"\x0e\x00" + bytes(7) + b"\x01"
 
 
 def test_a_chosen_token_that_is_cut_off_is_refused() -> None:

@@ -1,7 +1,7 @@
-"""The content of every packet type of a call, as frozen dataclasses.
+"""The messages of a call: a frozen dataclass for each packet type.
 
-Each knows its packet type, writes its payload and parses it with all the checks of the protocol.  Nothing
-here knows about sessions or order.  Begin at :class:`teleglyph.wire.acip.messages.base.Message`.
+Each class knows its packet type, encodes its payload, and decodes it with all checks of the protocol.  Nothing here
+depends on sessions or order.  Begin at :class:`teleglyph.wire.acip.messages.base.Message`.
 """
 
 from teleglyph.wire.acip.messages.audio import AudioBatch, OpusBatch

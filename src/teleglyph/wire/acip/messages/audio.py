@@ -1,4 +1,4 @@
-"""Sound: batches of Opus frames or of raw samples (spec acip-wire 5.6 and 5.7)."""
+"""Sound: batches of Opus frames or of raw samples (docs/protocol/messages.md#sound)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_CHANNELS = 8
 
 _BATCH = struct.Struct(">IIII")
 _NESTED = _BATCH.pack(48000, 20, 1, 0)
-"""How a complete batch of one 20 ms frame begins."""
+"""The header of a batch with one frame of 20 ms."""
 _NESTED_HEADER = len(_NESTED) + 2
 _SAMPLE_SIZE = 4
 
@@ -30,8 +30,8 @@ class OpusBatch(Message):
     Attributes:
         sample_rate: Hz; 48000 in practice.
         frame_duration: milliseconds of each frame; 20 in practice.
-        frames: mono Opus packets.  Batches inside a batch, which ascii-chat's server makes when several wait,
-            are taken apart; a frame whose announced size exceeds the data is dropped with all behind it.
+        frames: mono Opus packets.  A batch inside the batch is unwrapped: ascii-chat's server makes those when several
+            wait.  A frame that exceeds the data is dropped with all after it.
     """
 
     type: ClassVar = PacketType.AUDIO_OPUS_BATCH
@@ -88,7 +88,7 @@ class AudioBatch(Message):
         sample_rate: Hz, one of ``SAMPLE_RATES``.
         channels: 1 to 8.
         samples: signed 32-bit big-endian integers, full scale 2147483647.
-        batches: how many batches the sender put together.
+        batches: how many batches the sender combined.
     """
 
     type: ClassVar = PacketType.AUDIO_BATCH

@@ -1,4 +1,4 @@
-"""What all messages have in common, and the text fields some of them share."""
+"""The base of all messages, and helpers for text fields."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from teleglyph.wire.acip.packet_type import PacketType
 
 
 class Event:
-    """Something a session reports: a message of the peer, or a step of the session itself."""
+    """What a session's ``next_event`` returns: a message of the peer, or a step of the session."""
 
     __slots__ = ()
 
 
 class Message(Event, ABC):
-    """The content of one packet; subclasses are frozen dataclasses."""
+    """A decoded packet; subclasses are frozen dataclasses."""
 
     __slots__ = ()
 
@@ -25,21 +25,21 @@ class Message(Event, ABC):
 
     @abstractmethod
     def encode_payload(self) -> bytes:
-        """The payload of a packet that says this."""
+        """The payload of this message's packet."""
 
     @classmethod
     @abstractmethod
     def decode_payload(cls, payload: bytes) -> Event:
-        """Parse a payload.
+        """Decode a payload.
 
         Raises:
-            BadDataError: values out of range, where the protocol tells the peer the reason (spec acip-wire 8.2).
-            ProtocolError: any other fault; the session just ends (spec acip-wire 8.3).
+            BadDataError: a value is out of range; the peer is sent the reason (docs/protocol/messages.md#bad-values).
+            ProtocolError: any other fault; the session ends (docs/protocol/messages.md#broken-packets).
         """
 
 
 def encode(message: Message) -> bytes:
-    """A complete plain packet that carries a message."""
+    """A complete unencrypted packet with a message."""
     return encode_packet(message.type, message.encode_payload())
 
 
@@ -57,10 +57,10 @@ def clip_text(text: str, limit: int) -> bytes:
 
 
 def decode_text(data: bytes) -> str:
-    """UTF-8 from a peer; wrong sequences become replacement characters."""
+    """UTF-8 from a peer; invalid sequences become replacement characters."""
     return data.decode("utf-8", "replace")
 
 
 def decode_padded(field: bytes) -> str:
-    """The text of a fixed-size field, which ends at the first NUL if there is one (spec acip-wire 1)."""
+    """The text of a field of fixed size, up to the first NUL if there is one (docs/protocol/README.md#conventions)."""
     return decode_text(field.partition(b"\0")[0])

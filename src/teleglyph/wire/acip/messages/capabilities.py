@@ -1,4 +1,4 @@
-"""What a client's terminal can show (spec acip-wire 5.2)."""
+"""The capabilities of a client's terminal (docs/protocol/messages.md#client_capabilities)."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ _FLAGS = ("detection_reliable", "utf8", "wants_padding")
 
 @dataclass(frozen=True, slots=True)
 class Capabilities(Message):
-    """A client's terminal and wishes; must be its first message, and comes again when the terminal changes.
+    """What a client's terminal can show.  It is the first message, and is sent again when the terminal changes.
 
     Attributes:
         width, height: columns and rows, 1 to 4096.
         color_level: 0 none, 1 the 16 ANSI colours, 2 the 256 colours, 3 truecolor.
         render_mode: 0 foreground, 1 background, 2 half-block.
-        utf8: the terminal shows UTF-8.  Any non-zero value counts, since ascii-chat's client writes it in its
-            machine's byte order.
+        utf8: the terminal shows UTF-8.  Any value but 0 is true: ascii-chat's client writes it in the byte order of
+            its machine.
         desired_fps: frames per second, 1 to 144.
         wants_padding: centre the picture with spaces.
         palette_type: 0 unset (use the standard one), 1 standard, 2 blocks, 3 digital, 4 minimal, 5 cool, 6
-            custom. Custom is allowed here, though ascii-chat's server refuses it.
+            custom, which ascii-chat's server refuses.
         palette_custom: the glyphs from dark to light, at most 64 bytes of UTF-8.
         terminal_flags: 0x01 16 colours, 0x02 256 colours, 0x04 truecolor, 0x08 UTF-8, 0x10 background
             colours.

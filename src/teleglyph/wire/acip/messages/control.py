@@ -1,4 +1,4 @@
-"""Messages that steer a call: signs of life, who is there, which streams run."""
+"""Messages that control a call: signs of life, participants, streams."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class StreamKind(enum.IntFlag):
 
 
 class JoinFlag(enum.IntFlag):
-    """What a client says of itself in CLIENT_JOIN."""
+    """Capability bits in CLIENT_JOIN."""
 
     VIDEO = 0x01
     AUDIO = 0x02
@@ -37,7 +37,7 @@ class JoinFlag(enum.IntFlag):
 
 
 class _Signal(Message):
-    """A message whose packet type says it all; bytes that come along are ignored (spec acip-wire 5.9)."""
+    """A message without content; a payload is ignored (docs/protocol/messages.md#ping)."""
 
     __slots__ = ()
 
@@ -51,7 +51,7 @@ class _Signal(Message):
 
 @dataclass(frozen=True, slots=True)
 class Ping(_Signal):
-    """A sign of life that wants a :class:`Pong`."""
+    """A sign of life; the peer answers with :class:`Pong`."""
 
     type: ClassVar = PacketType.PING
 
@@ -65,14 +65,14 @@ class Pong(_Signal):
 
 @dataclass(frozen=True, slots=True)
 class ClearConsole(_Signal):
-    """The client is to clear its screen."""
+    """The client must clear its screen."""
 
     type: ClassVar = PacketType.CLEAR_CONSOLE
 
 
 @dataclass(frozen=True, slots=True)
 class ClientJoin(Message):
-    """A display name (at most 32 bytes of UTF-8) and :class:`JoinFlag` bits (spec acip-wire 5.10)."""
+    """A display name (at most 32 bytes of UTF-8) and :class:`JoinFlag` bits (docs/protocol/messages.md#client_join)."""
 
     type: ClassVar = PacketType.CLIENT_JOIN
     display_name: str
@@ -94,7 +94,7 @@ class ClientJoin(Message):
 
 @dataclass(frozen=True, slots=True)
 class ClientLeave(Message):
-    """The client ends its session, perhaps with a word (spec acip-wire 5.11)."""
+    """The client ends its session (docs/protocol/messages.md#client_leave)."""
 
     type: ClassVar = PacketType.CLIENT_LEAVE
     text: str = ""
@@ -127,7 +127,7 @@ class _Streams(Message):
 
 @dataclass(frozen=True, slots=True)
 class StreamStart(_Streams):
-    """Streams of these :class:`StreamKind` bits begin (spec acip-wire 5.3)."""
+    """Starts the streams of these :class:`StreamKind` bits (docs/protocol/messages.md#stream_start)."""
 
     type: ClassVar = PacketType.STREAM_START
     kinds: int
@@ -139,7 +139,7 @@ class StreamStart(_Streams):
 
 @dataclass(frozen=True, slots=True)
 class StreamStop(_Streams):
-    """Streams of these :class:`StreamKind` bits end."""
+    """Stops the streams of these :class:`StreamKind` bits (docs/protocol/messages.md#stream_stop)."""
 
     type: ClassVar = PacketType.STREAM_STOP
     kinds: int
@@ -151,7 +151,7 @@ class StreamStop(_Streams):
 
 @dataclass(frozen=True, slots=True)
 class ServerState(Message):
-    """How many clients are connected and how many of them send video (spec acip-wire 5.14)."""
+    """How many clients are connected, and how many send video (docs/protocol/messages.md#server_state)."""
 
     type: ClassVar = PacketType.SERVER_STATE
     connected: int
@@ -167,7 +167,7 @@ class ServerState(Message):
 
 
 def _check_flags(name: str, flags: int, known: int) -> None:
-    if flags & ~int(known):  # an IntFlag's own complement leaves unknown bits out
+    if flags & ~int(known):  # the complement of an IntFlag has no unknown bits
         raise BadDataError(f"{name} unknown flags set ({flags:#x})")
     if not flags:
         raise BadDataError(f"{name} no valid capability flags set ({flags:#x})")

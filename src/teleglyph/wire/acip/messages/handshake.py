@@ -1,4 +1,4 @@
-"""Messages of the handshake and of rekeying (spec acip-crypto 4 and 8); all of them travel unencrypted."""
+"""Messages of the handshake and of rekeying; they are never encrypted (docs/protocol/handshake.md#packets)."""
 
 from __future__ import annotations
 
@@ -23,30 +23,29 @@ _PARAMETERS = struct.Struct(">BBBBHHHHBBB3x")
 
 
 class CryptoMode(enum.IntFlag):
-    """What the client wants (spec acip-crypto 2); a default client sends ENCRYPT alone."""
+    """The crypto mode that a client asks for (docs/protocol/handshake.md#modes)."""
 
     ENCRYPT = 0x01
     AUTHENTICATE = 0x02
 
 
 class Feature(enum.IntFlag):
-    """Bits of PROTOCOL_VERSION's feature flags, which ascii-chat's programs leave 0 (spec acip-wire 5.1)."""
+    """Extensions of the protocol, as bits of PROTOCOL_VERSION; ascii-chat's programs set none."""
 
     NONE = 0
     SCREEN_UPDATES = 0x02
-    """The messages of :mod:`teleglyph.wire.acip.messages.screen`: set by a client that knows them, and by a server that
-    does in its answer to such a client."""
+    """The messages of :mod:`teleglyph.wire.acip.messages.screen` (docs/protocol/screens.md#agreement)."""
 
 
 class ChallengeFlag(enum.IntFlag):
-    """What the server demands in AUTH_CHALLENGE (spec acip-crypto 4.7)."""
+    """The proofs that a server asks for (docs/protocol/handshake.md#crypto_auth_challenge)."""
 
     PASSWORD = 0x01
     CLIENT_KEY = 0x02
 
 
 class AuthFailure(enum.IntFlag):
-    """Reasons in AUTH_FAILED (spec acip-crypto 4.11)."""
+    """Why a server refuses a client (docs/protocol/handshake.md#crypto_auth_failed)."""
 
     PASSWORD_REQUIRED = 0x01
     PASSWORD_INCORRECT = 0x02
@@ -69,7 +68,7 @@ class _Empty(Message):
 
 @dataclass(frozen=True, slots=True)
 class ProtocolVersion(Message):
-    """The first packet of either side (spec acip-wire 5.1)."""
+    """The first packet of each side (docs/protocol/handshake.md#protocol_version)."""
 
     type: ClassVar = PacketType.PROTOCOL_VERSION
     mode: int = CryptoMode.ENCRYPT
@@ -98,7 +97,7 @@ class ProtocolVersion(Message):
 
 @dataclass(frozen=True, slots=True)
 class CryptoCapabilities(Message):
-    """The algorithms a client knows, as bit masks, and those it prefers (spec acip-crypto 4.2)."""
+    """The algorithms that a client knows and prefers (docs/protocol/handshake.md#crypto_capabilities)."""
 
     type: ClassVar = PacketType.CRYPTO_CAPABILITIES
     key_exchange: int = 1
@@ -128,8 +127,7 @@ class CryptoCapabilities(Message):
 
 @dataclass(frozen=True, slots=True)
 class CryptoParameters(Message):
-    """The algorithms the server chose and the sizes that follow from them, in bytes (spec acip-crypto
-    4.3)."""
+    """The server's choice of algorithms (docs/protocol/handshake.md#crypto_parameters)."""
 
     type: ClassVar = PacketType.CRYPTO_PARAMETERS
     key_exchange: int = 1
@@ -167,7 +165,7 @@ class CryptoParameters(Message):
 
 @dataclass(frozen=True, slots=True)
 class ClientHello(Message):
-    """The Ed25519 key of the server that the client expects (spec acip-crypto 4.4)."""
+    """The server's Ed25519 key that the client expects (docs/protocol/handshake.md#crypto_client_hello)."""
 
     type: ClassVar = PacketType.CRYPTO_CLIENT_HELLO
     server_identity: bytes
@@ -183,8 +181,7 @@ class ClientHello(Message):
 
 @dataclass(frozen=True, slots=True)
 class KeyExchangeInit(Message):
-    """The server's ephemeral X25519 key, with its identity and signature if it has one (spec acip-crypto
-    4.5)."""
+    """The server's X25519 key, perhaps with an identity (docs/protocol/handshake.md#crypto_key_exchange_init)."""
 
     type: ClassVar = PacketType.CRYPTO_KEY_EXCHANGE_INIT
     public_key: bytes
@@ -204,9 +201,9 @@ class KeyExchangeInit(Message):
 
 @dataclass(frozen=True, slots=True)
 class KeyExchangeResponse(Message):
-    """The client's ephemeral X25519 key, perhaps with an identity (spec acip-crypto 4.6).
+    """The client's X25519 key, perhaps with an identity (docs/protocol/handshake.md#crypto_key_exchange_resp).
 
-    An ``identity`` of zeros, which is how a client without one fills the longer form, is kept as it came.
+    A client without an identity may send zeros; they are not replaced by None.
     """
 
     type: ClassVar = PacketType.CRYPTO_KEY_EXCHANGE_RESP
@@ -233,8 +230,7 @@ class KeyExchangeResponse(Message):
 
 @dataclass(frozen=True, slots=True)
 class AuthChallenge(Message):
-    """The server asks for proof: ``flags`` of :class:`ChallengeFlag` and a random nonce (spec acip-crypto
-    4.7)."""
+    """The server asks for proof; ``flags`` are bits of :class:`ChallengeFlag`."""
 
     type: ClassVar = PacketType.CRYPTO_AUTH_CHALLENGE
     flags: int
@@ -251,9 +247,9 @@ class AuthChallenge(Message):
 
 @dataclass(frozen=True, slots=True)
 class AuthResponse(Message):
-    """The client's proof and its own nonce (spec acip-crypto 4.8).
+    """The client's proof, and a nonce of its own (docs/protocol/handshake.md#crypto_auth_response).
 
-    ``proof`` has 32 bytes if it is the tag of a password, 64 if it is the signature of a client key.
+    ``proof`` is the 32-byte tag of a password, or the 64-byte signature of a client key.
     """
 
     type: ClassVar = PacketType.CRYPTO_AUTH_RESPONSE
@@ -294,7 +290,7 @@ class AuthFailed(Message):
 
 @dataclass(frozen=True, slots=True)
 class ServerAuthResponse(Message):
-    """The server's own proof that it knows the password; ends the handshake (spec acip-crypto 4.9)."""
+    """The server's proof, which ends the handshake (docs/protocol/handshake.md#crypto_server_auth_resp)."""
 
     type: ClassVar = PacketType.CRYPTO_SERVER_AUTH_RESP
     tag: bytes = field(repr=False)
@@ -310,7 +306,7 @@ class ServerAuthResponse(Message):
 
 @dataclass(frozen=True, slots=True)
 class HandshakeComplete(_Empty):
-    """The server needs no authentication; ends the handshake."""
+    """The handshake is complete; the server asks for no proof."""
 
     type: ClassVar = PacketType.CRYPTO_HANDSHAKE_COMPLETE
 
@@ -324,7 +320,7 @@ class NoEncryption(_Empty):
 
 @dataclass(frozen=True, slots=True)
 class RekeyRequest(Message):
-    """An offer of a new X25519 key; this project's sessions ignore it (spec acip-crypto 8)."""
+    """An offer of a new X25519 key, which our sessions ignore (docs/protocol/handshake.md#rekeying)."""
 
     type: ClassVar = PacketType.CRYPTO_REKEY_REQUEST
     public_key: bytes
@@ -375,5 +371,5 @@ def _encode_key_id(key_id: bytes) -> bytes:
 
 def _decode_key_id(data: bytes) -> bytes:
     if data[0] != len(data) - 1:
-        raise ProtocolError(f"key id announces {data[0]} characters but has {len(data) - 1}")
+        raise ProtocolError(f"Key id announces {data[0]} characters, but has {len(data) - 1}.")
     return data[1:]

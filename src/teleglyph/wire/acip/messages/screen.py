@@ -1,8 +1,7 @@
-"""Screens told by their changes, and what goes with them: ours alone, where both sides have agreed on it.
+"""Deltas instead of frames, and the messages that go with them (docs/protocol/screens.md).
 
-A client that knows these messages says so by :attr:`Feature.SCREEN_UPDATES` in PROTOCOL_VERSION, and a server that
-does answers with the same bit; no program of ascii-chat ever gets to see them.  The body of an update is the business
-of :mod:`teleglyph.media.grid`; all of it is described in docs/protocol.md.
+Both sides must have agreed on them (docs/protocol/screens.md#agreement); ascii-chat's programs never do.  The body of
+an update is encoded and decoded by :mod:`teleglyph.media.grid`.
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ MAX_SCREEN_SIDE = 4096
 MAX_UPDATE_BODY = 1 << 20
 """Bytes of an update's body before compression."""
 MAX_PLACES = 255
-"""Places of a grid that can be counted and shown alone."""
-_MAX_NAME = 64
+"""Places of a grid that can be shown alone."""
+MAX_NAME = 64
 """Bytes of a name in VIEW_STATE."""
 AS_CAPABILITIES = 0xFF
-"""The render mode of CLIENT_CAPABILITIES is meant."""
+"""Stands for the render mode of CLIENT_CAPABILITIES."""
 _LAST_RENDER_MODE = 6
 
 _UPDATE = struct.Struct(">IIHHBBHI")
@@ -39,26 +38,26 @@ _ZSTD = 0x01
 
 
 class UpdateLevel(enum.IntFlag):
-    """What an update says of the state of its viewer's rate control, in its ``level``."""
+    """The state of a viewer's rate control, in the ``level`` of an update."""
 
     TOLERANCE = 0x0F
-    """How coarse it is: 0 is the finest."""
+    """How coarse the screen is: 0 is the finest."""
     CHEAPER = 0x10
-    """It is drawn in a cheaper mode than was asked for."""
+    """The screen is drawn in a cheaper mode than asked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScreenUpdate(Message):
-    """Changes of a screen.
+    """A delta: the changed cells of a screen.
 
     Attributes:
         number: of the screen after it, from 1 on.
         base: number of the screen that it changes; 0 for a whole one.
         columns, rows: size of the screen, 1 to 4096.
         body: the changes, at most 1 MiB; not checked here.
-        level: state of the rate control: see :class:`UpdateLevel`.
-        rate: frames a second that the server aims at.
-        compress: travels as a zstd frame.
+        level: bits of :class:`UpdateLevel`.
+        rate: frames per second that the server aims at.
+        compress: send the body as a zstd frame.
     """
 
     type: ClassVar = PacketType.SCREEN_UPDATE
@@ -76,10 +75,10 @@ class ScreenUpdate(Message):
         return b"".join((self._head(), packed))
 
     def encode_packet(self, packed: bytes) -> bytes:
-        """The complete plain packet, for the path that every frame takes.
+        """The complete unencrypted packet, with a body that is compressed already.
 
         Args:
-            packed: the body as it travels.
+            packed: the body as it is sent.
         """
         head = self._head()
         return b"".join((pack_header(self.type, head, packed), head, packed))
@@ -108,11 +107,11 @@ class ScreenUpdate(Message):
 
 @dataclass(frozen=True, slots=True)
 class ScreenAck(Message):
-    """The viewer sees the screen of this number.
+    """The screen of this number is on the viewer's terminal.
 
     Attributes:
-        number: of the newest update that is shown; 0 for none.
-        wants_whole: the next update has to be a whole one.
+        number: of the newest screen; 0 for none.
+        wants_whole: the next update must be a whole screen.
     """
 
     type: ClassVar = PacketType.SCREEN_ACK
@@ -130,29 +129,29 @@ class ScreenAck(Message):
 
 
 class ViewFlag(enum.IntFlag):
-    """Yes-or-no wishes of VIEW_SETTINGS."""
+    """Flags of VIEW_SETTINGS."""
 
     DITHERED = 0x01
-    """Mix 16 and 256 colours in an ordered pattern."""
+    """Dither 16 and 256 colours."""
     WITHOUT_SELF = 0x02
-    """Leave one's own picture out."""
+    """Leave the viewer's own picture out."""
     MIRRORED_SELF = 0x04
-    """Show one's own picture as in a mirror."""
+    """Mirror the viewer's own picture."""
     NAMES = 0x08
-    """Names with the pictures, and of those without one."""
-    TELL_STATE = 0x10
-    """Send VIEW_STATE whenever it changes."""
+    """Show names, also of participants without a picture."""
+    SEND_STATE = 0x10
+    """Send VIEW_STATE when it changes."""
 
 
 @dataclass(frozen=True, slots=True)
 class ViewSettings(Message):
-    """What a viewer wants beyond its CLIENT_CAPABILITIES; may come before them, and again at any time.
+    """A viewer's preferences beyond CLIENT_CAPABILITIES; allowed at any time, also before them.
 
     Attributes:
         render_mode: 0 to 6, or :data:`AS_CAPABILITIES`.
         flags: of :class:`ViewFlag`.
-        spotlight: 1 to 255 shows that place of the grid alone, 0 the grid.
-        max_bitrate: bits a second that screens may take; 0 for no limit.
+        spotlight: 1 to 255 shows that place of the grid alone, 0 shows all.
+        max_bitrate: bits per second for screens; 0 for no limit.
     """
 
     type: ClassVar = PacketType.VIEW_SETTINGS
@@ -176,13 +175,12 @@ class ViewSettings(Message):
 
 @dataclass(frozen=True, slots=True)
 class PictureRequest(Message):
-    """What the server can use of a sender's pictures: more would be thrown away.
+    """How large and how often a sender's picture is seen.
 
     Attributes:
-        width, height: pixels of the largest place that anybody sees it in; 0 if nobody sees it.  More are of no use,
-            fewer in either direction are missed.
-        interval: milliseconds between two pictures that can be told apart.
-        keyframe: the next picture has to be one at which decoding can begin.
+        width, height: pixels of the largest place that shows it; 0 if nobody sees it.
+        interval: milliseconds between pictures; more often makes no difference.
+        keyframe: the next picture must be a keyframe.
     """
 
     type: ClassVar = PacketType.PICTURE_REQUEST
@@ -203,12 +201,12 @@ class PictureRequest(Message):
 
 @dataclass(frozen=True, slots=True)
 class ViewState(Message):
-    """Whom a viewer sees, for viewers that asked for it with :attr:`ViewFlag.TELL_STATE`.
+    """Whose picture a viewer sees, for viewers that set :attr:`ViewFlag.SEND_STATE`.
 
     Attributes:
-        place: the place of the grid that is shown alone; 0 for the whole grid.
-        places: how many places can be shown alone, at most 255.
-        name: who is shown alone.
+        place: the place of the grid that is shown alone; 0 for all.
+        places: how many places there are, at most 255.
+        name: of the participant who is shown alone.
     """
 
     type: ClassVar = PacketType.VIEW_STATE
@@ -217,13 +215,13 @@ class ViewState(Message):
     name: str = ""
 
     def encode_payload(self) -> bytes:
-        return _STATE.pack(self.place, self.places) + clip_text(self.name, _MAX_NAME)
+        return _STATE.pack(self.place, self.places) + clip_text(self.name, MAX_NAME)
 
     @classmethod
     def decode_payload(cls, payload: bytes) -> Self:
-        if not _STATE.size <= len(payload) <= _STATE.size + _MAX_NAME:
+        if not _STATE.size <= len(payload) <= _STATE.size + MAX_NAME:
             raise ProtocolError(
-                f"VIEW_STATE payload size {len(payload)} (expected {_STATE.size} to {_STATE.size + _MAX_NAME})"
+                f"VIEW_STATE payload size {len(payload)} (expected {_STATE.size} to {_STATE.size + MAX_NAME})"
             )
         place, places = _STATE.unpack_from(payload)
         if place > places:

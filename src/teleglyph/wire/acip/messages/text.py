@@ -1,4 +1,4 @@
-"""Messages that carry a line of text: errors and remote log lines (spec acip-wire 5.13)."""
+"""Messages with a line of text: errors and log lines (docs/protocol/messages.md#texts)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from teleglyph.wire.acip.packet_type import PacketType
 MAX_TEXT = 512
 """Bytes of text that a receiver accepts."""
 MAX_SENT_TEXT = 511
-"""Bytes of text that we send: ascii-chat's server takes 512 for a broken packet."""
+"""Bytes of text that we send: ascii-chat's server refuses 512."""
 
 _ERROR = struct.Struct(">II")
 _LOG = struct.Struct(">BBHI")
@@ -22,7 +22,7 @@ _TRUNCATED = 0x0001
 
 
 class LogLevel(enum.IntEnum):
-    """Importance of a remote log line."""
+    """Severity of a log line."""
 
     DEV = 0
     DEBUG = 1
@@ -33,7 +33,7 @@ class LogLevel(enum.IntEnum):
 
 
 class LogDirection(enum.IntEnum):
-    """Who speaks to whom in a remote log line."""
+    """The direction of a log line."""
 
     UNKNOWN = 0
     SERVER_TO_CLIENT = 1
@@ -42,7 +42,7 @@ class LogDirection(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class ErrorMessage(Message):
-    """An error code (spec acip-wire 10) and a sentence, sent before a connection ends."""
+    """An error code and a sentence, sent before a connection ends (docs/protocol/messages.md#error-codes)."""
 
     type: ClassVar = PacketType.ERROR_MESSAGE
     code: int
@@ -65,9 +65,9 @@ class ErrorMessage(Message):
 
 @dataclass(frozen=True, slots=True)
 class RemoteLog(Message):
-    """A log line for the other side.
+    """A log line for the peer.
 
-    ``truncated`` says that the line was longer; encoding sets it when it has to cut the text.
+    ``truncated`` means that the line was longer.  Encoding sets it if it cuts the text.
     """
 
     type: ClassVar = PacketType.REMOTE_LOG

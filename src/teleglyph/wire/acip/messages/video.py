@@ -1,4 +1,4 @@
-"""Pictures on their way to the server, character frames on their way back (spec acip-wire 5.4, 5.5, 5.8)."""
+"""Pictures to the server, frames of text to the client (docs/protocol/messages.md#pictures-and-frames)."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ else:
 MAX_PICTURE_SIDE: Final = 8192
 """Pixels of a picture's width or height."""
 MAX_PICTURE_DATA: Final = 2 * 2**20
-"""Bytes of a raw picture with 8 bytes of header, which must stay below."""
+"""A raw picture and 8 bytes of header must stay below this, in bytes."""
 MAX_FRAME_SIDE: Final = 16384
-"""Columns or rows of a character frame."""
+"""Columns or rows of a frame."""
 MAX_FRAME_TEXT: Final = 16 * 2**20
-"""Bytes of a frame's text that a receiver accepts unless told otherwise."""
+"""Bytes of a frame's text that a receiver accepts by default."""
 
 _IMAGE = struct.Struct(">IIIIII")
 _HEVC = struct.Struct(">BHH")
@@ -34,11 +34,9 @@ _START_CODE_WITHIN = 64
 _KEYFRAME, _SIZE_CHANGE = 0x01, 0x02
 _COLOR, _ZSTD, _STRETCH = 0x01, 0x02, 0x08
 _ZSTD_LEVEL = 1
-"""Frames are compressed between two ticks: at level 1 a frame of 31 KB takes about 55 µs and shrinks to a
-fifth."""
+"""Compression must fit between two ticks.  At level 1 a frame of 31 KB takes about 55 µs and shrinks to a fifth."""
 _ZSTD_WINDOW_LOG = 23
-"""A decoder should accept windows up to 8 MiB (RFC 8878 section 3.1.1.1.2); larger ones only for larger
-texts."""
+"""Decoders should accept windows up to 8 MiB (RFC 8878, section 3.1.1.1.2).  Larger texts may need larger ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +46,8 @@ class ImageFrame(Message):
     Attributes:
         width, height: pixels, 1 to 8192.
         pixels: RGB24, row by row from the top; 3 * width * height bytes.
-        pixel_format: 1 to 4 and without meaning, the pixels are always RGB24.
-        timestamp: milliseconds from an arbitrary start, or 0.
+        pixel_format: 1 to 4, without meaning: pixels are always RGB24.
+        timestamp: milliseconds from any start, or 0.
     """
 
     type: ClassVar = PacketType.IMAGE_FRAME
@@ -87,8 +85,8 @@ class HevcFrame(Message):
     Attributes:
         width, height: pixels, 1 to 8192.
         bitstream: Annex B, from the first start code on; empty while the encoder has nothing to send.
-        keyframe, size_change: what the sender says of the packet.  ascii-chat's client writes its header
-            twice and the true flags only into the second copy; both copies are read.
+        keyframe, size_change: the sender's flags.  ascii-chat's client writes its header twice, with the true flags
+            in the second copy only, so both are read.
     """
 
     type: ClassVar = PacketType.IMAGE_FRAME_H265
@@ -127,20 +125,20 @@ def _bitstream_start(payload: bytes, start: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class DroppedFrame(Event):
-    """A character frame that arrived damaged and is not shown; the session goes on (spec acip-wire 5.8)."""
+    """A frame that was dropped because it was damaged; the session goes on (docs/protocol/messages.md#ascii_frame)."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class AsciiFrame(Message):
-    """A screen of characters.
+    """A frame of text.
 
     Attributes:
         width, height: columns and rows, 1 to 16384.
         text: UTF-8 rows separated by LF, with SGR sequences and without NUL.
-        color, stretched: what the sender says of the text.
-        compress: travels as a zstd frame.
+        color, stretched: the sender's flags.
+        compress: send the text as a zstd frame.
     """
 
     type: ClassVar = PacketType.ASCII_FRAME
@@ -160,13 +158,13 @@ class AsciiFrame(Message):
         """Parse and decompress a frame.
 
         Args:
-            max_text: a longer text is dropped before it is decompressed, in bytes.
+            max_text: a frame with a longer text is dropped before it is decompressed, in bytes.
 
         Returns:
-            the frame, or the reason why it cannot be shown.
+            the frame, or the reason why it was dropped.
 
         Raises:
-            ProtocolError: the header is incomplete or names impossible dimensions.
+            ProtocolError: the header is incomplete or has impossible dimensions.
         """
         if len(payload) < _ASCII.size:
             raise ProtocolError(f"ASCII_FRAME payload size {len(payload)} (at least {_ASCII.size})")
@@ -189,7 +187,7 @@ class AsciiFrame(Message):
 
 
 def encode_ascii_frame(width: int, height: int, text: bytes, *, compress: bool = False) -> bytes:
-    """A complete plain ASCII_FRAME packet, for the path every frame takes: the text is copied once.
+    """A complete unencrypted ASCII_FRAME packet.  The text is copied only once, since every frame passes here.
 
     ``text`` must not contain NUL.
     """
@@ -205,12 +203,12 @@ def _ascii_parts(width: int, height: int, text: bytes, flags: int, compress: boo
 
 
 def compress(data: bytes) -> bytes:
-    """A zstd frame of the level that pays between two ticks."""
+    """Compress into a zstd frame, at a level that is fast enough for every frame."""
     return zstd.compress(data, _ZSTD_LEVEL)
 
 
 def decompress(body: bytes, size: int) -> bytes | None:
-    """The content of one whole zstd frame, or None if it is damaged or longer than ``size``."""
+    """Decompress one zstd frame; None if it is damaged or its content is longer than ``size``."""
     window = max(size.bit_length(), _ZSTD_WINDOW_LOG)
     decoder = zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: window})
     try:

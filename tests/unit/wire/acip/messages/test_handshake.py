@@ -77,9 +77,9 @@ def test_a_proof_of_a_size_between_the_forms_is_refused(size: int) -> None:
 @pytest.mark.parametrize(("announced", "length"), [(1, 0), (0, 1), (8, 7), (255, 40)])
 def test_a_key_id_must_have_its_announced_length(announced: int, length: int) -> None:
     tail = bytes([announced]) + b"x" * length
-    with pytest.raises(ProtocolError, match="key id announces"):
+    with pytest.raises(ProtocolError, match="Key id announces"):
         KeyExchangeResponse.decode_payload(bytes(128) + tail)
-    with pytest.raises(ProtocolError, match="key id announces"):
+    with pytest.raises(ProtocolError, match="Key id announces"):
         AuthResponse.decode_payload(bytes(96) + tail)
 
 
