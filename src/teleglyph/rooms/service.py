@@ -16,7 +16,7 @@ from teleglyph.errors import (
     SeatEndedError,
     SeatRefusedError,
 )
-from teleglyph.net import Absences, Connection, ConnectionLimits, OutboxLimits, OwnNames, needs_ping, overdue
+from teleglyph.net import Connection, ConnectionLimits, OutboxLimits, OwnNames, StallDetector, needs_ping, timeout_error
 from teleglyph.net.websocket import CLOSE_FRAME, BinaryMessage, WebSocketSession, frame_binary, frame_close
 from teleglyph.rooms import room as texts
 from teleglyph.rooms.relay import NO_MESSAGE, Greeting, Player, Relay
@@ -141,11 +141,11 @@ class RoomsService:
 
     async def run(self) -> None:
         """End rooms whose time is over and connections that are dead, until cancelled."""
-        looked, absences = 0.0, Absences(_TICK)
+        looked, absences = 0.0, StallDetector(_TICK)
         while True:
             await asyncio.sleep(_TICK)
             now = time.monotonic()
-            if (absent := absences.look(now)) > 0:
+            if (absent := absences.sample(now)) > 0:
                 self.relay.postpone(absent)
                 for connection in self._connections:
                     connection.postpone(absent)
@@ -220,15 +220,15 @@ class RoomsService:
                     room.receive(player.seat, player.link, message.data, now)
 
     def _look_after(self, connection: Connection, session: WebSocketSession, now: float) -> None:
-        error = overdue(connection, self.limits, now)
+        error = timeout_error(connection, self.limits, now)
         if error is not None:
             connection.fail(error)
         elif session.subprotocol == SUBPROTOCOL:
             # A page in a browser sees no pings: it gets a message, which it answers.
             if now - connection.last_sent > self.limits.ping_after or needs_ping(connection, self.limits, now):
-                connection.last_asked = now
+                connection.last_probed = now
                 connection.outbox.queue_raw(frame_binary(encode_idle(round(self.limits.ping_after) or 1)))
         elif needs_ping(connection, self.limits, now):
-            connection.last_asked = now
+            connection.last_probed = now
             session.ping()
             connection.flush_handshake()

@@ -25,9 +25,9 @@ from teleglyph.events.announcement import Activity, Announcer
 from teleglyph.events.groups import room_group
 from teleglyph.media import retain_large_buffers
 from teleglyph.net import (
-    Absences,
     Connection,
     Listener,
+    StallDetector,
     authority,
     charged,
     network_of,
@@ -380,11 +380,11 @@ class Server:
     # --- background -----------------------------------------------------------------------------------
 
     async def _watch(self) -> None:
-        absences = Absences(_WATCH_INTERVAL)
+        absences = StallDetector(_WATCH_INTERVAL)
         while True:
             await asyncio.sleep(_WATCH_INTERVAL)
             now = time.monotonic()
-            if (absent := absences.look(now)) > 0:
+            if (absent := absences.sample(now)) > 0:
                 _log.warning("The server was not there for %.1f s: stopped, or the machine was overrun.", absent)
                 for participant in self._sessions.values():
                     participant.connection.postpone(absent)
