@@ -35,7 +35,7 @@ from teleglyph.wire.acip import (
     StreamStart,
     encode,
 )
-from teleglyph.wire.acip.messages.capabilities import CUSTOM_PALETTE
+from teleglyph.wire.acip.messages.capabilities import PaletteType
 from teleglyph.wire.acip.packet import encode_packet
 from teleglyph.wire.nostr.event import sign_event
 from teleglyph.wire.nostr.groups import GroupKind
@@ -145,7 +145,7 @@ def silent(port: int, until: float) -> None:
 
 
 def palettes(peer: Peer, _chance: random.Random) -> None:
-    peer.send(encode(Capabilities(80, 24, desired_fps=60, palette_type=CUSTOM_PALETTE, palette_custom="\x1b[2J")))
+    peer.send(encode(Capabilities(80, 24, desired_fps=60, palette_type=PaletteType.CUSTOM, palette_custom="\x1b[2J")))
 
 
 def pings(peer: Peer, _chance: random.Random) -> None:

@@ -1,4 +1,4 @@
-// The persistent picture of one view: what has been drawn stays until it is drawn over.
+// The persistent picture of one view: everything drawn stays until it is drawn over.
 #pragma once
 
 #include <cstddef>
@@ -47,8 +47,8 @@ public:
     // passed check(); the style is basic. Returns the length.
     std::size_t render(std::span<const Draw> draws, const Style& style, char* out);
 
-    // Scale the pictures in and make the grid, which has this canvas's size, what the whole canvas looks like.
-    // Arguments have passed check().
+    // Scale the pictures in and write the whole canvas to the grid, which has the same size. Arguments have passed
+    // check().
     void compose(std::span<const Draw> draws, const Style& style, CharacterGrid& grid);
 
 private:

@@ -1,4 +1,4 @@
-// The two kinds of pictures in the core: what comes in (packed RGB) and what is drawn on (cells).
+// The two kinds of pictures in the core: packed RGB as input, cells to draw on.
 #pragma once
 
 #include <cstddef>

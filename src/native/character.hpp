@@ -1,4 +1,4 @@
-// What a terminal shows in one place, and when two of these look alike.
+// One character of a screen with its colours, and how different two colours look.
 #pragma once
 
 #include <cstdint>
@@ -25,23 +25,23 @@ inline ColorKind kind_of(Color color) noexcept {
 // The right half of a glyph that is two columns wide.
 inline constexpr std::uint32_t kContinuation = 0;
 
-// `look` of a character that stands for itself and looks like no other: text, and places where nothing is drawn.
+// `look` of a character that only equals itself: text, and places where nothing is drawn.
 inline constexpr std::uint32_t kExactLook = 0;
 
 // On the receiving side: the glyph is two columns wide.
 inline constexpr std::uint32_t kWideLook = 0x40000000U;
 
-// One place on a screen. Before it is sent, `ink` and `paper` are what the picture has there, whatever the terminal can
-// show of it; `look` says what the glyph shows of the parts of the cell (see compose.hpp). On the receiving side the
-// colours are the terminal's, and `look` is kWideLook or kExactLook.
+// One place on a screen. Before it is sent, `foreground` and `background` are the picture's own colours, which the
+// terminal may be unable to show; `look` says how the glyph shows the parts of the cell (see compose.hpp). On the
+// receiving side the colours are the terminal's, and `look` is kWideLook or kExactLook.
 struct Character {
-    Color ink;
-    Color paper;
+    Color foreground;
+    Color background;
     std::uint32_t glyph;  // code point, or kContinuation
     std::uint32_t look;
 
     bool operator==(const Character& other) const noexcept {
-        return ink == other.ink && paper == other.paper && glyph == other.glyph;
+        return foreground == other.foreground && background == other.background && glyph == other.glyph;
     }
 };
 static_assert(sizeof(Character) == 16);
@@ -57,13 +57,13 @@ inline std::int32_t difference(Color one, Color other) noexcept {
     return 2 * red * red + 4 * green * green + blue * blue;
 }
 
-// Whether every terminal puts the glyph into one column. The two squares among the shapes are emoji, and wide.
+// Whether the glyph is one column wide in every terminal. The two squares left out are emoji, and wide.
 inline bool is_surely_narrow(std::uint32_t glyph) noexcept {
     return (glyph >= 0x20 && glyph < 0x7F) || (glyph >= 0x2500 && glyph < 0x2600 && glyph != 0x25FD && glyph != 0x25FE) ||
            (glyph >= 0x2800 && glyph < 0x2900) || (glyph >= 0x1FB00 && glyph < 0x1FB3C);
 }
 
-// Writes a code point as UTF-8, four bytes whatever it needs, and returns how many it needs.
+// Writes a code point as UTF-8 and returns its length. Always stores four bytes.
 inline std::size_t put_utf8(char* out, std::uint32_t glyph) noexcept {
     char bytes[4] = {};
     std::size_t length = 1;
@@ -89,7 +89,7 @@ inline std::size_t put_utf8(char* out, std::uint32_t glyph) noexcept {
     return length;
 }
 
-// The code point that a Glyph's bytes are; they are valid UTF-8.
+// The code point of a Glyph's bytes, which are valid UTF-8.
 inline std::uint32_t code_point(const char* bytes, std::size_t length) noexcept {
     const auto byte = [bytes](std::size_t i) { return static_cast<std::uint32_t>(static_cast<unsigned char>(bytes[i])); };
     switch (length) {

@@ -65,7 +65,7 @@ Cell mean_of(const Cell (&cells)[Count]) noexcept {
     return kOpaque | (blue + half) / Count << 16 | (green + half) / Count << 8 | (red + half) / Count;
 }
 
-// A colour as light as it can be: glyphs that show luminance by their ink would otherwise show it twice.
+// A colour at full brightness: glyphs that show luminance by their coverage would otherwise show it twice.
 Cell stretched(Cell cell) noexcept {
     constexpr std::uint32_t darkest = 8;
     const std::uint32_t red = cell & 0xFF, green = cell >> 8 & 0xFF, blue = cell >> 16 & 0xFF;
@@ -92,10 +92,10 @@ struct Shades {
     }
 };
 
-// The least luminance of a part that is shown by ink, in a character of this mean colour: see is_dark().
+// The least luminance of a part that is lit, in a character of this mean colour: see is_dark().
 std::uint32_t least_shown(Cell mean, std::uint32_t darkness) noexcept { return is_dark(mean, 0, 1) ? darkness : 9; }
 
-// --- one function for each mode: the character that shows some parts ------------------------------------------------
+// --- one function for each mode: parts to a character ---------------------------------------------------------------
 
 Character foreground_of(Cell cell, const Style& style) noexcept {
     const std::uint32_t shade = luminance(cell);
@@ -107,15 +107,15 @@ Character half_of(Cell upper, Cell lower) noexcept { return {upper, lower, kUppe
 
 Character quadrant_of(const Cell (&cells)[4]) noexcept {
     const Partition best = partition4(cells);
-    return {best.ink, best.paper, kQuadrants[best.mask], kBlockLook | best.mask};
+    return {best.foreground, best.background, kQuadrants[best.mask], kBlockLook | best.mask};
 }
 
 Character sextant_of(const Cell (&cells)[6]) noexcept {
     const Partition best = partition6(cells);
-    return {best.ink, best.paper, sextant(best.mask), kBlockLook | best.mask};
+    return {best.foreground, best.background, sextant(best.mask), kBlockLook | best.mask};
 }
 
-// Which parts are lit: against thresholds that follow the cell's own mean a little, so that edges stay sharp.
+// The lit parts. The thresholds follow the cell's own mean a little, so that edges stay sharp.
 template <std::size_t Count>
 unsigned lit_parts(const Shades<Count>& shades, std::uint32_t x, std::uint32_t y, unsigned columns,
                    std::uint32_t least) noexcept {
@@ -164,7 +164,7 @@ Character shape_of(const Cell (&cells)[6], const ShapeTable& table) noexcept {
     return {stretched(mean), kDefaultColor, glyph, shades.look};
 }
 
-// Blocks without colours: lit parts are ink.
+// Blocks without colours: lit parts are filled.
 template <std::size_t Count>
 Character plain_block_of(const Cell (&cells)[Count], std::uint32_t x, std::uint32_t y, unsigned columns) noexcept {
     const Shades<Count> shades(cells);

@@ -29,7 +29,7 @@ void CharacterGrid::check(const Label& label) const {
 
 void CharacterGrid::put(const Label& label) noexcept {
     Character* at = characters_.data() + static_cast<std::size_t>(label.y) * columns_ + label.x;
-    for (const std::uint32_t glyph : label.glyphs) *at++ = {label.ink, label.paper, glyph, kExactLook};
+    for (const std::uint32_t glyph : label.glyphs) *at++ = {label.foreground, label.background, glyph, kExactLook};
 }
 
 void CharacterGrid::take(const CharacterGrid& other) noexcept {

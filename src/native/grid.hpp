@@ -10,10 +10,10 @@
 
 namespace teleglyph {
 
-// A line of text on a grid: code points, kContinuation behind each that is two columns wide.
+// A line of text on a grid: code points, with kContinuation after each that is two columns wide.
 struct Label {
     std::uint32_t x, y;
-    Color ink, paper;
+    Color foreground, background;
     std::vector<std::uint32_t> glyphs;
 };
 
@@ -36,8 +36,8 @@ public:
     // Writes a label that has passed check().
     void put(const Label& label) noexcept;
 
-    // Become the upper left part of another grid, with blanks where that has nothing. A wide glyph that is cut in half
-    // becomes a blank.
+    // Copy another grid's upper left part, and fill the rest with blanks. A wide glyph that is cut in half becomes a
+    // blank.
     void take(const CharacterGrid& other) noexcept;
 
 private:

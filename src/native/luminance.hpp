@@ -12,9 +12,9 @@ __attribute__((always_inline)) inline std::uint32_t luminance(Cell cell) noexcep
     return ((cell & 0xFF) * 77 + (cell >> 8 & 0xFF) * 150 + (cell >> 16 & 0xFF) * 29 + 128) >> 8;
 }
 
-// Where light is shown by ink, what is dark counts as black: the least ink is much brighter than a dark corner, whose
-// noise would otherwise fill it with dots. A channel of at least 128 is a colour that is meant to be seen, like a deep
-// blue, whatever its luminance.
+// Where coverage shows light, dark parts count as black: the smallest glyph is much brighter than a dark corner, which
+// noise would otherwise fill with dots. A channel of at least 128 is a visible colour, such as a deep blue, at any
+// luminance.
 inline constexpr std::uint32_t kDarkDots = 48;    // dots and blocks, of which few in a pattern are a dark grey
 inline constexpr std::uint32_t kDarkShapes = 64;  // characters of ASCII, and any in 16 colours, which are bright ones
 inline constexpr std::uint32_t kDarkGlyphs = 29;  // where the standard palette begins

@@ -1,4 +1,4 @@
-// Python's view of the core. Arguments are checked and buffers pinned here, under the GIL; the work runs without it.
+// Python bindings of the core. Arguments are checked and buffers pinned here, under the GIL; the work runs without it.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
@@ -192,7 +192,7 @@ bool retain_large_buffers() {
 }  // namespace
 
 NB_MODULE(_native, module) {
-    // Threads that end with the process may still hold grids and canvases then; that is no leak.
+    // At exit, daemon threads may still hold grids and canvases. That isn't a leak.
     nb::set_leak_warnings(false);
     module.doc() = "Scaling, glyph choice and escape sequences of the canvas.";
 

@@ -19,7 +19,7 @@
 #include "style.hpp"
 #include "update.hpp"
 
-// No grid may be used by two threads at a time; calls do not check it.
+// The caller ensures that no two threads use one grid at the same time.
 
 namespace teleglyph {
 namespace {
@@ -31,7 +31,7 @@ void require_size(const CharacterGrid& grid, std::uint32_t columns, std::uint32_
 
 Label to_label(nb::handle item) {
     if (!PyTuple_Check(item.ptr()) || PyTuple_GET_SIZE(item.ptr()) != 5)
-        throw nb::type_error("a label is a tuple (x, y, ink, paper, glyphs)");
+        throw nb::type_error("a label is a tuple (x, y, foreground, background, glyphs)");
     const auto field = [&item](Py_ssize_t index) { return PyTuple_GET_ITEM(item.ptr(), index); };
     return {cell_number(field(0)), cell_number(field(1)), cell_number(field(2)), cell_number(field(3)),
             nb::cast<std::vector<std::uint32_t>>(nb::handle(field(4)))};
@@ -46,7 +46,7 @@ std::vector<Label> to_labels(const CharacterGrid& grid, nb::handle items) {
     return labels;
 }
 
-// One canvas to be drawn on and shown in a grid.
+// One canvas to draw on and to compose into a grid.
 class Composition {
 public:
     Composition(nb::object grid, nb::object canvas, nb::handle draws, nb::object style, nb::handle labels)
@@ -87,7 +87,7 @@ void compose_batch(nb::sequence items) {
     for (Composition& composition : compositions) composition.run();
 }
 
-// One update to be made.
+// One update to encode.
 struct Encoding {
     std::vector<nb::object> objects;
     const CharacterGrid* wanted;
@@ -101,7 +101,7 @@ struct Encoding {
 Encoding to_encoding(nb::handle item) {
     if (!PyTuple_Check(item.ptr()) || PyTuple_GET_SIZE(item.ptr()) != 8)
         throw nb::type_error(
-            "an encoding is a tuple (wanted, shown, style, tolerance, whole, previous, settle_begin, settle_end)");
+            "an encoding is a tuple (wanted, shown, style, tolerance, whole, previous, refine_begin, refine_end)");
     const auto field = [&item](Py_ssize_t index) { return PyTuple_GET_ITEM(item.ptr(), index); };
     Encoding encoding{};
     for (Py_ssize_t index : {0, 1, 2, 5}) encoding.objects.push_back(nb::borrow(field(index)));
@@ -115,10 +115,10 @@ Encoding to_encoding(nb::handle item) {
         options.previous = &nb::cast<const CharacterGrid&>(encoding.objects[3]);
         require_size(*options.previous, encoding.wanted->columns(), encoding.wanted->rows());
     }
-    options.settle_begin = cell_number(field(6));
-    options.settle_end = cell_number(field(7));
+    options.refine_begin = cell_number(field(6));
+    options.refine_end = cell_number(field(7));
     require_size(*encoding.shown, encoding.wanted->columns(), encoding.wanted->rows());
-    if (encoding.shown == encoding.wanted) throw nb::value_error("what is shown and what is wanted are two grids");
+    if (encoding.shown == encoding.wanted) throw nb::value_error("the shown and the wanted grid are one object");
     return encoding;
 }
 
@@ -151,11 +151,11 @@ void apply_update_bytes(nb::bytes update, bool whole, nb::bytes widths, Characte
 std::vector<std::tuple<std::uint32_t, std::uint32_t, std::uint32_t>> characters_of(const CharacterGrid& grid) {
     std::vector<std::tuple<std::uint32_t, std::uint32_t, std::uint32_t>> characters;
     for (std::size_t i = 0; i < grid.size(); ++i)
-        characters.emplace_back(grid.data()[i].ink, grid.data()[i].paper, grid.data()[i].glyph);
+        characters.emplace_back(grid.data()[i].foreground, grid.data()[i].background, grid.data()[i].glyph);
     return characters;
 }
 
-// Keeps the memory that texts are made in.
+// Renders grids as text, and reuses its memory.
 class Painter {
 public:
     nb::bytes changes(const CharacterGrid& wanted, CharacterGrid& shown) {

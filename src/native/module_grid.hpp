@@ -1,4 +1,4 @@
-// Python's view of grids, updates and painting.
+// Python bindings of grids, updates and painting.
 #pragma once
 
 #include <nanobind/nanobind.h>

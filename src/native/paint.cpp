@@ -10,24 +10,24 @@ namespace {
 
 constexpr std::uint32_t kUpperHalf = 0x2580, kLowerHalf = 0x2584;
 constexpr std::uint32_t kUnknown = UINT32_MAX;  // no column or row
-constexpr Color kAnyColor = 0x02000000U;        // no colour: white is UINT32_MAX
-// No cell needs more: two colours of 24 bits (2 + 17 + 17), cursor movement (12), a glyph of four bytes.
-constexpr std::size_t kMostPerCharacter = 64;
-constexpr std::size_t kMostGap = 4;
+constexpr Color kAnyColor = 0x02000000U;        // not a colour; UINT32_MAX would be white
+// The most bytes a cell can need: two 24-bit colours (2 + 17 + 17), cursor movement (12), a four-byte glyph.
+constexpr std::size_t kMaxPerCharacter = 64;
+constexpr std::size_t kMaxGap = 4;
 constexpr std::size_t kLeastErased = 8;
 
 std::size_t digits(std::uint32_t number) noexcept {
     return number < 10 ? 1 : number < 100 ? 2 : number < 1000 ? 3 : 4;
 }
 
-// What a pen writes next needs; the longest sequence leaves room, see kMostPerCharacter.
+// What a pen writes next needs; the longest sequence leaves room, see kMaxPerCharacter.
 class Pen {
 public:
     explicit Pen(char* out) noexcept : out_(out) {}
 
     char* end() const noexcept { return out_; }
-    Color ink() const noexcept { return ink_; }
-    Color paper() const noexcept { return paper_; }
+    Color foreground() const noexcept { return foreground_; }
+    Color background() const noexcept { return background_; }
 
     template <std::size_t N>
     void put(const char (&text)[N]) noexcept {
@@ -60,20 +60,21 @@ public:
     void glyph(std::uint32_t glyph) noexcept { out_ += put_utf8(out_, glyph); }
 
     // Select both colours; kAnyColor leaves one as it is.
-    void colors(Color ink, Color paper) noexcept {
-        const bool new_ink = ink != kAnyColor && ink != ink_, new_paper = paper != kAnyColor && paper != paper_;
-        if (!new_ink && !new_paper) return;
+    void colors(Color foreground, Color background) noexcept {
+        const bool new_foreground = foreground != kAnyColor && foreground != foreground_;
+        const bool new_background = background != kAnyColor && background != background_;
+        if (!new_foreground && !new_background) return;
         put("\x1b[");
-        if (new_ink) color(ink_ = ink, 30, 90, "38;");
-        if (new_ink && new_paper) put(';');
-        if (new_paper) color(paper_ = paper, 40, 100, "48;");
+        if (new_foreground) color(foreground_ = foreground, 30, 90, "38;");
+        if (new_foreground && new_background) put(';');
+        if (new_background) color(background_ = background, 40, 100, "48;");
         put('m');
     }
 
     void reset() noexcept {
-        if (ink_ == kDefaultColor && paper_ == kDefaultColor) return;
+        if (foreground_ == kDefaultColor && background_ == kDefaultColor) return;
         put("\x1b[0m");
-        ink_ = paper_ = kDefaultColor;
+        foreground_ = background_ = kDefaultColor;
     }
 
 private:
@@ -105,54 +106,54 @@ private:
     }
 
     char* out_;
-    Color ink_ = kDefaultColor;
-    Color paper_ = kDefaultColor;
+    Color foreground_ = kDefaultColor;
+    Color background_ = kDefaultColor;
 };
 
 // One character with its colours, in as few bytes as the pen's state allows.
 void draw(Pen& pen, const Character& character) noexcept {
     const std::uint32_t glyph = character.glyph;
     if (glyph == U' ' || glyph == kContinuation) {
-        pen.colors(kAnyColor, character.paper);
+        pen.colors(kAnyColor, character.background);
         pen.put(' ');
-    } else if (glyph == kUpperHalf && character.ink == character.paper && character.ink != kDefaultColor) {
-        pen.colors(kAnyColor, character.paper);
+    } else if (glyph == kUpperHalf && character.foreground == character.background &&
+               character.foreground != kDefaultColor) {
+        pen.colors(kAnyColor, character.background);
         pen.put(' ');
-    } else if (glyph == kUpperHalf && character.paper != kDefaultColor && character.ink != kDefaultColor &&
-               (pen.ink() == character.paper) + (pen.paper() == character.ink) >
-                   (pen.ink() == character.ink) + (pen.paper() == character.paper)) {
-        pen.colors(character.paper, character.ink);
+    } else if (glyph == kUpperHalf && character.background != kDefaultColor && character.foreground != kDefaultColor &&
+               (pen.foreground() == character.background) + (pen.background() == character.foreground) >
+                   (pen.foreground() == character.foreground) + (pen.background() == character.background)) {
+        pen.colors(character.background, character.foreground);
         pen.glyph(kLowerHalf);
     } else {
-        pen.colors(character.ink, character.paper);
+        pen.colors(character.foreground, character.background);
         pen.glyph(glyph);
     }
 }
 
-// Whether a glyph that is two columns wide, to the left, covers a place as well. Behind any other glyph a continuation
-// is a blank.
+// Whether a wide glyph to the left also covers this place. After any other glyph a continuation is a blank.
 bool is_covered(const Character* row, std::uint32_t x) noexcept {
     return row[x].glyph == kContinuation && x > 0 && !is_surely_narrow(row[x - 1].glyph);
 }
 
 bool is_plain_blank(const Character& character) noexcept {
-    return character.glyph == U' ' && character.paper == kDefaultColor;
+    return character.glyph == U' ' && character.background == kDefaultColor;
 }
 
-// Where the terminal's cursor is, as far as known.
+// The terminal's cursor position, as far as known.
 struct Cursor {
     std::uint32_t x = kUnknown, y = kUnknown;
 };
 
-// Move within a row over characters that are right already: by writing them again if that is no longer.
+// Move within a row over unchanged characters, by rewriting them if that takes no more bytes.
 bool rewrite_gap(Pen& pen, const Character* gap, std::size_t count) noexcept {
-    if (count > kMostGap) return false;
+    if (count > kMaxGap) return false;
     const std::size_t moving = count == 1 ? 3 : 4;
     std::size_t writing = 0;
     for (std::size_t i = 0; i < count; ++i) {
         const Character& character = gap[i];
-        if (!is_surely_narrow(character.glyph) || character.paper != pen.paper() ||
-            (character.glyph != U' ' && character.ink != pen.ink()))
+        if (!is_surely_narrow(character.glyph) || character.background != pen.background() ||
+            (character.glyph != U' ' && character.foreground != pen.foreground()))
             return false;
         writing += character.glyph < 0x80 ? 1 : character.glyph < 0x10000 ? 3 : 4;
     }
@@ -195,7 +196,7 @@ void move(Pen& pen, const Cursor& cursor, const Character* row, std::uint32_t x,
     pen.put('H');
 }
 
-// The first column from which on a row is blank and has changes enough that erasing beats writing spaces.
+// The column from which the rest of a row is blank, with enough changes that erasing is shorter than spaces.
 std::uint32_t erased_from(const Character* wanted, const Character* shown, std::uint32_t columns) noexcept {
     std::uint32_t start = columns;
     std::size_t changes = 0;
@@ -210,7 +211,7 @@ std::uint32_t erased_from(const Character* wanted, const Character* shown, std::
 
 void paint_changes(const CharacterGrid& wanted, CharacterGrid& shown, TextBuffer& out) {
     const std::uint32_t columns = wanted.columns();
-    Pen pen(out.reserve(wanted.size() * kMostPerCharacter + 16));
+    Pen pen(out.reserve(wanted.size() * kMaxPerCharacter + 16));
     Cursor cursor;
     const Character* want = wanted.data();
     Character* show = shown.data();
@@ -222,7 +223,7 @@ void paint_changes(const CharacterGrid& wanted, CharacterGrid& shown, TextBuffer
             if (is_covered(want, x)) continue;
             move(pen, cursor, want, x, y);
             draw(pen, want[x]);
-            // On the last column the cursor stays, or waits behind it: nobody knows.
+            // Terminals differ: on the last column the cursor stays, or waits behind it.
             const bool is_known = is_surely_narrow(want[x].glyph) && x + 1 < columns;
             cursor = {is_known ? x + 1 : kUnknown, y};
         }
@@ -240,13 +241,13 @@ void paint_changes(const CharacterGrid& wanted, CharacterGrid& shown, TextBuffer
 
 void paint_all(const CharacterGrid& grid, TextBuffer& out) {
     const std::uint32_t columns = grid.columns();
-    Pen pen(out.reserve(grid.size() * kMostPerCharacter + grid.rows() * 8 + 16));
+    Pen pen(out.reserve(grid.size() * kMaxPerCharacter + grid.rows() * 8 + 16));
     const Character* row = grid.data();
     for (std::uint32_t y = 0; y < grid.rows(); ++y, row += columns) {
         if (y > 0) pen.put('\n');
         for (std::uint32_t x = 0; x < columns; ++x)
             if (!is_covered(row, x)) draw(pen, row[x]);
-        if (pen.paper() != kDefaultColor) pen.reset();
+        if (pen.background() != kDefaultColor) pen.reset();
     }
     pen.reset();
     out.length = static_cast<std::size_t>(pen.end() - out.data());

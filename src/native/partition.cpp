@@ -12,7 +12,7 @@
 namespace teleglyph {
 namespace {
 
-// What two colours must gain over one, in squared levels over all parts and channels: below it nobody sees them.
+// What two colours must gain over one, in squared levels over all parts and channels. A smaller gain is invisible.
 constexpr float kLeastGain = 60.0F;
 
 template <std::size_t Masks>
@@ -73,8 +73,8 @@ __attribute__((always_inline)) inline Partition partition(const Cell* parts) noe
     add_subsets<Parts>(channels[1], green.values);
     add_subsets<Parts>(channels[2], blue.values);
     const Counts<Parts>& counts = kCounts<Parts>;
-    // Positive floats sort like their bits: with the mask in the lowest of them one maximum finds both. What is lost of
-    // the score is less than a part in 2^18, far below what anybody sees.
+    // Positive floats sort like their bits: with the mask in the lowest of them, one maximum finds both. The score
+    // loses less than a part in 2^18, which is invisible.
     std::int32_t best = 0;
     for (unsigned mask = 0; mask < masks; ++mask) {
         const float r = red.values[mask], g = green.values[mask], b = blue.values[mask];
@@ -88,8 +88,8 @@ __attribute__((always_inline)) inline Partition partition(const Cell* parts) noe
     }
     const unsigned chosen = masks - 1 - (static_cast<unsigned>(best) & (masks - 1));
     const float r = red.values[chosen], g = green.values[chosen], b = blue.values[chosen];
-    const Cell ink = chosen == 0 ? kTransparent : mean(r, g, b, counts.inside.values[chosen]);
-    return {chosen, ink, mean(totals[0] - r, totals[1] - g, totals[2] - b, counts.outside.values[chosen])};
+    const Cell foreground = chosen == 0 ? kTransparent : mean(r, g, b, counts.inside.values[chosen]);
+    return {chosen, foreground, mean(totals[0] - r, totals[1] - g, totals[2] - b, counts.outside.values[chosen])};
 }
 
 #if TELEGLYPH_HAS_AVX2

@@ -1,4 +1,4 @@
-// The best two colours for the parts of a cell, and which part gets which.
+// Divides the parts of a cell between two colours.
 #pragma once
 
 #include "cells.hpp"
@@ -6,9 +6,9 @@
 namespace teleglyph {
 
 struct Partition {
-    unsigned mask;  // bit i: part i is shown in `ink`; never the last part, so that a mask has no mirror image
-    Cell ink;       // mean of the parts in the mask; kTransparent if there are none
-    Cell paper;     // mean of the others
+    unsigned mask;  // bit i: part i is shown in `foreground`; never the last part, so that a mask has no mirror image
+    Cell foreground;       // mean of the parts in the mask; kTransparent if there are none
+    Cell background;     // mean of the others
 };
 
 // Of all ways to show four or six parts in two colours the one with the least squared error. Cells whose parts are

@@ -5,7 +5,7 @@
 #include <limits>
 #include <memory>
 
-#include "glyph_ink.hpp"
+#include "glyph_coverage.hpp"
 
 namespace teleglyph {
 namespace {
@@ -15,12 +15,12 @@ constexpr unsigned kZones = 6;
 constexpr unsigned kHalf = kLevels * kLevels * kLevels;  // keys of three zones
 
 // Squared errors of one glyph for all luminances of three zones, in squared 255ths.
-void add_errors(const std::uint8_t* ink, double white, std::array<float, kHalf>& errors) {
+void add_errors(const std::uint8_t* coverage, double white, std::array<float, kHalf>& errors) {
     for (unsigned key = 0; key < kHalf; ++key) {
         double sum = 0.0;
         for (unsigned zone = 0; zone < kZones / 2; ++zone) {
             const double wanted = white * (key >> (3 * zone) & 7) / (kLevels - 1);
-            sum += (wanted - ink[zone]) * (wanted - ink[zone]);
+            sum += (wanted - coverage[zone]) * (wanted - coverage[zone]);
         }
         errors[key] = static_cast<float>(sum);
     }
@@ -30,9 +30,9 @@ std::unique_ptr<const ShapeTable> make_table() {
     // White is what the zones of the densest glyphs have on average: with more, all that is light would get the same
     // glyph, with less, the densest glyphs would never be used.
     unsigned densest = 0;
-    for (const auto& ink : kGlyphInk) {
+    for (const auto& coverage : kGlyphCoverage) {
         unsigned sum = 0;
-        for (const std::uint8_t zone : ink) sum += zone;
+        for (const std::uint8_t zone : coverage) sum += zone;
         densest = std::max(densest, sum);
     }
     const double white = 1.15 * densest / kZones;
@@ -40,9 +40,9 @@ std::unique_ptr<const ShapeTable> make_table() {
     std::array<float, kHalf> upper, lower;
     auto best = std::make_unique<std::array<float, kHalf * kHalf>>();
     best->fill(std::numeric_limits<float>::infinity());
-    for (std::size_t glyph = 0; glyph < kGlyphInk.size(); ++glyph) {
-        add_errors(kGlyphInk[glyph].data(), white, upper);
-        add_errors(kGlyphInk[glyph].data() + kZones / 2, white, lower);
+    for (std::size_t glyph = 0; glyph < kGlyphCoverage.size(); ++glyph) {
+        add_errors(kGlyphCoverage[glyph].data(), white, upper);
+        add_errors(kGlyphCoverage[glyph].data() + kZones / 2, white, lower);
         const char character = static_cast<char>(' ' + glyph);
         for (unsigned high = 0; high < kHalf; ++high) {
             float* row = best->data() + high * kHalf;

@@ -1,4 +1,4 @@
-// Which character of ASCII has its ink where a cell is light.
+// Finds the ASCII character that covers its cell where the picture is light.
 #pragma once
 
 #include <array>

@@ -11,10 +11,10 @@ namespace teleglyph {
 namespace {
 
 constexpr char kEscape = '\x1b';
-constexpr std::uint32_t kMostNumber = 0xFFFF;  // larger numbers of a control sequence count as this one
-constexpr unsigned kMostMarks = 8;             // on one character; real scripts need about four
+constexpr std::uint32_t kMaxNumber = 0xFFFF;  // larger numbers of a control sequence count as this one
+constexpr unsigned kMaxMarks = 8;             // on one character; real scripts need about four
 
-// --- what a text consists of ----------------------------------------------------------------------------------------
+// --- tokens ---------------------------------------------------------------------------------------------------------
 
 struct Token {
     enum class Kind { refused, glyph, row_end, look, repeat };
@@ -69,7 +69,7 @@ public:
         std::uint32_t value = 0;
         std::size_t at = 0;
         for (; at < text_.size() && text_[at] != ';'; ++at)
-            value = std::min(kMostNumber, 10 * value + static_cast<std::uint32_t>(text_[at] - '0'));
+            value = std::min(kMaxNumber, 10 * value + static_cast<std::uint32_t>(text_[at] - '0'));
         is_done_ = at == text_.size();
         text_.remove_prefix(is_done_ ? at : at + 1);
         return value;
@@ -82,8 +82,8 @@ private:
 
 // --- colours and attributes -----------------------------------------------------------------------------------------
 
-// The colours that SGR 30-37 and 90-97 select. Terminals may show them in another way than the same entries of the
-// palette, so that both forms are kept apart.
+// The colours that SGR 30-37 and 90-97 select. Terminals may show them differently from the same palette entries, so
+// the two forms are kept apart.
 constexpr Color kBasic = 0x02000000U;
 
 class Look {
@@ -91,7 +91,7 @@ public:
     bool operator==(const Look&) const = default;
     bool is_plain() const { return *this == Look{}; }
 
-    // Change as an SGR sequence says. What is unknown is ignored.
+    // Apply an SGR sequence. Unknown parameters are ignored.
     void apply(std::string_view parameters) {
         Numbers numbers(parameters);
         while (numbers.has_more()) {
@@ -103,15 +103,16 @@ public:
             } else if (number >= 22 && number <= 29) {
                 attributes_ &= ~(number == 22 ? 0b110U : 1U << (number - 20));
             } else if (number == 38 || number == 48 || number == 58) {
-                Color underline = kDefaultColor;  // has the same form, and is of no use here
-                if (!apply_extended(numbers, number == 38 ? ink_ : number == 48 ? paper_ : underline)) return;
+                Color underline = kDefaultColor;  // parsed because it has the same form, then ignored
+                Color& target = number == 38 ? foreground_ : number == 48 ? background_ : underline;
+                if (!apply_extended(numbers, target)) return;
             } else {
                 apply_basic(number);
             }
         }
     }
 
-    // The sequence after which a terminal that shows `before` shows this.
+    // The sequence that takes a terminal from `before` to this.
     void write(std::string& out, const Look& before) const {
         if (is_plain()) {
             out += "\x1b[0m";
@@ -123,22 +124,22 @@ public:
         const Look base = starts_anew ? Look{} : before;
         for (unsigned number = 1; number < 10; ++number)
             if ((attributes_ & ~base.attributes_) >> number & 1) put(out, number);
-        if (ink_ != base.ink_) put_color(out, ink_, 30);
-        if (paper_ != base.paper_) put_color(out, paper_, 40);
+        if (foreground_ != base.foreground_) put_color(out, foreground_, 30);
+        if (background_ != base.background_) put_color(out, background_, 40);
         out.back() = 'm';
     }
 
 private:
-    // Bold, faint, italic, underlined, blinking, reversed, struck out; nobody needs text that is hidden.
+    // Bold, faint, italic, underlined, blinking, reversed, struck out. Hidden text has no use here.
     static constexpr unsigned kAttributes = 1U << 1 | 1U << 2 | 1U << 3 | 1U << 4 | 1U << 5 | 1U << 7 | 1U << 9;
 
     void apply_basic(std::uint32_t number) {
-        if (number >= 30 && number <= 37) ink_ = kBasic | (number - 30);
-        if (number >= 90 && number <= 97) ink_ = kBasic | (number - 90 + 8);
-        if (number >= 40 && number <= 47) paper_ = kBasic | (number - 40);
-        if (number >= 100 && number <= 107) paper_ = kBasic | (number - 100 + 8);
-        if (number == 39) ink_ = kDefaultColor;
-        if (number == 49) paper_ = kDefaultColor;
+        if (number >= 30 && number <= 37) foreground_ = kBasic | (number - 30);
+        if (number >= 90 && number <= 97) foreground_ = kBasic | (number - 90 + 8);
+        if (number >= 40 && number <= 47) background_ = kBasic | (number - 40);
+        if (number >= 100 && number <= 107) background_ = kBasic | (number - 100 + 8);
+        if (number == 39) foreground_ = kDefaultColor;
+        if (number == 49) background_ = kDefaultColor;
     }
 
     // False if the rest of the sequence cannot be understood.
@@ -179,8 +180,8 @@ private:
         }
     }
 
-    Color ink_ = kDefaultColor;
-    Color paper_ = kDefaultColor;
+    Color foreground_ = kDefaultColor;
+    Color background_ = kDefaultColor;
     unsigned attributes_ = 0;
 };
 
@@ -202,7 +203,7 @@ public:
         return true;
     }
 
-    // Rows before the first that is kept only leave their colours behind.
+    // Of rows before the first kept one, only the colours matter.
     void skip(const Token& token) {
         if (token.kind == Token::Kind::look) look_.apply(token.numbers);
     }
@@ -249,7 +250,7 @@ private:
         const GlyphKind kind = kind_of_glyph(glyph);
         if (kind == GlyphKind::dropped) return;
         if (kind == GlyphKind::mark) {
-            if (column_ == 0 || is_full_ || marks_ == kMostMarks) return;
+            if (column_ == 0 || is_full_ || marks_ == kMaxMarks) return;
             ++marks_;
             result_.text += bytes;
             can_repeat_ = true;
@@ -267,14 +268,14 @@ private:
         column_ += width;
     }
 
-    // As in xterm, only what stands right behind a character repeats it.
+    // As in xterm, REP repeats a character only if it follows it directly.
     void repeat(std::uint32_t times) {
         if (!can_repeat_) return;
         can_repeat_ = false;
         const std::uint32_t wanted = std::max(1U, times), room = (columns_ - column_) / last_width_;
         is_full_ = wanted > room;
         const std::string character = result_.text.substr(last_);
-        if (room > 0) show_look();  // a mark may stand between the colours and the repetition
+        if (room > 0) show_look();  // there may be a mark between the colours and the repetition
         for (std::uint32_t left = std::min(wanted, room); left > 0; --left) {
             last_ = result_.text.size();
             result_.text += character;
@@ -306,7 +307,7 @@ TextScan scan_text(std::string_view text) {
         if (token.kind == Token::Kind::refused) break;
         if (token.kind == Token::Kind::glyph && token.glyph != last && !is_surely_narrow(token.glyph)) {
             last = token.glyph;
-            if (glyphs.insert(token.glyph).second && glyphs.size() > kMostFrameGlyphs) break;
+            if (glyphs.insert(token.glyph).second && glyphs.size() > kMaxFrameGlyphs) break;
         }
         scan.drawable += token.length;
     }

@@ -15,7 +15,7 @@ namespace teleglyph {
 namespace {
 
 constexpr unsigned kKindBits = 4;
-constexpr std::size_t kMostGlyphs = 1U << 16;
+constexpr std::size_t kMaxGlyphs = 1U << 16;
 constexpr std::size_t kOneByteGlyphs = 256;
 constexpr std::uint32_t kLastCodePoint = 0x10FFFF;
 constexpr std::size_t kLongestNumber = 5;
@@ -37,12 +37,14 @@ bool shades_near(std::uint32_t one, std::uint32_t other) noexcept {
 
 // The parts of two cells in two colours each look alike, whichever glyphs they use.
 bool blocks_near(const Character& one, const Character& other, std::int32_t tolerance) noexcept {
-    if (one.look == other.look) return near(one.ink, other.ink, tolerance) && near(one.paper, other.paper, tolerance);
-    // Which pairs of colours lie over each other somewhere. Bits behind the last part stand for paper on both sides.
+    if (one.look == other.look)
+        return near(one.foreground, other.foreground, tolerance) && near(one.background, other.background, tolerance);
+    // Compare each pair of colours that share a part. Bits after the last part mean background in both cells.
     const std::uint32_t a = one.look & 0x3F, b = other.look & 0x3F;
-    return ((a & b) == 0 || near(one.ink, other.ink, tolerance)) &&
-           ((a & ~b) == 0 || near(one.ink, other.paper, tolerance)) &&
-           ((~a & b) == 0 || near(one.paper, other.ink, tolerance)) && near(one.paper, other.paper, tolerance);
+    return ((a & b) == 0 || near(one.foreground, other.foreground, tolerance)) &&
+           ((a & ~b) == 0 || near(one.foreground, other.background, tolerance)) &&
+           ((~a & b) == 0 || near(one.background, other.foreground, tolerance)) &&
+           near(one.background, other.background, tolerance);
 }
 
 bool may_stay(const Character& shown, const Character& wanted, bool colored, std::int32_t tolerance) noexcept {
@@ -50,11 +52,13 @@ bool may_stay(const Character& shown, const Character& wanted, bool colored, std
     if (tolerance == 0 || kind != (shown.look & kLookKind)) return false;
     switch (kind) {
         case kPlainLook:
-            // The glyph follows from the colour, so that it may stay as well: this is what stops flicker.
-            return near(shown.ink, wanted.ink, tolerance) && near(shown.paper, wanted.paper, tolerance);
+            // The glyph follows from the colour, so it may stay as well. This stops flicker.
+            return near(shown.foreground, wanted.foreground, tolerance) &&
+                   near(shown.background, wanted.background, tolerance);
         case kBlockLook: return blocks_near(shown, wanted, tolerance);
         case kShadeLook:
-            return shades_near(shown.look, wanted.look) && (!colored || near(shown.ink, wanted.ink, tolerance));
+            return shades_near(shown.look, wanted.look) &&
+                   (!colored || near(shown.foreground, wanted.foreground, tolerance));
         default: return false;
     }
 }
@@ -74,12 +78,14 @@ inline Likeness compare_colors(const Character& shown, const Character& wanted, 
     const __m128i sums = _mm_add_epi32(pairs, _mm_shuffle_epi32(pairs, _MM_SHUFFLE(2, 3, 0, 1)));
     const int is_far = _mm_movemask_epi8(_mm_cmpgt_epi32(sums, _mm_set1_epi32(tolerance)));
     const auto differs = static_cast<std::uint64_t>(_mm_cvtsi128_si64(apart)) | (shown.glyph ^ wanted.glyph);
-    // Without branches: which characters change is noise, and would be guessed wrong half of the time.
+    // Without branches: which characters change is random, so a branch would be mispredicted half of the time.
     return static_cast<Likeness>((is_far != 0 ? 2 : 0) | static_cast<int>((is_far == 0) & (differs != 0)));
 }
 #else
 inline Likeness compare_colors(const Character& shown, const Character& wanted, std::int32_t tolerance) noexcept {
-    if (!near(shown.ink, wanted.ink, tolerance) || !near(shown.paper, wanted.paper, tolerance)) return Likeness::far;
+    if (!near(shown.foreground, wanted.foreground, tolerance) ||
+        !near(shown.background, wanted.background, tolerance))
+        return Likeness::far;
     return shown == wanted ? Likeness::equal : Likeness::near;
 }
 #endif
@@ -142,7 +148,7 @@ struct Predictor {
     bool whole;
     Color last = kDefaultColor;
 
-    // What the components of a colour at a place are told apart from.
+    // The colour that the components of a place are differences to.
     Color of(Color there) noexcept {
         if (whole) return last;
         return kind_of(there) == ColorKind::direct ? there : kDefaultColor;
@@ -167,7 +173,7 @@ public:
             index_[indexed_++] = static_cast<std::uint8_t>(color);
         }
     }
-    // By value: an object whose address is taken would be read anew after every byte that is stored.
+    // By value: an object whose address is taken would be reloaded after every stored byte.
     static void write(ColorPlanes planes, std::vector<char>& out) {
         planes.append(out);
     }
@@ -183,9 +189,9 @@ private:
     std::size_t direct_ = 0, indexed_ = 0;
 };
 
-std::uint32_t entry_of(std::uint32_t glyph, Color ink, Color paper) noexcept {
-    return glyph << kKindBits | static_cast<std::uint32_t>(kind_of(ink)) << 2 |
-           static_cast<std::uint32_t>(kind_of(paper));
+std::uint32_t entry_of(std::uint32_t glyph, Color foreground, Color background) noexcept {
+    return glyph << kKindBits | static_cast<std::uint32_t>(kind_of(foreground)) << 2 |
+           static_cast<std::uint32_t>(kind_of(background));
 }
 
 // --- a picture's colours on a terminal ------------------------------------------------------------------------------
@@ -210,9 +216,9 @@ Color terminal_color(Color color, const Style& style, std::uint32_t x, std::uint
     return kIndexed | style.indexed->index_of(color);
 }
 
-// Of a space nobody sees the ink, so that it need not be told.
-inline Color ink_on_terminal(const Character& character) noexcept {
-    return character.glyph == U' ' ? kDefaultColor : character.ink;
+// The foreground of a space is invisible, so it need not be sent.
+inline Color foreground_on_terminal(const Character& character) noexcept {
+    return character.glyph == U' ' ? kDefaultColor : character.foreground;
 }
 
 // --- reading --------------------------------------------------------------------------------------------------------
@@ -254,19 +260,19 @@ private:
 
 struct GlyphEntry {
     std::uint32_t glyph;
-    ColorKind ink, paper;
+    ColorKind foreground, background;
 };
 
 std::vector<GlyphEntry> read_glyphs(Reader& reader) {
     const std::uint32_t count = reader.number();
-    if (count > kMostGlyphs) throw std::invalid_argument("the update has too many glyphs");
+    if (count > kMaxGlyphs) throw std::invalid_argument("the update has too many glyphs");
     std::vector<GlyphEntry> glyphs;
     for (std::uint32_t i = 0; i < count; ++i) {
         const std::uint32_t entry = reader.number();
-        const unsigned ink = entry >> 2 & 3, paper = entry & 3;
-        if (entry >> kKindBits > kLastCodePoint || ink > 2 || paper > 2)
-            throw std::invalid_argument("a glyph of the update is none");
-        glyphs.push_back({entry >> kKindBits, static_cast<ColorKind>(ink), static_cast<ColorKind>(paper)});
+        const unsigned foreground = entry >> 2 & 3, background = entry & 3;
+        if (entry >> kKindBits > kLastCodePoint || foreground > 2 || background > 2)
+            throw std::invalid_argument("the update has an invalid glyph");
+        glyphs.push_back({entry >> kKindBits, static_cast<ColorKind>(foreground), static_cast<ColorKind>(background)});
     }
     return glyphs;
 }
@@ -282,10 +288,10 @@ std::vector<std::uint32_t> read_places(Reader& reader, std::size_t characters) {
             at += zeros;
             continue;
         }
-        if (at >= bytes) throw std::invalid_argument("the update changes what is not on the screen");
+        if (at >= bytes) throw std::invalid_argument("the update changes a place outside the screen");
         for (unsigned bit = 0; bit < 8; ++bit)
             if ((bits >> bit & 1) != 0) places.push_back(static_cast<std::uint32_t>(8 * at + bit));
-        if (places.back() >= characters) throw std::invalid_argument("the update changes what is not on the screen");
+        if (places.back() >= characters) throw std::invalid_argument("the update changes a place outside the screen");
         ++at;
     }
 }
@@ -315,12 +321,12 @@ void read_colors(Reader& reader, const std::vector<ColorKind>& kinds, bool whole
 
 Character on_terminal(const Character& character, const Style& style, std::uint32_t x, std::uint32_t y) noexcept {
     Character result = character;
-    // Of text and of nothing the colours are the terminal's already.
+    // Text and empty places already have the terminal's colours.
     if (character.look != kExactLook) {
-        result.ink = terminal_color(character.ink, style, x, 2 * y);
-        result.paper = terminal_color(character.paper, style, x, 2 * y + 1);
+        result.foreground = terminal_color(character.foreground, style, x, 2 * y);
+        result.background = terminal_color(character.background, style, x, 2 * y + 1);
     }
-    result.ink = ink_on_terminal(result);
+    result.foreground = foreground_on_terminal(result);
     return result;
 }
 
@@ -331,7 +337,7 @@ void convert_to_terminal(CharacterGrid& grid, const Style& style) noexcept {
 }
 
 std::size_t update_bound(std::size_t characters) noexcept {
-    const std::size_t glyphs = kLongestNumber * (1 + std::min(characters, kMostGlyphs));
+    const std::size_t glyphs = kLongestNumber * (1 + std::min(characters, kMaxGlyphs));
     return glyphs + 2 * (characters / 8 + 2) + characters * (2 + 3 + 3);
 }
 
@@ -348,12 +354,12 @@ UpdateCounts UpdateEncoder::encode(const CharacterGrid& wanted, CharacterGrid& s
     std::size_t most = 0;
     mask_.assign((wanted.size() + 7) / 8, 0);
     for (std::uint32_t y = 0; y < wanted.rows(); ++y) {
-        const bool settles = previous != nullptr && y >= options.settle_begin && y < options.settle_end;
+        const bool refines = previous != nullptr && y >= options.refine_begin && y < options.refine_end;
         for (std::uint32_t x = 0; x < columns; ++x) {
             const std::uint32_t i = y * columns + x;
             unsigned changes = 1;
             if (!options.whole) {
-                const bool is_still = settles && previous[i] == want[i];
+                const bool is_still = refines && previous[i] == want[i];
                 const Likeness likeness = compare(show[i], want[i], colored, is_still ? 0 : options.tolerance);
                 counts.inexact += likeness == Likeness::near ? 1U : 0U;
                 changes = likeness == Likeness::far ? 1U : 0U;
@@ -373,25 +379,26 @@ UpdateCounts UpdateEncoder::encode(const CharacterGrid& wanted, CharacterGrid& s
     GlyphTable glyphs;
     indices_.resize(most);
     planes_.resize(8 * most);
-    ColorPlanes inks(planes_.data(), most, options.whole), papers(planes_.data() + 4 * most, most, options.whole);
+    ColorPlanes foregrounds(planes_.data(), most, options.whole);
+    ColorPlanes backgrounds(planes_.data() + 4 * most, most, options.whole);
     const std::uint32_t* changed = changed_.data();
     std::uint16_t* indices = indices_.data();
     for (std::size_t n = 0; n < most; ++n) {
         const std::uint32_t i = changed[n];
         const std::uint32_t glyph = want[i].glyph;
-        Color ink = ink_on_terminal(want[i]), paper = want[i].paper;
-        Color old_ink = ink_on_terminal(show[i]), old_paper = show[i].paper;
+        Color foreground = foreground_on_terminal(want[i]), background = want[i].background;
+        Color old_foreground = foreground_on_terminal(show[i]), old_background = show[i].background;
         if (!is_direct) {
             const Character now = on_terminal(want[i], style, i % columns, i / columns);
             const Character before = on_terminal(show[i], style, i % columns, i / columns);
-            ink = now.ink;
-            paper = now.paper;
-            old_ink = before.ink;
-            old_paper = before.paper;
+            foreground = now.foreground;
+            background = now.background;
+            old_foreground = before.foreground;
+            old_background = before.background;
         }
-        indices[n] = static_cast<std::uint16_t>(glyphs.index_of(entry_of(glyph, ink, paper)));
-        inks.add(ink, old_ink);
-        papers.add(paper, old_paper);
+        indices[n] = static_cast<std::uint16_t>(glyphs.index_of(entry_of(glyph, foreground, background)));
+        foregrounds.add(foreground, old_foreground);
+        backgrounds.add(background, old_background);
         show[i] = want[i];
     }
 
@@ -406,8 +413,8 @@ UpdateCounts UpdateEncoder::encode(const CharacterGrid& wanted, CharacterGrid& s
             if (entries.size() > kOneByteGlyphs) out.push_back(static_cast<char>(index >> 8));
         }
     }
-    ColorPlanes::write(inks, out);
-    ColorPlanes::write(papers, out);
+    ColorPlanes::write(foregrounds, out);
+    ColorPlanes::write(backgrounds, out);
     return counts;
 }
 
@@ -420,7 +427,7 @@ std::vector<std::uint32_t> update_glyphs(std::string_view update) {
 
 namespace {
 
-// Take away halves of wide glyphs, which would make a row wider or narrower than it is.
+// Remove halves of wide glyphs, which would change the width of a row.
 void mend_wide_glyphs(CharacterGrid& grid) noexcept {
     const std::uint32_t columns = grid.columns();
     Character* row = grid.data();
@@ -454,8 +461,8 @@ void apply_update(std::string_view update, bool whole, std::string_view widths, 
 
     Character* characters = grid.data();
     std::vector<std::size_t> indices;
-    std::vector<ColorKind> ink_kinds, paper_kinds;
-    std::vector<Color> inks, papers;
+    std::vector<ColorKind> foreground_kinds, background_kinds;
+    std::vector<Color> foregrounds, backgrounds;
     for (std::size_t n = 0; n < places.size(); ++n) {
         std::size_t index = 0;
         if (index_size > 0) index = bytes[n * index_size];
@@ -463,18 +470,19 @@ void apply_update(std::string_view update, bool whole, std::string_view widths, 
         if (index >= glyphs.size()) throw std::invalid_argument("the update uses a glyph that it does not have");
         const Character& character = characters[places[n]];
         indices.push_back(index);
-        ink_kinds.push_back(glyphs[index].ink);
-        paper_kinds.push_back(glyphs[index].paper);
-        inks.push_back(character.ink);
-        papers.push_back(character.paper);
+        foreground_kinds.push_back(glyphs[index].foreground);
+        background_kinds.push_back(glyphs[index].background);
+        foregrounds.push_back(character.foreground);
+        backgrounds.push_back(character.background);
     }
-    read_colors(reader, ink_kinds, whole, inks);
-    read_colors(reader, paper_kinds, whole, papers);
+    read_colors(reader, foreground_kinds, whole, foregrounds);
+    read_colors(reader, background_kinds, whole, backgrounds);
     if (!reader.is_at_end()) throw std::invalid_argument("the update is longer than it says");
-    // Nothing is changed before all of it has been understood.
+    // Change nothing until all of it has been parsed.
     for (std::size_t n = 0; n < places.size(); ++n) {
         const bool is_wide = widths[indices[n]] == 2;
-        characters[places[n]] = {inks[n], papers[n], glyphs[indices[n]].glyph, is_wide ? kWideLook : kExactLook};
+        characters[places[n]] = {foregrounds[n], backgrounds[n], glyphs[indices[n]].glyph,
+                                 is_wide ? kWideLook : kExactLook};
     }
     mend_wide_glyphs(grid);
 }

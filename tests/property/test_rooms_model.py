@@ -9,7 +9,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from room_links import FakeLink
 from teleglyph.errors import SeatRefusedError
-from teleglyph.rooms.room import GameRules, Room, Seat
+from teleglyph.rooms.room import GameRules, RelayRoom
+from teleglyph.rooms.seats import Seat
 from teleglyph.wire.rooms.extended import TOKEN_KEPT, only_for
 from teleglyph.wire.rooms.messages import kick
 
@@ -38,7 +39,7 @@ class Rooms(RuleBasedStateMachine):
         self.host_gone_at = 0.0
         self.over = False
         self.guests: list[Guest] = []
-        self.room = Room("r", GameRules("g", LIMIT, GRACE), 0, self.host)
+        self.room = RelayRoom("r", GameRules("g", LIMIT, GRACE), 0, self.host)
         self.host_token = self.host.reply.token
         self.host_sees: set[int] = set()
         """Who is there, as a host concludes that starts anew with each connection."""
@@ -174,7 +175,7 @@ class Rooms(RuleBasedStateMachine):
             return
         there = [guest for guest in self.guests if guest.link is not None]
         assert set(self.room.guests) == {guest.seat.player for guest in there}
-        assert self.room.players(self.now) == self.taken()
+        assert self.room.player_count(self.now) == self.taken()
         for guest in there:
             assert guest.link is not None
             assert guest.link.text is None

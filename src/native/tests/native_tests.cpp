@@ -38,7 +38,7 @@ void expect(bool condition, const std::string& what) {
     std::exit(1);
 }
 
-// What pictures are filled with: extremes make sums as large as they can be.
+// Fills pictures. Extremes make sums as large as they can be.
 enum class Content { noise, white, extremes };
 
 std::unique_ptr<std::uint8_t[]> make_pixels(std::size_t bytes, Content content) {
@@ -193,7 +193,7 @@ bool has_whole_glyphs(const CharacterGrid& grid) {
     return true;
 }
 
-// What is fed to a decoder that nobody who is honest would send.
+// Malformed input for a decoder.
 void damage(std::vector<char>& update) {
     for (std::uint32_t change = random_in(1, 4); change > 0 && !update.empty(); --change)
         update[random_in(0, static_cast<std::uint32_t>(update.size()) - 1)] = static_cast<char>(generator());
@@ -261,7 +261,7 @@ void check_all_updates() {
     }
 }
 
-// Frames of text from a server: pieces that may stand in one, now and then damaged, in a buffer of exactly their size.
+// Frames of text from a server: valid pieces, sometimes damaged, in a buffer of exactly their size.
 void check_frames_of_text() {
     const std::vector<std::string> pieces = {
         "x", "\xe4\xb8\x96", "e\xcc\x81", "\n", "\x1b[31m", "\x1b[38;2;1;2;3;48;5;9m", "\x1b[m", "\x1b[1;4;22m",
@@ -324,7 +324,7 @@ double plain_error(const Cell* parts, unsigned count, unsigned mask) {
     return error;
 }
 
-// Against every mask in turn; what is chosen may be a little worse than the best, see partition.cpp.
+// Against every mask in turn. The chosen one may be a little worse than the best, see partition.cpp.
 void check_partition(unsigned count) {
     Cell parts[6];
     for (Cell& part : parts) part = kOpaque | (static_cast<Cell>(generator()) & (random_in(0, 1) ? 0xFFFFFF : 0x1F1F1F));
@@ -336,8 +336,8 @@ void check_partition(unsigned count) {
     constexpr double slack = 8.0, flat_enough = 60.0;
     expect(error <= least + slack || (chosen.mask == 0 && flat <= least + flat_enough + slack),
            "a partition is not the best");
-    expect(chosen.paper == plain_average(parts, count, ~chosen.mask), "a partition's paper is no mean");
-    expect(chosen.mask == 0 || chosen.ink == plain_average(parts, count, chosen.mask), "a partition's ink is no mean");
+    expect(chosen.background == plain_average(parts, count, ~chosen.mask), "a partition's background is no mean");
+    expect(chosen.mask == 0 || chosen.foreground == plain_average(parts, count, chosen.mask), "a partition's foreground is not a mean");
 }
 
 void check_all() {

@@ -112,19 +112,19 @@ class HevcIngest:
         self._gate = StreamGate(self._limits.max_picture_pixels)
 
     def _is_over_time(self) -> bool:
-        return self._time.take(0.0, time.monotonic()) > 0
+        return self._time.consume(0.0, time.monotonic()) > 0
 
     def _charge(self, cpu: float) -> None:
         self._counters.decode_seconds += cpu
         for bucket in (self._time, self._quick_time):
-            bucket.take(cpu, time.monotonic())
+            bucket.consume(cpu, time.monotonic())
 
     async def _run(self) -> None:
         while self._queue:
             if self._is_over_time():
                 self.start_over()
                 continue
-            if not self._is_slow and self._quick_time.take(0.0, time.monotonic()) > 0:
+            if not self._is_slow and self._quick_time.consume(0.0, time.monotonic()) > 0:
                 self._is_slow = True
                 self._close_stream()
                 if not starts_with_keyframe(self._queue[0]):

@@ -29,13 +29,12 @@ from teleglyph.call.view import View, ViewKey, limit_cells
 from teleglyph.call.viewer_screen import ViewerScreen, cheaper
 from teleglyph.errors import AuthenticationError, BadDataError, ServerFullError, UserError
 from teleglyph.media.modes import COLOR_NAMES, RENDER_NAMES, ColorLevel, RenderMode
-from teleglyph.media.palette import BUILT_IN, Palette, custom_palette
+from teleglyph.media.palette import BUILT_IN, STANDARD, Palette, custom_palette
 from teleglyph.media.style import Style
 from teleglyph.net import Connection, TokenBucket
 from teleglyph.printable import Printable, fit, printable
 from teleglyph.wire.acip import (
     AS_CAPABILITIES,
-    CUSTOM_PALETTE,
     MAX_PLACES,
     AudioBatch,
     Capabilities,
@@ -46,6 +45,7 @@ from teleglyph.wire.acip import (
     HevcFrame,
     ImageFrame,
     OpusBatch,
+    PaletteType,
     PictureRequest,
     Ping,
     Pong,
@@ -73,7 +73,7 @@ _LOG_LINES_PER_SECOND, _LOG_BURST = 1.0, 10.0
 """What one peer's own texts may add to our log."""
 _KEYFRAME_PATIENCE = 1.0
 """Seconds for which a keyframe that was asked for may be under way."""
-_PALETTES = {1: "standard", 2: "blocks", 3: "digital", 4: "minimal", 5: "cool"}
+
 
 _MAX_NAME_COLUMNS, _MAX_LOG_COLUMNS = 32, 500
 
@@ -544,9 +544,10 @@ def shortened(text: str, columns: int) -> Printable:
 
 
 def _palette_of(message: Capabilities) -> Palette:
-    if message.palette_type == CUSTOM_PALETTE:
+    number = PaletteType(message.palette_type)
+    if number is PaletteType.CUSTOM:
         return custom_palette(message.palette_custom)
-    return BUILT_IN[_PALETTES.get(message.palette_type, "standard")]
+    return BUILT_IN.get(number.label, STANDARD)
 
 
 def _kinds_name(kinds: int) -> str:

@@ -144,7 +144,7 @@ class ScreenView:
                 tile.number == mirrored,
             )
             for tile, place, old in itertools.zip_longest(tiles, self._places, drawn)
-            if tile.version != old and not (tile.pixels is None and self.style.shows_light_by_ink)
+            if tile.version != old and not (tile.pixels is None and self.style.shows_light_by_coverage)
         ]
         size = self._canvas.columns, self._canvas.rows
         if self.number and (self.wanted.columns, self.wanted.rows) == size:
@@ -287,7 +287,7 @@ class ScreenView:
         return left, right
 
     def _wall_labels(self, tile: Tile, place: Placement) -> list[Label]:
-        paper = DEFAULT_COLOR if self.style.shows_light_by_ink else _wall_color(self.style.color)
+        paper = DEFAULT_COLOR if self.style.shows_light_by_coverage else _wall_color(self.style.color)
         middle = place.y + (place.height - 1) // 2
         lines = [(middle, _CAMERA_OFF)] if self._has_names else [(middle, tile.name)]
         return [_centred(text, place.x, y, place.width, DEFAULT_COLOR, paper, self.style.utf8) for y, text in lines]

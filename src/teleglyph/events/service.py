@@ -30,7 +30,16 @@ from teleglyph.events.session import (
     Subscription,
 )
 from teleglyph.events.sync import SyncLedger
-from teleglyph.net import Absences, Connection, OutboxBudget, OwnNames, SlidingWindow, TokenBucket, needs_ping, overdue
+from teleglyph.net import (
+    Connection,
+    OutboxBudget,
+    OwnNames,
+    SlidingWindow,
+    StallDetector,
+    TokenBucket,
+    needs_ping,
+    timeout_error,
+)
 from teleglyph.net.websocket import BinaryMessage, TextMessage, WebSocketSession
 from teleglyph.store.events import EventStore
 from teleglyph.store.groups import GroupStore
@@ -313,12 +322,12 @@ class EventsService:
 
     async def run(self) -> None:
         """Look after clients, and remove what has expired, until cancelled."""
-        swept, absences = 0.0, Absences(_LOOK_SECONDS)
+        swept, absences = 0.0, StallDetector(_LOOK_SECONDS)
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             now = time.monotonic()
             self._tell_presence()
-            if (absent := absences.look(now)) > 0:
+            if (absent := absences.sample(now)) > 0:
                 for session in self.sessions:
                     session.postpone(absent)
             for session, websocket in list(self.sessions.items()):
@@ -375,12 +384,12 @@ class EventsService:
             session.congested_since = None
         elif session.congested_since is None:
             session.congested_since = now
-        error = overdue(connection, self.limits, now)
+        error = timeout_error(connection, self.limits, now)
         if session.congested_since is not None and now - session.congested_since > self.limits.congestion_timeout:
             error = PeerTimeoutError(f"{connection.peer} does not keep up")
         if error is not None:
             connection.fail(error)
         elif needs_ping(connection, self.limits, now):
-            connection.last_asked = now
+            connection.last_probed = now
             websocket.ping()
             connection.flush_handshake()

@@ -121,7 +121,7 @@ class Syncs:
         sync = step.sync
         if not sync.is_open:
             return
-        if pause := self._rate.take(1.0, time.monotonic()):
+        if pause := self._rate.consume(1.0, time.monotonic()):
             await asyncio.sleep(pause)
         try:
             answer = await self._respond(step, readers)

@@ -1,4 +1,8 @@
-"""Identities from files and agents, lists of others' keys, and servers that were joined before."""
+"""Identities from files and agents, lists of public keys, and known hosts.
+
+Reads and writes key files, and asks agents to sign.  Never imports the network or the event loop.  Begin at
+:func:`load_identity` for your own key, and at :class:`KeyList` for those of others.
+"""
 
 from teleglyph.keys.agent import AgentIdentity, agent_keys
 from teleglyph.keys.fingerprint import ascii_chat_fingerprint, fingerprint, randomart

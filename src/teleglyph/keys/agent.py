@@ -1,4 +1,4 @@
-"""Signing through ssh-agent, so that a private key never enters this process (draft-ietf-sshm-ssh-agent)."""
+"""Signs through ssh-agent, so that a private key never enters this process (draft-ietf-sshm-ssh-agent)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from teleglyph.wire.acip import fingerprint
 
 _LIST, _LISTED, _SIGN, _SIGNED = 11, 12, 13, 14
 _SECONDS = 10.0
-"""An agent may ask its user."""
+"""Timeout; the agent may have to ask its user."""
 _MAX_ANSWER = 256 << 10
 _SIGNATURE_SIZE = 64
 
@@ -40,7 +40,7 @@ class AgentIdentity:
         """The 64-byte Ed25519 signature of ``data``; waits for the agent.
 
         Raises:
-            KeyFileError: the agent is gone, or refused.
+            KeyFileError: the agent is gone or refused.
         """
         request = bytes([_SIGN]) + pack_string(pack_public_key(self._public_key)) + pack_string(data) + bytes(4)
         try:
@@ -50,7 +50,7 @@ class AgentIdentity:
         except (OSError, ValueError) as error:
             raise KeyFileError(f"The key agent did not sign: {error}.") from error
         if kind != ED25519 or len(value) != _SIGNATURE_SIZE:
-            raise KeyFileError("The key agent made a signature of another kind than Ed25519.")
+            raise KeyFileError("The key agent did not make an Ed25519 signature.")
         return value
 
 
@@ -80,7 +80,7 @@ def _ask(path: str, request: bytes, expected: int) -> FieldReader:
         connection.sendall(pack_string(request))
         size = int.from_bytes(_read(connection, 4), "big")
         if not 1 <= size <= _MAX_ANSWER:
-            raise ValueError(f"an answer of {size} bytes")
+            raise ValueError(f"its answer has {size} bytes")
         answer = _read(connection, size)
     if answer[0] != expected:
         raise ValueError("it refused")

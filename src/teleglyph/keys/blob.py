@@ -9,14 +9,14 @@ KEY_SIZE = 32
 
 
 def printable(text: str | bytes) -> str:
-    """Something from outside, short and harmless enough for a message to a person."""
+    """Untrusted text for an error message: at most 40 printable characters."""
     if isinstance(text, bytes):
         text = text.decode("ascii", "replace")
     return "".join(char if char.isprintable() else "?" for char in text[:40])
 
 
 class FieldReader:
-    """Takes fields from the front of some bytes.
+    """Reads fields from the front of some bytes.
 
     Every method raises ValueError when there are fewer bytes than it needs.
     """
@@ -27,32 +27,32 @@ class FieldReader:
 
     @property
     def rest(self) -> int:
-        """Bytes that were not taken."""
+        """Number of unread bytes."""
         return len(self._data) - self._place
 
-    def take(self, count: int) -> bytes:
-        """So many bytes."""
+    def read(self, count: int) -> bytes:
+        """The next ``count`` bytes."""
         if count > self.rest:
-            raise ValueError(f"{count} bytes are announced where {self.rest} are left")
+            raise ValueError(f"a field of {count} bytes begins where only {self.rest} are left")
         self._place += count
         return self._data[self._place - count : self._place]
 
     def number(self) -> int:
         """A number of 4 bytes."""
-        return int.from_bytes(self.take(4), "big")
+        return int.from_bytes(self.read(4), "big")
 
     def string(self) -> bytes:
-        """A string with its length in front."""
-        return self.take(self.number())
+        """A length-prefixed string."""
+        return self.read(self.number())
 
 
 def pack_string(data: bytes) -> bytes:
-    """A string with its length in front."""
+    """A length-prefixed string."""
     return struct.pack(">I", len(data)) + data
 
 
 def pack_public_key(key: bytes) -> bytes:
-    """The 51 bytes that OpenSSH knows an Ed25519 key by."""
+    """OpenSSH's encoding of an Ed25519 public key, 51 bytes."""
     return pack_string(ED25519) + pack_string(key)
 
 
@@ -60,7 +60,7 @@ def parse_public_key(blob: bytes) -> bytes:
     """The 32 bytes of an Ed25519 key.
 
     Raises:
-        ValueError: it is not such a key, or there is more.
+        ValueError: it is not such a key, or more bytes follow.
     """
     reader = FieldReader(blob)
     try:

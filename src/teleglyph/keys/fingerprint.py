@@ -1,4 +1,4 @@
-"""Keys for people to compare, exactly as OpenSSH shows them: a fingerprint, and a picture of it (randomart)."""
+"""Fingerprints of keys for comparison, exactly as OpenSSH shows them, and their randomart pictures."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _TITLE, _FOOT = "[ED25519 256]", "[SHA256]"
 
 
 def ascii_chat_fingerprint(key: bytes) -> str:
-    """``SHA256:`` and 64 hexadecimal digits, as ascii-chat's programs print the same key.
+    """``SHA256:`` and 64 hexadecimal digits, as printed by ascii-chat's programs.
 
-    They hash the 32 bytes of the key alone, so the digits have nothing in common with OpenSSH's fingerprint.
+    They hash only the 32 bytes of the key, so the digits are unrelated to OpenSSH's fingerprint.
     """
     return f"SHA256:{hashlib.sha256(key).hexdigest()}"
 
 
 def randomart(key: bytes) -> str:
-    """The picture that ``ssh-keygen -lv`` draws of a key's fingerprint: 11 lines of 19 characters."""
+    """The picture of a key's fingerprint as in ``ssh-keygen -lv``: 11 lines of 19 characters."""
     return "\n".join([_border(_TITLE), *(f"|{row}|" for row in _walk(fingerprint_digest(key))), _border(_FOOT)])
 
 
@@ -32,7 +32,7 @@ def _border(label: str) -> str:
 
 
 def _walk(digest: bytes) -> list[str]:
-    """OpenSSH's drunken bishop, who walks by the bits of a digest from S to E: 9 rows of 17 characters."""
+    """OpenSSH's drunken bishop: a walk from S to E by the bits of a digest, as 9 rows of 17 characters."""
     visits = [[0] * _COLUMNS for _ in range(_ROWS)]
     x, y = _COLUMNS // 2, _ROWS // 2
     for byte in digest:

@@ -1,7 +1,7 @@
 """Ed25519 keys of GnuPG: ``gpg`` finds them, and its agent signs with them.
 
-What ACIP has signed is always 32 bytes long, and so is a SHA-256: handed over as such a digest, the agent's signature
-is a plain Ed25519 signature (RFC 8032) that everybody can check without GnuPG.
+ACIP only signs texts of 32 bytes, the size of a SHA-256 digest.  If the agent gets one as such a digest, it makes a
+plain Ed25519 signature (RFC 8032), which can be verified without GnuPG.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from teleglyph.wire.acip import Identity, fingerprint
 
 _ID = re.compile(r"(?:0x)?([0-9A-Fa-f]{8}|[0-9A-Fa-f]{16}|[0-9A-Fa-f]{40})")
 _SECONDS = 30.0
-"""The agent may ask for a pass phrase."""
+"""Timeout; the agent may prompt for a pass phrase."""
 _EDDSA = "22"
 
 
@@ -28,7 +28,7 @@ class GpgIdentity:
 
     Args:
         public_key: its 32 bytes.
-        grip: the agent's name for it.
+        grip: its keygrip, the agent's name for it.
     """
 
     def __init__(self, public_key: bytes, grip: str) -> None:
@@ -44,7 +44,7 @@ class GpgIdentity:
         return self._public_key
 
     def sign(self, data: bytes) -> bytes:
-        """The 64-byte Ed25519 signature of 32 bytes; waits for the agent, and perhaps for its user.
+        """The 64-byte Ed25519 signature of 32 bytes; waits for the agent, which may prompt its user.
 
         Raises:
             KeyFileError: the agent did not sign.
@@ -59,20 +59,20 @@ class GpgIdentity:
 
 
 def load_gpg_identity(key_id: str) -> Identity:
-    """The secret key that GnuPG knows by 8, 16 or 40 hexadecimal digits.
+    """The secret key with a GnuPG key id of 8, 16 or 40 hexadecimal digits.
 
     Raises:
-        KeyFileError: GnuPG is not installed, does not know it, or it is not an Ed25519 key.
+        KeyFileError: GnuPG is not installed or does not have the key, or it is not an Ed25519 key.
     """
     grip = _grip(key_id, "--list-secret-keys", "sec", "ssb")
     return GpgIdentity(_public_key(grip), grip)
 
 
 def gpg_public_key(key_id: str) -> bytes:
-    """The public key that GnuPG knows by 8, 16 or 40 hexadecimal digits.
+    """The public key with a GnuPG key id of 8, 16 or 40 hexadecimal digits.
 
     Raises:
-        KeyFileError: as :func:`load_gpg_identity`.
+        KeyFileError: as for :func:`load_gpg_identity`.
     """
     digits = _digits(key_id)
     _grip(key_id, "--list-keys", "pub", "sub")
@@ -123,12 +123,12 @@ def _value(expression: bytes, name: bytes) -> bytes:
     """A named value of a canonical S-expression (RFC 9804)."""
     found = re.search(rb"\(%d:%s(\d{1,4}):" % (len(name), re.escape(name)), expression)
     if not found:
-        raise KeyFileError("Cannot understand the answer of gpg-agent.")
+        raise KeyFileError("gpg-agent sent an unexpected answer.")
     return expression[found.end() : found.end() + int(found[1])]
 
 
 def _agent(*commands: str) -> bytes:
-    """What the agent answers with, put together and unescaped."""
+    """Send commands to the agent; returns its joined and unescaped answer."""
     output = _run("gpg-connect-agent", *commands, "/bye")
     data = bytearray()
     for line in output.split(b"\n"):
@@ -151,5 +151,5 @@ def _run(program: str, *arguments: str) -> bytes:
         raise KeyFileError(f"'{program}' did not answer within {_SECONDS:g} s.") from None
     if done.returncode != 0:
         reason = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise KeyFileError(f"{program} failed: {reason[-1] if reason else 'it did not say why'}")
+        raise KeyFileError(f"{program} failed: {reason[-1] if reason else 'it reported no reason'}")
     return done.stdout

@@ -1,4 +1,4 @@
-"""Lines of key lists, as OpenSSH's ``authorized_keys`` has them: options, kind, key, comment."""
+"""Parses lines of key lists in the format of OpenSSH's ``authorized_keys``: options, kind, key, comment."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _WITHOUT_MEANING = frozenset(
         *("permitopen", "permitlisten", "tunnel", "no-touch-required", "verify-required"),
     }
 )
-"""Options about shells and tunnels, which a call does not have.  All others say when a key may be used; a key whose
-owner thinks that they hold must not be let in without them."""
+"""Options about shells and tunnels, which do not apply to a call.  All others restrict the use of a key, so a key with
+one of them must not be admitted without enforcing it."""
 
 
 def without_options(line: str) -> str:
-    """A line of a key list without the options in front of the key.
+    """Remove the options in front of the key from a line of a key list.
 
     Raises:
-        ValueError: an option restricts the key in a way that is not supported here, or is not one.
+        ValueError: an option is not supported.
     """
     rest = line.strip()
     place = 0
@@ -29,7 +29,7 @@ def without_options(line: str) -> str:
         found = _OPTION.match(rest, place)
         end = found.end() if found else place
         if found is None or not found[0] or (end < len(rest) and rest[end] not in ", \t"):
-            return rest  # not a list of options: something else stands there, which is told when it is read
+            return rest  # not a list of options: the parser of keys reports the error
         if end == len(rest):
             return rest
         if rest[end] != "," and not rest[end:].lstrip().startswith(_KINDS):
@@ -44,6 +44,5 @@ def without_options(line: str) -> str:
 def _check(name: str) -> None:
     if name not in _WITHOUT_MEANING:
         raise ValueError(
-            f"its option '{name}' is not supported here; a key is let in always or never, so take the option away or "
-            "leave the key out"
+            f"its option '{name}' is not supported here; remove the option, or remove the key from the list"
         )

@@ -1,8 +1,8 @@
-"""Servers that you have joined before, and the identity each showed (docs/protocol/handshake.md#known-servers).
+"""Known hosts: the servers that you have joined, and their identities (spec acip-crypto 9.2).
 
 We write our own file.  The files of ascii-chat's programs are only read, so that you need not accept a server again
-that you accepted there.  A line is ``ADDRESS KIND KEY COMMENT``; the comment holds the name that you typed, where other
-programs do not look.
+after accepting it there.  A line is ``ADDRESS KIND KEY COMMENT``; the comment holds the name that you typed, which
+other programs ignore.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ _MAX_FILE = 1 << 20
 _NO_IDENTITY = "no-identity"
 _WORDS = 3
 _NAME = re.compile(r"name=([\w.\-:%\[\]]{1,270})")
-"""A host name (253 characters at most) and a port.  Nothing else gets into the file, or out of it."""
+"""A host name (at most 253 characters) and a port.  Nothing else is written to the file, or read from it."""
 _MAX_NAMES = 8
-"""Lines that are added for one server because it was joined under another name."""
+"""Lines for one server that was joined under different names."""
 
 
 class Verdict(enum.Enum):
-    """What is known about a server."""
+    """How a server's identity compares with the known hosts."""
 
-    KNOWN = "it shows what it showed before"
+    KNOWN = "its identity is the same as before"
     NEW = "you have not joined it before"
-    CHANGED = "it showed something else before"
+    CHANGED = "it had another identity before"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Entry:
     Attributes:
         address: numeric address and port, IPv6 in brackets.
         identity: the server's Ed25519 key; None for a server without one.
-        file: where the line is.
+        file: the file with the line.
         line: its number, from 1.
         name: host and port as the user typed them; empty if they are not known.
     """
@@ -56,7 +56,7 @@ class Entry:
 
     @property
     def place(self) -> str:
-        """File and line, for messages."""
+        """The file and line, for messages."""
         return f"{self.file}, line {self.line}"
 
 
@@ -75,8 +75,8 @@ class KnownHosts:
     """All servers that were joined before.
 
     Args:
-        own: the file that is written; the user's by default.
-        others: files that are only read; ascii-chat's by default.
+        own: the file to read and write; the user's by default.
+        others: files to read only; ascii-chat's by default.
     """
 
     def __init__(self, own: Path | None = None, others: Sequence[Path] | None = None) -> None:
@@ -84,7 +84,7 @@ class KnownHosts:
         self._others = tuple(foreign_files() if others is None else others)
 
     def entries(self) -> Iterator[Entry]:
-        """All entries, ours first; lines that are not entries are left out."""
+        """All entries, ours first; skips invalid lines."""
         for path in (self.own, *self._others):
             try:
                 with path.open("rb") as file:
@@ -94,13 +94,13 @@ class KnownHosts:
             yield from parse_entries(_lines(data), path)
 
     def judge(self, address: str, identity: bytes | None) -> tuple[Verdict, list[Entry]]:
-        """What is known about a server that shows an identity, or None; and what was written of it before."""
+        """Compare a server's identity (None for a server without one) with its entries, and return both."""
         found = [entry for entry in self.entries() if entry.address == address]
         if not found:
             return Verdict.NEW, found
         known = any(entry.identity == identity for entry in found)
         if identity is None:
-            # A server that has shown an identity must not get away with showing none.
+            # A server that once had an identity must not be accepted without one.
             known = all(entry.identity is None for entry in found)
         return (Verdict.KNOWN if known else Verdict.CHANGED), found
 
@@ -109,8 +109,8 @@ class KnownHosts:
 
         Args:
             address: numeric, with the port.
-            identity: what it showed; None for nothing.
-            name: host and port as the user typed them; left out where it says no more than the address.
+            identity: its Ed25519 key; None for a server without one.
+            name: host and port as the user typed them; omitted if equal to the address.
 
         Raises:
             KeyFileError: the file cannot be written.
@@ -124,10 +124,10 @@ class KnownHosts:
     def add_name(self, entries: Sequence[Entry], name: str) -> None:
         """Remember that a known server was joined under another name.
 
-        Does nothing for servers that only ascii-chat's file knows, and after a few names.
+        Does nothing for servers that are only in ascii-chat's files, and after a few names.
 
         Args:
-            entries: what :meth:`judge` found.
+            entries: from :meth:`judge`.
             name: host and port as the user typed them.
 
         Raises:
@@ -139,13 +139,13 @@ class KnownHosts:
             self.add(own[0].address, own[0].identity, name)
 
     def forget(self, *addresses: str) -> list[Entry]:
-        """Remove what our file says about some servers.
+        """Remove servers from our file.
 
         Args:
             addresses: numeric, with their ports.
 
         Returns:
-            the entries that are gone.
+            The removed entries.
 
         Raises:
             KeyFileError: the file cannot be written.
@@ -179,7 +179,7 @@ class KnownHosts:
         try:
             self.own.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with open(os.open(self.own, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600), "rb+") as file:
-                if encoding_of(file.read(4))[1] != "utf-8":  # an editor's doing; a line of ours would be lost in it
+                if encoding_of(file.read(4))[1] != "utf-8":  # saved so by an editor; a UTF-8 line would be unreadable
                     self._replace([*_lines(self.own.read_bytes()), line.rstrip("\n")])
                     return
                 size = file.seek(0, os.SEEK_END)
@@ -196,7 +196,7 @@ class KnownHosts:
 
 
 def _lines(data: bytes) -> list[str]:
-    """The lines of a file, whatever its comments hold: a known server must not look like a new one for them."""
+    """The lines of a file.  Broken comments are accepted, or a known server would look like a new one."""
     try:
         text = decode_text(data, errors="surrogateescape")
     except ValueError:

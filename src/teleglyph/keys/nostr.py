@@ -1,4 +1,4 @@
-"""A Nostr key in a file: made on first use, readable by its owner only."""
+"""Loads a Nostr key from a file, and creates it on first use, readable only by its owner."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _MAX_FILE = 4096
 
 
 def load_nostr_key(path: Path) -> bytes:
-    """The secret key in a file, an ``nsec`` or 64 hexadecimal digits in its first line; made if the file is not there.
+    """The secret key in the first line of a file, an ``nsec`` or 64 hexadecimal digits; creates a missing file.
 
     Returns:
         32 bytes.
 
     Raises:
-        KeyFileError: the file cannot be read or made, others may read it, or it has no key.
+        KeyFileError: the file cannot be read or created, others may read it, or it has no key.
     """
     try:
         return _read(path)
@@ -30,7 +30,7 @@ def load_nostr_key(path: Path) -> bytes:
 
 
 def npub_of(key: bytes) -> str:
-    """The public key of a secret one, as people write it."""
+    """The ``npub`` of a secret key."""
     return encode_key("npub", bytes.fromhex(public_key(key)))
 
 
@@ -64,5 +64,7 @@ def _create(path: Path) -> bytes:
     except FileExistsError:
         return _read(path)
     except OSError as error:
-        raise KeyFileError(f"Cannot make the Nostr key '{path}': {(error.strerror or str(error)).lower()}.") from error
+        raise KeyFileError(
+            f"Cannot create the Nostr key '{path}': {(error.strerror or str(error)).lower()}."
+        ) from error
     return key

@@ -1,4 +1,4 @@
-"""Private keys from OpenSSH's files (Ed25519 only), their pass phrases, and new ones."""
+"""Loads private keys from OpenSSH's files (Ed25519 only), and creates new ones."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from teleglyph.text_file import decode_text
 from teleglyph.wire.acip import Identity, fingerprint
 
 AskPassphrase = Callable[[str], str | None]
-"""Gets a sentence, gives what the user typed; None if nobody can be asked."""
+"""Prompts with a sentence and returns the user's input; None if there is no terminal."""
 
 PASSPHRASE_VARIABLES = ("TELEGLYPH_KEY_PASSWORD", "ASCII_CHAT_KEY_PASSWORD")
 _MAX_FILE = 64 << 10
@@ -28,10 +28,10 @@ _BEGIN, _END = b"-----BEGIN OPENSSH PRIVATE KEY-----", b"-----END OPENSSH PRIVAT
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _CIPHERS = (b"none", b"aes256-ctr", b"aes256-cbc")
 _MAX_ROUNDS = 1024
-"""Rounds of bcrypt: ssh-keygen makes 16 to 24, a thousand takes minutes."""
+"""Rounds of bcrypt: ssh-keygen uses 16 to 24, and a thousand take minutes."""
 _TRIES = 3
 MAX_PASSPHRASE = 72
-"""Bytes of a pass phrase: the key derivation of OpenSSH's files takes no more."""
+"""Bytes of a pass phrase, the maximum of the key derivation in OpenSSH's files."""
 _MAKE_ONE = "Make one with 'teleglyph keygen' or 'ssh-keygen -t ed25519'."
 
 
@@ -50,7 +50,7 @@ class FileIdentity:
 
     @property
     def public_key(self) -> bytes:
-        """32 bytes, always computed from the secret ones."""
+        """32 bytes, computed from the secret ones."""
         return bytes(self._key.verify_key)
 
     def sign(self, data: bytes) -> bytes:
@@ -59,32 +59,32 @@ class FileIdentity:
 
 
 def default_identity_path() -> Path:
-    """Where ``teleglyph keygen`` puts a key: ``teleglyph/id_ed25519`` in the user's configuration directory (XDG)."""
+    """The path of ``teleglyph keygen``: ``teleglyph/id_ed25519`` in the user's configuration directory (XDG)."""
     return directories.configuration() / "teleglyph" / "id_ed25519"
 
 
 def load_identity(value: str, ask: AskPassphrase = lambda _: None) -> Identity:
-    """The identity that ``--key`` names: a private key file, or ``gpg:ID``.
+    """Load the identity for ``--key``: a private key file, or ``gpg:ID``.
 
-    If the file's ``.pub`` is beside it and an agent holds that key, the agent signs and the file is not read.  The
+    If an agent holds the key in the ``.pub`` file beside it, the agent signs and the private file is not read.  The
     pass phrase comes from the environment (``TELEGLYPH_KEY_PASSWORD``, ``ASCII_CHAT_KEY_PASSWORD``) or from ``ask``.
 
     Raises:
-        KeyFileError: there is no such key, or it must not or cannot be used.
+        KeyFileError: the key does not exist or cannot be used.
     """
     if value.startswith("gpg:"):
         from teleglyph.keys.gpg import load_gpg_identity
 
         return load_gpg_identity(value.removeprefix("gpg:"))
     if value.startswith(("github:", "gitlab:", "https:", "ssh-")):
-        raise KeyFileError(f"'{value}' names a public key. --key needs the private one, by the name of its file.")
+        raise KeyFileError(f"'{value}' names a public key. --key needs the private one: name its file.")
     path = Path(value).expanduser()
     held = _held_by_agent(path)
     return held if held is not None else _load_file(path, ask)
 
 
 def passphrase_in_environment() -> tuple[str, str] | None:
-    """The first variable that holds a pass phrase, and the pass phrase; None if none does."""
+    """The first environment variable with a pass phrase, and the pass phrase; None without one."""
     return next(((name, value) for name in PASSPHRASE_VARIABLES if (value := os.environ.get(name))), None)
 
 
@@ -103,7 +103,7 @@ def _load_file(path: Path, ask: AskPassphrase) -> Identity:
     cipher, kind = _inspect(path, data)
     if kind != ED25519:
         raise KeyFileError(
-            f"The key '{path}' is of the kind {printable(kind)}, and only Ed25519 keys can be used. {_MAKE_ONE}"
+            f"The key '{path}' is of type {printable(kind)}, and only Ed25519 keys are supported. {_MAKE_ONE}"
         )
     if cipher == b"none":
         seed = _seed(path, data, None)
@@ -120,10 +120,10 @@ def _load_file(path: Path, ask: AskPassphrase) -> Identity:
 
 
 def _ask(path: Path, data: bytes, ask: AskPassphrase, trouble: str) -> Identity:
-    """Ask for the pass phrase until it is right, three times at most.
+    """Prompt for the pass phrase until it is right, at most three times.
 
     Args:
-        trouble: what was wrong before, said with the first question.
+        trouble: the previous error, shown with the first prompt.
     """
     for _ in range(_TRIES):
         typed = ask(f"{trouble} Pass phrase of {path}".strip())
@@ -169,14 +169,14 @@ def _public_advice(path: Path) -> str:
     private = path.with_suffix("")
     if path.suffix == ".pub" and private.is_file():
         return f"'{path}' is the public half of a key. --key needs the private half: --key '{private}'"
-    return f"'{path}' is the public half of a key. --key needs the private half, which is in a file of its own."
+    return f"'{path}' is the public half of a key. --key needs the private half, which is in another file."
 
 
 def _inspect(path: Path, data: bytes) -> tuple[bytes, bytes]:
-    """Cipher and kind of key, from the part that is never encrypted.
+    """The cipher and type of a key, from the unencrypted part of its file.
 
     Raises:
-        KeyFileError: it is not a key file of OpenSSH's, or one that cannot be opened.
+        KeyFileError: it is not an OpenSSH key file, or its encryption is not supported.
     """
     import base64
 
@@ -184,16 +184,16 @@ def _inspect(path: Path, data: bytes) -> tuple[bytes, bytes]:
     if start < 0 or end < start:
         if b"PRIVATE KEY" in data or data.startswith(b"PuTTY-User-Key-File"):
             raise KeyFileError(
-                f"'{path}' is a private key in another format than OpenSSH's, and cannot be read. {_MAKE_ONE}"
+                f"'{path}' is a private key, but not in OpenSSH's format, so it cannot be read. {_MAKE_ONE}"
             )
         raise KeyFileError(f"'{path}' is not a private key file. {_MAKE_ONE}")
     try:
         reader = FieldReader(base64.b64decode(data[start + len(_BEGIN) : end], validate=False))
-        if reader.take(15) != b"openssh-key-v1\0":
-            raise ValueError("another version")
+        if reader.read(15) != b"openssh-key-v1\0":
+            raise ValueError("its version is not supported")
         cipher, _kdf, options = reader.string(), reader.string(), reader.string()
         if reader.number() != 1:
-            raise ValueError("not exactly one key")
+            raise ValueError("it does not have exactly one key")
         kind = FieldReader(reader.string()).string()
         rounds = 0
         if cipher != b"none":
@@ -211,7 +211,7 @@ def _inspect(path: Path, data: bytes) -> tuple[bytes, bytes]:
 
 
 def _seed(path: Path, data: bytes, passphrase: str | None) -> bytes | None:
-    """The secret 32 bytes; None if the pass phrase is wrong (or the file damaged, which cannot be told apart)."""
+    """The secret 32 bytes; None if the pass phrase is wrong or the file is damaged, which look the same."""
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_ssh_private_key
@@ -227,20 +227,20 @@ def _seed(path: Path, data: bytes, passphrase: str | None) -> bytes | None:
 
 
 def check_new_identity(path: Path) -> None:
-    """See whether a new key could be written to ``path``, before anybody is asked for a pass phrase.
+    """Check that a new key can be written to ``path``, before prompting for a pass phrase.
 
     Raises:
-        KeyFileError: there is such a file already, or nothing can be written there.
+        KeyFileError: the file exists already, or cannot be written.
     """
     if path.is_dir():
         raise KeyFileError(f"'{path}' is a directory. Name a file in it, such as '{path / 'id_ed25519'}'.")
     for target in (path, _public_path(path)):
-        # A link that leads nowhere is there, too: lexists says so.
+        # lexists also finds broken links.
         if os.path.lexists(target):
             raise KeyFileError(_exists(target))
     directory = path.parent
     if not directory.exists():
-        raise KeyFileError(f"There is no directory '{directory}'. Make it first: mkdir -p '{directory}'")
+        raise KeyFileError(f"There is no directory '{directory}'. Create it first: mkdir -p '{directory}'")
     if not directory.is_dir():
         raise KeyFileError(f"'{directory}' is not a directory. Choose another place for the key.")
     if not os.access(directory, os.W_OK | os.X_OK):
@@ -248,14 +248,14 @@ def check_new_identity(path: Path) -> None:
 
 
 def write_identity(path: Path, passphrase: str | None, comment: str) -> FileIdentity:
-    """Make a key, and write it and its ``.pub`` as ssh-keygen does: both or none.
+    """Create a key, and write it and its ``.pub`` like ssh-keygen: both files or neither.
 
     Args:
         passphrase: at most 72 bytes; None or empty for none.
-        comment: written behind the public key; what does not print is left out.
+        comment: written after the public key, without unprintable characters.
 
     Raises:
-        KeyFileError: there is a file already, it cannot be written, or the pass phrase is too long.
+        KeyFileError: a file exists already, cannot be written, or the pass phrase is too long.
     """
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -265,7 +265,7 @@ def write_identity(path: Path, passphrase: str | None, comment: str) -> FileIden
     if passphrase:
         if len(passphrase.encode()) > MAX_PASSPHRASE:
             raise KeyFileError(
-                f"The pass phrase has {len(passphrase.encode())} bytes; at most {MAX_PASSPHRASE} are possible."
+                f"The pass phrase has {len(passphrase.encode())} bytes; at most {MAX_PASSPHRASE} are allowed."
             )
         protection = serialization.BestAvailableEncryption(passphrase.encode())
     text = Ed25519PrivateKey.from_private_bytes(seed).private_bytes(

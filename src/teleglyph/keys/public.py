@@ -1,4 +1,4 @@
-"""Public keys as people write them: OpenSSH lines, hexadecimal, base64, files of those, names at GitHub or GitLab."""
+"""Parses public keys: OpenSSH lines, hexadecimal, base64, files of those, and user names at GitHub or GitLab."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from teleglyph.text_file import decode_text
 _log = logging.getLogger(__name__)
 
 Fetch = Callable[[str, str], str]
-"""Gets a service (``github`` or ``gitlab``) and a user name; gives the user's keys, a line each."""
+"""Called with a service (``github`` or ``gitlab``) and a user name; returns the user's keys, one per line."""
 
 MAX_KEYS = 1024
 """Keys of one list."""
@@ -31,15 +31,15 @@ _FORMS = (
 
 
 def format_public_key(key: bytes) -> str:
-    """A key as OpenSSH writes it, without a comment."""
+    """A key in OpenSSH's format, without a comment."""
     return f"ssh-ed25519 {base64.b64encode(pack_public_key(key)).decode()}"
 
 
 def parse_line(text: str) -> bytes:
-    """The 32 bytes of a key, from a form that needs no lookup (docs/protocol/handshake.md#public-keys).
+    """The 32 bytes of a key in one of the forms without a look-up (spec acip-crypto 9.4).
 
     Raises:
-        ValueError: it is no Ed25519 key; says why.
+        ValueError: it is not an Ed25519 key; with the reason.
     """
     if _PRIVATE.search(text):
         raise ValueError("it is a private key, and the public key is needed; keep the private one to yourself")
@@ -49,7 +49,7 @@ def parse_line(text: str) -> bytes:
     if words[0] == "ssh-ed25519" and len(words) > 1:
         return _parse_base64(words[1])
     if words[0].startswith(("ssh-", "ecdsa-", "sk-")):
-        raise ValueError(f"it is a key of the kind {printable(words[0])}, and only ssh-ed25519 keys can be used")
+        raise ValueError(f"it is a key of type {printable(words[0])}, and only ssh-ed25519 keys are supported")
     if words[0].startswith(("SHA256:", "MD5:")):
         raise ValueError("it is a fingerprint, and the public key itself is needed")
     if _HEX.fullmatch(words[0]):
@@ -66,22 +66,22 @@ def _parse_base64(text: str) -> bytes:
 
 
 def parse_public_keys(value: str, fetch: Fetch | None = None) -> list[bytes]:
-    """The keys that an option's value names: items with commas between them.
+    """The keys in an option's value: items separated by commas.
 
     Args:
-        value: see :data:`_FORMS`; a path contains a slash, or begins with ``.`` or ``~``.  A comma in the name of a
-            file that exists, or in the comment of a key, does not end the item.
+        value: see :data:`_FORMS`; a path contains a slash, or begins with ``.`` or ``~``.  A comma in the name of an
+            existing file, or in the comment of a key, does not end the item.
         fetch: looks up names at GitHub and GitLab; by default over HTTPS, with a cache.
 
     Raises:
-        ConfigurationError: an item is no key.
+        ConfigurationError: an item is not a key.
         KeyFetchError: a name could not be looked up.
     """
     keys: list[bytes] = []
     for item in _split_items(value):
         keys += _parse_item(item, fetch)
     if len(keys) > MAX_KEYS:
-        raise ConfigurationError(f"The list has {len(keys)} keys; at most {MAX_KEYS} are possible.")
+        raise ConfigurationError(f"The list has {len(keys)} keys; at most {MAX_KEYS} are allowed.")
     return list(dict.fromkeys(keys))
 
 
@@ -164,8 +164,8 @@ def _parse_file(path: Path) -> list[bytes]:
         ) from error
     if _PRIVATE.search(text):
         raise ConfigurationError(
-            f"'{path}' holds a private key, and public keys are needed: give the file that ends in '.pub', and keep "
-            "the private key to yourself."
+            f"'{path}' holds a private key, and public keys are needed. Name the file that ends in '.pub', and keep "
+            "the private key secret."
         )
     keys = list(_parse_lines(text.split("\n"), str(path)))
     if not keys:
@@ -174,7 +174,7 @@ def _parse_file(path: Path) -> list[bytes]:
 
 
 def _parse_lines(lines: Iterable[str], where: str) -> Iterable[bytes]:
-    """The keys of a list; lines without one are ignored, and named in the log."""
+    """The keys of a list; logs and skips invalid lines."""
     for number, line in enumerate(lines, 1):
         text = line.strip()
         if not text or text.startswith("#"):
@@ -186,14 +186,14 @@ def _parse_lines(lines: Iterable[str], where: str) -> Iterable[bytes]:
 
 
 class KeyList:
-    """The keys that a server admits; asking it costs one look-up, also while it is read again.
+    """The keys that a server admits.
 
     Args:
-        values: as :func:`parse_public_keys` takes them.
-        fetch: as there.
+        values: for :func:`parse_public_keys`.
+        fetch: for :func:`parse_public_keys`.
 
     Raises:
-        ConfigurationError, KeyFetchError: as there.
+        ConfigurationError, KeyFetchError: as for :func:`parse_public_keys`.
     """
 
     def __init__(self, values: Iterable[str], fetch: Fetch | None = None) -> None:
@@ -206,13 +206,13 @@ class KeyList:
         return len(self._keys)
 
     def reload(self) -> None:
-        """Read files and names again; may take seconds.  If that fails the list stays as it was.
+        """Read files and names again, which may take seconds.  After a failure the list is unchanged.
 
         Raises:
-            ConfigurationError, KeyFetchError: as :func:`parse_public_keys`.
+            ConfigurationError, KeyFetchError: as for :func:`parse_public_keys`.
         """
         self._keys = frozenset(key for value in self._values for key in parse_public_keys(value, self._fetch))
 
     def admits(self, key: bytes) -> bool:
-        """Whether the owner of a key may come in."""
+        """Whether the owner of a key may join."""
         return key in self._keys

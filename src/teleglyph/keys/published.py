@@ -1,4 +1,4 @@
-"""Keys that people publish at GitHub and GitLab, over verified HTTPS, with a copy for when the service is away."""
+"""Fetches keys that users publish at GitHub and GitLab, over verified HTTPS, with a cache for outages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MAX_ANSWER = 64 << 10
 
 
 def cache_directory() -> Path:
-    """Where copies are kept: ``teleglyph/keys`` in the user's cache directory (XDG)."""
+    """The cache of fetched keys: ``teleglyph/keys`` in the user's cache directory (XDG)."""
     return directories.cache() / "teleglyph" / "keys"
 
 
@@ -32,22 +32,22 @@ def fetch_published(
     host: str | None = None,
     context: ssl.SSLContext | None = None,
 ) -> str:
-    """A user's keys, a line each.
+    """A user's keys, one per line.
 
     Args:
         service: ``github`` or ``gitlab``.
-        user: the name there.
-        cache: directory of the copies; the user's cache by default.
-        host: where the service is, if not at its own address.
-        context: whom to trust; the system's authorities by default.
+        user: the user's name there.
+        cache: directory of the cached keys; the user's cache by default.
+        host: the service's host, if not the default one.
+        context: the trusted authorities; the system's by default.
 
     Raises:
-        ConfigurationError: that is no user's name.
-        KeyFetchError: the service did not answer with keys, and there is no copy.
+        ConfigurationError: the user's name is invalid.
+        KeyFetchError: the service did not answer with keys, and there are no cached ones.
     """
     if not _USER.fullmatch(user):
         raise ConfigurationError(
-            f"'{service}:{user}' does not name a user: only letters, digits, '.', '_' and '-' are possible."
+            f"'{service}:{user}' is not a valid user name. Use only letters, digits, '.', '_' and '-'."
         )
     copy = (cache or cache_directory()) / f"{service}-{user.lower()}"
     host = host or HOSTS[service]
@@ -60,11 +60,11 @@ def fetch_published(
             text = copy.read_text()
         except OSError:
             raise KeyFetchError(
-                f"Cannot fetch the keys of {service}:{user} from {host} ({error}), and there is no copy from before."
+                f"Cannot fetch the keys of {service}:{user} from {host} ({error}), and there is no cached copy."
             ) from error
-        _log.warning("%s did not answer (%s): using the keys of %s that were fetched last", host, error, user)
+        _log.warning("Fetching keys from %s failed (%s); used the cached keys of %s", host, error, user)
         return text
-    _keep(copy, text)
+    _store(copy, text)
     return text
 
 
@@ -86,11 +86,11 @@ def _download(host: str, user: str, context: ssl.SSLContext) -> str:
     return data.decode("utf-8", "replace")
 
 
-def _keep(copy: Path, text: str) -> None:
+def _store(copy: Path, text: str) -> None:
     try:
         copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         temporary = copy.with_name(copy.name + ".new")
         temporary.write_text(text)
         temporary.replace(copy)
     except OSError as error:
-        _log.warning("Cannot keep a copy of %s: %s", copy.name, error)
+        _log.warning("Caching the keys in %s failed: %s", copy, error)

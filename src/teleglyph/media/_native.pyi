@@ -40,23 +40,23 @@ class Grid:
     def rows(self) -> int: ...
     def copy(self) -> Grid: ...
     def take(self, other: Grid) -> None:
-        """Become the upper left part of another grid, with blanks where that has nothing."""
+        """Copy another grid's upper left part, and fill the rest with blanks."""
 
     def put(self, labels: Sequence[Label]) -> None:
         """Write lines of text.  Raises ValueError if one leaves the grid; then those before it are written."""
 
     def to_terminal(self, style: Style) -> None:
-        """Replace the picture's colours by those that a terminal of the style shows."""
+        """Replace the picture's colours by those of the style's terminal."""
 
     def characters(self) -> list[tuple[int, int, int]]:
         """Foreground, background and code point of every character, row by row."""
 
 class Painter:
-    """Makes texts, and keeps the memory that they are made in; one thread at a time."""
+    """Renders grids as text, and reuses its memory; one thread at a time."""
 
     def __init__(self) -> None: ...
     def changes(self, wanted: Grid, shown: Grid) -> bytes:
-        """Text that turns a terminal's screen from the one grid into the other, and makes ``shown`` equal to it.
+        """Text that turns a terminal's screen from ``shown`` into ``wanted``; makes ``shown`` equal to ``wanted``.
 
         Begins and ends without attributes and leaves the cursor anywhere; automatic margins have to be off.
         """
@@ -70,31 +70,31 @@ def encode_batch(
 ) -> list[tuple[bytes, int, int]]: ...
 def update_glyphs(update: bytes) -> list[int]: ...
 def apply_update(update: bytes, whole: bool, widths: bytes, grid: Grid) -> None:
-    """Change a grid; ``widths`` has the columns of each of :func:`update_glyphs`, 0 for what becomes a question mark.
+    """Apply an update; ``widths`` has the columns of each of :func:`update_glyphs`, 0 for one to replace by ``?``.
 
-    Raises ValueError, with the grid as it was, if the update is malformed.
+    Raises ValueError for a malformed update; the grid is then unchanged.
     """
 
 def render(canvas: Canvas, draws: Sequence[Draw], style: Style) -> bytes: ...
 def render_batch(jobs: Sequence[tuple[Canvas, Sequence[Draw], Style]]) -> list[bytes]: ...
 def shrink(pixels: NDArray[np.uint8], width: int, height: int) -> bytes:
-    """A picture, uint8 of the shape (height, width, 3), scaled down by area; RGB, row by row."""
+    """Scale a picture (uint8, shape (height, width, 3)) down by area; returns RGB, row by row."""
 
 def scan_text(text: bytes) -> tuple[int, list[int]]:
-    """How many bytes of a frame may be drawn, and the code points in them whose width has to be looked up."""
+    """The number of bytes of a frame that may be drawn, and the code points whose width has to be looked up."""
 
 def fit_text(text: bytes, glyphs: Sequence[int], kinds: bytes, columns: int, rows: int) -> tuple[bytes, int, int]:
-    """The last rows of a frame that may be drawn, cut to columns; their number and the columns of the shortest.
+    """The last rows of a drawable frame, cut to columns; their number, and the columns of the shortest.
 
     ``kinds`` has the kind of each of ``glyphs`` (:class:`teleglyph.media.frame_text.GlyphKind`), which are in
     ascending order.
     """
 
 def retain_large_buffers() -> bool:
-    """Keep freed memory of up to 8 MiB a block for the next frame (32 MiB in all), instead of giving it back.
+    """Keep freed blocks of up to 8 MiB (32 MiB in all) for the next frame instead of returning them to the system.
 
-    Saves the page faults of every frame above 128 KiB.  For servers; True if it took effect (glibc only).
+    Saves page faults for every frame above 128 KiB.  For servers; returns True if it took effect (glibc only).
     """
 
 def set_simd(enabled: bool) -> bool:
-    """Allow or forbid AVX2 for the whole process, with equal results; True if it is in use from now on."""
+    """Allow or forbid AVX2 for the whole process, with equal results; returns whether it is used from now on."""

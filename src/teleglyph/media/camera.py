@@ -1,4 +1,4 @@
-"""Cameras: which there are, and their pictures (Video4Linux on Linux, AVFoundation on macOS, both through FFmpeg)."""
+"""Lists and opens cameras (Video4Linux on Linux, AVFoundation on macOS, both through FFmpeg)."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Camera:
     """A camera of this machine.
 
     Attributes:
-        index: what ``--webcam-index`` takes.
-        name: what its maker calls it.
-        device: what FFmpeg opens.
+        index: for ``--webcam-index``.
+        name: the maker's name for it.
+        device: the name for FFmpeg.
     """
 
     index: int
@@ -35,14 +35,14 @@ def list_cameras(
     """The cameras in the system's order.
 
     Args:
-        system_dir, device_dir: where Linux describes video devices, and where their nodes are.
+        system_dir, device_dir: Linux's directories of video devices and of their nodes.
         platform: as :data:`sys.platform`.
     """
     if platform == "darwin":
         return _mac_cameras()
     found = []
     for entry in sorted(system_dir.glob("video*"), key=lambda path: (len(path.name), path.name)):
-        # A camera has several nodes; the first one, with index 0, gives the pictures.
+        # A camera has several nodes; the one with index 0 delivers the pictures.
         if _text(entry / "index") in ("0", "") and (device_dir / entry.name).exists():
             found.append((_text(entry / "name") or entry.name, str(device_dir / entry.name)))
     return [Camera(index, name, device) for index, (name, device) in enumerate(found)]
@@ -69,16 +69,16 @@ def open_camera(
     frame_rate: int = 30,
     cameras: list[Camera] | None = None,
 ) -> VideoSource:
-    """A camera's pictures.
+    """Open a camera.
 
     Args:
-        index: as :func:`list_cameras` counts.
+        index: as in :func:`list_cameras`.
         max_size: pictures are scaled down to fit into this width and height.
-        frame_rate: asked of the camera; it may give fewer.
-        cameras: those to choose from; by default this machine's.
+        frame_rate: requested from the camera, which may deliver fewer.
+        cameras: the available cameras; by default this machine's.
 
     Raises:
-        CameraError: there is none of that number, it is in use, or we may not use it.
+        CameraError: the camera does not exist, is in use, or we have no permission.
     """
     known = list_cameras() if cameras is None else cameras
     if index >= len(known):
@@ -101,26 +101,28 @@ def open_camera(
 
 def _missing(index: int, known: list[Camera]) -> str:
     if not known:
-        return "No camera was found: connect one, or start with --file or --test-pattern"
+        return "No camera was found. Connect one, or use --file or --test-pattern."
     last = f"0 to {len(known) - 1}" if len(known) > 1 else "0"
-    return f"There is no camera {index}: the cameras here are {last}, see --list-webcams"
+    return f"There is no camera {index}: the cameras here are {last}. See --list-webcams."
 
 
 def _check_access(camera: Camera) -> None:
     if not camera.device.startswith("/"):
         return
     if not Path(camera.device).exists():
-        raise CameraError(f"The camera {camera.name} ({camera.device}) is gone: is it still connected?")
+        raise CameraError(f"The camera {camera.name} ({camera.device}) is gone. Check that it is connected.")
     if not os.access(camera.device, os.R_OK | os.W_OK):
         raise CameraPermissionError(
-            f"No permission for the camera {camera.name} ({camera.device}): on Linux, join the group 'video'"
+            f"No permission for the camera {camera.name} ({camera.device}). On Linux, join the group 'video'."
         )
 
 
 def _refused(camera: Camera, error: Exception) -> CameraError:
     code = getattr(error.__cause__, "errno", None)
     if code == errno.EBUSY:
-        return CameraBusyError(f"The camera {camera.name} is in use by another program: close that, or choose another")
+        return CameraBusyError(
+            f"The camera {camera.name} is in use by another program. Close that program, or choose another camera."
+        )
     if code in (errno.EACCES, errno.EPERM):
-        return CameraPermissionError(f"No permission for the camera {camera.name}: allow it in the system's settings")
+        return CameraPermissionError(f"No permission for the camera {camera.name}. Allow it in the system's settings.")
     return CameraError(f"The camera {camera.name} cannot be opened: {error}")

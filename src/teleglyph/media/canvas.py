@@ -1,6 +1,6 @@
-"""The canvas: pictures are scaled into it, and it comes out as the text of a frame.
+"""The canvas: scales pictures and renders them as the text of a frame.
 
-Scaling, glyphs, colours and escape sequences are one native call without the GIL, for one canvas
+Scaling, glyphs, colours and escape sequences take one native call without the GIL, for one canvas
 (:meth:`Canvas.render`) or for all canvases of a tick (:func:`render_batch`).
 """
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class Draw(NamedTuple):
     """A picture and the rectangle that it fills, in character cells from the top left corner.
 
-    The picture is stretched to the rectangle; :func:`teleglyph.media.layout.arrange` gives rectangles of its
-    shape.  Its memory is read without the GIL: nobody may write to it during the call.
+    The picture is stretched to the rectangle; :func:`teleglyph.media.layout.arrange` returns rectangles of its shape.
+    Its memory is read without the GIL, so it must not be changed during the call.
     """
 
     pixels: NDArray[np.uint8]
@@ -31,20 +31,20 @@ class Draw(NamedTuple):
     width: int
     height: int
     mirrored: bool = False
-    """The picture's left is on the right."""
+    """Swap left and right."""
 
 
 class Canvas:
     """A persistent picture of ``columns * subcolumns`` x ``rows * subrows`` cells, transparent at first.
 
-    What has been drawn stays until it is drawn over, so only pictures that changed have to be drawn again.
-    Any thread may use a canvas; calls on the same one wait for each other.
+    Drawn pictures stay until they are drawn over, so only changed ones have to be drawn again.  Any thread may use a
+    canvas; calls on the same one wait for each other.
 
     Args:
         columns: width in characters.
         rows: height in characters; each side is at most 4096, ``columns * rows`` at most 2**20.
-        subrows: cells above each other in a character, as the style has them (1 to 4).
-        subcolumns: cells beside each other in a character (1 or 2).
+        subrows: rows of cells in a character, as in the style (1 to 4).
+        subcolumns: columns of cells in a character (1 or 2).
 
     Raises:
         ValueError: a size is out of range.
@@ -55,7 +55,7 @@ class Canvas:
 
     @classmethod
     def of(cls, columns: int, rows: int, style: Style) -> Canvas:
-        """A canvas whose characters are divided as the style needs it."""
+        """A canvas whose characters have the cells that the style needs."""
         return cls(columns, rows, style.subrows, style.subcolumns)
 
     @property
@@ -70,12 +70,12 @@ class Canvas:
 
     @property
     def subrows(self) -> int:
-        """Cells above each other in a character."""
+        """Rows of cells in a character."""
         return self.native.subrows
 
     @property
     def subcolumns(self) -> int:
-        """Cells beside each other in a character."""
+        """Columns of cells in a character."""
         return self.native.subcolumns
 
     def clear(self) -> None:
@@ -83,17 +83,17 @@ class Canvas:
         self.native.clear()
 
     def render(self, draws: Sequence[Draw], style: Style) -> bytes:
-        """Draw pictures, then write out the whole canvas.
+        """Draw pictures, then render the whole canvas.
 
-        Every cell takes the mean of its box of pixels (columns ``x*W//w`` to ``(x+1)*W//w``, rows alike, at
-        least one pixel), each channel rounded half up.  The text has ``rows`` rows joined by LF, each
-        exactly ``columns`` columns wide, without cursor movement and without an active colour at its end.
-        Transparent cells are spaces on the default background.
+        Every cell is the mean of its box of pixels (columns ``x*W//w`` to ``(x+1)*W//w``, rows alike, at least one
+        pixel), each channel rounded half up.  The text has ``rows`` rows joined by LF, each exactly ``columns`` columns
+        wide, without cursor movement and without an active colour at its end.  Transparent cells are spaces on the
+        default background.
 
         Raises:
-            ValueError: a rectangle leaves the canvas, a picture has another format, order or size than
-                :class:`Draw` says, or the style divides a character in another way.
-            TypeError: a draw is not such a tuple, or its pixels are no buffer.
+            ValueError: a rectangle leaves the canvas, a picture's format, order or size differs from :class:`Draw`, or
+                the style's characters have other cells.
+            TypeError: a draw is not such a tuple, or its pixels are not a buffer.
         """
         return _native.render(self.native, draws, style.native)
 
@@ -102,6 +102,6 @@ def render_batch(jobs: Sequence[tuple[Canvas, Sequence[Draw], Style]]) -> list[b
     """:meth:`Canvas.render` for many canvases in one native call.
 
     Raises:
-        ValueError: as :meth:`Canvas.render`; then nothing has been drawn.
+        ValueError: as for :meth:`Canvas.render`; then nothing was drawn.
     """
     return _native.render_batch([(canvas.native, draws, style.native) for canvas, draws, style in jobs])

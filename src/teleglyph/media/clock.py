@@ -1,4 +1,4 @@
-"""The one clock that the pictures and the sound of a film follow."""
+"""The clock that the pictures and the sound of a film share."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 
 _STALL = 1.0
-"""Seconds of delay after which the film has stalled (a slow pipe, a program that was stopped): it plays on from there
-instead of running after the time that was lost."""
+"""Seconds of delay after which the film counts as stalled (a slow pipe, a stopped program): it then continues from
+there instead of catching up."""
 
 
 def _sleep(seconds: float, closed: threading.Event) -> bool:
@@ -16,11 +16,11 @@ def _sleep(seconds: float, closed: threading.Event) -> bool:
 
 
 class MediaClock:
-    """Seconds since the start of a film; the first wait is the start, also if it waits for a later time.
+    """Seconds since the start of a film, which is the first wait.
 
     Args:
-        now: the time in seconds; any start, never backwards.
-        sleep: waits a number of seconds, or less if the event is set meanwhile, and returns whether it is.
+        now: returns monotonic seconds.
+        sleep: waits for seconds or until the event is set; returns whether it is set.
     """
 
     def __init__(
@@ -36,18 +36,18 @@ class MediaClock:
 
     @property
     def is_closed(self) -> bool:
-        """:meth:`close` was called."""
+        """Whether :meth:`close` was called."""
         return self._closed.is_set()
 
     def lateness(self, seconds: float) -> float:
-        """By how much a time of the film is over; negative if it is still to come."""
+        """Seconds since a time of the film; negative if it is in the future."""
         return 0.0 if self._start is None else self._now() - self._start - seconds
 
     def wait(self, seconds: float, *, leads: bool) -> bool:
-        """Wait for a time of the film; what is late is not waited for.
+        """Wait for a time of the film; returns at once if it is past.
 
         Args:
-            leads: the one who waits may move the clock when the film has stalled.  Only one of picture and sound may.
+            leads: the caller may move the clock when the film has stalled.  Only one of picture and sound may.
 
         Returns:
             False when closed.
@@ -64,7 +64,7 @@ class MediaClock:
         return not self.is_closed
 
     def pause(self, seconds: float) -> bool:
-        """Wait for a while, whatever the film does; False when closed."""
+        """Wait for some seconds, independent of the film; returns False when closed."""
         self._sleep(seconds, self._closed)
         return not self.is_closed
 

@@ -1,4 +1,4 @@
-"""When a stream counts as beyond repair."""
+"""Decides when a damaged stream is given up."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class DamagePolicy:
-    """How much may be decoded in vain before a stream is given up, counted from its last good frame.
+    """How much may fail to decode before a stream is given up, counted from its last good frame.
 
-    A stream that is joined in its middle decodes nothing before its next keyframe, which may take 10 s or so.
+    A stream joined in the middle decodes nothing before its next keyframe, which may take about 10 s.
 
     Attributes:
         seconds: of the film, if ``packets`` are reached as well.
-        packets: few packets say nothing, however long they last: a slide show has one every few seconds.
-        most_packets, most_bytes: whatever the time stamps say.
-        read_errors: in a row, of the container; a damaged place costs a few.
+        packets: a minimum, because a slide show has only one packet every few seconds.
+        max_packets, max_bytes: bounds for any time stamps.
+        read_errors: consecutive errors of the container; a damaged place causes a few.
     """
 
     seconds: float = 20.0
     packets: int = 60
-    most_packets: int = 3000
-    most_bytes: int = 64 << 20
+    max_packets: int = 3000
+    max_bytes: int = 64 << 20
     read_errors: int = 50
 
 
 class Damage:
-    """Counts what one stream loses.
+    """Counts the losses of one stream.
 
     Args:
         policy: when to give up.
 
     Attributes:
-        lost: packets that could not be decoded, over all.
+        lost: total packets that could not be decoded.
         in_a_row: packets since the last one that gave a frame.
     """
 
@@ -43,18 +43,18 @@ class Damage:
         self.in_a_row = 0
         self._bytes = 0
 
-    def decoded(self) -> None:
-        """A packet gave a frame."""
+    def record_success(self) -> None:
+        """Count a packet that gave a frame."""
         self._since = None
         self.in_a_row = self._bytes = 0
 
-    def fruitless(self, seconds: float, size: int, *, failed: bool) -> bool:
-        """A packet gave no frame.
+    def record_failure(self, seconds: float, size: int, *, failed: bool) -> bool:
+        """Count a packet that gave no frame.
 
         Args:
             seconds: its time in the film.
             size: in bytes.
-            failed: the decoder refused it; decoders may also just wait for more.
+            failed: the decoder refused it, instead of waiting for more.
 
         Returns:
             Whether the stream should be given up.
@@ -65,4 +65,4 @@ class Damage:
         self._bytes += size
         policy = self._policy
         is_long = seconds - self._since >= policy.seconds and self.in_a_row >= policy.packets
-        return is_long or self.in_a_row >= policy.most_packets or self._bytes >= policy.most_bytes
+        return is_long or self.in_a_row >= policy.max_packets or self._bytes >= policy.max_bytes

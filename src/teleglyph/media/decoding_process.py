@@ -1,8 +1,8 @@
-"""A process that decodes strangers' HEVC and may do nothing else: ``python -m teleglyph.media.decoding_process``.
+"""A confined process that only decodes strangers' HEVC: ``python -m teleglyph.media.decoding_process``.
 
-Its standard input is a socket to the server, through which requests come and answers go, and the only other open
-descriptors are the null device and the memory that pictures are put into.  It reads requests of :data:`REQUEST` and so
-many bytes, and answers each :attr:`Operation.DECODE` with :data:`ANSWER`.  One request is under way at any time.
+Its standard input is a socket to the server for requests and answers.  Its only other open descriptors are the null
+device and the shared memory for pictures.  A request is :data:`REQUEST` and the bytes to decode; :data:`ANSWER` replies
+to each :attr:`Operation.DECODE`.  The server sends one request at a time.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ import sys
 import time
 
 REQUEST = struct.Struct("<BQIII")
-"""Operation, number of the stream, needed width and height (0: all of it), and the length of the bytes that follow."""
+"""Operation, number of the stream, needed width and height (0: full size), and the length of the following bytes."""
 ANSWER = struct.Struct("<BIId")
-"""Outcome, width and height of the picture in the shared memory, and CPU seconds that it took."""
+"""Outcome, width and height of the picture in the shared memory, and CPU seconds used."""
 
 _SOCKET = 0
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 1, 4, 22, 38
 _SECCOMP_MODE_FILTER = 2
 _HEADROOM = 192 << 20
-"""Bytes of address space beside the pictures that decoders hold: scaling, the heap."""
+"""Bytes of address space in addition to the decoders' pictures, for scaling and the heap."""
 
 _LOAD, _JUMP_IF_EQUAL, _RETURN = 0x20, 0x15, 0x06
 _ALLOW, _REFUSE, _KILL = 0x7FFF0000, 0x00050000 | 1, 0x80000000
-"""What the kernel does with a system call: nothing, fail with EPERM, end the process (seccomp(2))."""
+"""The kernel's reaction to a system call: allow, fail with EPERM, kill the process (seccomp(2))."""
 _SYSTEM_CALLS: dict[str, tuple[int, tuple[int, ...]]] = {
     "x86_64": (0xC000003E, (0, 1, 3, 9, 10, 11, 12, 13, 14, 15, 24, 25, 28, 39, 60, 186, 202, 219, 228, 230, 231, 318)),
     "aarch64": (
@@ -40,18 +40,18 @@ _SYSTEM_CALLS: dict[str, tuple[int, tuple[int, ...]]] = {
 }
 """Architecture (audit.h) and the numbers of read, write, close, mmap, mprotect, munmap, brk, rt_sigaction,
 rt_sigprocmask, rt_sigreturn, sched_yield, mremap, madvise, getpid, exit, gettid, futex, restart_syscall, clock_gettime,
-clock_nanosleep, exit_group, getrandom: memory, time, and descriptors that are open already."""
+clock_nanosleep, exit_group, getrandom: memory, time, and open descriptors."""
 
 
 class Operation(enum.IntEnum):
-    """What a request asks for."""
+    """The operation of a request."""
 
     DECODE = 1
     RELEASE = 2
 
 
 class Outcome(enum.IntEnum):
-    """What an answer says; READY is the first, before any request."""
+    """The outcome in an answer; READY is sent once, before the first request."""
 
     NOTHING = 0
     PICTURE = 1
@@ -60,13 +60,13 @@ class Outcome(enum.IntEnum):
 
 
 def confine(memory: int) -> bool:
-    """Give up everything but memory, time and the descriptors that are open, for good.
+    """Give up all rights except memory, time and open descriptors, permanently.
 
     Args:
-        memory: bytes that may be allocated beyond what is now.
+        memory: bytes that may still be allocated.
 
     Returns:
-        whether the kernel filters system calls; without it, limits alone keep new descriptors and processes away.
+        Whether the kernel filters system calls.  Otherwise only limits prevent new descriptors and processes.
     """
     import resource
 
@@ -91,8 +91,7 @@ def _prctl(option: int, value: int, address: int = 0) -> bool:
 
 
 def _filter_system_calls() -> bool:
-    """Have the kernel refuse every system call that is not in the list, and end a process that calls as another
-    architecture."""
+    """Make the kernel refuse all unlisted system calls, and kill the process for calls of another architecture."""
     if platform.machine() not in _SYSTEM_CALLS or struct.calcsize("P") != 8:
         return False
     architecture, allowed = _SYSTEM_CALLS[platform.machine()]
@@ -107,7 +106,7 @@ def _filter_system_calls() -> bool:
 
 
 def _read(count: int) -> bytes:
-    """So many bytes from the server; ends the process when it is gone."""
+    """Read ``count`` bytes from the server; ends the process when the server is gone."""
     parts = []
     while count:
         part = os.read(_SOCKET, min(count, 1 << 18))
@@ -126,11 +125,11 @@ def _write(data: bytes) -> None:
 def main() -> None:
     """Serve requests until the server is gone.
 
-    Arguments: the server's process number, the descriptor of the shared memory, its size, the largest area of a
-    picture, and the bytes that all decoders together may hold.
+    Command-line arguments: the server's process id, the descriptor of the shared memory, its size, the largest area of
+    a picture, and the bytes that all decoders together may hold.
     """
     server, descriptor, size, max_pixels, memory = map(int, sys.argv[1:])
-    # Before anything else: a decoder must not outlive its server.
+    # First of all, because a decoder must not outlive its server.
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != server:
         return
@@ -141,7 +140,7 @@ def main() -> None:
 
     shared = np.frombuffer(mmap.mmap(descriptor, size), np.uint8)
     os.close(descriptor)
-    # Whatever is loaded late is loaded now: afterwards no file can be opened.
+    # Load lazy imports now, because no file can be opened later.
     prepare_decoding()
     decoders: dict[int, HevcDecoder] = {}
     _write(ANSWER.pack(Outcome.READY, int(confine(memory)), 0, 0.0))

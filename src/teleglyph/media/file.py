@@ -1,8 +1,8 @@
-"""Pictures and sound from files, streams and cameras: whatever FFmpeg opens, through PyAV.
+"""Pictures and sound from files, streams and cameras: everything that FFmpeg opens, through PyAV.
 
-One thread reads (:mod:`~teleglyph.media.packets`) and gives every packet its place on one timeline.  Whoever calls
-:meth:`FileSource.read` decodes the pictures; another thread decodes the sound.  Both wait for the same clock, so that
-they stay together whatever one of them does.
+One thread reads packets (:mod:`~teleglyph.media.packets`) and places them on one timeline.  The caller of
+:meth:`FileSource.read` decodes the pictures; another thread decodes the sound.  Both wait for the same clock, so they
+stay in sync.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from teleglyph.media.streams import StreamInfo
 _log = logging.getLogger(__name__)
 
 _LATE_SOUND = 0.3
-"""Seconds after which a piece of sound is dropped instead of played at the wrong time."""
+"""Seconds after which late sound is dropped."""
 _STILL_SECONDS = 0.5
-"""After so long a picture that stays is returned again."""
+"""Seconds after which a still picture is returned again."""
 _LATE_PICTURE, _MAX_SKIPPED = 0.5, 3
-"""Pictures that are later than this are not converted, but for every fourth."""
+"""Pictures later than this (seconds) are skipped, except every fourth."""
 
 
 class FileSound:
-    """Decodes the sound of a film in a thread and hands it out at its times.
+    """Decodes the sound of a film in a thread and delivers it on time.
 
     Args:
-        queues: where its packets come from.
+        queues: the source of its packets.
         clock: the film's.
-        on_sound: gets pieces of 10 ms (mono, 48 kHz, float32) in the thread.
-        leads: there is no film that the clock follows.
+        on_sound: called in the thread with pieces of 10 ms (mono, 48 kHz, float32).
+        leads: the clock follows the sound, because there is no film.
     """
 
     def __init__(
@@ -64,11 +64,11 @@ class FileSound:
         self._thread = threading.Thread(target=self._run, name="film sound", daemon=True)
 
     def start(self) -> None:
-        """Begin to decode."""
+        """Start decoding."""
         self._thread.start()
 
     def close(self) -> None:
-        """End; the queues and the clock have to be closed before."""
+        """Stop decoding.  Close the queues and the clock first."""
         if self._thread.ident is None:
             self.ended.set()
         elif threading.current_thread() is not self._thread:
@@ -77,10 +77,10 @@ class FileSound:
     def _run(self) -> None:
         try:
             for time, samples in self._sound():
-                self._play(self._line.put(time, samples))
+                self._play(self._line.add(time, samples))
             self._play(self._line.finish())
         except MediaDecodeError as error:
-            _log.warning("The sound ends early: %s", error)
+            _log.warning("Sound stopped early: %s", error)
             self._queues.abandon(SOUND)
         finally:
             self.ended.set()
@@ -88,7 +88,7 @@ class FileSound:
     def _sound(self) -> Iterator[tuple[float | None, Samples]]:
         decoder: SoundDecoder | None = None
         begin: float | None = None
-        while (item := self._queues.take(SOUND)) is not None:
+        while (item := self._queues.next_item(SOUND)) is not None:
             if isinstance(item, Begin):
                 if decoder is not None:
                     yield from decoder.flush()
@@ -111,22 +111,22 @@ class FileSound:
 class FileSource:
     """The pictures of a file, at their times.
 
-    A file with only one picture shows it until it is closed, or until its sound is over.  Sound without a picture plays
-    while :meth:`read` waits.  The last picture stays until its own time and the sound are over.  The film begins with
-    the first :meth:`read`.
+    A file with only one picture shows it until it is closed or its sound ends.  Sound without a picture plays while
+    :meth:`read` waits.  The last picture stays until its own time and the sound are over.  The film starts with the
+    first :meth:`read`.
 
     Args:
-        opened: belongs to the source from now on.
-        description: for people.
-        loop: begin again at the end.
-        max_size: pictures are scaled down to fit into this width and height, never up.
-        is_live: pictures come in real time by themselves, as from a camera.
-        on_sound: gets the sound, in a thread.
-        clock: when things happen; tests bring their own.
-        policy: how much damage is too much.
+        opened: owned by the source.
+        description: for users.
+        loop: start again at the end.
+        max_size: pictures are scaled down (never up) to fit into this width and height.
+        is_live: pictures arrive in real time, as from a camera.
+        on_sound: called with the sound, in a thread.
+        clock: for tests.
+        policy: how much damage to tolerate.
 
     Attributes:
-        has_picture: there is something to be seen.
+        has_picture: whether there are pictures.
     """
 
     def __init__(
@@ -169,7 +169,7 @@ class FileSource:
         return None if picture is None else picture.pixels
 
     def next_picture(self) -> Picture | None:
-        """As :meth:`read`, with the picture's time."""
+        """Like :meth:`read`, but with the picture's time."""
         with self._lock:
             self._start()
             picture = next(self._pictures, None)
@@ -193,7 +193,7 @@ class FileSource:
     # --- internals ------------------------------------------------------------------------------------
 
     def _start(self) -> None:
-        """Begin to read and to play; picture and sound begin when somebody looks."""
+        """Start reading and playing, once; called by the first read."""
         if not self._is_started and not self._clock.is_closed:
             self._is_started = True
             self._demuxer.start()
@@ -202,7 +202,7 @@ class FileSource:
 
     def _decode(self) -> Iterator[Picture]:
         decoder: PictureDecoder | None = None
-        while self.has_picture and (item := self._queues.take(PICTURE)) is not None:
+        while self.has_picture and (item := self._queues.next_item(PICTURE)) is not None:
             if isinstance(item, Begin):
                 if decoder is not None:
                     yield from self._convert(decoder.flush(), decoder)
@@ -246,35 +246,35 @@ class FileSource:
         return self._skipped > 0
 
     def _check_end(self, decoder: PictureDecoder) -> None:
-        """Say what was lost, now that the pictures are over.
+        """Log damaged packets, after the last picture.
 
         Raises:
-            MediaDecodeError: there was none at all, or reading failed.
+            MediaDecodeError: there were no pictures at all, or reading failed.
         """
         if self._queues.error is not None:
             raise self._queues.error
         if not self._shown:
-            reason = decoder.failure or "it holds none that is whole"
+            reason = decoder.failure or "it has no complete picture"
             if decoder.info.is_cover and self._sound is not None:
                 self.has_picture = False
-                _log.warning("The cover of %s cannot be shown: %s", self.description, reason)
+                _log.warning("Cover of %s could not be decoded: %s", self.description, reason)
                 return
             raise MediaDecodeError(f"No picture of {self.description} could be decoded: {reason}.")
         notes = list(self._demuxer.notes)
         if self._damage.lost:
             notes.append(f"{self._damage.lost} damaged packets were left out")
         if notes:
-            _log.info("%s is over: %s", self.description, ", ".join(notes))
+            _log.info("%s ended: %s", self.description, ", ".join(notes))
 
     def _stay(self) -> Picture | None:
-        """The only picture once more, after a while; None when its sound is over, and when closed."""
+        """The only picture again, after a while; None when its sound has ended or the source is closed."""
         if self._sound is None:
             return self._last if self._clock.pause(_STILL_SECONDS) else None
         self._sound.leads = True
         return None if self._sound.ended.wait(_STILL_SECONDS) else self._last
 
     def _rest(self) -> None:
-        """Wait until everything else is over too."""
+        """Wait for the end of the last picture and of the sound."""
         if self.has_picture and not self._is_live:
             self._clock.wait(self._end, leads=True)
         if self._sound is not None:
@@ -300,29 +300,29 @@ def open_file(
     on_sound: Callable[[Samples], None] | None = None,
     clock: MediaClock | None = None,
 ) -> VideoSource:
-    """Pictures from a file, from anything else that FFmpeg can open by name, or from standard input (``-``).
+    """Open pictures from a file, from standard input (``-``), or from any other name that FFmpeg supports.
 
     Args:
         name: a path, or a URL with its ``scheme://``.
-        loop: begin again when picture and sound are over.
+        loop: start again when picture and sound have ended.
         max_size: pictures are scaled down to fit into this width and height.
-        on_sound: gets the sound at its time, in a thread (mono, 48 kHz, float32, 10 ms at once).  Sound without a
-            picture is only a source where somebody wants sound.
-        clock: when things happen; tests bring their own.
+        on_sound: called with the sound at its time, in a thread (mono, 48 kHz, float32, 10 ms at once).  A file with
+            sound only is refused without it.
+        clock: for tests.
 
     Raises:
-        MediaFileNotFoundError: there is no such file, or it may not be read.
-        MediaOpenError: it holds nothing that can be shown, or heard.
+        MediaFileNotFoundError: the file does not exist or cannot be read.
+        MediaOpenError: it has neither pictures nor sound that can be decoded.
     """
     if name == "-" and loop:
-        raise UserError("Standard input cannot be looped: leave --loop out, or name a file.")
+        raise UserError("Standard input cannot be looped. Leave --loop out, or name a file.")
     opened = open_media(name)
     description = described(name)
     try:
         streams = choose(opened.container, wants_sound=on_sound is not None)
         _check_streams(opened, streams, name, wants_sound=on_sound is not None)
         if loop and not opened.can_restart:
-            raise UserError(f"'{name}' cannot be looped, because it can only be read once: leave --loop out.")
+            raise UserError(f"'{name}' cannot be looped, because it can only be read once. Leave --loop out.")
     except BaseException:
         opened.close()
         raise
@@ -335,6 +335,6 @@ def _check_streams(opened: Opened, streams: dict[str, StreamInfo], name: str, *,
     kinds = {stream.type for stream in opened.container.streams if stream.codec_context is not None}
     if "audio" in kinds and not wants_sound:
         raise MediaOpenError(
-            f"'{name}' has no pictures, only sound, so there is nothing to see. In a call it is heard."
+            f"'{name}' has no pictures, only sound, so there is nothing to show. You can play it in a call."
         )
     raise MediaOpenError(f"'{name}' has no picture or sound that FFmpeg can decode.")

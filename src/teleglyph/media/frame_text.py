@@ -1,6 +1,6 @@
-"""The one gate for frames of text: what a terminal, a pipe or a snapshot gets is a :class:`SafeFrame`.
+"""Checks frames of text: terminals, pipes and snapshots only get a :class:`SafeFrame`.
 
-Names and messages have a gate of their own: :mod:`teleglyph.printable`.
+Names and messages are checked by :mod:`teleglyph.printable`.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _MAX_QUOTED = 12
 
 
 class SafeFrame(bytes):
-    """A frame that cannot do anything to a terminal but draw characters.
+    """A frame that can only draw characters on a terminal.
 
     It consists of UTF-8 characters, line feeds between its rows, and SGR sequences for colours and plain attributes.
-    Each row begins and ends without attributes, and none is wider than what was asked for.  Only this module makes
-    such frames.
+    Each row begins and ends without attributes, and no row is wider than requested.  Only this module makes such
+    frames.
 
     Attributes:
-        rows: how many rows it has.
+        rows: number of rows.
         narrowest: columns of its shortest row.
     """
 
@@ -37,10 +37,10 @@ class SafeFrame(bytes):
 
 
 class GlyphKind(enum.IntEnum):
-    """What the gate does with a character; the numbers are those of the native code."""
+    """How a character is drawn; the numbers are those of the native code."""
 
     DROPPED = 0
-    """Left out: it is not seen, or changes the width of its neighbours."""
+    """Left out: it is invisible, or changes the width of its neighbours."""
     MARK = 1
     """Kept on the character before it."""
     NARROW = 2
@@ -50,16 +50,16 @@ class GlyphKind(enum.IntEnum):
 
 
 def check_frame(text: bytes, columns: int, rows: int) -> SafeFrame | None:
-    """The frame that a text from elsewhere is; None if it must not be drawn.
+    """Check a server's text; returns it as a frame, or None if it must not be drawn.
 
-    The text may hold UTF-8 characters, line feeds, SGR (``ESC [ numbers m``) and REP (``ESC [ numbers b``), which is
-    expanded.  Everything else could move the cursor, answer into the keyboard or worse: other controls of C0 and C1,
-    DEL, bytes that are not UTF-8.  Rows are cut to ``columns``.  Of more rows than ``rows`` the last ones are kept, as
-    on a terminal that scrolls; a line feed at the very end begins no row.
+    The text may contain UTF-8 characters, line feeds, SGR (``ESC [ numbers m``) and REP (``ESC [ numbers b``), which is
+    expanded.  Everything else could move the cursor, generate keyboard input or worse: other controls of C0 and C1,
+    DEL, bytes that are not UTF-8.  Rows are cut to ``columns``.  Only the last ``rows`` rows are kept, as on a terminal
+    that scrolls; a line feed at the very end begins no row.
 
     Args:
-        text: what a server sent.
-        columns, rows: the size that was asked for, at least 1.
+        text: from the server.
+        columns, rows: the requested size, at least 1.
     """
     drawable, glyphs = _native.scan_text(text)
     if drawable < len(text):
@@ -68,12 +68,12 @@ def check_frame(text: bytes, columns: int, rows: int) -> SafeFrame | None:
 
 
 def paint_frame(painter: Painter, grid: Grid) -> SafeFrame:
-    """A grid as a frame.  Grids hold drawable characters only (:func:`teleglyph.media.grid.apply_update`)."""
+    """Render a grid as a frame.  Grids only hold drawable characters (:func:`teleglyph.media.grid.apply_update`)."""
     return _safe(painter.all(grid), grid.rows, grid.columns)
 
 
 def explain_refusal(text: bytes) -> str:
-    """Why :func:`check_frame` refuses a text: words for people that continue "The server's frames cannot be shown:"."""
+    """Why :func:`check_frame` refuses a text: the end of the sentence "The server's frames cannot be shown:"."""
     drawable, _ = _native.scan_text(text)
     rest = text[drawable:]
     if not rest:
@@ -95,11 +95,11 @@ def explain_refusal(text: bytes) -> str:
 
 @functools.lru_cache(8192)
 def glyph_kind(glyph: int) -> GlyphKind:
-    """What the gate does with a code point."""
+    """How a code point is drawn."""
     character = chr(glyph)
     category = unicodedata.category(character)
     width = wcwidth.wcwidth(character)
-    if character == "\N{VARIATION SELECTOR-16}":  # makes some characters before it wide, on some terminals
+    if character == "\N{VARIATION SELECTOR-16}":  # widens some preceding characters on some terminals
         return GlyphKind.DROPPED
     if category in ("Mn", "Me") and width == 0:
         return GlyphKind.MARK

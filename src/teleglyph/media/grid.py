@@ -1,7 +1,7 @@
-"""Screens of characters: what a viewer should see, what it sees, and the few bytes between the two.
+"""Grids of characters, and the updates that turn the grid a viewer sees into the one it should see.
 
-A :class:`Grid` that was composed holds the picture's own colours, so that small changes can be told from large ones;
-one that updates were applied to holds the colours of a terminal.  A grid is used by one thread at a time.
+A composed :class:`Grid` holds the picture's own colours, so that small changes can be distinguished from large ones.  A
+grid that updates were applied to holds the colours of a terminal.  Only one thread may use a grid at a time.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ DEFAULT_COLOR = 0
 """The terminal's own foreground or background."""
 _OPAQUE, _INDEXED = 0xFF000000, 0x01000000
 _FLAG_LETTERS = range(0x1F1E6, 0x1F200)
-"""Regional indicators, A to Z: two of them are a flag."""
+"""Regional indicators, A to Z: a pair of them is a flag."""
 _EMOJI_STYLE = "\N{VARIATION SELECTOR-16}"
 
 
 def direct_color(red: int, green: int, blue: int) -> int:
-    """A colour of 24 bits, as grids hold it."""
+    """A 24-bit colour in the representation of grids."""
     return _OPAQUE | blue << 16 | green << 8 | red
 
 
 def indexed_color(index: int) -> int:
-    """An entry of the terminal's palette, as grids hold it."""
+    """An entry of the terminal's palette in the representation of grids."""
     return _INDEXED | index
 
 
@@ -45,14 +45,14 @@ class Label(NamedTuple):
 
     x: int
     y: int
-    ink: int
-    paper: int
+    foreground: int
+    background: int
     glyphs: Sequence[int]
-    """Code points; 0 behind each that is two columns wide."""
+    """Code points, with 0 after each that is two columns wide."""
 
 
 class Composition(NamedTuple):
-    """A canvas to be drawn on, and the grid that shows it."""
+    """A canvas to draw on, and the grid to compose it into."""
 
     grid: _native.Grid
     canvas: Canvas
@@ -62,21 +62,21 @@ class Composition(NamedTuple):
 
 
 class Encoding(NamedTuple):
-    """An update to be made."""
+    """An update to encode."""
 
     wanted: _native.Grid
-    """What should be seen."""
+    """The grid that the viewer should see."""
     shown: _native.Grid
-    """What is seen; made to be what is seen after the update."""
+    """The grid that the viewer sees; changed to what it sees after the update."""
     style: Style
     tolerance: int = 0
-    """Colours that differ by no more (2 dR² + 4 dG² + dB²) may stay, and glyphs with them."""
+    """Colours that differ by at most this (2 dR² + 4 dG² + dB²) may stay unchanged, with their glyphs."""
     whole: bool = False
     """Send every character."""
     previous: _native.Grid | None = None
-    """What should have been seen in the frame before."""
-    settle: tuple[int, int] = (0, 0)
-    """Rows from, and up to but not including, in which characters equal to ``previous`` are sent exactly."""
+    """The wanted grid of the previous frame."""
+    refined_rows: tuple[int, int] = (0, 0)
+    """First row, and row after the last, in which characters equal to ``previous`` are sent without tolerance."""
 
 
 class Update(NamedTuple):
@@ -84,16 +84,16 @@ class Update(NamedTuple):
 
     body: bytes
     changed: int
-    """Characters that it changes."""
+    """Number of changed characters."""
     inexact: int
-    """Characters that stay although they differ a little."""
+    """Number of characters that stay unchanged although they differ a little."""
 
 
 def compose(compositions: Sequence[Composition]) -> None:
-    """Draw, and make the grids what the canvases look like, in one native call.
+    """Draw on canvases and compose them into grids, in one native call.
 
     Raises:
-        ValueError: sizes do not fit together, or a rectangle or label leaves its canvas.
+        ValueError: sizes do not match, or a rectangle or label leaves its canvas.
     """
     _native.compose_batch(
         [(item.grid, item.canvas.native, item.draws, item.style.native, item.labels) for item in compositions]
@@ -101,33 +101,33 @@ def compose(compositions: Sequence[Composition]) -> None:
 
 
 def encode_updates(encodings: Sequence[Encoding]) -> list[Update]:
-    """Make updates in one native call.
+    """Encode updates in one native call.
 
     Raises:
-        ValueError: the grids of one have different sizes, or are the same.
+        ValueError: the two grids of an update have different sizes, or are the same object.
     """
     jobs = [
-        (item.wanted, item.shown, item.style.native, item.tolerance, item.whole, item.previous, *item.settle)
+        (item.wanted, item.shown, item.style.native, item.tolerance, item.whole, item.previous, *item.refined_rows)
         for item in encodings
     ]
     return [Update(*update) for update in _native.encode_batch(jobs)]
 
 
 def on_terminal(grid: _native.Grid, style: Style) -> _native.Grid:
-    """A copy of a composed grid with the colours that a terminal of the style shows."""
+    """A copy of a composed grid with the colours of the style's terminal."""
     copy = grid.copy()
     copy.to_terminal(style.native)
     return copy
 
 
 def apply_update(body: bytes, whole: bool, grid: _native.Grid) -> None:
-    """Change a grid as an update from elsewhere says.
+    """Apply a peer's update to a grid.
 
-    Characters that could harm a terminal, or that this side does not know the width of, become question marks.  Half
-    of a character that is two columns wide becomes a blank.
+    Characters that could harm a terminal, or whose width is unknown, become question marks.  Half of a character that
+    is two columns wide becomes a blank.
 
     Raises:
-        BadDataError: it is malformed or does not fit the grid, which is left as it was.
+        BadDataError: the update is malformed or does not fit the grid, which stays unchanged.
     """
     try:
         widths = bytes(map(glyph_width, _native.update_glyphs(body)))
@@ -138,7 +138,7 @@ def apply_update(body: bytes, whole: bool, grid: _native.Grid) -> None:
 
 @functools.lru_cache(4096)
 def glyph_width(glyph: int) -> int:
-    """Columns of a code point that does nothing but take them, 1 or 2; 0 for any other, and for a wide one's half."""
+    """Columns of a harmless printable code point, 1 or 2; 0 for any other, and for the second half of a wide one."""
     if glyph == 0 or 0xD800 <= glyph < 0xE000:
         return 0
     columns = wcwidth.wcwidth(chr(glyph))
@@ -146,17 +146,17 @@ def glyph_width(glyph: int) -> int:
 
 
 def is_assigned(character: str, columns: int) -> bool:
-    """Whether a character is one that can be drawn, in so many columns."""
-    # Wide characters that Python's tables lack are newer emoji and ideographs.
+    """Whether a character of this width can be drawn."""
+    # Wide characters missing in Python's tables are newer emoji and ideographs.
     return character.isprintable() or (columns == 2 and unicodedata.category(character) == "Cn")
 
 
 def glyphs_of(text: str, columns: int) -> list[int]:
-    """The code points of a text for a label, cut to so many columns.
+    """The code points of a text for a label, cut to a number of columns.
 
-    A character of a grid holds one code point, so graphemes of several are drawn as what comes nearest: letters with
-    accents as one code point if there is one, flags as their two letters, other emoji as their first part (a family
-    as its first member), and everything else without its combining marks.
+    A character of a grid holds one code point, so longer graphemes are approximated: letters with accents by one code
+    point if there is one, flags by their two letters, other emoji by their first part (a family by its first member),
+    and everything else by its base without combining marks.
     """
     glyphs: list[int] = []
     for grapheme in graphemes(unicodedata.normalize("NFC", printable(text))):
@@ -171,9 +171,9 @@ def glyphs_of(text: str, columns: int) -> list[int]:
 
 
 def _drawn_as(grapheme: str) -> str:
-    """The code points that stand for a grapheme, each of which is drawn by itself."""
+    """The code points that approximate a grapheme, each drawn by itself."""
     if ord(grapheme[0]) in _FLAG_LETTERS:
         return "".join(chr(ord(letter) - _FLAG_LETTERS.start + ord("A")) for letter in grapheme)
-    # Narrow characters are letters unless they are asked to look like emoji; what follows a wide one only changes it.
+    # Narrow characters are letters unless a selector makes them emoji; code points after a wide one only modify it.
     is_emoji = wcwidth.wcwidth(grapheme[0]) == 2 or _EMOJI_STYLE in grapheme
     return grapheme[0] if is_emoji else grapheme

@@ -1,4 +1,4 @@
-"""HEVC pictures, through PyAV."""
+"""HEVC decoding and encoding, through PyAV."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from teleglyph.media.hevc_parameters import MAX_PIXELS
 if TYPE_CHECKING:
     import av
 
-SMALLEST_SIDE = 32
+MIN_SIDE = 32
 """Pixels; encoders refuse smaller pictures."""
 _BITS_PER_PIXEL = 0.12
-"""At 480x270 and 30 pictures a second this makes 470 kbit/s."""
+"""At 480x270 and 30 pictures per second this makes 470 kbit/s."""
 _ENCODER_THREADS = 2
 
 
 class HevcDecoder:
-    """Decodes one sender's Annex B stream; to be used by one thread at a time.
+    """Decodes one sender's Annex B stream; for one thread at a time.
 
     Args:
-        max_pixels: larger pictures are refused before memory is spent on them.
+        max_pixels: larger pictures are refused before memory is allocated for them.
     """
 
     def __init__(self, max_pixels: int = MAX_PIXELS) -> None:
@@ -42,10 +42,11 @@ class HevcDecoder:
     def decode(self, bitstream: bytes, needed: tuple[int, int] | None = None) -> NDArray[np.uint8] | None:
         """The newest picture after one encoder output: RGB, uint8, shape (height, width, 3); None if there is none yet.
 
-        The picture is scaled down as far as neither side gets smaller than ``needed`` (width, height), never up.
+        The picture is scaled down (never up) until one side equals that of ``needed`` (width, height); neither side
+        gets smaller.
 
         Raises:
-            MediaDecodeError: the bytes are no valid HEVC, or the picture is too large.
+            MediaDecodeError: the bytes are not valid HEVC, or the picture is too large.
         """
         try:
             frames = self._context.decode(self._av.Packet(bitstream))
@@ -62,7 +63,7 @@ class HevcDecoder:
 
 
 def prepare_decoding() -> None:
-    """Load everything that decoding and scaling need, for processes that cannot open files later."""
+    """Load all libraries for decoding and scaling, for processes that cannot open files later."""
     import av
 
     HevcDecoder()
@@ -71,7 +72,7 @@ def prepare_decoding() -> None:
 
 
 def _cover(width: int, height: int, limit: tuple[int, int] | None) -> tuple[int, int]:
-    """The smallest size of that shape of which neither side is below the limit's."""
+    """The smallest size of that shape with no side below the limit's."""
     scale = 1.0 if limit is None else max(limit[0] / width, limit[1] / height)
     if scale >= 1:
         return width, height
@@ -87,24 +88,22 @@ def hevc_available() -> bool:
 
 
 class EncodedPicture(NamedTuple):
-    """One encoder output, Annex B; a keyframe brings its parameter sets."""
+    """One encoder output, Annex B; a keyframe includes its parameter sets."""
 
     data: bytes
     keyframe: bool
 
 
 class HevcEncoder:
-    """Encodes pictures of one size without delay; to be used by one thread at a time.
-
-    The first picture is a keyframe, and so is one about every so many seconds.
+    """Encodes pictures of one size without delay; for one thread at a time.
 
     Args:
-        width, height: size of the pictures that come.
-        frame_rate: how many come in a second, about.
-        keyframe_seconds: between two keyframes that nobody asked for.
+        width, height: size of the input pictures.
+        frame_rate: pictures per second, approximately.
+        keyframe_seconds: interval of regular keyframes; the first picture is one.
 
     Attributes:
-        width, height: size of the pictures that leave: even, as the chroma planes need it, and at least 32.
+        width, height: size of the encoded pictures: even, because of the chroma planes, and at least 32.
 
     Raises:
         NotSupportedError: there is no encoder (:func:`hevc_available`).
@@ -114,10 +113,10 @@ class HevcEncoder:
         import av
 
         if not hevc_available():
-            raise NotSupportedError("This installation of PyAV has no HEVC encoder: use --video-codec raw")
+            raise NotSupportedError("This installation of PyAV has no HEVC encoder. Use --video-codec raw.")
         self._av = av
-        self.width = max(SMALLEST_SIDE, width & ~1)
-        self.height = max(SMALLEST_SIDE, height & ~1)
+        self.width = max(MIN_SIDE, width & ~1)
+        self.height = max(MIN_SIDE, height & ~1)
         context = av.CodecContext.create("libx265", "w")
         context.width, context.height = self.width, self.height
         context.pix_fmt = "yuv420p"
@@ -138,7 +137,7 @@ class HevcEncoder:
         self._force_keyframe = True
 
     def encode(self, pixels: NDArray[np.uint8]) -> list[EncodedPicture]:
-        """What the encoder puts out for a picture (RGB, uint8, shape (height, width, 3)); normally one output."""
+        """The encoder's outputs for a picture (RGB, uint8, shape (height, width, 3)); normally one."""
         frame = self._av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
         frame = frame.reformat(width=self.width, height=self.height, format="yuv420p", interpolation="AREA")
         frame.pts = self._number
@@ -149,5 +148,5 @@ class HevcEncoder:
         return [EncodedPicture(bytes(packet), packet.is_keyframe) for packet in self._context.encode(frame)]
 
     def request_keyframe(self) -> None:
-        """Make the next picture one at which decoding can begin."""
+        """Make the next picture a keyframe."""
         self._force_keyframe = True

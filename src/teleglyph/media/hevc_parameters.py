@@ -1,6 +1,6 @@
-"""Reads what an HEVC stream asks of its decoder before the decoder sees it (ITU-T H.265, 7.3).
+"""Checks an HEVC stream's demands on its decoder before the decoder sees it (ITU-T H.265, 7.3).
 
-Everything here is Python and touches only bytes, so that a hostile stream is judged by code that cannot be corrupted.
+This is pure Python, so a hostile stream cannot corrupt the memory of the code that checks it.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from teleglyph.errors import MediaDecodeError
 MAX_PIXELS = 4096 * 2160
 MAX_UNITS = 600
 """Units in one encoder output, as many as level 6.2 allows slices in a picture (A.4.1). FFmpeg keeps 0.5 KiB for each
-of them with every picture, which an output of tiny units would turn into 100 MiB."""
+of them with every picture, so an output of tiny units would take 100 MiB."""
 
 _START_CODE = b"\0\0\1"
 _LAST_SLICE_OF_ITS_KIND, _FIRST_IRAP, _LAST_IRAP = 9, 16, 21
 _VPS, _SPS, _PPS, _DELIMITER, _END_OF_SEQUENCE, _END_OF_STREAM = 32, 33, 34, 35, 36, 37
 _PARAMETER_SETS = (_VPS, _SPS, _PPS)
-_PASSED_ON = frozenset(
+_FORWARDED = frozenset(
     {
         *range(_LAST_SLICE_OF_ITS_KIND + 1),
         *range(_FIRST_IRAP, _LAST_IRAP + 1),
@@ -36,30 +36,30 @@ _MAX_GOLOMB_ZEROS = 31
 _UNITS_LOOKED_AT = 8
 
 _HELD_PICTURES = 17
-"""Pictures that a decoder may hold: 16 references and the one being decoded. FFmpeg keeps whatever the slices refer
-to, so a smaller number in the parameter sets is no bound."""
+"""Pictures that a decoder may hold: 16 references and the one being decoded. FFmpeg keeps everything that slices refer
+to, so a smaller number in the parameter sets is not a bound."""
 _ALIGNMENT = 64
-"""Pixels to which the decoder rounds up both sides."""
+"""The decoder rounds both sides up to multiples of this many pixels."""
 _QUARTER_BYTES_PER_PIXEL = 9
 """2.25 bytes: 1.5 for the planes of 4:2:0 in 8 bit, 0.75 for the motion vectors (12 bytes for each 4x4 pixels)."""
 _BYTES_PER_PICTURE = MAX_UNITS * 528
 """For the lists of references of each slice."""
 _STRANGE_ZEROS = re.compile(rb"\0\0(?:[\x00\x02]|\x03[^\x00-\x03])")
-"""Never inside a unit (7.4.2): decoders disagree on what they mean."""
+"""Forbidden inside a unit (7.4.2): decoders disagree on their meaning."""
 
 
 class SequenceParameters(NamedTuple):
-    """What a sequence parameter set says, as far as it matters for memory."""
+    """The parts of a sequence parameter set that matter for memory."""
 
     number: int
     width: int
     height: int
     pictures: int
-    """Pictures the decoder has to hold, as the encoder says."""
+    """Pictures that the decoder has to hold, according to the encoder."""
 
     @property
     def buffer_bytes(self) -> int:
-        """Memory that a decoder may come to hold for streams with this set, whatever their slices refer to."""
+        """The most memory that a decoder may hold for streams with this set."""
         width, height = (-(-side // _ALIGNMENT) * _ALIGNMENT for side in (self.width, self.height))
         return _HELD_PICTURES * (width * height * _QUARTER_BYTES_PER_PIXEL // 4 + _BYTES_PER_PICTURE)
 
@@ -78,16 +78,16 @@ class _Bits:
         self._left -= count
         return self._value >> self._left & ((1 << count) - 1)
 
-    def golomb(self, name: str, most: int) -> int:
-        """The next unsigned Exp-Golomb code, at most ``most``."""
+    def golomb(self, name: str, maximum: int) -> int:
+        """The next unsigned Exp-Golomb code, at most ``maximum``."""
         zeros = 0
         while not self.read(1):
             zeros += 1
             if zeros > _MAX_GOLOMB_ZEROS:
                 raise MediaDecodeError(f"{name} of an HEVC stream is too large")
         value = (1 << zeros) - 1 + self.read(zeros)
-        if value > most:
-            raise MediaDecodeError(f"{name} of an HEVC stream is {value}, and at most {most} is allowed")
+        if value > maximum:
+            raise MediaDecodeError(f"{name} of an HEVC stream is {value}, and at most {maximum} is allowed")
         return value
 
 
@@ -123,14 +123,14 @@ def _units(bitstream: bytes) -> Iterator[bytes]:
 def read_sps(unit: bytes, max_pixels: int = MAX_PIXELS) -> SequenceParameters:
     """Read a sequence parameter set (7.3.2.2.1).
 
-    Extensions stand behind everything that is read here, and change none of it in the base layer.
+    Extensions come after everything that is read here, and do not change it in the base layer.
 
     Args:
         unit: the whole unit with its header of two bytes.
         max_pixels: largest area of a picture.
 
     Raises:
-        MediaDecodeError: it is unreadable, or asks for something other than 4:2:0 with 8 bits and bounded sizes.
+        MediaDecodeError: it is malformed, or demands anything but 4:2:0 with 8 bits and bounded sizes.
     """
     if len(unit) > _MAX_SPS_BYTES or _STRANGE_ZEROS.search(unit):
         raise MediaDecodeError("a parameter set of an HEVC stream is damaged")
@@ -143,7 +143,7 @@ def read_sps(unit: bytes, max_pixels: int = MAX_PIXELS) -> SequenceParameters:
     _skip_profile(bits, sub_layers)
     number = bits.golomb("The number of a parameter set", 15)
     if (chroma := bits.golomb("The chroma format", 3)) != 1:
-        raise MediaDecodeError(f"only 4:2:0 is accepted of HEVC, and this stream has chroma format {chroma}")
+        raise MediaDecodeError(f"only HEVC with 4:2:0 is supported, and this stream has chroma format {chroma}")
     width, height = bits.golomb("The width", max_pixels), bits.golomb("The height", max_pixels)
     if not 0 < width * height <= max_pixels:
         raise MediaDecodeError(f"a picture of {width}x{height} pixels is too large")
@@ -152,7 +152,7 @@ def read_sps(unit: bytes, max_pixels: int = MAX_PIXELS) -> SequenceParameters:
             bits.golomb("The cropping", side)
     for _ in range(2):
         if (depth := 8 + bits.golomb("The depth", 8)) != 8:
-            raise MediaDecodeError(f"only 8 bits are accepted of HEVC, and this stream has {depth}")
+            raise MediaDecodeError(f"only HEVC with 8 bits is supported, and this stream has {depth}")
     bits.golomb("The size of picture numbers", 12)
     pictures = 0
     for _ in range(sub_layers if bits.read(1) else 1):
@@ -164,12 +164,12 @@ def read_sps(unit: bytes, max_pixels: int = MAX_PIXELS) -> SequenceParameters:
     if not 4 <= largest <= 6:
         raise MediaDecodeError(f"an HEVC stream has coding tree blocks of {1 << largest} pixels")
     if width % (1 << smallest) or height % (1 << smallest):
-        raise MediaDecodeError("the size of an HEVC picture is not one of whole blocks")
+        raise MediaDecodeError("the size of an HEVC picture is not a multiple of its block size")
     return SequenceParameters(number, width, height, pictures)
 
 
 def _skip_profile(bits: _Bits, sub_layers: int) -> None:
-    """Skip profile_tier_level (7.3.3): what a profile promises is not relied on."""
+    """Skip profile_tier_level (7.3.3): a profile's promises cannot be trusted."""
     bits.read(88)
     bits.read(8)
     present = [(bits.read(1), bits.read(1)) for _ in range(sub_layers - 1)]
@@ -180,13 +180,13 @@ def _skip_profile(bits: _Bits, sub_layers: int) -> None:
 
 
 class StreamGate:
-    """Passes on what a decoder may see of one sender's stream; as old as that decoder.
+    """Filters one sender's stream for its decoder; use one gate per decoder.
 
     Args:
         max_pixels: largest area of a picture.
 
     Attributes:
-        buffer_bytes: memory that the decoder may come to hold after what has been passed on.
+        buffer_bytes: the most memory that the decoder may hold for the stream so far.
     """
 
     def __init__(self, max_pixels: int = MAX_PIXELS) -> None:
@@ -194,21 +194,21 @@ class StreamGate:
         self.buffer_bytes = 0
 
     def check(self, bitstream: bytes) -> bytes:
-        """The units of one encoder output that the decoder needs; those of higher layers and messages are dropped.
+        """The units of one encoder output that the decoder needs; drops higher layers and messages.
 
         Raises:
-            MediaDecodeError: a parameter set is unreadable or asks for too much.
+            MediaDecodeError: a parameter set is malformed or demands too much.
         """
-        passed = []
+        forwarded = []
         for unit in _units(bitstream):
             if len(unit) < 2 or unit[0] & 0x80 or not unit[1] & 7:
                 raise MediaDecodeError("an HEVC unit has a damaged header")
             kind, layer = unit[0] >> 1, (unit[0] & 1) << 5 | unit[1] >> 3
-            if layer or kind not in _PASSED_ON:
+            if layer or kind not in _FORWARDED:
                 continue
             if kind == _SPS:
                 self.buffer_bytes = max(self.buffer_bytes, read_sps(unit, self._max_pixels).buffer_bytes)
             elif kind == _VPS and (len(unit) < 4 or unit[2] & 0x03 or unit[3] & 0xF0):
                 raise MediaDecodeError("an HEVC stream has more than one layer")
-            passed.append(unit)
-        return b"".join(_START_CODE + unit for unit in passed)
+            forwarded.append(unit)
+        return b"".join(_START_CODE + unit for unit in forwarded)

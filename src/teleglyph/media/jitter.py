@@ -1,8 +1,8 @@
-"""Between packets that come when they come and a listener who needs samples at every moment.
+"""The jitter buffer: turns packets with uneven arrival times into a steady stream of samples.
 
-ACIP numbers no sound and loses none: what varies is when it comes, and how fast the sender's clock runs.  The buffer
-holds as much as the recent unevenness needs, fills short gaps by concealment, and plays a little faster or slower to
-keep its level.  It has no clock: whoever uses it says what time it is.
+ACIP does not number sound packets and loses none; only their arrival times and the speed of the sender's clock vary.
+The buffer holds as much sound as the recent jitter requires, conceals short gaps, and plays slightly faster or slower
+to keep its level.  Time is an argument.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ from teleglyph.media.opus import (
 _CONCEAL_STEP = 480
 _FADE = 240
 _CEILING_SECONDS = 0.25
-"""Sound above the wanted level by more than this is not caught up with, but dropped."""
+"""Sound that exceeds the target level by more than this is dropped instead of played faster."""
 _MAX_SECONDS = 1.0
 _PAUSE_SECONDS = 0.3
-"""A gap that long is a pause of the speaker, not an unevenness of the network."""
+"""A gap of this length is a pause of the speaker, not jitter of the network."""
 _BASE_LEAK = 0.03
-"""Seconds per second that the shortest delay is forgotten with: more than a sender's clock can be wrong."""
+"""Seconds per second at which the shortest delay is forgotten: more than the error of any sender's clock."""
 _PEAK_LEAK = 0.01
 _SMOOTHING_SAMPLES = SAMPLE_RATE / 4
 _DEAD_BAND = 0.004
 _MARGIN = 0.004
 _SPEED_PER_SURPLUS = 0.3
-"""Change of speed for each second of surplus: 20 ms too much are played 0.6 % faster, which nobody hears."""
+"""Change of speed for each second of surplus: a surplus of 20 ms is played 0.6 % faster, which is inaudible."""
 _DRIFT_PER_SURPLUS = 0.02
-"""Change of the lasting part of the speed, a second, for each second of surplus: it becomes the sender's clock's error.
-With the number above it makes a control loop that is damped critically, near enough."""
+"""Change of the drift, per second, for each second of surplus.  The drift approaches the error of the sender's clock.
+With the number above, the control loop is close to critically damped."""
 _MAX_DRIFT, _MAX_SPEED_CHANGE = 0.025, 0.03
 _NO_DRIFT = 0.0003
 _DRIFT_PER_GAP = 0.001
-"""A gap says more about the sender's clock than a level that cannot fall below nothing."""
+"""A gap says more about the sender's clock than a level, which cannot fall below 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +54,19 @@ class JitterLimits:
     shortest: float = 0.02
     longest: float = 0.12
     concealed: float = 0.06
-    """Longest gap that is filled."""
+    """Longest gap that is concealed."""
 
 
 @dataclass(slots=True)
 class JitterCounters:
-    """What happened to one voice."""
+    """Counters of one voice."""
 
     packets: int = 0
     undecodable: int = 0
     dropped: int = 0
-    """Packets that were too many."""
+    """Packets dropped because too much sound waited."""
     late: int = 0
-    """Times that sound was needed and had not come."""
+    """Times that sound was due and had not arrived."""
     concealed_samples: int = 0
 
 
@@ -81,7 +81,7 @@ class JitterBuffer:
         self._queued = 0
         self._ready: Samples = np.zeros(0, np.float32)
         self._position = 0.0
-        """Where in ``_ready`` the next sample lies, between two of its samples perhaps."""
+        """Of the next sample in ``_ready``; may be between two samples."""
         self._playing = False
         self._fade_in = False
         self._was_silent = True
@@ -99,7 +99,7 @@ class JitterBuffer:
     # --- in -------------------------------------------------------------------------------------------
 
     def push(self, packet: bytes, now: float) -> None:
-        """Take an Opus packet that came at a time in seconds."""
+        """Add an Opus packet that arrived at ``now`` (seconds)."""
         samples = packet_samples(packet)
         if samples == 0:
             self.counters.undecodable += 1
@@ -107,7 +107,7 @@ class JitterBuffer:
         self._push(packet, samples, now)
 
     def push_samples(self, samples: Samples, now: float) -> None:
-        """Take samples (float32, mono, 48 kHz) that came at a time in seconds."""
+        """Add samples (float32, mono, 48 kHz) that arrived at ``now`` (seconds)."""
         for start in range(0, len(samples), MAX_FRAME_SAMPLES):
             part = samples[start : start + MAX_FRAME_SAMPLES]
             self._push(part, len(part), now)
@@ -122,7 +122,7 @@ class JitterBuffer:
             self._drop()
 
     def _measure(self, seconds: float, now: float) -> None:
-        """Follow how much later than the quickest packets this one came."""
+        """Update the jitter: how much later than the fastest packets this one arrived."""
         if self._last is None or self._paused or now - self._last > _PAUSE_SECONDS:
             self._sent, self._base = 0.0, now
         else:
@@ -147,26 +147,26 @@ class JitterBuffer:
 
     @property
     def level(self) -> float:
-        """Seconds of sound that wait."""
+        """Seconds of sound in the buffer."""
         return (self._queued + max(0.0, len(self._ready) - self._position)) / SAMPLE_RATE
 
     @property
     def target(self) -> float:
-        """Seconds that should wait: the recent unevenness, one packet, and a little."""
+        """Seconds of sound that should be in the buffer: the recent jitter, one packet, and a margin."""
         return min(self.limits.longest, max(self.limits.shortest, self._peak + self._frame + _MARGIN))
 
     @property
     def jitter(self) -> float:
-        """Seconds that the latest packets were later than the earliest."""
+        """Recent delay of the slowest packets relative to the fastest, in seconds."""
         return self._peak
 
     @property
     def is_idle(self) -> bool:
-        """Nothing is played and nothing waits."""
+        """Whether nothing is playing and nothing is queued."""
         return not self._playing and self._queued == 0
 
     def pull(self, count: int) -> Samples | None:
-        """The next ``count`` samples; None while nothing is played."""
+        """The next ``count`` samples; None while nothing is playing."""
         if not self._playing:
             self._waited += count if self._queued else 0
             if self._queued == 0 or (self.level < self.target and self._waited < self.target * SAMPLE_RATE):
@@ -176,7 +176,7 @@ class JitterBuffer:
         speed = self._speed(count)
         while len(self._ready) - self._position < speed * count + 1 and self._playing:
             self._refill()
-        samples = self._take(count, speed)
+        samples = self._resample(count, speed)
         if self._fade_in:
             self._fade_in = False
             samples[:_FADE] *= np.linspace(0, 1, len(samples[:_FADE]), dtype=np.float32)
@@ -194,7 +194,7 @@ class JitterBuffer:
         return 1.0 + max(-_MAX_SPEED_CHANGE, min(_MAX_SPEED_CHANGE, change))
 
     def _refill(self) -> None:
-        """Make at least one more sample ready, or stop playing."""
+        """Decode or conceal at least one more sample, or stop playing."""
         if self._queue:
             sound, samples = self._queue.popleft()
             self._queued -= samples
@@ -227,20 +227,20 @@ class JitterBuffer:
             return self._conceal(samples)
 
     def _conceal(self, samples: int) -> Samples:
-        """Something in place of samples that are missing; silence where there is no voice to go on with."""
+        """Replacement for missing samples; silence if there is no voice to continue."""
         if self._decoder is None or samples % 120:
             return np.zeros(samples, np.float32)
         return self._decoder.conceal(samples)
 
     def _append(self, samples: Samples) -> None:
-        """Add samples, and forget those that were played."""
+        """Add samples, and drop those already played."""
         whole = min(int(self._position), len(self._ready))
         self._ready = np.concatenate((self._ready[whole:], samples))
         self._position -= whole
 
-    def _take(self, count: int, speed: float) -> Samples:
+    def _resample(self, count: int, speed: float) -> Samples:
         if len(self._ready) < self._position + speed * count + 1:
-            # The voice has stopped within these samples: what is left, and then nothing.
+            # The voice has stopped within these samples: return the rest, padded with silence.
             rest = self._ready[int(self._position) :][:count]
             self._ready, self._position = np.zeros(0, np.float32), 0.0
             return np.concatenate((rest, np.zeros(count - len(rest), np.float32)))

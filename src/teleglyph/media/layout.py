@@ -1,4 +1,4 @@
-"""Where each picture of a call goes on the screen."""
+"""Places the pictures of a call on the screen."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class _Grid(NamedTuple):
 
 
 def fit(aspect: float, width: int, height: int) -> tuple[int, int]:
-    """The largest size in characters that shows a picture whole and in its shape within a box, at least 1x1.
+    """The largest size in characters that shows a whole undistorted picture within a box, at least 1x1.
 
     Args:
         aspect: width of the picture divided by its height.
@@ -44,27 +44,25 @@ def fit(aspect: float, width: int, height: int) -> tuple[int, int]:
 
 
 def arrange(aspects: Sequence[float], columns: int, rows: int, label_rows: int = 0) -> tuple[Placement, ...]:
-    """Lay pictures out in the grid that shows the most of them.
+    """Lay pictures out in the grid that shows them largest.
 
-    Of all grids with one column and more, that one is taken whose fitted pictures cover the largest area;
-    of equal ones that with fewer empty places, then with fewer columns.  Pictures keep their order, row by
-    row; each is centred in its place, the last row on the screen.  If there are more pictures than
-    characters, the last ones share the place of the last character.
+    The best grid covers the largest area with fitted pictures; of equal ones, it has the fewest empty tiles, then the
+    fewest columns.  Pictures keep their order, row by row.  Each is centred in its tile, and the last row on the
+    screen.  If there are more pictures than characters, the last ones share the last character.
 
     Args:
         aspects: width divided by height of each picture, in pixels.
         columns: width of the screen in characters.
         rows: height of the screen in characters.
-        label_rows: rows that are kept free under each picture; where a place has no more than these, the picture
-            takes one of them.
+        label_rows: rows to keep free under each picture; in a tile without more rows, the picture uses one of them.
 
     Raises:
-        ValueError: a size or an aspect is not positive, or infinite.
+        ValueError: a size or an aspect is not positive, or is infinite.
     """
     if columns < 1 or rows < 1:
-        raise ValueError(f"a screen has at least one column and one row, not {columns}x{rows}")
+        raise ValueError(f"A screen must have at least one column and one row, not {columns}x{rows}.")
     if not all(0 < aspect < math.inf for aspect in aspects):
-        raise ValueError("a picture's aspect is a positive number")
+        raise ValueError("A picture's aspect must be a positive number.")
     if not aspects:
         return ()
     shapes = Counter(aspects)
@@ -73,7 +71,7 @@ def arrange(aspects: Sequence[float], columns: int, rows: int, label_rows: int =
 
 
 def crop(places: Sequence[Placement]) -> tuple[tuple[Placement, ...], int, int]:
-    """Move placements, of which there is at least one, to the top left corner; and the size of the box around them."""
+    """Move one or more placements to the top left corner; also returns the size of the box around them."""
     left = min(place.x for place in places)
     top = min(place.y for place in places)
     moved = tuple(place._replace(x=place.x - left, y=place.y - top) for place in places)
@@ -86,7 +84,7 @@ def _round(value: float) -> int:
 
 
 def _grids(pictures: int, columns: int, rows: int) -> Iterator[_Grid]:
-    """Every grid that has a place of at least one character for each picture, or for as many as possible."""
+    """Every grid with a tile of at least one character for each picture, or for as many as possible."""
     places = min(pictures, columns * rows)
     for grid_columns in range(1, min(places, columns) + 1):
         grid_rows = -(-places // grid_columns)
@@ -95,7 +93,7 @@ def _grids(pictures: int, columns: int, rows: int) -> Iterator[_Grid]:
 
 
 def _score(grid: _Grid, shapes: Counter[float], label_rows: int) -> tuple[int, int, int]:
-    """Sorts grids from worse to better: covered characters, then few places, then few columns."""
+    """The sort key of a grid, better ones last: covered characters, then fewer tiles, then fewer columns."""
     covered = 0
     for aspect, count in shapes.items():
         width, height = fit(aspect, grid.cell_width, max(1, grid.cell_height - label_rows))

@@ -1,7 +1,7 @@
-"""Everybody's mix at once: one sum, from which each listener's own voice is taken away again.
+"""Computes all mixes at once: one sum, minus each listener's own voice.
 
-The stages and their numbers are those of media.md section 5.5, with gains that glide within a block instead of
-jumping, and coefficients made for the block they are used on (section 5.6).
+The stages and their numbers are those of media.md section 5.5, but gains change smoothly within a block, and
+coefficients match the block size (section 5.6).
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ class MixerSettings:
     """Levels in dBFS, times in milliseconds."""
 
     gate_open: float = -50.0
-    """A voice that was quiet is let through from this peak on ..."""
+    """The gate opens for a voice above this peak ..."""
     gate_close: float = -56.0
-    """... and shut off below this one."""
+    """... and closes below this one."""
     gate_attack: float = 2.0
     gate_release: float = 150.0
     speaking: float = -60.0
-    """Voices above this count as speaking when the crowd is levelled: n of them are scaled by 1/sqrt(n)."""
+    """Voices above this count as speaking: n of them are scaled by 1/sqrt(n)."""
     duck_above: float = -45.0
-    """Voices above this are ducked when another leads."""
+    """Voices above this are ducked while another one leads."""
     lead: float = 6.0
-    """Who is at most this much below the loudest leads as well, in dB."""
+    """Voices at most this many dB below the loudest also lead."""
     duck: float = -6.0
-    """Gain of those who do not lead, in dB."""
+    """Gain of ducked voices, in dB."""
     duck_attack: float = 10.0
     duck_release: float = 200.0
     threshold: float = -10.0
-    """The compressor of each mix begins here."""
+    """Level from which each mix is compressed."""
     ratio: float = 4.0
     knee: float = 2.0
     compressor_attack: float = 10.0
     compressor_release: float = 100.0
     clip_from: float = 0.7
-    """Samples above this are bent (soft limiter)."""
+    """Level of samples from which the soft limiter works."""
     clip_steepness: float = 3.0
 
 
@@ -62,7 +62,7 @@ class Mixer:
         self._ramp = (np.arange(1, block + 1, dtype=np.float32) / block)[None, :]
         self._places = 0
         self.used: set[int] = set()
-        """Places that are taken."""
+        """Numbers of the rows in use."""
         self._envelope, self._gate_gain, self._duck_gain, self._mix_envelope, self._mix_gain, self._gain = (
             np.zeros(0, np.float32) for _ in range(6)
         )
@@ -70,11 +70,11 @@ class Mixer:
 
     @property
     def places(self) -> int:
-        """Rows that :meth:`mix` takes and gives."""
+        """Number of rows for :meth:`mix`."""
         return self._places
 
     def add(self) -> int:
-        """A place for one more participant: the number of its row."""
+        """Add a participant; returns the number of its row."""
         place = next((place for place in range(self._places) if place not in self.used), self._places)
         if place == self._places:
             self._places += 1
@@ -88,18 +88,18 @@ class Mixer:
         return place
 
     def remove(self, place: int) -> None:
-        """Free a place."""
+        """Free a row."""
         self.used.discard(place)
 
     def mix(self, blocks: Samples) -> Samples:
-        """What each participant hears of all others.
+        """Mix everybody's sound but their own, for each participant.
 
         Args:
-            blocks: float32, shape (places, block); rows of those who say nothing are zero.  Numbers that are none, and
-                those beyond full scale, are taken for silence and for full scale.
+            blocks: float32, shape (places, block); rows of silent participants are zero.  NaN counts as silence, and
+                larger values as full scale.
 
         Returns:
-            the mixes, of the same shape.
+            The mixes, in the same shape.
         """
         voices = np.nan_to_num(blocks, nan=0.0, posinf=1.0, neginf=-1.0)
         np.clip(voices, -1.0, 1.0, out=voices)
@@ -134,7 +134,7 @@ class Mixer:
         return (keep * gain + (1 - keep) * target).astype(np.float32)
 
     def _keep(self, milliseconds: float) -> float:
-        """Part of a value that is left after one block with this time constant."""
+        """The part of a value left after one block, for a time constant."""
         return math.exp(-self.block / (milliseconds / 1000 * SAMPLE_RATE))
 
     # --- mixes ----------------------------------------------------------------------------------------

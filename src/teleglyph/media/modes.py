@@ -1,7 +1,4 @@
-"""What a terminal can show, by the numbers of CLIENT_CAPABILITIES and beyond.
-
-The numbers are those of docs/protocol/messages.md#client_capabilities and docs/protocol/screens.md#view_settings.
-"""
+"""Colour levels and render modes, with the numbers of CLIENT_CAPABILITIES (acip-wire.md section 6) and beyond."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ from enum import IntEnum
 
 
 class ColorLevel(IntEnum):
-    """How many colours there are."""
+    """How many colours a terminal has."""
 
     NONE = 0
     ANSI16 = 1
@@ -24,23 +21,23 @@ class RenderMode(IntEnum):
     """How a character cell is used."""
 
     FOREGROUND = 0
-    """A coloured glyph whose ink follows the luminance."""
+    """A coloured glyph whose coverage follows the luminance."""
     BACKGROUND = 1
-    """A space on a coloured background: one plain pixel a character."""
+    """A space on a coloured background: one pixel per character."""
     HALF_BLOCK = 2
-    """Two pixels above each other a character, by U+2580 with a foreground and a background colour."""
+    """Two pixels above each other per character: U+2580 with a foreground and a background colour."""
     QUADRANT = 3
-    """2x2 pixels in two colours, by U+2596 to U+259F.  This mode and those after it are ours alone."""
+    """2x2 pixels in two colours: U+2596 to U+259F.  Only our programs know this mode and the following ones."""
     SEXTANT = 4
-    """2x3 pixels in two colours, by U+1FB00 to U+1FB3B; needs a terminal that draws them (Unicode 13)."""
+    """2x3 pixels in two colours: U+1FB00 to U+1FB3B; needs a terminal that draws them (Unicode 13)."""
     BRAILLE = 5
-    """2x4 dots, for terminals without colours above all."""
+    """2x4 dots, mainly for terminals without colours."""
     SHAPE = 6
-    """The character of ASCII whose ink lies where a cell of 2x3 pixels is light."""
+    """The ASCII character that covers its cell where 2x3 pixels are light."""
 
 
 BASIC_MODES = (RenderMode.FOREGROUND, RenderMode.BACKGROUND, RenderMode.HALF_BLOCK)
-"""Those that ascii-chat's programs know."""
+"""The modes that ascii-chat's programs support."""
 
 COLOR_NAMES = {
     ColorLevel.NONE: "no colour",
@@ -49,4 +46,4 @@ COLOR_NAMES = {
     ColorLevel.TRUECOLOR: "truecolor",
 }
 RENDER_NAMES = {mode: mode.name.lower().replace("_", "-") for mode in RenderMode}
-"""Both for people."""
+"""Names for users."""

@@ -1,4 +1,4 @@
-"""Opening what a user names: a file, standard input, a URL, a device; and FFmpeg's errors in words."""
+"""Opens files, standard input, URLs and devices for FFmpeg, and explains FFmpeg's errors."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ if TYPE_CHECKING:
     import av.container
 
 MAX_PIXELS = 1 << 27
-"""Of one picture, about 134 million: the largest photographs of telephones have 108 million."""
+"""Of one picture, about 134 million: the largest photographs of phones have 108 million."""
 DECODER_OPTIONS = {"max_pixels": str(MAX_PIXELS)}
 
 _SILENCE_SECONDS = 20.0
-"""For how long a network address may send nothing; the pieces of live streams come every 10 s or so."""
+"""Timeout for a silent network address; the segments of live streams come about every 10 s."""
 _BUFFER_BYTES = 1 << 16
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _HEAD_BYTES = 12
 _PEEK_BYTES = 64
-"""Of a pipe; not more, because a pipe may have no more for a while.  MP4 begins with boxes of 32 and 8 bytes."""
+"""Of a pipe, which may have no more for a while.  MP4 begins with boxes of 32 and 8 bytes."""
 
 
 class FileInput:
-    """A file, a pipe or a device as FFmpeg reads it.
+    """A file, a pipe or a device as input for FFmpeg.
 
-    FFmpeg never sees the name as something to interpret, so that colons, percent signs and the like mean nothing.  A
-    read that waits for a pipe ends when the input is closed.
+    FFmpeg does not interpret the name, so colons, percent signs and the like have no special meaning.  A read that
+    waits for a pipe ends when the input is closed.
 
     Args:
-        descriptor: belongs to the input from now on.
-        name: the file's path, from which playlists find their parts and FFmpeg takes the ending.
+        descriptor: owned by the input.
+        name: the file's path, with which playlists find their parts and FFmpeg the file's extension.
     """
 
     def __init__(self, descriptor: int, name: str) -> None:
@@ -55,12 +55,12 @@ class FileInput:
 
     @property
     def can_restart(self) -> bool:
-        """It can be read a second time."""
+        """Whether it can be read a second time."""
         return self._is_regular
 
     @property
     def is_piped_mp4(self) -> bool:
-        """It began like MP4 or MOV, and cannot be searched for the index."""
+        """Whether it begins like MP4 or MOV, but cannot be searched for the index."""
         return self.head[4:8] == b"ftyp" and not self._is_regular
 
     def restart(self) -> None:
@@ -68,13 +68,13 @@ class FileInput:
         self.seek(0)
 
     def peek(self, size: int) -> bytes:
-        """The first bytes, which are still to be read after that; called before the first read."""
+        """Return the first bytes without consuming them; call it before the first read."""
         while len(self._pending) < size and (more := self._receive(size - len(self._pending))):
             self._pending += more
         return self._pending
 
     def read(self, size: int) -> bytes:
-        """The next bytes, none at the end and when closed."""
+        """The next bytes; empty at the end and when closed."""
         if self._pending:
             data, self._pending = self._pending[:size], self._pending[size:]
             return data
@@ -83,7 +83,7 @@ class FileInput:
     def _receive(self, size: int) -> bytes:
         data = b""
         while not self._closed and (self._is_regular or self._wait()):
-            with contextlib.suppress(BlockingIOError):  # somebody else was quicker
+            with contextlib.suppress(BlockingIOError):  # another process read the bytes first
                 data = os.read(self._descriptor, size)
                 break
         if len(self.head) < _HEAD_BYTES:
@@ -91,29 +91,29 @@ class FileInput:
         return data
 
     def seekable(self) -> bool:
-        """Pipes and devices are not."""
+        """Whether it is a regular file."""
         return self._is_regular
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to another place."""
+        """Move to another position, and return it."""
         if whence == os.SEEK_CUR:
             offset -= len(self._pending)
         self._pending = b""
         return os.lseek(self._descriptor, offset, whence)
 
     def tell(self) -> int:
-        """The place."""
+        """The current position."""
         return os.lseek(self._descriptor, 0, os.SEEK_CUR) - len(self._pending)
 
     def interrupt(self) -> None:
-        """End a read that waits, and all to come; from any thread."""
+        """End all reads, now and later; from any thread."""
         self._closed = True
         descriptor, self._wake_write = self._wake_write, -1
         if descriptor >= 0:
-            os.close(descriptor)  # the poll sees that nobody can write any more
+            os.close(descriptor)  # wakes the poll: the pipe has no writer any more
 
     def close(self) -> None:
-        """Give the descriptors back; nobody may be reading."""
+        """Close the descriptors; no read may be running."""
         self._closed = True
         self._pending = b""
         descriptors = (self._descriptor, self._wake_read, self._wake_write)
@@ -133,12 +133,12 @@ class FileInput:
 
 
 class Opened:
-    """An open container, and how to open it again.
+    """An open container that can be opened again.
 
     Args:
-        container: as FFmpeg opened it.
-        source: the file that it reads, None for URLs and devices.
-        name: of those.
+        container: opened by FFmpeg.
+        source: the file that it reads; None for URLs and devices.
+        name: the user's name for it.
     """
 
     def __init__(self, container: av.container.InputContainer, source: FileInput | None, name: str) -> None:
@@ -148,14 +148,14 @@ class Opened:
 
     @property
     def can_restart(self) -> bool:
-        """It can be read a second time."""
+        """Whether it can be read a second time."""
         return self._source is None or self._source.can_restart
 
     def restart(self) -> None:
-        """Begin at the start with new decoders; those of before stay usable.
+        """Start again with new decoders; the previous ones stay usable.
 
         Raises:
-            MediaOpenError: it cannot be opened any more.
+            MediaOpenError: it can no longer be opened.
         """
         self.container.close()
         if self._source is None:
@@ -165,35 +165,35 @@ class Opened:
             self.container = open_container(_readable(self._source), self._name)
 
     def explain_nothing(self) -> None:
-        """Called when not even one packet could be read.
+        """Explain why not even one packet could be read.
 
         Raises:
-            MediaOpenError: the reason is known.
+            MediaOpenError: with the reason, if it is known.
         """
         if self._source is not None and self._source.is_piped_mp4:
             raise MediaOpenError(index_comes_last(self._name))
 
     def interrupt(self) -> None:
-        """End a read that waits, as far as that is possible; from any thread."""
+        """End a waiting read if possible; from any thread."""
         if self._source is not None:
             self._source.interrupt()
 
     def close(self) -> None:
-        """Close all of it; nobody may be reading."""
+        """Close the container and its file; no read may be running."""
         self.container.close()
         if self._source is not None:
             self._source.close()
 
 
 def open_media(name: str) -> Opened:
-    """Open what a user names.
+    """Open a file, a URL or standard input.
 
-    Whatever exists as a file is a file, however it is spelled.  What does not exist and begins with ``scheme://`` is a
-    URL.  ``-`` is standard input.
+    ``-`` is standard input.  An existing file is always opened as a file; other names that begin with ``scheme://`` are
+    URLs.
 
     Raises:
-        MediaFileNotFoundError: there is no such file, or it may not be read.
-        MediaOpenError: FFmpeg does not know what it holds.
+        MediaFileNotFoundError: the file does not exist or cannot be read.
+        MediaOpenError: FFmpeg does not support its content.
     """
     if name == "-":
         return _open_input(_standard_input(), name)
@@ -211,18 +211,18 @@ def _standard_input() -> FileInput:
 
 def _open_path(name: str) -> FileInput:
     try:
-        # Without O_NONBLOCK the opening of a pipe would wait for its writer, and nothing could end that.
+        # Without O_NONBLOCK, opening a pipe would wait for its writer, and could not be interrupted.
         descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise MediaFileNotFoundError(f"There is no file '{name}'.") from error
     except PermissionError as error:
-        raise MediaFileNotFoundError(f"The file '{name}' may not be read: check its permissions.") from error
+        raise MediaFileNotFoundError(f"Cannot read the file '{name}': permission denied.") from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise MediaFileNotFoundError(f"The file '{name}' cannot be opened: {reason}.") from error
+        raise MediaFileNotFoundError(f"Cannot open the file '{name}': {reason}.") from error
     if stat.S_ISDIR(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise MediaFileNotFoundError(f"'{name}' is a directory: name a file in it.")
+        raise MediaFileNotFoundError(f"'{name}' is a directory. Name a file in it.")
     return FileInput(descriptor, f"file:{os.path.abspath(name)}")
 
 
@@ -241,7 +241,7 @@ def _open_input(source: FileInput, name: str) -> Opened:
 
 
 def _has_late_index(head: bytes) -> bool:
-    """Whether a file that begins like this is an MP4 with more data before its index than FFmpeg holds."""
+    """Whether a file that begins like this is an MP4 with more data before its index than FFmpeg buffers."""
     place = 0
     while head[4:8] == b"ftyp" and place + 8 <= len(head):
         size, kind = struct.unpack_from(">I4s", head, place)
@@ -252,15 +252,15 @@ def _has_late_index(head: bytes) -> bool:
 
 
 def index_comes_last(name: str) -> str:
-    """What to say about an MP4 that cannot be read from a pipe."""
+    """The error message for an MP4 that cannot be read from a pipe."""
     return (
-        f"{_called(name)} is an MP4 or MOV whose index comes last, which cannot be read from a pipe: "
-        "name the file instead, write it with '-movflags +faststart', or send Matroska or MPEG-TS."
+        f"{_called(name)} is an MP4 or MOV file with its index at the end, which cannot be read from a pipe. "
+        "Name the file instead, write it with '-movflags +faststart', or send Matroska or MPEG-TS."
     )
 
 
 def _readable(source: FileInput) -> FileInput | WebpInput:
-    """The file in a format that FFmpeg can demultiplex."""
+    """The file in a format that FFmpeg can read."""
     return WebpInput(source) if is_animated(source.peek(HEAD_BYTES)) else source
 
 
@@ -272,14 +272,15 @@ def open_container(
     options: Mapping[str, str] | None = None,
     timeout: float | None = None,
 ) -> av.container.InputContainer:
-    """Open something with FFmpeg; ``name`` is what the user calls it.
+    """Open a container with FFmpeg.
 
     Args:
-        timeout: seconds after which a read that gets nothing fails.
+        name: the user's name for it.
+        timeout: seconds after which a read without data fails.
 
     Raises:
-        MediaFileNotFoundError: there is no such file, or it may not be read.
-        MediaOpenError: FFmpeg does not know what it holds.
+        MediaFileNotFoundError: the file does not exist or cannot be read.
+        MediaOpenError: FFmpeg does not support its content.
     """
     import av
 
@@ -296,7 +297,7 @@ def open_container(
     except FileNotFoundError as error:
         raise MediaFileNotFoundError(f"There is no '{name}'.") from error
     except PermissionError as error:
-        raise MediaFileNotFoundError(f"'{name}' may not be read: check its permissions.") from error
+        raise MediaFileNotFoundError(f"Cannot read '{name}': permission denied.") from error
     except (av.FFmpegError, OSError, ValueError, RuntimeError) as error:
         raise MediaOpenError(
             f"{_called(name)} cannot be opened as a picture, film or sound: {reason_of(error)}."
@@ -304,14 +305,14 @@ def open_container(
 
 
 def reason_of(error: BaseException) -> str:
-    """Why FFmpeg failed, in words without a number and without a full stop."""
+    """The reason for FFmpeg's error, without numbers and without a full stop."""
     code = getattr(error, "errno", None)
     if code in _REASONS:
         return _REASONS[code]
     if isinstance(code, int) and 0 < code < 1000 and code in errno.errorcode:
         return os.strerror(code)
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return text if not re.search(r"\d{6,}", text) else "FFmpeg does not say why"
+    return text if not re.search(r"\d{6,}", text) else "FFmpeg reported no reason"
 
 
 def _tag(letters: bytes) -> int:
@@ -319,20 +320,20 @@ def _tag(letters: bytes) -> int:
 
 
 _REASONS = {
-    _tag(b"INDA"): "it is damaged, incomplete, or of a kind that FFmpeg does not know",
+    _tag(b"INDA"): "it is damaged, incomplete, or in a format that FFmpeg does not support",
     _tag(b"EOF "): "it ends too early",
-    _tag(b"EXIT"): f"nothing came for {_SILENCE_SECONDS:g} s",
-    _tag(b"PAWE"): "it uses something that FFmpeg cannot decode yet",
+    _tag(b"EXIT"): f"no data arrived for {_SILENCE_SECONDS:g} s",
+    _tag(b"PAWE"): "it uses a feature that FFmpeg does not support yet",
     _tag(b"\xf8DEC"): "FFmpeg has no decoder for it",
-    _tag(b"\xf8DEM"): "FFmpeg does not know its format",
-    _tag(b"\xf8PRO"): "FFmpeg does not know this kind of address",
-    _tag(b"\xf8400"): "the server says that the request is wrong (400)",
-    _tag(b"\xf8401"): "the server wants a login (401)",
-    _tag(b"\xf8403"): "the server forbids it (403)",
+    _tag(b"\xf8DEM"): "FFmpeg does not support its format",
+    _tag(b"\xf8PRO"): "FFmpeg does not support this kind of address",
+    _tag(b"\xf8400"): "the server rejected the request as malformed (400)",
+    _tag(b"\xf8401"): "the server requires a login (401)",
+    _tag(b"\xf8403"): "the server denied access (403)",
     _tag(b"\xf8404"): "the server does not have it (404)",
-    _tag(b"\xf8429"): "the server has had too many requests (429)",
-    _tag(b"\xf84XX"): "the server refuses it",
-    _tag(b"\xf85XX"): "the server has failed",
+    _tag(b"\xf8429"): "the server got too many requests (429)",
+    _tag(b"\xf84XX"): "the server refused the request",
+    _tag(b"\xf85XX"): "the server failed",
 }
 
 
@@ -341,5 +342,5 @@ def _called(name: str) -> str:
 
 
 def described(name: str) -> str:
-    """How a source that was opened by this name is called in running text."""
+    """The name of a source in running text."""
     return "standard input" if name == "-" else Path(name).name or name

@@ -1,7 +1,7 @@
 """Opus (RFC 6716) through libopus: mono, 48 kHz, samples as float32.
 
-The library is called with ctypes, which releases the GIL, and through a handle of our own: the package that brings it
-has neither concealment nor buffers that are not copied.
+The library is called directly with ctypes, which releases the GIL: the Python package that contains it supports neither
+concealment nor buffers without copying.
 """
 
 from __future__ import annotations
@@ -19,14 +19,13 @@ Samples = NDArray[np.float32]
 
 SAMPLE_RATE = 48_000
 MAX_FRAME_SAMPLES = 5760
-"""120 ms, the most that one Opus packet holds."""
+"""120 ms, the maximum of one Opus packet."""
 MAX_PACKET = 1275
 """Bytes of the longest Opus frame."""
 SILENT_PACKET = 2
-"""A packet of at most so many bytes says that nothing is to be heard (discontinuous transmission).
+"""A packet of at most this many bytes is silence (discontinuous transmission).
 
-The first one of a pause is sent, so that the listener can tell the pause from a packet that is late; the others need
-not be.
+Only the first one of a pause needs to be sent, so that the listener can distinguish the pause from a late packet.
 """
 
 _AUDIO = 2049
@@ -58,9 +57,9 @@ class OpusEncoder:
     """Encodes one voice; for one thread at a time.
 
     Args:
-        bitrate: bits a second.
-        complexity: 0 to 10; CPU time for quality.
-        loss_percent: losses that the in-band redundancy is made for; 0 makes none.
+        bitrate: bits per second.
+        complexity: 0 to 10; higher is better and slower.
+        loss_percent: expected losses, for the in-band redundancy; 0 disables it.
     """
 
     def __init__(self, bitrate: int = 32_000, complexity: int = 5, loss_percent: int = 5) -> None:
@@ -68,7 +67,7 @@ class OpusEncoder:
         error = ctypes.c_int()
         self._state = _library().opus_encoder_create(SAMPLE_RATE, 1, _AUDIO, ctypes.byref(error))
         if not self._state:
-            raise MemoryError(f"libopus made no encoder (error {error.value})")
+            raise MemoryError(f"Cannot create an Opus encoder: error {error.value}.")
         for request, value in (
             (_SET_BITRATE, bitrate),
             (_SET_COMPLEXITY, complexity),
@@ -84,10 +83,10 @@ class OpusEncoder:
             _library().opus_encoder_destroy(self._state)
 
     def encode(self, samples: Samples) -> bytes:
-        """One packet for 2.5, 5, 10, 20, 40 or 60 ms; see :data:`SILENT_PACKET`.
+        """Encode 2.5, 5, 10, 20, 40 or 60 ms as one packet; see :data:`SILENT_PACKET`.
 
         Raises:
-            ValueError: another number of samples.
+            ValueError: the samples have another length.
         """
         samples = np.ascontiguousarray(samples, np.float32)
         size = _library().opus_encode_float(
@@ -98,7 +97,7 @@ class OpusEncoder:
         return self._buffer.raw[:size]
 
     def reset(self) -> None:
-        """Forget what was encoded before, as after a pause."""
+        """Forget the previous sound, as after a pause."""
         self._control(_RESET)
 
     def _control(self, request: int, value: int | None = None) -> None:
@@ -116,7 +115,7 @@ class OpusDecoder:
         error = ctypes.c_int()
         self._state = _library().opus_decoder_create(SAMPLE_RATE, 1, ctypes.byref(error))
         if not self._state:
-            raise MemoryError(f"libopus made no decoder (error {error.value})")
+            raise MemoryError(f"Cannot create an Opus decoder: error {error.value}.")
         self._buffer = np.zeros(MAX_FRAME_SAMPLES, np.float32)
 
     def __del__(self) -> None:
@@ -127,23 +126,23 @@ class OpusDecoder:
         """The samples of a packet.
 
         Raises:
-            MediaDecodeError: it is no Opus packet.
+            MediaDecodeError: it is not an Opus packet.
         """
         return self._decode(packet, len(packet), MAX_FRAME_SAMPLES)
 
     def conceal(self, samples: int) -> Samples:
-        """Samples that go on as the voice was, in place of a packet that did not come; they fade with repetition."""
+        """Samples that continue the voice in place of a missing packet; they fade with repetition."""
         return self._decode(None, 0, samples)
 
     def _decode(self, packet: bytes | None, size: int, samples: int) -> Samples:
         count = _library().opus_decode_float(self._state, packet, size, self._buffer.ctypes.data, samples, 0)
         if count < 0:
-            raise MediaDecodeError(f"{size} bytes are no Opus packet (error {count})")
+            raise MediaDecodeError(f"{size} bytes are not an Opus packet (error {count})")
         return self._buffer[:count].copy()
 
 
 def packet_samples(packet: bytes) -> int:
-    """Samples that a packet stands for at 48 kHz, 0 if it is no Opus packet; looks at its first bytes only."""
+    """The number of samples in a packet at 48 kHz, 0 if it is not an Opus packet; reads only its first bytes."""
     if not packet:
         return 0
     count: int = _library().opus_packet_get_nb_samples(packet, len(packet), SAMPLE_RATE)

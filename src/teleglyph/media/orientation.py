@@ -1,4 +1,4 @@
-"""How a picture has to be turned and mirrored, from the matrix that goes with it."""
+"""Finds how to rotate and mirror a picture, from its display matrix."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ if TYPE_CHECKING:
     import av
 
 _FIRST_UNKNOWN, _LAST_UNKNOWN = 28, 48
-"""Kinds of side data that FFmpeg may know and PyAV does not; frames with one of them (EXIF, say) cannot be asked."""
+"""Kinds of side data that FFmpeg supports and PyAV does not; PyAV cannot read side data of frames that have one."""
 _MASTERING_BYTES = 88
 
 
 class Orientation(NamedTuple):
-    """What the display matrix says, as its signs.
+    """The signs of the display matrix.
 
     Attributes:
-        a, b, c, d: where the picture's right and its bottom are to be seen: x' = a x + c y, y' = b x + d y.
+        a, b, c, d: the mapping of coordinates: x' = a x + c y, y' = b x + d y.
     """
 
     a: int
@@ -27,12 +27,12 @@ class Orientation(NamedTuple):
 
     @property
     def swaps_sides(self) -> bool:
-        """Width becomes height."""
+        """Whether width becomes height."""
         return self.a == 0
 
     @property
     def filters(self) -> tuple[tuple[str, str], ...]:
-        """FFmpeg's filters that do it, with their arguments."""
+        """FFmpeg's filters for this orientation, with their arguments."""
         return _FILTERS[self]
 
 
@@ -51,11 +51,11 @@ _FILTERS: dict[Orientation, tuple[tuple[str, str], ...]] = {
 
 
 class Presentation(NamedTuple):
-    """What a frame's side data says about how it is shown.
+    """How to show a frame, from its side data.
 
     Attributes:
-        orientation: how it is to be turned.
-        peak: its brightest light in cd/m², None if not said.
+        orientation: how to rotate and mirror it.
+        peak: its brightest light in cd/m²; None if unknown.
     """
 
     orientation: Orientation = UPRIGHT
@@ -63,7 +63,7 @@ class Presentation(NamedTuple):
 
 
 def presentation_of(frame: av.VideoFrame) -> Presentation:
-    """What a frame's side data says."""
+    """Read a frame's side data."""
     data: Any
     try:
         data = frame.side_data
@@ -81,7 +81,7 @@ def orientation_of(matrix: bytes) -> Orientation:
     """The nearest of the eight orientations.
 
     Args:
-        matrix: nine integers of 32 bits, as FFmpeg keeps it.
+        matrix: nine 32-bit integers, in FFmpeg's layout.
     """
     if len(matrix) < 36:
         return UPRIGHT
@@ -96,7 +96,7 @@ def _sign(value: int) -> int:
 
 
 def _peak(mastering: bytes) -> float | None:
-    """The maximum of FFmpeg's AVMasteringDisplayMetadata; None if it holds none."""
+    """The maximum luminance of FFmpeg's AVMasteringDisplayMetadata; None without one."""
     if len(mastering) < _MASTERING_BYTES:
         return None
     numerator, denominator = struct.unpack_from("=2i", mastering, 72)
@@ -105,7 +105,7 @@ def _peak(mastering: bytes) -> float | None:
 
 
 def _without_unknown(frame: av.VideoFrame) -> av.VideoFrame:
-    """The same frame without side data that PyAV has no name for."""
+    """The same frame without side data that PyAV does not support."""
     import av.filter
 
     graph = av.filter.Graph()

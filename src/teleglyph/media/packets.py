@@ -1,4 +1,4 @@
-"""The demuxer: one thread that reads a container and puts its packets into one short queue for each stream."""
+"""The demuxer: a thread that reads a container and queues its packets, with one short queue per stream."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ _log = logging.getLogger(__name__)
 _GONE = (errno.ENODEV, errno.ENXIO, errno.EBADF, errno.ENOENT)
 _RETRY_SECONDS = 0.02
 _RESTARTING_FORMATS = frozenset({"mpegts", "mpeg", "hls", "rtsp", "flv"})
-_SHORTEST_ROUND = 0.001
-"""Seconds that a round of a loop has at least: what is over at once would be read again without end."""
+_MIN_ROUND = 0.001
+"""Seconds of the shortest file to loop: an empty one would be read again and again without pause."""
 
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """A stream begins, again with every round of a loop.
+    """The beginning of a stream, sent again for every round of a loop.
 
     Attributes:
-        time: when the round begins, in seconds since the start.
+        time: the start of the round, in seconds since the start.
     """
 
     info: StreamInfo
@@ -47,10 +47,10 @@ class Begin:
 
 @dataclass(frozen=True, slots=True)
 class Coded:
-    """A packet, whose stamps count from the start of the film.
+    """A packet whose stamps count from the start of the film.
 
     Attributes:
-        time: when it is shown, in seconds since the start.
+        time: its presentation time, in seconds since the start.
     """
 
     packet: Packet
@@ -62,28 +62,28 @@ Item = Begin | Coded
 
 @dataclass(frozen=True, slots=True)
 class QueuePolicy:
-    """How far the demuxer reads ahead: until every stream has enough, but never more than a number of bytes.
+    """How far the demuxer reads ahead: until every stream has enough, within a bound in bytes.
 
-    Then it rests until a stream has less than half of that, so that it does not wake up for every packet.
+    Then it pauses until a stream has less than half of that, so that it does not wake up for every packet.
 
     Attributes:
-        seconds, packets: a stream has enough with so many seconds and that many packets ...
-        most_packets: ... or with that many packets, however short they are.
-        most_bytes: of all streams together.
+        seconds, packets: a stream has enough with this many seconds and packets ...
+        max_packets: ... or with this many packets of any length.
+        max_bytes: of all streams together.
     """
 
     seconds: float = 1.0
     packets: int = 4
-    most_packets: int = 400
-    most_bytes: int = 16 << 20
+    max_packets: int = 400
+    max_bytes: int = 16 << 20
 
 
-LIVE_QUEUE = QueuePolicy(seconds=0.0, packets=2, most_packets=2)
-"""Cameras: whatever waits is late."""
+LIVE_QUEUE = QueuePolicy(seconds=0.0, packets=2, max_packets=2)
+"""For cameras, whose packets are late if they wait."""
 
 
 class PacketQueues:
-    """One queue for each stream, with one bound for all.
+    """One queue per stream, with one bound for all.
 
     Args:
         lanes: the streams' names.
@@ -91,7 +91,7 @@ class PacketQueues:
 
     def __init__(self, lanes: list[str], policy: QueuePolicy) -> None:
         self.error: TeleglyphError | None = None
-        """Why the packets ended, if they are not simply over."""
+        """The error that ended the packets; None at their normal end."""
         self._policy = policy
         self._lanes: dict[str, deque[Item]] = {lane: deque() for lane in lanes}
         self._bytes = 0
@@ -99,8 +99,12 @@ class PacketQueues:
         self._ended = self._closed = False
         self._is_filling = True
 
-    def put(self, lane: str, item: Item) -> bool:
-        """Add an item when there is room, or drop it if its queue is abandoned; False when nobody takes anything."""
+    def add(self, lane: str, item: Item) -> bool:
+        """Wait for room and add an item, or drop it if its queue is abandoned.
+
+        Returns:
+            False when all queues are closed or abandoned.
+        """
         with self._changed:
             while not self._closed and lane in self._lanes and not self._has_room():
                 self._changed.wait()
@@ -111,8 +115,8 @@ class PacketQueues:
             self._changed.notify_all()
         return True
 
-    def take(self, lane: str) -> Item | None:
-        """Wait for the next item; None at the end, and when closed."""
+    def next_item(self, lane: str) -> Item | None:
+        """Wait for the next item and remove it; None at the end and when closed."""
         with self._changed:
             queue = self._lanes.get(lane, deque())
             while not queue and not (self._ended or self._closed):
@@ -125,20 +129,20 @@ class PacketQueues:
         return item
 
     def abandon(self, lane: str) -> None:
-        """Nobody takes from a queue any more."""
+        """Drop a queue, because its consumer is gone."""
         with self._changed:
             for item in self._lanes.pop(lane, ()):
                 self._bytes -= item.packet.size if isinstance(item, Coded) else 0
             self._changed.notify_all()
 
     def end(self, error: TeleglyphError | None = None) -> None:
-        """Nothing more will come."""
+        """Mark the end of all packets."""
         with self._changed:
             self._ended, self.error = True, error
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Give up: all who wait go on."""
+        """Close all queues and end all waits."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -146,13 +150,13 @@ class PacketQueues:
     def _has_room(self) -> bool:
         share = 1.0 if self._is_filling else 0.5
         enough = all(self._has(queue, share) for queue in self._lanes.values())
-        self._is_filling = self._bytes < share * self._policy.most_bytes and not enough
+        self._is_filling = self._bytes < share * self._policy.max_bytes and not enough
         return self._is_filling
 
     def _has(self, queue: deque[Item], share: float) -> bool:
-        """Whether there is that share of enough in a queue."""
+        """Whether a queue holds this share of the policy's amount."""
         policy = self._policy
-        if len(queue) >= share * policy.most_packets:
+        if len(queue) >= share * policy.max_packets:
             return True
         times = [item.time for item in (queue[0], queue[-1]) if isinstance(item, Coded)] if queue else []
         is_long = len(times) == 2 and times[1] - times[0] >= share * policy.seconds
@@ -163,7 +167,7 @@ PICTURE, SOUND = "picture", "sound"
 
 
 def choose(container: av.container.InputContainer, *, wants_sound: bool) -> dict[str, StreamInfo]:
-    """The streams that are shown and heard, by their queues."""
+    """Choose the streams to show and to play, by the names of their queues."""
     picture = choose_picture(container)
     film = picture if picture is not None and not picture.is_cover else None
     sound = choose_sound(container, film) if wants_sound else None
@@ -174,13 +178,13 @@ class Demuxer:
     """Reads a container in a thread, as far ahead as the queues have room.
 
     Args:
-        opened: belongs to the demuxer from now on.
-        chosen: the streams, by their queues.
-        clock: its pauses end when the film is closed.
-        description: for people.
-        loop: begin again at the end.
-        is_live: a camera, whose errors may pass.
-        policy: how many errors.
+        opened: owned by the demuxer.
+        chosen: the streams, by the names of their queues.
+        clock: ends pauses when the film is closed.
+        description: for users.
+        loop: start again at the end.
+        is_live: a camera, whose errors may be temporary.
+        policy: how many errors to tolerate.
     """
 
     def __init__(
@@ -197,7 +201,7 @@ class Demuxer:
     ) -> None:
         self.timeline = Timeline(_origin(chosen), _jumps(opened))
         self.notes: list[str] = []
-        """What was wrong with the container, for the log."""
+        """Problems of the container, for the log."""
         self._opened = opened
         self._chosen = chosen
         self._queues = queues
@@ -209,11 +213,11 @@ class Demuxer:
         self._thread = threading.Thread(target=self._run, name=f"demuxer {description}", daemon=True)
 
     def start(self) -> None:
-        """Begin to read."""
+        """Start reading."""
         self._thread.start()
 
     def close(self, seconds: float = 0.5) -> None:
-        """End; the queues and the clock have to be closed before.  A network that sends nothing may take longer."""
+        """Stop reading.  Close the queues and the clock first.  A silent network address may take longer."""
         self._opened.interrupt()
         if self._thread.ident is None:
             self._opened.close()
@@ -233,7 +237,7 @@ class Demuxer:
             error = failure
         except Exception as failure:  # a bug must not leave the others waiting
             _log.exception("Reading %s failed", self._description)
-            error = MediaDecodeError(f"{self._description} cannot be read any further: {reason_of(failure)}.")
+            error = MediaDecodeError(f"Reading {self._description} failed: {reason_of(failure)}.")
         finally:
             self._queues.end(error)
             self._opened.close()
@@ -243,16 +247,16 @@ class Demuxer:
         begin, packets = self.timeline.end, 0
         lanes = {info.index: (lane, info) for lane, info in self._chosen.items()}
         for lane, info in lanes.values():
-            if not self._queues.put(lane, Begin(info, begin)):
+            if not self._queues.add(lane, Begin(info, begin)):
                 return False
         for packet in self._packets():
             lane, info = lanes[packet.stream_index]
             packets += not info.is_cover
-            if not self._queues.put(lane, self._placed(packet, info, begin)):
+            if not self._queues.add(lane, self._placed(packet, info, begin)):
                 return False
         if not packets and not self._clock.is_closed:
             self._opened.explain_nothing()
-        return packets > 1 and self.timeline.end - begin >= _SHORTEST_ROUND
+        return packets > 1 and self.timeline.end - begin >= _MIN_ROUND
 
     def _placed(self, packet: Packet, info: StreamInfo, begin: float) -> Coded:
         if info.is_cover:
@@ -270,7 +274,7 @@ class Demuxer:
         return Coded(packet, time)
 
     def _packets(self) -> Iterator[Packet]:
-        """The packets of the chosen streams; the container's errors are passed over while it goes on after them."""
+        """The packets of the chosen streams; skips errors as long as more packets follow."""
         import av
 
         streams = skip_others(self._opened.container, list(self._chosen.values()))
@@ -297,15 +301,15 @@ class Demuxer:
         """Whether this error ends the container.
 
         Raises:
-            MediaDecodeError: it is a camera, and gone.
+            MediaDecodeError: the camera is gone.
         """
         is_gone = getattr(error, "errno", None) in _GONE
         if not is_gone and errors <= self._policy.read_errors:
             return False
         reason = reason_of(error)
         if self._is_live:
-            raise MediaDecodeError(f"{self._description} gives no more pictures: {reason}. Is it still connected?")
-        self.notes = [f"it breaks off ({reason})"]
+            raise MediaDecodeError(f"{self._description} stopped: {reason}. Check that it is connected.")
+        self.notes = [f"the file is cut off ({reason})"]
         return True
 
 

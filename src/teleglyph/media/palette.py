@@ -28,7 +28,7 @@ class Palette:
 STANDARD = Palette("standard", "   ...',;:clodxkO0KXNWM")
 
 INK = Palette("ink", " `-',:~_^!*r/<?cijTCIy%e4P$U6ODRQWBM@")
-"""ASCII in steps of equal ink, as scripts/measure-glyphs measures it; to peers it is a custom one."""
+"""ASCII in steps of equal coverage, measured by scripts/measure-glyphs; sent to peers as a custom palette."""
 
 BUILT_IN = MappingProxyType(
     {
@@ -43,14 +43,14 @@ BUILT_IN = MappingProxyType(
         )
     }
 )
-"""The palettes by name: those that peers know by number, and ours."""
+"""The palettes by name: those with a number on the wire, and ours."""
 
 
 def custom_palette(text: str) -> Palette:
     """A palette of the user's own characters, from dark to light.
 
     Raises:
-        UserError: there are none or more than 255, or one is not printable or not exactly one column wide.
+        UserError: it has no characters or more than 255, or one is not printable or not exactly one column wide.
     """
     if not text:
         raise UserError("A custom palette needs at least one character")
@@ -62,6 +62,6 @@ def custom_palette(text: str) -> Palette:
         if (width := wcwidth.wcwidth(character)) != 1:
             raise UserError(
                 f"A custom palette cannot contain {character!r} (U+{ord(character):04X}): "
-                f"it is {width} columns wide, and every glyph must take exactly one"
+                f"it is {width} columns wide, and every glyph must be exactly one"
             )
     return Palette("custom", text)

@@ -1,4 +1,4 @@
-"""Animated pictures made in process: participants for demonstrations and tests.
+"""Animated test patterns: participants for demonstrations and tests.
 
 Each is a pure function of time, so that tests are exact.
 """
@@ -98,6 +98,6 @@ def bars(time: float, width: int = 160, height: int = 90) -> Pixels:
 
 
 PATTERNS: dict[str, Paint] = {"face": face, "plasma": plasma, "clock": clock, "balls": balls}
-"""The people of demonstrations by name."""
+"""The participants of demonstrations by name."""
 TEST_PATTERNS: dict[str, Paint] = {"bars": bars, **PATTERNS}
 """All patterns by name."""

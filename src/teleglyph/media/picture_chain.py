@@ -1,4 +1,4 @@
-"""From packets to pictures: decoding, and one filter graph that makes them small, upright, opaque and RGB."""
+"""Turns packets into pictures: decodes them, and converts them with one filter graph to small upright RGB pictures."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _TICKS = 1_000_000
 _HD_WIDTH, _HD_HEIGHT = 1280, 576
-"""Pictures from this width on, or higher than that, are BT.709 if nothing is said; smaller ones BT.601."""
+"""Unmarked pictures at least this wide, or higher than this, are BT.709; smaller ones are BT.601."""
 _BT601, _BT709, _UNSPECIFIED, _RGB = 5, 1, 2, 0
 _FULL_RANGE = 2
 _ASPECTS = (1 / 32, 32.0)
@@ -42,7 +42,7 @@ class Picture:
     """One picture of a film.
 
     Attributes:
-        time: when it is shown, in seconds since the start.
+        time: its presentation time, in seconds since the start.
         pixels: RGB, uint8, shape (height, width, 3), C-contiguous.
     """
 
@@ -52,7 +52,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A frame as its decoder gave it, at its time and for its duration in seconds."""
+    """A frame from a decoder, with its time and duration in seconds."""
 
     time: float
     duration: float
@@ -66,15 +66,15 @@ def fit_pixels(width: float, height: float, limit: tuple[int, int]) -> tuple[int
 
 
 class PictureDecoder:
-    """Decodes one stream; what is damaged is counted and left out.
+    """Decodes one stream; counts and skips damaged packets.
 
     Args:
         info: the stream.
-        begin: when its round begins, in seconds since the start.
+        begin: the start of its round, in seconds since the start.
         damage: counts over all rounds of a loop.
 
     Attributes:
-        failure: why the last packet that failed could not be decoded.
+        failure: the reason why the last damaged packet could not be decoded.
     """
 
     def __init__(self, info: StreamInfo, begin: float, damage: Damage) -> None:
@@ -89,7 +89,7 @@ class PictureDecoder:
         """The frames that a packet completes.
 
         Raises:
-            MediaDecodeError: nothing has come out for so long that nothing will.
+            MediaDecodeError: too many packets in a row gave no frame.
         """
         import av
 
@@ -100,15 +100,15 @@ class PictureDecoder:
         except (av.FFmpegError, ValueError, OSError) as error:
             failure = error
         if frames:
-            self._damage.decoded()
-        elif self._damage.fruitless(coded.time, coded.packet.size, failed=failure is not None):
-            raise MediaDecodeError(f"its picture is damaged, {self._damage.in_a_row} packets in a row gave nothing")
+            self._damage.record_success()
+        elif self._damage.record_failure(coded.time, coded.packet.size, failed=failure is not None):
+            raise MediaDecodeError(f"its picture is damaged, {self._damage.in_a_row} packets in a row gave no frame")
         if failure is not None:
             self.failure = _reason(failure, self.info)
         return [self._timed(frame) for frame in frames]
 
     def flush(self) -> list[Decoded]:
-        """The frames that were still to come."""
+        """The remaining frames."""
         import av
 
         with contextlib.suppress(av.FFmpegError, ValueError, OSError):
@@ -117,7 +117,7 @@ class PictureDecoder:
 
     @property
     def aspect(self) -> float:
-        """Width by height of the present pixels: the container's word, until the stream itself changes its mind."""
+        """Width by height of the current pixels: the container's value, until the stream's own value changes."""
         present = self.info.decoder.sample_aspect_ratio
         own = float(present) if present else 1.0
         if self._first_aspect is None:
@@ -138,14 +138,14 @@ def _reason(failure: Exception, info: StreamInfo) -> str:
     reason = reason_of(failure)
     if info.decoder.width:
         return reason
-    # Pictures over the bound are refused with different errors by different decoders.
+    # Decoders refuse pictures over the bound with different errors.
     limit = f"its pictures have more than {MAX_PIXELS // 1_000_000} million pixels"
     return limit if getattr(failure, "errno", None) == errno.EINVAL else f"{reason}, or {limit}"
 
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """What a graph is made for; another shape needs another graph."""
+    """The input format of a graph; another format needs another graph."""
 
     width: int
     height: int
@@ -161,11 +161,11 @@ class _Shape:
 
 
 class PictureGraph:
-    """Turns decoded frames into pictures of at most a size.
+    """Converts decoded frames to pictures of a maximum size.
 
-    In FFmpeg's filters, in this order: deinterlacing where frames are flagged as interlaced; transparent pictures are
-    put on black; scaling, before anything becomes RGB, and to square pixels; HDR to SDR; turning and mirroring.  Frames
-    of another size, format or orientation than before get a new graph.
+    FFmpeg's filters, in this order: deinterlace frames that are flagged as interlaced; put transparent pictures on
+    black; scale, before the conversion to RGB, to square pixels; convert HDR to SDR; rotate and mirror.  A frame with
+    another size, format or orientation gets a new graph.
 
     Args:
         max_size: width and height.
@@ -179,11 +179,11 @@ class PictureGraph:
 
     @property
     def holds_back(self) -> bool:
-        """Some frames only come out when the next one has gone in."""
+        """Whether a picture may only be ready after the next frame."""
         return self._interlaced
 
     def convert(self, decoded: Decoded, aspect: float) -> Iterator[Picture]:
-        """The pictures that are finished with this frame.
+        """The pictures that this frame completes.
 
         Raises:
             MediaDecodeError: FFmpeg cannot convert frames of this kind.
@@ -196,7 +196,7 @@ class PictureGraph:
             yield from self.flush()
             self._graph, self._shape = _build(shape, self._max_size), shape
         frame.pts, frame.time_base = round(decoded.time * _TICKS), Fraction(1, _TICKS)
-        # The graph does what these two ask for; the scaler would refuse some of their values.
+        # The graph already handles these two, and the scaler would refuse some of their values.
         frame.color_trc = frame.color_primaries = _UNSPECIFIED
         try:
             self._graph.push(frame)
@@ -206,7 +206,7 @@ class PictureGraph:
         yield from self._pull()
 
     def flush(self) -> Iterator[Picture]:
-        """What the graph still holds."""
+        """The remaining pictures of the graph."""
         import av
 
         if self._graph is not None:
@@ -229,7 +229,7 @@ class PictureGraph:
     def _shape_of(self, frame: av.VideoFrame, aspect: float) -> _Shape:
         presentation = presentation_of(frame)
         is_interlaced = frame.interlaced_frame and min(frame.width, frame.height) >= _MIN_YADIF
-        # Once is enough: films mix both kinds, and the filter leaves progressive frames as they are.
+        # One interlaced frame is enough: films mix both kinds, and the filter does not change progressive frames.
         self._interlaced = self._interlaced or is_interlaced
         kind = frame.format
         is_rgb = kind.is_rgb or kind.has_palette
@@ -261,7 +261,7 @@ def _build(shape: _Shape, max_size: tuple[int, int]) -> av.filter.Graph:
     with contextlib.suppress(av.FFmpegError, ValueError):
         return _linked(shape, max_size, with_colors=True)
     try:
-        # There are matrices that the scaler does not know; wrong colours are better than no picture.
+        # The scaler does not support all matrices; wrong colours are better than no picture.
         return _linked(shape, max_size, with_colors=False)
     except (av.FFmpegError, ValueError) as error:
         raise MediaDecodeError(
@@ -299,7 +299,7 @@ def _filters(
     if shape.interlaced:
         yield "yadif", {"mode": "send_frame", "deint": "interlaced"}
     if shape.has_alpha:
-        # Before scaling, so that the colour of what cannot be seen does not bleed into its neighbours.
+        # Before scaling, so that the colours of invisible pixels do not bleed into their neighbours.
         yield "format", {"pix_fmts": "gbrap"}
         yield "premultiply", {"inplace": "1"}
     limit = (max_size[1], max_size[0]) if shape.orientation.swaps_sides else max_size
@@ -315,7 +315,7 @@ def _filters(
 
 @contextlib.contextmanager
 def _table_file(text: str) -> Iterator[str]:
-    """A file for the filter that reads its table from one, and only while it is set up."""
+    """A temporary file for the filter's table, which is only read during set-up."""
     descriptor, name = tempfile.mkstemp(suffix=".cube")
     try:
         with open(descriptor, "w") as file:

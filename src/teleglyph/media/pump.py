@@ -1,4 +1,4 @@
-"""A thread between a source that blocks and whoever wants its newest picture."""
+"""A thread that reads a blocking source and keeps its newest picture."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 
 class Pump:
-    """Reads a source in a thread of its own and keeps the newest picture; there is no queue.
+    """Reads a source in its own thread and keeps the newest picture, without a queue.
 
     Args:
-        source: belongs to the pump from now on.  It paces itself: a read waits until there is something.
+        source: owned by the pump.  It paces itself: a read waits until there is a picture.
         on_frame: called in the thread after every new picture, and once more at the end.
     """
 
     def __init__(self, source: VideoSource, on_frame: Callable[[], object]) -> None:
         self.ended = False
-        """The source gives no more pictures."""
+        """Whether the source has no more pictures."""
         self.error: LocalError | None = None
-        """Why, if it is not simply over."""
+        """The error that ended the source; None at its normal end."""
         self._source = source
         self._on_frame = on_frame
         self._newest: tuple[int, NDArray[np.uint8]] | None = None
@@ -36,7 +36,7 @@ class Pump:
         self._thread.start()
 
     def latest(self) -> tuple[int, NDArray[np.uint8]] | None:
-        """The newest picture with its number; None before the first.  Nobody writes to it any more."""
+        """The newest picture with its number, which is no longer changed; None before the first."""
         return self._newest
 
     def close(self) -> None:
@@ -51,7 +51,7 @@ class Pump:
         try:
             while not self._closed and (pixels := self._source.read()) is not None:
                 if self._newest is not None and pixels is self._newest[1]:
-                    continue  # a picture that stays is not news
+                    continue  # a still picture is not a new one
                 self._newest = (number, pixels)
                 number += 1
                 self._notify()
@@ -66,5 +66,5 @@ class Pump:
             return
         try:
             self._on_frame()
-        except RuntimeError:  # the event loop that listened is closed
+        except RuntimeError:  # the event loop is closed
             self._closed = True

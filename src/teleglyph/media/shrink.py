@@ -1,4 +1,4 @@
-"""Pictures made smaller before they are sent."""
+"""Scales pictures down before they are sent."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from teleglyph.media import _native
 
 
 def shrink(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
-    """A picture scaled down to what is left of it in ``width`` x ``height`` pixels, keeping its shape; never up.
+    """A picture scaled down (never up) to cover ``width`` x ``height`` pixels, in its own shape.
 
-    Neither side gets smaller than that: the parts of a character are not square, so that a picture may be shown in
-    many columns of them and few rows.  Every pixel is the mean of its box, as on a canvas.
+    Neither side gets smaller than that: the parts of a character are not square, so a picture may be shown in many
+    columns and few rows of them.  Every pixel is the mean of its box, as on a canvas.
 
     Args:
         pixels: RGB, uint8, shape (height, width, 3), C-contiguous.

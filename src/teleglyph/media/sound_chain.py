@@ -1,4 +1,4 @@
-"""From packets to sound: decoding, resampling, and every sample at its place in time."""
+"""Turns packets into sound: decodes, resamples, and puts every sample at its time."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from teleglyph.media.packets import Coded
 
 PIECE = 480
-"""Samples that are handed on at once: 10 ms."""
+"""Samples per piece: 10 ms."""
 _TOLERANCE = round(0.04 * SAMPLE_RATE)
-"""Samples by which stamps may be off without being followed: they are often rounded, and every step would be heard."""
-_LAST_RATES = 768_000
+"""Samples by which a stamp may be off and still be ignored: stamps are often rounded, and every step is audible."""
+_MAX_RATE = 768_000
 
 
 class SoundDecoder:
-    """Decodes one stream to mono at 48 kHz; what is damaged is counted and left out.
+    """Decodes one stream to mono at 48 kHz; counts and skips damaged packets.
 
     Streams may change their rate, their channels and their format at any time.
 
@@ -47,7 +47,7 @@ class SoundDecoder:
         """The sound that a packet completes, with its time in seconds since the start, None if unknown.
 
         Raises:
-            MediaDecodeError: nothing has come out for so long that nothing will.
+            MediaDecodeError: too many packets in a row gave no sound.
         """
         import av
 
@@ -58,14 +58,14 @@ class SoundDecoder:
         except (av.FFmpegError, ValueError, OSError) as error:
             failure = error
         if frames:
-            self._damage.decoded()
-        elif self._damage.fruitless(coded.time, coded.packet.size, failed=failure is not None):
-            raise MediaDecodeError(f"it is damaged, {self._damage.in_a_row} packets in a row gave nothing.")
+            self._damage.record_success()
+        elif self._damage.record_failure(coded.time, coded.packet.size, failed=failure is not None):
+            raise MediaDecodeError(f"it is damaged, {self._damage.in_a_row} packets in a row gave no sound.")
         for frame in frames:
             yield from self._resample(frame)
 
     def flush(self) -> Iterator[tuple[float | None, Samples]]:
-        """What was still to come."""
+        """The remaining sound."""
         import av
 
         with contextlib.suppress(av.FFmpegError, ValueError, OSError):
@@ -77,7 +77,7 @@ class SoundDecoder:
         import av
 
         channels = len(frame.layout.channels)
-        if not (0 < frame.sample_rate <= _LAST_RATES and channels and frame.samples):
+        if not (0 < frame.sample_rate <= _MAX_RATE and channels and frame.samples):
             return
         shape = (frame.sample_rate, frame.format.name, frame.layout.name, channels)
         if shape != self._shape:
@@ -124,7 +124,7 @@ def _build(frame: av.AudioFrame, time_base: Fraction) -> av.filter.Graph:
     source = {"sample_rate": str(frame.sample_rate), "sample_fmt": frame.format.name, "time_base": str(time_base)}
     mix = []
     if " " in layout:
-        # Channels without positions have no layout that the filter could parse, and no rule for mixing them.
+        # For channels without positions the filter can neither parse a layout nor choose a mix.
         source["channels"] = str(channels)
         mix = [graph.add("pan", "mono|c0=" + "+".join(f"{1 / channels:.6f}*c{one}" for one in range(channels)))]
     else:
@@ -140,20 +140,20 @@ def _build(frame: av.AudioFrame, time_base: Fraction) -> av.filter.Graph:
 
 
 class SoundLine:
-    """Puts sound in pieces of 10 ms, each at its place: holes become silence, and what overlaps is cut.
+    """Divides sound into pieces of 10 ms, each at its time: fills gaps with silence and cuts overlaps.
 
-    The first sample of the line is at the start of the film, also if its sound begins later.
+    The line starts with the film, even if its sound begins later.
     """
 
     def __init__(self) -> None:
         self._position = 0
         self._rest: Samples = np.zeros(0, np.float32)
 
-    def put(self, time: float | None, samples: Samples) -> Iterator[tuple[float, Samples]]:
-        """Add sound that begins at a time, and hand out the pieces that are whole, with their times.
+    def add(self, time: float | None, samples: Samples) -> Iterator[tuple[float, Samples]]:
+        """Add sound that begins at a time, and yield the complete pieces with their times.
 
         Args:
-            time: in seconds since the start; None continues what came before.
+            time: in seconds since the start; None continues the previous sound.
         """
         end = self._position + len(self._rest)
         gap = 0 if time is None else round(time * SAMPLE_RATE) - end
@@ -165,14 +165,14 @@ class SoundLine:
         yield from self._whole()
 
     def finish(self) -> Iterator[tuple[float, Samples]]:
-        """The last piece, filled up with silence."""
+        """The last piece, padded with silence."""
         if len(self._rest):
             missing = PIECE - len(self._rest) % PIECE
             self._rest = np.concatenate((self._rest, np.zeros(missing % PIECE, np.float32)))
             yield from self._whole()
 
     def _silence(self, count: int) -> Iterator[tuple[float, Samples]]:
-        # In small parts: a hole may be hours long.
+        # In small parts, because a gap may be hours long.
         while count > 0:
             part = min(count, PIECE)
             self._rest = np.concatenate((self._rest, np.zeros(part, np.float32)))

@@ -1,7 +1,7 @@
 """Microphones and speakers, through miniaudio: mono, 48 kHz, float32, in blocks of about 10 ms.
 
-The system's sound libraries write what they think to standard error; while devices are looked for and opened it goes
-nowhere, because somebody may be drawing there.
+The system's sound libraries write to standard error.  It is redirected to the null device while devices are listed and
+opened, because the terminal may be in use for drawing.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 _BUFFER_MILLISECONDS = 10
 _MAX_LISTED = 4
-"""Devices that an error names."""
+"""Devices that an error message lists."""
 _NO_DEVICE = "Discard all samples"
-"""What ALSA calls the device that it offers where there is none."""
+"""The name of ALSA's placeholder on a machine without sound devices."""
 
 Captured = Callable[[Samples], None]
-"""Gets samples from the microphone, in a thread of the sound system."""
+"""Called with samples from the microphone, in a thread of the sound system."""
 Fill = Callable[[int], Samples]
-"""Gives that many samples for the speakers, in a thread of the sound system."""
+"""Returns that many samples for the speakers; called in a thread of the sound system."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,8 @@ class SoundDevice:
     """A microphone or a loudspeaker.
 
     Attributes:
-        index: what ``--microphone`` or ``--speakers`` takes.
-        name: what the system calls it.
+        index: for ``--microphone`` or ``--speakers``.
+        name: the system's name for it.
     """
 
     index: int
@@ -46,15 +46,15 @@ class SoundDevice:
 
 
 def list_microphones() -> list[SoundDevice]:
-    """What sound can come from; empty without a sound card."""
+    """This machine's microphones; empty without a sound card."""
     return [SoundDevice(index, str(device["name"])) for index, device in enumerate(_devices(playback=False))]
 
 
 def require_devices(microphone: int | None, speakers: int | None) -> None:
-    """Check that devices that were asked for are there, without opening them.
+    """Check that the requested devices exist, without opening them.
 
     Raises:
-        SoundError: one is not.
+        SoundError: one does not.
     """
     if speakers is not None:
         _identify(speakers, playback=True)
@@ -63,21 +63,21 @@ def require_devices(microphone: int | None, speakers: int | None) -> None:
 
 
 def list_speakers() -> list[SoundDevice]:
-    """Where sound can go; empty without a sound card."""
+    """This machine's speakers; empty without a sound card."""
     return [SoundDevice(index, str(device["name"])) for index, device in enumerate(_devices(playback=True))]
 
 
 class SoundCard:
-    """An open microphone and open speakers; a context is not needed, :meth:`close` is.
+    """An open microphone and open speakers.  Call :meth:`close` in the end.
 
     Args:
-        captured: gets what the microphone hears; None opens none.
-        fill: gives what the speakers play; None opens none.
-        microphone, speakers: indices as listed; None takes the system's choice.
-        silent: use no device, but a clock that behaves like one: what is played is lost, what is heard is silence.
+        captured: called with the microphone's sound; None opens no microphone.
+        fill: called for sound to play; None opens no speakers.
+        microphone, speakers: indices as listed; None uses the system's default.
+        silent: use a clock instead of devices: played sound is dropped, captured sound is silence.
 
     Raises:
-        SoundError: there is no such device, or it cannot be opened.
+        SoundError: a device does not exist, or cannot be opened.
     """
 
     def __init__(
@@ -147,7 +147,7 @@ def _devices(*, playback: bool) -> list[dict[str, Any]]:
 
 
 def _identify(index: int | None, *, playback: bool) -> Any:
-    """The system's name for a device; None is the system's choice."""
+    """The system's identifier of a device; None for its default."""
     found = _devices(playback=playback)
     kind, missing, option = (
         ("loudspeaker", "No loudspeakers were found.", "speakers")

@@ -1,4 +1,4 @@
-"""Sources of pictures: what they have in common, and the ones made in process."""
+"""Sources of pictures: their common interface, and test patterns."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 from teleglyph.media.pattern import TEST_PATTERNS, Paint
 
 DAY_SECONDS = 43200.0
-"""Patterns repeat after half a day, the clock's hands included; larger times would lose precision."""
+"""Patterns, including the clock's hands, repeat after half a day; larger times would lose precision."""
 
 
 class VideoSource(Protocol):
-    """Gives pictures one after the other.
+    """Returns pictures one after the other.
 
-    A source of sound alone, which plays while :meth:`read` waits, has an attribute ``has_picture`` that is False.
+    A source with sound only, which plays while :meth:`read` waits, has an attribute ``has_picture`` that is False.
 
     Attributes:
-        description: for people: "camera 0: ...", a file's name, "test pattern face".
+        description: for users: "camera 0: ...", a file's name, "test pattern face".
     """
 
     description: str
@@ -30,7 +30,7 @@ class VideoSource(Protocol):
     def read(self) -> NDArray[np.uint8] | None:
         """Wait for the next picture's time and return it: RGB, C-contiguous, shape (height, width, 3).
 
-        A picture that stays is returned again after a while, as the same object.  Returns None at the end, also after
+        A still picture is returned again after a while, as the same object.  Returns None at the end and after
         :meth:`close`.
 
         Raises:
@@ -38,25 +38,25 @@ class VideoSource(Protocol):
         """
 
     def close(self) -> None:
-        """Release what is open; any thread, any number of times.  A read that waits ends soon."""
+        """Release all resources; from any thread, any number of times.  A waiting read ends soon."""
 
 
 class Pacer:
-    """Waits until the time of a picture; late ones are not waited for."""
+    """Waits until the time of a picture; returns at once for late ones."""
 
     def __init__(self) -> None:
         self._closed = threading.Event()
         self._start: float | None = None
 
     def wait(self, seconds: float) -> bool:
-        """Wait until ``seconds`` after the start, which is now if this is the first call; False when closed."""
+        """Wait until ``seconds`` after the start; returns False when closed.  The first call never waits."""
         now = time.monotonic()
         if self._start is None:
             self._start = now - seconds
         return not self._closed.wait(max(0.0, self._start + seconds - now))
 
     def close(self) -> None:
-        """End a wait, and all to come."""
+        """End all waits, now and later."""
         self._closed.set()
 
 
@@ -64,10 +64,10 @@ class PatternSource:
     """A test pattern, painted at the time of day.
 
     Args:
-        name: for people.
+        name: for users.
         paint: the pattern.
         frame_rate: pictures per second.
-        clock: gives the time of day in seconds.
+        clock: returns the time of day in seconds.
     """
 
     def __init__(self, name: str, paint: Paint, frame_rate: float, clock: Callable[[], float] = time.time) -> None:
@@ -92,6 +92,6 @@ def open_pattern(name: str, frame_rate: float = 30.0) -> VideoSource:
     """A test pattern by name.
 
     Raises:
-        KeyError: there is none of that name in :data:`teleglyph.media.pattern.TEST_PATTERNS`.
+        KeyError: the name is not in :data:`teleglyph.media.pattern.TEST_PATTERNS`.
     """
     return PatternSource(name, TEST_PATTERNS[name], frame_rate)

@@ -1,4 +1,4 @@
-"""Which streams of a container are shown and heard."""
+"""Chooses the streams of a container to show and to play."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _SOUND_STEP = 0.02
 
 @dataclass(frozen=True, slots=True)
 class StreamInfo:
-    """What is known of a stream before its packets come; stays valid when its container is closed.
+    """A stream's properties before its first packet; stays valid when its container is closed.
 
     Attributes:
         index: in its container.
         decoder: PyAV's codec context, not opened yet.
         time_base: the unit of its stamps, in seconds.
         start: its first stamp in seconds; None if unknown.
-        step: the usual distance of its packets in seconds.
+        step: the usual interval of its packets in seconds.
         aspect: width by height of its pixels.
-        is_cover: a single picture that goes with sound, not a film.
-        is_still: the file says that there is but one picture.
+        is_cover: a cover picture of a sound file, not a film.
+        is_still: the file declares only one picture.
     """
 
     index: int
@@ -44,10 +44,10 @@ class StreamInfo:
 
 
 def choose_picture(container: av.container.InputContainer) -> StreamInfo | None:
-    """The film, as FFmpeg chooses among several; the cover if there is none; None if there is nothing to be seen."""
+    """The film (FFmpeg's choice among several), or else the cover; None if there is neither."""
     decodable = [stream for stream in container.streams.video if stream.codec_context is not None]
     films = [stream for stream in decodable if not _is_cover(stream)]
-    # A picture codec beside a film codec is a thumbnail that its container does not call one.
+    # A picture codec beside a film codec is a thumbnail that its container does not mark as one.
     films = [stream for stream in films if stream.codec_context.name not in _PICTURE_CODECS] or films
     if not films:
         return _picture_info(decodable[0], is_cover=True) if decodable else None
@@ -56,7 +56,7 @@ def choose_picture(container: av.container.InputContainer) -> StreamInfo | None:
 
 
 def choose_sound(container: av.container.InputContainer, picture: StreamInfo | None) -> StreamInfo | None:
-    """The sound that goes with the picture; None if there is none."""
+    """The sound stream that belongs to the picture; None without one."""
     decodable = [stream for stream in container.streams.audio if stream.codec_context is not None]
     if not decodable:
         return None
@@ -67,7 +67,7 @@ def choose_sound(container: av.container.InputContainer, picture: StreamInfo | N
 
 
 def skip_others(container: av.container.InputContainer, chosen: list[StreamInfo]) -> list[Stream]:
-    """Have the demuxer leave out what was not chosen; returns the chosen streams."""
+    """Make the demuxer skip all other streams; returns the chosen ones."""
     from av.stream import Discard
 
     wanted = {info.index for info in chosen}

@@ -14,7 +14,7 @@ _IN_ASCII = {
     RenderMode.SEXTANT: RenderMode.BACKGROUND,
     RenderMode.BRAILLE: RenderMode.SHAPE,
 }
-_INK_MODES = (RenderMode.FOREGROUND, RenderMode.BRAILLE, RenderMode.SHAPE)
+_COVERAGE_MODES = (RenderMode.FOREGROUND, RenderMode.BRAILLE, RenderMode.SHAPE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Style:
         palette: glyphs of foreground mode.
         utf8: whether characters outside ASCII may be used.
         dithered: 16 and 256 colours are mixed in an ordered pattern.
-        native: the compiled style that the native canvas takes.
+        native: the compiled style for the native canvas.
     """
 
     color: ColorLevel
@@ -45,11 +45,11 @@ class Style:
     def create(
         cls, color: ColorLevel, render: RenderMode, palette: Palette, utf8: bool, *, dithered: bool = False
     ) -> Style:
-        """The style that comes nearest to what is asked for.
+        """The supported style that is closest to the request.
 
         Blocks and braille need UTF-8, backgrounds need colours: without UTF-8 blocks become backgrounds and braille
-        shapes; without colours backgrounds become glyphs.  Without UTF-8 a palette with other than ASCII characters
-        gives way to the standard one.
+        becomes shapes; without colours backgrounds become glyphs.  Without UTF-8 the standard palette replaces one that
+        is not ASCII.
         """
         if not utf8:
             render = _IN_ASCII.get(render, render)
@@ -60,9 +60,9 @@ class Style:
         return cls(color, render, palette, utf8, dithered and color in (ColorLevel.ANSI16, ColorLevel.ANSI256))
 
     @property
-    def shows_light_by_ink(self) -> bool:
-        """Whether dark parts are blank, on the terminal's own background, instead of parts in a dark colour."""
-        return self.color is ColorLevel.NONE or self.render in _INK_MODES
+    def shows_light_by_coverage(self) -> bool:
+        """Whether dark parts are left blank, on the terminal's own background, instead of drawn in a dark colour."""
+        return self.color is ColorLevel.NONE or self.render in _COVERAGE_MODES
 
     @property
     def subrows(self) -> int:

@@ -1,9 +1,9 @@
-"""One timeline for everything in a file: the time stamps of all streams become seconds since the start.
+"""Converts the time stamps of all streams of a file to seconds since the start.
 
-Stamps are trusted.  A gap between two pictures is a gap: a slide that stays for an hour is shown for an hour.  Only
-stamps that cannot be meant are moved: those that run backwards, as where two recordings were joined or a counter of
-MPEG-TS wrapped around, and those that jump further ahead than :class:`JumpPolicy` allows.  What is moved is the start
-of all streams, so that picture and sound stay together.
+Stamps are trusted, so a slide with a duration of an hour is shown for an hour.  Only impossible stamps are corrected:
+those that run backwards, as where two recordings were joined or a counter of MPEG-TS wrapped around, and those that
+jump further ahead than :class:`JumpPolicy` allows.  A correction moves all streams, so that picture and sound stay in
+sync.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from dataclasses import dataclass, field
 
 DEFAULT_RATE = 25.0
 _RATES = (1 / 3600, 1000.0)
-"""Rates beyond these are nonsense from a broken header."""
+"""The plausible rates; others come from broken headers."""
 _SIDE_BY_SIDE = 10.0
-"""Streams of one file are interleaved: packets that are neighbours in it are at most this many seconds apart."""
+"""Maximum seconds between neighbouring packets of different streams, which are interleaved."""
 _CLEARLY_BETTER = 1.0
 _REORDERING = 60.0
-"""A picture is decoded at most this many seconds before it is shown; stamps further apart are nonsense."""
+"""Maximum seconds between decoding and showing a picture; stamps further apart are invalid."""
 
 _REORDERED = 16
-"""Pictures that may be coded before one that is shown earlier, the most that H.264 and HEVC allow."""
+"""Maximum number of pictures coded before one that is shown earlier, in H.264 and HEVC."""
 
 
 def usable_rate(*candidates: float | None) -> float:
-    """The first of several frame rates that is possible, in pictures per second; 25 if none is."""
+    """The first plausible one of several frame rates, in pictures per second; 25 without one."""
     for rate in candidates:
         if rate is not None and math.isfinite(rate) and _RATES[0] <= rate <= _RATES[1]:
             return float(rate)
@@ -38,8 +38,8 @@ class JumpPolicy:
     """Which steps of time stamps are discontinuities, in seconds.
 
     Attributes:
-        backward: a stamp that is earlier than the one before in its stream by more than this.
-        forward: a stamp that is later than everything before it by more than this.
+        backward: a stamp is earlier than the previous one of its stream by more than this.
+        forward: a stamp is later than all previous ones by more than this.
     """
 
     backward: float = 0.5
@@ -47,12 +47,12 @@ class JumpPolicy:
 
 
 RESTARTING = JumpPolicy(forward=60.0)
-"""For formats like MPEG-TS, whose stamps may begin anew at any place."""
+"""For formats like MPEG-TS, whose stamps may restart anywhere."""
 
 
 @dataclass(slots=True)
 class _Stream:
-    """Where one stream is, in its own stamps."""
+    """The position of one stream, in its own stamps."""
 
     step: float
     offset: float
@@ -65,12 +65,12 @@ class Timeline:
     """Maps stamps to seconds since the start.
 
     Args:
-        origin: the stamp of the start; None takes the first stamp that comes.
+        origin: the stamp of the start; None uses the first stamp.
         policy: which steps are discontinuities.
 
     Attributes:
-        end: the latest end of anything placed so far.
-        jumps: how many discontinuities were seen.
+        end: the latest end of all packets so far.
+        jumps: number of discontinuities.
     """
 
     def __init__(self, origin: float | None = None, policy: JumpPolicy | None = None) -> None:
@@ -82,10 +82,10 @@ class Timeline:
         self._streams: dict[int, _Stream] = {}
 
     def restart(self, origin: float | None = None, policy: JumpPolicy | None = None) -> None:
-        """What follows is another round of the file, directly after the end of this one.
+        """Start another round of the file, directly after the end of this one.
 
         Args:
-            origin: the stamp that the round begins with; None takes the first stamp that comes.
+            origin: the stamp at the start of the round; None uses the first stamp.
         """
         self._policy = policy or self._policy
         self._offset = None if origin is None else self.end - origin
@@ -101,10 +101,10 @@ class Timeline:
             index: of its stream.
             shown, decoded: its stamps in seconds; None if missing.
             duration: in seconds; None or 0 if unknown.
-            step: the usual distance of packets in this stream, for missing stamps and durations.
+            step: the usual interval of packets in this stream, for missing stamps and durations.
 
         Returns:
-            When it is shown, in seconds since the start, and what was added to its stamps.
+            Its presentation time in seconds since the start, and the offset that was added to its stamps.
         """
         shown, decoded = _finite(shown), _finite(decoded)
         if shown is not None and decoded is not None and abs(shown - decoded) > _REORDERING:
@@ -142,9 +142,9 @@ class Timeline:
 
     def _is_jump(self, stream: _Stream, stamp: float) -> bool:
         time, forward = stamp + stream.offset, self._policy.forward
-        if stream.next is None:  # its first: other streams may have begun elsewhere
+        if stream.next is None:  # its first packet: other streams may have started elsewhere
             return not -_SIDE_BY_SIDE <= time <= self.end + forward
-        # Without decoding stamps there are only those of showing, and pictures are coded in another order.
+        # Without decoding stamps there are only presentation stamps, which are not in the order of coding.
         is_back = stamp < min(stream.recent) - self._policy.backward
         return is_back or (stamp - stream.next > forward and time - self.end > forward)
 

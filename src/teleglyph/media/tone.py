@@ -1,11 +1,11 @@
-"""HDR pictures on an SDR screen: PQ and HLG in BT.2020 colours become BT.709.
+"""Converts HDR pictures for an SDR screen: PQ and HLG in BT.2020 colours to BT.709.
 
-FFmpeg applies the result as a table (``lut3d``); this module computes it:
+FFmpeg applies the conversion as a table (``lut3d``), which this module computes:
 
-1. Signals become light, as ITU-R BT.2100 says for PQ and HLG.
-2. The light is compressed by the curve of ITU-R BT.2390, section 5.4 (EETF).  It is applied to the brightest channel,
-   so that hues stay.  Its target is 203 cd/m², which ITU-R BT.2408 takes for white.
-3. A matrix turns BT.2020 into BT.709 (ITU-R BT.2087), and the gamma of ITU-R BT.1886 makes it a signal again.
+1. Convert signals to light, with the functions of ITU-R BT.2100 for PQ and HLG.
+2. Compress the light with the curve of ITU-R BT.2390, section 5.4 (EETF), applied to the brightest channel, so that
+   hues stay.  The target is 203 cd/m², the white of ITU-R BT.2408.
+3. Convert BT.2020 to BT.709 with a matrix (ITU-R BT.2087), and light to a signal with the gamma of ITU-R BT.1886.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 Light = NDArray[np.float64]
 
 _SIZE = 33
-"""Steps of each channel in the table, the usual number; between them FFmpeg interpolates."""
+"""Steps of each channel in the table, the usual number; FFmpeg interpolates between them."""
 _WHITE = 203.0
 _PQ_MAX = 10_000.0
 _HLG_PEAK = 1000.0
 PEAKS = (300.0, 4000.0)
-"""Between these the brightest light of a film is believed, in cd/m²."""
+"""The plausible range for the brightest light of a film, in cd/m²."""
 USUAL_PEAK = 1000.0
 _GAMMA = 2.4
 _M1, _M2 = 1305 / 8192, 2523 / 32
@@ -35,16 +35,16 @@ _FROM_2020 = np.array([[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [
 
 
 class Transfer(enum.Enum):
-    """How a signal stands for light."""
+    """How a signal encodes light."""
 
     PQ = 16
     HLG = 18
     SDR = 0
-    """In BT.2020 colours; the light is left as it is."""
+    """In BT.2020 colours; the light is not compressed."""
 
 
 def transfer_of(color_trc: int, primaries: int) -> Transfer | None:
-    """What a frame needs, by FFmpeg's numbers for its transfer and primaries; None if it is to be left alone."""
+    """The conversion for FFmpeg's numbers of transfer and primaries; None if a frame needs none."""
     if color_trc in (Transfer.PQ.value, Transfer.HLG.value):
         return Transfer(color_trc)
     return Transfer.SDR if primaries == _BT2020_PRIMARIES else None
@@ -55,10 +55,10 @@ _BT2020_PRIMARIES = 9
 
 @functools.lru_cache(4)
 def cube(transfer: Transfer, peak: float = USUAL_PEAK) -> str:
-    """The table in the format of ``.cube`` files, for signals in full range.
+    """The table in the format of ``.cube`` files, for full-range signals.
 
     Args:
-        peak: the brightest light in the film, in cd/m²; counts for PQ only.
+        peak: the brightest light in the film, in cd/m²; for PQ only.
     """
     steps = np.linspace(0.0, 1.0, _SIZE)
     # Red changes fastest in these files.
@@ -69,7 +69,7 @@ def cube(transfer: Transfer, peak: float = USUAL_PEAK) -> str:
 
 
 def convert(signal: Light, transfer: Transfer, peak: float = USUAL_PEAK) -> Light:
-    """Signals in BT.2020, 0 to 1, shape (n, 3), as signals in BT.709 for an SDR screen."""
+    """Convert signals in BT.2020 (0 to 1, shape (n, 3)) to signals in BT.709 for an SDR screen."""
     if transfer is Transfer.SDR:
         light = signal**_GAMMA
     else:

@@ -1,7 +1,7 @@
-"""What the animated people of :mod:`teleglyph.media.pattern` sound like.
+"""The sounds of the test patterns in :mod:`teleglyph.media.pattern`.
 
-Each sound is a pure function of the time of day, as its picture is, so that both fit together: the face babbles while
-its lips move, the clock ticks with its hand, the balls knock when they land, the colours hum.
+Each sound is a pure function of the time of day, like its picture, so that both are in step: the face babbles while its
+lips move, the clock ticks with its hand, the balls knock when they land, the colours hum.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from teleglyph.media.opus import SAMPLE_RATE, Samples
 
 Tune = Callable[[float, int], Samples]
-"""Gives so many samples from a time in seconds on: mono, 48 kHz, float32, within -1 and 1."""
+"""Returns a number of samples from a time in seconds on: mono, 48 kHz, float32, between -1 and 1."""
 
 _VOWELS = ((730, 1090), (530, 1840), (390, 1990), (570, 840), (440, 1020))
 """First and second formant in Hz of some English vowels (Peterson and Barney, 1952)."""
@@ -35,7 +35,7 @@ def babble(start: float, count: int) -> Samples:
     for number in range(1, 24):
         distance = (number * pitch - formants) / np.array([90.0, 120.0])
         strength = 0.05 + np.exp(-np.square(distance)).sum(axis=1)
-        # The pitch sways: the phase is the integral of a frequency that rises and falls by 4 % every two seconds.
+        # Vibrato: the phase is the integral of a frequency that rises and falls by 4 % every two seconds.
         phase = 2 * np.pi * number * pitch * (time - 0.04 / np.pi * np.cos(np.pi * time))
         sound += strength * np.sin(phase) / np.sqrt(number)
     return (0.08 * opening * sound).astype(np.float32)
@@ -55,7 +55,7 @@ def knock(start: float, count: int) -> Samples:
     sound = np.zeros(count)
     for index, pitch in enumerate((392.0, 523.25, 659.25)):
         speed = 1.1 + 0.2 * index
-        # A ball is on the ground where the sine of its height is zero.
+        # A ball touches the ground where the sine of its height is zero.
         since = (time * speed + index) % np.pi / speed
         sound += np.exp(-since * 25) * np.sin(2 * np.pi * pitch * since)
     return (0.12 * sound).astype(np.float32)
@@ -71,4 +71,4 @@ def hum(start: float, count: int) -> Samples:
 
 
 TUNES: dict[str, Tune] = {"face": babble, "plasma": hum, "clock": tick, "balls": knock}
-"""What the people of :data:`teleglyph.media.pattern.PATTERNS` say, by name."""
+"""The sounds of :data:`teleglyph.media.pattern.PATTERNS`, by name."""

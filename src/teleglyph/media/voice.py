@@ -1,7 +1,7 @@
-"""A microphone's sound made fit for a call: no echo of the loudspeakers, less noise, an even level.
+"""Cleans a microphone's sound: removes the loudspeakers' echo, reduces noise, and evens the level.
 
-The work is done by WebRTC's audio processing, which the package ``livekit`` of the optional extra ``voice`` brings;
-without it there is none of this.  Blocks of that library are 10 ms of 16-bit samples.
+WebRTC's audio processing does the work.  It comes with the package ``livekit`` of the optional extra ``voice``, and
+takes blocks of 10 ms of 16-bit samples.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import numpy as np
 from teleglyph.media.opus import SAMPLE_RATE, Samples
 
 BLOCK = SAMPLE_RATE // 100
-"""Samples that are processed at once: 10 ms."""
+"""Samples per block: 10 ms."""
 _SCALE = 32767.0
 _CARD_MILLISECONDS = 20
-"""What the two buffers of the sound card hold; the echo canceller finds the rest by itself."""
+"""Length of the sound card's two buffers; the echo canceller finds the rest of the delay by itself."""
 
 
 def voice_available() -> bool:
@@ -28,9 +28,9 @@ def voice_available() -> bool:
 
 
 class VoiceProcessor:
-    """Echo cancellation, noise suppression and gain control for one microphone beside one set of loudspeakers.
+    """Echo cancellation, noise suppression and gain control for one microphone and one set of loudspeakers.
 
-    :meth:`played` and :meth:`process` may be called by different threads, each by one.
+    :meth:`played` and :meth:`process` may be called by two different threads.
 
     Raises:
         ImportError: the extra is not installed, or its library cannot be loaded on this system.
@@ -47,7 +47,7 @@ class VoiceProcessor:
         self._rest: Samples = np.zeros(0, np.float32)
 
     def played(self, samples: Samples) -> None:
-        """Take what the loudspeakers play, in any number of samples: the echo to look for."""
+        """Record what the loudspeakers play, in any number of samples, as the echo to remove."""
         samples = np.concatenate((self._rest, samples))
         whole = len(samples) // BLOCK * BLOCK
         for start in range(0, whole, BLOCK):
@@ -56,13 +56,13 @@ class VoiceProcessor:
         self._rest = samples[whole:]
 
     def process(self, samples: Samples) -> Samples:
-        """What the microphone's sound, 10 ms of it, is without echo and noise.
+        """Remove echo and noise from 10 ms of the microphone's sound.
 
         Raises:
-            ValueError: another number of samples than :data:`BLOCK`.
+            ValueError: the samples are not exactly one :data:`BLOCK`.
         """
         if len(samples) != BLOCK:
-            raise ValueError(f"Voices are processed in blocks of {BLOCK} samples, not {len(samples)}")
+            raise ValueError(f"A block must have {BLOCK} samples, not {len(samples)}.")
         block = self._frame(_to_bytes(samples), SAMPLE_RATE, 1, BLOCK)
         self._module.process_stream(block)
         return np.frombuffer(block.data, np.int16).astype(np.float32) / np.float32(_SCALE)

@@ -1,6 +1,6 @@
-"""Animated WebP, which FFmpeg's demuxer does not know: its frames are put together here and given to FFmpeg as a film.
+"""Converts animated WebP, which FFmpeg's demuxer does not support, to a film for FFmpeg.
 
-FFmpeg decodes each frame as a picture of its own.  The container is that of the WebP Container Specification,
+FFmpeg decodes each frame as a single picture.  The container is described in the WebP Container Specification,
 https://developers.google.com/speed/webp/docs/riff_container.
 """
 
@@ -21,17 +21,17 @@ _FRAME_HEAD = 16
 _DISPOSE, _NO_BLEND = 0x01, 0x02
 _MAX_CHUNK = 64 << 20
 _MAX_CANVAS = 1 << 24
-"""Pixels; the format allows 2^32 of them, and each frame is held as a whole."""
+"""Pixels; the format allows 2^32, but each whole frame is held in memory."""
 _MILLISECOND = Fraction(1, 1000)
 
 
 class ByteSource(Protocol):
-    """Where the file comes from."""
+    """The source of the file."""
 
     name: str
 
     def read(self, size: int) -> bytes:
-        """Some of the next bytes, none at the end."""
+        """Some of the next bytes; empty at the end."""
 
 
 def is_animated(head: bytes) -> bool:
@@ -43,7 +43,7 @@ def is_animated(head: bytes) -> bool:
 
 
 class WebpInput:
-    """An animated WebP as bytes of a Matroska film, made while they are read.
+    """An animated WebP as the bytes of a Matroska film, converted while they are read.
 
     Args:
         source: the file, at its start.
@@ -56,7 +56,7 @@ class WebpInput:
         self._ready = b""
 
     def read(self, size: int) -> bytes:
-        """The next bytes, none at the end."""
+        """The next bytes; empty at the end."""
         while not self._ready:
             part = next(self._parts, None)
             if part is None:
@@ -87,13 +87,13 @@ class WebpInput:
                 for packet in stream.encode(picture):
                     packet.duration = round(duration * _MILLISECOND / packet.time_base)
                     container.mux(packet)
-                yield sink.take()
+                yield sink.drain()
                 time += duration
                 frame = next(frames, None)
-        yield sink.take()
+        yield sink.drain()
 
     def _frames(self) -> Iterator[tuple[NDArray[np.uint8], int]]:
-        """What is to be seen, on black, and for how many milliseconds."""
+        """The composed pictures on black, with their durations in milliseconds."""
         import av
 
         self._exactly(12)
@@ -109,9 +109,9 @@ class WebpInput:
                 try:
                     part = _decode(data[_FRAME_HEAD:])
                 except (av.FFmpegError, ValueError):
-                    part = np.zeros((0, 0, 4), np.uint8)  # damaged: what was there stays
+                    part = np.zeros((0, 0, 4), np.uint8)  # damaged: keep the previous picture
                 place = canvas[top : top + part.shape[0], left : left + part.shape[1]]
-                _put(place, part[: place.shape[0], : place.shape[1]], blend=not flags & _NO_BLEND)
+                _draw(place, part[: place.shape[0], : place.shape[1]], blend=not flags & _NO_BLEND)
                 yield canvas.copy(), duration
                 if flags & _DISPOSE:
                     place[:] = 0
@@ -131,7 +131,7 @@ class WebpInput:
 
 
 class _Sink:
-    """Collects what FFmpeg writes."""
+    """Collects FFmpeg's output."""
 
     def __init__(self) -> None:
         self._data = bytearray()
@@ -140,7 +140,7 @@ class _Sink:
         self._data += data
         return len(data)
 
-    def take(self) -> bytes:
+    def drain(self) -> bytes:
         data, self._data = bytes(self._data), bytearray()
         return data
 
@@ -163,21 +163,21 @@ def _decode(chunks: bytes) -> NDArray[np.uint8]:
     context.options = {"max_pixels": str(_MAX_CANVAS)}
     frames = [*context.decode(av.Packet(file)), *context.decode(None)]
     if not frames:
-        raise ValueError("no picture")
+        raise ValueError("The frame has no picture.")
     pixels: NDArray[np.uint8] = np.asarray(frames[0].to_ndarray(format="rgba"), np.uint8)
     return pixels
 
 
 def _lossy_size(chunks: bytes) -> tuple[int, int]:
-    """Width and height of the VP8 chunk that follows its alpha: they come after its start code."""
+    """Width and height of the VP8 chunk after the alpha chunk; they follow its start code."""
     size = struct.unpack_from("<I", chunks, 4)[0]
     start = 8 + size + size % 2 + 8 + 6
     width, height = struct.unpack_from("<HH", chunks + bytes(4), start) if len(chunks) > start else (1, 1)
     return max(1, width & 0x3FFF), max(1, height & 0x3FFF)
 
 
-def _put(place: NDArray[np.uint8], part: NDArray[np.uint8], *, blend: bool) -> None:
-    """Draw RGBA over what is there, or instead of it."""
+def _draw(place: NDArray[np.uint8], part: NDArray[np.uint8], *, blend: bool) -> None:
+    """Draw RGBA over the existing pixels, or replace them."""
     alpha = part[..., 3:].astype(np.uint16)
     below = place.astype(np.uint16) * (255 - alpha) if blend else 0
     place[:] = (part[..., :3] * alpha + below + 127) // 255

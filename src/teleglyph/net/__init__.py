@@ -1,22 +1,24 @@
-"""Connections: everything between a socket and whole wire messages.
+"""Connections: everything between a socket and whole messages.
 
-Owns the transports, one :class:`Outbox` and one writer per connection, rate limits and admission counters.  Never
-knows what a message means.  Begin at :class:`teleglyph.net.connection.Connection`.
+Owns the transports, rate limits, and one :class:`Outbox` and one writer per connection.  Never interprets messages.
+Begin at :class:`teleglyph.net.connection.Connection`.
 """
 
 from teleglyph.net.addresses import DEFAULT_PORT, authority, is_loopback, network_of, own_addresses
-from teleglyph.net.connection import Connection, ConnectionLimits, Traffic
-from teleglyph.net.cost import CostLedger, CostLimits, CostMeter, LoopLoad, Stopwatch, charged, seconds_in_queue
+from teleglyph.net.connection import Connection
+from teleglyph.net.cost import CostLedger, CostLimits, CostMeter
 from teleglyph.net.descriptors import raise_descriptor_limit
-from teleglyph.net.liveness import Absences, needs_ping, overdue
+from teleglyph.net.liveness import StallDetector, needs_ping, timeout_error
+from teleglyph.net.loop_load import LoopLoad, seconds_in_queue
 from teleglyph.net.outbox import Outbox, OutboxBudget, OutboxCounters, OutboxLimits
 from teleglyph.net.own_names import OwnName, OwnNames
-from teleglyph.net.ratelimit import GuessLimiter, Places, SlidingWindow, TokenBucket
+from teleglyph.net.ratelimit import GuessLimiter, SlidingWindow, SlotPool, TokenBucket
+from teleglyph.net.stopwatch import Stopwatch, charged
 from teleglyph.net.tcp import Listener, connect_tcp
+from teleglyph.net.traffic import ConnectionLimits, Traffic
 
 __all__ = [
     "DEFAULT_PORT",
-    "Absences",
     "Connection",
     "ConnectionLimits",
     "CostLedger",
@@ -31,8 +33,9 @@ __all__ = [
     "OutboxLimits",
     "OwnName",
     "OwnNames",
-    "Places",
     "SlidingWindow",
+    "SlotPool",
+    "StallDetector",
     "Stopwatch",
     "TokenBucket",
     "Traffic",
@@ -42,8 +45,8 @@ __all__ = [
     "is_loopback",
     "needs_ping",
     "network_of",
-    "overdue",
     "own_addresses",
     "raise_descriptor_limit",
     "seconds_in_queue",
+    "timeout_error",
 ]

@@ -1,4 +1,4 @@
-"""Addresses as text: written with a port, counted by network, told from this machine's own."""
+"""Network addresses as text: formatting, comparing, and grouping for limits."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import ipaddress
 import socket
 
 DEFAULT_PORT = 27224
-"""Of calls, chat and games."""
+"""The port for calls, chat and games."""
 
 
 def authority(host: str, port: int) -> str:
@@ -16,7 +16,7 @@ def authority(host: str, port: int) -> str:
 
 
 def numeric(address: str) -> str | None:
-    """The one spelling of a numeric address, without a zone; None for anything else.
+    """The canonical form of a numeric address, without a zone; None for anything else.
 
     IPv4 addresses written as IPv6 (``::ffff:a.b.c.d``) become IPv4.
     """
@@ -30,15 +30,15 @@ def numeric(address: str) -> str | None:
 
 
 def is_loopback(address: str) -> bool:
-    """Whether a numeric address is this machine's own; text that is not an address is not."""
+    """Whether a text is a loopback address."""
     plain = numeric(address)
     return plain is not None and ipaddress.ip_address(plain).is_loopback
 
 
 def network_of(address: str) -> str:
-    """The key under which an address is limited: itself for IPv4, its /64 for IPv6 (one subscriber has a whole /64).
+    """The key for limits per address: itself for IPv4, its /64 for IPv6 (one subscriber has a whole /64).
 
-    IPv4 addresses written as IPv6 (``::ffff:a.b.c.d``) count as IPv4; text that is no address is its own key.
+    IPv4 addresses written as IPv6 (``::ffff:a.b.c.d``) count as IPv4; text that is not an address is its own key.
     """
     plain = numeric(address)
     if plain is None:
@@ -47,9 +47,9 @@ def network_of(address: str) -> str:
 
 
 def own_addresses() -> list[str]:
-    """The addresses that this machine would use towards others, IPv4 first; none without a network.
+    """The addresses that this machine uses for outgoing connections, IPv4 first; empty without a network.
 
-    A datagram socket that is connected tells its own address; no packet is sent.  The destinations are reserved for
+    A connected datagram socket knows its own address; no packet is sent.  The destinations are reserved for
     documentation (RFC 5737, RFC 3849).
     """
     found = []

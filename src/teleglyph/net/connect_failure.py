@@ -1,7 +1,7 @@
-"""Why a connection could not be made: what was tried, what happened and what to do next, in words for people.
+"""Error messages for connections that failed: the address, the reason and the next step.
 
-Every client of ours prints these sentences.  They never contain numbers or names of exceptions.  Those about WebSockets
-are in :mod:`teleglyph.net.websocket_failure`, so that a call does not have to load that library.
+All our clients print these messages.  They never contain numbers or names of exceptions.  Those for WebSockets are in
+:mod:`teleglyph.net.websocket_failure`, so that a call does not have to load that library.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _ENDED = (errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE)
 
 
 def tcp_failure(error: OSError, host: str, port: int, seconds: float) -> str:
-    """Why a TCP connection failed.
+    """The reason why a TCP connection failed.
 
     Args:
-        error: what was raised; a ``TimeoutError`` without a number is our own patience's end.
-        host, port: what was tried.
-        seconds: our patience.
+        error: a ``TimeoutError`` without a number means our own timeout.
+        host, port: the destination.
+        seconds: our timeout.
     """
     where, code = authority(host, port), _number(error)
     if isinstance(error, socket.gaierror):
@@ -48,19 +48,19 @@ def tcp_failure(error: OSError, host: str, port: int, seconds: float) -> str:
 
 
 def is_end(error: OSError) -> bool:
-    """Whether a connection that was there ended."""
+    """Whether an established connection ended."""
     return error.errno in _ENDED or (
         isinstance(error, ConnectionError) and not isinstance(error, ConnectionRefusedError)
     )
 
 
 def port_hint(port: int) -> str:
-    """A blank and a sentence about the usual port; nothing for the ports of web servers."""
+    """A space and a sentence about the default port; empty for the ports of web servers."""
     return "" if port in _WEB_PORTS else f" {_CHECK_PORT}"
 
 
 def _number(error: OSError) -> int | None:
-    """The error's number; of a host with several addresses the event loop only tells the numbers as text."""
+    """The error's number; for a host with several addresses the event loop reports it only as text."""
     if error.errno is None and (found := re.search(r"\[Errno (\d+)\]", str(error))):
         return int(found[1])
     return error.errno

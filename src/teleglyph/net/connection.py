@@ -1,122 +1,43 @@
 """One peer: whole messages in, an outbox out.
 
-The owner of a :class:`Connection` is its reader: it iterates over the messages.  The connection itself has one writer,
-a callback that the outbox wakes, and which alone touches the transport's write side.  Which transport lies below (TCP
-here, WebSocket or a
-data channel elsewhere) does not matter: it has to deliver bytes through the ``*_received``/``*_writing`` callbacks.
+The owner of a :class:`Connection` is its reader: it iterates over the messages.  The connection has one writer, a
+callback that the outbox schedules; nothing else writes to the transport.  TCP and WebSocket transports deliver bytes
+through the same ``*_received``/``*_writing`` callbacks.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import enum
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
-from typing import Any, Protocol
 
-from teleglyph.errors import ConnectionLostError, PeerError, PeerTimeoutError, RateLimitError
-from teleglyph.net.cost import CostMeter, Stopwatch
+from teleglyph.errors import ConnectionLostError, PeerError, PeerTimeoutError
+from teleglyph.net.cost import CostMeter
+from teleglyph.net.fair_reading import FairReading
 from teleglyph.net.hang_up import has_hung_up
-from teleglyph.net.outbox import Outbox, OutboxBudget, OutboxLimits
-from teleglyph.net.ratelimit import TokenBucket
+from teleglyph.net.outbox import Outbox, OutboxBudget
+from teleglyph.net.traffic import ConnectionLimits, Traffic
+from teleglyph.net.transport import ByteSession, Transport
+from teleglyph.net.waiters import resolve
 from teleglyph.wire.acip import Event, HandshakeDone, Message, encode
 
-_FAIRNESS = 64
-"""Messages one reader may handle before it lets the others run."""
-_FAIR_SECONDS = 0.001
-"""Processor time one reader may take before it lets the others run."""
-_COSTLY_PART = 4
-"""A session whose peer had to wait gets this part of what it would get otherwise."""
 _SECONDS_PER_BYTE = 1e-9
-"""Processor time for getting bytes from the kernel, roughly: the event loop does it before anybody can measure."""
-_LONGEST_PAUSE = 0.5
-"""Seconds; a reader that waits for longer looks now and then whether its connection has ended."""
-
-
-class Transport(Protocol):
-    """What a connection needs from the transport below it (:class:`asyncio.Transport` has it)."""
-
-    def write(self, data: bytes) -> None:
-        """Send bytes, buffering what the kernel does not take."""
-
-    def pause_reading(self) -> None:
-        """Stop delivering bytes."""
-
-    def resume_reading(self) -> None:
-        """Deliver bytes again."""
-
-    def write_eof(self) -> None:
-        """Tell the peer that nothing more will come."""
-
-    def abort(self) -> None:
-        """Close at once, losing what is buffered."""
-
-    def get_extra_info(self, name: str) -> Any:
-        """What lies below: its "socket", or None if it has none."""
-
-
-class ByteSession(Protocol):
-    """What a connection needs from the protocol object that it drives: bytes in, events out, bytes to send."""
-
-    @property
-    def state(self) -> enum.Enum:
-        """Where it is in its life, for logs."""
-
-    def receive_data(self, data: bytes) -> None:
-        """Feed bytes from the transport."""
-
-    def data_to_send(self) -> bytes:
-        """What the protocol itself has to say; each byte is given out once."""
-
-    def next_event(self) -> Event | None:
-        """The next event, or None while more bytes are needed; raises PeerError."""
-
-    @property
-    def is_finished(self) -> bool:
-        """Its last bytes were given out: nothing may be sent any more."""
-
-    def seal(self, packet: bytes) -> bytes:
-        """The bytes for the transport that carry a message."""
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionLimits:
-    """What one peer may do to us."""
-
-    packets_per_second: float = 2000.0
-    packet_burst: float = 500.0
-    bytes_per_second: float = 64 * 2**20
-    byte_burst: float = 8 * 2**20
-    receive_buffer: int = 512 << 10
-    """Unread bytes at which reading from the transport pauses."""
-    outbox: OutboxLimits = OutboxLimits()
-
-
-@dataclass(slots=True)
-class Traffic:
-    """Counters of one connection."""
-
-    bytes_in: int = 0
-    bytes_out: int = 0
-    messages_in: int = 0
-    throttled: int = 0
-    """How often the reader was made to pause because the peer sent too much."""
+"""Estimated processor time for reading a byte from the kernel: the event loop does it outside any measured step."""
 
 
 class Connection:
-    """Whole wire messages over some byte transport.
+    """Whole wire messages over a byte transport.
 
     Args:
-        session: the protocol object of this connection; it belongs to the connection from now on.
+        session: the protocol object of this connection, which takes ownership of it.
         peer: the peer's address for logs and limits.
         limits: rates and bounds.
-        budget: of the outbox, if it is shared with others.
-        meter: is charged for what the peer costs; None: the peer may cost anything.
-        feed_bytes: the most that the session gets at once.  A session that parses all it gets needs a bound, so that
-            others are served in between; 0: as much as came.
+        budget: of the outbox, if it shares one with other outboxes.
+        meter: charged for what the peer costs; None: cost is unlimited.
+        feed_bytes: the most bytes the session gets at once; 0: no limit.  A session that parses all its input needs
+            one, so that other connections are served in between.
     """
 
     def __init__(
@@ -141,26 +62,17 @@ class Connection:
         self.last_received = now
         self.last_message = now
         self.last_sent = now
-        self.last_asked = now
-        """When the peer was asked for a sign of life; for whoever watches the connection from outside."""
+        self.last_probed = now
+        """When the peer was last sent a ping; set by the service that watches the connection."""
         self.blocked_since: float | None = None
-        """When the transport stopped taking bytes, or None while it takes them."""
+        """When the transport stopped accepting bytes, or None while it accepts them."""
         self.last_blocked = 0.0
-        """Seconds for which the transport took no bytes when that happened last."""
+        """How long the transport last refused bytes; seconds."""
         self.on_writable: Callable[[], None] | None = None
-        """Called when a transport that was full takes bytes again: the moment to make a fresh frame for this peer."""
-        self._packets = TokenBucket(self.limits.packets_per_second, self.limits.packet_burst)
-        self._bytes = TokenBucket(self.limits.bytes_per_second, self.limits.byte_burst)
-        self._meter = meter
-        self._feed_bytes = feed_bytes
-        self.stopwatch = Stopwatch(self.charge)
+        """Called when a full transport accepts bytes again: the moment to render a fresh frame for this peer."""
+        self._fairness = FairReading(self.limits, self.traffic, meter, feed_bytes)
+        self.stopwatch = self._fairness.stopwatch
         """Of the task that reads (:func:`teleglyph.net.charged`)."""
-        self._owes = False
-        """The peer has cost too much, and is read again when it is its turn."""
-        self._has_paid = False
-        """It had to wait for its turn, so it gets little at once."""
-        self._busy = 0.0
-        """Processor time since the others were last served."""
         self._chunks: deque[bytes | memoryview] = deque()
         self._unread = 0
         self._transport: Transport | None = None
@@ -169,11 +81,10 @@ class Connection:
         self._failure: PeerError | None = None
         self._handshake_timeout: asyncio.Timeout | None = None
         self._handshake_seconds = 0.0
-        self._since_yield = 0
         self._readable: asyncio.Future[None] | None = None
         self._gone = asyncio.Event()
         self._drained = asyncio.Event()
-        """The outbox is closed, and what had to be sent was handed to the transport."""
+        """Set once the outbox is closed and the transport has all its bytes."""
         self._is_writing = False
         self._loop = asyncio.get_running_loop()
         self.outbox.on_ready = self._write_soon
@@ -185,13 +96,13 @@ class Connection:
     # --- called by the transport ----------------------------------------------------------------------
 
     def opened(self, transport: Transport) -> None:
-        """The transport is connected: start the writer and, on the client side, the handshake."""
+        """Start the writer and, on the client side, the handshake: the transport is connected."""
         self._transport = transport
         self.flush_handshake()
         self._write_soon()
 
     def bytes_received(self, data: bytes) -> None:
-        """Bytes came in; reading pauses while too many of them wait for the reader."""
+        """Queue received bytes for the reader, and pause the transport if too many wait."""
         self.last_received = time.monotonic()
         self.traffic.bytes_in += len(data)
         self.charge(_SECONDS_PER_BYTE * len(data))
@@ -202,10 +113,10 @@ class Connection:
         if self._unread > self.limits.receive_buffer and not self._reading_paused and self._transport:
             self._reading_paused = True
             self._transport.pause_reading()
-        _resolve(self._readable)
+        resolve(self._readable)
 
     def postpone(self, seconds: float) -> None:
-        """Count out a time in which this process was not there to read and to write."""
+        """Extend all timeouts by a time in which this process could neither read nor write."""
         now = time.monotonic()
         self.last_received = min(now, self.last_received + seconds)
         self.last_message = min(now, self.last_message + seconds)
@@ -213,11 +124,11 @@ class Connection:
             self.blocked_since = min(now, self.blocked_since + seconds)
 
     def writing_paused(self) -> None:
-        """The transport's buffer is full."""
+        """Stop writing: the transport's buffer is full."""
         self.blocked_since = time.monotonic()
 
     def writing_resumed(self) -> None:
-        """The transport takes bytes again."""
+        """Write again: the transport accepts bytes."""
         if self.blocked_since is not None:
             self.last_blocked = time.monotonic() - self.blocked_since
         self.blocked_since = None
@@ -228,21 +139,21 @@ class Connection:
             self.on_writable()
 
     def closed(self) -> None:
-        """The transport is gone."""
+        """Discard the outbox and wake the reader: the transport is gone."""
         self._gone.set()
         self.outbox.close()
         self.outbox.discard()
-        _resolve(self._readable)
+        resolve(self._readable)
         self._drained.set()
 
     # --- reading --------------------------------------------------------------------------------------
 
     async def handshake(self, timeout: float) -> HandshakeDone:
-        """Read until the session is established, and return what was agreed.
+        """Read until the session is established, and return its result.
 
         Raises:
             PeerTimeoutError: it took longer than ``timeout`` seconds.
-            PeerError: the peer broke the handshake, refused us or went away.
+            PeerError: the peer violated the handshake, refused us or left.
         """
         self._handshake_seconds = timeout
         try:
@@ -260,7 +171,7 @@ class Connection:
             self._handshake_timeout = None
 
     def extend_handshake(self, seconds: float) -> None:
-        """Give the peer of a handshake that is under way ``seconds`` from now on."""
+        """Move the deadline of the running handshake, if any, to ``seconds`` from now."""
         if self._handshake_timeout is not None:
             self._handshake_seconds = seconds
             self._handshake_timeout.reschedule(self._loop.time() + seconds)
@@ -269,7 +180,7 @@ class Connection:
         """Yield messages until the peer closes the connection.
 
         Raises:
-            PeerError: the peer broke the protocol, or was too slow to take what it had to get.
+            PeerError: the peer violated the protocol, or was too slow to read.
         """
         while (event := await self._next_event()) is not None:
             yield event
@@ -280,11 +191,11 @@ class Connection:
                 raise self._failure
             event = self._parse()
             if event is not None:
-                await self._throttle()
+                await self._fairness.after_message(self, self.last_message)
                 return event
-            await self._be_fair()
-            if self._owes and self._has_left():
-                return None  # what a peer has left behind that cost too much is not worth more
+            await self._fairness.after_work(self)
+            if self._fairness.is_in_debt and self._has_left():
+                return None  # the peer left in debt, so its remaining bytes are dropped
             if not self._chunks:
                 if self._gone.is_set():
                     return None
@@ -303,69 +214,42 @@ class Connection:
         return event
 
     async def _feed(self, chunk: bytes | memoryview) -> None:
-        most = self._feed_bytes // _COSTLY_PART if self._has_paid else self._feed_bytes
-        self._has_paid = False
-        if 0 < most < len(chunk):
+        size = self._fairness.next_feed_size()
+        if 0 < size < len(chunk):
             rest = memoryview(chunk)
-            self._chunks.appendleft(rest[most:])
-            chunk = rest[:most]
+            self._chunks.appendleft(rest[size:])
+            chunk = rest[:size]
         self._unread -= len(chunk)
         if self._reading_paused and self._unread <= self.limits.receive_buffer // 2 and self._transport:
             self._reading_paused = False
             if not self._gone.is_set():
                 self._transport.resume_reading()
-        pause = self._bytes.take(len(chunk), time.monotonic())
-        if pause > 0:
-            self.traffic.throttled += 1
-            await asyncio.sleep(pause)
+        await self._fairness.after_bytes(len(chunk))
         self.session.receive_data(bytes(chunk))
 
     def charge(self, seconds: float, *, elsewhere: bool = False) -> None:
-        """Charge processor time to the peer: what its messages made necessary.  Its reader pauses when that is due.
+        """Charge processor time to the peer, for work that its messages caused.  Its reader pauses when necessary.
 
         Args:
-            elsewhere: it was not the event loop's.
+            elsewhere: the time was spent outside the event loop.
         """
-        if not elsewhere:
-            self._busy += seconds
-        if self._meter is not None and self._meter.charge(seconds, time.monotonic(), elsewhere=elsewhere) > 0:
-            self._owes = True
+        self._fairness.charge(seconds, elsewhere=elsewhere)
 
-    async def _be_fair(self) -> None:
-        """Wait until the peer may cost something again, and let the others run after some work.
+    def is_ending(self) -> bool:
+        """Whether the peer is gone, or the reader will fail at its next step."""
+        return self._failure is not None or self._has_left()
 
-        Raises:
-            RateLimitError: the peer has cost too much for too long.
-        """
-        self.stopwatch.settle()
-        if self._meter is not None and self._owes:
-            await self._pay(self._meter)
-        elif self._busy > _FAIR_SECONDS:
-            self._busy = 0.0
-            self._since_yield = 0
-            await asyncio.sleep(0)
-
-    async def _pay(self, meter: CostMeter) -> None:
-        self.traffic.throttled += 1
-        self._busy = 0.0
-        self._has_paid = True
-        now = time.monotonic()
-        until = now + meter.reserve(now)
-        while now < until and self._failure is None and not self._has_left():
-            if meter.is_exhausted(now):
-                raise RateLimitError("Too much processor time was used from your address. Try again in a minute.")
-            await asyncio.sleep(min(until - now, _LONGEST_PAUSE))
-            # Nothing was read meanwhile, so the peer's silence says nothing.
-            now = self.last_received = self.last_message = time.monotonic()
-        self._owes = now < until
+    def mark_heard(self, now: float) -> None:
+        """Treat the peer as heard from: its silence means nothing while it is not read."""
+        self.last_received = self.last_message = now
 
     @property
     def is_reading_paused(self) -> bool:
-        """More of what the peer has sent waits than is read at once, so the kernel keeps the rest, and also its end."""
+        """Whether the receive buffer is full.  The kernel then keeps further bytes, and hides the connection's end."""
         return self._reading_paused
 
     def _has_left(self) -> bool:
-        """Whether the peer is gone, also while nothing is read from it."""
+        """Whether the peer is gone, even if reading is paused."""
         if self._gone.is_set():
             return True
         return (
@@ -374,20 +258,8 @@ class Connection:
             and has_hung_up(self._transport.get_extra_info("socket"))
         )
 
-    async def _throttle(self) -> None:
-        await self._be_fair()
-        pause = self._packets.take(1, self.last_message)
-        self._since_yield += 1
-        if pause > 0:
-            self.traffic.throttled += 1
-            self._since_yield = 0
-            await asyncio.sleep(pause)
-        elif self._since_yield >= _FAIRNESS:
-            self._since_yield = 0
-            await asyncio.sleep(0)
-
     async def _wait_readable(self) -> None:
-        self._since_yield = 0
+        self._fairness.mark_yielded()
         self._readable = asyncio.get_running_loop().create_future()
         try:
             await self._readable
@@ -395,24 +267,24 @@ class Connection:
             self._readable = None
 
     def fail(self, error: PeerError) -> None:
-        """Make the reader raise ``error`` at its next step; for whoever watches the connection from outside."""
+        """Make the reader raise ``error`` at its next step; for services that watch the connection."""
         if self._failure is None:
             self._failure = error
-        _resolve(self._readable)
-        self.outbox.release()  # or a reader that waits for the peer to take its answers would not notice
+        resolve(self._readable)
+        self.outbox.release()  # or a reader that waits for a full outbox would not notice
 
     def _too_slow(self) -> None:
         waiting = self.outbox.queued_bytes
         self.fail(PeerTimeoutError(f"{self.peer} is too slow: {waiting} bytes wait for it"))
 
     def send(self, message: Message) -> None:
-        """Queue a message of ACIP that must arrive, in order."""
+        """Queue an ACIP message that must arrive, in order."""
         self.outbox.queue_control(encode(message))
 
     # --- writing --------------------------------------------------------------------------------------
 
     def flush_handshake(self) -> None:
-        """Send what the session itself has to say; also after somebody else than the reader made it go on."""
+        """Send the session's own bytes.  Call it after any code but the reader advanced the session."""
         data = self.session.data_to_send()
         if data:
             self.outbox.queue_raw(data)
@@ -420,14 +292,14 @@ class Connection:
             self.outbox.close()
 
     def _write_soon(self) -> None:
-        """Have :meth:`_write` called at the end of this step of the event loop, once for all that is put until then."""
+        """Schedule one :meth:`_write` for everything queued in this step of the event loop."""
         if not self._is_writing and self._transport is not None:
             self._is_writing = True
             self._loop.call_soon(self._write)
 
     def _write_now(self, data: bytes) -> bool:
-        """Write what is put while nothing waits: with many receivers of few messages, waking up would cost more than
-        writing.  Nothing overtakes anything, because whatever waits is in the outbox.
+        """Write bytes at once while nothing is queued: for many receivers of few messages, scheduling would cost more
+        than writing.  The order is kept, because the outbox only calls this while it is empty.
         """
         transport = self._transport
         if self._is_writing or self.blocked_since is not None or transport is None or self._gone.is_set():
@@ -438,12 +310,12 @@ class Connection:
         return True
 
     def _write(self) -> None:
-        """Write what waits.  This and :meth:`_write_now` are all that writes to the transport."""
+        """Write the next batch.  Only this and :meth:`_write_now` write to the transport."""
         self._is_writing = False
         transport, outbox = self._transport, self.outbox
         if transport is None or self._gone.is_set():
             return
-        if self.blocked_since is None and (batch := outbox.take()):
+        if self.blocked_since is None and (batch := outbox.next_batch()):
             sealed: list[bytes] = []
             for item in batch:
                 sealed.append(item.data if item.raw else self.session.seal(item.data))
@@ -464,19 +336,20 @@ class Connection:
 
     @property
     def is_closed(self) -> bool:
-        """The transport is gone."""
+        """Whether the transport is gone."""
         return self._gone.is_set()
 
     async def close(self, *farewell: bytes, linger: float = 0.5, half_close: bool = False) -> None:
-        """End the connection; safe to call more than once.
+        """Close the connection; safe to call more than once.
 
-        What waits in the control lane and the ``farewell`` packets are still sent, as far as the peer takes them
-        within ``linger`` seconds.  After a farewell our side is shut down first and the peer's bytes are discarded for
-        a moment: closing a socket with unread bytes would make the kernel destroy the farewell in flight.
-        ``half_close`` says that there is one in the outbox already.
+        Queued control packets and the ``farewell`` packets are still sent if the peer reads them within ``linger``
+        seconds.  After a farewell our side is shut down first and the peer's bytes are discarded for a moment, because
+        closing a socket with unread bytes makes the kernel drop the farewell in flight.
+
+        Args:
+            half_close: the farewell is in the outbox already.
         """
-        if self._meter is not None:
-            self._meter.close()  # only now: what a peer has left behind is still read, and paid for
+        self._fairness.close()  # only now, because bytes that a peer left behind are still read and charged
         for packet in farewell:
             self.outbox.queue_control(packet)
         self.outbox.close()
@@ -496,7 +369,7 @@ class Connection:
             self._drop()
 
     def abort(self) -> None:
-        """End the connection at once."""
+        """Close the connection at once and drop everything queued."""
         self.outbox.close()
         self._drop()
 
@@ -512,8 +385,3 @@ class Connection:
         if self._reading_paused and self._transport and not self._gone.is_set():
             self._reading_paused = False
             self._transport.resume_reading()
-
-
-def _resolve(waiter: asyncio.Future[None] | None) -> None:
-    if waiter is not None and not waiter.done():
-        waiter.set_result(None)

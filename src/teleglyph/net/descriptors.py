@@ -1,15 +1,15 @@
-"""How many files and sockets this process may have open."""
+"""Raises the limit on open files and sockets."""
 
 from __future__ import annotations
 
 import resource
 
 _ENOUGH = 65_536
-"""More would only let a mistake grow."""
+"""A higher limit would only hide leaks for longer."""
 
 
 def raise_descriptor_limit() -> int:
-    """Raise the soft limit as far as the hard one allows; returns what holds now (``getrlimit(2)``)."""
+    """Raise the soft limit as far as the hard one allows; returns the new limit (``getrlimit(2)``)."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= _ENOUGH:
         return _ENOUGH if soft == resource.RLIM_INFINITY else soft

@@ -1,4 +1,4 @@
-"""What a new peer speaks, from its first bytes: nothing is read twice, and nothing is parsed here."""
+"""Detects a new peer's protocol from its first bytes."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ _METHODS: Final = tuple(
 _TLS_HANDSHAKE: Final = b"\x16\x03"
 
 
-class Spoken(enum.Enum):
-    """A protocol."""
+class FirstProtocol(enum.Enum):
+    """The protocol of a new peer."""
 
     HTTP = "HTTP"
     TLS = "TLS"
-    OTHER = "something else, ACIP if it is anything"
+    OTHER = "ACIP, or an unknown protocol"
 
 
-def spoken(data: bytes) -> Spoken | None:
-    """The protocol that some first bytes belong to; None while they could be one or another.
+def detect_protocol(data: bytes) -> FirstProtocol | None:
+    """The protocol that the first bytes belong to; None while more bytes are needed.
 
-    At most eight bytes are needed: a method and the blank behind it (RFC 9112, 3.1).  ACIP's packets begin with a byte
-    that no method and no TLS record begins with.
+    At most eight bytes are needed: a method and the space after it (RFC 9112, 3.1).  No method and no TLS record begins
+    with the first byte of an ACIP packet.
     """
     if data.startswith(_METHODS):
-        return Spoken.HTTP
+        return FirstProtocol.HTTP
     if data.startswith(_TLS_HANDSHAKE):
-        return Spoken.TLS
+        return FirstProtocol.TLS
     if any(begin.startswith(data) for begin in (*_METHODS, _TLS_HANDSHAKE)):
         return None
-    return Spoken.OTHER
+    return FirstProtocol.OTHER

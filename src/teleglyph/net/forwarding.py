@@ -1,8 +1,7 @@
-"""Who is behind a proxy: what ``Forwarded`` (RFC 7239) and ``X-Forwarded-For`` say, and when it counts.
+"""Finds the client behind a proxy, from ``Forwarded`` (RFC 7239) and ``X-Forwarded-For``.
 
-Anybody can write these headers.  They count only from proxies that the server's host trusts, and of their entries only
-the last ones: each proxy appends whom it heard, so the first address from the right that is not a trusted proxy's is
-the client's.
+Any client can send these headers.  They count only from proxies that the operator trusts.  Each proxy appends the
+address it was connected to, so the client's is the first address from the right that is not a trusted proxy's.
 """
 
 from __future__ import annotations
@@ -21,18 +20,18 @@ _PREFIX = "x-forwarded-"
 _MAX_HOPS = 100
 _NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _PAIR = re.compile(rf"[ \t]*({_NAME})=([^\s\",;]+|\"(?:[^\"\\]|\\.)*\")[ \t]*")
-"""Many proxies write ports and IPv6 addresses without the quotation marks that they need."""
+"""Many proxies omit the required quotation marks around ports and IPv6 addresses."""
 _BLANKS = re.compile(r"[ \t]*")
 _NODE = re.compile(r"(?:\[([^\]]+)\]|([^:\[\]]+))(?::[0-9A-Za-z._-]+)?")
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Who sent a request.
+    """The sender of a request.
 
     Attributes:
         address: for limits and logs.
-        is_direct: no proxy shows.
+        is_direct: no header indicates a proxy.
     """
 
     address: str
@@ -40,15 +39,15 @@ class Client:
 
     @property
     def is_local(self) -> bool:
-        """A program on this machine, with nobody in between."""
+        """Whether it is a program on this machine, without a proxy in between."""
         return self.is_direct and is_loopback(self.address)
 
 
 def client_of(peer: str, headers: Iterable[tuple[str, str]], trusted: Sequence[Network]) -> Client:
-    """Who sent a request.
+    """The sender of a request.
 
-    If trusted proxies say two different things, or nothing that can be understood, it is the proxy that counts: limits
-    then hold for all who come that way.
+    If the headers of trusted proxies contradict each other or are malformed, the proxy itself counts as the client.
+    Its limits then apply to everybody behind it.
 
     Args:
         peer: the numeric address of the connection.
@@ -73,7 +72,7 @@ def client_of(peer: str, headers: Iterable[tuple[str, str]], trusted: Sequence[N
 
 
 def _behind(peer: str, hops: Sequence[str | None], trusted: Sequence[Network]) -> str:
-    """The last address that is not a trusted proxy's; the last proxy that is known if what is beyond is hidden."""
+    """The last address that is not a trusted proxy's; the last known proxy if the address behind it is hidden."""
     last = peer
     for hop in reversed(hops[-_MAX_HOPS:]):
         if hop is None:
@@ -94,14 +93,14 @@ def is_trusted(address: str, trusted: Sequence[Network]) -> bool:
 
 
 def _listed(text: str) -> list[str | None]:
-    """The addresses of ``X-Forwarded-For``; None where there is none.  Empty entries do not count (RFC 9110, 5.6.1)."""
+    """The addresses of ``X-Forwarded-For``; None for entries without one.  Skips empty entries (RFC 9110, 5.6.1)."""
     return [_address_of(entry) for part in text.split(",") if (entry := part.strip(" \t"))]
 
 
 def _forwarded(text: str) -> list[str | None]:
-    """The addresses of ``Forwarded``; None where one is hidden; only None if the header breaks the grammar.
+    """The addresses of ``Forwarded``; None for hidden ones; ``[None]`` if the header is malformed.
 
-    Half a quoted string in front could swallow what the proxy appended, so a broken header says nothing at all.
+    An unfinished quoted string could hide the proxy's own entry, so a malformed header is ignored completely.
     """
     hops: list[str | None] = []
     position, node, names = 0, "", set[str]()
@@ -128,7 +127,7 @@ def _forwarded(text: str) -> list[str | None]:
 
 
 def _address_of(node: str) -> str | None:
-    """The numeric address of a node, whatever port it has; None for ``unknown``, ``_hidden`` and everything else."""
+    """The numeric address of a node, without its port; None for ``unknown``, ``_hidden`` and everything else."""
     if (plain := numeric(node)) is not None:
         return plain
     found = _NODE.fullmatch(node)

@@ -1,4 +1,4 @@
-"""Whether a peer has closed its side of a connection that nobody reads."""
+"""Detects that a peer has closed its side of a connection while it is not read."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import select
 from typing import Protocol
 
 _LEFT = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
-"""Without POLLRDHUP, which only Linux has, a peer that closes in order is not noticed."""
+"""Without POLLRDHUP, which only Linux has, an orderly close goes unnoticed."""
 
 
 class HasDescriptor(Protocol):
-    """A socket, or what an event loop gives out for one."""
+    """A socket, or an event loop's substitute for one."""
 
     def fileno(self) -> int:
         """The descriptor, or -1 once it is closed."""
 
 
 def has_hung_up(sock: HasDescriptor | None) -> bool:
-    """Whether the peer has ended or broken off the connection.
+    """Whether the peer has closed or reset the connection.
 
-    The event loop notices that only while it reads, and what was sent before is still there to be read.
+    The event loop notices that only while it reads.  Bytes sent before can still be read.
     """
     if sock is None or sock.fileno() < 0:
         return False

@@ -1,4 +1,4 @@
-"""Whether a peer is still there, and still reads: judged by whoever looks at its connection now and then."""
+"""Decides whether a peer is still there and still reads.  Services call these functions at regular intervals."""
 
 from __future__ import annotations
 
@@ -13,62 +13,65 @@ class LivenessTimeouts(Protocol):
 
     @property
     def ping_after(self) -> float:
-        """Silence after which a ping goes out."""
+        """Silence after which a ping is sent."""
 
     @property
     def silence_timeout(self) -> float:
-        """Silence, also to pings, after which a peer counts as gone."""
+        """Silence, even after pings, after which a peer counts as gone."""
 
     @property
     def stall_timeout(self) -> float:
-        """A peer that takes no bytes for so long has stopped reading."""
+        """Time without accepting bytes after which a peer counts as no longer reading."""
 
 
-_BEHIND = 5.0
-"""Seconds between two questions to a peer that is read too slowly to see whether it has left."""
-_LATE = 0.5
-"""Seconds by which looks are late on a busy machine."""
+_PROBE_INTERVAL = 5.0
+"""Seconds between two probes of a peer that is read too slowly to notice whether it has left."""
+_MAX_LATENESS = 0.5
+"""Seconds by which samples may be late on a busy machine."""
 
 
-class Absences:
-    """Notices when this process itself was not there: stopped, or on a machine that stood still.
+class StallDetector:
+    """Detects that this process itself was stopped, or that its machine was suspended.
 
-    What peers sent meanwhile waits in the kernel, so their silence is none.
+    Bytes that peers sent meanwhile wait in the kernel, so that time must not count as their silence.
 
     Args:
-        interval: seconds between two looks.
+        interval: seconds between two samples.
     """
 
     def __init__(self, interval: float) -> None:
         self._interval = interval
-        self._looked: float | None = None
+        self._sampled: float | None = None
 
-    def look(self, now: float) -> float:
-        """Look, once in every interval; returns the seconds that are missing since the last look, 0.0 if none are."""
-        looked, self._looked = self._looked, now
-        missing = 0.0 if looked is None else now - looked - self._interval
-        return missing if missing > _LATE else 0.0
+    def sample(self, now: float) -> float:
+        """Return the seconds for which the process was stopped since the last sample; 0.0 if it was not.
+
+        Call it once in every interval.
+        """
+        sampled, self._sampled = self._sampled, now
+        missing = 0.0 if sampled is None else now - sampled - self._interval
+        return missing if missing > _MAX_LATENESS else 0.0
 
 
-def overdue(connection: Connection, patience: LivenessTimeouts, now: float) -> PeerError | None:
-    """Why a connection has to end, if it has.
+def timeout_error(connection: Connection, timeouts: LivenessTimeouts, now: float) -> PeerError | None:
+    """The error with which a connection has to end because of a timeout; None if it may go on.
 
     Args:
         now: as ``time.monotonic`` says.
     """
     blocked, silence = connection.blocked_since, now - connection.last_received
-    if blocked is not None and now - blocked > patience.stall_timeout:
+    if blocked is not None and now - blocked > timeouts.stall_timeout:
         return PeerTimeoutError(f"{connection.peer} has stopped reading")
-    if silence > patience.silence_timeout:
+    if silence > timeouts.silence_timeout:
         return ConnectionLostError(f"{connection.peer} has been silent for {silence:.0f} s")
     return None
 
 
-def needs_ping(connection: Connection, patience: LivenessTimeouts, now: float) -> bool:
-    """Whether a peer has been silent for long enough to be asked for a sign of life, and was not asked just now."""
+def needs_ping(connection: Connection, timeouts: LivenessTimeouts, now: float) -> bool:
+    """Whether a peer has been silent for long enough to send a ping, and was not probed just now."""
     if connection.is_reading_paused:
-        # The end of a connection waits behind what was sent before.  But whoever has left refuses what it gets.
-        return now - connection.last_asked > min(_BEHIND, patience.ping_after)
-    is_silent = now - connection.last_received > patience.ping_after
-    # What was sent to it says nothing: who only listens is asked as well.
-    return is_silent and now - connection.last_asked > patience.ping_after / 2
+        # The end of a connection waits behind unread bytes, but a peer that has left rejects the ping.
+        return now - connection.last_probed > min(_PROBE_INTERVAL, timeouts.ping_after)
+    is_silent = now - connection.last_received > timeouts.ping_after
+    # Bytes sent to the peer prove nothing: a peer that only listens has to be probed as well.
+    return is_silent and now - connection.last_probed > timeouts.ping_after / 2

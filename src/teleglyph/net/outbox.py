@@ -1,17 +1,17 @@
 """The queue in front of a connection's only writer.
 
-Producers call ``put_*`` and never wait; the writer takes batches.  Each lane has its own policy when it is full:
+Producers call ``queue_*`` and never wait; the writer takes batches.  Each lane has its own policy when it is full:
 
 ========  =======================  ==========================================================
 lane      order                    when full
 ========  =======================  ==========================================================
-control   first in, first out      never drops: the peer is too slow, the connection ends
-audio     first in, first out      the oldest packet goes; the bound is a time, not a count
-video     one slot                 the older frame goes, its prefix is kept for the newer one
+control   first in, first out      never drops: the peer is too slow, and the connection is closed
+audio     first in, first out      drops the oldest packet; the bound is a time, not a count
+video     one slot                 drops the older frame, and keeps its prefix for the newer one
 ========  =======================  ==========================================================
 
-Packets are queued by reference, so one rendered frame serves every viewer; whatever is per connection
-(encryption, framing) is done by the writer.
+Packets are queued by reference, so one rendered frame serves every viewer.  Work per connection (encryption, framing)
+happens in the writer.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
+
+from teleglyph.net.waiters import resolve
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +35,16 @@ class OutboxLimits:
     """Control messages that may wait before the peer counts as too slow."""
     soft_bytes: int = 1 << 20
     soft_messages: int = 1 << 20
-    """Control bytes and messages above which producers with a choice do without this peer."""
+    """Control bytes and messages above which optional messages skip this peer."""
     audio_seconds: float = 0.2
-    """Sound that may wait; older sound would only be heard too late."""
+    """Sound that may wait; older sound would be heard too late."""
     batch_bytes: int = 256 << 10
-    """Bytes of control and audio that one batch may hold before the writer gets to look at the transport."""
+    """Bytes of control and audio in one batch, after which the writer checks the transport."""
 
 
 @dataclass(slots=True)
 class OutboxCounters:
-    """What went through one outbox; every drop is in here."""
+    """Packets that passed through one outbox, and all drops."""
 
     control_packets: int = 0
     audio_packets: int = 0
@@ -50,16 +52,20 @@ class OutboxCounters:
     audio_dropped: int = 0
     video_dropped: int = 0
     purged: int = 0
-    """Packets that were taken back before they were sent."""
+    """Packets that were removed before they were sent."""
     peak_control_bytes: int = 0
     peak_control_messages: int = 0
     peak_audio_seconds: float = 0.0
 
 
 class Outgoing(NamedTuple):
-    """One packet for the writer; ``raw`` ones (handshake bytes, frames) go out as they are, the others are sealed.
+    """One packet for the writer.
 
-    ``body`` follows the data; many peers' packets share one.  ``group`` is what the packet can be taken back with.
+    Attributes:
+        data: the packet, or its beginning.
+        raw: sent unchanged (handshake bytes, frames); other packets are sealed.
+        body: follows the data; packets of many peers may share one.
+        group: identifies the packet for :meth:`Outbox.purge`.
     """
 
     data: bytes
@@ -69,10 +75,10 @@ class Outgoing(NamedTuple):
 
 
 class OutboxBudget:
-    """Bytes that may wait in all control lanes of many outboxes together.
+    """Bytes that may wait in the control lanes of many outboxes together.
 
     Args:
-        limit: above it producers with a choice do without any more.
+        limit: above it, optional messages are skipped.
     """
 
     def __init__(self, limit: int) -> None:
@@ -81,7 +87,7 @@ class OutboxBudget:
 
     @property
     def is_exhausted(self) -> bool:
-        """There is more than the limit."""
+        """Whether more bytes wait than the limit allows."""
         return self.used > self.limit
 
 
@@ -100,13 +106,13 @@ class Outbox:
 
     Args:
         limits: the bounds.
-        on_overflow: called once, from inside ``queue_control``, when the control lane is over its bound.
-        budget: shared with others; None if this one counts for itself.
+        on_overflow: called once, from inside ``queue_control``, when the control lane exceeds its bound.
+        budget: shared with other outboxes; None for a budget of its own.
 
     Attributes:
-        on_ready: the writer's; called after every put and when the outbox is closed.
-        try_write: the writer's; offered bytes that could go out as they are while nothing else waits.  If it returns
-            True it has taken them, and they were never queued.
+        on_ready: set by the writer; called after every packet queued and when the outbox is closed.
+        try_write: set by the writer; offered raw bytes while nothing is queued.  Returns True if it wrote them, and
+            then they are not queued.
     """
 
     def __init__(
@@ -122,7 +128,7 @@ class Outbox:
         self._on_overflow = on_overflow
         self._budget = budget or OutboxBudget(1 << 60)
         self.in_flight = 0
-        """Bytes that the writer took and the transport still holds."""
+        """Bytes that the writer took and the transport still buffers."""
         self._control: deque[Outgoing] = deque()
         self._control_bytes = 0
         self._audio: deque[_Sound] = deque()
@@ -140,14 +146,14 @@ class Outbox:
         self._put_control(Outgoing(packet, raw=False))
 
     def queue_raw(self, data: bytes) -> None:
-        """Queue bytes that are sent as they are (handshake packets, frames), in order with the control packets."""
+        """Queue bytes that are sent unchanged (handshake packets, frames), in order with the control packets."""
         if not (self._control or self._audio or self._picture or self._closed) and self.try_write(data):
             self.counters.control_packets += 1
         else:
             self._put_control(Outgoing(data, raw=True))
 
     def queue_last(self, data: bytes) -> None:
-        """Queue bytes after which nothing may be sent any more."""
+        """Queue the last bytes, and close the outbox."""
         self.queue_raw(data)
         self.close()
 
@@ -155,12 +161,12 @@ class Outbox:
         """Queue raw bytes in two parts, in order with the control packets; the second is kept by reference.
 
         Args:
-            group: names them for :meth:`purge`.
+            group: identifies them for :meth:`purge`.
         """
         self._put_control(Outgoing(head, True, body, group))
 
     def purge(self, group: object) -> int:
-        """Take back what waits of a group; how many packets that were."""
+        """Remove the queued packets of a group; returns their number."""
         kept = deque(item for item in self._control if item.group is not group)
         purged = len(self._control) - len(kept)
         if purged:
@@ -170,33 +176,33 @@ class Outbox:
             self.counters.purged += purged
         return purged
 
-    async def wait_until_below(self, most_bytes: int, most_messages: int) -> None:
-        """Return when no more than that waits in the control lane, or when nobody has to wait for that any more."""
-        while not self._is_released and not self._is_below(most_bytes, most_messages):
+    async def wait_until_below(self, max_bytes: int, max_messages: int) -> None:
+        """Wait until the control lane holds at most this much, or until :meth:`release`."""
+        while not self._is_released and not self._is_below(max_bytes, max_messages):
             waiter = asyncio.get_running_loop().create_future()
-            self._waiters.append((most_bytes, most_messages, waiter))
+            self._waiters.append((max_bytes, max_messages, waiter))
             await waiter
 
     def release(self) -> None:
-        """Let those go on who wait for calm, now and later: the connection is about to end."""
+        """End all calls of :meth:`wait_until_below`, now and later: the connection is about to close."""
         self._is_released = True
         self.wake()
 
-    def _is_below(self, most_bytes: int, most_messages: int) -> bool:
-        return self._control_bytes + self.in_flight <= most_bytes and len(self._control) <= most_messages
+    def _is_below(self, max_bytes: int, max_messages: int) -> bool:
+        return self._control_bytes + self.in_flight <= max_bytes and len(self._control) <= max_messages
 
     def wake(self) -> None:
-        """Let those go on who waited for calm; called by the writer when the transport has taken more."""
+        """Check all calls of :meth:`wait_until_below`; called by the writer when the transport accepted more."""
         if self._waiters:
             waiting, self._waiters = self._waiters, []
             for item in waiting:
                 if self._is_released or self._is_below(item[0], item[1]):
-                    _resolve(item[2])
+                    resolve(item[2])
                 else:
                     self._waiters.append(item)
 
     def queue_audio(self, packet: bytes, seconds: float) -> None:
-        """Queue a packet that holds ``seconds`` of sound; the oldest sound goes when too much waits."""
+        """Queue a packet with ``seconds`` of sound; drops the oldest sound when too much waits."""
         if self._closed:
             return
         self._audio.append(_Sound(packet, seconds))
@@ -208,10 +214,10 @@ class Outbox:
         self.on_ready()
 
     def queue_frame(self, packet: bytes, prefix: bytes | None = None) -> None:
-        """Put a frame into the slot; a frame that still waits there is dropped.
+        """Put a frame into the slot, and drop the frame that still waits there.
 
-        ``prefix`` is a packet that must go out directly before the frame (a request to clear the screen, say).
-        It survives when its own frame is replaced by a newer one.
+        ``prefix`` is a packet that must be sent directly before the frame, such as a request to clear the screen.  It
+        is kept when a newer frame replaces its own.
         """
         if self._closed:
             return
@@ -222,8 +228,9 @@ class Outbox:
         self.on_ready()
 
     async def wait_until_frame_taken(self) -> None:
-        """Return when the slot is empty.  Only for a lone producer whose frames build on each other: it has to make the
-        next one when it can be sent, because one that is replaced in the slot would spoil those after it.
+        """Wait until the slot is empty.
+
+        For a single producer whose frames build on each other: replacing one in the slot would break those after it.
         """
         while self._picture is not None:
             self._slot_waiter = asyncio.get_running_loop().create_future()
@@ -233,17 +240,17 @@ class Outbox:
                 self._slot_waiter = None
 
     def close(self) -> None:
-        """Accept nothing more; what is queued in the control lane is still sent, media is not."""
+        """Accept nothing more.  Queued control packets are still sent; media is dropped."""
         self._closed = True
         self._audio.clear()
         self._audio_seconds = 0.0
         self._picture = None
-        _resolve(self._slot_waiter)
+        resolve(self._slot_waiter)
         self.release()
         self.on_ready()
 
     def discard(self) -> None:
-        """Forget what is queued: nobody will take it any more."""
+        """Drop everything queued: the transport is gone."""
         self._control.clear()
         self._count(-self._control_bytes)
         self.in_flight = 0
@@ -253,22 +260,22 @@ class Outbox:
 
     @property
     def idle(self) -> bool:
-        """Nothing waits."""
+        """Whether nothing is queued."""
         return not (self._control or self._audio or self._picture)
 
     @property
     def has_video(self) -> bool:
-        """A frame waits in the slot."""
+        """Whether a frame waits in the slot."""
         return self._picture is not None
 
     @property
     def finished(self) -> bool:
-        """Closed, and everything that had to be sent was taken."""
+        """Whether the outbox is closed and the writer has taken everything."""
         return self._closed and self.idle
 
     @property
     def is_congested(self) -> bool:
-        """More waits than producers with a choice should add to, here or in all outboxes together."""
+        """Whether optional messages should skip this peer, because too much waits here or in all outboxes together."""
         limits = self.limits
         return not self._is_below(limits.soft_bytes, limits.soft_messages) or (
             self._budget.is_exhausted and bool(self._control)
@@ -276,20 +283,20 @@ class Outbox:
 
     @property
     def queued_messages(self) -> int:
-        """Packets that wait in the control lane."""
+        """Packets in the control lane."""
         return len(self._control)
 
     @property
     def queued_bytes(self) -> int:
-        """Bytes that wait in all lanes."""
+        """Bytes in all lanes."""
         picture = len(self._picture.packet) if self._picture else 0
         return self._control_bytes + sum(len(sound.packet) for sound in self._audio) + picture
 
-    def take(self) -> list[Outgoing]:
-        """The next batch, in sending order: sound, then control, then at most one video frame.
+    def next_batch(self) -> list[Outgoing]:
+        """Take the next batch, in sending order: sound, then control, then at most one video frame.
 
-        The frame is left for a later batch when sound and control alone reach the byte budget, and is chosen only
-        now, so that a frame which arrives while the transport is busy replaces the older one.
+        The frame waits for a later batch when sound and control reach the byte budget.  It is taken as late as
+        possible, so that a newer frame can replace it while the transport is busy.
         """
         batch: list[Outgoing] = []
         size = 0
@@ -311,7 +318,7 @@ class Outbox:
             batch.append(Outgoing(self._picture.packet, raw=False))
             self.counters.video_frames += 1
             self._picture = None
-            _resolve(self._slot_waiter)
+            resolve(self._slot_waiter)
         self.wake()
         return batch
 
@@ -340,14 +347,9 @@ class Outbox:
 
 
 def _ignore() -> None:
-    """Nobody writes yet."""
+    """Stands in for the writer before there is one."""
 
 
 def _refuse(_data: bytes) -> bool:
-    """Nobody writes yet."""
+    """Stands in for the writer before there is one."""
     return False
-
-
-def _resolve(waiter: asyncio.Future[None] | None) -> None:
-    if waiter is not None and not waiter.done():
-        waiter.set_result(None)

@@ -1,7 +1,7 @@
-"""The names a server has: proofs that clients make for another name must not count here.
+"""The names of this server, to reject proofs that clients made for another one.
 
-A client signs the name of the server it believes to talk to.  The server compares it with names that it knows by
-itself; what the client wrote into a header says nothing, for a hostile server in between can write the same.
+A client signs the name of the server it believes it is talking to.  The server compares it with its configured names.
+The request's ``Host`` header proves nothing, because a hostile server in between can forge it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from teleglyph.net.addresses import authority, numeric
 _DEFAULT_PORTS = {"ws": 80, "http": 80, "wss": 443, "https": 443}
 _MAX_URL = 2000
 _SHOWN = 3
-"""Names that a refusal repeats."""
+"""Names that a refusal lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +25,9 @@ class OwnName:
     """One name of the server.
 
     Attributes:
-        host: as :func:`plain_host` writes it; ``*.`` in front stands for one label, as in certificates.
+        host: in the form of :func:`plain_host`; a leading ``*.`` matches one label, as in certificates.
         port: the only port of that name; None for any.
-        shown: for people, and as clients may spell it in their proofs.
+        shown: the configured spelling, for messages and for comparison with proofs.
     """
 
     host: str
@@ -38,7 +38,7 @@ class OwnName:
         return self.shown or (self.host if self.port is None else authority(self.host, self.port))
 
     def matches(self, host: str, ports: Sequence[int]) -> bool:
-        """Whether this is the name of a host that may have one of these ports."""
+        """Whether this name matches a host with one of these ports."""
         if self.port is not None and self.port not in ports:
             return False
         if self.host.startswith("*."):
@@ -49,20 +49,20 @@ class OwnName:
 
 @dataclass(frozen=True, slots=True)
 class OwnNames:
-    """What the server is called on one connection.
+    """The server's names on one connection.
 
     Attributes:
-        names: that count.
-        asked: the ``Host`` header of the connection's request; it counts only if it is among the names.
+        names: the configured names.
+        asked: the ``Host`` header of the connection's request; it counts only if it matches a name.
     """
 
     names: tuple[OwnName, ...] = ()
     asked: str = ""
 
     def is_own_url(self, url: str) -> bool:
-        """Whether a URL (``ws``, ``wss``, ``http`` or ``https``) leads to this server, by its host and port.
+        """Whether the host and port of a URL (``ws``, ``wss``, ``http`` or ``https``) are this server's.
 
-        The path does not matter: all of them belong to the same server.
+        The path does not matter.
         """
         found = _read_url(url)
         return found is not None and self._knows(found[0], [found[1]])
@@ -77,12 +77,12 @@ class OwnNames:
 
     @property
     def spellings(self) -> tuple[str, ...]:
-        """The hosts that a proof may be signed for, as text: as we were asked for, and the configured spellings."""
+        """The hosts that a proof may be signed for: the request's ``Host``, and the configured spellings."""
         asked = [self.asked] if self.is_own_host(self.asked) else []
         return tuple(dict.fromkeys([*asked, *(name.shown for name in self.names if name.shown)]))
 
     def __str__(self) -> str:
-        """What the server is called and what to do about that, as the end of a sentence."""
+        """The server's names and how to change them, as the end of a sentence."""
         shown = list(dict.fromkeys(map(str, self.names)))
         if not shown:
             return "this server has no name yet; its host sets one with --relay-url"
@@ -93,7 +93,7 @@ class OwnNames:
 
 
 def plain_host(host: str) -> str | None:
-    """The one spelling of a host: lower case, ASCII, without the root's dot; addresses as ``ipaddress`` writes them.
+    """The canonical form of a host: lower case, ASCII, without a final dot; addresses in the form of ``ipaddress``.
 
     Returns:
         None if it is neither a name nor an address.
@@ -114,7 +114,7 @@ def plain_host(host: str) -> str | None:
 
 
 def read_relay_url(text: str) -> OwnName | None:
-    """The name that a URL of this server, or ``host`` or ``host:port``, gives it; None if it is none of these."""
+    """The name in a URL of this server, or in ``host`` or ``host:port``; None if the text is neither."""
     if "://" in text:
         found = _read_url(text)
         if found is None:
@@ -128,7 +128,7 @@ def read_relay_url(text: str) -> OwnName | None:
 def _read_url(url: str) -> tuple[str, int] | None:
     """Host and port of a URL, or None."""
     url = url.strip(" ")
-    # Python's parser removes line feeds and tabs, and lets a backslash be part of a host; browsers read both otherwise.
+    # Python's parser removes line feeds and tabs, and allows a backslash in a host.  Browsers read both differently.
     if len(url) > _MAX_URL or "\\" in url or any(ord(character) <= 0x20 for character in url):
         return None
     try:

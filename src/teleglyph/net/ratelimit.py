@@ -1,4 +1,4 @@
-"""Rate limits as small policies: time is an argument, nothing here reads a clock or sleeps."""
+"""Rate limits.  Time is an argument; nothing here reads a clock or sleeps."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 
 class TokenBucket:
-    """Allows ``rate`` units a second on average and ``burst`` at once.
+    """Allows ``rate`` units per second on average and ``burst`` at once.
 
     Args:
-        rate: units a second.
-        burst: units that may be taken at once after a pause.
+        rate: units per second.
+        burst: units that may be consumed at once after a pause.
     """
 
     __slots__ = ("_level", "_updated", "burst", "rate")
@@ -22,17 +22,17 @@ class TokenBucket:
         self._level = burst
         self._updated: float | None = None
 
-    def take(self, amount: float, now: float) -> float:
-        """Take ``amount`` and return for how many seconds the taker must pause (0.0: not at all).
+    def consume(self, amount: float, now: float) -> float:
+        """Consume ``amount``; returns the seconds to pause (0.0: not at all).
 
-        The amount is taken in any case, so the pause grows with what was taken too much.
+        The amount is always consumed, so the pause grows with the excess.
         """
         self._refill(now)
         self._level -= amount
         return 0.0 if self._level >= 0 else -self._level / self.rate
 
     def allow(self, now: float, amount: float = 1.0) -> bool:
-        """Take ``amount`` if it is there; otherwise take nothing and return False."""
+        """Consume ``amount`` if it is available; otherwise consume nothing and return False."""
         self._refill(now)
         if self._level < amount:
             return False
@@ -40,7 +40,7 @@ class TokenBucket:
         return True
 
     def level(self, now: float) -> float:
-        """Units that are there; below 0 if too many were taken."""
+        """Available units; below 0 after excess."""
         self._refill(now)
         return self._level
 
@@ -53,10 +53,9 @@ class TokenBucket:
 
 
 class SlidingWindow:
-    """Allows ``limit`` events per ``period`` seconds for each key, over a window that slides.
+    """Allows ``limit`` events per ``period`` seconds for each key, over a sliding window.
 
-    The memory is bounded: at most ``max_keys`` keys are remembered, the ones longest unseen go first.
-    A limit of 0 allows everything.
+    Remembers at most ``max_keys`` keys, and drops the least recently used first.  A limit of 0 allows everything.
     """
 
     def __init__(self, limit: int, period: float, max_keys: int = 10_000) -> None:
@@ -66,7 +65,7 @@ class SlidingWindow:
         self._events: OrderedDict[str, deque[float]] = OrderedDict()
 
     def allow(self, key: str, now: float) -> bool:
-        """Count one event of ``key`` and say whether it is within the limit; refused events are not counted."""
+        """Count one event of ``key``; returns False, and does not count it, if it exceeds the limit."""
         if self.limit == 0:
             return True
         events = self._events.pop(key, None) or deque()
@@ -82,26 +81,24 @@ class SlidingWindow:
 
 
 class GuessLimiter:
-    """Limits how many guesses at a secret are verified for each key; the others are refused unseen.
+    """Limits how many guesses at a secret are verified for each key, such as an address.
 
-    A key is an address, or whatever else shares a limit.  Each has ``burst`` attempts.  An attempt is taken before
-    anything is verified, so attempts that run in parallel count as well, and a refusal says nothing about the guess.
-    A right guess gives its attempt back; a wrong one uses it up.  When all are used up there is one more after a pause
-    of ``first`` seconds, and each further failure doubles the pause, up to ``longest``.  A right guess does not forgive
-    earlier failures: they may be somebody else's behind the same address.
+    Each key has ``burst`` attempts.  An attempt is consumed before the guess is verified, so parallel attempts count as
+    well, and a refusal reveals nothing about the guess.  A right guess returns its attempt; a wrong one does not.  When
+    all are used up, the next attempt comes after ``first`` seconds, and each further failure doubles that pause, up to
+    ``longest``.  A right guess does not clear earlier failures, which may be those of another person at that address.
 
-    So anyone who shares an address with a person who mistypes still finds attempts left, and somebody who guesses all
-    the time gets one every ``longest`` seconds in the end.  Refused attempts cost nothing and make no pause longer.
+    So if you share an address with a person who mistypes, you still have attempts left.  A guessing program is
+    eventually limited to one attempt every ``longest`` seconds.  Refused attempts do not make the pause longer.
 
-    The memory is bounded: at most ``max_keys`` keys are remembered, the ones longest unseen go first, and keys without
-    failures are not remembered at all.
+    Remembers at most ``max_keys`` keys with failures, and drops the least recently used first.
 
     Args:
         burst: attempts that may be made at once.
-        first: the first pause in seconds.
-        longest: the longest time in seconds until the next attempt.
-        forget: seconds without a failure after which a key starts anew.
-        max_keys: keys that are remembered.
+        first: the first pause; seconds.
+        longest: the longest pause; seconds.
+        forget: seconds without a failure after which a key starts again.
+        max_keys: keys to remember.
     """
 
     def __init__(
@@ -117,15 +114,15 @@ class GuessLimiter:
         self._records: OrderedDict[str, _Guesses] = OrderedDict()
 
     def __len__(self) -> int:
-        """Keys that are remembered."""
+        """The number of remembered keys."""
         return len(self._records)
 
     def attempt(self, key: str, now: float) -> float:
-        """Take an attempt.
+        """Consume an attempt.
 
         Returns:
-            0.0 if there was one: verify, and then call :meth:`failed` or :meth:`succeeded`.  Otherwise the seconds
-            until there is one; nothing may be verified, and nothing was taken.
+            0.0 if there was one: verify the guess, then call :meth:`failed` or :meth:`succeeded`.  Otherwise the
+            seconds until there is one: do not verify the guess.
         """
         record = self._refilled(key, now)
         wait = self._wait(record)
@@ -138,13 +135,13 @@ class GuessLimiter:
         record = self._refilled(key, now)
         record.failures += 1
         record.failed_at = now
-        record.left = min(self._most(record), record.left)
+        record.left = min(self._max_left(record), record.left)
         return self._wait(record)
 
     def succeeded(self, key: str, now: float) -> None:
-        """Give an attempt back: the guess was right, or was not verified after all."""
+        """Return an attempt: the guess was right, or was not verified after all."""
         record = self._refilled(key, now)
-        record.left = min(self._most(record), record.left + 1.0)
+        record.left = min(self._max_left(record), record.left + 1.0)
         if record.failures == 0 and record.left == self.burst:
             del self._records[key]
 
@@ -153,12 +150,12 @@ class GuessLimiter:
         # Sums of small fractions may miss one by a hair.
         return missing * self._interval(record) if missing > 1e-9 else 0.0
 
-    def _most(self, record: _Guesses) -> float:
-        """Attempts that may be left after so many failures."""
+    def _max_left(self, record: _Guesses) -> float:
+        """The most attempts that may be left after the key's failures."""
         return float(max(1, self.burst - record.failures))
 
     def _interval(self, record: _Guesses) -> float:
-        """The pause: seconds in which an attempt comes back."""
+        """Seconds in which one attempt is regained."""
         return min(self.longest, self.first * 2.0 ** min(max(0, record.failures - self.burst), 30))
 
     def _refilled(self, key: str, now: float) -> _Guesses:
@@ -170,14 +167,14 @@ class GuessLimiter:
             self._records.popitem(last=False)
         if now > record.updated:
             gained = (now - record.updated) / self._interval(record)
-            record.left = min(self._most(record), record.left + gained)
+            record.left = min(self._max_left(record), record.left + gained)
             record.updated = now
         return record
 
 
 @dataclass(slots=True)
 class _Guesses:
-    """What is known of one key: attempts left (in fractions, as of ``updated``), and its failures."""
+    """One key's attempts left (in fractions, as of ``updated``) and failures."""
 
     left: float
     updated: float
@@ -185,12 +182,12 @@ class _Guesses:
     failed_at: float = 0.0
 
 
-class Places:
-    """A bounded number of places, of which one key may hold some.
+class SlotPool:
+    """A bounded number of slots, with a bound per key.
 
     Args:
-        total: places there are.
-        per_key: how many of them one key may hold.
+        total: the number of slots.
+        per_key: slots that one key may hold.
     """
 
     def __init__(self, total: int, per_key: int) -> None:
@@ -200,15 +197,15 @@ class Places:
     def __len__(self) -> int:
         return self._held.total()
 
-    def take(self, key: str) -> bool:
-        """Take a place; False if there is none for this key."""
+    def acquire(self, key: str) -> bool:
+        """Take a slot; returns False if this key may not have one."""
         if len(self) >= self.total or self._held[key] >= self.per_key:
             return False
         self._held[key] += 1
         return True
 
-    def free(self, key: str) -> None:
-        """Give a place back."""
+    def release(self, key: str) -> None:
+        """Return a slot."""
         self._held[key] -= 1
         if self._held[key] <= 0:
             del self._held[key]

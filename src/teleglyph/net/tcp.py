@@ -13,22 +13,23 @@ from typing import Protocol, cast
 from teleglyph.errors import BindError, ConnectError
 from teleglyph.net.addresses import authority
 from teleglyph.net.connect_failure import tcp_failure
-from teleglyph.net.connection import Connection, ConnectionLimits
-from teleglyph.net.first_bytes import Spoken, spoken
+from teleglyph.net.connection import Connection
+from teleglyph.net.first_bytes import FirstProtocol, detect_protocol
+from teleglyph.net.traffic import ConnectionLimits
 from teleglyph.wire.acip import Session
 
 _BACKLOG = 128
 _SEND_BUFFER = 512 << 10
-"""Kernel bytes per peer: a few frames, so that what a slow peer gets to see is never long out of date."""
+"""Kernel bytes per peer: a few frames, so that a slow peer never sees much outdated ones."""
 _UNSENT_LOW_WATER = 128 << 10
 _KEEPALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 8))
 
 Admission = Callable[[str], "Connection | bytes | None"]
-"""Decides about a new peer by its address: a connection to run, bytes to send before closing, or None to close."""
+"""Decides about a new peer by its address: a connection to run, bytes to send before closing, or None to abort."""
 
 
 class _TcpProtocol(asyncio.Protocol):
-    """Glue between asyncio's callbacks and a connection."""
+    """Forwards asyncio's callbacks to a connection."""
 
     def __init__(self, admit: Admission, accepted: Callable[[Connection], None] | None = None) -> None:
         self._admit = admit
@@ -39,9 +40,9 @@ class _TcpProtocol(asyncio.Protocol):
         transport = cast(asyncio.Transport, base)
         verdict = self._admit(peer_name(transport))
         if not isinstance(verdict, Connection):
-            dismiss(transport, verdict or b"")
+            refuse(transport, verdict or b"")
             return
-        tune(transport)
+        configure_socket(transport)
         self.connection = verdict
         verdict.opened(transport)
         if self._accepted is not None:
@@ -64,38 +65,38 @@ class _TcpProtocol(asyncio.Protocol):
             self.connection.closed()
 
 
-class Doorman(Protocol):
-    """Decides what becomes of peers that connect."""
+class PeerHandler(Protocol):
+    """Decides about peers that connect.  ``peer`` is their address."""
 
-    def let_in(self, peer: str) -> Callable[[], None] | None:
-        """Whether a peer of this address may say what it wants; what to call when it is gone or has said so."""
+    def peer_connected(self, peer: str) -> Callable[[], None] | None:
+        """Return a callback for when the first bytes are there or the peer left; None to close the connection."""
 
     def admit(self, peer: str) -> Connection | bytes | None:
-        """A peer that speaks ACIP: a connection to run, bytes to send before closing, or None to close."""
+        """For a peer that speaks ACIP: a connection to run, bytes to send before closing, or None to abort."""
 
     def accepted(self, connection: Connection) -> None:
-        """A connection that was admitted is open."""
+        """Run a connection that was admitted; it is open now."""
 
-    def receive_http(self, peer: str) -> asyncio.Protocol | bytes:
-        """A peer that speaks HTTP: who goes on with it, or bytes to send before closing."""
+    def http_protocol(self, peer: str) -> asyncio.Protocol | bytes:
+        """For a peer that speaks HTTP: the protocol that serves it, or bytes to send before closing."""
 
-    def silent(self, peer: str) -> None:
-        """A peer was closed because it did not say what it wants."""
+    def peer_timed_out(self, peer: str) -> None:
+        """Record that a peer was closed because its first bytes did not arrive in time."""
 
-    def speaks_tls(self, peer: str) -> None:
-        """A peer was closed because it speaks TLS."""
+    def tls_refused(self, peer: str) -> None:
+        """Record that a peer was closed because it speaks TLS."""
 
 
-class _Arrival(asyncio.Protocol):
-    """A peer that has not said yet what it wants.
+class _NewPeer(asyncio.Protocol):
+    """A peer whose first bytes have not arrived yet.
 
     Args:
-        doorman: decides.
-        seconds: that it may take.
+        handler: decides about the peer.
+        seconds: deadline for the first bytes.
     """
 
-    def __init__(self, doorman: Doorman, seconds: float) -> None:
-        self._doorman = doorman
+    def __init__(self, handler: PeerHandler, seconds: float) -> None:
+        self._handler = handler
         self._seconds = seconds
         self._data = b""
         self._transport: asyncio.Transport | None = None
@@ -104,7 +105,7 @@ class _Arrival(asyncio.Protocol):
 
     def connection_made(self, base: asyncio.BaseTransport) -> None:
         transport = cast(asyncio.Transport, base)
-        self._leave = self._doorman.let_in(peer_name(transport))
+        self._leave = self._handler.peer_connected(peer_name(transport))
         if self._leave is None:
             transport.abort()
             return
@@ -115,28 +116,28 @@ class _Arrival(asyncio.Protocol):
         if self._transport is None:
             return
         self._data += data
-        kind = spoken(self._data)
+        kind = detect_protocol(self._data)
         if kind is not None:
             transport, self._transport = self._transport, None
-            self._depart()
-            self._hand_over(transport, kind)
+            self._finish()
+            self._switch_protocol(transport, kind)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
-        self._depart()
+        self._finish()
 
-    def _hand_over(self, transport: asyncio.Transport, kind: Spoken) -> None:
+    def _switch_protocol(self, transport: asyncio.Transport, kind: FirstProtocol) -> None:
         peer = peer_name(transport)
-        if kind is Spoken.TLS:
-            self._doorman.speaks_tls(peer)
+        if kind is FirstProtocol.TLS:
+            self._handler.tls_refused(peer)
             transport.abort()
             return
-        if kind is Spoken.HTTP:
-            successor = self._doorman.receive_http(peer)
+        if kind is FirstProtocol.HTTP:
+            successor = self._handler.http_protocol(peer)
         else:
-            successor = _TcpProtocol(self._doorman.admit, self._doorman.accepted)
+            successor = _TcpProtocol(self._handler.admit, self._handler.accepted)
         if isinstance(successor, bytes):
-            dismiss(transport, successor)
+            refuse(transport, successor)
             return
         transport.set_protocol(successor)
         successor.connection_made(transport)
@@ -146,10 +147,10 @@ class _Arrival(asyncio.Protocol):
     def _expire(self) -> None:
         if self._transport is not None:
             transport, self._transport = self._transport, None
-            self._doorman.silent(peer_name(transport))
+            self._handler.peer_timed_out(peer_name(transport))
             transport.abort()
 
-    def _depart(self) -> None:
+    def _finish(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
         leave, self._leave = self._leave, None
@@ -158,20 +159,20 @@ class _Arrival(asyncio.Protocol):
 
 
 class Listener:
-    """Listening sockets whose peers a doorman decides about.
+    """Listening sockets for all protocols of the call port.
 
     Args:
-        doorman: decides.
-        first_seconds: from a peer's connection to its first bytes.
+        handler: decides about peers.
+        first_bytes_timeout: seconds from a peer's connection to its first bytes.
     """
 
-    def __init__(self, doorman: Doorman, first_seconds: float) -> None:
-        self._doorman = doorman
-        self._first_seconds = first_seconds
+    def __init__(self, handler: PeerHandler, first_bytes_timeout: float) -> None:
+        self._handler = handler
+        self._first_bytes_timeout = first_bytes_timeout
         self._servers: list[asyncio.Server] = []
 
     async def listen(self, host: str, port: int) -> tuple[str, int]:
-        """Listen on one more address (an IPv4 or IPv6 literal) and return what was bound.
+        """Listen on one more address (an IPv4 or IPv6 literal); returns the bound address and port.
 
         Raises:
             BindError: the address is in use, not ours, or the port is reserved.
@@ -179,7 +180,7 @@ class Listener:
         loop = asyncio.get_running_loop()
         try:
             server = await loop.create_server(
-                lambda: _Arrival(self._doorman, self._first_seconds), host, port, backlog=_BACKLOG
+                lambda: _NewPeer(self._handler, self._first_bytes_timeout), host, port, backlog=_BACKLOG
             )
         except OSError as error:
             raise BindError(bind_failure([(host, error)], port, "calls", "--port")) from error
@@ -188,7 +189,7 @@ class Listener:
         return str(name[0]), int(name[1])
 
     async def close(self) -> None:
-        """Stop listening; accepted connections go on."""
+        """Stop listening; accepted connections stay open."""
         for server in self._servers:
             server.close()
         self._servers.clear()
@@ -197,10 +198,10 @@ class Listener:
 async def connect_tcp(
     host: str, port: int, session: Session, *, timeout: float = 3.0, limits: ConnectionLimits | None = None
 ) -> Connection:
-    """Connect to a server; every address of ``host`` is tried in the resolver's order.
+    """Connect to a server; tries every address of ``host`` in the resolver's order.
 
     Raises:
-        ConnectError: no address could be reached within ``timeout`` seconds; the message says why.
+        ConnectError: no address could be reached within ``timeout`` seconds.
     """
     where = authority(host, port)
     connection = Connection(session, where, limits)
@@ -219,13 +220,13 @@ async def connect_tcp(
 
 
 def bind_failure(failures: Sequence[tuple[str, OSError]], port: int, service: str, option: str) -> str:
-    """A sentence about addresses that cannot be listened on, and what to do.
+    """An error message for addresses that could not be bound.
 
     Args:
-        failures: addresses (IPv4 or IPv6 literals), and what the system said.
+        failures: addresses (IPv4 or IPv6 literals) with their errors.
         port: the same for all.
-        service: what would be served there.
-        option: with which another port can be chosen.
+        service: the name of the service, for the message.
+        option: the option that chooses another port.
     """
     where = " and ".join(authority(address, port) for address, _ in failures)
     numbers = {error.errno for _, error in failures}
@@ -245,28 +246,28 @@ def bind_failure(failures: Sequence[tuple[str, OSError]], port: int, service: st
 
 
 def _reason(error: OSError) -> str:
-    """What the system says, without what asyncio says about that."""
+    """The system's description of an error, without asyncio's addition."""
     return os.strerror(error.errno).lower() if error.errno and error.errno > 0 else str(error.strerror or "no reason")
 
 
-def dismiss(transport: asyncio.Transport, last_words: bytes) -> None:
-    """End a connection that was never admitted, if anything is to be said with that."""
-    if not last_words:
+def refuse(transport: asyncio.Transport, reply: bytes) -> None:
+    """Close a connection that was not admitted, after sending a reply; without a reply, abort it."""
+    if not reply:
         transport.abort()
         return
-    transport.write(last_words)
+    transport.write(reply)
     transport.close()
 
 
 def peer_name(transport: asyncio.BaseTransport | None) -> str:
-    """The numeric address of the other end; ``unknown`` if it is gone."""
+    """The peer's numeric address; ``unknown`` if the peer is gone."""
     name = None if transport is None else transport.get_extra_info("peername")
     return str(name[0]) if name else "unknown"
 
 
-def tune(transport: asyncio.Transport) -> None:
-    """Keep little inside the transport: bytes that wait belong into the outbox, where newer ones replace them."""
-    # With TLS 0 would mean "always full": there a buffer is full that reaches its limit, not one that exceeds it.
+def configure_socket(transport: asyncio.Transport) -> None:
+    """Keep transport and kernel buffers small: bytes should wait in the outbox, where newer ones can replace them."""
+    # A TLS buffer is full when it reaches its limit rather than exceeds it, so 0 would mean "always full".
     transport.set_write_buffer_limits(high=0 if transport.get_extra_info("ssl_object") is None else 1, low=0)
     sock = transport.get_extra_info("socket")
     if sock is None:

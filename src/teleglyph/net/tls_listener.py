@@ -1,4 +1,4 @@
-"""TLS for peers that connect, counted and timed from their first packet on."""
+"""A TLS listener that counts peers and limits their time from their first packet on."""
 
 from __future__ import annotations
 
@@ -11,28 +11,29 @@ from collections.abc import Callable, Coroutine
 _BACKLOG = 128
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _PAUSE = 1.0
-"""Seconds until the next attempt to accept when the system has run out of something."""
+"""Seconds until the next attempt to accept after the system has run out of a resource."""
 
 
 class TlsListener:
-    """A listening socket.  asyncio's own servers tell nobody about a peer before its TLS handshake is over.
+    """A listening socket.  asyncio's own servers report a peer only after its TLS handshake.
 
     Args:
-        context: the certificate.
-        let_in: whether a peer of this address may connect; what to call when it is gone, or why it may not.
-        successor: makes what goes on with a peer after the handshake; gets what to call when that peer is gone.
-        seconds: that a handshake may take.
+        context: with the certificate.
+        peer_connected: called with the address of a new peer; returns a callback for when it is gone, or the reason
+            to refuse it.
+        successor: makes the protocol for a peer after the handshake; called with the callback for when it is gone.
+        seconds: deadline for a handshake.
     """
 
     def __init__(
         self,
         context: ssl.SSLContext,
-        let_in: Callable[[str], Callable[[], None] | str],
+        peer_connected: Callable[[str], Callable[[], None] | str],
         successor: Callable[[Callable[[], None]], asyncio.Protocol],
         seconds: float,
     ) -> None:
         self._context = context
-        self._let_in = let_in
+        self._peer_connected = peer_connected
         self._successor = successor
         self._seconds = seconds
         self._socket: socket.socket | None = None
@@ -51,7 +52,7 @@ class TlsListener:
         return int(self._socket.getsockname()[1])
 
     def close(self) -> None:
-        """Stop listening; handshakes that are under way end, connections go on."""
+        """Stop listening and cancel running handshakes; connections stay open."""
         for task in self._tasks:
             task.cancel()
         if self._socket is not None:
@@ -68,11 +69,11 @@ class TlsListener:
             try:
                 peer, address = await loop.sock_accept(listening)
             except OSError as error:
-                # Anything else concerns the one peer that went away meanwhile.
+                # Other errors concern a single peer that has left meanwhile.
                 if error.errno in _EXHAUSTED:
                     await asyncio.sleep(_PAUSE)
                 continue
-            leave = self._let_in(str(address[0]))
+            leave = self._peer_connected(str(address[0]))
             if isinstance(leave, str):
                 peer.close()
             else:
@@ -83,7 +84,7 @@ class TlsListener:
             await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: self._successor(leave), peer, ssl=self._context, ssl_handshake_timeout=self._seconds
             )
-        except OSError:  # which ssl.SSLError is, too
+        except OSError:  # includes ssl.SSLError
             leave()
         except asyncio.CancelledError:
             leave()

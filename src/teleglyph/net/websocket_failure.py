@@ -1,4 +1,4 @@
-"""Why a WebSocket could not be opened, in words for people.  Begin at :func:`websocket_failure`."""
+"""Error messages for WebSockets that could not be opened.  Begin at :func:`websocket_failure`."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _PROBE_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What a client looks for at an address.
+    """A service that a client looks for at an address.
 
     Attributes:
         name: in the middle of a sentence.
-        option: what a server of ours is started with to have it.
+        option: of ``teleglyph serve``, which enables the service.
     """
 
     name: str
@@ -47,13 +47,13 @@ GAMES = Service("games", "--game")
 
 
 async def websocket_failure(error: Exception, url: str, service: Service, seconds: float) -> str:
-    """Why a WebSocket could not be opened; may look once whether the server wants TLS.
+    """The reason why a WebSocket could not be opened; may connect once to check whether the server wants TLS.
 
     Args:
-        error: what ``websockets`` or the event loop raised.
-        url: what was tried.
-        service: what we were looking for.
-        seconds: our patience.
+        error: raised by ``websockets`` or the event loop.
+        url: the URL that failed.
+        service: the wanted service.
+        seconds: the timeout that was used.
     """
     try:
         parts = urlsplit(url)
@@ -123,7 +123,7 @@ def _tls_failure(error: ssl.SSLError, where: str) -> str:
 
 
 async def _speaks_tls(host: str, port: int) -> bool:
-    """Try a TLS handshake, whatever the certificate."""
+    """Try a TLS handshake, and accept any certificate."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     try:

@@ -1,4 +1,4 @@
-"""All rooms of a server: who may make one, who may come in (docs/protocol/rooms.md#join-request)."""
+"""All relay rooms of a server: checks who may create and join them (spec rooms 8)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 from teleglyph.errors import ProtocolError, SeatRefusedError, VerificationError
 from teleglyph.net import GuessLimiter
-from teleglyph.rooms.room import WRONG_TOKEN, GameRules, Link, Room, RoomLimits, Seat
+from teleglyph.rooms.end_texts import WRONG_TOKEN
+from teleglyph.rooms.room import GameRules, RelayRoom, RoomLimits
+from teleglyph.rooms.seats import Link, Seat
 from teleglyph.wire.rooms.extended import JoinExtras
 from teleglyph.wire.rooms.messages import JoinRequest
 
@@ -28,42 +30,42 @@ class RelayLimits:
 
     rooms: int = 10_000
     rooms_per_address: int = 50
-    """Open rooms that were made from one address; 0: any number."""
+    """Open rooms created from one address; 0: no limit."""
     name_bytes: int = 128
     room: RoomLimits = RoomLimits()
 
 
 @dataclass(frozen=True, slots=True)
 class Greeting:
-    """What was said to a player that speaks ``teleglyph.rooms.1``.
+    """The greeting to a player that speaks ``teleglyph.rooms.1``.
 
     Attributes:
-        hosts: what the server is called: a proof is made for one of them.
-        challenge: what it has to sign to prove an identity.
-        called: the same for people, as the end of a sentence, if the player asked for somebody else.
+        hosts: the server's names; a proof is valid for one of them.
+        challenge: bytes to sign to prove an identity.
+        hint: if the player asked for another host: the server's names, as the end of a sentence.
     """
 
     hosts: tuple[str, ...]
     challenge: bytes
-    called: str = ""
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Player:
     """A connection in its seat."""
 
-    room: Room
+    room: RelayRoom
     seat: Seat
     link: Link
 
 
 class Relay:
-    """The rooms.
+    """The rooms of a server.
 
     Args:
-        games: what may be played.
+        games: the allowed games.
         limits: bounds.
-        on_start, on_end: called when a room is there, and when it is over with the reason.
+        on_start, on_end: called when a room was created, and when it ended, with the reason.
     """
 
     def __init__(
@@ -71,48 +73,48 @@ class Relay:
         games: Iterable[GameRules] = (),
         limits: RelayLimits | None = None,
         *,
-        on_start: Callable[[Room], None] = lambda _room: None,
-        on_end: Callable[[Room, str], None] = lambda _room, _reason: None,
+        on_start: Callable[[RelayRoom], None] = lambda _room: None,
+        on_end: Callable[[RelayRoom, str], None] = lambda _room, _reason: None,
     ) -> None:
         self.limits = limits or RelayLimits()
-        self.rooms: dict[tuple[str, str], Room] = {}
+        self.rooms: dict[tuple[str, str], RelayRoom] = {}
         """By game and name."""
         self._games: dict[str, GameRules] = {}
         self._on_start, self._on_end = on_start, on_end
         self._guesses = GuessLimiter(burst=3, first=1.0)
-        self._makers: dict[Room, str] = {}
-        self._made: Counter[str] = Counter()
+        self._creators: dict[RelayRoom, str] = {}
+        self._created: Counter[str] = Counter()
         self.set_games(games)
 
     def set_games(self, games: Iterable[GameRules]) -> None:
-        """Other games, or other rules; rooms that are there go on as they began."""
+        """Replace games and rules; existing rooms keep theirs."""
         self._games = {game.name: game for game in games}
 
     @property
     def games(self) -> list[GameRules]:
-        """What may be played."""
+        """The allowed games."""
         return list(self._games.values())
 
-    def listed(self) -> list[Room]:
-        """The rooms that may be shown to everybody."""
+    def public_rooms(self) -> list[RelayRoom]:
+        """The rooms that may be listed."""
         return [room for room in self.rooms.values() if room.is_public]
 
     def enter(self, data: bytes, link: Link, network: str, now: float, greeting: Greeting | None = None) -> Player:
-        """Act on a connection's first message: make a room, come in, or come back.
+        """Handle a connection's first message: create a room, join one, or return to a seat.
 
         Args:
             data: the join request.
             link: the connection; the reply is its first message.
-            network: the address it comes from, as limits count it.
+            network: its address, as limits count it.
             now: the time in seconds.
-            greeting: what was said to it before; None to one that speaks the plain protocol.
+            greeting: sent to it before; None if it speaks the plain protocol.
 
         Raises:
-            SeatRefusedError: with the text that the player gets; nothing has happened.
+            SeatRefusedError: with the text for the player; nothing was changed.
         """
         request, extras = self._decode(data, greeting)
         self._check_names(request)
-        self._prove(request, extras, greeting, network, now)
+        self._check_identity(request, extras, greeting, network, now)
         room = self.rooms.get((request.game, request.room))
         rules = self._games.get(request.game)
         if rules is None and (room is None or request.token is None):
@@ -122,16 +124,16 @@ class Relay:
         if request.create:
             if room is not None:
                 raise SeatRefusedError(f"Room {request.room} already exists for game {request.game}.")
-            return self._make(request, extras, rules or GameRules(request.game), link, network)
+            return self._create(request, extras, rules or GameRules(request.game), link, network)
         if room is None:
             raise SeatRefusedError(f"Room {request.room} does not exist for game {request.game}.")
-        seat = room.join(link, now, extras.key or None, is_told=extras.wants_absences, chosen=extras.chosen)
+        seat = room.join(link, now, extras.key or None, wants_absences=extras.is_told, chosen=extras.chosen)
         return Player(room, seat, link)
 
-    def is_host(self, room: Room, authorization: str, network: str, now: float | None = None) -> bool:
+    def is_host(self, room: RelayRoom, authorization: str, network: str, now: float | None = None) -> bool:
         """Whether an ``Authorization`` header (``Bearer`` and the token as 16 hexadecimal digits) is the host's.
 
-        Wrong ones count as guesses of the address.
+        Wrong tokens count as guesses of the address.
         """
         now = time.monotonic() if now is None else now
         found = _BEARER.fullmatch(authorization)
@@ -144,12 +146,12 @@ class Relay:
         return True
 
     def expire(self, now: float) -> None:
-        """End the rooms whose host did not return."""
+        """End the rooms whose host did not return in time."""
         for room in list(self.rooms.values()):
             room.expire(now)
 
     def postpone(self, seconds: float) -> None:
-        """Count out a time in which nobody could return, because the relay was not there."""
+        """Extend all deadlines by a time in which the relay was stopped."""
         for room in self.rooms.values():
             room.postpone(seconds)
 
@@ -165,7 +167,7 @@ class Relay:
         except ProtocolError:
             raise SeatRefusedError(NO_REQUEST) from None
 
-    def _prove(
+    def _check_identity(
         self, request: JoinRequest, extras: JoinExtras, greeting: Greeting | None, network: str, now: float
     ) -> None:
         if greeting is None or not extras.key:
@@ -174,11 +176,11 @@ class Relay:
             raise SeatRefusedError(GUESSES)
         for host in greeting.hosts:
             with contextlib.suppress(VerificationError):
-                extras.verify(request, host, greeting.challenge)
+                extras.prove(request, host, greeting.challenge)
                 self._guesses.succeeded(network, now)
                 return
         self._guesses.failed(network, now)
-        raise SeatRefusedError(f"{NOT_PROVED[:-1]}: {greeting.called}." if greeting.called else NOT_PROVED)
+        raise SeatRefusedError(f"{NOT_PROVED[:-1]}: {greeting.hint}." if greeting.hint else NOT_PROVED)
 
     def _check_names(self, request: JoinRequest) -> None:
         for name in (request.game, request.room):
@@ -190,7 +192,7 @@ class Relay:
         request: JoinRequest,
         extras: JoinExtras,
         token: int,
-        room: Room | None,
+        room: RelayRoom | None,
         link: Link,
         network: str,
         now: float,
@@ -201,7 +203,7 @@ class Relay:
             raise SeatRefusedError(GUESSES)
         try:
             seat = room.rejoin(
-                token, link, now, extras.key or None, rotates=extras.rotates, is_told=extras.wants_absences
+                token, link, now, extras.key or None, rotates=extras.rotates, wants_absences=extras.is_told
             )
         except SeatRefusedError as error:
             if str(error) == WRONG_TOKEN:
@@ -212,36 +214,36 @@ class Relay:
         self._guesses.succeeded(network, now)
         return Player(room, seat, link)
 
-    def _make(self, request: JoinRequest, extras: JoinExtras, rules: GameRules, link: Link, network: str) -> Player:
+    def _create(self, request: JoinRequest, extras: JoinExtras, rules: GameRules, link: Link, network: str) -> Player:
         limits = self.limits
         most = limits.rooms_per_address
-        if len(self.rooms) >= limits.rooms or (most and self._made[network] >= most):
+        if len(self.rooms) >= limits.rooms or (most and self._created[network] >= most):
             raise SeatRefusedError("Too many rooms, try again later.")
-        room = Room(
+        room = RelayRoom(
             request.room,
             rules,
             request.variation,
             link,
             limits=limits.room,
-            on_end=self._ended,
+            on_end=self._remove,
             identity=extras.key or None,
             is_public=extras.is_public,
-            is_told=extras.wants_absences,
+            wants_absences=extras.is_told,
             chosen=extras.chosen,
         )
         self.rooms[request.game, request.room] = room
-        self._makers[room] = network
-        self._made[network] += 1
+        self._creators[room] = network
+        self._created[network] += 1
         self._on_start(room)
         return Player(room, room.host, link)
 
-    def _ended(self, room: Room, reason: str) -> None:
+    def _remove(self, room: RelayRoom, reason: str) -> None:
         key = (room.rules.name, room.name)
         if self.rooms.get(key) is room:
             del self.rooms[key]
-        network = self._makers.pop(room, None)
+        network = self._creators.pop(room, None)
         if network is not None:
-            self._made[network] -= 1
-            if not self._made[network]:
-                del self._made[network]
+            self._created[network] -= 1
+            if not self._created[network]:
+                del self._created[network]
         self._on_end(room, reason)

@@ -1,4 +1,4 @@
-"""Rooms over WebSocket: connects each connection's messages to its seat, and looks after those that fall silent."""
+"""Rooms over WebSocket: passes messages between connections and seats, and closes silent connections."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from teleglyph.errors import (
     SeatEndedError,
     SeatRefusedError,
 )
-from teleglyph.net import Absences, Connection, ConnectionLimits, OutboxLimits, OwnNames, needs_ping, overdue
+from teleglyph.net import Connection, ConnectionLimits, OutboxLimits, OwnNames, StallDetector, needs_ping, timeout_error
 from teleglyph.net.websocket import CLOSE_FRAME, BinaryMessage, WebSocketSession, frame_binary, frame_close
-from teleglyph.rooms import room as texts
+from teleglyph.rooms import end_texts as texts
 from teleglyph.rooms.relay import NO_MESSAGE, Greeting, Player, Relay
-from teleglyph.rooms.room import HOST
+from teleglyph.rooms.seats import HOST
 from teleglyph.wire.rooms.extended import CHALLENGE_SIZE, SUBPROTOCOL, CloseCode, encode_hello, encode_idle
 from teleglyph.wire.rooms.messages import encode_error
 
@@ -46,7 +46,7 @@ _CODES = {
     CONNECTION_LOST: CloseCode.LOST,
 }
 TOO_LARGE_FRAMES = frame_binary(encode_error(TOO_LARGE))
-"""What a player gets before the close when a message is larger than any that could be handled."""
+"""Sent before the close when a message exceeds the WebSocket's maximum size."""
 MAX_REQUEST = 1024
 """Bytes of a join request."""
 _TICK = 0.1
@@ -59,11 +59,11 @@ class RoomsLimits:
     request_timeout: float = 10.0
     """From the connection to the join request."""
     ping_after: float = 20.0
-    """Silence after which a ping goes out."""
+    """Silence after which a ping is sent."""
     silence_timeout: float = 60.0
-    """Silence, also to pings, after which a player counts as gone."""
+    """Silence, even after pings, after which a player counts as gone."""
     stall_timeout: float = 10.0
-    """A player that takes no bytes for so long has stopped reading."""
+    """Time without accepting bytes after which a player counts as no longer reading."""
     connection: ConnectionLimits = ConnectionLimits(
         packets_per_second=500.0,
         packet_burst=1000.0,
@@ -75,7 +75,7 @@ class RoomsLimits:
 
 
 class _Framer:
-    """Frames a message once for all who get it, one after the other."""
+    """Frames a message once for consecutive recipients."""
 
     def __init__(self) -> None:
         self._message = self._framed = b""
@@ -94,9 +94,9 @@ class PlayerLink:
         self._framer = framer
         self.is_extended = is_extended
         self.is_seated = False
-        """It was let in."""
+        """Whether the player got a seat."""
         self.text: str | None = None
-        """What it is told in the end; None while it may go on."""
+        """The last message to the player; None while the link is open."""
 
     def send(self, message: bytes) -> None:
         """Queue a message."""
@@ -104,7 +104,7 @@ class PlayerLink:
             self._connection.outbox.queue_raw(self._framer.frame(message))
 
     def end(self, text: str) -> None:
-        """Queue the last message and have the connection's reader close."""
+        """Queue the last message, and make the connection's reader close it."""
         if self.text is None:
             self.text = text
             self._connection.outbox.queue_raw(frame_binary(encode_error(text)))
@@ -128,46 +128,46 @@ class RoomsService:
         self.relay = relay
         self.limits = limits or RoomsLimits()
         self._framer = _Framer()
-        self._look_interval = min(1.0, self.limits.ping_after / 10)
+        self._check_interval = min(1.0, self.limits.ping_after / 10)
         self._connections: dict[Connection, WebSocketSession] = {}
 
     @property
     def max_message(self) -> int:
-        """Bytes of the largest message that any game takes."""
+        """Bytes of the largest message in any game."""
         return max([MAX_REQUEST, *(game.max_message for game in self.relay.games)])
 
     def __len__(self) -> int:
         return len(self._connections)
 
     async def run(self) -> None:
-        """End rooms whose time is over and connections that are dead, until cancelled."""
-        looked, absences = 0.0, Absences(_TICK)
+        """End expired rooms and dead connections, until cancelled."""
+        checked, stalls = 0.0, StallDetector(_TICK)
         while True:
             await asyncio.sleep(_TICK)
             now = time.monotonic()
-            if (absent := absences.look(now)) > 0:
-                self.relay.postpone(absent)
+            if (stall := stalls.sample(now)) > 0:
+                self.relay.postpone(stall)
                 for connection in self._connections:
-                    connection.postpone(absent)
+                    connection.postpone(stall)
             self.relay.expire(now)
-            if now - looked > self._look_interval:
-                looked = now
+            if now - checked > self._check_interval:
+                checked = now
                 for connection, session in list(self._connections.items()):
-                    self._look_after(connection, session, now)
+                    self._check_liveness(connection, session, now)
 
     async def serve(self, connection: Connection, session: WebSocketSession, network: str, own: OwnNames) -> None:
-        """One player's connection from its first message to its end.
+        """Serve one player's connection from its first message to its end.
 
         Args:
             connection: open, on a WebSocket; closed when this returns.
             session: the connection's.
             network: its address, as limits count it.
-            own: what the server is called on this connection.
+            own: the server's names on this connection.
         """
         greeting: Greeting | None = None
         if session.subprotocol == SUBPROTOCOL:
-            called = "" if own.is_own_host(own.asked) else str(own)
-            greeting = Greeting(own.spellings, os.urandom(CHALLENGE_SIZE), called)
+            hint = "" if own.is_own_host(own.asked) else str(own)
+            greeting = Greeting(own.spellings, os.urandom(CHALLENGE_SIZE), hint)
             connection.outbox.queue_raw(frame_binary(encode_hello(greeting.challenge)))
         link = PlayerLink(connection, self._framer, is_extended=greeting is not None)
         player: Player | None = None
@@ -219,16 +219,16 @@ class RoomsService:
                 else:
                     room.receive(player.seat, player.link, message.data, now)
 
-    def _look_after(self, connection: Connection, session: WebSocketSession, now: float) -> None:
-        error = overdue(connection, self.limits, now)
+    def _check_liveness(self, connection: Connection, session: WebSocketSession, now: float) -> None:
+        error = timeout_error(connection, self.limits, now)
         if error is not None:
             connection.fail(error)
         elif session.subprotocol == SUBPROTOCOL:
-            # A page in a browser sees no pings: it gets a message, which it answers.
+            # Pages in a browser cannot see pings, so they get a message that they answer.
             if now - connection.last_sent > self.limits.ping_after or needs_ping(connection, self.limits, now):
-                connection.last_asked = now
+                connection.last_probed = now
                 connection.outbox.queue_raw(frame_binary(encode_idle(round(self.limits.ping_after) or 1)))
         elif needs_ping(connection, self.limits, now):
-            connection.last_asked = now
+            connection.last_probed = now
             session.ping()
             connection.flush_handshake()

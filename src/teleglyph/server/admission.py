@@ -6,7 +6,7 @@ import time
 from collections import Counter
 
 from teleglyph.call.limits import CallLimits
-from teleglyph.net import Connection, GuessLimiter, Places, network_of
+from teleglyph.net import Connection, GuessLimiter, SlotPool, network_of
 
 
 class Proofs:
@@ -21,7 +21,7 @@ class Proofs:
         self.limits = limits
         self.refused = refused
         self.limiter = GuessLimiter()
-        self.places = Places(limits.challenged_total, limits.challenged_per_address)
+        self.places = SlotPool(limits.challenged_total, limits.challenged_per_address)
 
     def guard(self, peer: str) -> HandshakeGuard:
         """The guard of one handshake."""
@@ -40,7 +40,7 @@ class HandshakeGuard:
         self._network = network
 
     def challenged(self) -> None:
-        if self.connection is not None and self._proofs.places.take(self._network):
+        if self.connection is not None and self._proofs.places.acquire(self._network):
             self.is_waiting = True
             self.connection.extend_handshake(self._proofs.limits.challenge_timeout)
 
@@ -60,7 +60,7 @@ class HandshakeGuard:
         """The handshake is over, however it ended."""
         if self.is_waiting:
             self.is_waiting = False
-            self._proofs.places.free(self._network)
+            self._proofs.places.release(self._network)
 
     def _key(self, identity: bytes | None) -> str:
         """The owner of a listed key is counted by that, not together with strangers behind the same address."""

@@ -25,9 +25,9 @@ from teleglyph.events.announcement import Activity, Announcer
 from teleglyph.events.groups import room_group
 from teleglyph.media import retain_large_buffers
 from teleglyph.net import (
-    Absences,
     Connection,
     Listener,
+    StallDetector,
     authority,
     charged,
     network_of,
@@ -35,7 +35,7 @@ from teleglyph.net import (
     seconds_in_queue,
 )
 from teleglyph.rooms.relay import Relay
-from teleglyph.rooms.room import Room as PlayRoom
+from teleglyph.rooms.room import RelayRoom
 from teleglyph.rooms.service import RoomsService
 from teleglyph.server.address_gate import AddressGate
 from teleglyph.server.admission import HandshakeGuard, Proofs
@@ -363,14 +363,14 @@ class Server:
             why = "" if reason == "left" else f": {reason}"
             _log.info("%s left after %s%s", participant.name, stay, why)
 
-    def _room_started(self, room: PlayRoom) -> None:
+    def _room_started(self, room: RelayRoom) -> None:
         _log.info("a room was made for %s: %s", room.rules.name, room.id)
         if self.records is not None:
             self.records.opened(room.id, room.rules.name, room.name)
         if self.events is not None and room.is_public:
             self.events.open_group(room_group(room.rules.name, room.name), f"{room.name} ({room.rules.name})")
 
-    def _room_ended(self, room: PlayRoom, reason: str) -> None:
+    def _room_ended(self, room: RelayRoom, reason: str) -> None:
         _log.info("room %s is over (%s): %s", room.id, reason, asdict(room.counters))
         if self.records is not None:
             self.records.closed(room.id, reason)
@@ -380,11 +380,11 @@ class Server:
     # --- background -----------------------------------------------------------------------------------
 
     async def _watch(self) -> None:
-        absences = Absences(_WATCH_INTERVAL)
+        absences = StallDetector(_WATCH_INTERVAL)
         while True:
             await asyncio.sleep(_WATCH_INTERVAL)
             now = time.monotonic()
-            if (absent := absences.look(now)) > 0:
+            if (absent := absences.sample(now)) > 0:
                 _log.warning("The server was not there for %.1f s: stopped, or the machine was overrun.", absent)
                 for participant in self._sessions.values():
                     participant.connection.postpone(absent)

@@ -12,7 +12,7 @@ _log = logging.getLogger(__name__)
 
 
 class FrontDoor:
-    """A doorman (:class:`teleglyph.net.tcp.Doorman`).
+    """A peer handler (:class:`teleglyph.net.tcp.PeerHandler`).
 
     Args:
         let_in: counts a connection of an address: what to call when it is gone, or why it may not be there.
@@ -38,7 +38,7 @@ class FrontDoor:
         self._http = http
         self._max_waiting = max_waiting
 
-    def let_in(self, peer: str) -> Callable[[], None] | None:
+    def peer_connected(self, peer: str) -> Callable[[], None] | None:
         """Whether a peer may say what it wants; what to call when it has, or is gone."""
         if self.waiting >= self._max_waiting:
             return None
@@ -53,16 +53,16 @@ class FrontDoor:
 
         return leave
 
-    def receive_http(self, peer: str) -> asyncio.Protocol | bytes:
+    def http_protocol(self, peer: str) -> asyncio.Protocol | bytes:
         """Who answers a peer that speaks HTTP."""
         _log.debug("%s speaks HTTP", peer)
         return self._http()
 
-    def silent(self, peer: str) -> None:
+    def peer_timed_out(self, peer: str) -> None:
         """A peer did not say what it wants."""
         _log.debug("%s did not finish the handshake: it sent nothing in time", peer)
 
-    def speaks_tls(self, peer: str) -> None:
+    def tls_refused(self, peer: str) -> None:
         """A peer wants TLS, which this port does not have."""
         _log.debug("%s was closed: it speaks TLS, which the HTTP port has if there is a certificate", peer)
 

@@ -412,7 +412,7 @@ class HttpFront:
         session = WebSocketSession(request_head(request), **options)
         connection = take_over(request, session, limits, budget, gate.meter(peer))
         connection.stopwatch = stopwatch = cast(RequestHandler, request.protocol).stopwatch
-        stopwatch.settle()
+        stopwatch.lap()
         stopwatch.charge = connection.charge
         if session.is_open:
             request[_DEADLINE].reschedule(None)

@@ -13,7 +13,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from teleglyph.net import Stopwatch
-from teleglyph.net.tcp import dismiss, peer_name
+from teleglyph.net.tcp import peer_name, refuse
 from teleglyph.server.front_door import refusal
 
 _log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class Refused:
 
     def answer(self) -> None:
         """It has asked for something."""
-        dismiss(self._transport, refusal("429 Too Many Requests", self._reason))
+        refuse(self._transport, refusal("429 Too Many Requests", self._reason))
 
     def lost(self) -> None:
         """It is closed."""

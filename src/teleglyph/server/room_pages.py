@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from teleglyph.errors import StoreError
 from teleglyph.events.groups import room_group
 from teleglyph.net import network_of
-from teleglyph.rooms.room import Room
+from teleglyph.rooms.room import RelayRoom
 from teleglyph.store import Record
 from teleglyph.store.records import FINISHED
 
@@ -66,7 +66,7 @@ class RoomPages:
         if page is None:
             return answer({"error": f"page is 1 or more, per_page 1 to {_MAX_PER_PAGE}"}, status=400)
         number, per_page = page
-        rooms = self._server.relay.listed()
+        rooms = self._server.relay.public_rooms()
         shown = rooms[(number - 1) * per_page : number * per_page]
         return answer(
             {
@@ -77,14 +77,14 @@ class RoomPages:
             }
         )
 
-    def _show_room(self, room: Room) -> dict[str, Any]:
+    def _show_room(self, room: RelayRoom) -> dict[str, Any]:
         events = self._server.events
         has_group = events is not None and events.groups is not None
         return {
             "game": room.rules.name,
             "room": room.name,
             "variation": room.variation,
-            "players": room.players(time.monotonic()),
+            "players": room.player_count(time.monotonic()),
             "max_players": room.rules.max_players,
             "host_present": room.host_link is not None,
             **({"group": room_group(room.rules.name, room.name)} if has_group else {}),
@@ -139,11 +139,11 @@ class RoomPages:
         if not server.relay.is_host(room, request.headers.get("Authorization", ""), network_of(request.remote or "")):
             return answer({"error": "only the host may say this: Authorization: Bearer and its token"}, status=403)
         now = time.monotonic()
-        taking_part = room.took_part(now)
+        taking_part = room.round_players(now)
         if any(player not in taking_part or outcome not in _OUTCOMES for player, outcome in outcomes.items()):
             seats = ", ".join(map(str, taking_part)) or "nobody now"
             return answer({"error": f"outcomes are for {seats}, and one of win, loss, draw, null"}, status=400)
-        everybody = {**dict.fromkeys(room.sitting(now)), **outcomes}
+        everybody = {**dict.fromkeys(room.current_players(now)), **outcomes}
         record = await asyncio.wrap_future(
             server.records.result(
                 room.id,

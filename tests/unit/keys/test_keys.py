@@ -125,7 +125,7 @@ def test_other_kinds_are_refused_with_what_to_make(tmp_path: Path, kind: str) ->
     with pytest.raises(KeyFileError, match=f"{kind}.*teleglyph keygen"):
         load_identity(str(tmp_path / "key"))
     keygen(tmp_path / "pem", "-m", "PEM", kind=kind)
-    with pytest.raises(KeyFileError, match=r"another format.*teleglyph keygen"):
+    with pytest.raises(KeyFileError, match=r"not in OpenSSH's format.*teleglyph keygen"):
         load_identity(str(tmp_path / "pem"))
 
 
@@ -472,20 +472,20 @@ def test_a_file_holds_a_key_on_each_line(tmp_path: Path, caplog: pytest.LogCaptu
     path = tmp_path / "friends"
     path.write_text(f"# my friends\n\n{LINE} ann\n  {OTHER.hex()}\nssh-rsa AAAA bob\nnonsense\n")
     assert parse_public_keys(str(path)) == [KEY, OTHER]
-    assert f"Ignored line 5 of {path}: it is a key of the kind ssh-rsa" in caplog.text
+    assert f"Ignored line 5 of {path}: it is a key of type ssh-rsa" in caplog.text
     assert f"Ignored line 6 of {path}" in caplog.text
 
 
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        ("ssh-rsa AAAA", "only ssh-ed25519 keys can be used"),
+        ("ssh-rsa AAAA", "only ssh-ed25519 keys are supported"),
         (fingerprint(KEY), "it is a fingerprint, and the public key itself is needed"),
         ("zzz", "neither a key nor a file"),
         ("AAAAC3NzaC1lZDI1NTE5AAAAIA==", "it is not an Ed25519 key"),
         ("./nowhere", "Cannot read the list of keys"),
-        ("github:-evil", "does not name a user"),
-        ("github:a/../b", "does not name a user"),
+        ("github:-evil", "is not a valid user name"),
+        ("github:a/../b", "is not a valid user name"),
     ],
 )
 def test_what_is_no_key_is_said(value: str, words: str) -> None:

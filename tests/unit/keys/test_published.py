@@ -93,7 +93,7 @@ def test_keys_are_fetched_and_kept_for_when_the_service_is_away(service: Service
     with pytest.raises(KeyFetchError, match="does not know the user 'ann'"):
         fetch("ann")
     service.answers["/bob.keys"] = (503, "")
-    with pytest.raises(KeyFetchError, match=r"status 503.*there is no copy from before"):
+    with pytest.raises(KeyFetchError, match=r"status 503.*there is no cached copy"):
         fetch("bob")
     service.answers["/eve.keys"] = (200, LINE * 1000)
     with pytest.raises(KeyFetchError, match="more than 64 KiB"):

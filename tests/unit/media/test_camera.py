@@ -61,7 +61,7 @@ def test_a_device_that_is_no_camera_is_told_with_its_name(tmp_path: Path) -> Non
 
 
 def test_a_camera_that_is_gone_is_told(tmp_path: Path) -> None:
-    with pytest.raises(CameraError, match=r"Gone .* is gone: is it still connected"):
+    with pytest.raises(CameraError, match=r"Gone .* is gone. Check that it is connected"):
         open_camera(cameras=[Camera(0, "Gone", str(tmp_path / "video0"))])
 
 

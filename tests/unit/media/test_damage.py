@@ -2,32 +2,32 @@
 
 from teleglyph.media.damage import Damage, DamagePolicy
 
-POLICY = DamagePolicy(seconds=10.0, packets=5, most_packets=100, most_bytes=10_000)
+POLICY = DamagePolicy(seconds=10.0, packets=5, max_packets=100, max_bytes=10_000)
 
 
 def test_damage_between_good_frames_is_counted_and_never_gives_up() -> None:
     damage = Damage(POLICY)
     for number in range(1000):
-        assert not damage.fruitless(number * 5.0, 100, failed=True)
-        damage.decoded()
+        assert not damage.record_failure(number * 5.0, 100, failed=True)
+        damage.record_success()
     assert damage.lost == 1000
 
 
 def test_a_stream_is_given_up_after_time_and_packets_together() -> None:
     damage = Damage(POLICY)
-    assert [damage.fruitless(number * 3.0, 1, failed=True) for number in range(5)] == [False] * 4 + [True]
+    assert [damage.record_failure(number * 3.0, 1, failed=True) for number in range(5)] == [False] * 4 + [True]
     few = Damage(POLICY)
-    assert not any(few.fruitless(number * 100.0, 1, failed=True) for number in range(4))
+    assert not any(few.record_failure(number * 100.0, 1, failed=True) for number in range(4))
 
 
 def test_a_stream_whose_time_stands_still_is_given_up_by_packets_or_bytes() -> None:
     damage = Damage(POLICY)
-    assert [damage.fruitless(0.0, 1, failed=True) for _ in range(100)] == [False] * 99 + [True]
+    assert [damage.record_failure(0.0, 1, failed=True) for _ in range(100)] == [False] * 99 + [True]
     large = Damage(POLICY)
-    assert [large.fruitless(0.0, 4000, failed=True) for _ in range(3)] == [False, False, True]
+    assert [large.record_failure(0.0, 4000, failed=True) for _ in range(3)] == [False, False, True]
 
 
 def test_a_decoder_that_waits_for_more_has_lost_nothing() -> None:
     damage = Damage(POLICY)
-    damage.fruitless(0.0, 1, failed=False)
+    damage.record_failure(0.0, 1, failed=False)
     assert damage.lost == 0

@@ -62,13 +62,13 @@ def ids(style: Style) -> str:
 @pytest.mark.parametrize("level", [0, 16, 28])
 def test_black_is_spaces_on_a_black_background(style: Style, level: int) -> None:
     grid = composed(np.full((60, 80, 3), level, np.uint8), style)
-    blacks = {DEFAULT_COLOR} if style.shows_light_by_ink else BLACKS[style.color]
+    blacks = {DEFAULT_COLOR} if style.shows_light_by_coverage else BLACKS[style.color]
     assert {paper for _, paper, _ in grid.characters()} <= blacks
     text = SEQUENCE.sub("", Painter().all(grid).decode())
     assert set(text) == {" ", "\n"}
 
 
-@pytest.mark.parametrize("style", [style for style in dict.fromkeys(STYLES) if style.shows_light_by_ink], ids=ids)
+@pytest.mark.parametrize("style", [style for style in dict.fromkeys(STYLES) if style.shows_light_by_coverage], ids=ids)
 def test_the_noise_of_a_dark_picture_is_not_seen_as_ink(style: Style) -> None:
     noise = np.random.default_rng(7).integers(0, 29, (60, 80, 3), np.uint8)
     assert {(paper, chr(glyph)) for _, paper, glyph in composed(noise, style).characters()} == {(DEFAULT_COLOR, " ")}

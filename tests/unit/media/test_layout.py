@@ -91,5 +91,5 @@ def test_a_screen_without_characters_is_refused(columns: int, rows: int) -> None
 
 @pytest.mark.parametrize("aspect", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_picture_without_a_shape_is_refused(aspect: float) -> None:
-    with pytest.raises(ValueError, match="aspect is a positive number"):
+    with pytest.raises(ValueError, match="aspect must be a positive number"):
         arrange([WIDE, aspect], 80, 24)

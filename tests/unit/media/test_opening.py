@@ -98,7 +98,7 @@ def test_a_path_below_a_file_and_an_empty_name_are_told() -> None:
         (av.error.InvalidDataError(1094995529, "Invalid data found when processing input"), "damaged"),
         (av.error.HTTPNotFoundError(875574520, "Server returned 404 Not Found"), "404"),
         (OSError(errno.ECONNREFUSED, "whatever"), "Connection refused"),
-        (av.error.FFmpegError(1234567890, "Error number -1234567890 occurred"), "does not say why"),
+        (av.error.FFmpegError(1234567890, "Error number -1234567890 occurred"), "reported no reason"),
         (ValueError("plain words"), "plain words"),
         (EOFError(), "EOFError"),
     ],

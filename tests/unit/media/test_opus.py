@@ -47,7 +47,7 @@ def test_bytes_that_are_no_packet_are_told(junk: bytes) -> None:
     try:
         assert np.isfinite(decoder.decode(junk)).all()
     except MediaDecodeError as error:
-        assert "no Opus packet" in str(error)
+        assert "not an Opus packet" in str(error)
 
 
 def test_random_bytes_never_give_more_than_a_packet_can_hold() -> None:

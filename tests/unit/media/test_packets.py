@@ -17,7 +17,7 @@ from teleglyph.media.opening import Opened
 from teleglyph.media.packets import PICTURE, SOUND, Begin, Coded, Demuxer, PacketQueues, QueuePolicy
 from teleglyph.media.streams import StreamInfo
 
-POLICY = QueuePolicy(seconds=1.0, packets=4, most_packets=50, most_bytes=10_000)
+POLICY = QueuePolicy(seconds=1.0, packets=4, max_packets=50, max_bytes=10_000)
 INFO = StreamInfo(0, None, Fraction(1, 1000), None, 0.04)
 
 
@@ -31,7 +31,7 @@ def fill(queues: PacketQueues, lane: str, items: list[Coded]) -> tuple[threading
 
     def work() -> None:
         for item in items:
-            if not queues.put(lane, item):
+            if not queues.add(lane, item):
                 return
             done[0] += 1
 
@@ -62,7 +62,7 @@ def test_the_demuxer_waits_when_there_is_enough(items: list[Coded], most: int) -
     thread, done = fill(queues, PICTURE, items)
     assert 1 < settle(done) <= most
     for _ in range(5):
-        assert queues.take(PICTURE) is not None
+        assert queues.next_item(PICTURE) is not None
     assert settle(done) <= most + 5
     queues.close()
     thread.join(20)
@@ -84,17 +84,17 @@ def test_an_abandoned_queue_holds_nobody_up() -> None:
     queues.abandon(PICTURE)
     thread.join(20)
     assert done[0] == 1000
-    assert queues.put(SOUND, coded(0.0))
+    assert queues.add(SOUND, coded(0.0))
     queues.abandon(SOUND)
-    assert not queues.put(SOUND, coded(0.0))
+    assert not queues.add(SOUND, coded(0.0))
 
 
 def test_the_end_is_told_after_what_came_before_it() -> None:
     queues = PacketQueues([PICTURE], POLICY)
-    queues.put(PICTURE, coded(0.0))
+    queues.add(PICTURE, coded(0.0))
     queues.end(MediaDecodeError("Broken."))
-    assert queues.take(PICTURE) is not None
-    assert queues.take(PICTURE) is None
+    assert queues.next_item(PICTURE) is not None
+    assert queues.next_item(PICTURE) is None
     assert str(queues.error) == "Broken."
 
 
@@ -123,11 +123,11 @@ class Device:
 def read(script: list[int | None], *, is_live: bool) -> tuple[int, PacketQueues, Device, Demuxer]:
     device = Device(script)
     clock = MediaClock(now=lambda: 0.0, sleep=lambda _seconds, _closed: True)
-    queues = PacketQueues([PICTURE], QueuePolicy(most_packets=100_000, seconds=1e9))
+    queues = PacketQueues([PICTURE], QueuePolicy(max_packets=100_000, seconds=1e9))
     opened = Opened(device, None, "device")  # type: ignore[arg-type]
     demuxer = Demuxer(opened, {PICTURE: INFO}, queues, clock, "camera 0: Toy", is_live=is_live)
     demuxer.start()
-    items = list(iter(lambda: queues.take(PICTURE), None))
+    items = list(iter(lambda: queues.next_item(PICTURE), None))
     demuxer.close()
     return sum(isinstance(item, Coded) for item in items), queues, device, demuxer
 
@@ -145,8 +145,8 @@ def test_errors_that_pass_end_nothing(passing: int, is_live: bool) -> None:
 def test_a_camera_that_was_unplugged_ends_at_once_with_a_sentence(gone: int) -> None:
     count, queues, device, _ = read([None, None, gone, *[None] * 10], is_live=True)
     assert count == 2
-    assert "camera 0: Toy gives no more pictures" in str(queues.error)
-    assert str(queues.error).endswith("Is it still connected?")
+    assert "camera 0: Toy stopped" in str(queues.error)
+    assert str(queues.error).endswith("Check that it is connected.")
     assert device.is_closed
 
 
@@ -160,7 +160,7 @@ def test_a_file_that_cannot_be_read_on_ends_with_a_note() -> None:
     count, queues, _, demuxer = read([None, None, *[errno.EIO] * 10_000], is_live=False)
     assert count == 2
     assert queues.error is None
-    assert demuxer.notes == ["it breaks off (Input/output error)"]
+    assert demuxer.notes == ["the file is cut off (Input/output error)"]
 
 
 def test_every_stream_begins_with_what_is_known_of_it() -> None:
@@ -169,5 +169,5 @@ def test_every_stream_begins_with_what_is_known_of_it() -> None:
     clock = MediaClock()
     demuxer = Demuxer(Opened(device, None, "x"), {PICTURE: INFO}, queues, clock, "x")  # type: ignore[arg-type]
     demuxer.start()
-    assert queues.take(PICTURE) == Begin(INFO, 0.0)
+    assert queues.next_item(PICTURE) == Begin(INFO, 0.0)
     demuxer.close()

@@ -10,7 +10,7 @@ from teleglyph.media.sound_chain import PIECE, SoundLine
 
 def play(parts: list[tuple[float | None, np.ndarray]]) -> tuple[np.ndarray, list[float]]:
     line = SoundLine()
-    pieces = [piece for time, samples in parts for piece in line.put(time, samples)]
+    pieces = [piece for time, samples in parts for piece in line.add(time, samples)]
     pieces += line.finish()
     assert all(len(samples) == PIECE for _, samples in pieces)
     return np.concatenate([np.zeros(0, np.float32), *(samples for _, samples in pieces)]), [time for time, _ in pieces]
@@ -58,7 +58,7 @@ def test_stamps_that_are_only_rounded_are_not_followed() -> None:
 
 def test_an_hour_without_sound_is_not_held_in_memory() -> None:
     line = SoundLine()
-    list(line.put(0.0, ones(480)))
-    first = list(itertools.islice(line.put(3600.0, ones(480)), 1000))
+    list(line.add(0.0, ones(480)))
+    first = list(itertools.islice(line.add(3600.0, ones(480)), 1000))
     assert len(first) == 1000
     assert len(line._rest) <= 2 * PIECE

@@ -42,7 +42,7 @@ def test_what_a_step_has_cost_so_far_is_charged_at_once_and_only_once() -> None:
 
     async def settling() -> None:
         compute(0.01)
-        stopwatch.settle()
+        stopwatch.lap()
         assert sum(paid) >= 0.01
         compute(0.01)
 
@@ -54,7 +54,7 @@ def test_outside_of_steps_nothing_is_charged() -> None:
     paid: list[float] = []
     stopwatch = Stopwatch(paid.append)
     compute(0.01)
-    stopwatch.settle()
+    stopwatch.lap()
     assert paid == []
 
 
@@ -65,7 +65,7 @@ def test_somebody_else_can_take_over_the_bill() -> None:
 
     async def change() -> None:
         compute(0.01)
-        stopwatch.settle()
+        stopwatch.lap()
         stopwatch.charge = second.append
         compute(0.01)
 

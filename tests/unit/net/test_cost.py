@@ -12,7 +12,7 @@ import pytest
 from teleglyph.net import CostLedger, CostLimits, LoopLoad, seconds_in_queue
 
 LIMITS = CostLimits(
-    peer_share=0.1, peer_burst=1.0, address_share=0.5, address_burst=4.0, patience=10.0, refusal=60.0, busy=0.0
+    peer_share=0.1, peer_burst=1.0, address_share=0.5, address_burst=4.0, max_overuse=10.0, refusal=60.0, busy=0.0
 )
 
 
@@ -67,7 +67,7 @@ def test_a_peer_that_never_rests_is_closed_and_its_address_refused_for_a_while()
         assert ledger.refused_for("a", now) == 0.0
         now += meter.charge(0.2, now, elsewhere=True) or 0.1
         assert now < 100
-    assert now >= LIMITS.patience
+    assert now >= LIMITS.max_overuse
     assert ledger.refused_for("a", now) == pytest.approx(60.0)
     assert ledger.refused_for("a", now + 60.0) == 0.0
     assert ledger.refused_for("b", now) == 0.0
@@ -87,7 +87,7 @@ def test_patience_is_counted_only_while_the_loop_is_busy() -> None:
         used += 0.8
         ledger.load.sample(float(second), used)
         meter.charge(0.2, float(second), elsewhere=True)
-        assert meter.is_exhausted(float(second)) == (second - 99 > LIMITS.patience)
+        assert meter.is_exhausted(float(second)) == (second - 99 > LIMITS.max_overuse)
 
 
 def test_a_load_is_measured_over_half_a_second() -> None:

@@ -88,7 +88,7 @@ def test_a_costly_peer_is_read_slowly_and_then_refused() -> None:
             peer_burst=0.002,
             address_share=1.0,
             address_burst=1.0,
-            patience=0.3,
+            max_overuse=0.3,
             refusal=60.0,
             busy=0.0,
         )
@@ -108,7 +108,7 @@ def test_a_costly_peer_is_read_slowly_and_then_refused() -> None:
 
 def test_silence_while_nothing_is_read_is_not_the_peers() -> None:
     async def run() -> None:
-        limits = CostLimits(peer_share=0.02, peer_burst=0.001, patience=60.0)
+        limits = CostLimits(peer_share=0.02, peer_burst=0.001, max_overuse=60.0)
         ledger = CostLedger(limits)
         ledger.meter("somebody else")
         meter = ledger.meter("a")
@@ -126,7 +126,7 @@ def test_silence_while_nothing_is_read_is_not_the_peers() -> None:
 
 def test_what_a_costly_peer_has_left_behind_is_not_read() -> None:
     async def run() -> None:
-        ledger = CostLedger(CostLimits(peer_share=0.02, peer_burst=0.001, patience=60.0))
+        ledger = CostLedger(CostLimits(peer_share=0.02, peer_burst=0.001, max_overuse=60.0))
         ledger.meter("somebody else")
         session = Greedy(seconds=0.005)
         connection = Connection(session, "a", meter=ledger.meter("a"), feed_bytes=1)
@@ -161,7 +161,7 @@ def test_a_costly_peer_that_leaves_is_noticed_while_it_is_not_read(how: str) -> 
     """With "closes", its end waits in its own kernel until it gets something."""
 
     async def run() -> None:
-        ledger = CostLedger(CostLimits(peer_share=0.001, peer_burst=0.001, patience=1000.0))
+        ledger = CostLedger(CostLimits(peer_share=0.001, peer_burst=0.001, max_overuse=1000.0))
         ledger.meter("somebody else")
         session = Greedy(seconds=0.02)
         limits = ConnectionLimits(receive_buffer=1000)

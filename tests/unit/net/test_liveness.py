@@ -1,4 +1,4 @@
-"""Absences of this very process."""
+"""StallDetector of this very process."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from teleglyph.events.limits import EventLimits
-from teleglyph.net import Absences, Connection, ConnectionLimits, needs_ping
+from teleglyph.net import Connection, ConnectionLimits, StallDetector, needs_ping
 from teleglyph.net.websocket import WebSocketSession
 
 REQUEST = (
@@ -19,15 +19,15 @@ REQUEST = (
 
 
 def test_looks_in_time_miss_nothing() -> None:
-    absences = Absences(0.1)
-    assert [absences.look(now) for now in (100.0, 100.1, 100.25, 100.8)] == [0.0] * 4
+    stalls = StallDetector(0.1)
+    assert [stalls.sample(now) for now in (100.0, 100.1, 100.25, 100.8)] == [0.0] * 4
 
 
 def test_what_is_missing_is_told_once() -> None:
-    absences = Absences(0.1)
-    absences.look(100.0)
-    assert absences.look(106.1) == pytest.approx(6.0)
-    assert absences.look(106.2) == 0.0
+    stalls = StallDetector(0.1)
+    stalls.sample(100.0)
+    assert stalls.sample(106.1) == pytest.approx(6.0)
+    assert stalls.sample(106.2) == 0.0
 
 
 def test_silence_during_an_absence_is_not_the_peers() -> None:
@@ -50,13 +50,13 @@ def test_silence_during_an_absence_is_not_the_peers() -> None:
 def test_who_only_listens_is_asked_for_a_sign_of_life() -> None:
     async def run() -> None:
         connection = Connection(WebSocketSession(REQUEST, origins=[None], max_message=1000), "a")
-        patience = EventLimits()
+        timeouts = EventLimits()
         asked = 0
         now = connection.last_received
-        for second in range(1, round(patience.silence_timeout)):
+        for second in range(1, round(timeouts.silence_timeout)):
             connection.last_sent = now + second
-            if needs_ping(connection, patience, now + second):
-                connection.last_asked = now + second
+            if needs_ping(connection, timeouts, now + second):
+                connection.last_probed = now + second
                 asked += 1
         assert asked > 1
 
@@ -90,7 +90,7 @@ def test_who_is_read_slowly_is_asked_whether_it_is_there() -> None:
     def asked(connection: Connection, now: float) -> bool:
         connection.last_received = now  # as a reader that waits for its turn notes
         if needs_ping(connection, EventLimits(), now):
-            connection.last_asked = now
+            connection.last_probed = now
             return True
         return False
 

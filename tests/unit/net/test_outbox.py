@@ -17,7 +17,7 @@ def test_a_batch_holds_sound_then_control_then_one_frame() -> None:
     outbox.queue_control(b"first")
     outbox.queue_control(b"second")
     outbox.queue_audio(b"sound", 0.02)
-    assert outbox.take() == [sealed(b"sound"), sealed(b"first"), sealed(b"second"), sealed(b"frame")]
+    assert outbox.next_batch() == [sealed(b"sound"), sealed(b"first"), sealed(b"second"), sealed(b"frame")]
     assert outbox.idle
 
 
@@ -25,14 +25,14 @@ def test_raw_bytes_keep_their_place_among_control_packets() -> None:
     outbox = Outbox()
     outbox.queue_raw(b"handshake")
     outbox.queue_control(b"packet")
-    assert outbox.take() == [Outgoing(b"handshake", raw=True), sealed(b"packet")]
+    assert outbox.next_batch() == [Outgoing(b"handshake", raw=True), sealed(b"packet")]
 
 
 def test_a_newer_frame_replaces_the_waiting_one_and_the_drop_is_counted() -> None:
     outbox = Outbox()
     for number in range(5):
         outbox.queue_frame(b"%d" % number)
-    assert outbox.take() == [sealed(b"4")]
+    assert outbox.next_batch() == [sealed(b"4")]
     assert outbox.counters.video_dropped == 4
     assert outbox.counters.video_frames == 1
 
@@ -41,29 +41,29 @@ def test_the_prefix_of_a_dropped_frame_goes_out_before_the_newer_one() -> None:
     outbox = Outbox()
     outbox.queue_frame(b"old", prefix=b"clear")
     outbox.queue_frame(b"new")
-    assert outbox.take() == [sealed(b"clear"), sealed(b"new")]
+    assert outbox.next_batch() == [sealed(b"clear"), sealed(b"new")]
 
 
 def test_the_prefix_is_sent_once() -> None:
     outbox = Outbox()
     outbox.queue_frame(b"one", prefix=b"clear")
-    outbox.take()
+    outbox.next_batch()
     outbox.queue_frame(b"two")
-    assert outbox.take() == [sealed(b"two")]
+    assert outbox.next_batch() == [sealed(b"two")]
 
 
 def test_the_oldest_sound_goes_when_more_than_the_bound_waits() -> None:
     outbox = Outbox(OutboxLimits(audio_seconds=0.1))
     for number in range(8):
         outbox.queue_audio(b"%d" % number, 0.02)
-    assert outbox.take() == [sealed(b"%d" % number) for number in range(3, 8)]
+    assert outbox.next_batch() == [sealed(b"%d" % number) for number in range(3, 8)]
     assert outbox.counters.audio_dropped == 3
 
 
 def test_one_sound_packet_longer_than_the_bound_is_still_sent() -> None:
     outbox = Outbox(OutboxLimits(audio_seconds=0.1))
     outbox.queue_audio(b"long", 0.5)
-    assert outbox.take() == [sealed(b"long")]
+    assert outbox.next_batch() == [sealed(b"long")]
 
 
 def test_control_over_its_bound_reports_the_peer_as_too_slow_once_and_drops_nothing() -> None:
@@ -72,7 +72,7 @@ def test_control_over_its_bound_reports_the_peer_as_too_slow_once_and_drops_noth
     for _ in range(4):
         outbox.queue_control(b"12345")
     assert reports == ["slow"]
-    assert outbox.take() == [sealed(b"12345")] * 4
+    assert outbox.next_batch() == [sealed(b"12345")] * 4
 
 
 def test_a_batch_stays_within_its_budget_and_leaves_the_frame_for_later() -> None:
@@ -80,8 +80,8 @@ def test_a_batch_stays_within_its_budget_and_leaves_the_frame_for_later() -> Non
     for number in range(3):
         outbox.queue_control(b"%09d" % number)
     outbox.queue_frame(b"frame")
-    assert outbox.take() == [sealed(b"%09d" % 0), sealed(b"%09d" % 1)]
-    assert outbox.take() == [sealed(b"%09d" % 2), sealed(b"frame")]
+    assert outbox.next_batch() == [sealed(b"%09d" % 0), sealed(b"%09d" % 1)]
+    assert outbox.next_batch() == [sealed(b"%09d" % 2), sealed(b"frame")]
 
 
 def test_closing_keeps_control_and_drops_media() -> None:
@@ -92,7 +92,7 @@ def test_closing_keeps_control_and_drops_media() -> None:
     outbox.close()
     outbox.queue_control(b"too late")
     assert not outbox.finished
-    assert outbox.take() == [sealed(b"farewell")]
+    assert outbox.next_batch() == [sealed(b"farewell")]
     assert outbox.finished
 
 
@@ -111,7 +111,7 @@ def test_queued_bytes_count_every_lane() -> None:
     outbox.queue_audio(b"12", 0.02)
     outbox.queue_frame(b"1234")
     assert outbox.queued_bytes == 9
-    outbox.take()
+    outbox.next_batch()
     assert outbox.queued_bytes == 0
 
 
@@ -127,7 +127,7 @@ def test_what_waits_of_a_group_can_be_taken_back() -> None:
     assert outbox.purge(one) == 2
     assert outbox.purge(one) == 0
     assert (budget.used, outbox.counters.purged) == (6 + 2 * 54, 2)
-    batch = outbox.take()
+    batch = outbox.next_batch()
     assert batch == [sealed(b"answer"), Outgoing(b"head", True, body, two)]
     assert batch[1].body is body, "by reference"
     other.discard()
@@ -169,7 +169,7 @@ def test_when_all_together_have_too_much_those_who_wait_are_congested() -> None:
     slow.queue_control(bytes(101))
     assert slow.is_congested
     assert not quick.is_congested, "nothing waits for this one"
-    slow.take()
+    slow.next_batch()
     assert not slow.is_congested
 
 
@@ -183,10 +183,10 @@ def test_calm_is_waited_for_until_the_writer_has_taken_enough_or_the_connection_
         waiting = asyncio.create_task(outbox.wait_until_below(15, 3))
         few = asyncio.create_task(outbox.wait_until_below(100, 0))
         await asyncio.sleep(0)
-        outbox.take()
+        outbox.next_batch()
         await asyncio.sleep(0)
         assert not waiting.done()
-        outbox.take()
+        outbox.next_batch()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         assert waiting.done()
@@ -215,10 +215,10 @@ def test_raw_bytes_go_to_the_writer_at_once_only_when_nothing_waits() -> None:
     outbox.queue_control(b"2")
     outbox.queue_raw(b"3")
     assert taken == [b"1"]
-    assert outbox.take() == [sealed(b"2"), Outgoing(b"3", raw=True)]
+    assert outbox.next_batch() == [sealed(b"2"), Outgoing(b"3", raw=True)]
     is_free = False
     outbox.queue_raw(b"4")
-    assert outbox.take() == [Outgoing(b"4", raw=True)]
+    assert outbox.next_batch() == [Outgoing(b"4", raw=True)]
     outbox.close()
     outbox.queue_raw(b"5")
     assert taken == [b"1", b"4"]

@@ -6,22 +6,22 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from teleglyph.net.addresses import network_of
-from teleglyph.net.ratelimit import GuessLimiter, Places, SlidingWindow, TokenBucket
+from teleglyph.net.ratelimit import GuessLimiter, SlidingWindow, SlotPool, TokenBucket
 
 
 def test_a_bucket_lets_a_burst_through_and_then_makes_the_taker_pause() -> None:
     bucket = TokenBucket(rate=10, burst=5)
-    assert [bucket.take(1, 0.0) for _ in range(5)] == [0.0] * 5
-    assert bucket.take(1, 0.0) == pytest.approx(0.1)
-    assert bucket.take(1, 0.0) == pytest.approx(0.2)
+    assert [bucket.consume(1, 0.0) for _ in range(5)] == [0.0] * 5
+    assert bucket.consume(1, 0.0) == pytest.approx(0.1)
+    assert bucket.consume(1, 0.0) == pytest.approx(0.2)
 
 
 def test_a_bucket_refills_with_time_but_not_beyond_its_burst() -> None:
     bucket = TokenBucket(rate=10, burst=5)
-    bucket.take(5, 0.0)
-    assert bucket.take(1, 0.1) == 0.0
-    assert bucket.take(5, 1000.0) == 0.0
-    assert bucket.take(1, 1000.0) > 0
+    bucket.consume(5, 0.0)
+    assert bucket.consume(1, 0.1) == 0.0
+    assert bucket.consume(5, 1000.0) == 0.0
+    assert bucket.consume(1, 1000.0) > 0
 
 
 def test_allow_takes_nothing_when_it_refuses() -> None:
@@ -248,21 +248,21 @@ def test_a_clock_that_steps_back_gives_no_guesses_away() -> None:
 
 
 def test_places_are_bounded_for_each_and_for_all() -> None:
-    places = Places(total=3, per_key=2)
-    assert [places.take(key) for key in ("a", "a", "a", "b", "b")] == [True, True, False, True, False]
+    places = SlotPool(total=3, per_key=2)
+    assert [places.acquire(key) for key in ("a", "a", "a", "b", "b")] == [True, True, False, True, False]
     assert len(places) == 3
-    places.free("a")
-    assert places.take("a")
-    places.free("b")
-    assert places.take("c")
+    places.release("a")
+    assert places.acquire("a")
+    places.release("b")
+    assert places.acquire("c")
 
 
 def test_places_do_not_remember_who_has_gone() -> None:
-    places = Places(total=2, per_key=1)
+    places = SlotPool(total=2, per_key=1)
     for number in range(1000):
         key = f"network {number}"
-        assert places.take(key)
-        assert not places.take(key)
-        places.free(key)
+        assert places.acquire(key)
+        assert not places.acquire(key)
+        places.release(key)
     assert len(places) == 0
     assert not places._held

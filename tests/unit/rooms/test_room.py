@@ -10,7 +10,8 @@ import pytest
 from room_links import FakeLink
 from teleglyph.errors import SeatRefusedError
 from teleglyph.rooms.relay import Greeting, Relay, RelayLimits
-from teleglyph.rooms.room import GameRules, Room, RoomLimits, Seat
+from teleglyph.rooms.room import GameRules, RelayRoom, RoomLimits
+from teleglyph.rooms.seats import Seat
 from teleglyph.wire.rooms.extended import (
     TOKEN_KEPT,
     JoinExtras,
@@ -32,7 +33,7 @@ class Table:
         self.now = 0.0
         self.ended: list[str] = []
         self.links: dict[str, FakeLink] = {"host": FakeLink(is_extended=is_extended)}
-        self.room = Room(
+        self.room = RelayRoom(
             "lobby",
             GameRules("chess", max_players),
             300,
@@ -321,7 +322,7 @@ def test_a_seat_has_one_connection() -> None:  # R7
     table.rejoin("ann")
     assert first.text == "This seat was taken over by another connection."
     assert table.got("host") == [player_left(1), player_came(1)]
-    assert table.room.players(table.now) == 2
+    assert table.room.player_count(table.now) == 2
     table.room.receive(seat, first, RPC, 0.0)
     table.room.leave(seat, first, "Connection lost.", 0.0)
     assert table.got("host") == []
@@ -343,7 +344,7 @@ def test_the_limit_holds_for_who_returns_unless_the_place_was_kept() -> None:  #
         table.rejoin("ann")
     table.say("bob", LEAVE)
     table.rejoin("ann")
-    assert table.room.players(table.now) == 2
+    assert table.room.player_count(table.now) == 2
 
 
 def test_numbers_run_out() -> None:
@@ -448,7 +449,7 @@ def test_tokens_cannot_be_guessed_for_long() -> None:  # I4
 def test_no_token_is_kept_in_clear() -> None:
     table = Table()
     token = table.join("ann").reply.token
-    kept = repr(table.room._seats) + repr(table.room._by_digest)
+    kept = repr(table.room._seats.by_player) + repr(table.room._seats.by_digest)
     assert str(token) not in kept
     assert token.to_bytes(8, "big").hex() not in kept
     assert repr(token.to_bytes(8, "big"))[2:-1] not in kept
@@ -569,7 +570,7 @@ def test_an_identity_is_proved_to_this_relay_for_this_room_only() -> None:
     key, greeting = Key(), Greeting(("relay.example:27226",), bytes(range(32)))
     create = JoinRequest("chess", "r", create=True)
 
-    def enter(relay: Relay, request: JoinRequest, host: str, challenge: bytes, network: str) -> Room:
+    def enter(relay: Relay, request: JoinRequest, host: str, challenge: bytes, network: str) -> RelayRoom:
         extras = claim_identity(JoinExtras(is_public=True), key, request, host, encode_hello(challenge))
         return relay.enter(create.encode() + extras.encode(), FakeLink(is_extended=True), network, 0.0, greeting).room
 
@@ -586,7 +587,7 @@ def test_an_identity_is_proved_to_this_relay_for_this_room_only() -> None:
     relay = Relay([GameRules("chess")])
     room = enter(relay, create, "Relay.Example:27226", greeting.challenge, "n")
     assert room.host.identity == key.public_key
-    assert relay.listed() == [room]
+    assert relay.public_rooms() == [room]
 
 
 def test_wrong_proofs_are_guesses() -> None:
@@ -620,7 +621,7 @@ def test_only_public_rooms_are_listed() -> None:
     relay = Relay([GameRules("chess", is_public=True), GameRules("go")])
     for game in ("chess", "go"):
         relay.enter(JoinRequest(game, "r", create=True).encode(), FakeLink(), "n", 0.0)
-    assert [room.rules.name for room in relay.listed()] == ["chess"]
+    assert [room.rules.name for room in relay.public_rooms()] == ["chess"]
 
 
 # --- who is away ------------------------------------------------------------------------------------------------------
@@ -632,25 +633,25 @@ class TellingTable(Table):
     def __init__(self) -> None:
         super().__init__(is_extended=True)
         self.links["host"] = FakeLink(is_extended=True)
-        self.room = Room(
+        self.room = RelayRoom(
             "lobby",
             GameRules("chess", grace=30.0),
             0,
             self.links["host"],
-            is_told=True,
+            wants_absences=True,
             on_end=lambda _room, _why: None,
         )
         self.seats["host"], self.tokens["host"] = self.room.host, self.links["host"].reply.token
 
     def join_told(self, name: str) -> FakeLink:
         link = FakeLink(is_extended=True)
-        self.seats[name] = self.room.join(link, self.now, is_told=True)
+        self.seats[name] = self.room.join(link, self.now, wants_absences=True)
         self.links[name], self.tokens[name] = link, link.reply.token
         return link
 
     def rejoin_told(self, name: str) -> FakeLink:
         link = FakeLink(is_extended=True)
-        self.room.rejoin(self.tokens[name], link, self.now, is_told=True)
+        self.room.rejoin(self.tokens[name], link, self.now, wants_absences=True)
         self.links[name] = link
         return link
 
@@ -699,7 +700,7 @@ def test_a_token_that_a_player_made_up_opens_its_seat_until_the_relays_own_has_a
     table = Table(is_extended=True)
     link = FakeLink(is_extended=True)
     if player == "host":
-        table.room = Room("lobby", GameRules("chess"), 0, link, chosen=77)
+        table.room = RelayRoom("lobby", GameRules("chess"), 0, link, chosen=77)
         table.seats["host"] = table.room.host
     else:
         table.seats["ann"] = table.room.join(link, 0.0, chosen=77)
@@ -732,10 +733,10 @@ def test_a_guest_that_has_left_has_a_part_in_the_round_until_the_next_begins() -
     table.join("bob")
     table.say("ann", LEAVE)
     table.say("host", kick(2))
-    assert table.room.took_part(0.0) == [0, 1]
-    assert table.room.sitting(0.0) == [0]
+    assert table.room.round_players(0.0) == [0, 1]
+    assert table.room.current_players(0.0) == [0]
     table.room.begin_round()
-    assert table.room.took_part(0.0) == [0]
+    assert table.room.round_players(0.0) == [0]
 
 
 def test_nobody_loses_a_place_for_a_time_in_which_the_relay_was_not_there() -> None:

@@ -82,7 +82,7 @@ def test_descriptors_are_kept_for_people_in_calls_and_for_this_machine() -> None
 
 @pytest.mark.parametrize("peer", ["192.0.2.1", "127.0.0.1"])
 def test_a_costly_address_is_refused_on_every_way(peer: str) -> None:
-    it = AddressGate(0, 0, CostLimits(peer_share=0.1, peer_burst=0.1, patience=1.0, busy=0.0), 1000, lambda _: False)
+    it = AddressGate(0, 0, CostLimits(peer_share=0.1, peer_burst=0.1, max_overuse=1.0, busy=0.0), 1000, lambda _: False)
     it.meter("192.0.2.200")
     meter = it.meter(peer)
     assert meter is not None

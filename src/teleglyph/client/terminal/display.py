@@ -8,7 +8,7 @@ from teleglyph.client.terminal.capabilities import Terminal
 from teleglyph.media.modes import COLOR_NAMES, RENDER_NAMES, ColorLevel, RenderMode
 from teleglyph.media.palette import BUILT_IN, Palette
 from teleglyph.media.style import Style
-from teleglyph.wire.acip import CUSTOM_PALETTE, Capabilities, ViewFlag, ViewSettings
+from teleglyph.wire.acip import Capabilities, PaletteType, ViewFlag, ViewSettings
 
 _BASIC_MODE = {
     RenderMode.QUADRANT: RenderMode.HALF_BLOCK,
@@ -19,7 +19,7 @@ _BASIC_MODE = {
 """What servers of ascii-chat are asked for instead of the modes that they do not know."""
 _FONTS_WITHOUT_BLOCKS = ("linux", "cons25", "vt100", "vt220", "dumb", "")
 """Terminals whose fonts have half blocks at best."""
-_PALETTE_NUMBERS = {"standard": 1, "blocks": 2, "digital": 3, "minimal": 4, "cool": 5}
+
 _COLOR_COUNTS = {
     ColorLevel.NONE: 2,
     ColorLevel.ANSI16: 16,
@@ -140,7 +140,7 @@ class Display:
     def capabilities(self) -> Capabilities:
         """The message that tells a server."""
         style = self.style()
-        custom = style.palette.name not in _PALETTE_NUMBERS
+        palette_type = PaletteType.named(style.palette.name)
         return Capabilities(
             width=self.columns,
             height=self.rows,
@@ -150,8 +150,8 @@ class Display:
             utf8=self.utf8,
             desired_fps=self.frame_rate,
             wants_padding=self.padding,
-            palette_type=_PALETTE_NUMBERS.get(style.palette.name, CUSTOM_PALETTE),
-            palette_custom=style.palette.glyphs if custom else "",
+            palette_type=int(palette_type),
+            palette_custom=style.palette.glyphs if palette_type is PaletteType.CUSTOM else "",
             terminal_flags=_TERMINAL_FLAGS[style.color] | (_UTF8_FLAG if self.utf8 else 0),
             term_type=self.terminal.term,
             colorterm=self.terminal.colorterm,

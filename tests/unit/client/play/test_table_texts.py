@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from teleglyph.client.play.table_texts import Place, explain
-from teleglyph.rooms import relay, room, service
+from teleglyph.rooms import end_texts, relay, service
 
 PLACE = Place("ws://here:1/rooms", "four", "ta{b}le", hosts=False)
 
@@ -13,7 +13,7 @@ PLACE = Place("ws://here:1/rooms", "four", "ta{b}le", hosts=False)
 def texts_of_the_relay() -> list[str]:
     named = [
         value
-        for module in (relay, room, service)
+        for module in (relay, end_texts, service)
         for name, value in vars(module).items()
         if name.isupper() and isinstance(value, str) and " " in value
     ]

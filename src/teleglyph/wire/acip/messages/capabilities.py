@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import struct
 from dataclasses import dataclass
 from typing import ClassVar, Self
@@ -12,7 +13,29 @@ from teleglyph.wire.acip.packet_type import PacketType
 
 MAX_COLUMNS = MAX_ROWS = 4096
 MAX_FPS = 144
-CUSTOM_PALETTE = 6
+
+
+class PaletteType(enum.IntEnum):
+    """The numbers of palettes on the wire."""
+
+    UNSET = 0
+    STANDARD = 1
+    BLOCKS = 2
+    DIGITAL = 3
+    MINIMAL = 4
+    COOL = 5
+    CUSTOM = 6
+
+    @property
+    def label(self) -> str:
+        """The palette's name for users, such as ``blocks``."""
+        return self.name.lower()
+
+    @classmethod
+    def named(cls, name: str) -> PaletteType:
+        """The number of a palette by its name for users; CUSTOM for names that have none."""
+        return next((number for number in cls if number.label == name), cls.CUSTOM)
+
 
 _LAYOUT = struct.Struct(">IIIIHH32s32sBII64sBBBII")
 _FIELDS = (
@@ -94,7 +117,7 @@ class Capabilities(Message):
             ("height", self.height, 1, MAX_ROWS),
             ("color_level", self.color_level, 0, 3),
             ("render_mode", self.render_mode, 0, 2),
-            ("palette_type", self.palette_type, 0, CUSTOM_PALETTE),
+            ("palette_type", self.palette_type, PaletteType.UNSET, PaletteType.CUSTOM),
             ("desired_fps", self.desired_fps, 1, MAX_FPS),
         ):
             if not low <= value <= high:

@@ -7,7 +7,7 @@
 namespace teleglyph {
 
 // How much of the 2x3 zones of its cell, row by row, a glyph of ASCII (from the space on) fills: 0 to 255.
-inline constexpr std::array<std::array<std::uint8_t, 6>, 95> kGlyphInk{{
+inline constexpr std::array<std::array<std::uint8_t, 6>, 95> kGlyphCoverage{{
     {{  0,   0,   0,   0,   0,   0}},  // ' '
     {{ 18,  19,  30,  32,  13,  14}},  // '!'
     {{ 32,  32,  18,  18,   0,   0}},  // '"'

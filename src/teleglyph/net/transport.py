@@ -1,0 +1,54 @@
+"""The two sides of a connection: the transport that carries its bytes, and the session that gives them a meaning."""
+
+from __future__ import annotations
+
+import enum
+from typing import Any, Protocol
+
+from teleglyph.wire.acip import Event
+
+
+class Transport(Protocol):
+    """What a connection needs from the transport below it (:class:`asyncio.Transport` has it)."""
+
+    def write(self, data: bytes) -> None:
+        """Send bytes, and buffer those that the kernel does not accept."""
+
+    def pause_reading(self) -> None:
+        """Stop delivering bytes."""
+
+    def resume_reading(self) -> None:
+        """Deliver bytes again."""
+
+    def write_eof(self) -> None:
+        """Close our side of the connection."""
+
+    def abort(self) -> None:
+        """Close at once and drop buffered bytes."""
+
+    def get_extra_info(self, name: str) -> Any:
+        """A detail of the transport, such as its "socket"; None if it has none."""
+
+
+class ByteSession(Protocol):
+    """What a connection needs from the protocol object that it drives: bytes in, events out, bytes to send."""
+
+    @property
+    def state(self) -> enum.Enum:
+        """The state of the protocol, for logs."""
+
+    def receive_data(self, data: bytes) -> None:
+        """Feed bytes from the transport."""
+
+    def data_to_send(self) -> bytes:
+        """Bytes that the protocol itself has to send; each is returned once."""
+
+    def next_event(self) -> Event | None:
+        """The next event, or None while more bytes are needed; raises PeerError."""
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether its last bytes were returned, so that nothing more may be sent."""
+
+    def seal(self, packet: bytes) -> bytes:
+        """The bytes for the transport that carry a message."""
