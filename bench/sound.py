@@ -15,7 +15,7 @@ from bench.report import print_table
 from bench.server import ServerProcess, percentile
 from teleglyph.call.sound import BLOCK, TICK_SECONDS, RoomSound, Voice
 from teleglyph.client.address import Address
-from teleglyph.client.call.connection import CallClient, CallEvents, Credentials
+from teleglyph.client.call.client import CallClient, CallEvents, Credentials
 from teleglyph.client.call.sound import CallSound
 from teleglyph.media.mixer import Mixer
 from teleglyph.media.opus import SAMPLE_RATE, OpusEncoder

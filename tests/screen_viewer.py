@@ -13,7 +13,7 @@ import numpy as np
 from conftest import ServerProcess
 from reference_renderer import PALETTE_256
 from teleglyph.client.address import Address
-from teleglyph.client.call.connection import CallClient, CallEvents, Credentials
+from teleglyph.client.call.client import CallClient, CallEvents, Credentials
 from teleglyph.client.call.received_screen import ReceivedScreen
 from teleglyph.wire.acip import (
     Capabilities,

@@ -443,7 +443,7 @@ import asyncio, os, signal, sys
 from pathlib import Path
 from teleglyph.client.play import saved_seats
 from teleglyph.client.play.seating import Seating
-from teleglyph.client.play.table_texts import Place
+from teleglyph.client.play.relay_errors import Place
 from websockets.asyncio.client import ClientConnection
 
 url, directory, role, moment = sys.argv[1:]

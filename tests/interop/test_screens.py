@@ -17,7 +17,7 @@ from reference_renderer import average
 from screen_viewer import BACKGROUND, HALF_BLOCK, Viewer
 from talker import RATE, tone
 from teleglyph.client.address import Address
-from teleglyph.client.call.connection import CallClient, CallEvents, Credentials
+from teleglyph.client.call.client import CallClient, CallEvents, Credentials
 from teleglyph.client.call.sound import CallSound
 from teleglyph.client.call.uplink import Uplink
 from teleglyph.media.grid import direct_color

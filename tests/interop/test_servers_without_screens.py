@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from teleglyph.client.address import Address
-from teleglyph.client.call.connection import CallClient, CallEvents, Credentials
+from teleglyph.client.call.client import CallClient, CallEvents, Credentials
 from teleglyph.client.call.uplink import Codec, Uplink
 from teleglyph.media.frame_text import SafeFrame
 from teleglyph.server import app

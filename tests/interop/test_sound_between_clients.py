@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from conftest import ServerProcess
 from talker import RATE, Samples, level_of, tone
 from teleglyph.client.address import Address
-from teleglyph.client.call.connection import CallClient, CallEvents, Credentials
+from teleglyph.client.call.client import CallClient, CallEvents, Credentials
 from teleglyph.client.call.sound import CallSound
 from teleglyph.wire.acip import Capabilities
 

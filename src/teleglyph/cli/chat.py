@@ -18,8 +18,8 @@ from teleglyph.cli.logs import LogOptions
 from teleglyph.cli.options import default_name
 from teleglyph.client.address import ADDRESS_HELP, DEFAULT_PORT, websocket_url
 from teleglyph.client.chat.conversation import Chat, View
+from teleglyph.client.chat.formatting import Message, PipeText
 from teleglyph.client.chat.people import NAME_COLUMNS, clean_name
-from teleglyph.client.chat.text import Message, PipeText
 from teleglyph.client.terminal.capabilities import Terminal, detect
 from teleglyph.console import echo, write_text
 from teleglyph.events.client import NostrClient

@@ -26,12 +26,12 @@ from teleglyph.cli.options import (
     source_options,
 )
 from teleglyph.client.address import DEFAULT_PORT, parse_address
-from teleglyph.client.call.connection import Credentials
+from teleglyph.client.call.client import Credentials
 from teleglyph.client.call.interactive import watch_call
-from teleglyph.client.call.session import CallOptions, pipe_call, snapshot_call
+from teleglyph.client.call.reconnecting import CallOptions, pipe_call, snapshot_call
 from teleglyph.client.call.sound import CallSound
-from teleglyph.client.call.source import unless_stopped
 from teleglyph.client.call.uplink import Codec, Uplink
+from teleglyph.client.source import unless_stopped
 from teleglyph.client.terminal.capabilities import Terminal, detect
 from teleglyph.client.terminal.display import ViewWishes
 from teleglyph.client.terminal.screen import restore_all

@@ -20,9 +20,9 @@ from teleglyph.cli.lifecycle import run
 from teleglyph.cli.logs import LogOptions
 from teleglyph.cli.options import DisplayOptions, SourceOptions, display_options
 from teleglyph.client.address import Address
-from teleglyph.client.call.connection import CallClient, Credentials
+from teleglyph.client.call.client import CallClient, Credentials
 from teleglyph.client.call.interactive import watch_call
-from teleglyph.client.call.session import CallOptions, snapshot_call
+from teleglyph.client.call.reconnecting import CallOptions, snapshot_call
 from teleglyph.client.call.sound import FRAME, CallSound
 from teleglyph.client.call.uplink import Codec, Uplink
 from teleglyph.client.terminal.capabilities import Terminal, detect

@@ -12,10 +12,10 @@ from teleglyph.cli.lifecycle import run
 from teleglyph.cli.logs import LogOptions
 from teleglyph.cli.options import Number, ask_passphrase
 from teleglyph.client.address import ADDRESS_HELP, DEFAULT_PORT, websocket_url
-from teleglyph.client.play.game import Table
+from teleglyph.client.play.relay_errors import Place
 from teleglyph.client.play.saved_seats import SeatFile, seats_directory
 from teleglyph.client.play.seating import MAX_NAME_BYTES, Seating
-from teleglyph.client.play.table_texts import Place
+from teleglyph.client.play.table import Table
 from teleglyph.client.terminal.capabilities import Terminal, detect
 from teleglyph.client.terminal.screen import restore_all
 from teleglyph.console import echo

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from teleglyph.client.call.session import CallOptions, ScreenFace, Stay
+from teleglyph.client.call.reconnecting import CallOptions, ScreenFace, Stay
 from teleglyph.client.call.sound import CallSound
 from teleglyph.client.call.uplink import Uplink
 from teleglyph.client.terminal.capabilities import Terminal

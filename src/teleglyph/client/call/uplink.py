@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from teleglyph.client.call.source import open_source
+from teleglyph.client.source import open_source
 from teleglyph.errors import LocalError, UserError
 from teleglyph.media.pump import Pump
 from teleglyph.media.source import VideoSource

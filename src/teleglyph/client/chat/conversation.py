@@ -1,6 +1,6 @@
 """A conversation in a room: a NIP-29 group's messages (NIP-C7) and presence, and what the user's lines do.
 
-Knows nothing of terminals: it talks to a :class:`View`.  :mod:`teleglyph.client.chat.text` makes lines of messages,
+Knows nothing of terminals: it talks to a :class:`View`.  :mod:`teleglyph.client.chat.formatting` makes lines of messages,
 :mod:`teleglyph.client.chat.screen` is the terminal.
 """
 
@@ -15,8 +15,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Protocol
 
+from teleglyph.client.chat.formatting import Message, quoted
 from teleglyph.client.chat.people import NAME_COLUMNS, People, clean_name
-from teleglyph.client.chat.text import Message, quoted
 from teleglyph.errors import ConnectError, EventRefusedError
 from teleglyph.events.announcement import KIND as LIVE_ACTIVITY
 from teleglyph.events.client import NostrClient, Stored, Trouble

@@ -28,7 +28,7 @@ from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.output.vt100 import Vt100_Output
 
 from teleglyph.client.chat.conversation import COMMANDS
-from teleglyph.client.chat.text import Message, TerminalText
+from teleglyph.client.chat.formatting import Message, TerminalText
 from teleglyph.client.terminal.capabilities import Terminal, terminal_size
 from teleglyph.console import write_text
 

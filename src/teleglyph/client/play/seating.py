@@ -7,8 +7,8 @@ import secrets
 from dataclasses import replace
 from typing import Any
 
+from teleglyph.client.play.relay_errors import Place, explain
 from teleglyph.client.play.saved_seats import DEFAULT_GRACE, MAX_GRACE, SavedSeat, SeatFile
-from teleglyph.client.play.table_texts import Place, explain
 from teleglyph.errors import SeatEndedError, SeatRefusedError
 from teleglyph.rooms.client import TOO_MANY_GUESSES, Guest, Host, is_unproved
 from teleglyph.wire.acip import Identity

@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import Callable, Sequence
 
-from teleglyph.client.terminal.keys import KeyParser
+from teleglyph.client.terminal.key_parser import KeyParser
 
 _STANDARD_INPUT = 0
 

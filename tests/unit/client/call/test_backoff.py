@@ -2,7 +2,7 @@
 
 import pytest
 
-from teleglyph.client.attempts import FIRST_PAUSE, LONGEST_PAUSE, UNANSWERED_PAUSES, Attempts
+from teleglyph.client.call.backoff import FIRST_PAUSE, LONGEST_PAUSE, UNANSWERED_PAUSES, Attempts
 from teleglyph.errors import (
     AuthenticationError,
     ConnectError,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from teleglyph.client.chat.text import Message, PipeText, TerminalText
+from teleglyph.client.chat.formatting import Message, PipeText, TerminalText
 from teleglyph.media.modes import ColorLevel
 from teleglyph.printable import printable, width
 

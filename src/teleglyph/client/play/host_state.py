@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from teleglyph.client.play.four_in_a_row import Board
-from teleglyph.client.play.results import MAX_PENDING
+from teleglyph.client.play.result_reporter import MAX_PENDING
 
 _log = logging.getLogger(__name__)
 _MAX_ROUND = 1 << 30

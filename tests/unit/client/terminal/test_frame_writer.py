@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from teleglyph.client.terminal.output import FrameWriter
+from teleglyph.client.terminal.frame_writer import FrameWriter
 from teleglyph.errors import OutputClosedError, OutputError
 from teleglyph.media.frame_text import SafeFrame, check_frame
 

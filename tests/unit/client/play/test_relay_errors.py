@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from teleglyph.client.play.table_texts import Place, explain
+from teleglyph.client.play.relay_errors import Place, explain
 from teleglyph.rooms import relay, room, service
 
 PLACE = Place("ws://here:1/rooms", "four", "ta{b}le", hosts=False)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from teleglyph.client.address import Address
-from teleglyph.client.attempts import UNANSWERED_PAUSES
+from teleglyph.client.call.backoff import UNANSWERED_PAUSES
 from teleglyph.client.call.sound import CallSound
 from teleglyph.client.call.uplink import Uplink
 from teleglyph.client.trust import NotPinnedError, ServerTrust

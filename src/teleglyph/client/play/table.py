@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from teleglyph.client.play.four_in_a_row import COLUMNS, DRAW, EMPTY, GUEST, HOST, Board
-from teleglyph.client.play.host_memory import HostMemory
-from teleglyph.client.play.results import Results, result_url
+from teleglyph.client.play.host_state import HostMemory
+from teleglyph.client.play.result_reporter import Results, result_url
 from teleglyph.client.play.seating import Seating
 from teleglyph.client.play.table_view import TableView
 from teleglyph.client.terminal.capabilities import Terminal

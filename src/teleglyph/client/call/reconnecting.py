@@ -12,15 +12,15 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from teleglyph.client.address import Address
-from teleglyph.client.attempts import Attempts
-from teleglyph.client.call.connection import CallClient, CallEvents, Credentials
+from teleglyph.client.call.backoff import Attempts
+from teleglyph.client.call.client import CallClient, CallEvents, Credentials
 from teleglyph.client.call.invitation import invitation
 from teleglyph.client.call.received_screen import ReceivedScreen
 from teleglyph.client.call.sound import CallSound
 from teleglyph.client.call.uplink import Uplink
 from teleglyph.client.terminal.display import Display, ViewWishes
+from teleglyph.client.terminal.frame_writer import FrameWriter
 from teleglyph.client.terminal.interface import Interface
-from teleglyph.client.terminal.output import FrameWriter
 from teleglyph.errors import PeerError, PeerTimeoutError, ProtocolError
 from teleglyph.media.frame_text import SafeFrame
 from teleglyph.wire.acip import HandshakeDone, ScreenUpdate

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from teleglyph.client.terminal.capabilities import Terminal
 from teleglyph.client.terminal.display import Display
+from teleglyph.client.terminal.frame_writer import FrameWriter
 from teleglyph.client.terminal.interface import Interface
-from teleglyph.client.terminal.output import FrameWriter
 from teleglyph.client.terminal.status_line import Field, compose_status
 from teleglyph.errors import LocalError
 from teleglyph.media.canvas import Canvas, Draw

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from teleglyph.client.play.four_in_a_row import Board
-from teleglyph.client.play.host_memory import HostMemory
+from teleglyph.client.play.host_state import HostMemory
 
 NEW = (HostMemory(), Board(), [])
 
