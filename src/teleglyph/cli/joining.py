@@ -13,7 +13,7 @@ from pathlib import Path
 from teleglyph.cli.options import ask_passphrase, is_password
 from teleglyph.cli.questions import TRIES, ask_secret, can_ask, confirm
 from teleglyph.client.address import Address
-from teleglyph.client.call.client import Credentials
+from teleglyph.client.call.connection import Credentials
 from teleglyph.client.trust import ServerTrust, describe_identity
 from teleglyph.console import echo
 from teleglyph.errors import AuthenticationError, UnknownServerError

@@ -1,32 +1,32 @@
-"""Opening a picture source without waiting for it longer than the user does."""
+"""Open a picture source without blocking the program."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine
-from typing import TypeVar
+from collections.abc import Callable
 
 from teleglyph.media.source import VideoSource
 
-T = TypeVar("T")
+SourceOpener = Callable[[], VideoSource]
+"""Opens a camera, a file or a test pattern; may block."""
 
 
-async def open_source(opener: Callable[[], VideoSource]) -> VideoSource:
-    """What ``opener`` opens, in a thread of its own.
+async def open_source(opener: SourceOpener) -> VideoSource:
+    """Run ``opener`` in a thread of its own and return the source.
 
-    A pipe or a network address may say nothing for a long time.  When the caller is cancelled, nobody waits for the
-    thread, at the end of the program neither; what it opens later is closed at once.
+    A pipe or network address may stay silent for a long time. After a cancellation nothing waits for the thread, not
+    even at exit; a source that it opens later is closed at once.
 
     Raises:
-        LocalError, UserError: those of ``opener``.
+        LocalError, UserError: from ``opener``.
     """
     loop = asyncio.get_running_loop()
     opened: asyncio.Future[VideoSource] = loop.create_future()
     lock = threading.Lock()
     is_wanted = True
 
-    def hand_over(source: VideoSource | None, error: BaseException | None) -> None:
+    def finish(source: VideoSource | None, error: BaseException | None) -> None:
         if opened.done():
             if source is not None:
                 source.close()
@@ -44,7 +44,7 @@ async def open_source(opener: Callable[[], VideoSource]) -> VideoSource:
             failure = error
         with lock:
             if is_wanted:
-                loop.call_soon_threadsafe(hand_over, source, failure)
+                loop.call_soon_threadsafe(finish, source, failure)
                 return
         if source is not None:
             source.close()
@@ -55,15 +55,3 @@ async def open_source(opener: Callable[[], VideoSource]) -> VideoSource:
     finally:
         with lock:
             is_wanted = False
-
-
-async def unless_stopped(work: Coroutine[None, None, T], stop: asyncio.Event) -> T | None:
-    """What ``work`` returns; None, and it is cancelled, if the user leaves before that."""
-    task, stopped = asyncio.create_task(work), asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        return await task if task.done() else None
-    finally:
-        task.cancel()
-        stopped.cancel()
-        await asyncio.gather(task, stopped, return_exceptions=True)

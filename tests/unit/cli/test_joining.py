@@ -9,7 +9,7 @@ import pytest
 
 from teleglyph.cli.joining import join
 from teleglyph.client.address import Address
-from teleglyph.client.call.client import Credentials
+from teleglyph.client.call.connection import Credentials
 from teleglyph.errors import AuthenticationError
 from teleglyph.keys import FileIdentity, fingerprint, write_identity
 from teleglyph.wire.acip import derive_password_key

@@ -1,4 +1,4 @@
-"""How long to wait between two attempts to reach a server again."""
+"""The pauses between attempts to reach a server."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ from collections.abc import Callable
 
 from teleglyph.errors import AuthenticationError, HandshakeError, PeerError, VerificationError
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0
+FIRST_PAUSE, MAX_PAUSE = 0.5, 10.0
+"""In seconds."""
 UNANSWERED_PAUSES = (0.2, 0.4, 0.8, 1.2, 1.6)
-"""Seconds before each further attempt when a server ends the connection before its first byte.
+"""Seconds before each retry when a server closes the connection before its first byte.
 
-ascii-chat's server does so for about two seconds after somebody has left, but not every time.
+ascii-chat's server sometimes does so for about two seconds after a participant has left.
 """
-_SPREAD = 0.2
+_JITTER = 0.2
 
 
-class Attempts:
-    """Counts attempts since the last success and doubles the pauses between them.
+class ReconnectBackoff:
+    """Exponential backoff with jitter.
 
     Args:
-        limit: attempts before giving up; -1 never gives up, 0 never tries again.
-        random: a number from 0 to 1; spreads the pauses, so that many clients do not come back in the same moment.
+        limit: attempts before giving up; -1 never gives up, 0 never retries.
+        random: returns a number from 0 to 1; spreads the pauses so that clients do not reconnect all at once.
     """
 
     def __init__(self, limit: int, random: Callable[[], float]) -> None:
@@ -29,16 +30,16 @@ class Attempts:
         self._limit = limit
         self._random = random
 
-    def succeeded(self) -> None:
-        """The server let us in: begin anew."""
+    def reset(self) -> None:
+        """Start again after a success."""
         self.number = 0
 
     def next_pause(self, error: PeerError) -> float | None:
-        """Seconds to wait before the next attempt, or None if there is no use in one."""
+        """Seconds to wait before the next attempt; None to give up."""
         if isinstance(error, AuthenticationError | VerificationError | HandshakeError):
             return None
         if self._limit >= 0 and self.number >= self._limit:
             return None
-        pause = min(FIRST_PAUSE * 2.0**self.number, LONGEST_PAUSE)
+        pause = min(FIRST_PAUSE * 2.0**self.number, MAX_PAUSE)
         self.number += 1
-        return pause * (1 + _SPREAD * (2 * self._random() - 1))
+        return pause * (1 + _JITTER * (2 * self._random() - 1))

@@ -1,7 +1,7 @@
 """A conversation in a room: a NIP-29 group's messages (NIP-C7) and presence, and what the user's lines do.
 
-Knows nothing of terminals: it talks to a :class:`View`.  :mod:`teleglyph.client.chat.formatting` makes lines of messages,
-:mod:`teleglyph.client.chat.screen` is the terminal.
+Knows nothing of terminals: it talks to a :class:`View`.  :mod:`teleglyph.client.chat.formatting` makes lines of
+messages, :mod:`teleglyph.client.chat.screen` is the terminal.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ class TableView:
         top = "\n" * max(0, (rows - len(lines)) // 2)
         drawn = top + "\n".join(margin + line for line in lines)
         if (frame := check_frame(drawn.encode(), columns, rows)) is not None:
-            self._screen.show(frame)
+            self._screen.draw_frame(frame)
 
     def say(self, *fields: str) -> None:
         """Show the line at the bottom.

@@ -1,0 +1,143 @@
+"""Open a connection to a call server and complete the handshake."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from dataclasses import dataclass, field
+
+from teleglyph.client.address import Address
+from teleglyph.client.call.backoff import UNANSWERED_PAUSES
+from teleglyph.client.trust import NotPinnedError, ServerTrust
+from teleglyph.errors import (
+    ConnectError,
+    ConnectionLostError,
+    HandshakeError,
+    PeerError,
+    PeerTimeoutError,
+    ProtocolError,
+    RateLimitError,
+)
+from teleglyph.net import Connection, connect_tcp
+from teleglyph.wire.acip import ClientSession, Feature, HandshakeDone, Identity
+
+_log = logging.getLogger(__name__)
+
+CONNECT_SECONDS = 3.0
+HANDSHAKE_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """How to join.
+
+    Attributes:
+        name: shown to the others.
+        password_key: from :func:`teleglyph.wire.derive_password_key`.
+        client_key: our own identity, for servers that require one.
+        trust: decides about the server's identity; None accepts any.
+        encrypt: False only for servers that run without encryption.
+    """
+
+    name: str
+    password_key: bytes | None = field(default=None, repr=False)
+    client_key: Identity | None = field(default=None, repr=False)
+    trust: ServerTrust | None = None
+    encrypt: bool = True
+
+
+class NoAnswerError(RateLimitError):
+    """The server closed the connection before its first byte; there are several possible causes."""
+
+    def __init__(self, address: Address) -> None:
+        super().__init__(
+            f"{address} closes every connection without a response. It may be blocking this address for a while, after "
+            "too many connections or wrong passwords; it may be starting, busy or full; or another service may be "
+            "listening on this port. Check the address and the port, and try again in a minute."
+        )
+
+
+async def open_connection(address: Address, credentials: Credentials) -> tuple[Connection, HandshakeDone]:
+    """Connect and complete the handshake.
+
+    Returns:
+        The connection, and what the handshake agreed on.
+
+    Raises:
+        PeerError: the server cannot be reached, is not the expected one, or refuses us.
+    """
+    trust = credentials.trust
+    try:
+        return await _retry_unanswered(address, credentials)
+    except NotPinnedError:
+        # A server with several identities shows the one that the client names. ascii-chat's server has only one and
+        # closes the connection if a client names any, so this comes second (spec acip-crypto 4.4).
+        for pinned in trust.pinned if trust is not None else ():
+            with contextlib.suppress(PeerError):
+                return await _retry_unanswered(address, credentials, pinned)
+        raise
+
+
+async def _retry_unanswered(
+    address: Address, credentials: Credentials, hello: bytes | None = None
+) -> tuple[Connection, HandshakeDone]:
+    """Retry a few times while the server closes the connection before its first byte."""
+    for pause in UNANSWERED_PAUSES:
+        try:
+            return await _try_once(address, credentials, hello)
+        except NoAnswerError:
+            _log.debug("%s closed the connection before its first byte: retry in %g s", address, pause)
+        await asyncio.sleep(pause)
+    return await _try_once(address, credentials, hello)
+
+
+async def _try_once(
+    address: Address, credentials: Credentials, hello: bytes | None
+) -> tuple[Connection, HandshakeDone]:
+    trust = credentials.trust
+
+    def check(identity: bytes | None) -> None:
+        if trust is not None:
+            is_ascii_chat = session.features == Feature.NONE
+            trust.check(connection.numeric_peer, identity, name=str(address), is_ascii_chat=is_ascii_chat)
+
+    session = ClientSession(
+        password_key=credentials.password_key,
+        client_key=credentials.client_key,
+        encrypt=credentials.encrypt,
+        check_identity=check,
+        hello=hello,
+        features=Feature.SCREEN_UPDATES,
+    )
+    try:
+        connection = await connect_tcp(*address, session, timeout=CONNECT_SECONDS)
+    except ConnectError as error:
+        # A reset may arrive while the event loop is still setting up the connection.
+        if isinstance(error.__cause__, ConnectionResetError | ConnectionAbortedError | BrokenPipeError):
+            raise NoAnswerError(address) from error
+        raise
+    try:
+        return connection, await _shake_hands(connection, address)
+    except BaseException:
+        await connection.close()
+        raise
+
+
+async def _shake_hands(connection: Connection, address: Address) -> HandshakeDone:
+    try:
+        return await connection.handshake(HANDSHAKE_SECONDS)
+    except PeerTimeoutError:
+        raise PeerTimeoutError(
+            f"{address} did not respond within {HANDSHAKE_SECONDS:g} s. Is a call server listening on that port?"
+        ) from None
+    except ConnectionLostError:
+        if connection.traffic.bytes_in:
+            raise
+        raise NoAnswerError(address) from None
+    except HandshakeError:
+        raise
+    except ProtocolError as error:
+        raise ProtocolError(
+            f"{address} is not a call server, or another service is listening on this port ({error})"
+        ) from error
