@@ -243,7 +243,7 @@ def test_a_host_that_stays_away_ends_the_game_in_words_and_its_next_game_is_a_ne
         move(ann, bob, "4")
         ann.kill()
         bob.expect("The other player is away (")
-        bob.expect("teleglyph: The host did not come back in time. The game at table 'table' is over.")
+        bob.expect("teleglyph: The host did not return in time. The game at table 'table' is over.")
         bob.expect("code=47")
         assert until_ended(server, 1)["end_reason"] == "the host did not return"
         bob.start()
@@ -322,7 +322,7 @@ def test_a_second_window_does_not_take_the_seat(start_server: StartServer, tmp_p
         window.begin(stranger)
         window.wait(lambda screen: "Table 'table' already has two players." in screen, "a third is told why")
         window.begin(ann.line.replace(str(tmp_path / "ann"), str(tmp_path / "carl")))
-        window.wait(lambda screen: "Somebody already hosts 'table'. Join it without --host" in screen, "so is a host")
+        window.wait(lambda screen: "Someone already hosts 'table'. Join it without --host" in screen, "so is a host")
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])

@@ -211,7 +211,7 @@ class CallClient:
         if self._has_screens:
             connection.send(self._settings)
         connection.send(self._supported(self._capabilities))
-        # Servers refuse a client without any flag. STREAM_START says what it really sends.
+        # Servers refuse a client without any flag. STREAM_START announces the real streams.
         connection.send(ClientJoin(self._credentials.name, JoinFlag.VIDEO | JoinFlag.AUDIO))
 
     def _supported(self, capabilities: Capabilities) -> Capabilities:

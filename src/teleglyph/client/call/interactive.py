@@ -205,7 +205,7 @@ class _InteractiveCall:
             self.show_message("Space is for --push-to-talk; without it you are always heard. m mutes you.")
 
     def _speaking_sound(self) -> CallSound | None:
-        """The sound, if we can speak; otherwise None, after a message that says why."""
+        """The sound, if we can speak; otherwise None, after a message with the reason."""
         if self._sound is None:
             self.show_message(self._no_sound)
         elif not self._sound.can_speak:

@@ -21,7 +21,7 @@ _NOTICES_PER_SECOND, _NOTICE_BURST = 0.5, 10
 
 
 class PresenceAnnouncer:
-    """Tells a room that we are here.
+    """Announces our presence to a room.
 
     Args:
         client: connected to the relay.

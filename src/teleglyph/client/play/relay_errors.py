@@ -19,7 +19,7 @@ _TEXTS = (
     ),
     (
         r"Room .* already exists for game .*\.",
-        "Somebody already hosts '{room}'. Join it without --host, or choose another name. A table whose host vanished "
+        "Someone already hosts '{room}'. Join it without --host, or choose another name. A table whose host vanished "
         "is free again after the server's grace period, 30 s by default.",
     ),
     (

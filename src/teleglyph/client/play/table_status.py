@@ -29,14 +29,14 @@ class Absence:
 
 
 class TableStatus:
-    """What a player has to know: a notice, a connection problem, or the other player's absence.
+    """The messages for a player: a notice, a connection problem, or the other player's absence.
 
     All times are on the loop's clock.
     """
 
     def __init__(self) -> None:
         self.problem = ""
-        """What interrupts the game; empty during the game."""
+        """The problem that interrupts the game; empty if there is none."""
         self.problem_until = 0.0
         self.absence: Absence | None = None
         self._notice = ""

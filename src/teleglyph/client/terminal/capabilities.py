@@ -54,7 +54,7 @@ _SEXTANT_VERSIONS = re.compile(
 _UNQUERYABLE_TERMS = ("", "dumb", "linux", "cons25", "vt52", "vt100", "eterm", "eterm-color")
 """Terminals that print some queries instead of answering or ignoring them."""
 _DUMB_TERMS = ("", "dumb", "unknown", "network", "dialup", "emacs")
-"""Terminals that only print one line after the other, whatever terminfo says."""
+"""Terminals that only print lines, whatever terminfo says."""
 _SCREEN_TERMS = re.compile(
     r"xterm|screen|tmux|rxvt|linux|vt[1-5]\d\d|kitty|alacritty|foot|ghostty|wezterm|contour|iterm|konsole|gnome|vte|st-|st$|"
     r"eterm|mlterm|mintty|putty|cygwin|ansi|cons25|rio|Apple_Terminal|nsterm",

@@ -43,7 +43,7 @@ def _may_be_coerced(settings: Mapping[str, str]) -> bool:
 def _initial_ctype() -> str:
     """LC_CTYPE as it was when this process started.
 
-    If the system does not tell, Python's UTF-8 mode does: the locales that Python coerces switch it on (PEP 540), but a
+    Without that information, Python's UTF-8 mode decides: the locales that Python coerces switch it on (PEP 540), but a
     locale set to C.UTF-8 by the user does not.
     """
     with contextlib.suppress(OSError):

@@ -41,7 +41,7 @@ MAX_SIDE = 1024
 
 @dataclass(frozen=True, slots=True)
 class ViewPreferences:
-    """What frames show, and how much bandwidth they may use.
+    """The content of frames, and their share of the bandwidth.
 
     Attributes:
         names: show names and marks under the pictures.

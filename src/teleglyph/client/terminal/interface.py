@@ -32,7 +32,7 @@ def _always() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class KeyAction:
-    """What a key does.
+    """The action of a key.
 
     Attributes:
         help: text in the help; empty if another key's text covers it.

@@ -82,7 +82,7 @@ class Screen:
         self._painter = Painter()
         self._picture_grid = Grid(1, 1)
         self._painted: Grid | None = None
-        """What the terminal shows above the status line; None if unknown."""
+        """The cells on the terminal above the status line; None if unknown."""
         self._overlay: tuple[str, ...] = ()
         self._overlay_at_foot = False
         self._status = ""
@@ -218,9 +218,7 @@ class Screen:
     def _draw_loop(self) -> None:
         while True:
             with self._wake:
-                self._wake.wait_for(
-                    lambda: self._frame is not None or self._has_new_grid or self._dirty or self._closed
-                )
+                self._wake.wait_for(self._has_work)
                 if self._closed:
                     return
                 frame, self._frame = self._frame, None
