@@ -34,7 +34,7 @@ from teleglyph.rooms.client import (
     State,
 )
 
-_KEYS = "Left, Right and Space drop a stone, or its number; q quits"
+_KEYS = "Left, Right and Space, or 1-7: drop a stone; q: quit"
 _NEXT_ROUND = b"again"
 _TICK = 0.25
 _RETRY_SECONDS = 0.5
