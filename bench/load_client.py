@@ -178,7 +178,7 @@ class LoadClient:
         screen = self.screen
         if screen is None:
             return
-        fits = screen.receive(update)
+        fits = screen.apply(update)
         self.send(encode(ScreenAck(screen.number, not fits)))
         if self.waiting and screen.grid is not None:
             marks = sum(ink == self.color for ink, _, _ in screen.grid.characters())

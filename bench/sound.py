@@ -15,7 +15,8 @@ from bench.report import print_table
 from bench.server import ServerProcess, percentile
 from teleglyph.call.sound import BLOCK, TICK_SECONDS, RoomSound, Voice
 from teleglyph.client.address import Address
-from teleglyph.client.call.connection import CallClient, CallEvents, Credentials
+from teleglyph.client.call.client import CallClient, CallEvents
+from teleglyph.client.call.connection import Credentials
 from teleglyph.client.call.sound import CallSound
 from teleglyph.media.mixer import Mixer
 from teleglyph.media.opus import SAMPLE_RATE, OpusEncoder
@@ -108,8 +109,8 @@ async def mouth_to_ear(port: int, clicks: int) -> list[float]:
         is_click = number % 61 < 10
         if number % 61 == 0:
             clicked = time.monotonic()
-        ann.sound.captured(loud if is_click else nothing)
-        bob.sound.captured(nothing)
+        ann.sound.capture(loud if is_click else nothing)
+        bob.sound.capture(nothing)
         heard = np.abs(bob.sound.fill(480)).max()
         if clicked and heard > 0.1:
             delays.append(1000 * (time.monotonic() - clicked))

@@ -13,7 +13,8 @@ import numpy as np
 from conftest import ServerProcess
 from reference_renderer import PALETTE_256
 from teleglyph.client.address import Address
-from teleglyph.client.call.connection import CallClient, CallEvents, Credentials
+from teleglyph.client.call.client import CallClient, CallEvents
+from teleglyph.client.call.connection import Credentials
 from teleglyph.client.call.received_screen import ReceivedScreen
 from teleglyph.wire.acip import (
     Capabilities,
@@ -169,10 +170,10 @@ class Viewer:
         return samples[int(part * (len(samples) - 1))]
 
     def _on_screen(self, update: ScreenUpdate) -> None:
-        fits = self.screen.receive(update)
+        fits = self.screen.apply(update)
         self.updates.append(update)
         if self.acknowledges:
-            self.client.acknowledge(self.screen.number, wants_whole=not fits)
+            self.client.acknowledge(self.screen.number, wants_full=not fits)
         if fits and self.tells_time:
             now = time.monotonic()
             if (sent := self._time_shown(now)) is not None:

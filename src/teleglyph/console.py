@@ -2,7 +2,7 @@
 
 Text passes :func:`teleglyph.printable.printable`, and a full disk, a closed pipe or a lost terminal becomes an error
 that a person can read instead of a traceback.  Single frames go through :func:`write_frame`; moving pictures through
-:mod:`teleglyph.client.terminal.screen` and :mod:`teleglyph.client.terminal.output`.
+:mod:`teleglyph.client.terminal.screen` and :mod:`teleglyph.client.terminal.frame_writer`.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ def test_two_terminals_chat(start_server: StartServer, tmp_path: Path) -> None:
         bob.type("/reply 1 yes, me")
         ann.expect("Bob (to 1): yes, me")
         ann.type("/who")
-        ann.expect("Here are: Ann, Bob")
+        ann.expect("Here now: Ann, Bob")
         ann.type("/reply 99 x")
         ann.expect("There is no message “99”")
         ann.type("/nope")

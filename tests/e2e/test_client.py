@@ -88,13 +88,13 @@ def test_another_service_on_the_port_is_one_line_and_code_44(
     foreign_service: Callable[[bytes], int], greeting: bytes
 ) -> None:
     done = run(f"127.0.0.1:{foreign_service(greeting)}")
-    assert "no call server" in complaint(done)
+    assert "is not a call server" in complaint(done)
     assert done.returncode == 44
 
 
 def test_a_service_that_says_nothing_is_one_line_and_code_43(foreign_service: Callable[[bytes], int]) -> None:
     done = run(f"127.0.0.1:{foreign_service(b'')}")
-    assert "answers nothing within" in complaint(done)
+    assert "did not respond within" in complaint(done)
     assert done.returncode == 43
 
 

@@ -37,9 +37,9 @@ def test_two_terminals_play_to_the_end(start_server: StartServer) -> None:
     play = f"{sys.executable} -m teleglyph play table --server 127.0.0.1:{server.http_port}"
     with terminal(90, 24) as ann, terminal(60, 20) as bob:
         ann.type(f"{play} --host; echo code=$?")
-        ann.expect("Waiting for somebody to join")
+        ann.expect("Waiting for someone to join")
         bob.type(f"{play}; echo code=$?")
-        bob.expect("The other one's turn")
+        bob.expect("The other player's turn")
         ann.expect("Your turn")
         for column in "123":
             ann.press(column)
@@ -47,8 +47,8 @@ def test_two_terminals_play_to_the_end(start_server: StartServer) -> None:
             bob.press(column)
             ann.wait(lambda screen: "Your turn" in screen, "it is ann's turn")
         ann.press("4")
-        ann.expect("You have won")
-        bob.expect("You have lost")
+        ann.expect("You won")
+        bob.expect("You lost")
         # One more is in the status line that says which stones are one's own.
         assert (ann.screen.count("●"), bob.screen.count("●")) == (5, 4)
         assert (ann.screen.count("○"), bob.screen.count("○")) == (3, 4)
@@ -68,12 +68,12 @@ def test_one_can_leave_a_game_whose_server_is_gone(start_server: StartServer) ->
     play = f"{sys.executable} -m teleglyph play table --server 127.0.0.1:{server.http_port}"
     with terminal(90, 24) as ann, terminal(90, 24) as bob:
         ann.type(f"{play} --host; echo code=$?")
-        ann.expect("Waiting for somebody to join")
+        ann.expect("Waiting for someone to join")
         bob.type(f"{play} --wait 1; echo code=$?")
         ann.expect("Your turn")
         server.process.kill()
         server.process.wait()
-        ann.expect("Connection lost, connecting again (")
+        ann.expect("Connection lost, reconnecting (")
         ann.press("q")
         ann.expect("code=0")
         bob.expect("Nobody listens on")

@@ -84,10 +84,10 @@ def two_sides(server: ServerProcess, tmp_path: Path, options: str = "") -> Itera
         ann = Side(server, left, tmp_path / "ann", hosts=True, options=options)
         bob = Side(server, right, tmp_path / "bob", hosts=False, options=options)
         ann.start()
-        ann.expect("Waiting for somebody to join")
+        ann.expect("Waiting for someone to join")
         bob.start()
         ann.expect("Your turn")
-        bob.expect("The other one's turn")
+        bob.expect("The other player's turn")
         yield ann, bob
         ann.leaves_no_traceback()
         bob.leaves_no_traceback()
@@ -155,8 +155,8 @@ def test_a_killed_guest_and_a_killed_host_go_on_with_their_game_and_it_is_record
         move(ann, bob, "1")
         move(bob, ann, "2")
         ann.window.press("1")
-        ann.expect("You have won")
-        bob.expect("You have lost")
+        ann.expect("You won")
+        bob.expect("You lost")
         first = until_ended(server, 1)
         assert first["result"] == {"winner": "host", "moves": 7}
         assert first["outcomes"] == {"0": "win", "1": "loss"}
@@ -164,7 +164,7 @@ def test_a_killed_guest_and_a_killed_host_go_on_with_their_game_and_it_is_record
         ann.kill()
         ann.start()
         ann.expect("Resumed your game as host")
-        ann.expect("You have won")
+        ann.expect("You won")
         # The loser begins, and wins.
         bob.window.press("n")
         bob.expect("Your turn")
@@ -172,7 +172,7 @@ def test_a_killed_guest_and_a_killed_host_go_on_with_their_game_and_it_is_record
             move(bob, ann, column)
             move(ann, bob, column)
         bob.window.press("4")
-        bob.expect("You have won")
+        bob.expect("You won")
         second = until_ended(server, 2)
         assert second["result"] == {"winner": "guest", "moves": 7}
         assert second["outcomes"] == {"0": "loss", "1": "win"}
@@ -210,7 +210,7 @@ def test_a_key_shows_who_won_also_after_the_process_was_killed(start_server: Sta
         ann = Side(server, left, tmp_path / "ann", hosts=True, options=f"--key {tmp_path / 'ann' / 'key'}")
         bob = Side(server, right, tmp_path / "bob", hosts=False, options=f"--key {tmp_path / 'bob' / 'key'}")
         ann.start()
-        ann.expect("Waiting for somebody to join")
+        ann.expect("Waiting for someone to join")
         bob.start()
         ann.expect("Your turn")
         for column in "123":
@@ -222,7 +222,7 @@ def test_a_key_shows_who_won_also_after_the_process_was_killed(start_server: Sta
             side.expect("Resumed your game as")
         ann.expect("Your turn")
         ann.window.press("4")
-        ann.expect("You have won")
+        ann.expect("You won")
         until_ended(server, 1)
         assert (totals("ann"), totals("bob")) == ([1, 1, 0, 0], [1, 0, 1, 0])
         bob.kill()
@@ -243,7 +243,7 @@ def test_a_host_that_stays_away_ends_the_game_in_words_and_its_next_game_is_a_ne
         move(ann, bob, "4")
         ann.kill()
         bob.expect("The other player is away (")
-        bob.expect("teleglyph: The host did not come back in time. The game at table 'table' is over.")
+        bob.expect("teleglyph: The host did not return in time. The game at table 'table' is over.")
         bob.expect("code=47")
         assert until_ended(server, 1)["end_reason"] == "the host did not return"
         bob.start()
@@ -252,7 +252,7 @@ def test_a_host_that_stays_away_ends_the_game_in_words_and_its_next_game_is_a_ne
         ann.expect("Your earlier game at this table is over; this is a new one")
         assert stones(ann) == (0, 0)
         bob.start()
-        bob.expect("The other one's turn")
+        bob.expect("The other player's turn")
 
 
 def test_a_guest_that_stays_away_ends_the_game_in_words(start_server: StartServer, tmp_path: Path) -> None:
@@ -278,7 +278,7 @@ def test_a_guest_that_leaves_makes_room_for_another(start_server: StartServer, t
         bob.window.press("C-c")
         bob.expect("code=0")
         ann.expect("The other player has left")
-        ann.expect("Waiting for somebody to join")
+        ann.expect("Waiting for someone to join")
         assert stones(ann) == (0, 0)
         ended = until_ended(server, 1)
         assert (ended["end_reason"], ended["outcomes"]) == ("abandoned: the guest left", {"0": None, "1": None})
@@ -314,7 +314,7 @@ def test_a_second_window_does_not_take_the_seat(start_server: StartServer, tmp_p
     with two_sides(server, tmp_path) as (ann, bob), terminal(100, 20) as window:
         for side in (ann, bob):
             window.begin(side.line)
-            words = f"You already play at 'table' as {side.role} in another window (process {side.pid})"
+            words = f"You are already playing at 'table' as {side.role} in another window (process {side.pid})"
             window.wait(lambda screen, words=words: words in screen.replace("\n", ""), "the second one is refused")  # type: ignore[misc]
             window.expect("code=47")
         move(ann, bob, "4")
@@ -322,7 +322,7 @@ def test_a_second_window_does_not_take_the_seat(start_server: StartServer, tmp_p
         window.begin(stranger)
         window.wait(lambda screen: "Table 'table' already has two players." in screen, "a third is told why")
         window.begin(ann.line.replace(str(tmp_path / "ann"), str(tmp_path / "carl")))
-        window.wait(lambda screen: "Somebody already hosts 'table'. Join it without --host" in screen, "so is a host")
+        window.wait(lambda screen: "Someone already hosts 'table'. Join it without --host" in screen, "so is a host")
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
@@ -363,7 +363,7 @@ def test_ctrl_z_gives_the_shell_back_and_fg_the_game(start_server: StartServer, 
         ann = Side(server, left, tmp_path / "ann", hosts=True)
         left.type("exec bash --norc -i")
         left.type(ann.line.removesuffix("; echo code=$?"))
-        ann.expect("Waiting for somebody to join")
+        ann.expect("Waiting for someone to join")
         bob = Side(server, right, tmp_path / "bob", hosts=False)
         bob.start()
         ann.expect("Your turn")
@@ -390,7 +390,7 @@ def test_ascii_terminals_see_ascii(start_server: StartServer, tmp_path: Path) ->
         side = Side(server, window, tmp_path / "ann", hosts=True)
         side.line = side.line.replace("table", "größe")
         side.start()
-        side.expect("Waiting for somebody to join | You are X")
+        side.expect("Waiting for someone to join | You are X")
         assert window.screen.isascii()
 
 
@@ -443,7 +443,7 @@ import asyncio, os, signal, sys
 from pathlib import Path
 from teleglyph.client.play import saved_seats
 from teleglyph.client.play.seating import Seating
-from teleglyph.client.play.table_texts import Place
+from teleglyph.client.play.table_address import TableAddress
 from websockets.asyncio.client import ClientConnection
 
 url, directory, role, moment = sys.argv[1:]
@@ -479,8 +479,8 @@ around(ClientConnection, "recv")
 async def main():
     file = saved_seats.SeatFile(Path(directory), url, "four", "table", role)
     file.open()
-    seating = Seating(Place(url, "four", "table", role == "host"), file, 5.0)
-    seat = await seating.take()
+    seating = Seating(TableAddress(url, "four", "table", role == "host"), file, 5.0)
+    seat = await seating.take_seat()
     print(seat.player, seating.is_resumed, passed, flush=True)
     if role == "guest":
         # Nothing is lost on the way: a kill that follows at once is one after the confirmation.

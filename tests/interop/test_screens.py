@@ -17,7 +17,8 @@ from reference_renderer import average
 from screen_viewer import BACKGROUND, HALF_BLOCK, Viewer
 from talker import RATE, tone
 from teleglyph.client.address import Address
-from teleglyph.client.call.connection import CallClient, CallEvents, Credentials
+from teleglyph.client.call.client import CallClient, CallEvents
+from teleglyph.client.call.connection import Credentials
 from teleglyph.client.call.sound import CallSound
 from teleglyph.client.call.uplink import Uplink
 from teleglyph.media.grid import direct_color
@@ -170,7 +171,7 @@ def test_who_speaks_is_marked(server: ServerProcess) -> None:
         assert "\N{BLACK CIRCLE}" not in watching.text()
         said = tone(440, 2.0)
         for start in range(0, len(said) - 479, 480):
-            sound.captured(said[start : start + 480])
+            sound.capture(said[start : start + 480])
             await asyncio.sleep(480 / RATE)
             if MARKED.search(watching.text()):
                 break
@@ -194,7 +195,7 @@ def test_one_is_shown_alone_until_it_leaves_or_all_are_wanted_again(server: Serv
         place = order.index("Bob") + 1
 
         def pin(number: int) -> None:
-            watching.client.change(watching.capabilities, ViewSettings(BACKGROUND, ViewFlag.NAMES, number))
+            watching.client.update(watching.capabilities, ViewSettings(BACKGROUND, ViewFlag.NAMES, number))
 
         pin(place)
         await watching.sees(lambda w: GREEN in papers(w) and RED not in papers(w))
@@ -307,10 +308,10 @@ def test_a_whole_screen_comes_after_a_resize_and_a_change_of_mode_and_changes_ot
             await asyncio.sleep(0.1)
         assert [update.base == 0 for update in watching.updates[-4:]] == [False] * 4
         count = len(watching.updates)
-        watching.client.change(Capabilities(60, 20, color_level=3, render_mode=1), NAMED)
+        watching.client.update(Capabilities(60, 20, color_level=3, render_mode=1), NAMED)
         await watching.sees(lambda w: w.screen.grid is not None and w.screen.grid.columns == 60)
         assert [update.base == 0 for update in watching.updates[count:]].count(True) == 1
-        watching.client.change(Capabilities(60, 20, color_level=3), ViewSettings(4, ViewFlag.NAMES))
+        watching.client.update(Capabilities(60, 20, color_level=3), ViewSettings(4, ViewFlag.NAMES))
         await watching.sees(lambda w: any(update.base == 0 for update in w.updates[count + 1 :]))
         await ann.leave()
         await watching.leave()
@@ -437,7 +438,7 @@ def test_viewers_are_told_whom_they_see_and_more_than_nine_can_be_shown_alone(se
 
 def spotlight(watching: Viewer, place: int) -> None:
     """Ask for one participant, as a key of the client does."""
-    watching.client.change(watching.capabilities, replace(NAMED, spotlight=place))
+    watching.client.update(watching.capabilities, replace(NAMED, spotlight=place))
 
 
 async def until(is_so: Callable[[], bool], seconds: float = 10) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from teleglyph.client.address import Address
-from teleglyph.client.call.connection import CallClient, CallEvents, Credentials
+from teleglyph.client.call.client import CallClient, CallEvents
+from teleglyph.client.call.connection import Credentials
 from teleglyph.client.call.uplink import Codec, Uplink
 from teleglyph.media.frame_text import SafeFrame
 from teleglyph.server import app
@@ -64,7 +65,7 @@ def test_frames_of_text_come_and_nothing_is_said_about_screens(monkeypatch: pyte
             await until(frames, b"M", 300)
             # The server ends connections that say what it does not know.
             own = Capabilities(60, 20, palette_type=6, palette_custom="abc")
-            client.change(own, ViewSettings(5, spotlight=1))
+            client.update(own, ViewSettings(5, spotlight=1))
             client.acknowledge(1)
             await until(frames, b"\n", 19)
             assert not task.done()

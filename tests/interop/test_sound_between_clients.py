@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from conftest import ServerProcess
 from talker import RATE, Samples, level_of, tone
 from teleglyph.client.address import Address
-from teleglyph.client.call.connection import CallClient, CallEvents, Credentials
+from teleglyph.client.call.client import CallClient, CallEvents
+from teleglyph.client.call.connection import Credentials
 from teleglyph.client.call.sound import CallSound
 from teleglyph.wire.acip import Capabilities
 
@@ -46,7 +47,7 @@ class Person:
             await asyncio.sleep(max(0.0, started + number * BLOCK / RATE - time.monotonic()))
             if mute_from is not None and start == mute_from:
                 self.sound.toggle_mute()
-            self.sound.captured(said[start : start + BLOCK])
+            self.sound.capture(said[start : start + BLOCK])
             self.heard.append(self.sound.fill(BLOCK))
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
@@ -157,7 +158,7 @@ def test_a_film_says_that_its_sound_is_sent_when_it_has_some(server: ServerProce
         person.sound.on_notice = notices.append
         await person.joined.wait()
         if has_sound:
-            person.sound.captured(np.zeros(BLOCK, np.float32))
+            person.sound.capture(np.zeros(BLOCK, np.float32))
         await asyncio.sleep(1.5)
         await person.live(np.zeros(0, np.float32))
         return notices

@@ -17,7 +17,7 @@ _SOURCE = Path(teleglyph.__file__).parent
 _WRITERS = {
     "console.py": "text, through the gate",
     "client/terminal/screen.py": "pictures, status line and boxes on a terminal",
-    "client/terminal/output.py": "pictures in a row",
+    "client/terminal/frame_writer.py": "pictures in a row",
     "client/terminal/capabilities.py": "questions to the terminal",
     "media/decoding_process.py": "answers, into the socket of its server",
 }

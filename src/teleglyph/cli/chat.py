@@ -17,9 +17,10 @@ from teleglyph.cli.lifecycle import run
 from teleglyph.cli.logs import LogOptions
 from teleglyph.cli.options import default_name
 from teleglyph.client.address import ADDRESS_HELP, DEFAULT_PORT, websocket_url
-from teleglyph.client.chat.conversation import Chat, View
+from teleglyph.client.chat.conversation import Chat
+from teleglyph.client.chat.formatting import Message, PipeFormatter
 from teleglyph.client.chat.people import NAME_COLUMNS, clean_name
-from teleglyph.client.chat.text import Message, PipeText
+from teleglyph.client.chat.view import ChatView
 from teleglyph.client.terminal.capabilities import Terminal, detect
 from teleglyph.console import echo, write_text
 from teleglyph.events.client import NostrClient
@@ -97,7 +98,7 @@ async def _chat(
     key: bytes,
     room: str,
     options: dict[str, object],
-    view: View,
+    view: ChatView,
     lines: AsyncIterator[str],
     stop: asyncio.Event,
     talk: list[Chat],
@@ -122,15 +123,15 @@ class _Pipe:
     """Writes a conversation to standard output, without what only a person at a terminal wants to know."""
 
     def __init__(self) -> None:
-        self._text = PipeText()
+        self._text = PipeFormatter()
 
-    def message(self, message: Message) -> None:
-        write_text(self._text.message(message))
+    def show_message(self, message: Message) -> None:
+        write_text(self._text.format_message(message))
 
-    def notice(self, text: str) -> None:
-        write_text(self._text.notice(text))
+    def show_notice(self, text: str) -> None:
+        write_text(self._text.format_notice(text))
 
-    def coming(self, text: str, at: float) -> None:
+    def show_arrival(self, text: str, at: float) -> None:
         pass
 
 

@@ -28,14 +28,16 @@ from teleglyph.cli.options import (
 from teleglyph.client.address import DEFAULT_PORT, parse_address
 from teleglyph.client.call.connection import Credentials
 from teleglyph.client.call.interactive import watch_call
-from teleglyph.client.call.session import CallOptions, pipe_call, snapshot_call
+from teleglyph.client.call.options import CallOptions
+from teleglyph.client.call.pipe import pipe_call
+from teleglyph.client.call.snapshot import snapshot_call
 from teleglyph.client.call.sound import CallSound
-from teleglyph.client.call.source import unless_stopped
 from teleglyph.client.call.uplink import Codec, Uplink
 from teleglyph.client.terminal.capabilities import Terminal, detect
-from teleglyph.client.terminal.display import ViewWishes
+from teleglyph.client.terminal.display import ViewPreferences
 from teleglyph.client.terminal.screen import restore_all
 from teleglyph.client.trust import ServerTrust
+from teleglyph.client.waiting import unless_stopped
 from teleglyph.console import echo, write_frame
 from teleglyph.errors import (
     CameraError,
@@ -194,7 +196,9 @@ def client(
         display=display_options.display(terminal, whole_screen=not interactive),
         fixed_size=display_options.fixed_size,
         reconnect_attempts=reconnect_attempts,
-        wishes=ViewWishes(names=not no_names, own_picture=not no_self, mirrored=mirror_self, max_bitrate=max_bitrate),
+        preferences=ViewPreferences(
+            names=not no_names, own_picture=not no_self, mirrored=mirror_self, max_bitrate=max_bitrate
+        ),
     )
     film = _name_of(source_options.file)
     names_device = microphone is not None or speakers is not None
@@ -251,7 +255,7 @@ class _Job:
 
     async def run(self, stop: asyncio.Event) -> int:
         sound, deaf = await open_sound(self.sound)
-        on_sound = sound.captured if sound is not None and self.sound is not None and self.sound.film else None
+        on_sound = sound.capture if sound is not None and self.sound is not None and self.sound.film else None
         try:
             opened = await unless_stopped(open_uplink(self.source, self.codec, on_sound), stop)
         except TeleglyphError:

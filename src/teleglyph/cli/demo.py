@@ -20,9 +20,11 @@ from teleglyph.cli.lifecycle import run
 from teleglyph.cli.logs import LogOptions
 from teleglyph.cli.options import DisplayOptions, SourceOptions, display_options
 from teleglyph.client.address import Address
-from teleglyph.client.call.connection import CallClient, Credentials
+from teleglyph.client.call.client import CallClient
+from teleglyph.client.call.connection import Credentials
 from teleglyph.client.call.interactive import watch_call
-from teleglyph.client.call.session import CallOptions, snapshot_call
+from teleglyph.client.call.options import CallOptions
+from teleglyph.client.call.snapshot import snapshot_call
 from teleglyph.client.call.sound import FRAME, CallSound
 from teleglyph.client.call.uplink import Codec, Uplink
 from teleglyph.client.terminal.capabilities import Terminal, detect
@@ -148,6 +150,6 @@ async def _say(sound: CallSound, tune: Tune) -> None:
     day = time.time() % DAY_SECONDS - time.monotonic()
     due = time.monotonic()
     while True:
-        sound.captured(tune(day + due, FRAME))
+        sound.capture(tune(day + due, FRAME))
         due = max(due + _BLOCK_SECONDS, time.monotonic() - _LATE_SECONDS)
         await asyncio.sleep(max(0.0, due - time.monotonic()))

@@ -11,10 +11,11 @@ import click
 from teleglyph.cli.lifecycle import run
 from teleglyph.cli.logs import LogOptions
 from teleglyph.cli.options import DisplayOptions, SourceOptions, display_options, file_argument, source_options
-from teleglyph.client.call.mirror import pipe_mirror, snapshot_mirror, watch_mirror
-from teleglyph.client.call.source import open_source, unless_stopped
+from teleglyph.client.mirror import pipe_mirror, snapshot_mirror, watch_mirror
+from teleglyph.client.source import open_source
 from teleglyph.client.terminal.capabilities import detect
 from teleglyph.client.terminal.screen import restore_all
+from teleglyph.client.waiting import unless_stopped
 from teleglyph.console import write_frame
 
 

@@ -14,7 +14,8 @@ import click
 from click.core import ParameterSource
 
 from teleglyph.cli.questions import ask_secret, can_ask
-from teleglyph.client.call.uplink import Codec, SourceOpener
+from teleglyph.client.call.uplink import Codec
+from teleglyph.client.source import SourceOpener
 from teleglyph.client.terminal.capabilities import Terminal, terminal_size
 from teleglyph.client.terminal.display import MAX_SIDE, Display
 from teleglyph.errors import UserError

@@ -12,10 +12,10 @@ from teleglyph.cli.lifecycle import run
 from teleglyph.cli.logs import LogOptions
 from teleglyph.cli.options import Number, ask_passphrase
 from teleglyph.client.address import ADDRESS_HELP, DEFAULT_PORT, websocket_url
-from teleglyph.client.play.game import Table
 from teleglyph.client.play.saved_seats import SeatFile, seats_directory
 from teleglyph.client.play.seating import MAX_NAME_BYTES, Seating
-from teleglyph.client.play.table_texts import Place
+from teleglyph.client.play.table import Table
+from teleglyph.client.play.table_address import TableAddress
 from teleglyph.client.terminal.capabilities import Terminal, detect
 from teleglyph.client.terminal.screen import restore_all
 from teleglyph.console import echo
@@ -69,16 +69,18 @@ def play(logs: LogOptions, room: str, hosts: bool, server: str | None, wait: flo
     logs.apply(console=False)
     identity = load_identity(key, ask_passphrase) if key else None
     terminal = detect(os.environ, ask=True)
-    place = Place(url, GAME, room, hosts)
-    return run(lambda stop: _play(place, wait, identity, terminal, stop), restore_all)
+    address = TableAddress(url, GAME, room, hosts)
+    return run(lambda stop: _play(address, wait, identity, terminal, stop), restore_all)
 
 
-async def _play(place: Place, wait: float, identity: Identity | None, terminal: Terminal, stop: asyncio.Event) -> int:
-    file = SeatFile(seats_directory(), place.url, place.game, place.room, "host" if place.hosts else "guest")
+async def _play(
+    address: TableAddress, wait: float, identity: Identity | None, terminal: Terminal, stop: asyncio.Event
+) -> int:
+    file = SeatFile(seats_directory(), address.url, address.game, address.room, address.role)
     file.open()
     try:
-        seating = Seating(place, file, wait, identity)
-        seat = await seating.take()
+        seating = Seating(address, file, wait, identity)
+        seat = await seating.take_seat()
         table = Table(seating, seat, terminal, stop)
         await table.play()
         if table.kept_for is not None:

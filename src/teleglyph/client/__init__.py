@@ -1,4 +1,6 @@
-"""The terminal client: what a person's terminal shows and sends.
+"""The terminal client; it never imports the server.
 
-Never imports the server or the call.  Begin at :class:`teleglyph.client.call.connection.CallClient`.
+``call``, ``chat`` and ``play`` are the three programs, ``mirror`` shows your own picture, and ``terminal`` serves
+them all.  ``address`` parses server addresses, ``trust`` checks servers' identities, ``source`` opens picture sources
+and ``waiting`` waits for the first of several tasks.  Begin at :class:`teleglyph.client.call.client.CallClient`.
 """

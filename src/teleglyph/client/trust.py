@@ -1,4 +1,4 @@
-"""Whether a server is the one you mean: pinned and known keys (docs/protocol/handshake.md#known-servers)."""
+"""Check a server's identity against pinned keys and known servers (spec acip-crypto 9.2, 9.3)."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from teleglyph.net import is_loopback
 
 
 class NotPinnedError(VerificationError):
-    """The server shows an identity, but none of the pinned ones."""
+    """The server's identity is not one of the pinned ones."""
 
 
 class ServerTrust:
-    """Decides about servers' identities.
+    """Decides whether to accept a server's identity.
 
     Args:
-        hosts: the servers that were joined before.
-        pinned: the only identities that are accepted; without any, ``hosts`` decides.
+        hosts: the known servers.
+        pinned: the only accepted identities; if empty, ``hosts`` decides.
         accept_new: remember new servers without asking.
-        on_new: gets a sentence when that happens.
+        on_new: called with a sentence when a server is remembered.
     """
 
     def __init__(
@@ -39,18 +39,18 @@ class ServerTrust:
         self._on_new = on_new
 
     def check(self, address: str, identity: bytes | None, *, name: str = "", is_ascii_chat: bool = False) -> None:
-        """Accept a server, or not.
+        """Accept a server, or raise an error.
 
         Args:
             address: its numeric address and port, IPv6 in brackets.
-            identity: the Ed25519 key that it has proven; None if it shows none.
+            identity: the Ed25519 key that it has proven; None if it has none.
             name: host and port as the user typed them; remembered with the server.
             is_ascii_chat: the server is one of ascii-chat's programs, which print fingerprints in another form.
 
         Raises:
-            VerificationError: it is not the one that is meant, or somebody is in the middle.
-            UnknownServerError: it is new, and somebody has to decide.
-            KeyFileError: it could not be remembered.
+            VerificationError: this is another server, or the connection is intercepted.
+            UnknownServerError: the server is new, and the user has to decide.
+            KeyFileError: the server could not be remembered.
         """
         shown = describe_identity(identity, is_ascii_chat=is_ascii_chat)
         if self.pinned:
@@ -58,52 +58,52 @@ class ServerTrust:
             return
         verdict, entries = self.hosts.judge(address, identity)
         if verdict is Verdict.KNOWN:
-            with contextlib.suppress(KeyFileError):  # a name is a convenience, and no reason to stay out
+            with contextlib.suppress(KeyFileError):  # the name is only a convenience
                 self.hosts.add_name(entries, name)
             return
         if verdict is Verdict.CHANGED:
             before = " or ".join(dict.fromkeys(describe_identity(entry.identity) for entry in entries))
             raise VerificationError(
                 f"{_both(name, address)} has changed: it shows {shown}, but before it showed {before} "
-                f"({entries[0].place}). Somebody may be in the middle. Ask its host, by another way than this "
-                f"connection, whether the key is new. If it is: {self._remedy(address, entries)}."
+                f"({entries[0].place}). Someone may be intercepting the connection. Ask its host, over another "
+                f"channel, whether the key is new. If it is: {self._remedy(address, entries)}."
             )
         if identity is None and is_loopback(address.rpartition(":")[0].strip("[]")):
             return
         if not self._accept_new:
             raise UnknownServerError(
                 f"You have not joined {_both(name, address)} before. It shows {shown}, and there is no terminal to "
-                "ask you on. Compare that with its host, then use --server-key or --accept-new-server.",
+                "ask you on. Compare the key with its host, then use --server-key or --accept-new-server.",
                 address,
                 identity,
                 name=name,
                 is_ascii_chat=is_ascii_chat,
             )
         self.hosts.add(address, identity, name)
-        self._on_new(f"{_both(name, address)} is new and shows {shown}. It is now remembered.")
+        self._on_new(f"{_both(name, address)} is new and shows {shown}. It is now a known server.")
 
     def _check_pinned(self, address: str, identity: bytes | None, shown: str) -> None:
         if identity is None:
             raise VerificationError(
-                f"{address} shows no identity, but --server-key says which one it must have. Somebody may be in the "
-                "middle, or its host started it without --key."
+                f"{address} shows no identity, but --server-key requires one. Someone may be intercepting the "
+                "connection, or its host started it without --key."
             )
         if identity not in self.pinned:
             expected = " or ".join(fingerprint(key) for key in self.pinned[:3])
             raise NotPinnedError(
-                f"{address} shows {shown}, which is not what --server-key says ({expected}). Somebody may be in the "
-                "middle, or its host has a new key."
+                f"{address} shows {shown}, but --server-key requires {expected}. Someone may be intercepting the "
+                "connection, or its host has a new key."
             )
 
     def _remedy(self, address: str, entries: Sequence[Entry]) -> str:
-        """What the user has to do before a server with a new key is accepted."""
+        """The steps after which a server with a new key is accepted."""
         foreign = [entry.place for entry in entries if entry.file != self.hosts.own]
         steps = [f"teleglyph known-hosts forget '{address}'"] if len(foreign) < len(entries) else []
         return "; ".join([*steps, *(f"delete {place}" for place in foreign)])
 
 
 def describe_identity(identity: bytes | None, *, is_ascii_chat: bool = False) -> str:
-    """What a server shows, in the words of a sentence."""
+    """A server's identity as part of a sentence."""
     if identity is None:
         return "no identity"
     also = f" (ascii-chat prints it as {ascii_chat_fingerprint(identity)})" if is_ascii_chat else ""

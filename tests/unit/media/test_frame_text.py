@@ -250,7 +250,7 @@ def test_only_the_gate_makes_safe_frames_and_only_known_places_write_bytes() -> 
     assert makers == {"media/frame_text.py"}
     assert casts == set()
     terminals = {
-        "client/terminal/output.py",
+        "client/terminal/frame_writer.py",
         "client/terminal/screen.py",
         "client/terminal/capabilities.py",
         "console.py",

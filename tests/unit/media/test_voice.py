@@ -91,7 +91,7 @@ def test_without_the_extra_a_participant_has_the_gate_only(monkeypatch: pytest.M
         monkeypatch.delitem(sys.modules, module)
     sound = CallSound()
     assert sound.process_voice() is False
-    sound.captured(np.zeros(BLOCK, np.float32))
+    sound.capture(np.zeros(BLOCK, np.float32))
 
 
 def test_a_participants_own_loudspeakers_are_not_sent_back() -> None:
@@ -110,6 +110,6 @@ def test_a_participants_own_loudspeakers_are_not_sent_back() -> None:
     echo = delayed(far, DELAY, 0.3)
     for start in range(0, len(far) - BLOCK + 1, BLOCK):
         sound._voice.played(far[start : start + BLOCK])  # type: ignore[union-attr]
-        sound.captured(echo[start : start + BLOCK])
+        sound.capture(echo[start : start + BLOCK])
     tail = np.concatenate(sent)[4 * RATE :]
     assert level(tail) < level(echo[4 * RATE :]) - 30

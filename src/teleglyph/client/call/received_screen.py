@@ -1,4 +1,4 @@
-"""The screen that a server tells by its changes."""
+"""The screen that a server describes by deltas."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from teleglyph.wire.acip import ScreenUpdate
 
 
 class ReceivedScreen:
-    """Keeps what updates add up to, and notices when one is missing.
+    """Applies deltas to a grid, and detects a missing one.
 
     Attributes:
-        lock: held while the grid changes; to be held by whoever reads it in another thread.
-        grid: the screen; None before the first whole update.
-        number: of the last update that was applied.
-        level, rate: what the last update said of the server's rate control (:class:`teleglyph.wire.UpdateLevel`),
-            and of the frames a second that it aims at.
+        lock: held while the grid changes; hold it to read the grid in another thread.
+        grid: the screen; None before the first full one.
+        number: of the last delta applied.
+        level: the server's quality, from the last delta (:class:`teleglyph.wire.acip.UpdateLevel`).
+        rate: the frame rate that the server aims at.
     """
 
     def __init__(self) -> None:
@@ -26,24 +26,20 @@ class ReceivedScreen:
         self.number = 0
         self.level = 0
         self.rate = 0
-        self._is_waiting = False
+        self.needs_full_screen = False
+        """A delta was missing, so only a full screen helps."""
         self._painter = Painter()
 
-    @property
-    def is_waiting(self) -> bool:
-        """An update was missing: only a whole one helps."""
-        return self._is_waiting
-
     def reset(self) -> None:
-        """Forget everything: the next update comes over another connection."""
+        """Forget everything: the next delta comes over a new connection."""
         with self.lock:
-            self.grid, self.number, self._is_waiting = None, 0, False
+            self.grid, self.number, self.needs_full_screen = None, 0, False
 
     def frame(self, columns: int, rows: int) -> SafeFrame | None:
-        """The screen as text; None before the first whole update.
+        """The screen as text; None before the first full one.
 
         Args:
-            columns, rows: what was asked for.  Of a larger screen only the upper left part is taken.
+            columns, rows: the requested size; a larger screen is cut off on the right and below.
         """
         grid = self.grid
         if grid is not None and (grid.columns > columns or grid.rows > rows):
@@ -52,23 +48,23 @@ class ReceivedScreen:
             grid = part
         return None if grid is None else paint_frame(self._painter, grid)
 
-    def receive(self, update: ScreenUpdate) -> bool:
-        """Apply an update; False if it builds on a screen that we do not have, so that a whole one has to be asked for.
+    def apply(self, update: ScreenUpdate) -> bool:
+        """Apply a delta; False if its base is missing, so that a full screen has to be requested.
 
         Raises:
-            BadDataError: it is malformed.
+            BadDataError: the delta is malformed.
         """
         grid = self.grid
         size = update.columns, update.rows
-        is_whole = update.base == 0
+        is_full = update.base == 0
         fits = grid is not None and update.base == self.number and (grid.columns, grid.rows) == size
-        if not is_whole and not fits:
-            self._is_waiting = True
+        if not is_full and not fits:
+            self.needs_full_screen = True
             return False
         with self.lock:
             if grid is None or (grid.columns, grid.rows) != size:
                 grid = self.grid = Grid(*size)
-            apply_update(update.body, is_whole, grid)
+            apply_update(update.body, is_full, grid)
         self.number, self.level, self.rate = update.number, update.level, update.rate
-        self._is_waiting = False
+        self.needs_full_screen = False
         return True

@@ -1,4 +1,4 @@
-"""One direction of a sound card: opened, watched, and opened again when it comes back."""
+"""One direction of a sound card, reopened when it returns after it vanished."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from teleglyph.errors import SoundError
 from teleglyph.media.soundcard import SoundCard, SoundDevice
 
 _SILENCE_SECONDS = 3.0
-"""Devices give or take samples all the time, silence included; one that has not for so long is gone."""
+"""A device that gave or took no samples for so long is gone; even silence is samples."""
 _RETRY_SECONDS = 3.0
 
 
 class DeviceState(enum.Enum):
-    """What is known about a device."""
+    """The state of a device."""
 
     UNUSED = enum.auto()
     OPEN = enum.auto()
     MISSING = enum.auto()
-    """It was not there when it was to be opened first."""
+    """It was missing from the start."""
     GONE = enum.auto()
-    """It vanished."""
+    """It vanished after it was opened."""
 
 
 class WatchedDevice:
     """The microphone or the loudspeakers.
 
     Args:
-        open_card: opens it, given its number or None for the system's choice.
-        list_devices: all of the kind.
+        open_card: opens the device with this number; None for the system's choice.
+        list_devices: all devices of this kind.
     """
 
     def __init__(
@@ -44,10 +44,10 @@ class WatchedDevice:
         self._touched_at = self._retry_at = 0.0
 
     def open(self, index: int | None, now: float) -> None:
-        """Open it for the first time; takes a moment.
+        """Open the device for the first time; blocks for a moment.
 
         Raises:
-            SoundError: it is not there, or cannot be used.
+            SoundError: the device is missing or unusable.
         """
         self._index, self._touched_at = index, now
         try:
@@ -61,7 +61,7 @@ class WatchedDevice:
         self.state = DeviceState.OPEN
 
     def touch(self, now: float) -> None:
-        """It gave or took samples; any thread may say so."""
+        """Note that the device gave or took samples; callable from any thread."""
         self._touched_at = now
 
     def is_due(self, now: float) -> bool:
@@ -71,7 +71,7 @@ class WatchedDevice:
         return self.state is DeviceState.GONE and now >= self._retry_at
 
     def check(self, now: float) -> bool:
-        """Close it if it is gone, or try to open it again; takes a moment.  True if its state changed."""
+        """Close a device that is gone, or try to reopen it; blocks for a moment.  True if the state changed."""
         if self.state is DeviceState.OPEN:
             self._close_card()
             self.state, self._retry_at = DeviceState.GONE, now + _RETRY_SECONDS
@@ -81,7 +81,7 @@ class WatchedDevice:
             card = self._open_card(self._present_index())
         except SoundError:
             return False
-        if self.state is DeviceState.UNUSED:  # closed for good meanwhile
+        if self.state is DeviceState.UNUSED:  # closed by close() meanwhile
             card.close()
             return False
         self._card = card
@@ -89,7 +89,7 @@ class WatchedDevice:
         return True
 
     def close(self) -> None:
-        """Close it for good."""
+        """Close the device."""
         self.state = DeviceState.UNUSED
         self._close_card()
 
@@ -103,5 +103,5 @@ class WatchedDevice:
             return self._index
         found = next((device.index for device in self._list_devices() if device.name == self._name), None)
         if found is None:
-            raise SoundError(f"{self._name} is not there.")
+            raise SoundError(f"{self._name} is not connected.")
         return found

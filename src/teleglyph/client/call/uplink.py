@@ -1,4 +1,4 @@
-"""The picture that this side sends: from a camera, a file or a test pattern into the connection."""
+"""Send a picture source (a camera, a file or a test pattern) over a connection."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from teleglyph.client.call.source import open_source
+from teleglyph.client.source import SourceOpener, open_source
 from teleglyph.errors import LocalError, UserError
 from teleglyph.media.pump import Pump
 from teleglyph.media.source import VideoSource
@@ -27,33 +27,31 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 MAX_RATE = 30.0
-"""Pictures a second; more would not be told apart in characters."""
+"""Pictures per second; more makes no visible difference in characters."""
 
 _KEYFRAME_SECONDS, _RARE_KEYFRAME_SECONDS = 1.0, 10.0
-"""Between two keyframes; they can be rare where the receiver can ask for one."""
-_LOOK_SECONDS = 0.1
+"""Between two keyframes; they can be rare if the receiver can request one."""
+_POLL_SECONDS = 0.1
 _REPEAT_SECONDS = 2.0
-"""Between two sendings of a picture that stays: a server that lost it has no other way to get it."""
-
-SourceOpener = Callable[[], VideoSource]
+"""Between two sendings of an unchanged picture: a server that lost it has no other way to get it."""
 
 
 class Codec(enum.Enum):
-    """How pictures travel."""
+    """How pictures are encoded."""
 
     RAW = "raw"
     HEVC = "hevc"
 
 
 class Uplink:
-    """One picture source that can be switched on and off, and sent over one connection after the other.
+    """One picture source that can be switched on and off and outlives connections.
 
     Args:
-        open_source: opens the camera, file or pattern; may take its time, runs in a thread.
-        codec: how pictures travel.
+        open_source: opens the camera, file or pattern; runs in a thread.
+        codec: how pictures are encoded.
 
     Attributes:
-        on_notice: gets a sentence when the source ends, breaks, or cannot be opened again.
+        on_notice: called with a sentence when the source ends, fails or cannot be reopened.
     """
 
     def __init__(self, open_source: SourceOpener, codec: Codec) -> None:
@@ -72,16 +70,16 @@ class Uplink:
         self._encoder_size = (0, 0)
         self._request: PictureRequest | None = None
         self._wants_keyframe = False
-        self._is_asked_again = False
+        self._is_resend_requested = False
         self._keyframe_seconds = _KEYFRAME_SECONDS
 
     @property
     def is_on(self) -> bool:
-        """Pictures are sent, or would be if there were a connection."""
+        """Whether pictures are sent, or would be over a connection."""
         return self._wanted.is_set() and self._has_picture
 
     def toggle(self) -> None:
-        """Switch the picture off or on; a camera that is off is really closed."""
+        """Switch the picture off or on; a camera that is off is closed."""
         if self._wanted.is_set():
             self._wanted.clear()
             self._fresh.set()
@@ -89,23 +87,25 @@ class Uplink:
             self._wanted.set()
 
     def joined(self, *, takes_requests: bool) -> None:
-        """Another connection begins; a server of our own kind will say what it can use."""
+        """Prepare for a new connection; a Teleglyph server requests the pictures that it can use."""
         self._request = None
         self._keyframe_seconds = _RARE_KEYFRAME_SECONDS if takes_requests else _KEYFRAME_SECONDS
 
     def request(self, request: PictureRequest) -> None:
-        """Send no more than the server can use of the pictures."""
+        """Limit size and rate to what the server can use."""
         size = (self._request.width, self._request.height) if self._request is not None else (0, 0)
         self._request = request
         self._wants_keyframe = self._wants_keyframe or request.keyframe
-        self._is_asked_again = self._is_asked_again or request.keyframe or size != (request.width, request.height)
+        self._is_resend_requested = (
+            self._is_resend_requested or request.keyframe or size != (request.width, request.height)
+        )
         self._fresh.set()
 
     async def open(self) -> None:
-        """Open the source now, so that whoever starts the program hears at once what is wrong with it.
+        """Open the source now, so that errors appear at the start.
 
         Raises:
-            LocalError, UserError: there is no such source.
+            LocalError, UserError: the source cannot be opened.
         """
         source = await open_source(self._open_source)
         self.description = source.description
@@ -126,14 +126,12 @@ class Uplink:
                 continue
             self._start_pump()
             if await self._send_while_on(connection):
-                # The last picture has to be on its way first: after the stop it would count as a new beginning.
+                # The last picture has to leave first: after the stop it would count as a new start.
                 await connection.outbox.wait_until_frame_taken()
                 connection.send(StreamStop(StreamKind.VIDEO))
 
-    # --- internals ------------------------------------------------------------------------------------
-
     def _start_pump(self) -> None:
-        """Begin to read the source; a film begins now, when the others can see it."""
+        """Start reading the source; a film starts now, when the others can see it."""
         source, self._source = self._source, None
         if source is not None:
             loop = asyncio.get_running_loop()
@@ -149,21 +147,21 @@ class Uplink:
         return True
 
     async def _send_while_on(self, connection: Connection) -> bool:
-        """Send until the picture is switched off or over; returns whether there was any."""
+        """Send until the picture is switched off or ends; returns whether one was sent."""
         pump, seen, due, sent_at = self._pump, -1, 0.0, 0.0
         while self._wanted.is_set() and pump is not None:
-            await self._wait_for_news(sent_at + _REPEAT_SECONDS if seen >= 0 and not pump.ended else None)
+            await self._wait_for_change(sent_at + _REPEAT_SECONDS if seen >= 0 and not pump.ended else None)
             newest = pump.latest()
             is_new = newest is not None and newest[0] != seen
             if newest is not None and (is_new or self._should_repeat(time.monotonic() - sent_at)):
                 if seen < 0:
                     connection.send(StreamStart(StreamKind.VIDEO))
                 seen = newest[0]
-                self._is_asked_again = False
+                self._is_resend_requested = False
                 await self._send_picture(connection, newest[1])
                 sent_at = time.monotonic()
                 due = max(due + 1 / MAX_RATE, sent_at)
-                await self._pause(due)
+                await self._wait_until_due(due)
             if pump.ended and (newest is None or newest[0] == seen):
                 break
         if pump is not None and pump.ended:
@@ -172,8 +170,8 @@ class Uplink:
         self._close_source()
         return seen >= 0
 
-    async def _wait_for_news(self, until: float | None) -> None:
-        """Wait for another picture, a request or a switch, but no longer than until a time."""
+    async def _wait_for_change(self, until: float | None) -> None:
+        """Wait for a picture, a request or a switch, but not beyond ``until``."""
         left = None if until is None else max(0.0, until - time.monotonic())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(left):
@@ -181,23 +179,22 @@ class Uplink:
         self._fresh.clear()
 
     def _should_repeat(self, since: float) -> bool:
-        """The server asked for another size or a keyframe, or may have forgotten the picture that stays."""
-        return self._is_asked_again or since >= _REPEAT_SECONDS
+        """Whether the server requested another size or a keyframe, or may have lost the unchanged picture."""
+        return self._is_resend_requested or since >= _REPEAT_SECONDS
 
-    async def _pause(self, due: float) -> None:
-        """Wait for the time of the next picture: later if the server wants few, but at once if it asks for other
-        ones meanwhile."""
+    async def _wait_until_due(self, due: float) -> None:
+        """Wait until the next picture is due: later if the server wants few, at once if it sends a new request."""
         request, sent_at = self._request, due - 1 / MAX_RATE
         while self._wanted.is_set():
-            is_the_same = request is not None and request is self._request
-            interval = request.interval / 1000 if request is not None and is_the_same else 0.0
+            is_unchanged = request is not None and request is self._request
+            interval = request.interval / 1000 if request is not None and is_unchanged else 0.0
             left = max(due, sent_at + interval) - time.monotonic()
             if left <= 0:
                 return
-            await asyncio.sleep(min(left, _LOOK_SECONDS))
+            await asyncio.sleep(min(left, _POLL_SECONDS))
 
-    def _fitting(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The picture, no larger than it is seen.  In HEVC twice that size: its colours have half the resolution."""
+    def _shrunk(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The picture at the size that viewers see; twice that for HEVC, whose colours have half the resolution."""
         request = self._request
         if request is None or not request.width:
             return pixels
@@ -208,19 +205,19 @@ class Uplink:
 
     async def _send_picture(self, connection: Connection, pixels: NDArray[np.uint8]) -> None:
         await connection.outbox.wait_until_frame_taken()
-        for packet in await asyncio.get_running_loop().run_in_executor(self._executor, self._pack, pixels):
+        for packet in await asyncio.get_running_loop().run_in_executor(self._executor, self._encode, pixels):
             connection.outbox.queue_frame(packet)
 
-    def _pack(self, pixels: NDArray[np.uint8]) -> list[bytes]:
-        pixels = self._fitting(pixels)
+    def _encode(self, pixels: NDArray[np.uint8]) -> list[bytes]:
+        pixels = self._shrunk(pixels)
         height, width = pixels.shape[:2]
         if self.codec is Codec.RAW:
             return [encode(ImageFrame(width, height, pixels.tobytes()))]
         from teleglyph.media.hevc import HevcEncoder
 
         size = (width, height)
-        changed = self._encoder_size != size
-        if self._encoder is None or changed:
+        has_new_size = self._encoder_size != size
+        if self._encoder is None or has_new_size:
             self._encoder = HevcEncoder(width, height, MAX_RATE, self._keyframe_seconds)
             self._encoder_size = size
         encoder = self._encoder
@@ -228,7 +225,7 @@ class Uplink:
             self._wants_keyframe = False
             encoder.request_keyframe()
         return [
-            encode(HevcFrame(encoder.width, encoder.height, picture.data, picture.keyframe, size_change=changed))
+            encode(HevcFrame(encoder.width, encoder.height, picture.data, picture.keyframe, size_change=has_new_size))
             for picture in encoder.encode(pixels)
         ]
 

@@ -1,4 +1,4 @@
-"""Who is in a room: names and presence, with bounds on both.  No clock: time comes in as an argument."""
+"""The people in a room: names and presence, both bounded."""
 
 from __future__ import annotations
 
@@ -9,36 +9,37 @@ from teleglyph.printable import Printable, fit, printable, width
 from teleglyph.wire.nostr.keys import encode_key
 
 MAX_NAMES = 2000
-"""Names that are remembered; the one that was used least recently is forgotten first."""
+"""Remembered names; the least recently used one is forgotten first."""
 MAX_PRESENT = 1000
 NAME_COLUMNS = 24
 _SHORT_KEY = slice(5, 13)
-"""Eight letters of an npub, 40 bits: enough to tell two people of one name apart."""
+"""Eight letters of an npub, 40 bits: enough to distinguish two people of one name."""
 _UNNAMED_KEY = slice(0, 12)
 _RESERVED = frozenset(":()<>[]*#\u02d0\ua789\u2236\u05c3")
-"""Characters that chat lines are built with, and look-alikes of the colon.  They stay out of names, or a name could
-look like a name with a message, or with the mark of another person's key."""
+"""Characters that chat lines use, and look-alikes of the colon.  With them a name could imitate a name with a message,
+or with another person's key."""
 _INVISIBLE = frozenset("\u115f\u1160\u2800\u3164\uffa0\u034f")
-"""Characters that take a column, or none, and draw nothing, though they count as letters, symbols or marks."""
+"""Letters, symbols and marks that draw nothing."""
 
 
 class People:
-    """Names by public key (64 hexadecimal digits), and until when each person is here."""
+    """Names and presence by public key (64 hexadecimal digits)."""
 
     def __init__(self) -> None:
         self._names: OrderedDict[str, tuple[int, Printable]] = OrderedDict()
-        """When a name was chosen, and the name, which may be empty."""
+        """When each name was chosen, and the name, which may be empty."""
         self._keys: dict[str, set[str]] = {}
-        """Who has names that look the same."""
+        """The owners of names that look the same."""
         self._present: dict[str, float] = {}
+        """Until when each person is here, in Unix seconds."""
 
     # --- names ----------------------------------------------------------------------------------------
 
     def learn(self, key: str, name: str, at: int) -> bool:
-        """Remember a name; False if a newer one is known, or this very one.
+        """Remember a name; False if it is known already, or a newer one is.
 
         Args:
-            name: as it came; what cannot be part of a name is taken out.
+            name: as received; characters that are not allowed are removed.
             at: when it was chosen, Unix seconds.
         """
         name = clean_name(name)
@@ -47,37 +48,37 @@ class People:
             return False
         self._forget(key)
         self._names[key] = at, name
-        self._keys.setdefault(_look(name), set()).add(key)
+        self._keys.setdefault(_skeleton(name), set()).add(key)
         if len(self._names) > MAX_NAMES:
             self._forget(next(iter(self._names)))
         return True
 
     def has_name(self, key: str) -> bool:
-        """Whether somebody has said what they want to be called."""
+        """Whether a person has chosen a name."""
         return bool(self._names.get(key, (0, ""))[1])
 
     def name(self, key: str) -> Printable:
-        """What to call somebody: the name, with a part of the key if another person's looks the same, or the key."""
+        """A person's name, with a part of the key if another name looks the same; or else the key."""
         name = self._names.get(key, (0, ""))[1]
         npub = encode_key("npub", bytes.fromhex(key))
         if not name:
             return printable(npub[_UNNAMED_KEY])
         self._names.move_to_end(key)
-        if len(self._keys[_look(name)]) > 1:
+        if len(self._keys[_skeleton(name)]) > 1:
             return printable(f"{name} ({npub[_SHORT_KEY]})")
         return printable(name)
 
     def _forget(self, key: str) -> None:
         if (old := self._names.pop(key, None)) is not None:
-            look = _look(old[1])
-            self._keys[look].discard(key)
-            if not self._keys[look]:
-                del self._keys[look]
+            skeleton = _skeleton(old[1])
+            self._keys[skeleton].discard(key)
+            if not self._keys[skeleton]:
+                del self._keys[skeleton]
 
     # --- presence -------------------------------------------------------------------------------------
 
     def arrived(self, key: str, until: float, now: float) -> bool:
-        """Remember until when somebody is here; True if they were not before."""
+        """Remember until when a person is here; True if they were not here before."""
         if until <= now:
             if key in self._present:
                 self._present[key] = until
@@ -89,23 +90,23 @@ class People:
         return is_new
 
     def departed(self, now: float) -> list[str]:
-        """Forget those who are not here any more, and return them."""
+        """Forget the people whose presence has expired, and return them."""
         gone = [key for key, until in self._present.items() if until <= now]
         for key in gone:
             del self._present[key]
         return gone
 
     def is_here(self, key: str) -> bool:
-        """Whether somebody is here."""
+        """Whether a person is here."""
         return key in self._present
 
     def here(self) -> list[Printable]:
-        """The names of those who are here, sorted."""
+        """The names of the people who are here, sorted."""
         return sorted((self.name(key) for key in self._present), key=str.casefold)
 
 
 def clean_name(name: str) -> Printable:
-    """A name without what chat lines are built with, at most :data:`NAME_COLUMNS` wide; empty if nothing is left."""
+    """A name without reserved characters, at most :data:`NAME_COLUMNS` wide; empty if nothing is left."""
     kept = "".join(
         " "
         if character in _INVISIBLE or not _RESERVED.isdisjoint(unicodedata.normalize("NFKC", character))
@@ -114,13 +115,13 @@ def clean_name(name: str) -> Printable:
     )
     short = fit(" ".join(kept.split()), NAME_COLUMNS)
     # A name must be visible, and must not look like a key.
-    if width(short) == 0 or not _look(short) or _look(short).startswith("npub1"):
+    if width(short) == 0 or not _skeleton(short) or _skeleton(short).startswith("npub1"):
         return printable("")
     return short
 
 
-def _look(name: str) -> str:
-    """The same for names that a person would take for the same."""
+def _skeleton(name: str) -> str:
+    """The same text for names that look the same."""
     return "".join(
         character
         for character in unicodedata.normalize("NFKD", name).casefold()

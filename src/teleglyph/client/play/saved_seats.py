@@ -1,6 +1,6 @@
-"""Seats at tables on disk, so that a process that was killed can be followed by one that goes on with its game.
+"""Seats at tables on disk, so that a new process can resume the game of a killed one.
 
-Each seat has two files in the state directory: what is saved, readable by its owner alone and always replaced as a
+Each seat has two files in the state directory: the saved seat, readable only by its owner and always replaced as a
 whole, and a lock that the process in the seat holds as long as it lives.
 """
 
@@ -27,24 +27,24 @@ _log = logging.getLogger(__name__)
 _VERSION = 1
 _MAX_BYTES = 64 << 10
 MAX_SEATS = 64
-"""Seats that are kept at most; the ones unused for longest make way."""
+"""Stored seats; the least recently used ones are deleted first."""
 SLACK = 60.0
-"""Seconds for which a seat is remembered beyond the relay's grace period, to say that it is over."""
+"""Seconds for which a seat is stored beyond the relay's grace period, to report that its game is over."""
 DEFAULT_GRACE = 30.0
-"""Seconds, for relays that do not say how long they keep a seat."""
+"""Seconds, for relays that do not announce a grace period."""
 MAX_GRACE = 24 * 3600.0
-"""Seconds beyond which a relay is not believed."""
+"""Seconds; longer announcements are not believed."""
 
 
 @dataclass(slots=True)
 class SavedSeat:
-    """What a process in a seat left behind.
+    """The stored data of a seat.
 
     Attributes:
-        token: takes the seat again.
-        is_confirmed: the relay has given the seat; otherwise we only asked for it.
-        grace: seconds for which the relay keeps the seat after the connection is lost.
-        state: what the game needs to go on, as JSON holds it.
+        token: reopens the seat.
+        is_confirmed: the relay has granted the seat; otherwise it was only requested.
+        grace: seconds for which the relay keeps the seat after a lost connection.
+        state: the game's state, as JSON values.
     """
 
     token: int = field(repr=False)
@@ -54,7 +54,7 @@ class SavedSeat:
 
 
 def seats_directory() -> Path | None:
-    """Where seats are kept; None for a user without a home."""
+    """The directory for seats; None for a user without a home directory."""
     try:
         return directories.state() / "teleglyph" / "seats"
     except RuntimeError:
@@ -62,13 +62,13 @@ def seats_directory() -> Path | None:
 
 
 class SeatFile:
-    """The saved state of one seat, locked while this object is open.
+    """The file of one seat, locked while this object is open.
 
-    Without a usable directory nothing is kept, with the reason in the log, and the game goes on without.
+    Without a usable directory nothing is stored; the log has the reason.
 
     Args:
-        directory: holds seats and nothing else; None keeps nothing.
-        server, game, room, role: which seat; the role is ``host`` or ``guest``.
+        directory: holds only seats; None stores nothing.
+        server, game, room, role: the seat; the role is ``host`` or ``guest``.
     """
 
     def __init__(self, directory: Path | None, server: str, game: str, room: str, role: str) -> None:
@@ -81,10 +81,10 @@ class SeatFile:
         self._is_usable = False
 
     def open(self) -> None:
-        """Lock the seat, and remove what nobody will come back for.
+        """Lock the seat, and delete expired seats.
 
         Raises:
-            SeatRefusedError: another process on this machine sits there.
+            SeatRefusedError: another process on this machine has the seat.
         """
         if self._directory is None:
             _log.warning("Seats are not saved: you have no home directory, and XDG_STATE_HOME is not set.")
@@ -92,20 +92,20 @@ class SeatFile:
         try:
             _prepare(self._directory)
         except OSError as error:
-            _log.warning("Seats are not saved: %s", _why(error))
+            _log.warning("Seats are not saved: %s", _describe(error))
             return
         try:
-            self._lock = _take_lock(self._lock_path)
+            self._lock = _acquire_lock(self._lock_path)
         except BlockingIOError:
             raise SeatRefusedError(self._in_use()) from None
         except OSError as error:
-            _log.warning("Seats are not saved: cannot lock %s: %s", self._lock_path, _why(error))
+            _log.warning("Seats are not saved: cannot lock %s: %s", self._lock_path, _describe(error))
             return
         self._is_usable = True
         _purge(self._directory, keep=self._path, now=time.time())
 
     def load(self) -> SavedSeat | None:
-        """What an earlier process saved; None if there is nothing usable."""
+        """The seat that an earlier process saved; None if there is no usable one."""
         if not self._is_usable:
             return None
         try:
@@ -114,12 +114,12 @@ class SeatFile:
             return None
         except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
             # The error's own text could quote the token.
-            reason = _why(error) if isinstance(error, OSError) else "it is damaged, or belongs to another seat"
-            _log.warning("The saved seat %s is ignored: %s", self._path, reason)
+            reason = _describe(error) if isinstance(error, OSError) else "it is damaged, or belongs to another seat"
+            _log.warning("Ignored the saved seat %s: %s", self._path, reason)
             return None
 
     def save(self, seat: SavedSeat) -> bool:
-        """Replace what is saved, durably; False, with the reason in the log, if that failed."""
+        """Store the seat durably; False if that failed, with the reason in the log."""
         if not self._is_usable:
             return False
         content = {
@@ -132,7 +132,7 @@ class SeatFile:
         }
         temporary = self._path.with_suffix(".new")
         try:
-            # Left over from a process that was killed; the lock says that nobody is writing it.
+            # A killed process may have left it; our lock proves that nobody is writing it.
             temporary.unlink(missing_ok=True)
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
             with open(descriptor, "w", encoding="utf-8") as file:
@@ -141,26 +141,26 @@ class SeatFile:
                 os.fsync(file.fileno())
             os.replace(temporary, self._path)
         except OSError as error:
-            _log.warning("The seat is not saved: %s", _why(error))
+            _log.warning("Could not save the seat: %s", _describe(error))
             with contextlib.suppress(OSError):
                 temporary.unlink()
             return False
         return True
 
     def touch(self) -> None:
-        """Say that the seat is in use: what is saved expires from now on."""
+        """Mark the seat as in use: its expiry starts again."""
         if self._is_usable:
             with contextlib.suppress(OSError):
                 os.utime(self._path)
 
     def remove(self) -> None:
-        """Forget the seat."""
+        """Delete the stored seat."""
         if self._is_usable:
             with contextlib.suppress(OSError):
                 self._path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Unlock the seat; what is saved stays.  Any number of times."""
+        """Unlock the seat, which stays stored; may be called repeatedly."""
         if self._lock is not None:
             if not self._path.exists():
                 with contextlib.suppress(OSError):
@@ -175,16 +175,16 @@ class SeatFile:
             process = f" (process {int(_read(self._lock_path) or b'')})"
         room, role = self._seat["room"], self._seat["role"]
         return (
-            f"You already play at '{room}' as {role} in another window{process}. Go on there, or leave with q first; "
-            "a process stopped with Ctrl-Z goes on with 'fg'."
+            f"You are already playing at '{room}' as {role} in another window{process}. Continue there, or leave with "
+            "q first; resume a process stopped with Ctrl-Z with 'fg'."
         )
 
 
 def _prepare(directory: Path) -> None:
-    """Make the directory, for its owner alone.
+    """Create the directory, accessible only to its owner.
 
     Raises:
-        OSError: it cannot be made, or is somebody else's.
+        OSError: it cannot be created, or belongs to another user.
     """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = os.lstat(directory)
@@ -196,11 +196,11 @@ def _prepare(directory: Path) -> None:
         directory.chmod(0o700)
 
 
-def _take_lock(path: Path) -> int:
-    """Lock a file and write our process's number into it.
+def _acquire_lock(path: Path) -> int:
+    """Lock a file and write our process id into it.
 
     Raises:
-        BlockingIOError: another process has it.
+        BlockingIOError: another process has locked it.
         OSError: it cannot be locked.
     """
     while True:
@@ -218,15 +218,15 @@ def _take_lock(path: Path) -> int:
         except BaseException:
             os.close(descriptor)
             raise
-        # Whoever had the lock removed the file before we got it.
+        # The previous owner deleted the file before we got the lock.
         os.close(descriptor)
 
 
 def _read(path: Path) -> bytes:
-    """A file of ours.
+    """Read a file that only we can access.
 
     Raises:
-        OSError: it cannot be read, is not a file, too large, or not ours alone.
+        OSError: it is unreadable, not a file, too large, or accessible to others.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     with open(descriptor, "rb") as file:
@@ -234,25 +234,29 @@ def _read(path: Path) -> bytes:
         if not stat.S_ISREG(found.st_mode) or found.st_size > _MAX_BYTES:
             raise OSError(errno.EINVAL, f"it is not a file of at most {_MAX_BYTES} bytes", str(path))
         if found.st_uid != os.geteuid() or found.st_mode & 0o077:
-            raise PermissionError(errno.EPERM, "other users can read it, or it belongs to one", str(path))
+            raise PermissionError(errno.EPERM, "the file belongs to another user, or others can read it", str(path))
         return file.read(_MAX_BYTES)
 
 
 def _decode(data: bytes, seat: dict[str, str]) -> SavedSeat:
-    """Raises ValueError, TypeError, KeyError or RecursionError if it is not what :meth:`SeatFile.save` writes."""
+    """Decode what :meth:`SeatFile.save` writes.
+
+    Raises:
+        ValueError, TypeError, KeyError, RecursionError: the data is something else.
+    """
     content = json.loads(data)
     if content["version"] != _VERSION or {key: content[key] for key in seat} != seat:
         raise ValueError("another seat")
     token, grace, state, is_confirmed = (content[key] for key in ("token", "grace", "state", "is_confirmed"))
     if type(is_confirmed) is not bool or not isinstance(state, dict) or len(token) != 16:
-        raise ValueError("values of another kind")
+        raise ValueError("wrong types")
     if isinstance(grace, bool) or not 0 <= grace <= MAX_GRACE:
-        raise ValueError("a grace period out of range")
+        raise ValueError("grace period out of range")
     return SavedSeat(int(token, 16), is_confirmed, float(grace), state)
 
 
 def _purge(directory: Path, keep: Path, now: float) -> None:
-    """Remove seats whose time is over, and the oldest ones if there are too many; those in use stay."""
+    """Delete expired seats, and the oldest ones if there are too many; seats in use stay."""
     ages: list[tuple[float, Path]] = []
     for path in directory.glob("*.json"):
         try:
@@ -263,13 +267,13 @@ def _purge(directory: Path, keep: Path, now: float) -> None:
             ages.append((now - found.st_mtime, path))
     ages.sort()
     for number, (age, path) in enumerate(ages):
-        # A time in the future is a clock that was set back.
+        # A time in the future means that the clock was set back.
         if number >= MAX_SEATS - 1 or not -SLACK <= age <= _grace_of(path) + SLACK:
-            _forget(path)
+            _delete(path)
     for lock in directory.glob("*.lock"):
         path = lock.with_suffix(".json")
         if path != keep and not path.exists():
-            _forget(path)
+            _delete(path)
 
 
 def _grace_of(path: Path) -> float:
@@ -279,10 +283,10 @@ def _grace_of(path: Path) -> float:
         return DEFAULT_GRACE
 
 
-def _forget(path: Path) -> None:
+def _delete(path: Path) -> None:
     lock = path.with_suffix(".lock")
     try:
-        descriptor = _take_lock(lock)
+        descriptor = _acquire_lock(lock)
     except OSError:
         return
     with contextlib.suppress(OSError):
@@ -292,5 +296,5 @@ def _forget(path: Path) -> None:
     os.close(descriptor)
 
 
-def _why(error: OSError) -> str:
+def _describe(error: OSError) -> str:
     return f"{(error.strerror or str(error)).lower()}{f' ({error.filename})' if error.filename else ''}"

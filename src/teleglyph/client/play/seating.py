@@ -1,4 +1,4 @@
-"""Taking a seat at a table: the one that an earlier process left, or a new one; and keeping it on disk meanwhile."""
+"""Take a seat at a table, an earlier process's or a new one, and keep it stored on disk."""
 
 from __future__ import annotations
 
@@ -7,37 +7,40 @@ import secrets
 from dataclasses import replace
 from typing import Any
 
+from teleglyph.client.play.relay_errors import explain
 from teleglyph.client.play.saved_seats import DEFAULT_GRACE, MAX_GRACE, SavedSeat, SeatFile
-from teleglyph.client.play.table_texts import Place, explain
+from teleglyph.client.play.table_address import TableAddress
 from teleglyph.errors import SeatEndedError, SeatRefusedError
 from teleglyph.rooms.client import TOO_MANY_GUESSES, Guest, Host, is_unproved
 from teleglyph.wire.acip import Identity
 
 MAX_NAME_BYTES = 128
-"""Bytes of a table's name; relays of ours refuse longer ones."""
+"""Bytes of a table's name; our relays refuse longer ones."""
 _TOUCH_SECONDS = 5.0
 
 
 class Seating:
-    """Sits us down at one table.
+    """Takes and stores a seat at one table.
 
-    A token is on disk before it is used, and a new one before the relay hears that it has arrived, so a process that is
-    killed at any moment leaves a token behind that opens its seat.
+    A token is on disk before it is used, and a new one before the relay learns that it has arrived.  So a process
+    killed at any moment leaves a token that opens its seat.
 
     Args:
-        place: the table.
-        file: where the seat is saved; open.
-        patience: seconds for which a lost connection is tried again.
-        identity: who we prove to be; None proves nothing.
+        address: the table.
+        file: an open file for the seat.
+        patience: seconds in which to restore a lost connection.
+        identity: the identity to prove to the relay; None for none.
     """
 
-    def __init__(self, place: Place, file: SeatFile, patience: float, identity: Identity | None = None) -> None:
-        self.place = place
+    def __init__(
+        self, address: TableAddress, file: SeatFile, patience: float, identity: Identity | None = None
+    ) -> None:
+        self.address = address
         self.patience = patience
-        self.word = ""
-        """What the user should hear about how we sat down; empty if there is nothing to say."""
+        self.notice = ""
+        """How we got the seat, for the user; empty if that is not worth a notice."""
         self.is_resumed = False
-        """The seat is one that an earlier process had."""
+        """An earlier process had the seat."""
         self._file = file
         self._identity = identity
         self._saved = SavedSeat(0, is_confirmed=False, grace=DEFAULT_GRACE, state={})
@@ -46,53 +49,56 @@ class Seating:
 
     @property
     def state(self) -> dict[str, Any]:
-        """What the game saved last."""
+        """The game's state from the last :meth:`save`."""
         return self._saved.state
 
     @property
     def grace(self) -> float:
-        """Seconds for which the relay keeps a seat, as far as we know."""
+        """Seconds for which the relay keeps a seat, as far as known."""
         return self._saved.grace
 
-    async def take(self) -> Host | Guest:
-        """Sit down where an earlier process sat, or anew.
+    async def take_seat(self) -> Host | Guest:
+        """Take an earlier process's seat, or a new one.
 
         Raises:
-            SeatRefusedError: there is no seat for us; the message is for people.
+            SeatRefusedError: there is no seat for us; the message is for the user.
             ConnectError: the relay cannot be reached.
         """
         saved = await asyncio.to_thread(self._file.load)
         if saved is None:
-            return await self.take_anew({})
+            return await self.take_new_seat({})
         self._saved = saved
-        seat = self._make(token=saved.token)
+        seat = self._create(token=saved.token)
         try:
             await seat.__aenter__()
         except SeatRefusedError as error:
-            # The seat is still there, only not for us at this moment: its token must not be lost.
+            # The seat still exists but is refused right now, so its token must not be lost.
             if saved.is_confirmed and (str(error) == TOO_MANY_GUESSES or is_unproved(str(error))):
                 raise self._refused(error) from error
         else:
             self.is_resumed = True
-            self.word = f"Resumed your game as {self._role}"
+            self.notice = f"Resumed your game as {self.address.role}"
             return seat
-        # A seat that we only asked for was probably never given; then there is nothing to regret.
-        self.word = "Your earlier game at this table is over; this is a new one" if saved.is_confirmed else ""
+        # An unconfirmed seat was probably never granted, so there is no game to mention.
+        self.notice = "Your earlier game at this table is over; this is a new one" if saved.is_confirmed else ""
         try:
-            return await self.take_anew({})
+            return await self.take_new_seat({})
         except SeatRefusedError as error:
-            before = f"Your earlier game at table '{self.place.room}' is over. " if saved.is_confirmed else ""
+            before = f"Your earlier game at table '{self.address.room}' is over. " if saved.is_confirmed else ""
             raise SeatRefusedError(f"{before}{error}") from error
 
-    async def take_anew(self, state: dict[str, Any]) -> Host | Guest:
-        """Open the table, or join it; raises as :meth:`take`.
+    async def take_new_seat(self, state: dict[str, Any]) -> Host | Guest:
+        """Open the table as host, or join it as guest.
 
         Args:
-            state: what the game has to save.
+            state: the game's state to store.
+
+        Raises:
+            SeatRefusedError, ConnectError: as for :meth:`take_seat`.
         """
         self._saved = SavedSeat(secrets.randbits(64), is_confirmed=False, grace=DEFAULT_GRACE, state=state)
         is_safe = await self._write()
-        seat = self._make(chosen=self._saved.token if is_safe else None)
+        seat = self._create(chosen=self._saved.token if is_safe else None)
         try:
             await seat.__aenter__()
         except SeatRefusedError as error:
@@ -101,12 +107,12 @@ class Seating:
         return seat
 
     async def save(self, state: dict[str, Any]) -> None:
-        """Keep what the game needs to go on."""
+        """Store the game's state."""
         self._saved.state = state
         await self._write()
 
-    async def look_after(self, seat: Host | Guest, now: float) -> None:
-        """Say from time to time that we are still there, and note the relay's grace period when it is known."""
+    async def refresh(self, seat: Host | Guest, now: float) -> None:
+        """Mark the stored seat as in use, and store the relay's grace period once it is known."""
         grace = self._saved.grace if seat.grace is None else min(seat.grace, MAX_GRACE)
         if grace != self._saved.grace:
             self._saved.grace = grace
@@ -115,33 +121,29 @@ class Seating:
             self._touched = now
             await asyncio.to_thread(self._file.touch)
 
-    def leave_open(self) -> float:
-        """We go without leaving the seat; returns the seconds for which it is kept."""
+    def keep_open(self) -> float:
+        """End without leaving the seat; return the seconds for which the relay keeps it."""
         self._file.touch()
         return self._saved.grace
 
     def forget(self) -> None:
-        """The seat is not ours any more."""
+        """Delete the stored seat: it is no longer ours."""
         self._file.remove()
 
-    def ended(self, error: SeatEndedError) -> SeatEndedError:
-        """The same end of our stay, in words for people."""
-        return SeatEndedError(explain(str(error), self.place))
+    def explain_end(self, error: SeatEndedError) -> SeatEndedError:
+        """The same error, in words for the user."""
+        return SeatEndedError(explain(str(error), self.address))
 
     def _refused(self, error: SeatRefusedError) -> SeatRefusedError:
-        # A web server that turned us away is the cause of an error in our own words; the others are the relay's.
-        return SeatRefusedError(str(error) if error.__cause__ is not None else explain(str(error), self.place))
+        # An error with a cause is a web server's refusal in our own words; the others are the relay's texts.
+        return SeatRefusedError(str(error) if error.__cause__ is not None else explain(str(error), self.address))
 
-    @property
-    def _role(self) -> str:
-        return "host" if self.place.hosts else "guest"
-
-    def _make(self, *, token: int | None = None, chosen: int | None = None) -> Host | Guest:
-        place, kind = self.place, Host if self.place.hosts else Guest
+    def _create(self, *, token: int | None = None, chosen: int | None = None) -> Host | Guest:
+        address, kind = self.address, Host if self.address.is_host else Guest
         return kind(
-            place.url,
-            place.game,
-            place.room,
+            address.url,
+            address.game,
+            address.room,
             patience=self.patience,
             identity=self._identity,
             tells_absences=True,

@@ -1,4 +1,4 @@
-"""How a table looks: the board in the middle of the window, and a line at the bottom."""
+"""The window of a table: the board in the middle, and the status line."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import signal
 from types import TracebackType
 from typing import Self
 
+from teleglyph.client.play.board_text import draw_board, stone_glyph
 from teleglyph.client.play.four_in_a_row import EMPTY, Board
 from teleglyph.client.terminal.capabilities import Terminal, terminal_size
 from teleglyph.client.terminal.screen import Screen
@@ -22,8 +23,8 @@ class TableView:
     """Draws a table while it is entered.
 
     Args:
-        terminal: where it is drawn.
-        me: whose stones are ours.
+        terminal: shows the table.
+        me: our side, HOST or GUEST.
     """
 
     def __init__(self, terminal: Terminal, me: int) -> None:
@@ -39,11 +40,12 @@ class TableView:
     ) -> None:
         self._screen.leave()
 
-    def show(self, board: Board, cursor: int) -> None:
-        """Draw the board; the cursor, a column, is seen when it is our turn."""
+    def draw_board(self, board: Board, cursor: int) -> None:
+        """Draw the board, with a cursor above a column if it is our turn."""
         is_mine = board.turn == self._me and board.winner == EMPTY
         columns, rows = self._screen.picture_size
-        text = board.draw(
+        text = draw_board(
+            board,
             cursor if is_mine else -1,
             color=self._terminal.color != ColorLevel.NONE,
             utf8=self._terminal.utf8,
@@ -55,35 +57,35 @@ class TableView:
         top = "\n" * max(0, (rows - len(lines)) // 2)
         drawn = top + "\n".join(margin + line for line in lines)
         if (frame := check_frame(drawn.encode(), columns, rows)) is not None:
-            self._screen.show(frame)
+            self._screen.draw_frame(frame)
 
-    def say(self, *fields: str) -> None:
-        """Show the line at the bottom.
+    def draw_status(self, *fields: str) -> None:
+        """Draw the status line.
 
         Args:
-            fields: the most important ones first; the others go, whole, when the window is narrow.
+            fields: the most important ones first; a narrow window drops the last ones.
         """
         columns, _ = self._screen.picture_size
-        shown = list(fields)
-        while len(shown) > 1 and width(" | ".join(shown)) + 1 > columns:
-            shown.pop()
-        line = " | ".join(shown)
+        fitting = list(fields)
+        while len(fitting) > 1 and width(" | ".join(fitting)) + 1 > columns:
+            fitting.pop()
+        line = " | ".join(fitting)
         if not self._terminal.utf8:
             line = line.encode("ascii", "replace").decode()
         self._screen.set_status(f" {line}" if width(line) < columns else line)
 
     @property
     def stone(self) -> str:
-        """How our stones look."""
-        return Board.stone(self._me, utf8=self._terminal.utf8)
+        """The character of our stones."""
+        return stone_glyph(self._me, utf8=self._terminal.utf8)
 
-    def fit(self) -> None:
-        """The window may have another size now; draw everything again after this."""
+    def resize(self) -> None:
+        """Adapt to the size of the window; draw everything again after this."""
         self._screen.resize(*terminal_size(os.environ))
 
     def suspend(self) -> None:
-        """Give the shell its terminal back, and stop until somebody lets us go on."""
+        """Return the terminal to the shell until the program continues."""
         self._screen.leave()
         os.kill(os.getpid(), signal.SIGSTOP)
         self._screen.enter()
-        self.fit()
+        self.resize()

@@ -1,10 +1,10 @@
-"""What the terminal can do: from the environment, from terminfo, and by asking it.
+"""Detect what the terminal can do: from the environment, from terminfo, and by queries.
 
-All questions go out at once.  The last one is a question that every terminal answers (primary device attributes,
-ECMA-48 DA): its answer says that no other will come.  Only a silent terminal costs the whole time-out.
+All queries go out at once.  Every terminal answers the last one (primary device attributes, ECMA-48 DA), so its answer
+ends the wait.  Only a silent terminal costs the full timeout.
 
-Whatever is read meanwhile goes on to the keyboard, which drops answers: keys that are typed early are not lost, and
-answers that come late are not keys.
+Everything read meanwhile is passed to the keyboard, which drops answers: no early key is lost, and no late answer
+becomes a key.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from teleglyph.errors import TerminalError
 from teleglyph.media.modes import ColorLevel
 
 FIRST_ANSWER_SECONDS = 0.75
-"""How long a terminal may take to begin its answers; a slow connection between us and it is part of that."""
+"""Timeout for the first byte of an answer, over slow connections too."""
 PIECE_SECONDS = 0.5
-"""How long each further piece of the answers may take."""
+"""Timeout for each further piece."""
 ANSWER_SECONDS = 3.0
-"""How long all of it may take."""
+"""Timeout for all answers."""
 _MAX_ANSWER = 4096
 
-_ASK_SYNCHRONIZED = b"\x1b[?2026$p"
-_ASK_COLOR = b"\x1b[48;2;1;2;3m\x1bP$qm\x1b\\\x1b[m"
-"""Set a colour that no palette holds, and ask what is set (DECRQSS)."""
-_ASK_VERSION = b"\x1b[>q"
-"""XTVERSION: its name and version."""
-_ASK_ATTRIBUTES = b"\x1b[c"
+_QUERY_SYNCHRONIZED = b"\x1b[?2026$p"
+_QUERY_COLOR = b"\x1b[48;2;1;2;3m\x1bP$qm\x1b\\\x1b[m"
+"""Set a colour that is in no palette, and query the current setting (DECRQSS)."""
+_QUERY_VERSION = b"\x1b[>q"
+"""XTVERSION: name and version."""
+_QUERY_ATTRIBUTES = b"\x1b[c"
 _SYNCHRONIZED = re.compile(rb"\x1b\[\?2026;[123]\$y")
 _DIRECT_COLOR = re.compile(rb"\x1bP1\$r[^\x1b]*48[:;]2[:;]{1,2}1[:;]2[:;]3[^\x1b]*m")
 _VERSION = re.compile(rb"\x1bP>\|([^\x1b]*)\x1b\\")
@@ -50,37 +50,37 @@ _SEXTANT_PROGRAMS = ("WezTerm", "ghostty", "rio")
 _SEXTANT_VERSIONS = re.compile(
     rb"kitty|WezTerm|foot|ghostty|contour|rio |VTE\((?:6[6-9]|[7-9]\d|\d{3})\d\d\)|Konsole 2[2-9]"
 )
-"""Terminals that draw sextants themselves, whatever the font has; VTE from 0.66 on, Konsole from 22."""
-_UNASKABLE_TERMS = ("", "dumb", "linux", "cons25", "vt52", "vt100", "eterm", "eterm-color")
-"""Terminals that print some of the questions instead of swallowing them."""
+"""Terminals that draw sextants without the font's help; VTE from 0.66, Konsole from 22."""
+_UNQUERYABLE_TERMS = ("", "dumb", "linux", "cons25", "vt52", "vt100", "eterm", "eterm-color")
+"""Terminals that print some queries instead of answering or ignoring them."""
 _DUMB_TERMS = ("", "dumb", "unknown", "network", "dialup", "emacs")
-"""Terminals that only print one line after the other, whatever terminfo says."""
+"""Terminals that only print lines, whatever terminfo says."""
 _SCREEN_TERMS = re.compile(
     r"xterm|screen|tmux|rxvt|linux|vt[1-5]\d\d|kitty|alacritty|foot|ghostty|wezterm|contour|iterm|konsole|gnome|vte|st-|st$|"
     r"eterm|mlterm|mintty|putty|cygwin|ansi|cons25|rio|Apple_Terminal|nsterm",
     re.IGNORECASE,
 )
-"""Terminals with a cursor that moves, for machines whose terminfo does not know them."""
+"""Terminals with a movable cursor, for machines without their terminfo."""
 _DEFAULT_SIZE = (80, 24)
 
 
 @dataclass(frozen=True, slots=True)
 class Terminal:
-    """What is known of the terminal on standard output.
+    """The terminal on standard output.
 
     Attributes:
         interactive: standard output is a terminal.
-        has_keys: standard input is one.
-        color: the most colours it shows.
-        color_source: what says so, for people.
-        utf8: it shows UTF-8.
-        synchronized: it can be told to show a frame only when it is complete (private mode 2026).
-        sextants: it draws the glyphs of 2x3 blocks, which most fonts lack.
+        has_keys: standard input is a terminal.
+        color: the highest colour level.
+        color_source: how it was detected, for the user.
+        utf8: the terminal shows UTF-8.
+        synchronized: it can show complete frames only (private mode 2026).
         term, colorterm: the environment variables.
-        utf8_source: what says whether it shows UTF-8, for people.
-        cursor: its cursor can be moved, so frames can be drawn over each other.
-        in_emacs: it is a shell buffer of Emacs, which prints one line after the other whatever TERM says.
-        typed: what was read from it while it was asked: keys and answers, for the keyboard.
+        sextants: it draws the glyphs of 2x3 blocks, which most fonts lack.
+        utf8_source: how ``utf8`` was detected, for the user.
+        cursor: its cursor can be moved, so frames can replace each other.
+        in_emacs: it is a shell buffer of Emacs, which only prints lines, whatever TERM says.
+        typed: bytes read during the queries, keys and answers, for the keyboard.
     """
 
     interactive: bool
@@ -98,11 +98,11 @@ class Terminal:
     typed: bytes = field(default=b"", repr=False)
 
     def require_cursor(self, what: str = "moving pictures", instead: str = "print one picture with --snapshot") -> None:
-        """Refuse a terminal on which frames cannot be drawn over each other.
+        """Refuse a terminal without a movable cursor.
 
         Args:
             what: what it cannot show.
-            instead: what the user can do without another terminal; empty for nothing.
+            instead: what the user can do on this terminal; empty for nothing.
 
         Raises:
             TerminalError: the cursor cannot be moved.
@@ -113,7 +113,7 @@ class Terminal:
             name, steps = "a shell buffer of Emacs", "Use another terminal, such as M-x term"
         else:
             name = f"TERM={self.term}" if self.term else "TERM is not set"
-            steps = "Use another terminal or set TERM to what yours is, such as TERM=xterm-256color"
+            steps = "Use another terminal, or set TERM to the type of yours, such as TERM=xterm-256color"
         raise TerminalError(
             f"This terminal ({name}) cannot show {what}: it does not understand ANSI cursor movements. "
             f"{steps}{f', or {instead}' if instead else ''}."
@@ -121,12 +121,12 @@ class Terminal:
 
 
 def detect(environment: Mapping[str, str], *, input_fd: int = 0, output_fd: int = 1, ask: bool = True) -> Terminal:
-    """Find out what the terminal can do.
+    """Detect what the terminal can do.
 
     Args:
         environment: normally ``os.environ``.
         input_fd, output_fd: standard input and output.
-        ask: write questions to the terminal if both are one.
+        ask: send queries if both are a terminal.
     """
     interactive, has_keys = os.isatty(output_fd), os.isatty(input_fd)
     term, colorterm = environment.get("TERM", ""), environment.get("COLORTERM", "")
@@ -134,12 +134,12 @@ def detect(environment: Mapping[str, str], *, input_fd: int = 0, output_fd: int 
     answer = b""
     cursor = interactive and _moves_cursor(environment, output_fd)
     utf8, utf8_source = utf8_from_environment(environment)
-    if ask and cursor and has_keys and term not in _UNASKABLE_TERMS:
-        questions = _ASK_SYNCHRONIZED + _ASK_VERSION
-        # GNU screen hands the contents of the question on to the terminal around it, which prints them.
+    if ask and cursor and has_keys and term not in _UNQUERYABLE_TERMS:
+        queries = _QUERY_SYNCHRONIZED + _QUERY_VERSION
+        # GNU screen passes the query's contents to the outer terminal, which prints them.
         if ColorLevel.NONE < color < ColorLevel.TRUECOLOR and not environment.get("STY"):
-            questions += _ASK_COLOR
-        answer = _ask(questions + _ASK_ATTRIBUTES, input_fd, output_fd)
+            queries += _QUERY_COLOR
+        answer = _query(queries + _QUERY_ATTRIBUTES, input_fd, output_fd)
     if _DIRECT_COLOR.search(answer):
         color, source = ColorLevel.TRUECOLOR, "the terminal's answer"
     return Terminal(
@@ -170,7 +170,7 @@ def _draws_sextants(environment: Mapping[str, str], answer: bytes) -> bool:
 def color_from_environment(
     environment: Mapping[str, str], output_fd: int, *, interactive: bool
 ) -> tuple[ColorLevel, str]:
-    """The colours that environment and terminfo promise, and which of them says so."""
+    """The colour level according to environment and terminfo, and the deciding setting."""
     term, colorterm = environment.get("TERM", ""), environment.get("COLORTERM", "")
     if not interactive:
         return ColorLevel.NONE, "standard output is not a terminal"
@@ -203,12 +203,12 @@ def _color_from_terminfo(term: str, output_fd: int) -> tuple[ColorLevel, str]:
 
 
 def _is_in_emacs(environment: Mapping[str, str]) -> bool:
-    # Emacs names its way of running a shell; only "comint" is a plain buffer of lines.
+    # Emacs names the mode that runs the shell; only "comint" is a plain buffer of lines.
     return "comint" in environment.get("INSIDE_EMACS", "")
 
 
 def _moves_cursor(environment: Mapping[str, str], output_fd: int) -> bool:
-    """Whether the terminal can do more than print one line after the other."""
+    """Whether the terminal can do more than print lines."""
     term = environment.get("TERM", "")
     if term in _DUMB_TERMS or _is_in_emacs(environment):
         return False
@@ -220,7 +220,7 @@ def _moves_cursor(environment: Mapping[str, str], output_fd: int) -> bool:
 
 
 def terminal_size(environment: Mapping[str, str], output_fd: int = 1) -> tuple[int, int]:
-    """Columns and rows: of the terminal on standard output, else of COLUMNS and LINES, else 80 by 24."""
+    """Columns and rows: from the terminal on standard output, else from COLUMNS and LINES, else 80 by 24."""
     with contextlib.suppress(OSError):
         columns, rows = os.get_terminal_size(output_fd)
         if columns > 0 and rows > 0:
@@ -235,13 +235,13 @@ def _positive(text: str | None, default: int) -> int:
     return int(text) if text and text.isascii() and text.isdecimal() and 0 < int(text) <= 4096 else default
 
 
-def _ask(questions: bytes, input_fd: int, output_fd: int) -> bytes:
-    """Write questions and collect what comes back until the last one is answered, keys included."""
+def _query(queries: bytes, input_fd: int, output_fd: int) -> bytes:
+    """Send queries and return everything read until the last answer, keys included."""
     saved = termios.tcgetattr(input_fd)
     read = b""
     try:
         tty.setcbreak(input_fd, termios.TCSANOW)
-        os.write(output_fd, questions)
+        os.write(output_fd, queries)
         started = time.monotonic()
         deadline = started + FIRST_ANSWER_SECONDS
         while len(read) < _MAX_ANSWER and not _ATTRIBUTES.search(read):
@@ -253,7 +253,7 @@ def _ask(questions: bytes, input_fd: int, output_fd: int) -> bytes:
                 break
             read += chunk
             if b"\x1b" in read:
-                # The answers have begun, or perhaps only a cursor key; letters alone give no more time.
+                # An answer or a cursor key has begun; letters alone do not extend the timeout.
                 deadline = min(max(deadline, time.monotonic() + PIECE_SECONDS), started + ANSWER_SECONDS)
     except OSError:
         pass

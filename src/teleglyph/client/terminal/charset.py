@@ -1,7 +1,7 @@
-"""Whether the user's locale says UTF-8.
+"""Detect whether the user's locale uses UTF-8.
 
-Python changes that locale before our code runs: where it is ``C``, or not installed, Python sets ``LC_CTYPE`` to a
-UTF-8 locale for itself and its children (PEP 538).  That says nothing of the terminal, so it is undone here.
+Python changes the locale before our code runs: if it is ``C`` or not installed, Python sets ``LC_CTYPE`` to a UTF-8
+locale for itself and its children (PEP 538).  That does not describe the terminal, so this module ignores the change.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from pathlib import Path
 
 _VARIABLES = ("LC_ALL", "LC_CTYPE", "LANG")
 _COERCED = ("C.UTF-8", "C.utf8", "UTF-8")
-"""What Python sets ``LC_CTYPE`` to."""
+"""The values that Python sets ``LC_CTYPE`` to."""
 _INITIAL_ENVIRONMENT = Path("/proc/self/environ")
 
 
 def utf8_from_environment(environment: Mapping[str, str]) -> tuple[bool, str]:
-    """Whether the locale's character set is UTF-8, and what says so, for people.
+    """Whether the locale's character set is UTF-8, and the deciding setting, for the user.
 
     The first variable of LC_ALL, LC_CTYPE and LANG that is set and not empty decides.
 
     Args:
-        environment: ``os.environ`` is taken as it was before Python changed it.
+        environment: ``os.environ`` is read as it was before Python changed it.
     """
     settings = {name: environment.get(name, "") for name in _VARIABLES}
     if environment is os.environ and _may_be_coerced(settings):
@@ -43,8 +43,8 @@ def _may_be_coerced(settings: Mapping[str, str]) -> bool:
 def _initial_ctype() -> str:
     """LC_CTYPE as it was when this process started.
 
-    Where the system does not tell, Python's UTF-8 mode does: it is switched on by the same locales that Python
-    coerces (PEP 540), and not by one that the user set to C.UTF-8.
+    Without that information, Python's UTF-8 mode decides: the locales that Python coerces switch it on (PEP 540), but a
+    locale set to C.UTF-8 by the user does not.
     """
     with contextlib.suppress(OSError):
         for entry in _INITIAL_ENVIRONMENT.read_bytes().split(b"\0"):
@@ -52,12 +52,12 @@ def _initial_ctype() -> str:
             if name == b"LC_CTYPE":
                 return os.fsdecode(value)
         return ""
-    is_asked_for = os.environ.get("PYTHONUTF8") == "1" or "utf8" in sys._xoptions
-    return "" if sys.flags.utf8_mode and not is_asked_for else os.environ.get("LC_CTYPE", "")
+    is_requested = os.environ.get("PYTHONUTF8") == "1" or "utf8" in sys._xoptions
+    return "" if sys.flags.utf8_mode and not is_requested else os.environ.get("LC_CTYPE", "")
 
 
 def _is_utf8(name: str) -> bool:
-    """Whether a locale of this name has UTF-8; its name says so, or else the system does if it knows the locale."""
+    """Whether a locale uses UTF-8, according to its name or else to the system."""
     if name in ("C", "POSIX"):
         return False
     charset = name.partition("@")[0].rpartition(".")[2]
@@ -67,7 +67,7 @@ def _is_utf8(name: str) -> bool:
 
 
 def _charset_of(name: str) -> str:
-    """The character set of an installed locale whose name does not tell, such as ``de_DE``; nothing for others."""
+    """The character set of an installed locale without one in its name, such as ``de_DE``; empty for other names."""
     before = locale.setlocale(locale.LC_CTYPE)
     try:
         locale.setlocale(locale.LC_CTYPE, name)

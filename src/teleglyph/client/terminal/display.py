@@ -1,4 +1,4 @@
-"""How pictures are to be drawn here: what was asked for, what the terminal can do, and what the keys change."""
+"""How frames are drawn: the user's options, the terminal's abilities, and what keys change."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ _BASIC_MODE = {
     RenderMode.BRAILLE: RenderMode.FOREGROUND,
     RenderMode.SHAPE: RenderMode.FOREGROUND,
 }
-"""What servers of ascii-chat are asked for instead of the modes that they do not know."""
+"""Modes requested from ascii-chat's servers instead of those that they lack."""
 _FONTS_WITHOUT_BLOCKS = ("linux", "cons25", "vt100", "vt220", "dumb", "")
-"""Terminals whose fonts have half blocks at best."""
-
+"""Terminals whose fonts have at most half blocks."""
 _COLOR_COUNTS = {
     ColorLevel.NONE: 2,
     ColorLevel.ANSI16: 16,
@@ -32,23 +31,23 @@ _TERMINAL_FLAGS = {
     ColorLevel.ANSI256: 0x13,
     ColorLevel.TRUECOLOR: 0x17,
 }
-"""Flags of CLIENT_CAPABILITIES: what a terminal of this level can do, background colours included."""
+"""Flags of CLIENT_CAPABILITIES for each colour level, background colours included."""
 _UTF8_FLAG = 0x08
 _AUDIO_CODECS = 0x103
-"""Raw samples, Opus, and a bit of ours: sound may come in packets of 10 ms, which ascii-chat's client does not take."""
+"""Raw samples, Opus, and a bit of ours: packets of 10 ms, which ascii-chat's client does not accept."""
 MAX_SIDE = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class ViewWishes:
-    """What the grid is to show, and how much of the connection it may take.
+class ViewPreferences:
+    """The content of frames, and their share of the bandwidth.
 
     Attributes:
-        names: names and marks under the pictures.
-        own_picture: one's own picture is part of it.
-        mirrored: one's own picture is shown as in a mirror.
-        spotlight: number of the place that is shown alone, 0 for the whole grid.
-        max_bitrate: bits a second; 0 for no limit.
+        names: show names and marks under the pictures.
+        own_picture: show your own picture.
+        mirrored: show your own picture as in a mirror.
+        spotlight: number of the only participant to show; 0 for everyone.
+        max_bitrate: bits per second; 0 for no limit.
     """
 
     names: bool = True
@@ -60,15 +59,15 @@ class ViewWishes:
 
 @dataclass(frozen=True, slots=True)
 class Display:
-    """What to draw with.  Values that cannot go together give way (:meth:`style` says what is left of them).
+    """How frames are drawn.  :meth:`style` resolves values that do not fit together.
 
     Attributes:
-        columns, rows: size of the picture in characters.
-        color: colours to use.
-        render: use of the character cell; None takes the best that the terminal can show.
+        columns, rows: size of the frame in cells.
+        color: the colour level.
+        render: the render mode; None for the best that the terminal can show.
         palette: glyphs of foreground mode.
-        utf8: characters outside ASCII may be used.
-        frame_rate: frames per second wanted, 1 to 144.
+        utf8: use characters outside ASCII.
+        frame_rate: requested frames per second, 1 to 144.
         padding: centre the picture with spaces.
         dithered: mix 16 and 256 colours in an ordered pattern.
         terminal: what the terminal can do.
@@ -86,12 +85,12 @@ class Display:
     dithered: bool = False
 
     def style(self) -> Style:
-        """The style that comes nearest."""
+        """The nearest possible style."""
         return Style.create(self.color, self.render_mode, self.palette, self.utf8, dithered=self.dithered)
 
     @property
     def render_mode(self) -> RenderMode:
-        """The mode asked for, or the best one, by how near pictures come to what they show (docs/guide.md)."""
+        """The requested mode, or the most faithful one (docs/guide.md)."""
         if self.render is not None:
             return self.render
         has_blocks = self.utf8 and self.terminal.term not in _FONTS_WITHOUT_BLOCKS
@@ -104,15 +103,15 @@ class Display:
         return RenderMode.SHAPE
 
     def resized(self, columns: int, rows: int) -> Display:
-        """The same for another size."""
+        """The same display with another size."""
         return replace(self, columns=max(1, min(columns, MAX_SIDE)), rows=max(1, min(rows, MAX_SIDE)))
 
     def next_color(self) -> Display:
-        """The next higher colour level, from truecolor on to none."""
+        """The display with the next colour level; truecolor is followed by none."""
         return replace(self, color=ColorLevel((self.color + 1) % len(ColorLevel)))
 
     def next_render(self) -> Display:
-        """The next render mode that makes a difference here."""
+        """The display with the next render mode that makes a difference."""
         style = self.style()
         for step in range(1, len(RenderMode) + 1):
             mode = RenderMode((style.render + step) % len(RenderMode))
@@ -123,14 +122,14 @@ class Display:
         return self
 
     def next_palette(self) -> Display:
-        """The next built-in palette that can be shown."""
+        """The display with the next built-in palette that the terminal can show."""
         usable = [palette for palette in BUILT_IN.values() if self.utf8 or palette.glyphs.isascii()]
         names = [palette.name for palette in usable]
         at = names.index(self.palette.name) if self.palette.name in names else -1
         return replace(self, palette=usable[(at + 1) % len(usable)])
 
     def describe(self) -> str:
-        """For people: colours and mode, and the palette where it shows."""
+        """Colours, mode and, if it is used, the palette, for the user."""
         style = self.style()
         parts = [COLOR_NAMES[style.color], RENDER_NAMES[style.render]]
         if style.render is RenderMode.FOREGROUND:
@@ -138,7 +137,7 @@ class Display:
         return ", ".join(parts)
 
     def capabilities(self) -> Capabilities:
-        """The message that tells a server."""
+        """The message that describes this display to a server."""
         style = self.style()
         palette_type = PaletteType.named(style.palette.name)
         return Capabilities(
@@ -159,15 +158,15 @@ class Display:
             detection_reliable=self.terminal.interactive and style.color is self.terminal.color,
         )
 
-    def settings(self, wishes: ViewWishes) -> ViewSettings:
-        """The message that tells a server of our own kind what goes beyond."""
+    def settings(self, preferences: ViewPreferences) -> ViewSettings:
+        """The further settings for a Teleglyph server."""
         flags = ViewFlag(0)
-        for wanted, flag in (
+        for is_set, flag in (
             (self.dithered, ViewFlag.DITHERED),
-            (wishes.names, ViewFlag.NAMES),
-            (not wishes.own_picture, ViewFlag.WITHOUT_SELF),
-            (wishes.mirrored, ViewFlag.MIRRORED_SELF),
+            (preferences.names, ViewFlag.NAMES),
+            (not preferences.own_picture, ViewFlag.WITHOUT_SELF),
+            (preferences.mirrored, ViewFlag.MIRRORED_SELF),
         ):
-            if wanted:
+            if is_set:
                 flags |= flag
-        return ViewSettings(int(self.style().render), flags, wishes.spotlight, wishes.max_bitrate)
+        return ViewSettings(int(self.style().render), flags, preferences.spotlight, preferences.max_bitrate)

@@ -1,4 +1,4 @@
-"""The terminal while a command draws on it: screen, keys, size, status line and help."""
+"""The interface of an interactive command: screen, keys, status line, messages and help."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Self
 
 from teleglyph.client.terminal.capabilities import Terminal, terminal_size
 from teleglyph.client.terminal.display import Display
+from teleglyph.client.terminal.drawing import box_columns
 from teleglyph.client.terminal.keyboard import Keyboard
 from teleglyph.client.terminal.screen import Screen
 from teleglyph.client.terminal.text_box import help_pages, wrap_lines
@@ -20,10 +21,8 @@ from teleglyph.printable import width
 
 _STATUS_SECONDS = 0.5
 _MESSAGE_SECONDS = 5.0
-_BOX_MARGIN = 4
-"""Columns of a box that its text does not get."""
 _MAX_STEPS = 8
-"""As many as there are colour depths, modes or palettes, and more."""
+"""More than there are colour levels, modes or palettes."""
 _KEY_NAMES = {"up": "Up", "down": "Down", "left": "Left", "right": "Right", "space": "Space"}
 
 
@@ -33,13 +32,13 @@ def _always() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class KeyAction:
-    """What a key does.
+    """The action of a key.
 
     Attributes:
-        help: listed in the help; empty if another key's line says it.
-        run: does it, or says why it cannot be done now.
+        help: text in the help; empty if another key's text covers it.
+        run: performs the action, or shows why it is unavailable.
         label: the key's name in the help; empty for the key itself.
-        works: whether it can be done now; the help lists only what can.
+        works: whether the action is available; the help lists only these.
     """
 
     help: str
@@ -52,13 +51,13 @@ class Interface:
     """Owns the terminal of an interactive command; an async context manager.
 
     Args:
-        terminal: what it can do.
-        display: how pictures are drawn at first.
-        fixed_size: columns and rows that the user insists on, 0 for the window's.
-        stop: set when the user wants to leave.
-        on_display: told of every change of size, colours, mode and palette.
+        terminal: what the terminal can do.
+        display: how frames are drawn at first.
+        fixed_size: columns and rows set by the user; 0 means the window's.
+        stop: set when the user leaves.
+        on_display: called when size, colours, mode or palette change.
         actions: further keys.
-        status: makes the text of the status line, a few times a second.
+        status: returns the status line's text; called a few times per second.
     """
 
     def __init__(
@@ -80,14 +79,14 @@ class Interface:
             input_fd=0 if terminal.has_keys else None,
         )
         self._keyboard = Keyboard(self._press, stop.set, terminal.typed) if terminal.has_keys else None
-        self._fixed = fixed_size
+        self._fixed_size = fixed_size
         self._stop = stop
         self._on_display = on_display
         self._status = status
         self._notice: tuple[str, ...] = ()
         self._hint: tuple[str, ...] = ()
         self._help_page = 0
-        """The page of the help that is shown, from 1 on; 0 for none."""
+        """The visible page of the help, from 1; 0 for none."""
         self._message, self._message_until = "", 0.0
         self._actions = {
             "q": KeyAction("quit", stop.set),
@@ -122,44 +121,42 @@ class Interface:
         loop.remove_signal_handler(signal.SIGTSTP)
         self.screen.leave()
 
-    def notify(self, *lines: str) -> None:
-        """Show lines over the picture until they are replaced; none take them away."""
+    def show_notice(self, *lines: str) -> None:
+        """Show lines over the picture until they are replaced; without lines, remove them."""
         self._notice = lines
         self._show_overlay()
 
-    def hint(self, *lines: str) -> None:
-        """Show lines at the foot of the picture while nothing more important is shown; none take them away."""
+    def show_hint(self, *lines: str) -> None:
+        """Show lines at the foot of the picture when there is no message or notice; without lines, remove them."""
         self._hint = lines
         self._show_overlay()
 
-    def announce(self, text: str) -> None:
-        """Show a sentence for a while: on the status line if it fits there, otherwise in a box over the picture."""
+    def show_message(self, text: str) -> None:
+        """Show a sentence for a few seconds: on the status line if it fits, otherwise in a box over the picture."""
         self._message, self._message_until = text, time.monotonic() + _MESSAGE_SECONDS
         self._show_overlay()
         self.refresh()
 
-    def dismiss(self) -> None:
-        """Take the sentence away: something more important is on the status line."""
+    def hide_message(self) -> None:
+        """Remove the message, because the status line has something more important."""
         self._message = ""
         self._show_overlay()
 
     @property
     def columns(self) -> int:
-        """Width of the window."""
+        """The width of the window."""
         return self.screen.picture_size[0]
 
     def refresh(self) -> None:
-        """Show the status line as it is now."""
+        """Update the status line."""
         if self._message and time.monotonic() >= self._message_until:
             self._message = ""
             self._show_overlay()
         if self._help_page:
-            self._show_overlay()  # which keys work may have changed
+            self._show_overlay()  # other keys may work now
         status = self._status()
-        is_short = self._message and self._fits_status(self._message)
-        self.screen.set_status(f" {self._message}" if is_short else status)
-
-    # --- internals ------------------------------------------------------------------------------------
+        fits = bool(self._message) and self._fits_status(self._message)
+        self.screen.set_status(f" {self._message}" if fits else status)
 
     async def _tick(self) -> None:
         while True:
@@ -168,7 +165,7 @@ class Interface:
 
     def _fit(self, display: Display) -> Display:
         columns, rows = self.screen.picture_size
-        return display.resized(self._fixed[0] or columns, self._fixed[1] or rows)
+        return display.resized(self._fixed_size[0] or columns, self._fixed_size[1] or rows)
 
     def _change(self, display: Display) -> None:
         self.display = self._fit(display)
@@ -181,7 +178,7 @@ class Interface:
         self._change(self.display)
 
     def _suspend(self) -> None:
-        """Ctrl-Z: the shell gets its terminal back, and we get ours when we go on."""
+        """Handle Ctrl-Z: return the terminal to the shell until the program continues."""
         self.screen.leave()
         os.kill(os.getpid(), signal.SIGSTOP)
         self.screen.enter()
@@ -190,22 +187,22 @@ class Interface:
     def _press(self, keys: Sequence[str]) -> None:
         for key in keys:
             if key == "escape":
-                # Escape never leaves: a network may cut another key's sequence behind its first byte.
+                # Escape never leaves: a slow network may split another key's sequence after its first byte.
                 if self._help_page:
                     self._close_help()
             elif key == "ctrl-c":
-                # The terminal driver makes a signal of it, unless the terminal sends it in kitty's way.
+                # The terminal driver turns it into a signal, unless the terminal uses kitty's protocol.
                 self._stop.set()
             elif action := self._actions.get(key):
                 action.run()
                 self.refresh()
             else:
-                self.announce(f"{_KEY_NAMES.get(key, key)} does nothing here; ? shows the keys.")
+                self.show_message(f"{_KEY_NAMES.get(key, key)} does nothing here; ? shows the keys.")
 
-    # --- what keys change --------------------------------------------------------------------------------
+    # --- colours, mode and palette -----------------------------------------------------------------------
 
     def _next(self, step: Callable[[Display], Display]) -> Display | None:
-        """The next display that looks different; None if there is no other."""
+        """The next display that looks different; None if there is none."""
         candidate = self.display
         for _ in range(_MAX_STEPS):
             candidate = step(candidate)
@@ -216,26 +213,26 @@ class Interface:
     def _switch(self, step: Callable[[Display], Display], why_not: str) -> None:
         changed = self._next(step)
         if changed is None:
-            self.announce(why_not)
+            self.show_message(why_not)
             return
         self._change(changed)
         description = changed.describe()
         if description not in self._status():
-            self.announce(description)
+            self.show_message(description)
 
     def _next_color(self) -> None:
-        self._switch(Display.next_color, "There are no other colours to choose from.")
+        self._switch(Display.next_color, "This terminal has no other colours.")
 
     def _next_render(self) -> None:
-        self._switch(Display.next_render, "This terminal can show no other mode with these colours; c changes them.")
+        self._switch(Display.next_render, "No other mode works with these colours; c changes the colours.")
 
     def _next_palette(self) -> None:
-        self._switch(Display.next_palette, "Palettes are for the foreground mode; r changes the mode.")
+        self._switch(Display.next_palette, "Only foreground mode uses a palette; r changes the mode.")
 
     # --- boxes -------------------------------------------------------------------------------------------
 
     def _turn_help(self) -> None:
-        """Open the help, go to its next page, or close it after the last one."""
+        """Open the help, show its next page, or close it after the last page."""
         self._help_page = (self._help_page + 1) % (len(self._help_pages()) + 1)
         self._show_overlay()
 
@@ -248,7 +245,7 @@ class Interface:
 
     def _show_overlay(self) -> None:
         columns, rows = self.screen.picture_size
-        room = max(1, columns - _BOX_MARGIN)
+        room = max(1, box_columns(columns))
         if self._help_page:
             pages = self._help_pages()
             self._help_page = min(self._help_page, len(pages))
@@ -268,4 +265,4 @@ class Interface:
             if action.help and action.works()
         ]
         about = f"{self.display.columns}x{self.display.rows}, {self.display.describe()}"
-        return help_pages(keys, about, max(1, columns - _BOX_MARGIN), rows)
+        return help_pages(keys, about, max(1, box_columns(columns)), rows)

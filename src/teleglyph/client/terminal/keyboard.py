@@ -1,4 +1,4 @@
-"""The keyboard on an event loop."""
+"""Read keys on the event loop."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import Callable, Sequence
 
-from teleglyph.client.terminal.keys import KeyParser
+from teleglyph.client.terminal.key_parser import KeyParser
 
 _STANDARD_INPUT = 0
 
@@ -15,32 +15,31 @@ class Keyboard:
     """Reads keys from standard input while it is open.
 
     Args:
-        on_keys: gets the keys that were pressed.
-        on_gone: called when the terminal is gone; nothing comes after it.
-        typed: bytes that were read from the terminal before, such as
-            :attr:`teleglyph.client.terminal.capabilities.Terminal.typed`.
+        on_keys: called with the pressed keys.
+        on_closed: called when the terminal has disappeared; no call follows.
+        typed: bytes read earlier (:attr:`teleglyph.client.terminal.capabilities.Terminal.typed`).
     """
 
     def __init__(
-        self, on_keys: Callable[[Sequence[str]], None], on_gone: Callable[[], None], typed: bytes = b""
+        self, on_keys: Callable[[Sequence[str]], None], on_closed: Callable[[], None], typed: bytes = b""
     ) -> None:
-        self._on_keys, self._on_gone = on_keys, on_gone
+        self._on_keys, self._on_closed = on_keys, on_closed
         self._typed = typed
         self._parser = KeyParser()
         self._timer: asyncio.TimerHandle | None = None
         self._is_open = False
 
     def open(self) -> None:
-        """Begin to read."""
+        """Start reading."""
         self._is_open = True
         loop = asyncio.get_running_loop()
         loop.add_reader(_STANDARD_INPUT, self._read)
         if self._typed:
-            loop.call_soon(self._take, self._typed)
+            loop.call_soon(self._feed, self._typed)
             self._typed = b""
 
     def close(self) -> None:
-        """Stop reading; any number of times."""
+        """Stop reading; may be called repeatedly."""
         if self._is_open:
             self._is_open = False
             asyncio.get_running_loop().remove_reader(_STANDARD_INPUT)
@@ -55,11 +54,11 @@ class Keyboard:
             data = b""
         if not data:
             self.close()
-            self._on_gone()
+            self._on_closed()
             return
-        self._take(data)
+        self._feed(data)
 
-    def _take(self, data: bytes) -> None:
+    def _feed(self, data: bytes) -> None:
         if not self._is_open:
             return
         keys = self._parser.feed(data, asyncio.get_running_loop().time())
@@ -75,7 +74,7 @@ class Keyboard:
             self._on_keys(keys)
 
     def _schedule(self) -> None:
-        """Look again when the silence has lasted long enough; only one timer runs, whatever arrives."""
+        """Set the only timer to the time at which silence completes a key."""
         self._stop_timer()
         if (deadline := self._parser.deadline) is not None:
             self._timer = asyncio.get_running_loop().call_at(deadline, self._expire)

@@ -1,4 +1,4 @@
-"""What the status line says: fields that are shown whole or not at all, and rates that never are out of date."""
+"""The status line: fields that are shown whole or not at all, and current rates."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from teleglyph.wire.acip import UpdateLevel
 
 _MARGIN, _SEPARATOR = " ", " | "
 LAST_NEEDED_RANK = 4
-"""Fields up to this rank are shortened rather than left out for others."""
+"""Fields up to this rank are shortened before they are left out."""
 _MEASURE_SECONDS = 1.0
-"""Rates are means over at least this time."""
+"""Rates are averages over at least this time."""
 _MAX_GAP_SECONDS = 3.0
-"""Without a measurement for so long the program did not run, and what it counted before says nothing."""
+"""After a longer gap between measurements the program was suspended, and its old counts are useless."""
 
 
 class Field(NamedTuple):
     """A field of the status line.
 
     Attributes:
-        rank: fields of lower rank stay longer when the window gets narrow.
-        texts: what it says, from the longest form to the shortest.
+        rank: in a narrow window, fields of lower rank stay longer.
+        texts: the text, from the longest form to the shortest.
     """
 
     rank: int
@@ -30,31 +30,31 @@ class Field(NamedTuple):
 
 
 def compose_status(fields: Sequence[Field], columns: int) -> str:
-    """As many fields as fit into a line, in the given order.
+    """Join as many fields as fit into a line, in the given order.
 
-    A field is never cut.  Those that are needed find room first, in their shortest form if they have to; the others get
-    what is left.  Within both, lower ranks come first.
+    A field is never cut.  Needed fields are placed first, in their shortest form if necessary; the others share the
+    rest.  Within both groups, lower ranks come first.
 
     Args:
-        columns: width of the line; texts are measured as terminals draw them.
+        columns: width of the line.
     """
     room = columns - width(_MARGIN) + width(_SEPARATOR)
     chosen: dict[int, str] = {}
     by_rank = sorted(range(len(fields)), key=lambda index: fields[index].rank)
     needed = [index for index in by_rank if fields[index].rank <= LAST_NEEDED_RANK]
     for index in needed:
-        _put(chosen, index, fields[index].texts[-1:], room)
+        _choose(chosen, index, fields[index].texts[-1:], room)
     for index in needed:
         if chosen.pop(index, ""):
-            _put(chosen, index, fields[index].texts, room)
+            _choose(chosen, index, fields[index].texts, room)
     for index in by_rank[len(needed) :]:
-        _put(chosen, index, fields[index].texts, room)
+        _choose(chosen, index, fields[index].texts, room)
     texts = [chosen[index] for index in sorted(chosen)]
     return _MARGIN + _SEPARATOR.join(texts) if texts else ""
 
 
-def _put(chosen: dict[int, str], index: int, texts: Sequence[str], room: int) -> None:
-    """Choose the first of the texts that fits beside what is chosen, if any does."""
+def _choose(chosen: dict[int, str], index: int, texts: Sequence[str], room: int) -> None:
+    """Choose the first text that fits beside the chosen ones, if any does."""
     left = room - sum(width(text) + width(_SEPARATOR) for text in chosen.values())
     fitting = next((text for text in texts if width(text) + width(_SEPARATOR) <= left), None)
     if fitting is not None:
@@ -62,7 +62,7 @@ def _put(chosen: dict[int, str], index: int, texts: Sequence[str], room: int) ->
 
 
 class Rates:
-    """Frames and bytes a second, from counters."""
+    """Frames and bytes per second, from counters."""
 
     def __init__(self) -> None:
         self._began: tuple[float, int, int] | None = None
@@ -70,11 +70,11 @@ class Rates:
         self._rates: tuple[float, float] | None = None
 
     def measure(self, now: float, frames: int, size: int) -> tuple[float, float] | None:
-        """The rates of about the last second; None until there are any.  To be called a few times a second.
+        """The rates of about the last second; None at first.  Call it a few times per second.
 
         Args:
-            now: seconds on a clock that goes on while the program is suspended.
-            frames, size: frames and bytes up to now.
+            now: seconds on a clock that runs on while the program is suspended.
+            frames, size: total frames and bytes.
         """
         if self._began is not None and now - self._measured_at > _MAX_GAP_SECONDS:
             self.restart()
@@ -88,20 +88,20 @@ class Rates:
         return self._rates
 
     def restart(self) -> None:
-        """Forget what was counted: the connection is another one, or the program was suspended."""
+        """Start again, after a reconnect or a suspension."""
         self._began = self._rates = None
 
 
 def describe_link(level: int, rate: int) -> Sequence[str]:
-    """What a slow connection costs, from the longest form to the shortest; empty while it costs nothing.
+    """Describe the reduced quality of a slow connection, from the longest form to the shortest; empty at full quality.
 
     Args:
-        level: of :class:`~teleglyph.wire.UpdateLevel`.
-        rate: frames a second that the server aims at.
+        level: a :class:`~teleglyph.wire.acip.UpdateLevel`.
+        rate: the frame rate that the server aims at.
     """
-    coarseness, is_cheaper = level & UpdateLevel.TOLERANCE, level & UpdateLevel.CHEAPER
-    if not coarseness:
+    tolerance, is_cheaper = level & UpdateLevel.TOLERANCE, level & UpdateLevel.CHEAPER
+    if not tolerance:
         return ()
     colors = ", fewer colours" if is_cheaper else ""
-    whole = f"slow connection: detail -{coarseness}, {rate} frames/s"
+    whole = f"slow connection: detail -{tolerance}, {rate} frames/s"
     return (f"{whole}{colors}", whole, "slow connection")

@@ -1,4 +1,4 @@
-"""Text for the box over the picture: sentences wrapped to the window, and the help in columns or pages."""
+"""Text for the box over the picture: wrapped sentences, and the help in columns or pages."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from teleglyph.printable import fit, printable, width
 _GAP, _COLUMN_GAP = 2, 3
 _MAX_COLUMNS = 3
 _MIN_TEXT = 12
-"""Columns that a text keeps beside the keys; in narrower windows it goes under them."""
+"""Width of a text beside its key; in narrower windows the text goes below."""
 
 
 def wrap(text: str, columns: int) -> list[str]:
-    """A line of text broken between words so that each part fits into so many columns; long words are broken, too."""
+    """Wrap a line of text between words, and break words that are too long."""
     columns = max(1, columns)
     if width(text) <= columns:
         return [text]
@@ -37,7 +37,7 @@ def wrap(text: str, columns: int) -> list[str]:
 
 
 def wrap_lines(lines: Sequence[str], columns: int, rows: int) -> list[str]:
-    """Lines wrapped to a box; if there are more than it has rows, the last one ends with dots."""
+    """Wrap lines to a box; if they do not fit, the last row ends with dots."""
     wrapped = [part for line in lines for part in (wrap(line, columns) if line else [""])]
     if len(wrapped) <= rows:
         return wrapped
@@ -46,15 +46,15 @@ def wrap_lines(lines: Sequence[str], columns: int, rows: int) -> list[str]:
 
 
 def help_pages(keys: Sequence[tuple[str, str]], about: str, columns: int, rows: int) -> list[list[str]]:
-    """The help as pages of lines, of which each fits into a box.
+    """Lay out the help as pages of lines that fit into a box.
 
-    Keys and texts stand in two columns; where the window is too low for all of them, two or three such pairs stand
-    beside each other, and where it is too narrow for that, there are several pages.
+    Keys and texts form two columns.  In a low window there are two or three such pairs side by side; if that is too
+    wide, there are several pages.
 
     Args:
         keys: names of keys, and what they do.
         about: a last line.
-        columns, rows: room inside the box.
+        columns, rows: size of the box's text.
     """
     beside = _MIN_TEXT + _GAP + max((width(key) for key, _ in keys), default=0) <= columns
     for count in range(1, _MAX_COLUMNS + 1) if beside else ():
@@ -67,7 +67,7 @@ def help_pages(keys: Sequence[tuple[str, str]], about: str, columns: int, rows: 
 
 
 def _table(keys: Sequence[tuple[str, str]], count: int) -> list[str]:
-    """Pairs in so many columns, filled downwards."""
+    """Lines with ``count`` pairs side by side, filled downwards."""
     height = -(-len(keys) // count)
     blocks = [keys[start : start + height] for start in range(0, len(keys), height)] if keys else []
     lines = [""] * height
@@ -82,7 +82,7 @@ def _table(keys: Sequence[tuple[str, str]], count: int) -> list[str]:
 
 
 def _narrow(keys: Sequence[tuple[str, str]], columns: int, *, beside: bool) -> list[str]:
-    """Pairs under each other, with texts of several lines where they have to be."""
+    """Lines with one pair below the other; long texts are wrapped."""
     indent = max((width(key) for key, _ in keys), default=0) + _GAP if beside else 1
     lines = []
     for key, text in keys:
@@ -98,7 +98,7 @@ def _narrow(keys: Sequence[tuple[str, str]], columns: int, *, beside: bool) -> l
 
 
 def _numbered(lines: Sequence[str], columns: int, rows: int) -> list[list[str]]:
-    """Lines in pages, with a last line that says how to turn them where there is room for it."""
+    """Split lines into pages; the last line of each says how to turn it, if there is room."""
     if len(lines) <= rows:
         return [list(lines)]
     room = max(1, rows - 1)
@@ -106,6 +106,6 @@ def _numbered(lines: Sequence[str], columns: int, rows: int) -> list[list[str]]:
     if rows < 2:
         return parts
     for number, part in enumerate(parts, 1):
-        foot = f"? next page ({number}/{len(parts)})" if number < len(parts) else f"? closes ({number}/{len(parts)})"
+        foot = f"? next page ({number}/{len(parts)})" if number < len(parts) else f"? close ({number}/{len(parts)})"
         part.append(foot if width(foot) <= columns else fit(f"? {number}/{len(parts)}", columns))
     return parts

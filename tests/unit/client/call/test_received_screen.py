@@ -23,7 +23,7 @@ def update(*lines: str, number: int = 1, base: int = 0) -> ScreenUpdate:
 def test_a_screen_becomes_a_frame_no_larger_than_what_was_asked_for() -> None:
     screen = ReceivedScreen()
     assert screen.frame(4, 2) is None
-    assert screen.receive(update("abcd", "efgh"))
+    assert screen.apply(update("abcd", "efgh"))
     frame = screen.frame(4, 2)
     assert frame is not None
     assert (bytes(frame), frame.rows, frame.narrowest) == (b"abcd\nefgh", 2, 4)
@@ -35,13 +35,13 @@ def test_a_server_that_names_control_characters_gets_question_marks_on_the_scree
     screen = ReceivedScreen()
     # ESC, CSI of C1 and BEL, each shifted past its colours and in seven bits a byte; all three places; indices.
     hostile = bytes([3, *b"\xb0\x03", *b"\xb0\x13", *b"\x70", 0b111, 0, 0, 0, 1, 2])
-    assert screen.receive(ScreenUpdate(1, 0, 3, 1, hostile))
+    assert screen.apply(ScreenUpdate(1, 0, 3, 1, hostile))
     assert screen.frame(3, 1) == b"???"
 
 
 def test_a_malformed_update_leaves_the_screen_as_it_was() -> None:
     screen = ReceivedScreen()
-    assert screen.receive(update("abcd", "efgh"))
+    assert screen.apply(update("abcd", "efgh"))
     with pytest.raises(BadDataError):
-        screen.receive(ScreenUpdate(2, 1, 4, 2, update("xxxx", "yyyy").body[:-1]))
+        screen.apply(ScreenUpdate(2, 1, 4, 2, update("xxxx", "yyyy").body[:-1]))
     assert screen.frame(4, 2) == b"abcd\nefgh"

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from teleglyph.client.call.sound import LOUDEST, CallSound, Meter
+from teleglyph.client.call.sound import MAX_VOLUME, CallSound
 from teleglyph.errors import SoundError
 from teleglyph.media.opus import OpusEncoder, Samples
 from teleglyph.media.soundcard import SoundCard, list_microphones, list_speakers, require_devices
@@ -22,6 +22,10 @@ def packets(count: int) -> OpusBatch:
     )
 
 
+def status(sound: CallSound) -> str:
+    return " | ".join(sound.status_fields())
+
+
 def test_what_comes_is_played_at_the_chosen_volume() -> None:
     peaks = []
     for steps in (0, -5, 20):
@@ -32,7 +36,7 @@ def test_what_comes_is_played_at_the_chosen_volume() -> None:
         peaks.append(float(np.abs(played).max()))
     assert peaks[0] == pytest.approx(0.25, abs=0.05)
     assert peaks[1] == pytest.approx(peaks[0] / 2, rel=0.05)
-    assert peaks[2] == pytest.approx(peaks[0] * LOUDEST, rel=0.05)
+    assert peaks[2] == pytest.approx(peaks[0] * MAX_VOLUME, rel=0.05)
 
 
 def test_nothing_comes_nothing_is_played() -> None:
@@ -43,38 +47,19 @@ def test_nothing_comes_nothing_is_played() -> None:
 
 def test_the_status_tells_levels_mute_and_volume() -> None:
     sound = CallSound()
-    assert sound.describe() == "mic ..... | room ..... | volume 100%"
-    sound.captured(np.full(480, 0.9, np.float32))
-    assert sound.describe().startswith("mic #####")
+    assert status(sound) == "mic ..... | room ..... | volume 100%"
+    sound.capture(np.full(480, 0.9, np.float32))
+    assert status(sound).startswith("mic #####")
     sound.toggle_mute()
     sound.change_volume(-30)
-    assert sound.describe() == "mic muted | room ..... | volume 0%"
-
-
-def test_a_meter_falls_to_dark_by_itself_when_nothing_more_comes() -> None:
-    meter = Meter()
-    assert meter.cells(5.0) == "....."
-    meter.hear(1.0, 10.0)
-    assert meter.cells(10.0) == "#####"
-    falling = [meter.cells(10.0 + number * 0.02).count("#") for number in range(40)]
-    assert falling == sorted(falling, reverse=True)
-    assert meter.cells(11.0) == "....."
-
-
-def test_a_meter_falls_alike_in_small_and_in_large_steps() -> None:
-    often, rarely = Meter(), Meter()
-    for meter, step in ((often, 1), (rarely, 5)):
-        meter.hear(1.0, 0.0)
-        for number in range(step, 21, step):
-            meter.hear(0.0, number * 0.01)
-    assert often.level(0.2) == pytest.approx(rarely.level(0.2))
+    assert status(sound) == "mic muted | room ..... | volume 0%"
 
 
 def test_with_push_to_talk_the_microphone_is_off_until_the_key_is_pressed() -> None:
     sound = CallSound(push_to_talk=True)
-    assert "hold space" in sound.describe()
+    assert "hold space" in status(sound)
     sound.talk()
-    assert "hold space" not in sound.describe()
+    assert "hold space" not in status(sound)
 
 
 without_card = pytest.mark.skipif(bool(list_speakers() or list_microphones()), reason="this machine has a sound card")
@@ -85,7 +70,7 @@ def test_a_machine_without_a_card_says_what_is_missing_and_what_that_means() -> 
     sound = CallSound()
     assert sound.open() == "No microphone and no loudspeakers were found: you can neither speak nor hear."
     assert (sound.can_speak, sound.can_hear) == (False, False)
-    assert sound.describe() == "no microphone | no loudspeakers"
+    assert status(sound) == "no microphone | no loudspeakers"
 
 
 @without_card
@@ -93,8 +78,8 @@ def test_a_film_is_heard_by_the_others_even_without_loudspeakers() -> None:
     sound = CallSound(film="holiday.mp4")
     assert sound.open() == "No loudspeakers were found: the others hear the film, but you cannot hear them."
     assert (sound.can_speak, sound.can_hear) == (True, False)
-    sound.captured(np.full(480, 0.9, np.float32))
-    assert sound.describe() == "film ##### | no loudspeakers"
+    sound.capture(np.full(480, 0.9, np.float32))
+    assert status(sound) == "film ##### | no loudspeakers"
 
 
 @without_card
@@ -122,7 +107,7 @@ def test_the_volume_says_when_it_is_at_its_end() -> None:
     assert sound.change_volume(1)
     assert sound.change_volume(30)
     assert not sound.change_volume(1)
-    assert sound.volume == LOUDEST
+    assert sound.volume == MAX_VOLUME
     assert sound.change_volume(-30)
     assert not sound.change_volume(-1)
 

@@ -61,7 +61,7 @@ def test_seats_do_not_mix(tmp_path: Path) -> None:
 def test_a_second_process_does_not_get_the_seat_and_is_told_whose_it_is(tmp_path: Path) -> None:
     first = seat_file(tmp_path)
     first.save(SEAT)
-    with pytest.raises(SeatRefusedError, match=rf"already play at 'table' as guest .*process {os.getpid()}\)"):
+    with pytest.raises(SeatRefusedError, match=rf"already playing at 'table' as guest .*process {os.getpid()}\)"):
         seat_file(tmp_path)
     first.close()
     seat_file(tmp_path).close()
@@ -133,7 +133,7 @@ def test_damaged_files_are_ignored_with_a_reason_and_without_their_secrets(
     only_file(tmp_path).write_bytes(content)
     with caplog.at_level(logging.DEBUG):
         assert file.load() is None
-    assert "is ignored: " in caplog.text
+    assert "Ignored the saved seat " in caplog.text
     assert "5ecret" not in caplog.text
     assert file.save(SEAT)
     assert file.load() == SEAT
@@ -154,7 +154,7 @@ def test_files_that_others_could_have_made_are_ignored(tmp_path: Path, caplog: p
     path.unlink()
     os.mkfifo(path, 0o600)
     assert file.load() is None, "and it does not wait for a writer"
-    assert caplog.text.count("is ignored: ") == 3
+    assert caplog.text.count("Ignored the saved seat ") == 3
     file.close()
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from pseudo_terminal import PseudoTerminal
 from teleglyph.client.terminal.capabilities import PIECE_SECONDS, Terminal, detect, terminal_size
-from teleglyph.client.terminal.keys import KeyParser
+from teleglyph.client.terminal.key_parser import KeyParser
 from teleglyph.errors import TerminalError
 from teleglyph.media.modes import ColorLevel
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from teleglyph.client.terminal.capabilities import Terminal
-from teleglyph.client.terminal.display import Display, ViewWishes
+from teleglyph.client.terminal.display import Display, ViewPreferences
 from teleglyph.media.modes import ColorLevel, RenderMode
 from teleglyph.media.palette import BUILT_IN, STANDARD, custom_palette
 from teleglyph.wire.acip import ViewFlag
@@ -62,15 +62,15 @@ def test_a_console_font_has_half_blocks_at_best(color: ColorLevel, mode: RenderM
 def test_servers_that_do_not_know_a_mode_are_asked_for_the_next(asked: RenderMode, told: int) -> None:
     shown = display(ColorLevel.TRUECOLOR, render=asked)
     assert shown.capabilities().render_mode == told
-    assert shown.settings(ViewWishes()).render_mode == asked
+    assert shown.settings(ViewPreferences()).render_mode == asked
 
 
-def test_wishes_are_told_to_the_server() -> None:
-    wishes = ViewWishes(names=False, own_picture=False, mirrored=True, spotlight=3, max_bitrate=500_000)
-    settings = replace(display(ColorLevel.ANSI256), dithered=True).settings(wishes)
+def test_preferences_are_told_to_the_server() -> None:
+    preferences = ViewPreferences(names=False, own_picture=False, mirrored=True, spotlight=3, max_bitrate=500_000)
+    settings = replace(display(ColorLevel.ANSI256), dithered=True).settings(preferences)
     assert settings.flags == ViewFlag.DITHERED | ViewFlag.WITHOUT_SELF | ViewFlag.MIRRORED_SELF
     assert (settings.spotlight, settings.max_bitrate) == (3, 500_000)
-    assert display(ColorLevel.ANSI256).settings(ViewWishes()).flags == ViewFlag.NAMES
+    assert display(ColorLevel.ANSI256).settings(ViewPreferences()).flags == ViewFlag.NAMES
 
 
 def test_colours_go_round() -> None:

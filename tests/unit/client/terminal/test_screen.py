@@ -37,29 +37,29 @@ FULL = frame(b"\n".join([b"%d" % row * 20 for row in range(5)]))
 def test_a_frame_and_the_status_line_are_drawn_whole(terminal: PseudoTerminal) -> None:
     with screen_on(terminal) as screen:
         screen.set_status(" status")
-        screen.show(FULL)
+        screen.draw_frame(FULL)
         terminal.wait_for(lambda: terminal.rows == [*FULL.decode().split("\n"), " status"])
 
 
 def test_nothing_of_a_larger_frame_stays_beside_or_below_a_smaller_one(terminal: PseudoTerminal) -> None:
     with screen_on(terminal) as screen:
         screen.set_status("status")
-        screen.show(FULL)
+        screen.draw_frame(FULL)
         terminal.wait_for(lambda: terminal.rows[4] == "4" * 20)
-        screen.show(frame(b"ab\n\x1b[31mc\x1b[0m"))
+        screen.draw_frame(frame(b"ab\n\x1b[31mc\x1b[0m"))
         terminal.wait_for(lambda: terminal.rows == ["ab", "c", "", "", "", "status"])
 
 
 def test_rows_that_are_too_many_or_too_long_stay_within_the_picture(terminal: PseudoTerminal) -> None:
     with screen_on(terminal) as screen:
         screen.set_status("status")
-        screen.show(frame(b"\n".join([b"x" * 50] * 30), 50, 30))
+        screen.draw_frame(frame(b"\n".join([b"x" * 50] * 30), 50, 30))
         terminal.wait_for(lambda: terminal.rows == ["x" * 20] * 5 + ["status"])
 
 
 def test_colours_that_a_frame_carries_on_from_row_to_row_are_seen_in_each(terminal: PseudoTerminal) -> None:
     with screen_on(terminal) as screen:
-        screen.show(frame(b"\x1b[31mab\ncd\n\x1b[32me"))
+        screen.draw_frame(frame(b"\x1b[31mab\ncd\n\x1b[32me"))
         terminal.wait_for(lambda: terminal.rows[2] == "e")
         buffer = terminal.screen.buffer
         assert [buffer[row][0].fg for row in range(3)] == ["red", "red", "green"]
@@ -67,14 +67,14 @@ def test_colours_that_a_frame_carries_on_from_row_to_row_are_seen_in_each(termin
 
 def test_a_frame_that_is_shown_already_is_not_drawn_again(terminal: PseudoTerminal) -> None:
     with screen_on(terminal) as screen:
-        screen.show(FULL)
+        screen.draw_frame(FULL)
         terminal.wait_for(lambda: terminal.rows[4] == "4" * 20)
-        screen.show(frame(bytes(FULL)))
+        screen.draw_frame(frame(bytes(FULL)))
         screen.set_status("later")
         terminal.wait_for(lambda: terminal.rows[5] == "later")
         assert terminal.written.count(b"4" * 20) == 1
         screen.set_overlay(["box"])
-        screen.show(FULL)
+        screen.draw_frame(FULL)
         terminal.wait_for(lambda: any("box" in row for row in terminal.rows))
         screen.set_overlay([])
         terminal.wait_for(lambda: terminal.rows[:5] == FULL.decode().split("\n"))
@@ -82,10 +82,10 @@ def test_a_frame_that_is_shown_already_is_not_drawn_again(terminal: PseudoTermin
 
 def test_an_overlay_lies_over_the_picture_and_goes_away(terminal: PseudoTerminal) -> None:
     with screen_on(terminal) as screen:
-        screen.show(FULL)
+        screen.draw_frame(FULL)
         screen.set_overlay(["help", "text\x1b[2J"])
         terminal.wait_for(lambda: "help" in terminal.rows[1] and "text\N{REPLACEMENT CHARACTER}[2J" in terminal.rows[2])
-        screen.show(FULL)
+        screen.draw_frame(FULL)
         terminal.wait_for(lambda: "help" in terminal.rows[1] and terminal.rows[0] == "0" * 20)
         screen.set_overlay([])
         terminal.wait_for(lambda: terminal.rows[1] == "1" * 20 and terminal.rows[2] == "2" * 20)
@@ -93,7 +93,7 @@ def test_an_overlay_lies_over_the_picture_and_goes_away(terminal: PseudoTerminal
 
 def test_frames_are_bracketed_where_the_terminal_can_hold_them_back(terminal: PseudoTerminal) -> None:
     with screen_on(terminal, synchronized=True) as screen:
-        screen.show(frame(b"frame"))
+        screen.draw_frame(frame(b"frame"))
         terminal.wait_for(lambda: b"frame" in terminal.written)
         terminal.wait_for(lambda: terminal.written.count(b"\x1b[?2026h") == terminal.written.count(b"\x1b[?2026l"))
         start, end = (terminal.written.rfind(code) for code in (b"\x1b[?2026h", b"\x1b[?2026l"))
@@ -103,7 +103,7 @@ def test_frames_are_bracketed_where_the_terminal_can_hold_them_back(terminal: Ps
 def test_on_leaving_cursor_wrapping_screen_and_keyboard_are_as_before(terminal: PseudoTerminal) -> None:
     before = termios.tcgetattr(terminal.fd)
     with screen_on(terminal) as screen:
-        screen.show(FULL)
+        screen.draw_frame(FULL)
         assert not termios.tcgetattr(terminal.fd)[3] & termios.ECHO
     terminal.wait_for(lambda: terminal.written.endswith(b"\x1b[0m\x1b[?7h\x1b[?25h\x1b[?1049l"))
     assert terminal.written.startswith(b"\x1b[?1049h\x1b[?25l\x1b[?7l")
@@ -122,7 +122,7 @@ def test_it_can_be_left_and_entered_again(terminal: PseudoTerminal) -> None:
     with screen_on(terminal) as screen:
         screen.leave()
         screen.enter()
-        screen.show(frame(b"again"))
+        screen.draw_frame(frame(b"again"))
         terminal.wait_for(lambda: terminal.rows[0] == "again")
 
 
@@ -133,7 +133,7 @@ def test_a_terminal_that_takes_nothing_neither_stalls_producers_nor_leaving() ->
         screen = Screen(20, 6, input_fd=None, output_fd=theirs)
         screen.enter()
         for _ in range(3000):
-            screen.show(FULL)
+            screen.draw_frame(FULL)
         ended = threading.Thread(target=screen.leave)
         ended.start()
         ended.join(20)
@@ -159,7 +159,7 @@ def test_the_status_line_is_cut_to_the_window_without_controls(
 ) -> None:
     with screen_on(terminal) as screen:
         screen.set_status(status)
-        screen.show(frame(b"ready"))
+        screen.draw_frame(frame(b"ready"))
         terminal.wait_for(lambda: terminal.rows[0] == "ready" and terminal.rows[5] == shown)
 
 
@@ -201,12 +201,12 @@ def test_grids_are_drawn_by_what_changed_and_seen_when_that_is_done(terminal: Ps
     with screen_on(terminal) as screen:
         screen.set_status("status")
         source.put("one", "two", "世界")
-        screen.show_grid(source, seen.append)
+        screen.draw_grid(source, seen.append)
         terminal.wait_for(lambda: terminal.rows[:3] == ["one", "two", "世界"] and terminal.rows[5] == "status")
         terminal.wait_for(lambda: seen == [1])
         before = len(terminal.written)
         source.put("one", "twO")
-        screen.show_grid(source, seen.append)
+        screen.draw_grid(source, seen.append)
         terminal.wait_for(lambda: terminal.rows[1] == "twO" and seen == [1, 2])
         # One character and a way to it, where a whole picture would be a hundred.
         assert len(terminal.written) - before < 40
@@ -216,7 +216,7 @@ def test_a_grid_is_cut_to_the_window_and_follows_it(terminal: PseudoTerminal) ->
     source = Source(30, 9)
     with screen_on(terminal) as screen:
         source.put(*("x" * 19 + "界" + "y" * 9 for _ in range(9)))
-        screen.show_grid(source)
+        screen.draw_grid(source)
         # A wide character that would be cut in half is left out.
         terminal.wait_for(lambda: terminal.rows[:5] == ["x" * 19] * 5)
         terminal.resize(40, 12)
@@ -228,12 +228,12 @@ def test_what_an_overlay_covered_is_there_again_when_it_goes(terminal: PseudoTer
     source = Source(20, 5)
     with screen_on(terminal) as screen:
         source.put(*("z" * 20 for _ in range(5)))
-        screen.show_grid(source)
+        screen.draw_grid(source)
         terminal.wait_for(lambda: terminal.rows[:5] == ["z" * 20] * 5)
         screen.set_overlay(["help"], at_foot=True)
         terminal.wait_for(lambda: "help" in terminal.rows[4] and terminal.rows[0] == "z" * 20)
         source.put("a" * 20, *("z" * 20 for _ in range(4)))
-        screen.show_grid(source)
+        screen.draw_grid(source)
         terminal.wait_for(lambda: terminal.rows[0] == "a" * 20 and "help" in terminal.rows[4])
         screen.set_overlay([])
         terminal.wait_for(lambda: terminal.rows[:5] == ["a" * 20, *["z" * 20] * 4])
@@ -244,9 +244,9 @@ def test_text_and_grids_take_turns(terminal: PseudoTerminal) -> None:
     source = Source(20, 5)
     with screen_on(terminal) as screen:
         source.put("grid")
-        screen.show_grid(source)
+        screen.draw_grid(source)
         terminal.wait_for(lambda: terminal.rows[0] == "grid")
-        screen.show(FULL)
+        screen.draw_frame(FULL)
         terminal.wait_for(lambda: terminal.rows[4] == "4" * 20)
-        screen.show_grid(source)
+        screen.draw_grid(source)
         terminal.wait_for(lambda: terminal.rows[0] == "grid" and terminal.rows[4] == "")

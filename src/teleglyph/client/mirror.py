@@ -1,20 +1,21 @@
-"""One's own picture on one's own terminal: the path of a call without the network."""
+"""Your own picture on your own terminal: the path of a call without the network."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from teleglyph.client.terminal.capabilities import Terminal
 from teleglyph.client.terminal.display import Display
+from teleglyph.client.terminal.frame_writer import FrameWriter
 from teleglyph.client.terminal.interface import Interface
-from teleglyph.client.terminal.output import FrameWriter
 from teleglyph.client.terminal.status_line import Field, compose_status
+from teleglyph.client.waiting import unless_stopped
 from teleglyph.errors import LocalError
 from teleglyph.media.canvas import Canvas, Draw
 from teleglyph.media.frame_text import SafeFrame, paint_frame
@@ -25,15 +26,15 @@ from teleglyph.media.source import VideoSource
 
 _FIRST_PICTURE_SECONDS = 10.0
 _TOLERANCE = 30
-"""Colours that differ by no more stay as they are: about two levels in each channel."""
+"""Smaller colour differences are not redrawn: about two levels in each channel."""
 
 
 class Mirror:
-    """Draws the newest picture of a source.
+    """Draws the newest picture of a source into a grid.
 
     Args:
-        source: belongs to the mirror from now on.
-        display: how to draw.
+        source: the mirror closes it.
+        display: how frames are drawn.
     """
 
     def __init__(self, source: VideoSource, display: Display) -> None:
@@ -44,25 +45,26 @@ class Mirror:
         self._pump = Pump(source, on_frame=lambda: loop.call_soon_threadsafe(self._fresh.set))
         self.lock = threading.Lock()
         self.grid: Grid | None = None
-        """What is to be seen, in the terminal's colours."""
+        """The screen in the terminal's colours."""
         self.number = 0
+        """Counts the drawn pictures."""
         self._canvas: Canvas | None = None
         self._style = display.style()
         self._painter = Painter()
-        self._wanted = self._shown = Grid(1, 1)
+        self._composed = self._drawn = Grid(1, 1)
 
     def change(self, display: Display) -> None:
-        """Draw in another way from now on."""
+        """Change how frames are drawn."""
         self.display = display
         self._style = display.style()
         self._canvas = None
         self._fresh.set()
 
-    async def run(self, show: Callable[[Mirror], None]) -> None:
-        """Draw until the source ends; ``show`` is called after each picture.
+    async def run(self, on_drawn: Callable[[Mirror], None]) -> None:
+        """Draw until the source ends; call ``on_drawn`` after each picture.
 
         Raises:
-            LocalError: the source broke.
+            LocalError: the source failed.
         """
         due = 0.0
         while True:
@@ -71,7 +73,7 @@ class Mirror:
             newest = self._pump.latest()
             if newest is not None:
                 self.draw(newest[1])
-                show(self)
+                on_drawn(self)
             if self._pump.ended:
                 if self._pump.error is not None:
                     raise self._pump.error
@@ -81,18 +83,18 @@ class Mirror:
             await asyncio.sleep(due - now)
 
     def draw(self, pixels: NDArray[np.uint8]) -> None:
-        """Make the grid show a picture: on the way of a call, so that it looks the same."""
+        """Draw a picture into the grid as a call does, so that it looks the same."""
         is_new = self._canvas is None
         if self._canvas is None:
             size = self.display.columns, self.display.rows
             self._canvas = Canvas.of(*size, self._style)
-            self._wanted, self._shown = Grid(*size), Grid(*size)
+            self._composed, self._drawn = Grid(*size), Grid(*size)
         canvas = self._canvas
         height, width = pixels.shape[:2]
         (place,) = arrange([width / height], canvas.columns, canvas.rows)
         canvas.clear()
-        compose([Composition(self._wanted, canvas, [Draw(pixels, *place)], self._style)])
-        (update,) = encode_updates([Encoding(self._wanted, self._shown, self._style, _TOLERANCE, is_new)])
+        compose([Composition(self._composed, canvas, [Draw(pixels, *place)], self._style)])
+        (update,) = encode_updates([Encoding(self._composed, self._drawn, self._style, _TOLERANCE, is_new)])
         with self.lock:
             if is_new or self.grid is None:
                 self.grid = Grid(canvas.columns, canvas.rows)
@@ -101,7 +103,7 @@ class Mirror:
 
     def frame(self) -> SafeFrame:
         """The grid as rows of text; blank before the first picture."""
-        return paint_frame(self._painter, self.grid or self._shown)
+        return paint_frame(self._painter, self.grid or self._drawn)
 
     def close(self) -> None:
         """Close the source."""
@@ -111,10 +113,13 @@ class Mirror:
 async def watch_mirror(
     source: VideoSource, display: Display, fixed_size: tuple[int, int], terminal: Terminal, stop: asyncio.Event
 ) -> int:
-    """Show a source on this terminal until it ends or the user leaves; returns the exit code.
+    """Show a source on this terminal until it ends or the user leaves.
+
+    Returns:
+        The exit code.
 
     Raises:
-        LocalError: the source broke.
+        LocalError: the source failed.
     """
     mirror = Mirror(source, display)
     interface = Interface(
@@ -132,7 +137,7 @@ async def watch_mirror(
     mirror.change(interface.display)
     try:
         async with interface:
-            await _until_stopped(mirror.run(interface.screen.show_grid), stop)
+            await unless_stopped(mirror.run(interface.screen.draw_grid), stop)
     finally:
         mirror.close()
     return 0
@@ -141,16 +146,19 @@ async def watch_mirror(
 async def pipe_mirror(source: VideoSource, display: Display, stop: asyncio.Event) -> int:
     """Write a source's frames to standard output, which is not a terminal.
 
+    Returns:
+        The exit code.
+
     Raises:
-        LocalError: the source broke.
-        OutputClosedError: nobody reads the frames any more.
-        OutputError: they cannot be written.
+        LocalError: the source failed.
+        OutputClosedError: the reader closed the pipe.
+        OutputError: writing failed.
     """
     loop = asyncio.get_running_loop()
     mirror = Mirror(source, display)
     writer = FrameWriter(on_failure=lambda: loop.call_soon_threadsafe(stop.set))
     try:
-        await _until_stopped(mirror.run(lambda mirror: writer.show(mirror.frame())), stop)
+        await unless_stopped(mirror.run(lambda mirror: writer.write(mirror.frame())), stop)
     finally:
         mirror.close()
         writer.close()
@@ -159,31 +167,36 @@ async def pipe_mirror(source: VideoSource, display: Display, stop: asyncio.Event
 
 
 async def snapshot_mirror(source: VideoSource, display: Display, delay: float, stop: asyncio.Event) -> SafeFrame | None:
-    """The frame ``delay`` seconds after the first, or the last of a source that ends sooner; None if the user left.
+    """Return the frame ``delay`` seconds after the first, or the last one of a source that ends sooner.
+
+    Returns:
+        The frame; None if the user left first.
 
     Raises:
-        LocalError: the source gives no picture.
+        LocalError: the source sends no picture.
     """
     mirror = Mirror(source, display)
-    frames: list[SafeFrame] = []
+    frame: SafeFrame | None = None
     first = asyncio.Event()
 
     def keep(mirror: Mirror) -> None:
-        frames[:] = [mirror.frame()]
+        nonlocal frame
+        frame = mirror.frame()
         first.set()
 
     try:
-        await _until_stopped(_some_frames(mirror, keep, first, delay), stop)
+        await unless_stopped(_run_for(delay, mirror, keep, first), stop)
     finally:
         mirror.close()
     if stop.is_set():
         return None
-    if not frames:
-        raise LocalError(f"{mirror.description} gave no picture within {_FIRST_PICTURE_SECONDS:g} s")
-    return frames[0]
+    if frame is None:
+        raise LocalError(f"{mirror.description} sent no picture within {_FIRST_PICTURE_SECONDS:g} s.")
+    return frame
 
 
-async def _some_frames(mirror: Mirror, keep: Callable[[Mirror], None], first: asyncio.Event, delay: float) -> None:
+async def _run_for(delay: float, mirror: Mirror, keep: Callable[[Mirror], None], first: asyncio.Event) -> None:
+    """Draw until ``delay`` seconds after the first picture, or until the source ends."""
     drawing = asyncio.create_task(mirror.run(keep))
     started = asyncio.create_task(first.wait())
     try:
@@ -196,15 +209,3 @@ async def _some_frames(mirror: Mirror, keep: Callable[[Mirror], None], first: as
         drawing.cancel()
         started.cancel()
         await asyncio.gather(drawing, started, return_exceptions=True)
-
-
-async def _until_stopped(work: Coroutine[None, None, None], stop: asyncio.Event) -> None:
-    task, stopped = asyncio.create_task(work), asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            await task
-    finally:
-        task.cancel()
-        stopped.cancel()
-        await asyncio.gather(task, stopped, return_exceptions=True)

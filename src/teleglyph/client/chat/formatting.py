@@ -1,7 +1,7 @@
-"""What chat looks like: messages and notices as lines that cannot be taken for one another.
+"""Format messages and notices as lines that cannot imitate each other.
 
-Only a message's first row and notices begin at the left edge; whatever others wrote is indented below it, wrapped here
-and not by the terminal.  No clock: time comes in as an argument.
+Only notices and a message's first row begin at the left edge.  The rest of a message is indented, and wrapped here, not
+by the terminal.
 """
 
 from __future__ import annotations
@@ -17,35 +17,35 @@ from teleglyph.media.modes import ColorLevel
 from teleglyph.printable import Printable, fit, printable, width
 
 _INDENT, _NARROW_INDENT = 10, 5
-"""Columns; more than the two in front of a message's number, so that an indented row never looks like a message."""
+"""Columns; more than the two before a message's number, so that an indented row never looks like a message."""
 _NARROW = 40
-"""Columns below which texts are indented less."""
+"""In narrower windows, texts are indented less."""
 _PIPE_INDENT = 5
 _MIN_COLUMNS = 9
 _MAX_ROWS = 200
-"""Rows of one message that are shown."""
-_MAX_SHOWN = 16_000
-"""Characters of one message that are shown."""
-_LATEST = 253_402_000_000
+"""Visible rows of one message."""
+_MAX_CHARACTERS = 16_000
+"""Visible characters of one message."""
+_MAX_TIME = 253_402_000_000
 """Late in the year 9999, the last time that every part of the C library can print."""
 _WORD = re.compile(r" *[^ ]+| +$")
 _MANY_COLORS = (31, 34, 37, 65, 97, 99, 131, 133, 136, 161, 166, 167, 169, 172, 67, 71)
-"""Of the 256 colours those that can be read on black and on white."""
+"""Those of the 256 colours that are readable on black and on white."""
 _FEW_COLORS = (31, 32, 33, 35, 36, 91, 92, 93, 95, 96)
 _DIM, _BOLD, _NORMAL = "\x1b[2m", "\x1b[1m", "\x1b[0m"
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message for the user.
+    """A message to display.
 
     Attributes:
-        number: counts messages from 1; ``/reply`` refers to it.
-        at: Unix seconds, as its author says.
+        number: counts messages from 1, for ``/reply``.
+        at: Unix seconds, according to the author.
         author: public key, 64 hexadecimal digits.
-        name: what the author is called.
-        text: as it came.
-        answers: the number of the message that it answers, if that is known.
+        name: the author's name.
+        text: as received.
+        answers: number of the message that it answers, if known.
         is_own: the user wrote it.
     """
 
@@ -58,27 +58,27 @@ class Message:
     is_own: bool = False
 
 
-class PipeText:
-    """Lines for pipes and files: no colours, no wrapping; the first line of a message begins with its number."""
+class PipeFormatter:
+    """Formats for pipes and files: without colours or wrapping; the first line of a message begins with its number."""
 
-    def message(self, message: Message) -> str:
-        """The lines of a message, each with its line feed."""
+    def format_message(self, message: Message) -> str:
+        """The lines of a message, each with a line feed."""
         first, *rest = _lines(message.text)
         indent = " " * _PIPE_INDENT
         return f"{_head(message)}{first}\n" + "".join(f"{indent}{line}\n" for line in rest)
 
-    def notice(self, text: str) -> str:
+    def format_notice(self, text: str) -> str:
         """The line of a notice."""
         return f"* {printable(text)}\n"
 
 
-class TerminalText:
-    """Rows for a terminal.
+class TerminalFormatter:
+    """Formats for a terminal.
 
     Args:
-        color: the most colours to use.
+        color: the highest colour level to use.
         utf8: the terminal shows UTF-8.
-        columns: tells how wide it is now.
+        columns: returns its current width.
     """
 
     def __init__(self, color: ColorLevel, *, utf8: bool, columns: Callable[[], int]) -> None:
@@ -87,8 +87,8 @@ class TerminalText:
         self._columns = columns
         self._date = ""
 
-    def message(self, message: Message) -> str:
-        """The rows of a message, after the date if that is another one than before."""
+    def format_message(self, message: Message) -> str:
+        """The rows of a message, preceded by the date if it has changed."""
         head = self._encodable(_head(message))
         columns, indent = self._measures()
         first, *rest = (self._encodable(line) for line in _lines(message.text))
@@ -102,26 +102,26 @@ class TerminalText:
         rows = [rows[0], *(" " * indent + row for row in rows[1:])]
         if rows[0].startswith(head) and self._color != ColorLevel.NONE:
             rows[0] = self._colored(message, head) + rows[0][len(head) :]
-        return self.date(message.at) + "".join(f"{row}\n" for row in rows)
+        return self.format_date(message.at) + "".join(f"{row}\n" for row in rows)
 
-    def notice(self, text: str, at: float | None = None) -> str:
-        """The rows of a notice, with the time if it has one."""
+    def format_notice(self, text: str, at: float | None = None) -> str:
+        """The rows of a notice, with a time if it has one."""
         line = self._encodable(printable(text) if at is None else f"{_clock(at)} {printable(text)}")
         columns, indent = self._measures()
         rows = f"\n{' ' * indent}".join(_wrap(line, columns - 2, columns - indent))
         rows = f"* {rows}" if self._color == ColorLevel.NONE else f"{_DIM}* {rows}{_NORMAL}"
-        return f"{'' if at is None else self.date(at)}{rows}\n"
+        return f"{'' if at is None else self.format_date(at)}{rows}\n"
 
-    def date(self, at: float) -> str:
-        """A row with the day, if it is another one than that of what was shown last."""
+    def format_date(self, at: float) -> str:
+        """A row with the date; empty if it has not changed."""
         date = _strftime("%A %d %B %Y", at)
         if date == self._date:
             return ""
         self._date = date
-        return self.notice(date)
+        return self.format_notice(date)
 
     def _measures(self) -> tuple[int, int]:
-        """The columns that may be used, and how many of them are indentation."""
+        """The usable columns, and the columns of indentation."""
         columns = max(_MIN_COLUMNS, self._columns() - 1)  # Terminals disagree about some widths by one.
         return columns, _INDENT if columns >= _NARROW else _NARROW_INDENT
 
@@ -142,7 +142,7 @@ class TerminalText:
 
 
 def quoted(text: str, columns: int = 60) -> str:
-    """The beginning of a message, for a notice about it."""
+    """The beginning of a text in quotation marks, for a notice about it."""
     line = printable(text)
     short = fit(line, columns)
     return f"“{short}”" if len(short) == len(line) else f"“{short}…”"
@@ -154,7 +154,7 @@ def _head(message: Message) -> str:
 
 
 def _lines(text: str) -> list[str]:
-    return printable(text[:_MAX_SHOWN].strip(), lines=True).split("\n")
+    return printable(text[:_MAX_CHARACTERS].strip(), lines=True).split("\n")
 
 
 def _clock(at: float) -> str:
@@ -162,11 +162,15 @@ def _clock(at: float) -> str:
 
 
 def _strftime(form: str, at: float) -> str:
-    return time.strftime(form, time.localtime(min(max(0, at), _LATEST)))
+    return time.strftime(form, time.localtime(min(max(0, at), _MAX_TIME)))
 
 
 def _wrap(line: str, first: int, others: int) -> Iterator[str]:
-    """A line as rows, broken between words if possible, never within a grapheme."""
+    """Wrap a line between words if possible, and never within a grapheme.
+
+    Args:
+        first, others: columns of the first row and of the others.
+    """
     row, used, room = "", 0, first
     for word in _WORD.findall(line) or [""]:
         columns = width(word)

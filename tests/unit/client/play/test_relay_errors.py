@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from teleglyph.client.play.table_texts import Place, explain
+from teleglyph.client.play.relay_errors import explain
+from teleglyph.client.play.table_address import TableAddress
 from teleglyph.rooms import end_texts, relay, service
 
-PLACE = Place("ws://here:1/rooms", "four", "ta{b}le", hosts=False)
+TABLE = TableAddress("ws://here:1/rooms", "four", "ta{b}le", is_host=False)
 
 
 def texts_of_the_relay() -> list[str]:
@@ -39,7 +40,7 @@ def test_the_list_of_texts_is_not_empty() -> None:
 
 @pytest.mark.parametrize("text", texts_of_the_relay())
 def test_every_text_of_our_relay_becomes_whole_sentences(text: str) -> None:
-    words = explain(text, PLACE)
+    words = explain(text, TABLE)
     assert words != text
     assert not words.startswith("The server says")
     assert words[0].isupper() or words[0] == "'"
@@ -49,10 +50,10 @@ def test_every_text_of_our_relay_becomes_whole_sentences(text: str) -> None:
 
 
 def test_names_cannot_be_taken_for_texts_and_line_breaks_are_no_way_around() -> None:
-    assert "already has two players" in explain("Room  a\nb exceeded max amount of players 2.", PLACE)
-    assert explain("x Room  a exceeded max amount of players 2.", PLACE).startswith("The server says")
+    assert "already has two players" in explain("Room  a\nb exceeded max amount of players 2.", TABLE)
+    assert explain("x Room  a exceeded max amount of players 2.", TABLE).startswith("The server says")
 
 
 def test_what_is_not_known_is_shown_as_it_came() -> None:
-    assert explain("Ask {me} later", PLACE) == "The server says about table 'ta{b}le': Ask {me} later"
-    assert explain(" ", PLACE) == "Table 'ta{b}le' is closed."
+    assert explain("Ask {me} later", TABLE) == "The server says about table 'ta{b}le': Ask {me} later"
+    assert explain(" ", TABLE) == "Table 'ta{b}le' is closed."

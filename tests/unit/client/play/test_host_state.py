@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from teleglyph.client.play.four_in_a_row import Board
-from teleglyph.client.play.host_memory import HostMemory
+from teleglyph.client.play.host_state import HostState
 
-NEW: tuple[HostMemory, Board, list[object]] = (HostMemory(), Board(), [])
+NEW: tuple[HostState, Board, list[object]] = (HostState(), Board(), [])
 
 
 @given(st.lists(st.integers(0, 6), max_size=42), st.integers(1, 1000), st.one_of(st.none(), st.integers(1, 65435)))
@@ -20,11 +20,11 @@ def test_a_game_in_any_state_comes_back_through_a_file(columns: list[int], numbe
     for column in columns:
         board.drop(column, board.turn)
     reports = [{"round": 1, "result": {"winner": "host"}}]
-    saved = json.loads(json.dumps(HostMemory(number, opponent).encode(board, reports)))
-    assert HostMemory.decode(saved) == (HostMemory(number, opponent), board, reports)
+    saved = json.loads(json.dumps(HostState(number, opponent).encode(board, reports)))
+    assert HostState.decode(saved) == (HostState(number, opponent), board, reports)
 
 
-GOOD = HostMemory(3, 1).encode(Board(), [])
+GOOD = HostState(3, 1).encode(Board(), [])
 
 
 @pytest.mark.parametrize(
@@ -47,11 +47,11 @@ GOOD = HostMemory(3, 1).encode(Board(), [])
     ],
 )
 def test_what_cannot_be_is_a_new_table(change: dict[str, object], caplog: pytest.LogCaptureFixture) -> None:
-    assert HostMemory.decode({**GOOD, **change}) == NEW
-    assert "The saved board is ignored: " in caplog.text
+    assert HostState.decode({**GOOD, **change}) == NEW
+    assert "Ignored the saved board: " in caplog.text
 
 
 def test_a_missing_value_is_a_new_table() -> None:
     for name in GOOD:
-        assert HostMemory.decode({key: value for key, value in GOOD.items() if key != name}) == NEW
-    assert HostMemory.decode({}) == NEW
+        assert HostState.decode({key: value for key, value in GOOD.items() if key != name}) == NEW
+    assert HostState.decode({}) == NEW

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from teleglyph.client.terminal.output import FrameWriter
+from teleglyph.client.terminal.frame_writer import FrameWriter
 from teleglyph.errors import OutputClosedError, OutputError
 from teleglyph.media.frame_text import SafeFrame, check_frame
 
@@ -39,7 +39,7 @@ def test_each_frame_is_followed_by_a_line_feed_and_the_last_is_written_before_it
 ) -> None:
     reader, writer = pipe
     frames = FrameWriter(pytest.fail, writer)
-    frames.show(frame(b"a\nb"))
+    frames.write(frame(b"a\nb"))
     frames.close()
     frames.check()
     os.close(writer)
@@ -53,18 +53,18 @@ def test_nobody_reading_is_told_once_and_is_no_failure(pipe: tuple[int, int]) ->
     failed = threading.Event()
     frames = FrameWriter(failed.set, writer)
     frames.check()
-    frames.show(frame(b"a"))
+    frames.write(frame(b"a"))
     assert failed.wait(20)
     with pytest.raises(OutputClosedError):
         frames.check()
-    frames.show(frame(b"b"))
+    frames.write(frame(b"b"))
     frames.close()
 
 
 def test_a_full_disk_is_an_error_even_for_the_very_last_frame() -> None:
     with open("/dev/full", "wb") as full:
         frames = FrameWriter(lambda: None, full.fileno())
-        frames.show(frame(b"a"))
+        frames.write(frame(b"a"))
         frames.close()
         with pytest.raises(
             OutputError, match=r"^Cannot write to standard output: no space left on device\.$"
@@ -77,7 +77,7 @@ def test_a_full_disk_is_an_error_even_for_the_very_last_frame() -> None:
 def test_a_descriptor_that_cannot_be_written_is_an_error() -> None:
     with open("/dev/null", "rb") as unwritable:
         frames = FrameWriter(lambda: None, unwritable.fileno())
-        frames.show(frame(b"a"))
+        frames.write(frame(b"a"))
         frames.close()
         with pytest.raises(OutputError, match="bad file descriptor"):
             frames.check()
@@ -87,7 +87,7 @@ def test_an_output_that_takes_only_a_part_at_a_time_gets_all_of_it(pipe: tuple[i
     reader, writer = pipe
     fcntl.fcntl(writer, fcntl.F_SETFL, fcntl.fcntl(writer, fcntl.F_GETFL) | os.O_NONBLOCK)
     frames = FrameWriter(pytest.fail, writer)
-    frames.show(LARGE)
+    frames.write(LARGE)
     received = b""
     while len(received) < len(LARGE) + 1:
         received += os.read(reader, 5000)
@@ -100,7 +100,7 @@ def test_a_reader_that_stalls_gets_fewer_frames_and_does_not_hold_up_the_end(pip
     _, writer = pipe
     frames = FrameWriter(lambda: None, writer)
     for _ in range(100):
-        frames.show(LARGE)
+        frames.write(LARGE)
     started = time.monotonic()
     frames.close()
     assert time.monotonic() - started < 20

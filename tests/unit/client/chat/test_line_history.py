@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from teleglyph.client.chat.screen import LineHistory
+from teleglyph.client.chat.line_history import LineHistory
 
 
 def lines(path: Path) -> list[str]:

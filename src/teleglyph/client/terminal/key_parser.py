@@ -1,12 +1,11 @@
-"""Bytes from the keyboard become keys.
+"""Parse bytes from a terminal into keys.
 
-A terminal sends more than keys: sequences for cursor and function keys, pasted text, mouse reports, and answers to
-questions that may come late.  A network may cut each of them anywhere.  So this is a state machine over single bytes,
-after the parser of DEC's terminals (https://vt100.net/emu/dec_ansi_parser): what it knows becomes keys, and everything
-else is consumed up to its end and never read as letters.
+A terminal sends more than keys: sequences for cursor and function keys, pasted text, mouse reports and late answers to
+queries.  A network may split them anywhere.  This is a state machine over single bytes, modelled on the parser of DEC's
+terminals (https://vt100.net/emu/dec_ansi_parser).  It consumes unknown sequences up to their end and never reads them
+as letters.
 
-The parsers of prompt_toolkit and blessed look sequences up in a table and hand the bytes of all others on as typed
-text, which is right for an editor and wrong here.
+The parsers of prompt_toolkit and blessed treat unknown sequences as typed text, which suits an editor but not a call.
 """
 
 from __future__ import annotations
@@ -14,22 +13,22 @@ from __future__ import annotations
 import enum
 
 ESCAPE_SECONDS = 0.5
-"""Silence after an ESC byte that makes it the Escape key; slow networks cut sequences behind that byte, too."""
+"""Silence after an ESC byte that makes it the Escape key; slow networks also split sequences after that byte."""
 ALT_SECONDS = 0.05
-"""A character that follows an ESC byte within this time was typed with Alt; later it is a key of its own."""
+"""A character within this time after an ESC byte was typed with Alt; a later one is a key of its own."""
 STALL_SECONDS = 2.0
-"""Silence that ends an unfinished sequence; it is dropped."""
+"""Silence after which an unfinished sequence is dropped."""
 _MAX_PARAMETERS = 64
-"""Bytes of a sequence's parameters that are kept; longer sequences mean nothing to us."""
+"""Bytes of a sequence's parameters; longer sequences are ignored."""
 
 _ESC = 0x1B
 _ABORTING = (0x18, 0x1A)
-"""CAN and SUB end every sequence."""
+"""CAN and SUB: they end every sequence."""
 _C1_INTRODUCERS = {0x8F: 0x4F, 0x90: 0x50, 0x98: 0x58, 0x9B: 0x5B, 0x9D: 0x5D, 0x9E: 0x5E, 0x9F: 0x5F}
-"""Eight-bit controls by the byte that follows ESC in their seven-bit form."""
+"""Eight-bit controls, with the byte that follows ESC in their seven-bit form."""
 _STRING_TERMINATOR = 0x9C
 _ANSWER_STARTS = frozenset(range(0x21, 0x40)) | frozenset(b"GILl")
-"""First bytes of the strings that terminals send."""
+"""First bytes of strings that terminals send."""
 
 _FINALS = {"A": "up", "B": "down", "C": "right", "D": "left"}
 _KEYPAD = {chr(ord("p") + digit): str(digit) for digit in range(10)}
@@ -45,49 +44,48 @@ _RELEASED = 3
 class _State(enum.Enum):
     GROUND = enum.auto()
     ESCAPE = enum.auto()
-    """An ESC byte came."""
+    """After an ESC byte."""
     CSI = enum.auto()
     SS3 = enum.auto()
     STRING = enum.auto()
     """In an OSC, DCS, APC, PM or SOS string."""
     STRING_ESCAPE = enum.auto()
-    """An ESC byte came in a string: the first half of its end, or of something new."""
+    """After an ESC byte in a string: the first half of its terminator, or a new sequence."""
     PASTE = enum.auto()
     SKIP = enum.auto()
-    """A known number of bytes mean nothing."""
+    """Skipping a known number of bytes."""
 
 
 class KeyParser:
-    """Splits what a terminal sends into keys: characters in lower case, and words for the others.
+    """Turns a terminal's bytes into keys: characters in lower case, and words for other keys.
 
     The words are ``space``, ``escape``, ``up``, ``down``, ``left``, ``right`` and ``ctrl-c``.
-    The result does not depend on how the bytes are split, only on pauses.  All times are those of one clock, in
-    seconds.
+    The result depends on pauses, not on how the bytes are split.  All times are seconds on one clock.
     """
 
     def __init__(self) -> None:
         self._state = _State.GROUND
         self._parameters = bytearray()
         self._continuations = 0
-        """Bytes of a character outside ASCII that are still to come."""
+        """Missing bytes of a character outside ASCII."""
         self._skip = 0
         self._is_new = False
-        """Nothing of the string has come yet but what introduces it."""
+        """The string has no bytes yet after its introducer."""
         self._tail = b""
-        """The newest bytes of pasted text, as many as its end has."""
+        """The last bytes of pasted text, as many as its end marker has."""
         self._changed_at = 0.0
         self._escaped_at: float | None = None
-        """When a lone ESC was taken for the Escape key; an introducer that follows soon shows that it was not."""
+        """When a lone ESC was read as the Escape key; an introducer soon after shows that it was not."""
 
     @property
     def deadline(self) -> float | None:
-        """When to call :meth:`expire` if nothing arrives; None while nothing is unfinished."""
+        """When to call :meth:`expire` if nothing arrives; None between sequences."""
         if self._state is _State.GROUND:
             return None
         return self._changed_at + (ESCAPE_SECONDS if self._state is _State.ESCAPE else STALL_SECONDS)
 
     def expire(self, now: float) -> list[str]:
-        """Keys that the silence until ``now`` decides: a lone ESC was the Escape key.  Other beginnings are dropped."""
+        """Keys completed by silence until ``now``: a lone ESC is the Escape key, other sequences are dropped."""
         deadline = self.deadline
         if deadline is None or now < deadline:
             return []
@@ -99,16 +97,16 @@ class KeyParser:
         return ["escape"]
 
     def feed(self, data: bytes, now: float) -> list[str]:
-        """Keys that are complete with these bytes, which arrived at ``now``."""
+        """Keys completed by bytes that arrived at ``now``."""
         keys = self.expire(now)
         for byte in data:
-            keys += self._take(byte, now)
+            keys += self._parse(byte, now)
             self._changed_at = now
         return keys
 
     # --- one byte ---------------------------------------------------------------------------------------
 
-    def _take(self, byte: int, now: float) -> list[str]:
+    def _parse(self, byte: int, now: float) -> list[str]:
         match self._state:
             case _State.GROUND:
                 return self._ground(byte, now)
@@ -174,7 +172,7 @@ class KeyParser:
         return []
 
     def _introduce(self, byte: int) -> bool:
-        """Begin the sequence that a byte introduces after ESC, if it introduces one."""
+        """Start the sequence that this byte introduces after ESC; False if it introduces none."""
         self._parameters.clear()
         self._continuations = 0
         self._is_new = True
@@ -190,7 +188,7 @@ class KeyParser:
         return True
 
     def _restart(self, byte: int, now: float) -> list[str]:
-        """A byte that no sequence holds: it ends the one that is under way and stands for itself."""
+        """Handle a byte that ends the current sequence and is read on its own."""
         self._state = _State.GROUND
         return [] if byte in _ABORTING else self._ground(byte, now)
 
@@ -230,7 +228,7 @@ class KeyParser:
     def _string(self, byte: int, now: float) -> list[str]:
         is_new, self._is_new = self._is_new, False
         if is_new and 0x20 <= byte < 0x7F and byte not in _ANSWER_STARTS and now - self._changed_at >= ALT_SECONDS:
-            # Alt and a capital P look like the beginning of a string, and would swallow all keys that follow.
+            # Alt with a capital P looks like the start of a string and would swallow all keys that follow.
             return self._restart(byte, now)
         if self._continues(byte):
             return []
@@ -248,7 +246,7 @@ class KeyParser:
 
 
 def _key_of(parameters: str, final: str) -> list[str]:
-    """What a control sequence stands for, if it is a key that was pressed."""
+    """The key of a control sequence; nothing for other sequences and released keys."""
     if not all(character in "0123456789;:" for character in parameters):
         return []
     fields = [[_number(part) for part in field.split(":")] for field in parameters.split(";")]
@@ -261,8 +259,8 @@ def _key_of(parameters: str, final: str) -> list[str]:
         return [_FINALS[final]] if fields[0] in ([0], [1]) else []
     if final == "u":
         code, shifted = (fields[0] + [0])[:2]
-        shown = fields[2][0] or (shifted if held & _SHIFT else 0)
-        return _character(shown or code, held)
+        character = fields[2][0] or (shifted if held & _SHIFT else 0)
+        return _character(character or code, held)
     if final == "~" and fields[0] == [27]:
         return _character(fields[2][0], held)
     return []

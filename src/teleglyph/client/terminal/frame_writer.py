@@ -1,4 +1,4 @@
-"""Frames on standard output when it is not a terminal."""
+"""Write frames to standard output when it is not a terminal."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _CLOSE_SECONDS = 0.5
 
 
 class FrameWriter:
-    """Writes frames one after the other, each followed by a line feed, in a thread; a slow reader gets fewer.
+    """Writes frames in a thread, each with a line feed; a slow reader gets fewer.
 
     Args:
-        on_failure: called in the thread when no more can be written; :meth:`check` then says why.
-        output_fd: where to.
+        on_failure: called in the thread when writing fails; :meth:`check` then raises the error.
+        output_fd: the file descriptor.
     """
 
     def __init__(self, on_failure: Callable[[], object], output_fd: int = 1) -> None:
@@ -32,24 +32,24 @@ class FrameWriter:
         self._thread = threading.Thread(target=self._run, name="frame writer", daemon=True)
         self._thread.start()
 
-    def show(self, frame: SafeFrame) -> None:
-        """Write a frame soon; one that still waits is dropped."""
+    def write(self, frame: SafeFrame) -> None:
+        """Queue a frame; it replaces a waiting one."""
         with self._wake:
             self._frame = frame
             self._wake.notify()
 
     def close(self) -> None:
-        """Write what waits, unless the reader stalls, and nothing more."""
+        """Write the waiting frame, unless the reader stalls, and stop."""
         with self._wake:
             self._closed = True
             self._wake.notify()
         self._thread.join(_CLOSE_SECONDS)
 
     def check(self) -> None:
-        """Raise what ended the writing, if something did.
+        """Raise the error that ended the writing, if any.
 
         Raises:
-            OutputClosedError: nobody reads any more.
+            OutputClosedError: the reader closed the pipe.
             OutputError: writing failed.
         """
         if self._failure is not None:

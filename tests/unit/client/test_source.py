@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from teleglyph.client.call.source import open_source, unless_stopped
+from teleglyph.client.source import open_source
+from teleglyph.client.waiting import unless_stopped
 from teleglyph.errors import MediaOpenError
 from teleglyph.media.source import VideoSource, open_pattern
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from teleglyph.client.terminal.keys import ALT_SECONDS, ESCAPE_SECONDS, STALL_SECONDS, KeyParser
+from teleglyph.client.terminal.key_parser import ALT_SECONDS, ESCAPE_SECONDS, STALL_SECONDS, KeyParser
 
 WITHIN = 0.12
 """Seconds between two pieces of a sequence that a network cuts."""

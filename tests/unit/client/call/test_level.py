@@ -1,0 +1,24 @@
+"""Level meters."""
+
+import pytest
+
+from teleglyph.client.call.level import LevelMeter
+
+
+def test_a_meter_falls_to_dark_by_itself_when_nothing_more_comes() -> None:
+    meter = LevelMeter()
+    assert meter.bar(5.0) == "....."
+    meter.add(1.0, 10.0)
+    assert meter.bar(10.0) == "#####"
+    falling = [meter.bar(10.0 + number * 0.02).count("#") for number in range(40)]
+    assert falling == sorted(falling, reverse=True)
+    assert meter.bar(11.0) == "....."
+
+
+def test_a_meter_falls_alike_in_small_and_in_large_steps() -> None:
+    often, rarely = LevelMeter(), LevelMeter()
+    for meter, step in ((often, 1), (rarely, 5)):
+        meter.add(1.0, 0.0)
+        for number in range(step, 21, step):
+            meter.add(0.0, number * 0.01)
+    assert often.level(0.2) == pytest.approx(rarely.level(0.2))
