@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TextIO
 
-from teleglyph.errors import OutputClosedError, OutputError
+from teleglyph.errors import OutputClosedError, OutputError, reason_of
 from teleglyph.printable import printable
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def output_failure(error: OSError) -> OutputError:
     """What a failed write to standard output means to the command that tried it."""
     if isinstance(error, BrokenPipeError):
         return OutputClosedError("Nobody reads standard output any more.")
-    return OutputError(f"Cannot write to standard output: {(error.strerror or str(error)).lower()}.")
+    return OutputError(f"Cannot write to standard output: {reason_of(error)}.")
 
 
 def reserve_standard_streams() -> None:

@@ -268,3 +268,8 @@ class MediaDecodeError(LocalError):
     """A picture could not be decoded."""
 
     exit_code = 28
+
+
+def reason_of(error: OSError) -> str:
+    """The system's reason for a failure, to follow a colon: ``no space left on device``."""
+    return (error.strerror or str(error)).lower()

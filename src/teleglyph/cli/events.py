@@ -15,7 +15,7 @@ import click
 from teleglyph.cli.logs import LogOptions
 from teleglyph.cli.options import check_database
 from teleglyph.console import discard_output, echo, output_failure, write_text
-from teleglyph.errors import EventRefusedError, InvalidMessageError, OutputError
+from teleglyph.errors import EventRefusedError, InvalidMessageError, OutputError, reason_of
 from teleglyph.server.app import DATABASE_FILE
 from teleglyph.text_file import encoding_of
 
@@ -101,7 +101,7 @@ def _write(file: BinaryIO, data: bytes) -> None:
             raise output_failure(error) from error
         with contextlib.suppress(OSError):
             file.close()  # or what it still buffers would fail once more, with less to say
-        raise OutputError(f"Cannot write to '{file.name}': {(error.strerror or str(error)).lower()}.") from error
+        raise OutputError(f"Cannot write to '{file.name}': {reason_of(error)}.") from error
 
 
 @events.command("import")

@@ -11,7 +11,7 @@ import click
 
 from teleglyph.cli.questions import ask_new_secret, can_ask
 from teleglyph.console import echo
-from teleglyph.errors import KeyFileError
+from teleglyph.errors import KeyFileError, reason_of
 from teleglyph.keys import (
     FileIdentity,
     check_new_identity,
@@ -51,7 +51,7 @@ def _make_directory(path: Path) -> None:
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise KeyFileError(f"Cannot make the directory '{path}': {(error.strerror or str(error)).lower()}.") from error
+        raise KeyFileError(f"Cannot make the directory '{path}': {reason_of(error)}.") from error
 
 
 def _report(path: Path, identity: FileIdentity, *, is_default: bool, is_protected: bool) -> None:
