@@ -15,7 +15,7 @@ import click
 from teleglyph import directories
 from teleglyph.cli.lifecycle import run
 from teleglyph.cli.logs import LogOptions
-from teleglyph.cli.options import default_name
+from teleglyph.cli.option_types import default_name
 from teleglyph.client.address import ADDRESS_HELP, DEFAULT_PORT, websocket_url
 from teleglyph.client.chat.conversation import Chat, View
 from teleglyph.client.chat.people import NAME_COLUMNS, clean_name

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 import click
 
 from teleglyph.cli.logs import LogOptions
-from teleglyph.cli.options import check_database
+from teleglyph.cli.option_types import check_database
 from teleglyph.console import discard_output, echo, output_failure, write_text
 from teleglyph.errors import EventRefusedError, InvalidMessageError, OutputError, reason_of
 from teleglyph.server.app import DATABASE_FILE

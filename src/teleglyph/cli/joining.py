@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from teleglyph.cli.options import ask_passphrase, is_password
+from teleglyph.cli.option_types import ask_passphrase, is_password
 from teleglyph.cli.questions import TRIES, ask_secret, can_ask, confirm
 from teleglyph.client.address import Address
 from teleglyph.client.call.connection import Credentials

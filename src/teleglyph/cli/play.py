@@ -10,7 +10,7 @@ import click
 
 from teleglyph.cli.lifecycle import run
 from teleglyph.cli.logs import LogOptions
-from teleglyph.cli.options import Number, ask_passphrase
+from teleglyph.cli.option_types import Number, ask_passphrase
 from teleglyph.client.address import ADDRESS_HELP, DEFAULT_PORT, websocket_url
 from teleglyph.client.play.game import Table
 from teleglyph.client.play.saved_seats import SeatFile, seats_directory

@@ -61,7 +61,7 @@ def test_help_alone_is_the_help_of_the_program() -> None:
         (("help", "nosuch"), "There is no command 'nosuch'. Commands: server, client,"),
         (("help", "clinet"), "There is no command 'clinet'. Did you mean 'client'?"),
         (("help", "known-hosts", "fogret"), "There is no command 'fogret'. Did you mean 'forget'?"),
-        (("help", "client", "nosuch"), "'teleglyph client' has no commands of its own."),
+        (("help", "client", "nosuch"), "'teleglyph client' has no subcommands."),
         (("help", "\x1b[2J"), "There is no command '"),
         (("hlep",), "Did you mean 'help'?"),
     ],
