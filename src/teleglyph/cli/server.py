@@ -18,6 +18,7 @@ from click.core import ParameterSource
 from teleglyph.call.sound import SoundSettings
 from teleglyph.cli.config_file import Configuration, chosen_file
 from teleglyph.cli.event_options import EventOptions
+from teleglyph.cli.http_options import HttpOptions
 from teleglyph.cli.identity import announce_identities
 from teleglyph.cli.lifecycle import run
 from teleglyph.cli.logs import LogOptions
@@ -26,7 +27,6 @@ from teleglyph.cli.option_types import ask_passphrase
 from teleglyph.cli.room_options import RoomOptions, rules_of
 from teleglyph.cli.server_options import (
     AccessOptions,
-    HttpOptions,
     ListenOptions,
     LoadOptions,
     MixOptions,
