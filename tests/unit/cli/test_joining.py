@@ -47,11 +47,11 @@ def refusal(reasons: int, credentials: Credentials, explanation: str = "", sourc
 @pytest.mark.parametrize(
     ("reasons", "has_password", "has_key", "words"),
     [
-        (REQUIRED, False, False, "wants a password, and there is no terminal to ask for it on"),
+        (REQUIRED, False, False, "requires a password, and there is no terminal to ask for it"),
         (INCORRECT, True, False, "The password is wrong for example.invalid:27224."),
         (INCORRECT, True, True, "The password is wrong for"),
-        (KEY_REQUIRED, False, False, "only lets in keys that its host knows. You have none yet"),
-        (KEY_REQUIRED | REQUIRED, False, False, "only lets in keys that its host knows. You have none yet"),
+        (KEY_REQUIRED, False, False, "only admits keys that its host knows. You have no key yet"),
+        (KEY_REQUIRED | REQUIRED, False, False, "only admits keys that its host knows. You have no key yet"),
         # ascii-chat's servers say that a key is required, also to somebody who showed one.
         (KEY_REQUIRED, False, True, f"does not know your client key {SHOWN}."),
         (INCORRECT | KEY_REQUIRED, True, True, "The password is wrong for"),

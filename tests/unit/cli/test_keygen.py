@@ -80,14 +80,14 @@ def test_the_pass_phrase_is_asked_for_twice_and_compared(tmp_path: Path) -> None
         window.type(f"cd {tmp_path}; clear; {sys.executable} -m teleglyph keygen key; echo code=$?")
         for question, count, typed in (
             ("Pass phrase", 1, "one thing"),
-            ("The same again", 1, "another"),
+            ("Repeat it", 1, "another"),
             ("Pass phrase", 2, "x" * 80),
             ("Pass phrase", 3, "open sesame"),
-            ("The same again", 2, "open sesame"),
+            ("Repeat it", 2, "open sesame"),
         ):
             window.wait(lambda screen, text=question, times=count: screen.count(text) == times, f"{question} {count}")
             window.type(typed)
         window.expect("code=0")
-        assert "These were not the same." in window.screen
-        assert "at most 72 are possible" in window.screen
+        assert "The entries do not match." in window.screen
+        assert "the maximum is 72" in window.screen
     assert load_identity(str(tmp_path / "key"), lambda _: "open sesame").public_key

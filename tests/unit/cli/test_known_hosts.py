@@ -81,7 +81,7 @@ def test_a_server_that_was_joined_under_two_names_goes_with_either(hosts: KnownH
         ("calls.invalid:27225", "'calls.invalid:27224'"),
         ("calls.invalid:27225", "'calls.invalid:4000'"),
         ("192.0.2.8:5000", "'192.0.2.8:27224'"),
-        ("nothing.test", "'teleglyph known-hosts list' shows those that are."),
+        ("nothing.test", "Run 'teleglyph known-hosts list' to see the known ones."),
     ],
 )
 def test_a_name_that_is_not_known_gets_near_ones(hosts: KnownHosts, word: str, hint: str) -> None:
