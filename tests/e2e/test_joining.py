@@ -95,7 +95,7 @@ def test_a_wrong_password_is_asked_for_again_three_times(
             answer(window, "Password for 127.0.0.1:", typed, count)
         window.expect("code=62")
         assert window.screen.count("Wrong password.") == 1
-        assert window.screen.count("a password has 8 to 256 bytes") == 1
+        assert window.screen.count("A password has 8 to 256 bytes") == 1
         assert "Wrong password for 127.0.0.1" in window.screen
         assert WRONG not in window.screen
 

@@ -47,7 +47,7 @@ def print_capabilities() -> None:
         ("UTF-8", f"{'yes' if terminal.utf8 else 'no'} ({terminal.utf8_source})"),
         ("moving pictures", "yes" if terminal.cursor else "no"),
         ("synchronized output", "yes" if terminal.synchronized else "no"),
-        ("sextants", "yes" if terminal.sextants else "not known"),
+        ("sextants", "yes" if terminal.sextants else "unknown"),
         ("pictures", display.describe()),
     ):
         echo(f"{name + ':':21}{value}")

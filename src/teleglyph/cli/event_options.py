@@ -84,7 +84,7 @@ class EventOptions:
         "--announce",
         table="events",
         metavar="ADDRESS",
-        help="Announce the call on the relay (NIP-53) under this HOST or HOST:PORT.",
+        help="Announce the call on the relay (NIP-53) with this address: HOST or HOST:PORT.",
     )
     relay_name: str = option(
         "--relay-name", table="events", default="Teleglyph", show_default=True, help="Name of the relay."

@@ -46,7 +46,7 @@ def _parse_networks(_ctx: click.Context, _param: click.Parameter, values: tuple[
 
 def _check_admin_token(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
     if value is not None and len(value) < _MIN_TOKEN:
-        raise click.BadParameter(f"the token has {len(value)} characters; it needs at least {_MIN_TOKEN}.")
+        raise click.BadParameter(f"the token is too short; it needs at least {_MIN_TOKEN} characters.")
     return value
 
 

@@ -61,7 +61,7 @@ class RoomOptions:
         type=click.IntRange(64, 16 << 20),
         default=64 << 10,
         show_default=True,
-        help="Maximum size of a room message.",
+        help="Maximum size of a room message, in bytes.",
     )
     rooms_per_address: int = option(
         "--rooms-per-address",

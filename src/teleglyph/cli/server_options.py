@@ -199,7 +199,7 @@ class MixOptions:
         type=click.IntRange(6_000, 256_000),
         default=32_000,
         show_default=True,
-        help="Bits per second of the sound for each listener.",
+        help="Bit rate of each listener's sound, in bits per second.",
     )
     audio_complexity: int = option(
         "--audio-complexity",
@@ -207,7 +207,7 @@ class MixOptions:
         type=click.IntRange(0, 10),
         default=5,
         show_default=True,
-        help="Effort of the audio encoder: higher sounds better and uses more CPU time.",
+        help="Effort of the audio encoder; more sounds better and uses more CPU time.",
     )
 
 
