@@ -79,7 +79,8 @@ def argument(*, table: str, comment: str, **attributes: Any) -> Any:
 
 
 def _field(declaration: Callable[[str], _Decorator], attributes: dict[str, Any]) -> Any:
-    empty = () if attributes.get("multiple") else False if attributes.get("is_flag") else None
+    takes_many = attributes.get("multiple") or attributes.get("nargs") == -1
+    empty = () if takes_many else False if attributes.get("is_flag") else None
     default = attributes.get("default", empty)
     metadata = {_DECLARATION: declaration}
     return field(default_factory=default if callable(default) else lambda: default, metadata=metadata)

@@ -1,4 +1,4 @@
-"""The configuration file: places, precedence, and what is wrong with one."""
+"""The configuration file: places, precedence and faults."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def write(home: Path, where: str, text: str) -> Path:
 
 
 def effective(*words: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
-    """What a command would run with."""
+    """The values that a command would get."""
     found: dict[str, object] = {}
     command = cli.get_command(click.Context(cli), words[0])
     assert command is not None
@@ -47,9 +47,7 @@ def effective(*words: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]
     return found
 
 
-def test_flags_beat_the_environment_beats_the_file_beats_the_defaults(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_flags_override_the_environment_which_overrides_the_file(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(home, "user", '[network]\nport = 1111\nmax_clients = 7\naddresses = ["0.0.0.0", "::"]\n')
     found = effective("server", monkeypatch=monkeypatch)
     assert (found["port"], found["max_clients"], found["connection_rate"]) == (1111, 7, 50)
@@ -61,7 +59,7 @@ def test_flags_beat_the_environment_beats_the_file_beats_the_defaults(
     assert effective("client", monkeypatch=monkeypatch)["port"] == 2222
 
 
-def test_the_users_file_beats_the_systems(home: Path) -> None:
+def test_the_users_file_overrides_the_systems(home: Path) -> None:
     write(home, "low", "[network]\nport = 1\nhttp_port = 1\nmax_clients = 1\n")
     write(home, "high", "[network]\nport = 2\nhttp_port = 2\n")
     user = write(home, "user", "[network]\nport = 3\n")
@@ -70,7 +68,7 @@ def test_the_users_file_beats_the_systems(home: Path) -> None:
     assert settings["port"].place == user
 
 
-def test_every_kind_of_value_arrives_where_it_belongs(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_kind_of_value_reaches_its_command(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(
         home,
         "user",
@@ -105,7 +103,7 @@ def test_every_kind_of_value_arrives_where_it_belongs(home: Path, monkeypatch: p
         ("[network]\nport = 1\0", "null characters"),
     ],
 )
-def test_what_is_wrong_is_said(home: Path, text: str, words: str) -> None:
+def test_a_fault_is_reported_with_its_place(home: Path, text: str, words: str) -> None:
     path = write(home, "user", text)
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(ConfigurationError, match=words) as caught:
@@ -114,7 +112,7 @@ def test_what_is_wrong_is_said(home: Path, text: str, words: str) -> None:
     assert str(path) in str(caught.value)
 
 
-def test_a_password_is_not_left_lying_around(home: Path) -> None:
+def test_a_readable_file_with_a_password_is_refused(home: Path) -> None:
     path = write(home, "user", '[security]\npassword = "correct horse"\n')
     assert Configuration(cli).load()["password"].value == "correct horse"
     path.chmod(0o644)
@@ -127,12 +125,12 @@ def test_a_password_is_not_left_lying_around(home: Path) -> None:
     assert 'password = "(not shown)"' in shown.output
 
 
-def test_a_named_file_must_be_there(home: Path) -> None:
+def test_a_named_file_must_exist(home: Path) -> None:
     with pytest.raises(ConfigurationError, match="Cannot read"):
         Configuration(cli).load(home / "none")
 
 
-def test_every_option_that_can_be_set_has_one_place_and_every_place_an_option() -> None:
+def test_every_key_belongs_to_one_table() -> None:
     context = click.Context(cli)
     commands = [cli, *(cli.get_command(context, name) for name in config_file.COMMANDS)]
     options = [each for command in commands if command for each in command.params if isinstance(each, Configurable)]
@@ -142,21 +140,21 @@ def test_every_option_that_can_be_set_has_one_place_and_every_place_an_option() 
     assert len({each.key for each in options}) == sum(map(len, Configuration(cli).tables.values()))
 
 
-def test_what_is_created_can_be_read_and_changes_nothing(home: Path) -> None:
+def test_a_created_file_is_valid_and_changes_nothing(home: Path) -> None:
     runner = CliRunner()
     assert runner.invoke(cli, ["config", "create"]).exit_code == 0
     created = config_file.user_file()
     assert oct(created.stat().st_mode)[-3:] == "600"
     assert Configuration(cli).load() == {}
     assert isinstance(runner.invoke(cli, ["config", "create"]).exception, ConfigurationError)
-    # Without the marks it says what holds anyway; what has no default is empty there.
+    # Uncommented, it lists the defaults; settings without a default are empty.
     lines = [line.removeprefix("# ") for line in created.read_text().splitlines() if " = " in line or line[:1] == "["]
     assert tomllib.loads("\n".join(lines))["network"]["port"] == 27224
     shown = runner.invoke(cli, ["config", "show"])
     assert tomllib.loads(shown.output)["display"]["fps"] == 60
 
 
-def test_check_and_path_tell_what_there_is(home: Path) -> None:
+def test_check_and_path_list_the_files(home: Path) -> None:
     runner = CliRunner()
     assert "There is no configuration file" in runner.invoke(cli, ["config", "check"]).output
     path = write(home, "user", "[network]\nport = 1\n")
@@ -183,13 +181,13 @@ _TEXT = '[network]\nport = 1111\nname = "J\u00f6rg"\n'
     ],
     ids=["plain", "no last line feed", "CRLF", "CR", "UTF-8 mark", "UTF-16", "UTF-16 big endian", "UTF-32 CRLF"],
 )
-def test_any_editors_file_is_read(home: Path, data: bytes) -> None:
+def test_files_of_any_editor_are_read(home: Path, data: bytes) -> None:
     write(home, "user", "").write_bytes(data)
     settings = Configuration(cli).load()
     assert (settings["port"].value, settings["name"].value) == (1111, "J\u00f6rg")
 
 
-def test_all_faults_are_told_at_once(home: Path) -> None:
+def test_all_faults_are_reported_at_once(home: Path) -> None:
     path = write(home, "user", "[network]\nprot = 1\nport = 0.5\nmax_clients = 3\n[nets]\n[audio]\naudio = 2\n")
     settings, faults = Configuration(cli).examine(path)
     assert [setting.name for setting in settings] == ["max_clients"]
@@ -205,7 +203,7 @@ def test_all_faults_are_told_at_once(home: Path) -> None:
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["--config", "TELEGLYPH_CONFIG"])
-def test_check_and_show_use_the_file_that_is_named(home: Path, monkeypatch: pytest.MonkeyPatch, before: bool) -> None:
+def test_check_and_show_use_the_named_file(home: Path, monkeypatch: pytest.MonkeyPatch, before: bool) -> None:
     write(home, "user", "[network]\nport = 1\n")
     named = home / "named.toml"
     named.write_text("[network]\nport = 4242\n")

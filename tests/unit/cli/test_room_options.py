@@ -1,4 +1,4 @@
-"""What a reload changes about rooms, and what it leaves."""
+"""What a reload changes about rooms."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from teleglyph.rooms.room import GameRules
 @pytest.mark.parametrize(
     ("arguments", "grace"), [((), 2.0), (("--room-grace", "7"), 7.0)], ids=["of the file", "of the command line"]
 )
-def test_what_the_command_line_says_survives_a_reload(
+def test_values_on_the_command_line_survive_a_reload(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], grace: float
 ) -> None:
     path = tmp_path / "config.toml"
