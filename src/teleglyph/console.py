@@ -1,7 +1,7 @@
 """Standard output and standard error: the only module that writes text to them.
 
-Text passes :func:`teleglyph.printable.printable`, and a full disk, a closed pipe or a lost terminal becomes an error
-that a person can read instead of a traceback.  Single frames go through :func:`write_frame`; moving pictures through
+Text passes :func:`teleglyph.printable.printable`.  A full disk, a closed pipe or a lost terminal becomes a readable
+error instead of a traceback.  Single frames go through :func:`write_frame`, live video through
 :mod:`teleglyph.client.terminal.screen` and :mod:`teleglyph.client.terminal.frame_writer`.
 """
 
@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TextIO
 
-from teleglyph.errors import OutputClosedError, OutputError
+from teleglyph.errors import OutputClosedError, OutputError, reason_of
 from teleglyph.printable import printable
 
 if TYPE_CHECKING:
@@ -24,21 +24,21 @@ def echo(text: object = "", *, err: bool = False, end: str = "\n") -> None:
     """Print a text and flush it.
 
     Args:
-        text: anything; what ``str`` makes of it is made printable, with its lines kept.
-        err: to standard error; failures there are ignored, for nobody is left to hear of them.
-        end: printed behind it.
+        text: anything; its ``str`` is made printable, and keeps its lines.
+        err: print to standard error.  Failures there are ignored, because nothing could report them.
+        end: printed after the text.
 
     Raises:
-        OutputClosedError: nobody reads standard output any more.
-        OutputError: it cannot be written.
+        OutputClosedError: the reader of standard output is gone.
+        OutputError: standard output cannot be written.
     """
     write_text(printable(str(text), lines=True) + end, err=err)
 
 
 def write_text(text: str, *, err: bool = False) -> None:
-    """Write text that is ours, escape sequences included.
+    """Write trusted text, which may contain escape sequences.
 
-    Everything that a peer could have influenced has to be made printable before it is put into such text.
+    Any part that a peer could have influenced must be made printable first.
 
     Raises:
         OutputClosedError, OutputError: as for :func:`echo`.
@@ -55,7 +55,7 @@ def write_text(text: str, *, err: bool = False) -> None:
 
 
 def write_frame(frame: SafeFrame) -> None:
-    """Write a frame and a line feed to standard output, as UTF-8 whatever its encoding is.
+    """Write a frame and a line feed to standard output, always as UTF-8.
 
     Raises:
         OutputClosedError, OutputError: as for :func:`echo`.
@@ -72,7 +72,7 @@ def write_frame(frame: SafeFrame) -> None:
 
 @contextlib.contextmanager
 def _blocking(stream: TextIO) -> Iterator[None]:
-    """Have a stream wait for a slow terminal: an event loop that reads the keyboard makes it non-blocking."""
+    """Make a stream wait for a slow terminal.  An event loop that reads the keyboard has made it non-blocking."""
     try:
         descriptor = stream.fileno()
         was_blocking = os.get_blocking(descriptor)
@@ -90,16 +90,16 @@ def _blocking(stream: TextIO) -> Iterator[None]:
 
 
 def output_failure(error: OSError) -> OutputError:
-    """What a failed write to standard output means to the command that tried it."""
+    """The error for a failed write to standard output."""
     if isinstance(error, BrokenPipeError):
-        return OutputClosedError("Nobody reads standard output any more.")
-    return OutputError(f"Cannot write to standard output: {(error.strerror or str(error)).lower()}.")
+        return OutputClosedError("The reader of standard output is gone.")
+    return OutputError(f"Cannot write to standard output: {reason_of(error)}.")
 
 
 def reserve_standard_streams() -> None:
-    """Open what was closed of descriptors 0, 1 and 2, so that no socket or file of ours takes such a number.
+    """Open descriptors 0, 1 and 2 if they are closed, so that no socket or file gets one of these numbers.
 
-    They are opened for reading, so that writing to a closed standard output fails as it should.
+    They are opened read-only, so that writing to a closed standard output still fails.
     """
     for descriptor in range(3):
         try:
@@ -115,7 +115,7 @@ def reserve_standard_streams() -> None:
 
 
 def discard_output() -> None:
-    """Drop what standard output still buffers after it failed."""
+    """Drop what standard output still buffers after a failure."""
     _discard(sys.stdout)
 
 
@@ -125,7 +125,7 @@ def _encodable(text: str, stream: TextIO) -> str:
 
 
 def _discard(stream: TextIO) -> None:
-    """Drop what is buffered: the interpreter would try to write it once more when it ends, and complain."""
+    """Drop the buffer.  Otherwise the interpreter writes it again at exit, and prints another error."""
     with contextlib.suppress(OSError, ValueError):
         descriptor = stream.fileno()
         sink = os.open(os.devnull, os.O_WRONLY)

@@ -1,4 +1,4 @@
-"""Where files lie (XDG base directory specification)."""
+"""Standard directories (XDG base directory specification)."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from pathlib import Path
 
 
 def configuration() -> Path:
-    """The user's configurations, ours in ``teleglyph`` below."""
+    """The user's configuration directory; ours is ``teleglyph`` in it."""
     return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
 
 
 def system_configurations() -> list[Path]:
-    """The system's configurations, the most important one first."""
+    """The system's configuration directories, the most important one first."""
     return [Path(entry) for entry in os.environ.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":") if entry]
 
 
 def cache() -> Path:
-    """What may be thrown away."""
+    """The directory for data that can be recreated."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
 def state() -> Path:
-    """What outlives a process but is not worth a backup, ours in ``teleglyph`` below.
+    """The directory for data that outlives a process but needs no backup; ours is ``teleglyph`` in it.
 
     Raises:
         RuntimeError: the user has no home directory.
     """
     chosen = Path(os.environ.get("XDG_STATE_HOME", ""))
-    # The specification wants relative paths ignored: they would mean another place in every directory.
+    # The specification says to ignore relative paths.
     return chosen if chosen.is_absolute() else Path.home() / ".local" / "state"

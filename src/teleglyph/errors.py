@@ -1,10 +1,9 @@
-"""Every exception this project raises on purpose, in one tree.
+"""All exceptions of this project, in one tree.
 
-The three branches say who can do something about it: the *peer* broke the protocol or refused us
-(:class:`PeerError`), the *user* asked for something that cannot be (:class:`UserError`), or *this machine*
-lacks something (:class:`LocalError`).  A message says what happened, with which value, and what to do about it.
-``exit_code`` is the process's exit status when the error ends a command; the numbers are those that ACIP peers
-also put into ERROR_MESSAGE packets.
+The three branches name the cause: the *peer* broke the protocol or refused us (:class:`PeerError`), the *user* gave
+invalid values (:class:`UserError`), or *this machine* lacks something (:class:`LocalError`).  A message says what
+failed, with which value, and what to do next.  ``exit_code`` is the exit status of a command that ends with the
+error; ACIP peers send the same numbers in ERROR_MESSAGE packets.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import ClassVar
 
 
 class TeleglyphError(Exception):
-    """Root of all errors raised on purpose."""
+    """Base class of all errors."""
 
     exit_code: ClassVar[int] = 1
 
@@ -28,26 +27,26 @@ class PeerError(TeleglyphError):
 
 
 class ProtocolError(PeerError):
-    """Bytes from the peer are not valid ACIP; the connection ends without an explanation to the peer."""
+    """The peer sent bytes that are not valid ACIP; the connection is closed without an explanation."""
 
     exit_code = 44
 
 
 class BadDataError(ProtocolError):
-    """A well-framed packet carries values outside their range; the peer is told why before the connection ends.
+    """A packet has values out of range; the peer gets an explanation before the connection is closed.
 
-    ``str(error)`` is the reason text for the peer.
+    ``str(error)`` is the explanation.
     """
 
 
 class CryptoError(PeerError):
-    """An encrypted packet could not be opened, was repeated, reflected or out of order."""
+    """An encrypted packet could not be decrypted, or was repeated, reflected or out of order."""
 
     exit_code = 60
 
 
 class HandshakeError(PeerError):
-    """The peer left the order or the parameters of the handshake."""
+    """The peer violated the order or the parameters of the handshake."""
 
     exit_code = 63
 
@@ -57,7 +56,7 @@ class AuthenticationError(PeerError):
 
     Attributes:
         reasons: the AUTH_FAILED bits, 0 if none were sent.
-        explanation: what the server said about it, for people; often empty.
+        explanation: the server's explanation for people; often empty.
     """
 
     exit_code = 62
@@ -69,19 +68,19 @@ class AuthenticationError(PeerError):
 
 
 class VerificationError(PeerError):
-    """The server did not prove the identity we expect of it."""
+    """The server did not prove the expected identity."""
 
     exit_code = 64
 
 
 class UnknownServerError(VerificationError):
-    """A server that is new, and nobody has said yet whether it is the right one.
+    """The server is new, and the user has not accepted it yet.
 
     Attributes:
-        address: its numeric address and port, by which it is remembered.
-        identity: its proven Ed25519 key; None if it shows none.
+        address: its numeric address and port, under which it is remembered.
+        identity: its proven Ed25519 key; None if it has none.
         name: host and port as the user typed them.
-        is_ascii_chat: it is one of ascii-chat's programs, which print fingerprints in another form.
+        is_ascii_chat: it is an ascii-chat program, which prints fingerprints in another form.
     """
 
     exit_code = 60
@@ -97,63 +96,63 @@ class UnknownServerError(VerificationError):
 
 
 class SeatRefusedError(PeerError):
-    """A player cannot have a seat in a room; the message is the text that it gets."""
+    """A player cannot get a seat in a relay room; the message is sent to the player."""
 
     exit_code = 47
 
 
 class SeatEndedError(PeerError):
-    """A player's stay in a room is over; the message is the text that it gets."""
+    """A player lost their seat in a relay room; the message is sent to the player."""
 
     exit_code = 47
 
 
 class SeatGoneError(SeatEndedError):
-    """A lost connection was made again, but the relay does not give the seat back; the message is its text."""
+    """The connection was restored, but the relay does not return the seat; the message is the relay's."""
 
 
 class EventRefusedError(PeerError):
-    """A Nostr event or subscription cannot be accepted; the message is a prefix, a colon, a blank and the reason."""
+    """A Nostr event or subscription was refused; the message is a Nostr prefix and the reason: ``invalid: …``."""
 
     exit_code = 44
 
 
 class InvalidMessageError(PeerError):
-    """A Nostr message is none; the message is for people."""
+    """The client's message is not a valid Nostr message.  ``str(error)`` is meant for humans."""
 
     exit_code = 44
 
 
 class NotTextError(InvalidMessageError):
-    """A Nostr message is no UTF-8."""
+    """A Nostr message is not UTF-8."""
 
 
 class ServerFullError(PeerError):
-    """The server has no place left."""
+    """The server is full."""
 
     exit_code = 48
 
 
 class RateLimitError(PeerError):
-    """The server takes no more connections from this address for a while, or seems not to."""
+    """The server refuses connections from this address for a while, or appears to."""
 
     exit_code = 46
 
 
 class ConnectionLostError(PeerError):
-    """The connection ended or fell silent."""
+    """The connection was closed, or the peer stopped responding."""
 
     exit_code = 40
 
 
 class ConnectError(PeerError):
-    """No connection could be made: wrong address or port, refused, unreachable."""
+    """Cannot connect: wrong address or port, refused, unreachable."""
 
     exit_code = 42
 
 
 class PeerTimeoutError(PeerError):
-    """The peer did not answer in time."""
+    """The peer did not respond in time."""
 
     exit_code = 43
 
@@ -162,7 +161,7 @@ class PeerTimeoutError(PeerError):
 
 
 class UserError(TeleglyphError):
-    """A command was given values that cannot work."""
+    """A command got values that cannot work."""
 
     exit_code = 2
 
@@ -174,13 +173,13 @@ class ConfigurationError(UserError):
 
 
 class MediaFileNotFoundError(UserError):
-    """A named file does not exist or may not be read."""
+    """A media file does not exist or cannot be read."""
 
     exit_code = 106
 
 
 class KeyFileError(UserError):
-    """A private key cannot be used: missing, readable by others, of another kind, or its pass phrase is not known."""
+    """A private key cannot be used: missing, readable by others, of another type, or its pass phrase is unknown."""
 
     exit_code = 61
 
@@ -193,37 +192,37 @@ class LocalError(TeleglyphError):
 
 
 class KeyFetchError(LocalError):
-    """Keys that others publish could not be fetched."""
+    """Published keys could not be fetched."""
 
     exit_code = 61
 
 
 class BindError(LocalError):
-    """A listening address is in use or not ours."""
+    """A listening address is in use, or is not an address of this machine."""
 
     exit_code = 41
 
 
 class StoreError(LocalError):
-    """The database cannot be used, or could not do what was asked."""
+    """The database cannot be used, or a query failed."""
 
     exit_code = 105
 
 
 class CameraError(LocalError):
-    """The camera is missing, broken or not to be used."""
+    """The camera is missing, broken or cannot be used."""
 
     exit_code = 20
 
 
 class CameraBusyError(CameraError):
-    """Another program uses the camera."""
+    """Another program is using the camera."""
 
     exit_code = 21
 
 
 class CameraPermissionError(CameraError):
-    """The system does not let us use the camera."""
+    """The system denies access to the camera."""
 
     exit_code = 22
 
@@ -241,13 +240,13 @@ class OutputError(LocalError):
 
 
 class OutputClosedError(OutputError):
-    """Nobody reads standard output any more, which is how a pipe ends: no failure, and nothing to say about it."""
+    """The reader of standard output is gone.  Pipes end like this, so it is not a failure and nothing is printed."""
 
     exit_code = 0
 
 
 class TerminalError(LocalError):
-    """The terminal cannot do what is needed."""
+    """The terminal lacks a required feature."""
 
     exit_code = 25
 
@@ -259,7 +258,7 @@ class MediaOpenError(LocalError):
 
 
 class NotSupportedError(LocalError):
-    """This installation lacks what is needed."""
+    """This installation lacks a required part."""
 
     exit_code = 30
 
@@ -268,3 +267,8 @@ class MediaDecodeError(LocalError):
     """A picture could not be decoded."""
 
     exit_code = 28
+
+
+def reason_of(error: OSError) -> str:
+    """The system's reason for a failure, to follow a colon: ``no space left on device``."""
+    return (error.strerror or str(error)).lower()

@@ -237,12 +237,12 @@ def test_events_go_out_and_in(start_server: StartServer, tmp_path: Path, databas
         [*command, "import", *where, str(file)], capture_output=True, text=True, check=False, timeout=60
     )
     assert first.returncode == 1, "some were refused"
-    assert f"{len(lines)} were new, 3 were refused" in first.stderr
+    assert f"{len(lines)} stored, 3 refused" in first.stderr
     assert "the id is not the hash" in first.stderr
     second = subprocess.run(
         [*command, "import", *where], capture_output=True, check=True, timeout=60, input=b"\n".join(lines)
     )
-    assert b"0 were new, 0 were refused" in second.stderr
+    assert b"0 stored, 0 refused" in second.stderr
     missing = subprocess.run([*command, "export"], capture_output=True, text=True, check=False, timeout=30)
     assert missing.returncode == 2
     assert "--data-dir or --database" in missing.stderr

@@ -28,6 +28,6 @@ def test_events_are_imported_from_any_editors_file(tmp_path: Path, encoding: str
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
-    assert b"3 were new, 0 were refused" in done.stderr
+    assert b"3 stored, 0 refused" in done.stderr
     done = subprocess.run([*command, "export", "--data-dir", str(tmp_path)], capture_output=True, timeout=60)
     assert done.stdout == b"".join(event.text + b"\n" for event in events)

@@ -95,7 +95,7 @@ def test_a_wrong_password_is_asked_for_again_three_times(
             answer(window, "Password for 127.0.0.1:", typed, count)
         window.expect("code=62")
         assert window.screen.count("Wrong password.") == 1
-        assert window.screen.count("a password has 8 to 256 bytes") == 1
+        assert window.screen.count("A password has 8 to 256 bytes") == 1
         assert "Wrong password for 127.0.0.1" in window.screen
         assert WRONG not in window.screen
 
@@ -136,7 +136,7 @@ def test_a_question_can_be_left(
                 window.expect("Password for")
             case "server":
                 join(window, environment, start_server("--key", str(tmp_path / "server")).port)
-                window.expect("remember it [y/N]:")
+                window.expect("remember it? [y/N]:")
             case "pass phrase":
                 default_key(environment, PASSPHRASE)
                 join(window, environment, start_server("--client-keys", str(tmp_path / "server.pub")).port)
@@ -184,7 +184,7 @@ def test_the_default_key_is_used_when_a_server_asks_for_one(
     server = start_server("--client-keys", str(tmp_path / "friends"))
     done = snapshot(environment, server.port)
     assert done.returncode == 0, done.stderr
-    assert f"asks for a key. Showing it yours: {fingerprint(ours.public_key)}" in done.stderr
+    assert f"requires a key. Using yours: {fingerprint(ours.public_key)}" in done.stderr
     server.wait_for_log(f"proved the key {re.escape(fingerprint(ours.public_key))}")
 
 
@@ -240,8 +240,8 @@ def test_the_pass_phrase_of_the_default_key_is_asked_for_three_times(
 def test_somebody_without_a_key_is_told_how_to_get_in(guarded: ServerProcess, environment: dict[str, str]) -> None:
     done = snapshot(environment, guarded.port, "--accept-new-server")
     assert done.returncode == 62
-    assert "only lets in keys that its host knows" in done.stderr
-    assert "make one with 'teleglyph keygen'" in done.stderr
+    assert "only admits keys that its host knows" in done.stderr
+    assert "Create one with 'teleglyph keygen'" in done.stderr
     assert f"{environment['XDG_CONFIG_HOME']}/teleglyph/id_ed25519.pub" in done.stderr
     assert ".ssh" not in done.stderr
     (Path(environment["HOME"]) / ".ssh").mkdir()
@@ -315,8 +315,8 @@ def test_the_form_of_ascii_chat_is_shown_beside_ours_for_its_servers(environment
         assert f"{fingerprint(key)} (ascii-chat prints it as {ascii_chat_fingerprint(key)})" in done.stderr
         with terminal(120, 40) as window:
             join(window, environment, server.port)
-            window.expect("remember it [y/N]:")
-            assert f"It shows this identity: {fingerprint(key)}\n" in window.screen
+            window.expect("remember it? [y/N]:")
+            assert f"Its identity is {fingerprint(key)}\n" in window.screen
             assert f"ascii-chat prints it as {ascii_chat_fingerprint(key)}\n" in window.screen
             assert randomart(key) in window.screen
 
@@ -329,13 +329,13 @@ def test_what_is_known_of_a_name_at_another_address_is_said(environment: dict[st
         known = identity if is_same else other
         hosts.add("192.0.2.7:27224", known.public_key, f"localhost:{server.port}")
         start(window, environment, "client", f"localhost:{server.port}", "--test-pattern --no-audio")
-        window.expect("remember it [y/N]:")
+        window.expect("remember it? [y/N]:")
         text = window.screen.replace("\n", "")
         if is_same:
             assert f"You have joined a server with this identity before: localhost:{server.port}." in text
             assert "Careful" not in text
         else:
-            assert f"Careful: localhost:{server.port} was 192.0.2.7:27224 before, and showed the identity" in text
+            assert f"Careful: localhost:{server.port} was at 192.0.2.7:27224 before, with the identity" in text
             assert fingerprint(other.public_key) in text
 
 

@@ -93,7 +93,10 @@ def test_what_cannot_be_is_one_sentence(start_server: StartServer) -> None:
         window.expect("Nobody listens on 127.0.0.1:1")
         window.expect("next=42")
     done = subprocess.run([*play.split(), "r"], capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
-    assert (done.returncode, done.stderr) == (25, "teleglyph: A game needs a terminal: run it without redirection\n")
+    assert (done.returncode, done.stderr) == (
+        25,
+        "teleglyph: A game needs a terminal. Run it without redirecting its input or output.\n",
+    )
 
 
 class Wire:

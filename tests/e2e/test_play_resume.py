@@ -296,7 +296,7 @@ def test_a_closed_terminal_keeps_the_seat_and_escape_does_not_leave(start_server
         move(bob, ann, "4")
         for number in (signal.SIGHUP, signal.SIGTERM):
             os.kill(bob.pid, number)
-            bob.expect("Your seat is kept for 30 s. Type the same command again to go on.")
+            bob.expect("Your seat is kept for 30 s. Run the same command again to continue.")
             bob.expect("code=0")
             ann.expect("The other player is away (")
             bob.start()

@@ -51,9 +51,9 @@ def test_sigusr1_writes_every_stack_to_the_log_and_nothing_ends(start_server: St
     server = start_server()
     connect(server).join()
     server.process.send_signal(signal.SIGUSR1)
-    server.wait_for_log("stack of task pacer")
-    server.wait_for_log("stack of task session")
-    server.wait_for_log("stack of thread")
+    server.wait_for_log("Stack of task pacer")
+    server.wait_for_log("Stack of task session")
+    server.wait_for_log("Stack of thread")
     second = connect(server)
     second.join()
 
@@ -120,7 +120,7 @@ def test_health_and_statistics_are_served_over_http(tmp_path: Path) -> None:
         (["server", "--passwort", "x"], 2, "--password"),
         (["server", "192.0.2.1"], 41, "not an address of this machine"),
         (["sevrer"], 2, "Did you mean 'server'"),
-        (["--log-file", "/nonexistent/x.log", "server"], 4, "cannot be written"),
+        (["--log-file", "/nonexistent/x.log", "server"], 4, "Cannot write the log file"),
     ],
 )
 def test_what_cannot_be_is_one_sentence_and_its_code(arguments: list[str], code: int, words: str) -> None:

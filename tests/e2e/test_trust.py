@@ -92,15 +92,15 @@ OUTCOMES: dict[tuple[str, str], tuple[int, str, str, int | None]] = {
     ("nothing", "key"): (0, "", "", None),
     ("password", "right"): (0, "", "", None),
     ("password", "wrong"): (62, "The password from --password is wrong for", "does not know the password", 0x02),
-    ("password", "nothing"): (62, "wants a password, and there is no terminal", "", 0),
+    ("password", "nothing"): (62, "requires a password, and there is no terminal", "", 0),
     ("key", "right"): (0, "", "proved the key SHA256:", None),
     ("key", "wrong"): (62, "does not know your client key SHA256:", "SHA256:\\S+ is not admitted", 0x08),
-    ("key", "nothing"): (62, "make one with 'teleglyph keygen'", "", 0),
+    ("key", "nothing"): (62, "Create one with 'teleglyph keygen'", "", 0),
     ("both", "right"): (0, "", "proved the key SHA256:", None),
     ("both", "wrong password"): (62, "The password from --password is wrong for", "does not know the password", 0x02),
     ("both", "wrong key"): (62, "does not know your client key SHA256:", "SHA256:\\S+ is not admitted", 0x08),
-    ("both", "only password"): (62, "only lets in keys that its host knows", "showed no key", 0x04),
-    ("both", "only key"): (62, "wants a password", "", 0),
+    ("both", "only password"): (62, "only admits keys that its host knows", "showed no key", 0x04),
+    ("both", "only key"): (62, "requires a password", "", 0),
 }
 OFFERS = {
     "nothing": ("", ""),
@@ -264,8 +264,8 @@ def test_a_person_is_asked_about_a_new_server(start_server: StartServer, people:
             f"{places} {sys.executable} -m teleglyph client 127.0.0.1:{server.port} --test-pattern --no-audio"
             "; echo code=$?"
         )
-        window.expect("Join it, and remember it")
-        assert f"It shows this identity: {fingerprint(people.server.public_key)}\n" in window.screen
+        window.expect("Join and remember it?")
+        assert f"Its identity is {fingerprint(people.server.public_key)}\n" in window.screen
         assert randomart(people.server.public_key) in window.screen
         assert "ascii-chat" not in window.screen
         window.type(answer)
@@ -432,7 +432,7 @@ def test_nothing_that_is_written_gives_a_secret_away(start_server: StartServer, 
     peer.handshake(PASSWORD, signing_key(people, "friend"))
     assert peer.key is not None
     server.process.send_signal(signal.SIGUSR1)
-    server.wait_for_log("stack of thread")
+    server.wait_for_log("Stack of thread")
     bad = bytearray(peer.seal(acip.packet(acip.PING)))
     bad[-1] ^= 1
     peer.send_raw(bytes(bad))

@@ -198,11 +198,11 @@ def test_an_import_honours_requests_and_lists(tmp_path: Path) -> None:
     late, bobs, after = make("late", ANN, 1, at=60), make("bob's", BOB, 1, at=50), make("after", ANN, 1, at=101)
     lines = b"".join(event.text + b"\n" for event in (old, wrap, for_others, request, late, bobs, after))
     code, _, said = events("import", lines)
-    assert (code, "line 5: blocked: its author asked to vanish" in said) == (1, True), said
+    assert (code, "Line 5: blocked: its author asked to vanish" in said) == (1, True), said
     kept = {json.loads(line)["id"] for line in events("export")[1].splitlines()}
     assert kept == ids(for_others, request, bobs, after)
     code, _, said = events("import", old.text + b"\n" + bobs.text)
-    assert (code, "line 1: blocked: " in said, "0 were new, 1 were refused" in said) == (1, True, True), said
+    assert (code, "Line 1: blocked: " in said, "0 stored, 1 refused" in said) == (1, True, True), said
 
 
 def test_only_so_many_vanish_from_one_address(start: StartServer, join: Join) -> None:

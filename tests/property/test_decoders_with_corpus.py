@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from teleglyph.cli import config_file
+from teleglyph.cli.config_file import COMMANDS, Configuration
+from teleglyph.cli.main import cli
 from teleglyph.errors import ConfigurationError, KeyFetchError, KeyFileError, PeerError
 from teleglyph.keys import load_identity
 from teleglyph.keys.known_hosts import parse_entries
@@ -63,11 +64,12 @@ def config(data: bytes) -> None:
     path = PLACE / "config.toml"
     path.write_bytes(data)
     path.chmod(stat.S_IRUSR | stat.S_IWUSR)
+    configuration = Configuration(cli)
     try:
-        settings = list(config_file.read(path))
+        settings = list(configuration.read(path))
     except ConfigurationError:
         return
-    config_file.default_map({setting.name: setting for setting in settings}, config_file.COMMANDS)
+    configuration.default_map({setting.name: setting for setting in settings}, COMMANDS)
 
 
 def _handshake(session: Session, data: bytes) -> None:

@@ -1,4 +1,5 @@
 """The ``teleglyph`` command: options, exit codes, logs and signals.
 
-Every command lives in a module of its own that is imported only when it runs, so that ``--help`` stays quick.
+Begin at :mod:`teleglyph.cli.main`.  Each command has its own module, which is imported only when the command runs, so
+that ``--help`` stays quick.  A command's options are dataclasses (:mod:`teleglyph.cli.option_groups`).
 """

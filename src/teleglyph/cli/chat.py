@@ -1,4 +1,4 @@
-"""``teleglyph chat``: the text side of a room."""
+"""``teleglyph chat``: chats in a room."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import click
 from teleglyph import directories
 from teleglyph.cli.lifecycle import run
 from teleglyph.cli.logs import LogOptions
-from teleglyph.cli.options import default_name
+from teleglyph.cli.option_types import default_name
 from teleglyph.client.address import ADDRESS_HELP, DEFAULT_PORT, websocket_url
 from teleglyph.client.chat.conversation import Chat
 from teleglyph.client.chat.formatting import Message, PipeFormatter
@@ -29,7 +29,7 @@ from teleglyph.keys.nostr import load_nostr_key, npub_of
 _KEY_FILE = "nostr.key"
 _HISTORY_FILE = "chat_history"
 _READ_AHEAD = 100
-"""Lines of standard input that may wait."""
+"""Lines of standard input that may be queued."""
 _UNSENT = 1
 """Exit code of a chat from a pipe whose relay did not accept every line."""
 
@@ -45,24 +45,26 @@ _UNSENT = 1
     help=f"A server started with '--events': {ADDRESS_HELP}, or the ws:// or wss:// URL of any Nostr relay.  "
     f"[default: this machine, port {DEFAULT_PORT}]",
 )
-@click.option("--name", help="What the others call you.  [default: the name you had there before, or your user name]")
+@click.option("--name", help="Your name in the room.  [default: the name you last used there, or your user name]")
 @click.option(
     "--key",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="File with your Nostr key (nsec), made on first use.  [default: nostr.key in the configuration directory]",
+    help="File with your Nostr key (nsec), created on first use.  [default: nostr.key in the configuration directory]",
 )
-@click.option("--history", type=click.IntRange(0, 500), default=50, show_default=True, help="Old messages to show.")
+@click.option(
+    "--history", type=click.IntRange(0, 500), default=50, show_default=True, help="Number of old messages to show."
+)
 @click.pass_obj
 def chat(logs: LogOptions, room: str, server: str | None, name: str | None, key: Path | None, history: int) -> int:
-    """Write to the people of ROOM; without a name it is the lobby, which every server has.
+    """Chat in ROOM. The default is the lobby, which every server has.
 
-    What you type is sent as a message. Lines that begin with '/' are commands; '/help' lists them. Without a terminal,
-    lines are read from standard input and written to standard output.
+    Every line you type is sent as a message. Lines that start with '/' are commands; '/help' lists them. Without a
+    terminal, messages are read from standard input and written to standard output.
     """
     url = websocket_url(server, "/")
     if name is not None and (not name.strip() or clean_name(name) != " ".join(name.split())):
         raise click.BadParameter(
-            f"a name has at most {NAME_COLUMNS} columns, none of : ( ) < > [ ] * #, and does not begin with npub1.",
+            f"use at most {NAME_COLUMNS} columns, none of : ( ) < > [ ] * #, and do not start with npub1.",
             param_hint="--name",
         )
     logs.apply(console=False)
@@ -80,7 +82,7 @@ def _on_terminal(url: str, key: bytes, room: str, options: dict[str, object], te
 
     talk: list[Chat] = []
     history: Path | None = None
-    with contextlib.suppress(RuntimeError):  # Without a home directory it is kept in memory.
+    with contextlib.suppress(RuntimeError):  # without a home directory, the history stays in memory
         history = directories.state() / "teleglyph" / _HISTORY_FILE
     screen = ChatScreen(terminal, history, lambda: [name for chat in talk for name in chat.people.here()])
     return run(lambda stop: _chat(url, key, room, options, screen, screen.lines(), stop, talk), screen.restore)
@@ -103,7 +105,11 @@ async def _chat(
     stop: asyncio.Event,
     talk: list[Chat],
 ) -> int:
-    """Connect and talk; the conversation is put into ``talk`` for those who want to know of it."""
+    """Connect and chat.
+
+    Args:
+        talk: gets the conversation once there is one.
+    """
     loop = asyncio.get_running_loop()
     async with contextlib.AsyncExitStack() as stack:
         connecting = loop.create_task(stack.enter_async_context(NostrClient(url, key)))
@@ -120,7 +126,7 @@ async def _chat(
 
 
 class _Pipe:
-    """Writes a conversation to standard output, without what only a person at a terminal wants to know."""
+    """Writes a conversation to standard output, without the notices that only help at a terminal."""
 
     def __init__(self) -> None:
         self._text = PipeFormatter()
@@ -136,32 +142,32 @@ class _Pipe:
 
 
 async def _standard_input() -> AsyncIterator[str]:
-    """The lines of standard input, whatever it is; a thread reads it, because files cannot be waited for."""
+    """The lines of standard input.  A thread reads them, because an event loop cannot wait for files."""
     loop = asyncio.get_running_loop()
     lines: asyncio.Queue[str | None] = asyncio.Queue(_READ_AHEAD)
 
-    def put(line: str | None) -> None:
+    def on_line(line: str | None) -> None:
         asyncio.run_coroutine_threadsafe(lines.put(line), loop).result()
 
-    threading.Thread(target=_read_lines, args=(put,), daemon=True).start()
+    threading.Thread(target=_read_lines, args=(on_line,), daemon=True).start()
     while (line := await lines.get()) is not None:
         yield line
 
 
-def _read_lines(put: Callable[[str | None], object]) -> None:
+def _read_lines(on_line: Callable[[str | None], object]) -> None:
     is_terminal = sys.stdin.isatty()
     rest = b""
-    with contextlib.suppress(OSError, RuntimeError, asyncio.CancelledError):  # It is gone, or we are.
+    with contextlib.suppress(OSError, RuntimeError, asyncio.CancelledError):  # the input or the event loop has ended
         while data := os.read(0, 1 << 16):
             *whole, rest = (rest + data).split(b"\n")
             for line in whole:
-                put(_decoded(line, is_terminal))
+                on_line(_decode(line, is_terminal))
         if rest:
-            put(_decoded(rest, is_terminal))
-        put(None)
+            on_line(_decode(rest, is_terminal))
+        on_line(None)
 
 
-def _decoded(line: bytes, is_terminal: bool) -> str:
+def _decode(line: bytes, is_terminal: bool) -> str:
     text = line.decode("utf-8", "replace")
-    # Keys that a terminal without an editor passes on are not part of a message.
+    # A terminal without a line editor also sends keys that are not part of the message.
     return "".join(letter for letter in text if letter >= " " and letter != "\x7f") if is_terminal else text

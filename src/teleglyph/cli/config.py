@@ -1,4 +1,4 @@
-"""``teleglyph config``: what is configured, and whether it can be."""
+"""``teleglyph config``: shows, checks and creates the configuration file."""
 
 from __future__ import annotations
 
@@ -11,50 +11,41 @@ from typing import Any
 
 import click
 
-from teleglyph.cli.config_file import (
-    GROUPS,
-    SECRETS,
-    chosen_file,
-    commands,
-    examine,
-    is_flag,
-    load,
-    options_of,
-    places,
-    takes_many,
-    user_file,
-)
+from teleglyph.cli.config_file import SECRETS, Configuration, chosen_file, is_flag, places, takes_many, user_file
 from teleglyph.console import echo
-from teleglyph.errors import ConfigurationError
-
-_ARGUMENT = "IPv4 and IPv6 addresses that the server listens on; without any only this machine can connect."
+from teleglyph.errors import ConfigurationError, reason_of
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def config() -> None:
-    """See, check and begin the configuration file.
+    """Show, check or create the configuration file.
 
-    Flags win over environment variables, those over the file, and the file over the defaults.
+    Flags override environment variables, which override the file.
     """
 
 
 @config.command()
 def path() -> None:
-    """Print the files that are looked for, the most important one last."""
+    """Print the files that are read; later ones override earlier ones."""
     for place in places():
         echo(f"{place}" + ("" if place.is_file() else "  (not there)"))
 
 
 @config.command()
 @click.argument("file", required=False, type=click.Path(path_type=Path))
-def check(file: Path | None) -> int:
-    """Say everything that is wrong with FILE, with the file that --config names, or with all files that are used."""
+@click.pass_context
+def check(ctx: click.Context, file: Path | None) -> int:
+    """List everything that is wrong with FILE.
+
+    Without FILE, check the file that --config names, or all files that are read.
+    """
+    configuration = _configuration(ctx)
     named = file or chosen_file(sys.argv[1:])
     chosen = [named] if named else [place for place in places() if place.is_file()]
     if not chosen:
-        echo(f"There is no configuration; 'teleglyph config create' begins {user_file()}.")
+        echo(f"There is no configuration file. Run 'teleglyph config create' to create {user_file()}.")
         return 0
-    examined = [examine(place) for place in chosen]
+    examined = [configuration.examine(place) for place in chosen]
     faults = [fault for _, found in examined for fault in found]
     for fault in faults:
         echo(fault, err=True)
@@ -67,20 +58,21 @@ def check(file: Path | None) -> int:
 
 
 @config.command()
-@click.option("--config", "file", type=click.Path(path_type=Path), help="Only this file.")
-def show(file: Path | None) -> None:
-    """Print every setting with its value and where it comes from; secrets are not shown."""
-    settings = load(file or chosen_file(sys.argv[1:]))
-    for group, names in GROUPS.items():
-        echo(f"[{group}]")
-        for name, option in _options(names):
+@click.option("--config", "file", type=click.Path(path_type=Path), help="Read only this file.")
+@click.pass_context
+def show(ctx: click.Context, file: Path | None) -> None:
+    """Print every setting with its value and origin; secrets are hidden."""
+    configuration = _configuration(ctx)
+    settings = configuration.load(file or chosen_file(sys.argv[1:]))
+    for table, options in configuration.tables.items():
+        echo(f"[{table}]")
+        for name, option in options.items():
             source = "default"
             value = _default(option)
             if name in settings:
                 value, source = settings[name].value, str(settings[name].place)
-            variable = str(option.envvar or f"TELEGLYPH_{str(option.name).upper()}")
-            if found := os.environ.get(variable):
-                value, source = found, f"${variable}"
+            if found := os.environ.get(option.envvar):
+                value, source = found, f"${option.envvar}"
             if name in SECRETS and source != "default":
                 value = "(not shown)"
             echo(f"{name} = {_toml(value)}  # {source}")
@@ -89,9 +81,13 @@ def show(file: Path | None) -> None:
 
 @config.command()
 @click.argument("file", required=False, type=click.Path(path_type=Path))
-def create(file: Path | None) -> None:
-    """Begin a file with every setting and its meaning, all commented out; FILE may be '-' for standard output."""
-    text = "\n".join(_template()) + "\n"
+@click.pass_context
+def create(ctx: click.Context, file: Path | None) -> None:
+    """Create a file with every setting commented out.
+
+    FILE may be '-' for standard output.
+    """
+    text = "\n".join(_template(_configuration(ctx))) + "\n"
     if file is not None and str(file) == "-":
         echo(text, end="")
         return
@@ -101,14 +97,18 @@ def create(file: Path | None) -> None:
         with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
             stream.write(text)
     except FileExistsError:
-        raise ConfigurationError(f"'{target}' exists already; name another file, or '-'") from None
+        raise ConfigurationError(f"'{target}' already exists. Choose another file, or '-' to print it.") from None
     except OSError as error:
-        raise ConfigurationError(f"'{target}' cannot be written: {error.strerror}") from error
-    echo(f"{target} is there; take the '#' away from what you want to set.")
+        raise ConfigurationError(f"Cannot write '{target}': {reason_of(error)}.") from error
+    echo(f"Created {target}. Remove the '#' from the settings you want to change.")
+
+
+def _configuration(ctx: click.Context) -> Configuration:
+    return Configuration(ctx.find_root().command)
 
 
 def _default(option: click.Parameter) -> Any:
-    """What holds without any word about it; nothing for what is found out when the program runs."""
+    """An option's default; empty for one that is only known when the program runs."""
     if is_flag(option):
         return option.default is True
     if takes_many(option):
@@ -116,20 +116,12 @@ def _default(option: click.Parameter) -> Any:
     return option.default if isinstance(option.default, str | int | float) else ""
 
 
-def _options(names: tuple[str, ...]) -> Iterator[tuple[str, click.Parameter]]:
-    known: dict[str, click.Parameter] = {}
-    for command in commands().values():
-        known = {**options_of(command), **known}
-    for name in names:
-        yield name, known[name]
-
-
-def _template() -> Iterator[str]:
-    yield "# Teleglyph's configuration. Flags and environment variables win over what stands here."
-    for group, names in GROUPS.items():
-        yield f"\n[{group}]"
-        for name, option in _options(names):
-            yield f"# {' '.join((getattr(option, 'help', None) or _ARGUMENT).split())}"
+def _template(configuration: Configuration) -> Iterator[str]:
+    yield "# Teleglyph's configuration. Flags and environment variables override these settings."
+    for table, options in configuration.tables.items():
+        yield f"\n[{table}]"
+        for name, option in options.items():
+            yield f"# {' '.join(option.comment.split())}"
             yield f"# {name} = {_toml(_default(option))}"
 
 

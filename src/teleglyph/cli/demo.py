@@ -1,6 +1,6 @@
-"""``teleglyph demo``: a whole call on this machine, for looking at.
+"""``teleglyph demo``: a sample call on this machine.
 
-It is a real server and real participants over real sockets; only the people are drawn.
+The server, the participants and their sockets are real; only the people are drawn.
 """
 
 from __future__ import annotations
@@ -15,10 +15,13 @@ from functools import partial
 
 import click
 
-from teleglyph.cli.client import SoundOptions, open_sound, open_uplink
+from teleglyph.cli.client_options import AudioOptions
+from teleglyph.cli.display_options import DisplayOptions
+from teleglyph.cli.inputs import SoundDevices, open_sound, open_uplink
 from teleglyph.cli.lifecycle import run
 from teleglyph.cli.logs import LogOptions
-from teleglyph.cli.options import DisplayOptions, SourceOptions, display_options
+from teleglyph.cli.option_groups import with_options
+from teleglyph.cli.source_options import Source
 from teleglyph.client.address import Address
 from teleglyph.client.call.client import CallClient
 from teleglyph.client.call.connection import Credentials
@@ -40,53 +43,50 @@ from teleglyph.server.config import ServerConfig
 from teleglyph.wire.acip import Capabilities
 
 _HOST = "127.0.0.1"
-_CAMERA = SourceOptions(file=None, loop=False, pattern=None, camera=None)
 _BLOCK_SECONDS = FRAME / SAMPLE_RATE
 _LATE_SECONDS = 0.1
-"""Sound that is later than this is left out."""
+"""Sound that is later than this is dropped."""
 
 
 @click.command(context_settings={"auto_envvar_prefix": "TELEGLYPH"})
-@click.option("--audio/--no-audio", default=True, show_default=True, help="Speak and listen.")
-@click.option("--sound-test", is_flag=True, hidden=True, help="A sound card that is only a clock.")
-@display_options
+@with_options(sound=AudioOptions, display=DisplayOptions)
 @click.pass_obj
-def demo(logs: LogOptions, audio: bool, sound_test: bool, display_options: DisplayOptions) -> int:
+def demo(logs: LogOptions, sound: AudioOptions, display: DisplayOptions) -> int:
     """Show a call with animated participants, on this machine only.
 
-    You take part yourself if there is a camera, and hear and speak if there is a sound card. Keys: q quits, ? shows
-    the others. Without a terminal on standard output it prints one picture of the call and ends.
+    You take part with your camera and sound card, if there are any. Press q to quit and ? to see the other keys. If
+    standard output is not a terminal, one frame of the call is printed.
     """
-    interactive = sys.stdout.isatty() and not display_options.snapshot
+    interactive = sys.stdout.isatty() and not display.snapshot
     logs.apply(console=False)
     terminal = detect(os.environ, ask=interactive)
     if interactive:
         terminal.require_cursor()
-    sound = SoundOptions(None, None, False, silent=sound_test) if audio and interactive else None
-    return run(partial(_run, display_options, terminal, interactive, sound), restore_all)
+    devices = SoundDevices(is_silent=sound.sound_test) if sound.audio and interactive else None
+    return run(partial(_run, display, terminal, interactive, devices), restore_all)
 
 
 async def _run(
-    display_options: DisplayOptions,
+    display: DisplayOptions,
     terminal: Terminal,
     interactive: bool,
-    sound_options: SoundOptions | None,
+    devices: SoundDevices | None,
     stop: asyncio.Event,
 ) -> int:
     async with _call() as address:
-        sound, _ = await open_sound(sound_options)
+        sound, _ = await open_sound(devices)
         options = CallOptions(
             address,
             Credentials("you"),
-            display_options.display(terminal, whole_screen=not interactive),
-            display_options.fixed_size,
+            display.display(terminal, whole_screen=not interactive),
+            display.fixed_size,
             sound=sound,
         )
-        uplink, _ = await open_uplink(_CAMERA, "auto")
+        uplink, _ = await open_uplink(Source(), "auto")
         try:
             if interactive:
                 return await watch_call(options, terminal, uplink, stop)
-            delay = display_options.snapshot_delay if display_options.snapshot else 0.5
+            delay = display.delay if display.snapshot else 0.5
             frame = await snapshot_call(options, uplink, delay, stop)
         finally:
             if sound is not None:
@@ -100,7 +100,7 @@ async def _run(
 
 @contextlib.asynccontextmanager
 async def _call() -> AsyncIterator[Address]:
-    """A running server with its animated participants; gives its address."""
+    """Run a server with animated participants, and yield its address."""
     server = Server(
         ServerConfig(
             addresses=(_HOST,),
@@ -124,9 +124,9 @@ async def _call() -> AsyncIterator[Address]:
 
 @contextlib.asynccontextmanager
 async def _participant(address: Address, name: str) -> AsyncIterator[None]:
-    """A participant whose picture is drawn by the pattern of its name, and who sounds like it.
+    """Run a participant with the picture and the tune of its name.
 
-    It looks at the call once a second.
+    It watches the call at one frame per second.
     """
     uplink = Uplink(partial(open_pattern, name), Codec.RAW)
     await uplink.open()
@@ -146,7 +146,7 @@ async def _participant(address: Address, name: str) -> AsyncIterator[None]:
 
 
 async def _say(sound: CallSound, tune: Tune) -> None:
-    """Speak as a microphone would, at the time of day that the pictures show."""
+    """Send a tune as a microphone would, in time with the pictures."""
     day = time.time() % DAY_SECONDS - time.monotonic()
     due = time.monotonic()
     while True:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 
-from teleglyph.cli.options import Number, OptionGroup
+from teleglyph.cli.option_groups import option
+from teleglyph.cli.option_types import Number
 from teleglyph.errors import KeyFileError
 from teleglyph.events.limits import EventLimits, RelayProfile
 
 
-def _check_relay_admin(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+def _decode_admin(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
     if value is None:
         return None
     from teleglyph.wire.nostr.keys import decode_key
@@ -24,145 +24,128 @@ def _check_relay_admin(_ctx: click.Context, _param: click.Parameter, value: str 
         raise click.BadParameter(str(error)) from None
 
 
-def _event_limits(rate: float, auth: bool, work: int, sync: bool) -> EventLimits:
-    return EventLimits(
-        events_per_second=rate,
-        event_burst=5 * rate,
-        requests_per_second=EventLimits().requests_per_second if rate else 0.0,
-        auth_required=auth,
-        min_pow_difficulty=work,
-        sync=sync,
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventOptions:
+    """Whether there is a relay, what it allows and how it presents itself."""
 
-
-event_options = OptionGroup(
-    click.option(
+    events: bool = option(
         "--events/--no-events",
+        table="events",
         default=False,
         show_default=True,
-        envvar="TELEGLYPH_EVENTS",
-        help="Be a Nostr relay on the HTTP port; needs --data-dir or --database.",
-    ),
-    click.option(
+        help="Run a Nostr relay on the HTTP port; needs --data-dir or --database.",
+    )
+    event_rate: float = option(
         "--event-rate",
+        table="events",
         type=Number(0),
         default=20.0,
         show_default=True,
-        envvar="TELEGLYPH_EVENT_RATE",
-        help="Events a second from one connection and from one address, five times as many at once; 0: any number.",
-    ),
-    click.option(
+        help="Maximum events per second from one connection and from one address, with bursts of five times as many; "
+        "0 for no limit.",
+    )
+    event_auth: bool = option(
         "--event-auth/--no-event-auth",
+        table="events",
         default=False,
         show_default=True,
-        envvar="TELEGLYPH_EVENT_AUTH",
-        help="Only who authenticates (NIP-42) may publish and ask.",
-    ),
-    click.option(
+        help="Only let authenticated clients (NIP-42) publish and query.",
+    )
+    event_work: int = option(
         "--event-work",
+        table="events",
         type=click.IntRange(0, 256),
         default=0,
         show_default=True,
-        envvar="TELEGLYPH_EVENT_WORK",
-        help="Least proof of work of an event (NIP-13), in bits.",
-    ),
-    click.option(
+        help="Minimum proof of work for an event (NIP-13), in bits.",
+    )
+    event_search: bool = option(
         "--event-search/--no-event-search",
+        table="events",
         default=True,
         show_default=True,
-        envvar="TELEGLYPH_EVENT_SEARCH",
-        help="Let words in events be searched for (NIP-50).",
-    ),
-    click.option(
+        help="Let clients search the text of events (NIP-50).",
+    )
+    event_sync: bool = option(
         "--event-sync/--no-event-sync",
+        table="events",
         default=True,
         show_default=True,
-        envvar="TELEGLYPH_EVENT_SYNC",
-        help="Let clients reconcile their events with the relay's (NIP-77).",
-    ),
-    click.option(
+        help="Let clients synchronize their events with the relay's (NIP-77).",
+    )
+    event_compression: bool = option(
         "--event-compression/--no-event-compression",
+        table="events",
         default=False,
         show_default=True,
-        envvar="TELEGLYPH_EVENT_COMPRESSION",
-        help="Compress events for clients that offer permessage-deflate: fewer bytes, more CPU.",
-    ),
-    click.option(
+        help="Compress events for clients that offer permessage-deflate: fewer bytes, more CPU time.",
+    )
+    announce: str | None = option(
         "--announce",
+        table="events",
         metavar="ADDRESS",
-        envvar="TELEGLYPH_ANNOUNCE",
-        help="Announce the call on the relay (NIP-53), as to be joined at this HOST or HOST:PORT.",
-    ),
-    click.option(
-        "--relay-name", default="Teleglyph", show_default=True, envvar="TELEGLYPH_RELAY_NAME", help="Name of the relay."
-    ),
-    click.option(
+        help="Announce the call on the relay (NIP-53) with this address: HOST or HOST:PORT.",
+    )
+    relay_name: str = option(
+        "--relay-name", table="events", default="Teleglyph", show_default=True, help="Name of the relay."
+    )
+    relay_key: Path | None = option(
         "--relay-key",
+        table="events",
         type=click.Path(dir_okay=False, path_type=Path),
-        envvar="TELEGLYPH_RELAY_KEY",
-        help="The relay's own Nostr key, with which it keeps groups; made on first use.  "
+        help="File with the relay's own Nostr key, which signs groups; created on first use.  "
         "[default: relay.key in --data-dir]",
-    ),
-    click.option(
+    )
+    relay_admin: str | None = option(
         "--relay-admin",
+        table="events",
         metavar="NPUB",
-        callback=_check_relay_admin,
-        envvar="TELEGLYPH_RELAY_ADMIN",
-        help="The relay's administrator, a public Nostr key: runs the relay's own groups and manages the relay over "
-        "HTTP (NIP-86).",
-    ),
-    click.option(
-        "--relay-description", default="", envvar="TELEGLYPH_RELAY_DESCRIPTION", help="What the relay is for."
-    ),
-    click.option(
+        callback=_decode_admin,
+        help="Public Nostr key of the administrator, who runs the relay's own groups and manages the relay over HTTP "
+        "(NIP-86).",
+    )
+    relay_description: str = option("--relay-description", table="events", default="", help="Description of the relay.")
+    relay_contact: str = option(
         "--relay-contact",
+        table="events",
         default="",
         metavar="URI",
-        envvar="TELEGLYPH_RELAY_CONTACT",
-        help="Whom to ask about the relay: mailto:... or https://...",
-    ),
-    click.option(
-        "--relay-icon",
-        default="",
-        metavar="URL",
-        envvar="TELEGLYPH_RELAY_ICON",
-        help="A picture that clients show for the relay.",
-    ),
-)
-"""Decorates a command with them."""
+        help="How to contact the operator: mailto:... or https://...",
+    )
+    relay_icon: str = option(
+        "--relay-icon", table="events", default="", metavar="URL", help="Icon that clients show for the relay."
+    )
 
+    def check(self, *, has_storage: bool, has_http: bool) -> None:
+        """Check that the relay has what it needs.
 
-def event_settings(chosen: Mapping[str, Any], *, has_place: bool, has_http: bool) -> dict[str, Any]:
-    """What of the server's configuration is about the relay.
+        Raises:
+            click.UsageError: an option is missing.
+        """
+        if self.events and not has_storage:
+            raise click.UsageError("--events needs a place to store events. Add --data-dir or --database.")
+        if self.announce is not None and not self.events:
+            raise click.UsageError("--announce needs the relay. Add --events.")
+        if self.events and not has_http:
+            raise click.UsageError("--events needs HTTP. Remove --no-http.")
 
-    Args:
-        chosen: the command's values by the options' names.
-        has_place: there is a directory or a database.
-        has_http: there is an HTTP port.
+    @property
+    def limits(self) -> EventLimits | None:
+        """What the relay allows; None without a relay."""
+        if not self.events:
+            return None
+        return EventLimits(
+            events_per_second=self.event_rate,
+            event_burst=5 * self.event_rate,
+            requests_per_second=EventLimits().requests_per_second if self.event_rate else 0.0,
+            auth_required=self.event_auth,
+            min_pow_difficulty=self.event_work,
+            sync=self.event_sync,
+        )
 
-    Raises:
-        click.UsageError: something is missing.
-    """
-    is_wanted = chosen["events"]
-    if is_wanted and not has_place:
-        raise click.UsageError("--events needs a place to keep them: --data-dir or --database")
-    if chosen["announce"] is not None and not is_wanted:
-        raise click.UsageError("--announce needs the relay: --events")
-    if is_wanted and not has_http:
-        raise click.UsageError("--events needs HTTP: leave --no-http out")
-    return {
-        "events": _event_limits(chosen["event_rate"], chosen["event_auth"], chosen["event_work"], chosen["event_sync"])
-        if is_wanted
-        else None,
-        "event_search": chosen["event_search"],
-        "event_compression": chosen["event_compression"],
-        "announce": chosen["announce"],
-        "relay_key": chosen["relay_key"],
-        "profile": RelayProfile(
-            chosen["relay_name"],
-            chosen["relay_description"],
-            chosen["relay_contact"],
-            chosen["relay_admin"] or "",
-            chosen["relay_icon"],
-        ),
-    }
+    @property
+    def profile(self) -> RelayProfile:
+        """How the relay presents itself."""
+        return RelayProfile(
+            self.relay_name, self.relay_description, self.relay_contact, self.relay_admin or "", self.relay_icon
+        )

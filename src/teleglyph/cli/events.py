@@ -1,4 +1,4 @@
-"""``teleglyph events``: all events of a relay, out of its database and into it."""
+"""``teleglyph events``: exports and imports the events of a relay."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 import click
 
 from teleglyph.cli.logs import LogOptions
-from teleglyph.cli.options import check_database
+from teleglyph.cli.option_types import check_database
 from teleglyph.console import discard_output, echo, output_failure, write_text
-from teleglyph.errors import EventRefusedError, InvalidMessageError, OutputError
+from teleglyph.errors import EventRefusedError, InvalidMessageError, OutputError, reason_of
 from teleglyph.server.app import DATABASE_FILE
 from teleglyph.text_file import encoding_of
 
@@ -23,43 +23,47 @@ if TYPE_CHECKING:
     from teleglyph.wire.nostr.event import NostrEvent
 
 _PAGE = 1000
-_LONGEST_LINE = 1 << 20
-_SECONDS = 1.0
+_MAX_LINE = 1 << 20
+_PROGRESS_SECONDS = 1.0
 _data_dir = click.option(
     "--data-dir",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     envvar="TELEGLYPH_DATA_DIR",
-    help="The relay's directory.",
+    help="Directory where the relay stores its data.",
 )
 _database = click.option(
-    "--database", metavar="URL", callback=check_database, envvar="TELEGLYPH_DATABASE", help="The relay's PostgreSQL."
+    "--database",
+    metavar="URL",
+    callback=check_database,
+    envvar="TELEGLYPH_DATABASE",
+    help="PostgreSQL database where the relay stores its data.",
 )
 
 
 @click.group(context_settings={"auto_envvar_prefix": "TELEGLYPH_EVENTS"})
 def events() -> None:
-    """Take a relay's events out of its database, or put them in; one JSON object in each line."""
+    """Export or import the events of a relay, as one JSON object per line."""
 
 
-def _place(data_dir: Path | None, database: str | None) -> str | Path:
+def _location(data_dir: Path | None, database: str | None) -> str | Path:
     if (data_dir is None) == (database is None):
-        raise click.UsageError("Say where the events are: either --data-dir or --database")
+        raise click.UsageError("Choose the relay's storage with either --data-dir or --database.")
     return database or (data_dir or Path()) / DATABASE_FILE
 
 
 class _Progress:
-    """A line on the terminal that says how far it is."""
+    """A line on the terminal with the number of events so far."""
 
     def __init__(self, verb: str) -> None:
         self._verb = verb
-        self._shown = time.monotonic()
-        self._is_shown = sys.stderr.isatty()
+        self._written_at = time.monotonic()
+        self._has_terminal = sys.stderr.isatty()
 
-    def show(self, count: int, *, is_last: bool = False) -> None:
+    def update(self, count: int, *, is_last: bool = False) -> None:
         now = time.monotonic()
-        if is_last or (self._is_shown and now - self._shown > _SECONDS):
-            self._shown = now
-            start = "\r" if self._is_shown else ""
+        if is_last or (self._has_terminal and now - self._written_at > _PROGRESS_SECONDS):
+            self._written_at = now
+            start = "\r" if self._has_terminal else ""
             write_text(f"{start}{count} events {self._verb}" + ("\n" if is_last else ""), err=True)
 
 
@@ -69,29 +73,29 @@ class _Progress:
 @click.argument("file", type=click.File("wb"), default="-")
 @click.pass_obj
 def export_events(logs: LogOptions, data_dir: Path | None, database: str | None, file: BinaryIO) -> int:
-    """Write all events to FILE, or to standard output, in the order in which they came.
+    """Write all events to FILE or standard output, oldest arrival first.
 
-    With SQLite the server must not be running.
+    With SQLite, stop the server first.
     """
     from teleglyph.store import open_database
     from teleglyph.store.events import EventStore
 
     logs.apply()
-    base = open_database(_place(data_dir, database))
+    base = open_database(_location(data_dir, database))
     try:
         store, progress, seq, count = EventStore(base), _Progress("written"), 0, 0
         while page := store.after(seq, _PAGE).result():
             _write(file, b"".join(body + b"\n" for _, body in page))
             seq, count = page[-1][0], count + len(page)
-            progress.show(count)
-        progress.show(count, is_last=True)
+            progress.update(count)
+        progress.update(count, is_last=True)
     finally:
         base.close()
     return 0
 
 
 def _write(file: BinaryIO, data: bytes) -> None:
-    """Write and flush, so that a full disk is noticed here and not when the file is closed."""
+    """Write and flush, so that a full disk is noticed now and not when the file is closed."""
     try:
         file.write(data)
         file.flush()
@@ -100,8 +104,8 @@ def _write(file: BinaryIO, data: bytes) -> None:
             discard_output()
             raise output_failure(error) from error
         with contextlib.suppress(OSError):
-            file.close()  # or what it still buffers would fail once more, with less to say
-        raise OutputError(f"Cannot write to '{file.name}': {(error.strerror or str(error)).lower()}.") from error
+            file.close()  # its buffer would fail again later, with a worse message
+        raise OutputError(f"Cannot write to '{file.name}': {reason_of(error)}.") from error
 
 
 @events.command("import")
@@ -110,10 +114,10 @@ def _write(file: BinaryIO, data: bytes) -> None:
 @click.argument("file", type=click.File("rb"), default="-")
 @click.pass_obj
 def import_events(logs: LogOptions, data_dir: Path | None, database: str | None, file: BinaryIO) -> int:
-    """Read events from FILE, or from standard input, and keep those that are genuine and not there yet.
+    """Read events from FILE or standard input, and store new ones with valid signatures.
 
-    Replaced, deleted and expired ones are not kept, and ephemeral ones never are. Neither are events that the relay's
-    administrator has banned, or whose authors asked to vanish. With SQLite the server must not be running.
+    Replaced, deleted, expired and ephemeral events are not stored, nor are events that the relay's administrator has
+    banned or whose authors asked to vanish. With SQLite, stop the server first.
     """
     from teleglyph.events.admission import is_for_all_relays
     from teleglyph.events.policy import Policy
@@ -123,8 +127,8 @@ def import_events(logs: LogOptions, data_dir: Path | None, database: str | None,
     from teleglyph.wire.nostr.event import VANISH
 
     logs.apply()
-    base = open_database(_place(data_dir, database))
-    refused = kept = count = 0
+    base = open_database(_location(data_dir, database))
+    refused = stored = count = 0
     try:
         store, progress = EventStore(base), _Progress("read")
         moderation, policy = ModerationStore(base), Policy()
@@ -139,53 +143,53 @@ def import_events(logs: LogOptions, data_dir: Path | None, database: str | None,
         for number, line in enumerate(_lines(file), 1):
             count = number
             try:
-                event = _check(line)
+                event = _read_valid(line)
                 policy.check(event)
                 if event.kind == VANISH and is_for_all_relays(event):
-                    kept += flush()
-                    kept += store.vanish(event).result().count(Outcome.STORED)
+                    stored += flush()
+                    stored += store.vanish(event).result().count(Outcome.STORED)
                     policy.vanish(event)
                 else:
                     batch.append(event)
             except (EventRefusedError, InvalidMessageError) as error:
                 refused += 1
-                echo(f"line {number}: {error}", err=True)
+                echo(f"Line {number}: {error}", err=True)
             if len(batch) >= _PAGE:
-                kept += flush()
-                progress.show(count)
-        kept += flush()
+                stored += flush()
+                progress.update(count)
+        stored += flush()
         finish(moderation)
-        progress.show(count, is_last=True)
+        progress.update(count, is_last=True)
     finally:
         base.close()
-    echo(f"{kept} were new, {refused} were refused", err=True)
+    echo(f"{stored} stored, {refused} refused", err=True)
     return 1 if refused else 0
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:
-    """The lines of a file that are not blank, in UTF-8, whatever an editor made of them."""
+    """The lines of a file that are not blank, converted to UTF-8."""
     buffered = cast(io.BufferedReader, file)
     mark, encoding = encoding_of(buffered.peek(4)[:4])
     buffered.read(len(mark))
     if encoding == "utf-8":
-        while line := file.readline(_LONGEST_LINE + 1):
+        while line := file.readline(_MAX_LINE + 1):
             if line.strip():
                 yield line
         return
     text = io.TextIOWrapper(buffered, encoding, errors="replace")
-    while words := text.readline(_LONGEST_LINE + 1):
+    while words := text.readline(_MAX_LINE + 1):
         if words.strip():
             yield words.encode()
 
 
-def _check(line: bytes) -> NostrEvent:
+def _read_valid(line: bytes) -> NostrEvent:
     from teleglyph.wire.nostr.event import parse_json, read_event
 
-    if len(line) > _LONGEST_LINE:
-        raise InvalidMessageError(f"a line has at most {_LONGEST_LINE} bytes")
+    if len(line) > _MAX_LINE:
+        raise InvalidMessageError(f"the line has more than {_MAX_LINE} bytes")
     event = read_event(parse_json(line.strip()))
     if event.is_ephemeral:
-        raise EventRefusedError(f"invalid: kind {event.kind} is not kept")
+        raise EventRefusedError(f"invalid: events of kind {event.kind} are not stored")
     if event.expires_at is not None and event.expires_at <= time.time():
         raise EventRefusedError("invalid: the event has expired")
     event.check_proof()

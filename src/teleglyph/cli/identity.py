@@ -1,4 +1,4 @@
-"""What a host sees of the server's identity: the same that those who join are asked to compare."""
+"""Shows a server's identity to its host, in the form in which new participants see it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 
 
 def announce_identities(identities: Sequence[Identity]) -> None:
-    """Log a server's fingerprints, and draw them where the log goes to a terminal that has room."""
+    """Log a server's fingerprints, and draw them if the log goes to a terminal with enough room."""
     for identity in identities:
         key = identity.public_key
         _log.info("This server's identity is %s (%s)", fingerprint(key), format_public_key(key))
@@ -23,4 +23,4 @@ def announce_identities(identities: Sequence[Identity]) -> None:
         if has_text_console() and shutil.get_terminal_size().columns > len(picture.split("\n", 1)[0]):
             echo(picture, err=True)
     if identities:
-        _log.info("Clients show it when somebody joins for the first time: tell people beforehand what to expect")
+        _log.info("New participants are shown this identity. Send it to them beforehand, so that they can compare it")

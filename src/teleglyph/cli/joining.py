@@ -1,7 +1,7 @@
-"""What a server may ask of the person who joins: whether it is the right one, a password, a key.
+"""Joins a call, and asks the user for what the server turns out to need: trust, a password, a key.
 
-Joining begins with what the options say.  A server that wants more refuses us, the person answers without holding a
-connection open, and we join again with the answer.
+The first attempt uses the options.  If the server needs more, it refuses; the user answers while no connection is
+open, and the next attempt uses the answer.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from teleglyph.cli.options import ask_passphrase, is_password
+from teleglyph.cli.option_types import ask_passphrase, is_password
 from teleglyph.cli.questions import TRIES, ask_secret, can_ask, confirm
 from teleglyph.client.address import Address
 from teleglyph.client.call.connection import Credentials
@@ -29,39 +29,39 @@ from teleglyph.printable import printable
 from teleglyph.wire.acip import AuthFailure, Identity, derive_password_key
 
 _MAX_EXPLANATION = 500
-"""Characters of what a server says that are shown with a refusal."""
+"""Characters shown of a server's explanation."""
 _WRONG_KEY = AuthFailure.CLIENT_KEY_REQUIRED | AuthFailure.CLIENT_KEY_REJECTED
 
 
 def join(
     attempt: Callable[[Credentials], int], address: Address, credentials: Credentials, password_source: str = ""
 ) -> int:
-    """Join a call, and ask for what only then turns out to be needed.
+    """Join a call, and ask for what the server turns out to need.
 
     Args:
-        attempt: joins with some credentials and returns an exit code.
+        attempt: joins with the given credentials and returns an exit code.
         address: the server.
-        credentials: what the options say.
+        credentials: those from the options.
         password_source: the option or variable that the password came from.
 
     Raises:
-        UnknownServerError: the person says that it is not the right server, or nobody can be asked.
-        AuthenticationError: a password or key is missing or wrong, and asking does not help or is not possible.
-        KeyFileError: the default key is needed and cannot be used.
-        click.Abort: the person leaves at a question.
+        UnknownServerError: the user did not accept a new server, or cannot be asked.
+        AuthenticationError: a password or key is missing or wrong, and asking did not help or is not possible.
+        KeyFileError: the default key is needed but cannot be used.
+        click.Abort: the user pressed Ctrl-C or Ctrl-D at a prompt.
     """
     secrets = _Secrets(address, password_source)
     while True:
         try:
             return attempt(credentials)
         except UnknownServerError as error:
-            _decide_about(error, credentials.trust)
+            _ask_about(error, credentials.trust)
         except AuthenticationError as error:
             credentials = secrets.after(error, credentials)
 
 
 class _Secrets:
-    """Makes better credentials out of a refusal, while there is a way to.
+    """Finds better credentials after a refusal.
 
     Args:
         address: the server.
@@ -74,10 +74,10 @@ class _Secrets:
         self._asked = 0
 
     def after(self, error: AuthenticationError, credentials: Credentials) -> Credentials:
-        """The credentials for the next attempt.
+        """Return the credentials for the next attempt.
 
         Raises:
-            AuthenticationError: there is no use in another one; says why in words that fit what was tried.
+            AuthenticationError: another attempt would not help; the message explains why.
         """
         if error.reasons & AuthFailure.CLIENT_KEY_REQUIRED and credentials.client_key is None:
             return replace(credentials, client_key=self._default_key(error))
@@ -97,36 +97,34 @@ class _Secrets:
                 text = f"The password{source} is wrong for {self._address}. Ask its host for the right one."
             else:
                 text = (
-                    f"{self._address} wants a password, and there is no terminal to ask for it on. "
-                    "Ask its host for it, and set TELEGLYPH_PASSWORD."
+                    f"{self._address} requires a password, and there is no terminal to ask for it. "
+                    "Get it from the host and set TELEGLYPH_PASSWORD."
                 )
             raise _because(error, text)
         if self._asked >= TRIES:
             raise _because(error, f"Wrong password for {self._address}. Ask its host for the right one.")
         if is_wrong:
-            echo(
-                f"The password{source} is wrong.{_said(error)}" if source else f"Wrong password.{_said(error)}",
-                err=True,
-            )
+            complaint = f"The password{source} is wrong." if source else "Wrong password."
+            echo(complaint + _server_says(error), err=True)
         while self._asked < TRIES:
             self._asked += 1
             typed = ask_secret(f"Password for {self._address}")
             if is_password(typed):
                 return typed
-            echo("That is not it: a password has 8 to 256 bytes.", err=True)
-        raise _because(error, f"{self._address} wants a password. Ask its host for it.")
+            echo("A password has 8 to 256 bytes. Try again.", err=True)
+        raise _because(error, f"{self._address} requires a password. Ask its host for it.")
 
     # --- keys -----------------------------------------------------------------------------------------
 
     def _default_key(self, error: AuthenticationError) -> Identity:
-        """The key that ``keygen`` makes.  It is only used when a server has asked for one."""
+        """The default key of ``keygen``, which is only used if a server requires a key."""
         path = default_identity_path()
-        # An agent may hold a key of which only the public half is in a file.
+        # The private key may be in an agent, and only the public key in a file.
         if not path.exists() and not path.with_name(path.name + ".pub").exists():
-            raise _because(error, f"{self._address} only lets in keys that its host knows. {_without_key(path)}")
+            raise _because(error, f"{self._address} only admits keys that its host knows. {_key_advice(path)}")
         identity = load_identity(str(path), ask_passphrase)
         shown = fingerprint(identity.public_key)
-        echo(f"{self._address} asks for a key. Showing it yours: {shown} ({path})", err=True)
+        echo(f"{self._address} requires a key. Using yours: {shown} ({path})", err=True)
         return identity
 
     def _explain_key(self, error: AuthenticationError, key: Identity) -> None:
@@ -142,52 +140,52 @@ class _Secrets:
 
 
 def _because(error: AuthenticationError, text: str) -> AuthenticationError:
-    return AuthenticationError(text + _said(error), error.reasons, error.explanation)
+    return AuthenticationError(text + _server_says(error), error.reasons, error.explanation)
 
 
-def _said(error: AuthenticationError) -> str:
-    """What the server said, as a sentence to follow ours."""
+def _server_says(error: AuthenticationError) -> str:
+    """The server's explanation, to follow our message."""
     if not error.explanation:
         return ""
     return f" The server says: {printable(error.explanation)[:_MAX_EXPLANATION]}"
 
 
-def _without_key(path: Path) -> str:
-    """What somebody without a key can do."""
-    advice = f"You have none yet: make one with 'teleglyph keygen', and send {path}.pub to the host."
+def _key_advice(path: Path) -> str:
+    """Advice for a user without a key."""
+    advice = f"You have no key yet. Create one with 'teleglyph keygen', and send {path}.pub to the host."
     ssh = Path("~/.ssh/id_ed25519")
     if ssh.expanduser().is_file():
         advice += f" If the host knows your SSH key, add --key {ssh}."
     return advice
 
 
-def _decide_about(unknown: UnknownServerError, trust: ServerTrust | None) -> None:
-    """Ask whether a new server is the right one, and remember it if it is.
+def _ask_about(unknown: UnknownServerError, trust: ServerTrust | None) -> None:
+    """Ask whether to trust a new server, and remember it if so.
 
     Raises:
-        UnknownServerError: it is not, or nobody can be asked.
+        UnknownServerError: the user refused, or cannot be asked.
     """
     if trust is None or not can_ask():
         raise unknown
     where = f"{unknown.name} ({unknown.address})" if unknown.name not in ("", unknown.address) else unknown.address
     echo(f"You have not joined {where} before.", err=True)
     if unknown.identity is None:
-        echo("It shows no identity, so nothing proves that it is the server you mean.", err=True)
+        echo("It has no identity, so nothing proves that it is the right server.", err=True)
     else:
-        echo(f"It shows this identity: {fingerprint(unknown.identity)}", err=True)
+        echo(f"Its identity is {fingerprint(unknown.identity)}", err=True)
         if unknown.is_ascii_chat:
             echo(f"ascii-chat prints it as {ascii_chat_fingerprint(unknown.identity)}", err=True)
         echo(randomart(unknown.identity), err=True)
-        echo("Its host sees the same when the server starts. Compare them, by phone for example.", err=True)
+        echo("The host saw the same when the server started. Compare them, for example by phone.", err=True)
     for hint in _hints(unknown, trust):
         echo(hint, err=True)
-    if not confirm("Join it, and remember it"):
-        raise UnknownServerError(f"{where} was not joined.", unknown.address, unknown.identity)
+    if not confirm("Join and remember it?"):
+        raise UnknownServerError(f"Did not join {where}.", unknown.address, unknown.identity)
     trust.hosts.add(unknown.address, unknown.identity, unknown.name)
 
 
 def _hints(unknown: UnknownServerError, trust: ServerTrust) -> list[str]:
-    """What else is known of this identity and of this name: servers move, and others pretend to be them."""
+    """What is known of this identity and of this name: servers move, and attackers imitate them."""
     hints: list[str] = []
     entries = list(trust.hosts.entries())
     same = [entry for entry in entries if entry.identity == unknown.identity is not None]
@@ -196,5 +194,5 @@ def _hints(unknown: UnknownServerError, trust: ServerTrust) -> list[str]:
     other = [entry for entry in entries if entry.name and entry.name == unknown.name]
     if other and not same:
         name, address, shown = other[0].name, other[0].address, describe_identity(other[0].identity)
-        hints.append(f"Careful: {name} was {address} before, and showed {shown}.")
+        hints.append(f"Careful: {name} was at {address} before, with {shown}.")
     return hints

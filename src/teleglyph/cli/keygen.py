@@ -1,4 +1,4 @@
-"""``teleglyph keygen``: makes an identity."""
+"""``teleglyph keygen``: creates an identity."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 
 from teleglyph.cli.questions import ask_new_secret, can_ask
 from teleglyph.console import echo
-from teleglyph.errors import KeyFileError
+from teleglyph.errors import KeyFileError, reason_of
 from teleglyph.keys import (
     FileIdentity,
     check_new_identity,
@@ -26,15 +26,17 @@ from teleglyph.keys.private import MAX_PASSPHRASE, PASSPHRASE_VARIABLES, passphr
 
 @click.command()
 @click.argument("file", required=False, type=click.Path(path_type=Path))
-@click.option("--comment", help="Text behind the public key.  [default: you@this-machine]")
+@click.option("--comment", help="Comment in the public key.  [default: you@this-machine]")
 @click.option(
-    "--no-passphrase", is_flag=True, help="Protect the key only by its file's permissions, as a server needs it."
+    "--no-passphrase",
+    is_flag=True,
+    help="Protect the key by its file permissions only, for servers that start unattended.",
 )
 def keygen(file: Path | None, comment: str | None, no_passphrase: bool) -> int:
-    """Make an Ed25519 key that proves who you are, or which server is yours.
+    """Create an Ed25519 key that identifies you or your server.
 
-    FILE gets the private key and FILE.pub the public one, in OpenSSH's format. The default is
-    ~/.config/teleglyph/id_ed25519, which 'teleglyph client' finds by itself. You are asked for a pass phrase unless
+    The private key is written to FILE and the public key to FILE.pub, in OpenSSH format. The default FILE is
+    ~/.config/teleglyph/id_ed25519, which 'teleglyph client' uses automatically. You are asked for a pass phrase unless
     TELEGLYPH_KEY_PASSWORD is set.
     """
     path = file.expanduser() if file is not None else default_identity_path()
@@ -51,7 +53,7 @@ def _make_directory(path: Path) -> None:
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise KeyFileError(f"Cannot make the directory '{path}': {(error.strerror or str(error)).lower()}.") from error
+        raise KeyFileError(f"Cannot create the directory '{path}': {reason_of(error)}.") from error
 
 
 def _report(path: Path, identity: FileIdentity, *, is_default: bool, is_protected: bool) -> None:
@@ -64,17 +66,17 @@ def _report(path: Path, identity: FileIdentity, *, is_default: bool, is_protecte
     echo(f"Fingerprint: {fingerprint(identity.public_key)}")
     echo(randomart(identity.public_key))
     echo()
-    echo(f"To join calls that only let known keys in, send {public} to their host.")
+    echo(f"To join calls that only admit known keys, send {public} to their host.")
     echo(f"Then join with: teleglyph client HOST{option}")
     echo(f"To host calls with it: teleglyph server --key {quoted}")
-    echo("Give the fingerprint to those who join: they are asked to compare it. Never give the private key away.")
+    echo("Send the fingerprint to people who join, so that they can compare it. Never share the private key.")
 
 
 def _comment() -> str:
     try:
         user = getpass.getuser()
     except (OSError, KeyError):
-        user = "somebody"
+        user = "user"
     return f"{user}@{socket.gethostname()}"
 
 
@@ -83,6 +85,6 @@ def _passphrase() -> str | None:
         return found[1]
     if not can_ask():
         raise click.UsageError(
-            f"There is no terminal to ask for a pass phrase on. Set {PASSPHRASE_VARIABLES[0]}, or use --no-passphrase."
+            f"Cannot ask for a pass phrase without a terminal. Set {PASSPHRASE_VARIABLES[0]}, or use --no-passphrase."
         )
     return ask_new_secret("Pass phrase (empty for none)", MAX_PASSPHRASE) or None

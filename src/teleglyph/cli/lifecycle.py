@@ -1,4 +1,4 @@
-"""How a command lives and dies: the event loop, Ctrl-C, SIGTERM, and a look inside with SIGUSR1."""
+"""Runs a command: the event loop, Ctrl-C, SIGTERM, and stack traces on SIGUSR1."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ _log = logging.getLogger(__name__)
 _SIGNALS = () if sys.platform == "win32" else (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 
 Main = Callable[[asyncio.Event], Awaitable[int]]
-"""A command's work: runs until it is done or the event is set, and returns the exit code."""
+"""A command's work: runs until it finishes or the event is set, and returns the exit code."""
 
 
 def run(main: Main, on_abort: Callable[[], None] = lambda: None) -> int:
     """Run a command on an event loop.
 
-    The first SIGINT, SIGTERM or SIGHUP sets the event, so that the command ends in good order; a second one ends the
-    process at once with exit code 1.  SIGUSR1 writes the stacks of all tasks and threads to the log.  Afterwards the
-    signals do again what they did before.
+    The first SIGINT, SIGTERM or SIGHUP sets the event, so that the command ends cleanly.  A second one ends the
+    process at once with exit code 1.  SIGUSR1 logs the stacks of all tasks and threads.  Afterwards the signals have
+    their previous handlers again.
 
     Args:
+        main: the command's work.
         on_abort: called before the process ends at once.
     """
     if sys.platform == "win32":
@@ -38,7 +39,7 @@ def run(main: Main, on_abort: Callable[[], None] = lambda: None) -> int:
     try:
         return uvloop.run(_supervise(main, on_abort))
     finally:
-        # uvloop leaves its handlers in place when it closes: Ctrl-C would do nothing at a question that follows.
+        # uvloop leaves its handlers in place when it closes, so Ctrl-C would not work at a prompt that follows.
         for number, handler in before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
@@ -58,20 +59,20 @@ async def _supervise(main: Main, on_abort: Callable[[], None]) -> int:
     if sys.platform != "win32":
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, on_stop)
-        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup wants to be heard
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # under nohup, SIGHUP stays ignored
             loop.add_signal_handler(signal.SIGHUP, on_stop)
         loop.add_signal_handler(signal.SIGUSR1, dump_stacks)
     return await main(stop)
 
 
 def dump_stacks() -> None:
-    """Write the stacks of all asyncio tasks and all threads to the log, as warnings so that they are seen."""
+    """Log the stacks of all asyncio tasks and threads, as warnings so that the default level shows them."""
     for task in asyncio.all_tasks():
         text = io.StringIO()
         task.print_stack(file=text)
-        _log_lines(f"stack of task {task.get_name()}:\n{text.getvalue()}")
+        _log_lines(f"Stack of task {task.get_name()}:\n{text.getvalue()}")
     for ident, frame in sys._current_frames().items():
-        _log_lines(f"stack of thread {ident}:\n{''.join(traceback.format_stack(frame))}")
+        _log_lines(f"Stack of thread {ident}:\n{''.join(traceback.format_stack(frame))}")
 
 
 def _log_lines(text: str) -> None:
@@ -80,6 +81,6 @@ def _log_lines(text: str) -> None:
 
 
 def enable_crash_reports() -> None:
-    """Have a crash in native code print the Python stacks."""
+    """Print the Python stacks if native code crashes."""
     if sys.stderr is not None and not faulthandler.is_enabled():
         faulthandler.enable()

@@ -1,4 +1,4 @@
-"""Entry point: finds the command, runs it, turns errors into one line and an exit code."""
+"""Entry point: finds the command, runs it, and turns errors into one line and an exit code."""
 
 from __future__ import annotations
 
@@ -7,35 +7,37 @@ import errno
 import importlib
 import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 
 import teleglyph
+from teleglyph.cli.config_file import COMMANDS, Configuration, chosen_file, places
 from teleglyph.cli.logs import LogOptions
+from teleglyph.cli.option_groups import with_options
 from teleglyph.console import discard_output, echo, output_failure, reserve_standard_streams
 from teleglyph.errors import OutputClosedError, TeleglyphError
 
 _OUTPUT_FAILURES = (errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EBADF, errno.EFBIG, errno.EDQUOT)
 
 _COMMANDS = {
-    "server": "Host calls for others",
+    "server": "Host calls",
     "client": "Join a call",
-    "mirror": "See your own picture, without a call",
-    "play": "Play four in a row with somebody at another terminal",
-    "chat": "Write to the people of a room, on this server's relay or another",
-    "events": "Take a relay's events out of its database, or put them in",
-    "keygen": "Make a key that proves who you are",
-    "config": "See, check and begin the configuration file",
-    "known-hosts": "List and forget the servers you have joined before",
-    "demo": "A call with animated participants on this machine, to look at",
-    "help": "Explain a command and its options",
+    "mirror": "See your own video, without a call",
+    "play": "Play four in a row with someone at another terminal",
+    "chat": "Chat in a room of a Teleglyph server or Nostr relay",
+    "events": "Export or import the events of a relay",
+    "keygen": "Create a key that identifies you",
+    "config": "Show, check or create the configuration file",
+    "known-hosts": "List or forget servers that you have joined",
+    "demo": "Show a call with animated participants",
+    "help": "Show the help of a command",
 }
 
 
 class _Commands(click.Group):
-    """A group whose commands are imported when they are needed."""
+    """A group that imports a command only when it is needed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -72,121 +74,89 @@ def _no_command(name: str, known: Sequence[str]) -> str:
 @click.argument("command", nargs=-1)
 @click.pass_context
 def explain(ctx: click.Context, command: tuple[str, ...]) -> None:
-    """Explain COMMAND and its options, or list all commands.
+    """Show the help of COMMAND, or list all commands.
 
-    'teleglyph help client' prints the same as 'teleglyph client --help'.
+    'teleglyph help client' is the same as 'teleglyph client --help'.
     """
     if ctx.parent is None:
-        raise RuntimeError("help is a command of a group")
+        raise RuntimeError("help must be a command of a group")
     at: click.Command = ctx.parent.command
     inner = ctx.parent
     for name in command:
         found = at.get_command(inner, name) if isinstance(at, click.Group) else None
         if found is None:
             known = at.list_commands(inner) if isinstance(at, click.Group) else []
-            ctx.fail(_no_command(name, known) if known else f"'{inner.command_path}' has no commands of its own.")
+            ctx.fail(_no_command(name, known) if known else f"'{inner.command_path}' has no subcommands.")
         inner = click.Context(found, info_name=name, parent=inner)
         at = found
     echo(at.get_help(inner))
 
 
-def _list_webcams(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
-    if value and not ctx.resilient_parsing:
-        from teleglyph.cli.devices import list_webcams
+def _printed(print_it: Callable[[], None]) -> Callable[[click.Context, click.Parameter, bool], None]:
+    """A callback for a flag that prints something and ends the program."""
 
-        list_webcams()
-        ctx.exit()
+    def callback(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+        if value and not ctx.resilient_parsing:
+            print_it()
+            ctx.exit()
 
-
-def _list_microphones(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
-    if value and not ctx.resilient_parsing:
-        from teleglyph.cli.devices import list_sound_devices
-
-        list_sound_devices("microphone")
-        ctx.exit()
+    return callback
 
 
-def _list_speakers(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
-    if value and not ctx.resilient_parsing:
-        from teleglyph.cli.devices import list_sound_devices
-
-        list_sound_devices("loudspeaker")
-        ctx.exit()
+def _printing_flag(flag: str, print_it: Callable[[], None], text: str) -> Callable[[Any], Any]:
+    return click.option(flag, is_flag=True, is_eager=True, expose_value=False, callback=_printed(print_it), help=text)
 
 
-def _show_capabilities(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
-    if value and not ctx.resilient_parsing:
-        from teleglyph.cli.devices import show_capabilities
+def _list_webcams() -> None:
+    from teleglyph.cli.devices import list_webcams
 
-        show_capabilities()
-        ctx.exit()
+    list_webcams()
+
+
+def _list_microphones() -> None:
+    from teleglyph.cli.devices import list_sound_devices
+
+    list_sound_devices("microphone")
+
+
+def _list_speakers() -> None:
+    from teleglyph.cli.devices import list_sound_devices
+
+    list_sound_devices("speaker")
+
+
+def _print_capabilities() -> None:
+    from teleglyph.cli.devices import print_capabilities
+
+    print_capabilities()
 
 
 @click.group(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="'teleglyph COMMAND --help' explains a command's options. Start with 'teleglyph demo'.",
+    epilog="Run 'teleglyph COMMAND --help' for the options of a command. New here? Try 'teleglyph demo'.",
 )
 @click.option(
     "--config",
     type=click.Path(dir_okay=False),
     envvar="TELEGLYPH_CONFIG",
     expose_value=False,
-    help="Read this configuration instead of those that 'teleglyph config path' lists.",
+    help="Read this configuration file instead of those that 'teleglyph config path' lists.",
 )
 @click.version_option(teleglyph.__version__, "-v", "--version", prog_name="teleglyph")
-@click.option(
-    "--log-level",
-    type=click.Choice(["debug", "info", "warn", "error"], case_sensitive=False),
-    default="info",
-    show_default=True,
-    envvar="TELEGLYPH_LOG_LEVEL",
-    help="Lowest level that is logged.",
-)
-@click.option(
-    "-L",
-    "--log-file",
-    type=click.Path(dir_okay=False),
-    envvar="TELEGLYPH_LOG_FILE",
-    help="Append the log to this file as well.",
-)
-@click.option("--json", "as_json", is_flag=True, envvar="TELEGLYPH_JSON", help="Log JSON lines.")
-@click.option("-q", "--quiet", is_flag=True, envvar="TELEGLYPH_QUIET", help="No log on the terminal.")
-@click.option(
-    "--list-webcams", is_flag=True, is_eager=True, expose_value=False, callback=_list_webcams, help="List cameras."
-)
-@click.option(
-    "--list-microphones",
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=_list_microphones,
-    help="List microphones.",
-)
-@click.option(
-    "--list-speakers",
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=_list_speakers,
-    help="List loudspeakers.",
-)
-@click.option(
-    "--show-capabilities",
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=_show_capabilities,
-    help="Print what this terminal can show.",
-)
+@with_options(logs=LogOptions)
+@_printing_flag("--list-webcams", _list_webcams, "List cameras.")
+@_printing_flag("--list-microphones", _list_microphones, "List microphones.")
+@_printing_flag("--list-speakers", _list_speakers, "List speakers.")
+@_printing_flag("--show-capabilities", _print_capabilities, "Show what this terminal supports.")
 @click.pass_context
-def cli(ctx: click.Context, log_level: str, log_file: str | None, as_json: bool, quiet: bool) -> None:
+def cli(ctx: click.Context, logs: LogOptions) -> None:
     """Live video calls drawn in characters."""
-    ctx.obj = LogOptions(log_level.lower(), log_file, as_json, quiet)
+    ctx.obj = logs
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit with the codes that the documentation lists."""
+    """Run a command line and exit with the code of its error, if any."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     reserve_standard_streams()
     try:
@@ -199,32 +169,31 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except click.Abort:
         sys.exit(1)
     except TeleglyphError as error:
-        _complain(error)
+        _report(error)
         sys.exit(error.exit_code)
     except OSError as error:
-        # Help and version are printed by click itself; every other failure of this kind has been dealt with.
+        # click itself prints help and version.  Every other output goes through the console module.
         if error.errno not in _OUTPUT_FAILURES or error.filename is not None:
             raise
         discard_output()
         failure = output_failure(error)
-        _complain(failure)
+        _report(failure)
         sys.exit(failure.exit_code)
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _complain(error: TeleglyphError) -> None:
+def _report(error: TeleglyphError) -> None:
     if not isinstance(error, OutputClosedError):
         echo(f"teleglyph: {error}", err=True)
 
 
 def _configured(words: Sequence[str]) -> dict[str, Any]:
-    """The commands' defaults from the configuration; it is needed before the words themselves are understood."""
+    """The defaults from the configuration files.  The command line is not parsed yet, because that needs them."""
     command = next((word for word in words if word in _COMMANDS), "")
-    if command not in ("server", "client", "mirror", "demo"):
+    if command not in COMMANDS:
         return {}
-    from teleglyph.cli import config_file
-
-    chosen = config_file.chosen_file(words[: words.index(command)])
-    if chosen is None and not any(place.is_file() for place in config_file.places()):
+    chosen = chosen_file(words[: words.index(command)])
+    if chosen is None and not any(place.is_file() for place in places()):
         return {}
-    return config_file.default_map(config_file.load(chosen), [command])
+    configuration = Configuration(cli)
+    return configuration.default_map(configuration.load(chosen), [command])

@@ -1,4 +1,4 @@
-"""``teleglyph play``: four in a row between two terminals, on a room of the relay."""
+"""``teleglyph play``: four in a row between two terminals, in a relay room."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 
 from teleglyph.cli.lifecycle import run
 from teleglyph.cli.logs import LogOptions
-from teleglyph.cli.options import Number, ask_passphrase
+from teleglyph.cli.option_types import Number, ask_passphrase
 from teleglyph.client.address import ADDRESS_HELP, DEFAULT_PORT, websocket_url
 from teleglyph.client.play.saved_seats import SeatFile, seats_directory
 from teleglyph.client.play.seating import MAX_NAME_BYTES, Seating
@@ -28,13 +28,15 @@ GAME = "four"
 
 def _check_name(_ctx: click.Context, _param: click.Parameter, name: str) -> str:
     if not name or not name.isprintable() or len(name.encode("utf-8", "replace")) > MAX_NAME_BYTES:
-        raise click.BadParameter(f"a table's name has 1 to {MAX_NAME_BYTES} bytes of printable characters.")
+        raise click.BadParameter(f"use 1 to {MAX_NAME_BYTES} bytes of printable characters.")
     return name
 
 
 @click.command(context_settings={"auto_envvar_prefix": "TELEGLYPH_PLAY"})
 @click.argument("room", callback=_check_name)
-@click.option("--host", "hosts", is_flag=True, help="Make the room and wait for somebody; without it you join.")
+@click.option(
+    "--host", "hosts", is_flag=True, help="Create the room and wait for the other player. Without it, you join."
+)
 @click.option(
     "--server",
     metavar="ADDRESS",
@@ -46,25 +48,25 @@ def _check_name(_ctx: click.Context, _param: click.Parameter, name: str) -> str:
     type=Number(0, 3600),
     default=30.0,
     show_default=True,
-    help="Seconds to wait for a lost connection.",
+    help="Seconds to try to restore a lost connection.",
 )
 @click.option(
     "-K",
     "--key",
     metavar="FILE",
-    help="Your private Ed25519 key ('teleglyph keygen' makes one): the server's records then show that it was you.",
+    help="Your private Ed25519 key, to sign your results in the server's records. Create one with 'teleglyph keygen'.",
 )
 @click.pass_obj
 def play(logs: LogOptions, room: str, hosts: bool, server: str | None, wait: float, key: str | None) -> int:
-    """Play four in a row with somebody at another terminal.
+    """Play four in a row with someone at another terminal.
 
-    ROOM is a name that both of you know: one says --host, the other joins. A lost connection is made again, and the
-    game goes on where it was. If the program or its terminal was closed, type the same command again within the
-    server's grace period (30 s unless it was changed).
+    ROOM is a name that you both know: one of you uses --host, the other joins. If the connection is lost, it is
+    restored and the game continues. If the program or its terminal was closed, run the same command again within the
+    server's grace period (30 s by default).
     """
     url = websocket_url(server, "/rooms")
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise TerminalError("A game needs a terminal: run it without redirection")
+        raise TerminalError("A game needs a terminal. Run it without redirecting its input or output.")
     detect(os.environ, ask=False).require_cursor("a game", "")
     logs.apply(console=False)
     identity = load_identity(key, ask_passphrase) if key else None
@@ -84,7 +86,7 @@ async def _play(
         table = Table(seating, seat, terminal, stop)
         await table.play()
         if table.kept_for is not None:
-            echo(f"Your seat is kept for {table.kept_for:.0f} s. Type the same command again to go on.", err=True)
+            echo(f"Your seat is kept for {table.kept_for:.0f} s. Run the same command again to continue.", err=True)
     finally:
         file.close()
     return 0

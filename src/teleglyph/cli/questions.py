@@ -1,6 +1,6 @@
-"""Questions to the person at the terminal: secrets, and yes or no.
+"""Prompts: for secrets, and yes or no.
 
-Ctrl-C and Ctrl-D leave the command (:class:`click.Abort`), with the cursor at the start of a new line.
+Ctrl-C and Ctrl-D end the command (:class:`click.Abort`) and leave the cursor at the start of a line.
 """
 
 from __future__ import annotations
@@ -14,58 +14,58 @@ from teleglyph.errors import UserError
 from teleglyph.printable import printable
 
 TRIES = 3
-"""How often a person may type a secret, as with ssh."""
+"""Attempts to type a secret, as with ssh."""
 
 
 def can_ask() -> bool:
-    """Whether somebody is there to answer."""
+    """Whether there is a terminal to answer on."""
     return sys.stdin.isatty()
 
 
 def ask_secret(text: str) -> str:
-    """Ask for a password or a pass phrase, which does not show while it is typed.
+    """Ask for a password or pass phrase without echoing it.
 
     Raises:
-        click.Abort: the person wants to leave.
-        UserError: the terminal's bytes are not text in its encoding.
+        click.Abort: the user pressed Ctrl-C or Ctrl-D.
+        UserError: the answer is not valid text in the terminal's encoding.
     """
     try:
         answer: str = click.prompt(printable(text), hide_input=True, err=True, default="", show_default=False)
         answer.encode()
     except UnicodeError:
-        raise UserError("What you typed is not valid text here. Set your terminal and your locale to UTF-8.") from None
+        raise UserError("Your input is not valid text in this locale. Set terminal and locale to UTF-8.") from None
     return answer
 
 
-def ask_new_secret(text: str, most: int) -> str:
-    """Ask for a new secret, twice; may be empty.
+def ask_new_secret(text: str, max_bytes: int) -> str:
+    """Ask for a new secret, twice; it may be empty.
 
     Args:
-        text: what is asked for.
-        most: bytes that it may have.
+        text: the prompt.
+        max_bytes: its maximum length.
 
     Raises:
-        click.Abort: the person wants to leave, or typed something different each time.
+        click.Abort: the user pressed Ctrl-C or Ctrl-D, or the entries never matched.
     """
     for _ in range(TRIES):
         first = ask_secret(text)
-        if len(first.encode()) > most:
-            echo(f"That has {len(first.encode())} bytes; at most {most} are possible. Try again.", err=True)
-        elif first == ask_secret("The same again"):
+        if len(first.encode()) > max_bytes:
+            echo(f"That has {len(first.encode())} bytes; the maximum is {max_bytes}. Try again.", err=True)
+        elif first == ask_secret("Repeat it"):
             return first
         else:
-            echo("These were not the same. Try again.", err=True)
+            echo("The entries do not match. Try again.", err=True)
     raise click.Abort
 
 
 def confirm(text: str) -> bool:
-    """Ask a question with the answers yes and no; Enter alone is no.
+    """Ask a yes or no question; Enter means no.
 
     Raises:
-        click.Abort: the person wants to leave.
+        click.Abort: the user pressed Ctrl-C or Ctrl-D.
     """
     try:
         return click.confirm(printable(text), err=True)
     except click.Abort:
-        echo(err=True)  # the cursor is still behind the question
+        echo(err=True)  # the cursor is still after the question
         raise

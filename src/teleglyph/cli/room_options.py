@@ -1,48 +1,104 @@
-"""The server's options for rooms."""
+"""The server's options for relay rooms."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
-from functools import partial
+from dataclasses import dataclass
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
-from teleglyph.cli import config_file
-from teleglyph.cli.options import Number, OptionGroup
-from teleglyph.rooms.relay import RelayLimits
+from teleglyph.cli.option_groups import option, source_of
+from teleglyph.cli.option_types import Number
 from teleglyph.rooms.room import GameRules
 
 _PUBLIC = ":public"
+_GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
+_Game = tuple[str, int, bool]
+"""Name, maximum number of players, and whether its rooms are listed."""
 
 
-def _rules(games: tuple[tuple[str, int, bool], ...], grace: float, max_message: int) -> tuple[GameRules, ...]:
-    return tuple(GameRules(name, most, grace, max_message, is_public) for name, most, is_public in games)
+def _parse_game(text: str) -> _Game:
+    name, is_public = (text[: -len(_PUBLIC)], True) if text.endswith(_PUBLIC) else (text, False)
+    name, _, most = name.rpartition(":") if ":" in name else (name, "", "0")
+    if not name or not name.isprintable() or not most.isdecimal() or int(most) > 65535:
+        raise click.BadParameter(
+            f"'{text}' is not a game. Write NAME or NAME:MAX, with at most 65535 players. "
+            f"Add '{_PUBLIC}' to list its rooms."
+        )
+    return name, int(most), is_public
 
 
-def _is_configured(name: str) -> bool:
-    return click.get_current_context().get_parameter_source(name) is ParameterSource.DEFAULT_MAP
+def _parse_games(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> tuple[_Game, ...]:
+    return tuple(map(_parse_game, values))
 
 
-def _was_given(name: str) -> bool:
-    """Whether an option stands on the command line or in the environment, which count more than a file."""
-    given = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
-    return click.get_current_context().get_parameter_source(name) in given
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomOptions:
+    """Which rooms there may be, and their limits."""
+
+    games: tuple[_Game, ...] = option(
+        "--game",
+        table="rooms",
+        multiple=True,
+        metavar="NAME[:MAX][:public]",
+        callback=_parse_games,
+        help="Allow relay rooms over WebSocket for this game (or other program), with at most MAX players including "
+        "the host. With ':public', GET /rooms lists them. May be repeated.",
+    )
+    room_grace: float = option(
+        "--room-grace",
+        table="rooms",
+        type=Number(0, 3600),
+        default=30.0,
+        show_default=True,
+        help="Seconds that a room waits for its host to return, and a seat for its player.",
+    )
+    room_message_bytes: int = option(
+        "--room-message-bytes",
+        table="rooms",
+        type=click.IntRange(64, 16 << 20),
+        default=64 << 10,
+        show_default=True,
+        help="Maximum size of a room message, in bytes.",
+    )
+    rooms_per_address: int = option(
+        "--rooms-per-address",
+        table="rooms",
+        type=click.IntRange(0),
+        default=50,
+        show_default=True,
+        help="Maximum open rooms from one address; 0 for no limit.",
+    )
+    origins: tuple[str, ...] = option(
+        "--origin",
+        table="rooms",
+        multiple=True,
+        metavar="URL",
+        help="Also let web pages from this origin (https://example.org) use rooms. The server's own pages always may. "
+        "May be repeated.",
+    )
+
+    @property
+    def rules(self) -> tuple[GameRules, ...]:
+        """The rules of each game."""
+        return _rules(self.games, self.room_grace, self.room_message_bytes)
+
+    def given(self) -> dict[str, Any]:
+        """The rules' values on the command line or in the environment, which override the configuration file."""
+        return {name: getattr(self, name) for name in ("room_grace", "room_message_bytes") if source_of(name) in _GIVEN}
 
 
-def _read_games(given: Mapping[str, Any]) -> tuple[GameRules, ...]:
-    """The games of the configuration as it is now.
+def rules_of(values: Mapping[str, Any]) -> tuple[GameRules, ...]:
+    """The rules of each game.
 
     Args:
-        given: values that count more than those of the configuration.
+        values: the configuration's, by the names of :class:`RoomOptions`.
 
     Raises:
-        ConfigurationError: it cannot be read, or says what cannot be.
+        click.BadParameter: a text does not name a game.
     """
-    chosen = config_file.chosen_file(sys.argv[1:])
-    values = {**config_file.default_map(config_file.load(chosen), ["server"]).get("server", {}), **given}
     defaults = GameRules("")
     return _rules(
         tuple(map(_parse_game, values.get("games", ()))),
@@ -51,74 +107,5 @@ def _read_games(given: Mapping[str, Any]) -> tuple[GameRules, ...]:
     )
 
 
-def _parse_game(text: str) -> tuple[str, int, bool]:
-    name, is_public = (text[: -len(_PUBLIC)], True) if text.endswith(_PUBLIC) else (text, False)
-    name, _, most = name.rpartition(":") if ":" in name else (name, "", "0")
-    if not name or not name.isprintable() or not most.isdecimal() or int(most) > 65535:
-        raise click.BadParameter(
-            f"'{text}' is no game: write NAME, or NAME:MAX with a number of players up to 65535; "
-            f"'{_PUBLIC}' behind it has its rooms listed"
-        )
-    return name, int(most), is_public
-
-
-room_options = OptionGroup(
-    click.option(
-        "--game",
-        "games",
-        multiple=True,
-        metavar="NAME[:MAX][:public]",
-        callback=lambda _ctx, _param, values: tuple(map(_parse_game, values)),
-        envvar="TELEGLYPH_GAME",
-        help="Relay rooms for this game (or whatever it is) over WebSocket, for at most MAX players, the host "
-        "included; with ':public' GET /rooms lists them.",
-    ),
-    click.option(
-        "--room-grace",
-        type=Number(0, 3600),
-        default=30.0,
-        show_default=True,
-        envvar="TELEGLYPH_ROOM_GRACE",
-        help="Seconds for which a room waits for its host, and a seat for its player.",
-    ),
-    click.option(
-        "--room-message-bytes",
-        type=click.IntRange(64, 16 << 20),
-        default=64 << 10,
-        show_default=True,
-        envvar="TELEGLYPH_ROOM_MESSAGE_BYTES",
-        help="The largest message in a room.",
-    ),
-    click.option(
-        "--rooms-per-address",
-        type=click.IntRange(0),
-        default=50,
-        show_default=True,
-        envvar="TELEGLYPH_ROOMS_PER_ADDRESS",
-        help="Rooms that one address may have open at once; 0: any number.",
-    ),
-    click.option(
-        "--origin",
-        "origins",
-        multiple=True,
-        metavar="URL",
-        envvar="TELEGLYPH_ORIGIN",
-        help="Let pages of this address use rooms as well (https://example.org); pages of this server always may.",
-    ),
-)
-"""Decorates a command with them."""
-
-
-def room_settings(chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """What of the server's configuration is about rooms.
-
-    Args:
-        chosen: the command's values by the options' names.
-    """
-    given = {name: chosen[name] for name in ("room_grace", "room_message_bytes") if _was_given(name)}
-    return {
-        "games": _rules(chosen["games"], chosen["room_grace"], chosen["room_message_bytes"]),
-        "read_games": partial(_read_games, given) if _is_configured("games") else None,
-        "origins": chosen["origins"],
-        "relay": RelayLimits(rooms_per_address=chosen["rooms_per_address"]),
-    }
+def _rules(games: tuple[_Game, ...], grace: float, max_message: int) -> tuple[GameRules, ...]:
+    return tuple(GameRules(name, most, grace, max_message, is_public) for name, most, is_public in games)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from teleglyph import directories
-from teleglyph.errors import KeyFileError
+from teleglyph.errors import KeyFileError, reason_of
 from teleglyph.text_file import decode_text, encoding_of
 
 _MAX_FILE = 1 << 20
@@ -155,7 +155,7 @@ class KnownHosts:
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise KeyFileError(f"Cannot read '{self.own}': {_reason(error)}.") from error
+            raise KeyFileError(f"Cannot read '{self.own}': {reason_of(error)}.") from error
         gone = [entry for entry in parse_entries(lines, self.own) if entry.address in addresses]
         if not gone:
             return []
@@ -192,7 +192,7 @@ class KnownHosts:
             raise self._unwritable(error) from error
 
     def _unwritable(self, error: OSError) -> KeyFileError:
-        return KeyFileError(f"Cannot write '{self.own}': {_reason(error)}.")
+        return KeyFileError(f"Cannot write '{self.own}': {reason_of(error)}.")
 
 
 def _lines(data: bytes) -> list[str]:
@@ -220,7 +220,3 @@ def parse_entries(lines: Iterable[str], file: Path) -> Iterator[Entry]:
         names = [found[1] for word in comment if (found := _NAME.fullmatch(word))]
         is_none = words[1] == _NO_IDENTITY
         yield Entry(words[0], None if is_none else key, file, number, names[0] if names else "")
-
-
-def _reason(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()

@@ -7,7 +7,7 @@ import secrets
 import stat
 from pathlib import Path
 
-from teleglyph.errors import KeyFileError
+from teleglyph.errors import KeyFileError, reason_of
 from teleglyph.text_file import decode_text
 from teleglyph.wire.nostr.keys import decode_key, encode_key, public_key
 
@@ -42,7 +42,7 @@ def _read(path: Path) -> bytes:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise KeyFileError(f"Cannot read the Nostr key '{path}': {(error.strerror or str(error)).lower()}.") from error
+        raise KeyFileError(f"Cannot read the Nostr key '{path}': {reason_of(error)}.") from error
     except ValueError as error:
         raise KeyFileError(f"Cannot read the Nostr key '{path}': {error}.") from None
     if stat.S_ISREG(mode) and mode & 0o077:
@@ -64,7 +64,5 @@ def _create(path: Path) -> bytes:
     except FileExistsError:
         return _read(path)
     except OSError as error:
-        raise KeyFileError(
-            f"Cannot create the Nostr key '{path}': {(error.strerror or str(error)).lower()}."
-        ) from error
+        raise KeyFileError(f"Cannot create the Nostr key '{path}': {reason_of(error)}.") from error
     return key

@@ -11,7 +11,7 @@ from pathlib import Path
 import nacl.signing
 
 from teleglyph import directories
-from teleglyph.errors import KeyFileError
+from teleglyph.errors import KeyFileError, reason_of
 from teleglyph.keys.agent import agent_keys
 from teleglyph.keys.blob import ED25519, FieldReader, printable
 from teleglyph.keys.public import format_public_key, parse_line
@@ -148,7 +148,7 @@ def _read(path: Path) -> bytes:
     except FileNotFoundError:
         raise KeyFileError(f"There is no key file '{path}'. {_MAKE_ONE}") from None
     except OSError as error:
-        raise KeyFileError(f"Cannot read the key '{path}': {_reason(error)}.") from error
+        raise KeyFileError(f"Cannot read the key '{path}': {reason_of(error)}.") from error
     if len(data) > _MAX_FILE:
         raise KeyFileError(f"'{path}' has more than {_MAX_FILE >> 10} KiB, so it is not a key file.")
     if _is_public(data):
@@ -286,7 +286,7 @@ def write_identity(path: Path, passphrase: str | None, comment: str) -> FileIden
                 target.unlink()
         if isinstance(error, FileExistsError):
             raise KeyFileError(_exists(Path(error.filename))) from None
-        raise KeyFileError(f"Cannot write '{path}': {_reason(error)}.") from error
+        raise KeyFileError(f"Cannot write '{path}': {reason_of(error)}.") from error
     return identity
 
 
@@ -296,7 +296,3 @@ def _public_path(path: Path) -> Path:
 
 def _exists(path: Path) -> str:
     return f"'{path}' exists already. Choose another name, or move it away first."
-
-
-def _reason(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from teleglyph.errors import ConfigurationError, KeyFetchError
+from teleglyph.errors import ConfigurationError, KeyFetchError, reason_of
 from teleglyph.keys.blob import KEY_SIZE, pack_public_key, parse_public_key, printable
 from teleglyph.keys.key_lines import without_options
 from teleglyph.text_file import decode_text
@@ -159,9 +159,7 @@ def _parse_file(path: Path) -> list[bytes]:
     except ValueError as error:
         raise ConfigurationError(f"The list of keys '{path}' cannot be read: {error}.") from None
     except OSError as error:
-        raise ConfigurationError(
-            f"Cannot read the list of keys '{path}': {(error.strerror or str(error)).lower()}."
-        ) from error
+        raise ConfigurationError(f"Cannot read the list of keys '{path}': {reason_of(error)}.") from error
     if _PRIVATE.search(text):
         raise ConfigurationError(
             f"'{path}' holds a private key, and public keys are needed. Name the file that ends in '.pub', and keep "

@@ -127,7 +127,7 @@ class Relay:
             return self._create(request, extras, rules or GameRules(request.game), link, network)
         if room is None:
             raise SeatRefusedError(f"Room {request.room} does not exist for game {request.game}.")
-        seat = room.join(link, now, extras.key or None, wants_absences=extras.is_told, chosen=extras.chosen)
+        seat = room.join(link, now, extras.key or None, wants_absences=extras.wants_absences, chosen=extras.chosen)
         return Player(room, seat, link)
 
     def is_host(self, room: RelayRoom, authorization: str, network: str, now: float | None = None) -> bool:
@@ -176,7 +176,7 @@ class Relay:
             raise SeatRefusedError(GUESSES)
         for host in greeting.hosts:
             with contextlib.suppress(VerificationError):
-                extras.prove(request, host, greeting.challenge)
+                extras.verify(request, host, greeting.challenge)
                 self._guesses.succeeded(network, now)
                 return
         self._guesses.failed(network, now)
@@ -203,7 +203,7 @@ class Relay:
             raise SeatRefusedError(GUESSES)
         try:
             seat = room.rejoin(
-                token, link, now, extras.key or None, rotates=extras.rotates, wants_absences=extras.is_told
+                token, link, now, extras.key or None, rotates=extras.rotates, wants_absences=extras.wants_absences
             )
         except SeatRefusedError as error:
             if str(error) == WRONG_TOKEN:
@@ -228,7 +228,7 @@ class Relay:
             on_end=self._remove,
             identity=extras.key or None,
             is_public=extras.is_public,
-            wants_absences=extras.is_told,
+            wants_absences=extras.wants_absences,
             chosen=extras.chosen,
         )
         self.rooms[request.game, request.room] = room

@@ -205,7 +205,7 @@ class SeatClient:
         async with asyncio.timeout(_OPEN_SECONDS):
             hello = await socket.recv()
         chosen = self._chosen if request.token is None else None
-        extras = JoinExtras(is_public=self._is_public, rotates=True, is_told=self._tells_absences, chosen=chosen)
+        extras = JoinExtras(is_public=self._is_public, rotates=True, wants_absences=self._tells_absences, chosen=chosen)
         if self._identity is not None and isinstance(hello, bytes) and socket.request is not None:
             host = socket.request.headers["Host"]
             extras = await asyncio.to_thread(claim_identity, extras, self._identity, request, host, hello)

@@ -1,4 +1,4 @@
-"""The configuration file: places, precedence, and what is wrong with one."""
+"""The configuration file: places, precedence and faults."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import pytest
 from click.testing import CliRunner
 
 from teleglyph.cli import config_file
+from teleglyph.cli.config_file import Configuration
 from teleglyph.cli.main import cli
+from teleglyph.cli.option_groups import Configurable
 from teleglyph.errors import ConfigurationError
 
 
@@ -34,19 +36,18 @@ def write(home: Path, where: str, text: str) -> Path:
 
 
 def effective(*words: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
-    """What a command would run with."""
+    """The values that a command would get."""
     found: dict[str, object] = {}
     command = cli.get_command(click.Context(cli), words[0])
     assert command is not None
     monkeypatch.setattr(command, "callback", lambda *_args, **values: found.update(values))
-    settings = config_file.load()
-    cli.main([*words], standalone_mode=False, default_map=config_file.default_map(settings, [words[0]]))
+    configuration = Configuration(cli)
+    values = configuration.default_map(configuration.load(), [words[0]])
+    cli.main([*words], standalone_mode=False, default_map=values)
     return found
 
 
-def test_flags_beat_the_environment_beats_the_file_beats_the_defaults(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_flags_override_the_environment_which_overrides_the_file(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(home, "user", '[network]\nport = 1111\nmax_clients = 7\naddresses = ["0.0.0.0", "::"]\n')
     found = effective("server", monkeypatch=monkeypatch)
     assert (found["port"], found["max_clients"], found["connection_rate"]) == (1111, 7, 50)
@@ -58,16 +59,16 @@ def test_flags_beat_the_environment_beats_the_file_beats_the_defaults(
     assert effective("client", monkeypatch=monkeypatch)["port"] == 2222
 
 
-def test_the_users_file_beats_the_systems(home: Path) -> None:
+def test_the_users_file_overrides_the_systems(home: Path) -> None:
     write(home, "low", "[network]\nport = 1\nhttp_port = 1\nmax_clients = 1\n")
     write(home, "high", "[network]\nport = 2\nhttp_port = 2\n")
     user = write(home, "user", "[network]\nport = 3\n")
-    settings = config_file.load()
+    settings = Configuration(cli).load()
     assert [settings[name].value for name in ("port", "http_port", "max_clients")] == [3, 2, 1]
     assert settings["port"].place == user
 
 
-def test_every_kind_of_value_arrives_where_it_belongs(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_kind_of_value_reaches_its_command(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(
         home,
         "user",
@@ -83,18 +84,18 @@ def test_every_kind_of_value_arrives_where_it_belongs(home: Path, monkeypatch: p
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("[netwrk]\nport = 1", r"no table \[netwrk\]; did you mean 'network'"),
-        ("[network]\nprot = 1", r"no 'prot' in \[network\]; did you mean 'port'"),
+        ("[netwrk]\nport = 1", r"no table \[netwrk\]\. Did you mean 'network'"),
+        ("[network]\nprot = 1", r"no 'prot' in \[network\]\. Did you mean 'port'"),
         ("[security]\nport = 1", r"'port' belongs in \[network\], not in \[security\]"),
         ("port = 1", r"'port' belongs in the table \[network\]"),
         ("[network]\nport = 99999", r"\[network\] port cannot be 99999"),
-        ("[network]\nport = true", r"\[network\] port is one value, not True"),
-        ("[network]\nport = [1]", r"\[network\] port is one value"),
-        ("[network]\nhttp = 1", r"\[network\] http is true or false, not 1"),
-        ("[security]\nclient_keys = [1]", r"client_keys is a list of texts"),
+        ("[network]\nport = true", r"\[network\] port must be one value, not True"),
+        ("[network]\nport = [1]", r"\[network\] port must be one value"),
+        ("[network]\nhttp = 1", r"\[network\] http must be true or false, not 1"),
+        ("[security]\nclient_keys = [1]", r"client_keys must be a list of strings"),
         ('[network]\naddresses = ["example.org"]', r"not an IPv4 or IPv6 address"),
         ('[display]\npalette = "nice"', r"\[display\] palette cannot be 'nice'"),
-        ('[security]\npassword = "short"', r"\[security\] password cannot be this: has 5 bytes"),
+        ('[security]\npassword = "short"', r"\[security\] password cannot be this value: the password has 5 bytes"),
         ("[network", "is not valid TOML"),
         ("network = 1", r"\[network\] is a table, not a value"),
         ("\xff", "line 1 is not valid UTF-8"),
@@ -102,21 +103,21 @@ def test_every_kind_of_value_arrives_where_it_belongs(home: Path, monkeypatch: p
         ("[network]\nport = 1\0", "null characters"),
     ],
 )
-def test_what_is_wrong_is_said(home: Path, text: str, words: str) -> None:
+def test_a_fault_is_reported_with_its_place(home: Path, text: str, words: str) -> None:
     path = write(home, "user", text)
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(ConfigurationError, match=words) as caught:
-        config_file.load()
+        Configuration(cli).load()
     assert caught.value.exit_code == 4
     assert str(path) in str(caught.value)
 
 
-def test_a_password_is_not_left_lying_around(home: Path) -> None:
+def test_a_readable_file_with_a_password_is_refused(home: Path) -> None:
     path = write(home, "user", '[security]\npassword = "correct horse"\n')
-    assert config_file.load()["password"].value == "correct horse"
+    assert Configuration(cli).load()["password"].value == "correct horse"
     path.chmod(0o644)
     with pytest.raises(ConfigurationError, match="can be read by others") as caught:
-        config_file.load()
+        Configuration(cli).load()
     assert "correct horse" not in str(caught.value)
     path.chmod(0o600)
     shown = CliRunner().invoke(cli, ["config", "show"])
@@ -124,33 +125,38 @@ def test_a_password_is_not_left_lying_around(home: Path) -> None:
     assert 'password = "(not shown)"' in shown.output
 
 
-def test_a_named_file_must_be_there(home: Path) -> None:
-    with pytest.raises(ConfigurationError, match="cannot be read"):
-        config_file.load(home / "none")
+def test_a_named_file_must_exist(home: Path) -> None:
+    with pytest.raises(ConfigurationError, match="Cannot read"):
+        Configuration(cli).load(home / "none")
 
 
-def test_every_option_that_can_be_set_has_a_place_and_every_place_an_option() -> None:
-    known = {name for command in config_file.commands().values() for name in config_file.options_of(command)}
-    assert known == {name for names in config_file.GROUPS.values() for name in names}
+def test_every_key_belongs_to_one_table() -> None:
+    context = click.Context(cli)
+    commands = [cli, *(cli.get_command(context, name) for name in config_file.COMMANDS)]
+    options = [each for command in commands if command for each in command.params if isinstance(each, Configurable)]
+    assert {(each.table, each.key) for each in options} == {
+        (table, key) for table, keys in Configuration(cli).tables.items() for key in keys
+    }
+    assert len({each.key for each in options}) == sum(map(len, Configuration(cli).tables.values()))
 
 
-def test_what_is_created_can_be_read_and_changes_nothing(home: Path) -> None:
+def test_a_created_file_is_valid_and_changes_nothing(home: Path) -> None:
     runner = CliRunner()
     assert runner.invoke(cli, ["config", "create"]).exit_code == 0
     created = config_file.user_file()
     assert oct(created.stat().st_mode)[-3:] == "600"
-    assert config_file.load() == {}
+    assert Configuration(cli).load() == {}
     assert isinstance(runner.invoke(cli, ["config", "create"]).exception, ConfigurationError)
-    # Without the marks it says what holds anyway; what has no default is empty there.
+    # Uncommented, it lists the defaults; settings without a default are empty.
     lines = [line.removeprefix("# ") for line in created.read_text().splitlines() if " = " in line or line[:1] == "["]
     assert tomllib.loads("\n".join(lines))["network"]["port"] == 27224
     shown = runner.invoke(cli, ["config", "show"])
     assert tomllib.loads(shown.output)["display"]["fps"] == 60
 
 
-def test_check_and_path_tell_what_there_is(home: Path) -> None:
+def test_check_and_path_list_the_files(home: Path) -> None:
     runner = CliRunner()
-    assert "There is no configuration" in runner.invoke(cli, ["config", "check"]).output
+    assert "There is no configuration file" in runner.invoke(cli, ["config", "check"]).output
     path = write(home, "user", "[network]\nport = 1\n")
     assert runner.invoke(cli, ["config", "check"]).output == f"{path}: 1 setting, no faults.\n"
     listed = runner.invoke(cli, ["config", "path"]).output.splitlines()
@@ -175,19 +181,19 @@ _TEXT = '[network]\nport = 1111\nname = "J\u00f6rg"\n'
     ],
     ids=["plain", "no last line feed", "CRLF", "CR", "UTF-8 mark", "UTF-16", "UTF-16 big endian", "UTF-32 CRLF"],
 )
-def test_any_editors_file_is_read(home: Path, data: bytes) -> None:
+def test_files_of_any_editor_are_read(home: Path, data: bytes) -> None:
     write(home, "user", "").write_bytes(data)
-    settings = config_file.load()
+    settings = Configuration(cli).load()
     assert (settings["port"].value, settings["name"].value) == (1111, "J\u00f6rg")
 
 
-def test_all_faults_are_told_at_once(home: Path) -> None:
+def test_all_faults_are_reported_at_once(home: Path) -> None:
     path = write(home, "user", "[network]\nprot = 1\nport = 0.5\nmax_clients = 3\n[nets]\n[audio]\naudio = 2\n")
-    settings, faults = config_file.examine(path)
+    settings, faults = Configuration(cli).examine(path)
     assert [setting.name for setting in settings] == ["max_clients"]
     assert len(faults) == 4
     with pytest.raises(ConfigurationError) as caught:
-        config_file.load()
+        Configuration(cli).load()
     assert str(caught.value).splitlines() == faults
     done = subprocess.run(
         [sys.executable, "-m", "teleglyph", "config", "check"], capture_output=True, text=True, timeout=60
@@ -197,7 +203,7 @@ def test_all_faults_are_told_at_once(home: Path) -> None:
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["--config", "TELEGLYPH_CONFIG"])
-def test_check_and_show_use_the_file_that_is_named(home: Path, monkeypatch: pytest.MonkeyPatch, before: bool) -> None:
+def test_check_and_show_use_the_named_file(home: Path, monkeypatch: pytest.MonkeyPatch, before: bool) -> None:
     write(home, "user", "[network]\nport = 1\n")
     named = home / "named.toml"
     named.write_text("[network]\nport = 4242\n")

@@ -14,7 +14,7 @@ from teleglyph.cli.main import cli
 
 
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Every command and group below a group, by the words that name it."""
+    """Every command and group in a group, as the words that name it."""
     context = click.Context(group)
     for name in group.list_commands(context):
         found = group.get_command(context, name)
@@ -28,7 +28,7 @@ ALL = list(commands(cli))
 
 
 @pytest.mark.parametrize("path", ALL, ids=" ".join)
-def test_every_command_explains_itself_in_three_ways(path: tuple[str, ...]) -> None:
+def test_every_command_has_help_in_three_ways(path: tuple[str, ...]) -> None:
     runner = CliRunner()
     long, short, asked = (
         runner.invoke(cli, list(words)) for words in ((*path, "--help"), (*path, "-h"), ("help", *path))
@@ -38,7 +38,7 @@ def test_every_command_explains_itself_in_three_ways(path: tuple[str, ...]) -> N
     assert long.output.startswith(f"Usage: {'cli' if not path else 'cli ' + ' '.join(path)}")
 
 
-def test_the_commands_are_all_there() -> None:
+def test_all_commands_are_found() -> None:
     assert ("help",) in ALL
     assert ("known-hosts", "forget") in ALL
 
@@ -49,7 +49,7 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_help_alone_is_the_help_of_the_program() -> None:
+def test_help_without_a_command_is_the_help_of_the_program() -> None:
     assert run("help").stdout == run("--help").stdout
     assert run("help").returncode == 0
     assert "\n  help " in run("help").stdout
@@ -61,13 +61,13 @@ def test_help_alone_is_the_help_of_the_program() -> None:
         (("help", "nosuch"), "There is no command 'nosuch'. Commands: server, client,"),
         (("help", "clinet"), "There is no command 'clinet'. Did you mean 'client'?"),
         (("help", "known-hosts", "fogret"), "There is no command 'fogret'. Did you mean 'forget'?"),
-        (("help", "client", "nosuch"), "'teleglyph client' has no commands of its own."),
+        (("help", "client", "nosuch"), "'teleglyph client' has no subcommands."),
         (("help", "\x1b[2J"), "There is no command '"),
         (("hlep",), "Did you mean 'help'?"),
     ],
     ids=repr,
 )
-def test_help_on_something_that_is_not_there_is_an_error(words: tuple[str, ...], text: str) -> None:
+def test_help_on_an_unknown_command_is_an_error(words: tuple[str, ...], text: str) -> None:
     done = run(*words)
     assert (done.returncode, done.stdout) == (2, "")
     assert text in done.stderr

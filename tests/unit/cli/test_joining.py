@@ -1,4 +1,4 @@
-"""What a refusal means to a person, by its reasons and by what was tried; nobody is at the keyboard here."""
+"""Messages about refusals without a terminal, by reason and by what was tried."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REQUIRED, INCORRECT, KEY_REQUIRED, KEY_REJECTED, BAD_SIGNATURE = 0x01, 0x02, 0x0
 
 
 @pytest.fixture(autouse=True)
-def nobody_with_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def no_terminal_and_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
@@ -33,7 +33,7 @@ def nobody_with_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
 
 
 def refusal(reasons: int, credentials: Credentials, explanation: str = "", source: str = "") -> str:
-    """What a person reads when a server refuses whatever is tried."""
+    """The message if a server refuses every attempt."""
 
     def attempt(_credentials: Credentials) -> int:
         raise AuthenticationError("refused", reasons, explanation)
@@ -47,12 +47,12 @@ def refusal(reasons: int, credentials: Credentials, explanation: str = "", sourc
 @pytest.mark.parametrize(
     ("reasons", "has_password", "has_key", "words"),
     [
-        (REQUIRED, False, False, "wants a password, and there is no terminal to ask for it on"),
+        (REQUIRED, False, False, "requires a password, and there is no terminal to ask for it"),
         (INCORRECT, True, False, "The password is wrong for example.invalid:27224."),
         (INCORRECT, True, True, "The password is wrong for"),
-        (KEY_REQUIRED, False, False, "only lets in keys that its host knows. You have none yet"),
-        (KEY_REQUIRED | REQUIRED, False, False, "only lets in keys that its host knows. You have none yet"),
-        # ascii-chat's servers say that a key is required, also to somebody who showed one.
+        (KEY_REQUIRED, False, False, "only admits keys that its host knows. You have no key yet"),
+        (KEY_REQUIRED | REQUIRED, False, False, "only admits keys that its host knows. You have no key yet"),
+        # ascii-chat's servers also say that a key is required if the client has proved one.
         (KEY_REQUIRED, False, True, f"does not know your client key {SHOWN}."),
         (INCORRECT | KEY_REQUIRED, True, True, "The password is wrong for"),
         (KEY_REJECTED, True, True, f"does not know your client key {SHOWN}."),
@@ -69,20 +69,20 @@ def test_a_refusal_is_explained_by_what_was_tried(reasons: int, has_password: bo
     assert said.endswith(" The server says: Wait 4 s.")
 
 
-def test_where_a_wrong_password_came_from_is_said() -> None:
+def test_the_message_names_the_source_of_a_wrong_password() -> None:
     credentials = Credentials("ann", PASSWORD_KEY)
     for source in ("--password", "TELEGLYPH_PASSWORD", "the configuration file"):
         assert f"The password from {source} is wrong" in refusal(INCORRECT, credentials, source=source)
 
 
-def test_what_a_server_says_is_bounded_and_stays_on_a_line() -> None:
+def test_a_servers_explanation_is_cut_and_stays_on_one_line() -> None:
     text = refusal(INCORRECT, Credentials("ann", PASSWORD_KEY), "a\nteleglyph: b\x1b[2J" + "x" * 9000)
     assert len(text) < 700
     assert text.isprintable()
 
 
-def test_the_default_key_is_tried_once(nobody_with_no_key: Path) -> None:
-    ours = write_identity(nobody_with_no_key / "teleglyph" / "id_ed25519", None, "ann")
+def test_the_default_key_is_tried_once(no_terminal_and_no_key: Path) -> None:
+    ours = write_identity(no_terminal_and_no_key / "teleglyph" / "id_ed25519", None, "ann")
     tried: list[bytes | None] = []
 
     def attempt(credentials: Credentials) -> int:

@@ -1,4 +1,4 @@
-"""``teleglyph keygen``: what it refuses before it asks, and what it says afterwards."""
+"""``teleglyph keygen``: what it refuses before it asks, and what it prints."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ def run(tmp_path: Path, *words: str, **environment: str) -> subprocess.Completed
         ("/proc/self/key", "You may not write"),
     ],
 )
-def test_a_place_that_cannot_be_is_refused_before_anybody_is_asked(tmp_path: Path, file: str, words: str) -> None:
+def test_an_invalid_file_is_refused_before_the_prompt(tmp_path: Path, file: str, words: str) -> None:
     (tmp_path / "taken").write_text("mine")
     (tmp_path / "half.pub").write_text("mine")
     (tmp_path / "directory").mkdir()
     before = sorted(tmp_path.rglob("*"))
-    # Without a terminal a question would be an error of its own (exit code 2).
+    # Without a terminal, a prompt would fail with exit code 2.
     done = run(tmp_path, file)
     assert (done.returncode, words in done.stderr) == (61, True), done.stderr
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_it_says_what_to_send_to_whom(tmp_path: Path) -> None:
+def test_it_explains_how_to_use_the_key(tmp_path: Path) -> None:
     done = run(tmp_path, "my key", "--no-passphrase")
     assert done.returncode == 0, done.stderr
     key = load_identity(str(tmp_path / "my key")).public_key
@@ -59,7 +59,7 @@ def test_it_says_what_to_send_to_whom(tmp_path: Path) -> None:
     assert "teleglyph server --key 'my key'" in done.stdout
 
 
-def test_the_default_place_needs_no_option(tmp_path: Path) -> None:
+def test_the_default_file_needs_no_option(tmp_path: Path) -> None:
     done = run(tmp_path, TELEGLYPH_KEY_PASSWORD="open sesame")
     assert done.returncode == 0, done.stderr
     assert "Then join with: teleglyph client HOST\n" in done.stdout
@@ -70,7 +70,7 @@ def test_the_default_place_needs_no_option(tmp_path: Path) -> None:
     assert run(tmp_path).returncode == 61
 
 
-def test_too_long_a_pass_phrase_is_said(tmp_path: Path) -> None:
+def test_a_pass_phrase_that_is_too_long_is_refused(tmp_path: Path) -> None:
     done = run(tmp_path, TELEGLYPH_KEY_PASSWORD="x" * 73)
     assert (done.returncode, "at most 72" in done.stderr) == (61, True), done.stderr
 
@@ -80,14 +80,14 @@ def test_the_pass_phrase_is_asked_for_twice_and_compared(tmp_path: Path) -> None
         window.type(f"cd {tmp_path}; clear; {sys.executable} -m teleglyph keygen key; echo code=$?")
         for question, count, typed in (
             ("Pass phrase", 1, "one thing"),
-            ("The same again", 1, "another"),
+            ("Repeat it", 1, "another"),
             ("Pass phrase", 2, "x" * 80),
             ("Pass phrase", 3, "open sesame"),
-            ("The same again", 2, "open sesame"),
+            ("Repeat it", 2, "open sesame"),
         ):
             window.wait(lambda screen, text=question, times=count: screen.count(text) == times, f"{question} {count}")  # type: ignore[misc]
             window.type(typed)
         window.expect("code=0")
-        assert "These were not the same." in window.screen
-        assert "at most 72 are possible" in window.screen
+        assert "The entries do not match." in window.screen
+        assert "the maximum is 72" in window.screen
     assert load_identity(str(tmp_path / "key"), lambda _: "open sesame").public_key

@@ -1,4 +1,4 @@
-"""``teleglyph known-hosts``: what is listed, and what a name that somebody typed finds."""
+"""``teleglyph known-hosts``: what is listed, and which entries a typed name matches."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ FIRST = {"192.0.2.7:27224", "[2001:db8::7]:27224"}
     ],
     ids=lambda value: " ".join(sorted(value) if isinstance(value, set) else value),
 )
-def test_what_was_typed_finds_all_lines_of_the_server(
+def test_a_typed_name_matches_all_entries_of_the_server(
     hosts: KnownHosts, words: tuple[str, ...], gone: set[str]
 ) -> None:
     before = [entry.address for entry in hosts.entries()]
@@ -68,7 +68,7 @@ def test_what_was_typed_finds_all_lines_of_the_server(
         assert any(place in line for line in lines), "each is named"
 
 
-def test_a_server_that_was_joined_under_two_names_goes_with_either(hosts: KnownHosts) -> None:
+def test_a_server_with_two_names_is_forgotten_by_either(hosts: KnownHosts) -> None:
     hosts.add("192.0.2.8:27224", OTHER, "other.invalid:27224")
     assert run("forget", "other.invalid").return_value == 0
     assert "192.0.2.8:27224" not in [entry.address for entry in hosts.entries()]
@@ -81,10 +81,10 @@ def test_a_server_that_was_joined_under_two_names_goes_with_either(hosts: KnownH
         ("calls.invalid:27225", "'calls.invalid:27224'"),
         ("calls.invalid:27225", "'calls.invalid:4000'"),
         ("192.0.2.8:5000", "'192.0.2.8:27224'"),
-        ("nothing.test", "'teleglyph known-hosts list' shows those that are."),
+        ("nothing.test", "Run 'teleglyph known-hosts list' to see the known ones."),
     ],
 )
-def test_a_name_that_is_not_known_gets_near_ones(hosts: KnownHosts, word: str, hint: str) -> None:
+def test_an_unknown_name_gets_suggestions(hosts: KnownHosts, word: str, hint: str) -> None:
     done = run("forget", word)
     assert done.return_value == 1
     assert "is not a known server." in done.stderr
@@ -92,7 +92,7 @@ def test_a_name_that_is_not_known_gets_near_ones(hosts: KnownHosts, word: str, h
     assert done.stdout == ""
 
 
-def test_a_line_in_the_file_of_ascii_chat_is_pointed_out(hosts: KnownHosts, tmp_path: Path) -> None:
+def test_an_entry_in_ascii_chats_file_is_reported(hosts: KnownHosts, tmp_path: Path) -> None:
     (tmp_path / "ascii-chat").mkdir()
     (tmp_path / "ascii-chat" / "known_hosts").write_text(f"\n192.0.2.7:27224 x25519 {KEY.hex()} ascii-chat\n")
     done = run("forget", "192.0.2.7")

@@ -1,9 +1,9 @@
-"""What options accept."""
+"""Values that options accept and refuse."""
 
 import click
 import pytest
 
-from teleglyph.cli.options import Number, check_name
+from teleglyph.cli.option_types import Number, check_name
 
 
 @pytest.mark.parametrize(
@@ -19,39 +19,39 @@ from teleglyph.cli.options import Number, check_name
         "x" * 31,
     ],
 )
-def test_names_of_people_are_taken_as_they_are(name: str) -> None:
+def test_names_are_accepted_unchanged(name: str) -> None:
     assert check_name(name) == name
 
 
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("", "nothing to see"),
-        ("  ", "nothing to see"),
-        ("\u200d\u200d", "nothing to see"),
+        ("", "is blank"),
+        ("  ", "is blank"),
+        ("\u200d\u200d", "is blank"),
         ("x" * 32, "has 32 bytes"),
         ("世" * 11, "has 33 bytes"),
-        ("a\x1b[31m", "do not print"),
-        ("a\nb", "do not print"),
-        ("a\tb", "do not print"),
-        ("exe.\u202egnp", "do not print"),
-        ("a" + "\u0301" * 12, "do not print"),
-        ("\udce9", "do not print"),
+        ("a\x1b[31m", "unprintable"),
+        ("a\nb", "unprintable"),
+        ("a\tb", "unprintable"),
+        ("exe.\u202egnp", "unprintable"),
+        ("a" + "\u0301" * 12, "unprintable"),
+        ("\udce9", "unprintable"),
     ],
 )
-def test_names_that_do_not_fit_or_do_not_print_are_refused(name: str, words: str) -> None:
+def test_long_or_unprintable_names_are_refused(name: str, words: str) -> None:
     with pytest.raises(click.BadParameter, match=words):
         check_name(name)
 
 
 @pytest.mark.parametrize("text", ["nan", "NaN", "inf", "-inf", "1e999", "x", "", "-1", "11"])
-def test_numbers_are_finite_and_in_their_range(text: str) -> None:
+def test_numbers_must_be_finite_and_in_range(text: str) -> None:
     with pytest.raises(click.BadParameter):
         Number(0, 10).convert(text, None, None)
 
 
 @pytest.mark.parametrize("text", ["inf", "nan"])
-def test_a_range_without_an_end_has_no_infinity(text: str) -> None:
+def test_an_open_range_excludes_infinity(text: str) -> None:
     with pytest.raises(click.BadParameter, match="is not a number"):
         Number(0).convert(text, None, None)
     assert Number(0).convert("1e9", None, None) == 1e9

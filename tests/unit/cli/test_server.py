@@ -1,4 +1,4 @@
-"""What ``teleglyph server`` makes of SIGHUP."""
+"""``teleglyph server`` and SIGHUP."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no SIG
 
 
 @pytest.mark.parametrize("is_early", [True, False])
-def test_a_server_that_is_starting_reads_again_and_goes_on(monkeypatch: pytest.MonkeyPatch, is_early: bool) -> None:
-    came: list[str] = []
+def test_a_starting_server_reloads_and_continues(monkeypatch: pytest.MonkeyPatch, is_early: bool) -> None:
+    calls: list[str] = []
     was_stopped: list[bool] = []
     has_started = asyncio.Event()
 
-    class Told(Server):
+    class RecordingServer(Server):
         async def start(self) -> None:
             if is_early:
                 await hang_up()
             await super().start()
             if not is_early:
                 await hang_up()
-            came.append("started")
+            calls.append("started")
             has_started.set()
 
         async def reload(self) -> list[str]:
-            came.append("reload")
+            calls.append("reload")
             return await super().reload()
 
     async def hang_up() -> None:
@@ -51,7 +51,7 @@ def test_a_server_that_is_starting_reads_again_and_goes_on(monkeypatch: pytest.M
             os.kill(os.getpid(), signal.SIGTERM)
         return await serving
 
-    monkeypatch.setattr(server, "Server", Told)
+    monkeypatch.setattr(server, "Server", RecordingServer)
     assert run(serve) == 0
-    assert came == ["reload", "started"]
+    assert calls == ["reload", "started"]
     assert was_stopped == [False]

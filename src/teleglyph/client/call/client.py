@@ -16,7 +16,6 @@ from teleglyph.errors import ConnectionLostError, PeerError
 from teleglyph.media.frame_text import SafeFrame, check_frame, explain_refusal
 from teleglyph.net import Connection
 from teleglyph.wire.acip import (
-    CUSTOM_PALETTE,
     AsciiFrame,
     AudioBatch,
     Capabilities,
@@ -30,6 +29,7 @@ from teleglyph.wire.acip import (
     HandshakeDone,
     JoinFlag,
     OpusBatch,
+    PaletteType,
     PictureRequest,
     Ping,
     Pong,
@@ -216,7 +216,7 @@ class CallClient:
 
     def _supported(self, capabilities: Capabilities) -> Capabilities:
         """The capabilities without a custom palette, for which ascii-chat's server would disconnect us."""
-        if self._has_screens or capabilities.palette_type != CUSTOM_PALETTE:
+        if self._has_screens or capabilities.palette_type != PaletteType.CUSTOM:
             return capabilities
         return replace(capabilities, palette_type=_STANDARD_PALETTE, palette_custom="")
 
@@ -268,4 +268,4 @@ class CallClient:
 
 def _with_view_state(settings: ViewSettings) -> ViewSettings:
     """Settings that also request :class:`ViewState` messages."""
-    return replace(settings, flags=settings.flags | ViewFlag.TELL_STATE)
+    return replace(settings, flags=settings.flags | ViewFlag.SEND_STATE)

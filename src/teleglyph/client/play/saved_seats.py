@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from teleglyph import directories
-from teleglyph.errors import SeatRefusedError
+from teleglyph.errors import SeatRefusedError, reason_of
 
 _log = logging.getLogger(__name__)
 
@@ -297,4 +297,4 @@ def _delete(path: Path) -> None:
 
 
 def _describe(error: OSError) -> str:
-    return f"{(error.strerror or str(error)).lower()}{f' ({error.filename})' if error.filename else ''}"
+    return f"{reason_of(error)}{f' ({error.filename})' if error.filename else ''}"

@@ -50,7 +50,7 @@ class Line:
         self.outbox.queue_control(encode(message))
 
     def _take(self) -> None:
-        for item in self.outbox.take():
+        for item in self.outbox.next_batch():
             payload = item.data[HEADER.size :]
             kinds = {int(kind.type): kind for kind in (ImageFrame, HevcFrame, StreamStart, StreamStop)}
             message = kinds[int.from_bytes(item.data[8:10], "big")].decode_payload(payload)
@@ -186,7 +186,7 @@ class SlowLine(Line):
     async def write(self) -> None:
         while True:
             await asyncio.sleep(0.05)
-            for item in self.outbox.take():
+            for item in self.outbox.next_batch():
                 kinds = {int(kind.type): kind.__name__ for kind in (ImageFrame, HevcFrame, StreamStart, StreamStop)}
                 self.order.append(kinds[int.from_bytes(item.data[8:10], "big")])
 

@@ -1,0 +1,225 @@
+"""The server's options for calls; those for HTTP, rooms and events have modules of their own."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import click
+
+from teleglyph.cli.option_groups import argument, option
+from teleglyph.cli.option_types import Number, check_database, check_password
+from teleglyph.net import CostLimits
+from teleglyph.server.config import DEFAULT_ADDRESSES, DEFAULT_HTTP_PORT, DEFAULT_PORT
+
+
+def _check_addresses(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    addresses = []
+    for value in values:
+        literal = value.strip("[]")
+        try:
+            ipaddress.ip_address(literal)
+        except ValueError:
+            raise click.BadParameter(
+                f"'{value}' is not an IPv4 or IPv6 address. Use '0.0.0.0' and '::' for all of this machine's addresses."
+            ) from None
+        addresses.append(literal)
+    return tuple(addresses) or DEFAULT_ADDRESSES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenOptions:
+    """Where the server listens, and for how many."""
+
+    addresses: tuple[str, ...] = argument(
+        table="network",
+        comment="IPv4 and IPv6 addresses to listen on; by default only this machine can connect.",
+        nargs=-1,
+        callback=_check_addresses,
+    )
+    port: int = option(
+        "-p",
+        "--port",
+        table="network",
+        type=click.IntRange(0, 65535),
+        default=DEFAULT_PORT,
+        show_default=True,
+        help="TCP port for calls; 0 picks a free one.",
+    )
+    http_port: int = option(
+        "--http-port",
+        table="network",
+        type=click.IntRange(0, 65535),
+        default=DEFAULT_HTTP_PORT,
+        show_default=True,
+        help="HTTP port for status pages (/health, /statistics), rooms and events.",
+    )
+    http: bool = option("--http/--no-http", table="network", default=True, show_default=True, help="Serve HTTP.")
+    max_clients: int = option(
+        "--max-clients",
+        table="network",
+        type=click.IntRange(1, 1000),
+        default=32,
+        show_default=True,
+        help="Maximum number of participants.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class AccessOptions:
+    """Who may join, and how the server proves its identity."""
+
+    password: str | None = option(
+        "--password",
+        table="security",
+        callback=check_password,
+        help="Password that participants need, 8 to 256 bytes. Set TELEGLYPH_PASSWORD instead to keep it out of the "
+        "process list.",
+    )
+    keys: tuple[str, ...] = option(
+        "-K",
+        "--key",
+        table="security",
+        multiple=True,
+        metavar="FILE",
+        help="Private key (OpenSSH, Ed25519) that identifies this server, or gpg:ID. Create one with 'teleglyph "
+        "keygen'. May be repeated: clients choose the key they expect.",
+    )
+    client_keys: tuple[str, ...] = option(
+        "--client-keys",
+        table="security",
+        multiple=True,
+        metavar="KEYS",
+        help="Only admit clients that prove one of these keys: a file with one key per line, a key, github:USER or "
+        "gitlab:USER. May be repeated. SIGHUP reloads them. With --password, clients need both.",
+    )
+    encrypt: bool = option(
+        "--encrypt/--no-encrypt",
+        table="security",
+        default=True,
+        show_default=True,
+        help="--no-encrypt also admits clients that do not encrypt. Only for tests on one machine.",
+    )
+    confined_decoding: bool = option(
+        "--confined-decoding/--no-confined-decoding",
+        table="security",
+        default=True,
+        show_default=True,
+        help="Decode participants' video in confined processes, if the system supports it. --no-confined-decoding "
+        "decodes it in the server's own process.",
+    )
+
+    def check(self) -> None:
+        """Check that these options fit together.
+
+        Raises:
+            click.UsageError: they contradict each other.
+        """
+        if self.password is not None and not self.encrypt:
+            raise click.UsageError("--password needs encryption. Remove --no-encrypt.")
+        if (self.keys or self.client_keys) and not self.encrypt:
+            raise click.UsageError("--key and --client-keys need encryption. Remove --no-encrypt.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class StorageOptions:
+    """Where the server stores its data."""
+
+    data_dir: Path | None = option(
+        "--data-dir",
+        table="network",
+        type=click.Path(file_okay=False, path_type=Path),
+        help="Directory where the server stores its data.",
+    )
+    database: str | None = option(
+        "--database",
+        table="network",
+        metavar="URL",
+        callback=check_database,
+        help="Store data in this PostgreSQL database (postgresql://user@host/name) instead of a file in --data-dir.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadOptions:
+    """How much the server does for one address, and for all."""
+
+    connection_rate: int = option(
+        "--connection-rate",
+        table="network",
+        type=click.IntRange(0),
+        default=50,
+        show_default=True,
+        help="Maximum new connections per minute from one address; 0 for no limit.",
+    )
+    connections_per_address: int = option(
+        "--connections-per-address",
+        table="network",
+        type=click.IntRange(0),
+        default=40,
+        show_default=True,
+        help="Maximum open connections from one address; 0 for no limit.",
+    )
+    address_load: int = option(
+        "--address-load",
+        table="network",
+        type=click.IntRange(0, 1000),
+        default=40,
+        show_default=True,
+        metavar="PERCENT",
+        help="Processor time that the connections of one address may use, in percent of one processor; 0 for no limit.",
+    )
+    max_load: int = option(
+        "--max-load",
+        table="network",
+        type=click.IntRange(1, 100),
+        default=90,
+        show_default=True,
+        metavar="PERCENT",
+        help="Refuse new participants while the server is busier than this, or viewers miss half of their frames; "
+        "100 never refuses.",
+    )
+
+    @property
+    def costs(self) -> CostLimits:
+        """Limits on the processor time of one address and of one peer; 0 for no limits."""
+        usual = CostLimits()
+        share = self.address_load / 100
+        return replace(usual, address_share=share, peer_share=usual.peer_share * (share / usual.address_share))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MixOptions:
+    """How listeners' sound is encoded."""
+
+    audio_bitrate: int = option(
+        "--audio-bitrate",
+        table="audio",
+        type=click.IntRange(6_000, 256_000),
+        default=32_000,
+        show_default=True,
+        help="Bit rate of each listener's sound, in bits per second.",
+    )
+    audio_complexity: int = option(
+        "--audio-complexity",
+        table="audio",
+        type=click.IntRange(0, 10),
+        default=5,
+        show_default=True,
+        help="Effort of the audio encoder; more sounds better and uses more CPU time.",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatisticsOptions:
+    """How often statistics are logged."""
+
+    statistics_interval: float = option(
+        "--statistics-interval",
+        table="logging",
+        type=Number(0.1, 86400),
+        default=30.0,
+        help="Minimum seconds between two log lines with statistics; an idle server logs none.  "
+        "[default: 30, at log level debug]",
+    )
