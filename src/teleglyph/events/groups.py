@@ -420,7 +420,7 @@ class Groups:
 def may_read(event: NostrEvent, group: GroupRecord | None, readers: Set[str]) -> bool:
     """Whether an event of a group, or of none, may be shown to somebody who proved these public keys.
 
-    Says the same of one event as :func:`teleglyph.store.readers.visible_to` says of stored ones.
+    Says the same of one event as :func:`teleglyph.store.visibility.visible_to` says of stored ones.
     """
     if event.pubkey in readers:
         return True

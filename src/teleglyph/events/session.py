@@ -18,7 +18,7 @@ from teleglyph.events.sync import Syncs, SyncStep
 from teleglyph.net import Connection, OwnNames, Stopwatch, TokenBucket, charged
 from teleglyph.net.websocket import frame_close, frame_compressed_text, frame_text, text_head
 from teleglyph.store.events import MAX_VALUES, hyperloglog_offset
-from teleglyph.store.questions import Asker
+from teleglyph.store.query_queue import QueryOwner
 from teleglyph.wire.nostr import messages as wire
 from teleglyph.wire.nostr.event import VANISH, NostrEvent, read_event, readable_id
 from teleglyph.wire.nostr.filter import Filter, read_filter
@@ -121,8 +121,8 @@ class EventSession:
         self._request_bytes = 0
         self._loop = asyncio.get_running_loop()
         # Its network's: with many connections nobody gets more turns than with one.
-        self._asker = Asker(network, on_cost=self._charge)
-        self.syncs = Syncs(service.store, limits, service.sync_ledger, self.send, self._asker)
+        self._owner = QueryOwner(network, on_cost=self._charge)
+        self.syncs = Syncs(service.store, limits, service.sync_ledger, self.send, self._owner)
         self._answering: asyncio.Task[None] | None = None
         self._failure_level = logging.ERROR
         self._is_ended = False
@@ -466,7 +466,7 @@ class EventSession:
         offset = hyperloglog_offset(filters[0].first_tag_value) if len(filters) == 1 else None
         readers = frozenset(self.authenticated)
         number, hll = await asyncio.wrap_future(
-            self._service.store.count(filters, time.time(), offset, readers, self._asker)
+            self._service.store.count(filters, time.time(), offset, readers, self._owner)
         )
         self.send(wire.count(name, number, hll))
 
@@ -480,7 +480,7 @@ class EventSession:
                 service.store.find(
                     *(subscription.filters, limits.default_limit, limits.max_limit, time.time()),
                     readers=frozenset(self.authenticated),
-                    asker=self._asker,
+                    owner=self._owner,
                 )
             )
         stored = {one.id for one in found}
@@ -490,7 +490,7 @@ class EventSession:
             if not subscription.is_open:
                 return
             page = found[start : start + limits.page_events]
-            bodies = service.store.bodies(page, frozenset(self.authenticated), self._asker)
+            bodies = service.store.bodies(page, frozenset(self.authenticated), self._owner)
             for _, body in await asyncio.wrap_future(bodies):
                 if not subscription.is_open:
                     return

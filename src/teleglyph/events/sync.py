@@ -15,7 +15,7 @@ from teleglyph.errors import EventRefusedError, StoreError
 from teleglyph.events.limits import EventLimits
 from teleglyph.net import TokenBucket
 from teleglyph.store.events import EventStore
-from teleglyph.store.questions import SERVER, Asker
+from teleglyph.store.query_queue import SERVER, QueryOwner
 from teleglyph.wire.nostr import messages as wire
 from teleglyph.wire.nostr.filter import Filter
 from teleglyph.wire.nostr.messages import SyncRefusedError
@@ -69,7 +69,7 @@ class Syncs:
         limits: of exchanges.
         ledger: shared by all connections.
         send: queues a message for the client.
-        asker: whose turn its questions take.
+        owner: the client whose turn its queries take.
     """
 
     def __init__(
@@ -78,9 +78,9 @@ class Syncs:
         limits: EventLimits,
         ledger: SyncLedger,
         send: Callable[[bytes], None],
-        asker: Asker = SERVER,
+        owner: QueryOwner = SERVER,
     ) -> None:
-        self._asker = asker
+        self._owner = owner
         self._store = store
         self._limits = limits
         self._ledger = ledger
@@ -139,7 +139,7 @@ class Syncs:
             async with self._ledger.turn:
                 if not sync.is_open:
                     return b""
-                found = self._store.records(step.filter, limits.sync_records, time.time(), readers, self._asker)
+                found = self._store.records(step.filter, limits.sync_records, time.time(), readers, self._owner)
                 records = await asyncio.wrap_future(found)
             if self._ledger.records + len(records) > limits.total_sync_records:
                 raise EventRefusedError("blocked: too many syncs are open, try again later")
@@ -149,7 +149,7 @@ class Syncs:
             self._ledger.records += len(records)
         if sync.records is None:
             return b""
-        answer = self._store.reconcile(sync.records, step.message, limits.sync_bytes, self._asker)
+        answer = self._store.reconcile(sync.records, step.message, limits.sync_bytes, self._owner)
         return await asyncio.wrap_future(answer)
 
     def refuse(self, sync: Sync, text: str) -> None:

@@ -13,11 +13,12 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from teleglyph.errors import EventRefusedError
-from teleglyph.store.database import Base, Database
+from teleglyph.store.backend import Base
+from teleglyph.store.database import Database
 from teleglyph.store.groups import GroupChange, write_change
-from teleglyph.store.questions import SERVER, Asker
-from teleglyph.store.readers import visible_to
+from teleglyph.store.query_queue import SERVER, QueryOwner
 from teleglyph.store.tag_keys import tag_key
+from teleglyph.store.visibility import visible_to
 from teleglyph.wire.nostr.event import DELETION, VANISH, NostrEvent, decode_kept, is_hex
 from teleglyph.wire.nostr.filter import Filter
 from teleglyph.wire.nostr.groups import (
@@ -143,7 +144,7 @@ class EventStore:
         max_limit: int,
         now: float,
         readers: Set[str] | None = None,
-        asker: Asker = SERVER,
+        owner: QueryOwner = SERVER,
     ) -> Future[list[Found]]:
         """Where the events are that filters ask for: each filter's limit applied, then merged and sorted.
 
@@ -151,17 +152,17 @@ class EventStore:
             filters: each has at most MAX_VALUES values.
             now: Unix seconds; what ended before is not found.
             readers: public keys that whoever asks has proved; None for the relay itself, which sees everything.
-            asker: whose turn it takes, as with the other questions.
+            owner: the client whose turn it takes.
         """
-        return self.database.read(lambda base: _find(base, filters, default_limit, max_limit, now, readers), asker)
+        return self.database.read(lambda base: _find(base, filters, default_limit, max_limit, now, readers), owner)
 
     def bodies(
-        self, found: Sequence[Found], readers: Set[str] | None = None, asker: Asker = SERVER
+        self, found: Sequence[Found], readers: Set[str] | None = None, owner: QueryOwner = SERVER
     ) -> Future[list[tuple[bytes, bytes]]]:
         """The ids and texts of events that were found, in that order, without those that are gone meanwhile, or are
         no longer for these readers.
         """
-        return self.database.read(lambda base: _bodies(base, found, readers), asker)
+        return self.database.read(lambda base: _bodies(base, found, readers), owner)
 
     def count(
         self,
@@ -169,15 +170,15 @@ class EventStore:
         now: float,
         hll_offset: int | None = None,
         readers: Set[str] | None = None,
-        asker: Asker = SERVER,
+        owner: QueryOwner = SERVER,
     ) -> Future[tuple[int, str]]:
         """How many events filters ask for that these readers may see, limits aside; and the HyperLogLog registers of
         their authors as hexadecimal digits, empty without an offset.
         """
-        return self.database.read(lambda base: _count(base, filters, now, hll_offset, readers), asker)
+        return self.database.read(lambda base: _count(base, filters, now, hll_offset, readers), owner)
 
     def records(
-        self, wanted: Filter, most: int, now: float, readers: Set[str] | None = None, asker: Asker = SERVER
+        self, wanted: Filter, most: int, now: float, readers: Set[str] | None = None, owner: QueryOwner = SERVER
     ) -> Future[Records]:
         """Times and ids of the events that a filter asks for and these readers may see, to be reconciled (NIP-77).
 
@@ -187,11 +188,11 @@ class EventStore:
         Raises:
             EventRefusedError: from the future: there are more.
         """
-        return self.database.read(lambda base: _records(base, wanted, most, now, readers), asker)
+        return self.database.read(lambda base: _records(base, wanted, most, now, readers), owner)
 
-    def reconcile(self, records: Records, message: bytes, max_bytes: int, asker: Asker = SERVER) -> Future[bytes]:
+    def reconcile(self, records: Records, message: bytes, max_bytes: int, owner: QueryOwner = SERVER) -> Future[bytes]:
         """Answer a message of a reconciliation beside the event loop; see :mod:`teleglyph.wire.nostr.negentropy`."""
-        return self.database.read(lambda _: respond(records, message, max_bytes), asker)
+        return self.database.read(lambda _: respond(records, message, max_bytes), owner)
 
     def erase_group(self, group: str) -> Future[int]:
         """Remove some of the events that came since a group was made; how many it were.
@@ -386,7 +387,7 @@ class _Batch:
         events, self.waiting = self.waiting, []
         if not events:
             return
-        seqs = self.base.take_numbers("events", "seq", len(events))
+        seqs = self.base.allocate_keys("events", "seq", len(events))
         self.base.run_many(
             "INSERT INTO events (seq, id, pubkey, created_at, kind, address, expires_at, body, audience, group_key) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",

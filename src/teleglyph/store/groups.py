@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from teleglyph.store.database import Base, Database
+from teleglyph.store.backend import Base
+from teleglyph.store.database import Database
 from teleglyph.store.tag_keys import tag_key
 
 ADMIN = "admin"

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from teleglyph.store.database import Base, Database
+from teleglyph.store.backend import Base
+from teleglyph.store.database import Database
 from teleglyph.store.events import remove_events, remove_slice
 from teleglyph.store.tag_keys import tag_key
 from teleglyph.wire.nostr.event import GIFT_WRAP, VANISH, decode_kept

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, cast
 
 from teleglyph.errors import NotSupportedError, StoreError
-from teleglyph.store.database import READ_SECONDS, Backend, Base, DatabaseUnavailableError
+from teleglyph.store.backend import READ_SECONDS, Backend, Base, DatabaseUnavailableError
 from teleglyph.store.schema import MIGRATIONS, POSTGRESQL_WORDS, statements
 
 try:
@@ -99,7 +99,7 @@ class PostgresqlBase(Base):
         with self._understood(), self._connection.cursor() as cursor:
             cursor.executemany(_query(sql), rows)
 
-    def take_numbers(self, table: str, column: str, count: int) -> list[int]:
+    def allocate_keys(self, table: str, column: str, count: int) -> list[int]:
         rows = self.run("SELECT nextval(pg_get_serial_sequence(?, ?)) FROM generate_series(1, ?)", table, column, count)
         return sorted(number for (number,) in rows)
 

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from teleglyph.store.database import Base, Database
+from teleglyph.store.backend import Base
+from teleglyph.store.database import Database
 
 LEFT_OPEN = "the server stopped"
 FINISHED = "the host gave a result"
@@ -83,12 +84,12 @@ class RecordStore:
     def opened(self, room_id: str, game: str, room: str) -> None:
         """A room was made."""
         now, instance = self._clock(), self._database.instance
-        self._database.tell(lambda base: _open(base, room_id, 1, game, room, now, instance))
+        self._database.write_and_forget(lambda base: _open(base, room_id, 1, game, room, now, instance))
 
     def closed(self, room_id: str, reason: str) -> None:
         """A room is over."""
         now = self._clock()
-        self._database.tell(lambda base: _close(base, room_id, now, reason))
+        self._database.write_and_forget(lambda base: _close(base, room_id, now, reason))
 
     def result(
         self,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from teleglyph.errors import StoreError
-from teleglyph.store.database import READ_SECONDS, Backend, Base, DatabaseUnavailableError
+from teleglyph.store.backend import READ_SECONDS, Backend, Base, DatabaseUnavailableError
 from teleglyph.store.schema import MIGRATIONS, SQLITE_WORDS, statements
 
 _CACHE_KIB = 16 << 10
@@ -176,7 +176,7 @@ class SqliteBase(Base):
         except sqlite3.Error as error:
             raise StoreError(str(error)) from error
 
-    def take_numbers(self, table: str, column: str, count: int) -> list[int]:
+    def allocate_keys(self, table: str, column: str, count: int) -> list[int]:
         ((last,),) = self.run(f"SELECT coalesce(max({column}), 0) FROM {table}")
         return list(range(last + 1, last + 1 + count))
 

@@ -15,9 +15,10 @@ import pytest
 
 from teleglyph.errors import StoreError
 from teleglyph.store import Base, open_database, postgresql, sqlite
-from teleglyph.store.database import Database, DatabaseLimits
+from teleglyph.store.database import Database
 from teleglyph.store.schema import MIGRATIONS
 from teleglyph.store.sqlite import SqliteBackend
+from teleglyph.store.writer import WriteLimits
 
 ADD = "INSERT INTO records (room_id, round, game, room, started_at, instance) VALUES (?, 1, 'g', 'r', 0, 1)"
 
@@ -100,17 +101,17 @@ def test_a_job_of_several_statements_is_done_whole_or_not_at_all(database_place:
 
 
 def test_too_much_is_refused_and_what_waits_is_written_at_the_end(tmp_path: Path) -> None:
-    database = Database(SqliteBackend(tmp_path / "base"), 1, DatabaseLimits(jobs=5, bytes=100))
+    database = Database(SqliteBackend(tmp_path / "base"), 1, WriteLimits(jobs=5, bytes=100))
     hold = threading.Event()
     first = database.write(lambda base: hold.wait(10))
-    while database._jobs:
+    while database._writer._jobs:
         time.sleep(0.001)
-    with pytest.raises(StoreError, match="Too much"):
+    with pytest.raises(StoreError, match="is full"):
         database.write(count, size=101).result(0)
     kept = [database.write(lambda base, n=n: base.run(ADD, str(n)), size=20) for n in range(5)]  # type: ignore[misc]
-    with pytest.raises(StoreError, match="Too much"):
+    with pytest.raises(StoreError, match="is full"):
         database.write(count).result(0)
-    database.tell(count)
+    database.write_and_forget(count)
     assert database.counters.refused == 3
     hold.set()
     database.close()
@@ -199,9 +200,9 @@ def test_a_lost_connection_comes_back_and_reports_are_kept(postgresql: str) -> N
     with psycopg.connect(postgresql, autocommit=True) as base:
         base.execute("ALTER DATABASE lost ALLOW_CONNECTIONS false")
         base.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'lost'")
-        database.tell(lambda base: base.run(ADD, "kept"))
+        database.write_and_forget(lambda base: base.run(ADD, "kept"))
         time.sleep(0.3)
-        with pytest.raises(StoreError, match="away"):
+        with pytest.raises(StoreError, match="unavailable"):
             database.write(lambda base: base.run(ADD, "told")).result(10)
         with pytest.raises(StoreError, match="cannot be reached"):
             database.read(count).result(10)
@@ -229,7 +230,7 @@ def test_closing_while_the_database_is_away(postgresql: str) -> None:
         base.execute("DROP DATABASE gone WITH (FORCE)")
     future = database.write(count)
     database.close()
-    with pytest.raises(StoreError, match="away"):
+    with pytest.raises(StoreError, match="unavailable"):
         future.result(10)
 
 
