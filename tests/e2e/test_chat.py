@@ -211,7 +211,7 @@ def test_events_go_out_and_in(start_server: StartServer, tmp_path: Path, databas
         timeout=30,
     )
     assert running.returncode == 105
-    assert "used by another process" in running.stderr
+    assert "Another process uses" in running.stderr
     assert server.stop() == 0
     file = tmp_path / "all.jsonl"
     result = subprocess.run(

@@ -128,12 +128,12 @@ class Ingest:
             self.begun += 1
             if self._is_exclusive and batch[0].event.kind == VANISH and batch[0].refusal is None:
                 changes = [] if batch[0].plan is None else batch[0].plan.changes
-                self._send(batch, self._store.vanish(batch[0].event, changes, time.time()))
+                self._send(batch, self._store.store_vanish_request(batch[0].event, changes, time.time()))
                 continue
             kept = [item for item in batch if _concerns_store(item)]
             asked = frozenset(place for place, item in enumerate(kept) if item.refusal is not None)
             planned = {place: item.plan.changes for place, item in enumerate(kept) if item.plan is not None}
-            self._send(batch, self._store.put([item.event for item in kept], asked, planned, time.time()))
+            self._send(batch, self._store.store_events([item.event for item in kept], asked, planned, time.time()))
 
     def _send(self, batch: list[_Item], future: Future[list[Outcome]]) -> None:
         future.add_done_callback(lambda done: self._written(batch, done))

@@ -148,9 +148,9 @@ class Management:
         async with self._turn:
             before = self._policy.rules
             rules = {rule: dict(entries) for rule, entries in before.items()}
-            for rule, value in change.drop:
+            for rule, value in change.removed:
                 rules[rule].pop(value, None)
-            for rule, value, text in change.put:
+            for rule, value, text in change.added:
                 rules[rule][value] = text
             self._policy.install(rules)
             try:
@@ -194,7 +194,7 @@ class Management:
 
     async def _unban_key(self, key: object, _reason: object = "") -> bool:
         pubkey = _number(key, "public key")
-        return await self._change(RuleChange(drop=[(Rule.BANNED_KEY, pubkey)], unbanned=pubkey))
+        return await self._change(RuleChange(removed=[(Rule.BANNED_KEY, pubkey)], unbanned=pubkey))
 
     async def _allow_key(self, key: object, reason: object = "") -> bool:
         pubkey, text = _number(key, "public key"), _text(reason, "reason", MAX_REASON)
@@ -207,7 +207,7 @@ class Management:
         drop = [(Rule.ALLOWED_KEY, pubkey)]
         if set(self._policy.rules[Rule.ALLOWED_KEY]) <= {pubkey}:
             drop.append((Rule.SETTING, ONLY_ALLOWED_KEYS))
-        return await self._change(RuleChange(drop=drop))
+        return await self._change(RuleChange(removed=drop))
 
     async def _ban_event(self, number: object, reason: object = "") -> bool:
         event, text = _number(number, "event id"), _text(reason, "reason", MAX_REASON)
@@ -215,7 +215,7 @@ class Management:
         return await self._change(RuleChange([(Rule.BANNED_EVENT, event, text)], erased=[event]))
 
     async def _unban_event(self, number: object, _reason: object = "") -> bool:
-        return await self._change(RuleChange(drop=[(Rule.BANNED_EVENT, _number(number, "event id"))]))
+        return await self._change(RuleChange(removed=[(Rule.BANNED_EVENT, _number(number, "event id"))]))
 
     def _setting(self, name: str) -> _Method:
         async def change(value: object) -> bool:
@@ -223,7 +223,7 @@ class Management:
             if name == "icon" and text:
                 _check_url(text)
             if not text:
-                return await self._change(RuleChange(drop=[(Rule.SETTING, name)]))
+                return await self._change(RuleChange(removed=[(Rule.SETTING, name)]))
             return await self._change(RuleChange([(Rule.SETTING, name, text)]))
 
         return _Method(change, 1, 1)
@@ -242,7 +242,7 @@ class Management:
         return await self._change(RuleChange([(Rule.BLOCKED_ADDRESS, value, text)]))
 
     async def _unblock(self, address: object, _reason: object = "") -> bool:
-        return await self._change(RuleChange(drop=[(Rule.BLOCKED_ADDRESS, _network(address))]))
+        return await self._change(RuleChange(removed=[(Rule.BLOCKED_ADDRESS, _network(address))]))
 
 
 def _number(value: object, name: str) -> str:

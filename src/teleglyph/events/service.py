@@ -271,7 +271,7 @@ class EventsService:
 
     async def _end_group(self, name: str) -> None:
         try:
-            while await asyncio.wrap_future(self.store.erase_group(name)):
+            while await asyncio.wrap_future(self.store.erase_group_slice(name)):
                 pass
         except StoreError as error:
             _log.error("Group %s is closed, but its events are still stored: %s", name, error)
@@ -334,7 +334,7 @@ class EventsService:
     async def _sweep(self) -> None:
         """Remove what has expired or was deleted, a slice at a time: what others write comes in between."""
         try:
-            while removed := await asyncio.wrap_future(self.store.sweep(time.time())):
+            while removed := await asyncio.wrap_future(self.store.remove_expired(time.time())):
                 self.counters.expired += removed
         except StoreError as error:
             _log.error("expired events could not be removed: %s", error)

@@ -17,7 +17,8 @@ from teleglyph.events.admission import check_admission, check_authentication, ch
 from teleglyph.events.sync import Syncs, SyncStep
 from teleglyph.net import Connection, OwnNames, Stopwatch, TokenBucket, charged
 from teleglyph.net.websocket import frame_close, frame_compressed_text, frame_text, text_head
-from teleglyph.store.events import MAX_VALUES, hyperloglog_offset
+from teleglyph.store.events import MAX_VALUES
+from teleglyph.store.hyperloglog import hyperloglog_offset
 from teleglyph.store.query_queue import QueryOwner
 from teleglyph.wire.nostr import messages as wire
 from teleglyph.wire.nostr.event import VANISH, NostrEvent, read_event, readable_id

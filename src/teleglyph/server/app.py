@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _WATCH_INTERVAL = 0.1
-_LEFT_OVERS_INTERVAL = 60.0
+_ORPHANS_INTERVAL = 60.0
 _ANNOUNCE_INTERVAL = 5.0
 _FAREWELL_SECONDS = 0.3
 """How long a stopping server waits until the end of the call is announced."""
@@ -147,7 +147,7 @@ class Server:
                     self._spawn(self._announce(self.events, self._announcer), "announcements")
         _log.info("listening on %s", ", ".join(authority(*bound) for bound in self.bound))
         if self.records is not None:
-            self._spawn(self._close_left_overs(self.records), "left-overs")
+            self._spawn(self._close_orphans(self.records), "orphaned records")
         self._spawn(self._watch(), "watch")
         self._spawn(self._report(), "statistics")
         for room in self.rooms.values():
@@ -366,14 +366,14 @@ class Server:
     def _room_started(self, room: PlayRoom) -> None:
         _log.info("a room was made for %s: %s", room.rules.name, room.id)
         if self.records is not None:
-            self.records.opened(room.id, room.rules.name, room.name)
+            self.records.record_opening(room.id, room.rules.name, room.name)
         if self.events is not None and room.is_public:
             self.events.open_group(room_group(room.rules.name, room.name), f"{room.name} ({room.rules.name})")
 
     def _room_ended(self, room: PlayRoom, reason: str) -> None:
         _log.info("room %s is over (%s): %s", room.id, reason, asdict(room.counters))
         if self.records is not None:
-            self.records.closed(room.id, reason)
+            self.records.record_closing(room.id, reason)
         if self.events is not None and room.is_public:
             self.events.close_group(room_group(room.rules.name, room.name))
 
@@ -396,11 +396,11 @@ class Server:
                 room.notice(now)
             self.gate.refusals.flush(now)
 
-    async def _close_left_overs(self, records: RecordStore) -> None:
+    async def _close_orphans(self, records: RecordStore) -> None:
         while True:
-            await asyncio.sleep(_LEFT_OVERS_INTERVAL)
+            await asyncio.sleep(_ORPHANS_INTERVAL)
             try:
-                await asyncio.wrap_future(records.close_left_overs())
+                await asyncio.wrap_future(records.close_orphans())
             except StoreError as error:
                 _log.error("records that others left open stay so: %s", error)
 

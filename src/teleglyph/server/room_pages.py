@@ -95,7 +95,7 @@ class RoomPages:
         records = self._server.records
         record = None
         if records is not None:
-            record = await asyncio.wrap_future(records.record(int(request.match_info["number"])))
+            record = await asyncio.wrap_future(records.find_record(int(request.match_info["number"])))
         if record is None:
             return answer({"error": "there is no such record"}, status=404)
         return answer(_show_record(record))
@@ -109,7 +109,7 @@ class RoomPages:
             return answer({"error": f"page is 1 or more, per_page 1 to {_MAX_PER_PAGE}"}, status=400)
         if self._server.records is None:
             return answer({"error": "nothing is kept here"}, status=404)
-        player = await asyncio.wrap_future(self._server.records.player(identity, *page))
+        player = await asyncio.wrap_future(self._server.records.find_player(identity, *page))
         return answer(
             {
                 "identity": identity,
@@ -145,7 +145,7 @@ class RoomPages:
             return answer({"error": f"outcomes are for {seats}, and one of win, loss, draw, null"}, status=400)
         everybody = {**dict.fromkeys(room.sitting(now)), **outcomes}
         record = await asyncio.wrap_future(
-            server.records.result(
+            server.records.record_result(
                 room.id,
                 result,
                 everybody,

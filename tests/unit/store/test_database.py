@@ -162,7 +162,7 @@ def test_a_file_has_one_process(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "open\n"
-        with pytest.raises(StoreError, match="used by another process"):
+        with pytest.raises(StoreError, match="Another process uses"):
             open_database(tmp_path / "base", 2)
         process.kill()
     open_database(tmp_path / "base", 2).close()
