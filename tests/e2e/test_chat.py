@@ -168,7 +168,7 @@ def test_a_group_is_run_over_the_relay_and_found_again(start_server: StartServer
     server.process.wait()
     server = relay(start_server, data, "--event-rate", "0")
     bob, stranger = NostrPeer(server), NostrPeer(server)
-    assert tell(stranger, bytes([7]) * 32, 9, content="hi")[1] == "restricted: only members write in this group"
+    assert tell(stranger, bytes([7]) * 32, 9, content="hi")[1] == "restricted: only members may write in this group"
     assert tell(bob, BOB, 9, content="still a member") == [True, ""]
     members = stranger.ask({"kinds": [39002], "#d": ["club"]})[0]["tags"]
     assert ["p", bob_key] in members

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from teleglyph.events.groups import may_read
+from teleglyph.events.group_roles import may_read
 from teleglyph.store import Database, open_database
 from teleglyph.store.events import EventStore
 from teleglyph.store.groups import GroupChange, GroupRecord, GroupStore

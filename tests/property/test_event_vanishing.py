@@ -119,5 +119,5 @@ def put(store: EventStore, policy: Policy, one: NostrEvent) -> bool:
         return False
     (outcome,) = (store.store_vanish_request(one) if one.kind == 62 else store.store_events([one])).result()
     if outcome is Outcome.STORED and one.kind == 62:
-        policy.vanish(one)
+        policy.record_vanished(one)
     return outcome is Outcome.STORED

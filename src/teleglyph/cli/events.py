@@ -144,7 +144,7 @@ def import_events(logs: LogOptions, data_dir: Path | None, database: str | None,
                 if event.kind == VANISH and is_for_all_relays(event):
                     kept += flush()
                     kept += store.store_vanish_request(event).result().count(Outcome.STORED)
-                    policy.vanish(event)
+                    policy.record_vanished(event)
                 else:
                     batch.append(event)
             except (EventRefusedError, InvalidMessageError) as error:

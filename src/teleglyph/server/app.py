@@ -22,7 +22,7 @@ from teleglyph.call.statistics import RoomReport
 from teleglyph.errors import BindError, StoreError, TeleglyphError
 from teleglyph.events.announcement import KIND as LIVE_ACTIVITY
 from teleglyph.events.announcement import Activity, Announcer
-from teleglyph.events.groups import room_group
+from teleglyph.events.room_groups import room_group
 from teleglyph.media import retain_large_buffers
 from teleglyph.net import (
     Absences,

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from teleglyph.errors import StoreError
-from teleglyph.events.groups import room_group
+from teleglyph.events.room_groups import room_group
 from teleglyph.net import network_of
 from teleglyph.rooms.room import Room
 from teleglyph.store import Record
