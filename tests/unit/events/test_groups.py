@@ -136,7 +136,7 @@ def test_roles_allow_what_they_say(place: Place) -> None:
     place.say(BOB, 9001, ["p", pub(EVE)])
     assert place.refused(BOB, 9000, ["p", pub(EVE)]).startswith("restricted: your role")
     assert place.refused(BOB, 9008).startswith("restricted")
-    assert place.refused(ANN, 9011).startswith("invalid: moderation of kind 9011 is not known")
+    assert place.refused(ANN, 9011).startswith("invalid: kind 9011 is not supported")
     assert place.refused(ANN, 9000, ["p", pub(EVE)], ["p", pub(EVE), "admin"]).startswith("invalid")
     assert place.refused(ANN, 9000, ["p", "junk"]).startswith("invalid")
     assert place.refused(ANN, 9000, ["p", pub(EVE), "x" * 65]) == "invalid: a role has at most 64 characters"
