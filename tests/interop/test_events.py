@@ -413,7 +413,7 @@ def test_a_client_that_wants_to_reconcile_does_not_wait_for_ever(
 ) -> None:
     peer = join(events_server("--no-event-sync"))
     peer.say(verb, "n", {"kinds": [1]}, "6100")
-    assert peer.get() == ["NEG-ERR", "n", "blocked: there is no NIP-77 here, ask with REQ"]
+    assert peer.get() == ["NEG-ERR", "n", "blocked: NIP-77 is disabled here, use REQ"]
 
 
 @pytest.mark.parametrize("number", ["x", "AB" * 32, "ab" * 33, "\ud800"])

@@ -67,7 +67,7 @@ class AddressGate:
         reason = self._costly(peer) if is_counted else self.may_wait(peer)
         if reason is None and not self._window.allow(network_of(peer), time.monotonic()):
             text = f"more than {self._window.limit} connections in a minute"
-            reason = self.note("rate", "connections too often", peer, text)
+            reason = self.record_refusal("rate", "connections too often", peer, text)
         return reason
 
     def meter(self, peer: str) -> CostMeter | None:
@@ -86,9 +86,11 @@ class AddressGate:
         network = network_of(peer)
         if self._per_address and not is_proxy and self._open[network] >= self._per_address:
             text = f"it has {self._per_address} connections already"
-            return self.note("address", "too many of one address", peer, text)
+            return self.record_refusal("address", "too many of one address", peer, text)
         if self._total >= self._places(peer, network):
-            return self.note("descriptors", "no descriptor is free", peer, f"{self._total} connections are open")
+            return self.record_refusal(
+                "descriptors", "no descriptor is free", peer, f"{self._total} connections are open"
+            )
         return None
 
     def let_in(self, peer: str, *, is_proxy: bool = False) -> Callable[[], None] | str:
@@ -130,10 +132,10 @@ class AddressGate:
 
     def _costly(self, peer: str) -> str | None:
         if self.costs.refused_for(network_of(peer), time.monotonic()) > 0:
-            return self.note("cost", "too costly", peer, "its connections used too much processor time")
+            return self.record_refusal("cost", "too costly", peer, "its connections used too much processor time")
         return None
 
-    def note(self, counter: str, kind: str, peer: str, reason: str) -> str:
+    def record_refusal(self, counter: str, kind: str, peer: str, reason: str) -> str:
         """Count and log that an address was refused; returns the reason.
 
         Args:
@@ -141,5 +143,5 @@ class AddressGate:
             kind: refusals of one kind are logged together.
         """
         self.refused[counter] += 1
-        self.refusals.note(kind, f"{peer} was refused: {reason}", time.monotonic())
+        self.refusals.log_refusal(kind, f"{peer} was refused: {reason}", time.monotonic())
         return reason

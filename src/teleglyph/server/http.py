@@ -91,7 +91,7 @@ class HttpFront:
     def on_call_port(self) -> asyncio.Protocol | bytes:
         """The protocol for a peer of the call port that speaks HTTP, or the response that refuses it."""
         if self._runner is None or self._runner.server is None:
-            return refusal("404 Not Found", "This is the call port of a Teleglyph server; it serves no pages.")
+            return refusal("404 Not Found", "This is a Teleglyph server's port for calls; it serves no pages.")
         if self._tls is not None:
             return refusal(
                 "426 Upgrade Required", f"This port is for calls only. Use https:// or wss:// on port {self.port}."
@@ -122,7 +122,7 @@ class HttpFront:
             _log.warning("%s Continuing without it.", bind_failure([failure], port, "HTTP", "--http-port"))
         self.port = port
         self._watcher = asyncio.get_running_loop().create_task(self._watch(handlers), name="http guard")
-        _log.info("Listening for %s on port %d", "HTTP" if self._tls is None else "HTTPS", self.port)
+        _log.info("Serving %s on port %d", "HTTP" if self._tls is None else "HTTP with TLS", self.port)
 
     async def stop(self) -> None:
         """Stop listening and close all connections."""

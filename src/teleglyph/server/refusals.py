@@ -17,7 +17,7 @@ class RefusalLog:
         """When a kind of refusal was logged in full."""
         self._more: Counter[str] = Counter()
 
-    def note(self, kind: str, text: str, now: float) -> None:
+    def log_refusal(self, kind: str, text: str, now: float) -> None:
         """Somebody was refused.
 
         Args:
