@@ -46,7 +46,7 @@ def test_two_terminals_chat(start_server: StartServer, tmp_path: Path) -> None:
         ann.expect("There is no command “/nope”")
         server.process.kill()
         server.process.wait()
-        ann.expect("The connection is lost")
+        ann.expect("Connection lost")
         ann.type("into the void")
         ann.expect("Not sent: there is no connection")
         ann.type("/quit")
