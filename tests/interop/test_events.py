@@ -244,7 +244,7 @@ def test_protected_events_come_from_their_authors_only(events_server: StartServe
     assert peer.authenticate(server, ANN)[1] is True
     assert peer.publish(event)[1:] == [True, ""]
     repost = make(event.text.decode(), ANN, 6, ["e", event.id])
-    assert peer.publish(repost)[2] == "blocked: protected events are not reposted"
+    assert peer.publish(repost)[2] == "blocked: protected events may not be reposted"
 
 
 def test_an_authentication_is_no_event(events_server: StartServer, join: Join) -> None:
@@ -343,7 +343,7 @@ def test_work_that_is_too_little_is_refused(events_server: StartServer, join: Jo
         for event in (make(str(number), ANN, 1, ["nonce", "1", "2"], at=now) for number in range(400))
         if event.difficulty >= 4
     )
-    assert peer.publish(modest)[1:] == [False, "pow: difficulty 2 was aimed at, less than 4"]
+    assert peer.publish(modest)[1:] == [False, "pow: target difficulty 2 is less than 4"]
 
 
 def test_words_are_found(events_server: StartServer, join: Join) -> None:

@@ -190,7 +190,7 @@ class NostrClient:
                 for answer in self._answers.values():
                     if not answer.done():
                         answer.set_exception(
-                            ConnectError(f"The connection was lost before the relay confirmed the event{reason}.")
+                            ConnectError(f"the connection was lost before the relay confirmed it{reason}")
                         )
                 await self._broadcast(Trouble(f"Connection lost{reason}. Reconnecting."))
             await asyncio.sleep(pause * random.uniform(0.75, 1.25))  # noqa: S311 - spreads attempts, keeps no secret
@@ -212,11 +212,11 @@ class NostrClient:
 
     async def _send(self, message: object) -> None:
         if self._socket is None:
-            raise ConnectError("There is no connection to the relay.")
+            raise ConnectError("there is no connection to the relay")
         try:
             await self._socket.send(json.dumps(message, ensure_ascii=False))
         except ConnectionClosed as error:
-            raise ConnectError("The connection to the relay is lost.") from error
+            raise ConnectError("the connection to the relay is lost") from error
 
     async def _send_event(self, verb: str, event: NostrEvent) -> tuple[bool, str]:
         future: asyncio.Future[tuple[bool, str]] = asyncio.get_running_loop().create_future()
@@ -226,7 +226,7 @@ class NostrClient:
                 await self._send([verb, json.loads(event.text)])
                 return await future
         except TimeoutError:
-            raise ConnectError(f"The relay did not answer within {_ANSWER_SECONDS:g} s.") from None
+            raise ConnectError(f"the relay did not answer within {_ANSWER_SECONDS:g} s") from None
         finally:
             del self._answers[event.id]
             if not future.cancel() and not future.cancelled():
