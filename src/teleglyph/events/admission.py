@@ -9,11 +9,12 @@ import json
 from collections.abc import Callable, Set
 
 from teleglyph.errors import EventRefusedError
+from teleglyph.events.kinds import AFTER_ADDRESSABLE, EventKind
 from teleglyph.events.limits import EventLimits
 from teleglyph.net import OwnNames
 from teleglyph.wire.nostr.event import AUTHENTICATION, FIRST_ADDRESSABLE, VANISH, NostrEvent
 
-_REPOSTS = (6, 16)
+_REPOSTS = (EventKind.REPOST, EventKind.GENERIC_REPOST)
 _ALL_RELAYS = "ALL_RELAYS"
 
 
@@ -30,7 +31,7 @@ def check_admission(event: NostrEvent, limits: EventLimits, now: float, authenti
     """
     if event.kind == AUTHENTICATION:
         raise EventRefusedError(f"invalid: kind {AUTHENTICATION} is for AUTH, not for EVENT")
-    _check_unique(event, "expiration", *(["d"] if FIRST_ADDRESSABLE <= event.kind < 40000 else []))
+    _check_unique(event, "expiration", *(["d"] if FIRST_ADDRESSABLE <= event.kind < AFTER_ADDRESSABLE else []))
     if event.created_at > now + limits.created_at_ahead:
         raise EventRefusedError(f"invalid: created_at is more than {limits.created_at_ahead} s in the future")
     if limits.created_at_back is not None and event.created_at < now - limits.created_at_back:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-KIND = 30311
+from teleglyph.events.kinds import EventKind
+
+LIVE_ACTIVITY = EventKind.LIVE_ACTIVITY
 _REFRESH = 1200.0
 """Seconds.  Clients may treat an entry as ended if it is not renewed for an hour."""
 

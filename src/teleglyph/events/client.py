@@ -17,6 +17,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from teleglyph.errors import ConnectError, EventRefusedError, InvalidMessageError
+from teleglyph.events.kinds import FIRST_EPHEMERAL, FIRST_REPLACEABLE, EventKind
 from teleglyph.net.websocket_failure import CHAT, CONNECT_ERRORS, websocket_failure
 from teleglyph.printable import fit
 from teleglyph.wire.nostr.event import AUTHENTICATION, NostrEvent, load, read_event, sign_event
@@ -235,7 +236,7 @@ class NostrClient:
     def _sign(self, kind: int, content: str, tags: Sequence[Sequence[str]]) -> NostrEvent:
         """Sign an event with a new id, even if the same content was signed within this second."""
         now, attempt = int(time.time()), 1
-        if kind == 0 or 10_000 <= kind < 20_000:
+        if kind == EventKind.PROFILE or FIRST_REPLACEABLE <= kind < FIRST_EPHEMERAL:
             # Later than the last version: of two within the same second the relay keeps either.
             now = self._versions[kind] = max(now, self._versions.get(kind, 0) + 1)
         event = sign_event(self._key, now, kind, tags, content)

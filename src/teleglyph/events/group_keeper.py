@@ -15,8 +15,9 @@ from teleglyph.events.group_metadata import describe
 from teleglyph.events.group_plan import OWN_KINDS, Plan
 from teleglyph.events.groups import Groups
 from teleglyph.events.ingest import Ingest
+from teleglyph.events.kinds import EventKind
 from teleglyph.events.own_events import OwnEvents
-from teleglyph.events.presence import PRESENCE, Presence
+from teleglyph.events.presence import Presence
 from teleglyph.store.events import EventStore
 from teleglyph.store.groups import GroupStore
 from teleglyph.wire.nostr.event import NostrEvent, decode_kept
@@ -122,7 +123,7 @@ class GroupKeeper:
     def record_presence(self, event: NostrEvent) -> None:
         """Record the presence of its author in a group, if the event announces that."""
         # Only in existing groups, because names cost nothing to invent.
-        if event.kind == PRESENCE and self._groups.get(group_of(event)) is not None:
+        if event.kind == EventKind.PRESENCE and self._groups.get(group_of(event)) is not None:
             self._presence.record(event, time.time())
 
     def publish_presence(self) -> None:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from teleglyph.errors import EventRefusedError, InvalidMessageError
+from teleglyph.events.kinds import EventKind
 from teleglyph.wire.nostr.event import NostrEvent, load, read_event
 
-KIND = 27235
 WINDOW = 60
 """Seconds that an authentication may be older or younger than now."""
 _MAX_HEADER = 8192
@@ -51,8 +51,10 @@ def check_http_authentication(request: HttpRequest, now: float) -> NostrEvent:
         EventRefusedError: the authentication is invalid; the message is a sentence.
     """
     event = _read(request.authorization)
-    if event.kind != KIND:
-        raise EventRefusedError(f"The authentication has the kind {event.kind} instead of {KIND}.")
+    if event.kind != EventKind.HTTP_AUTHENTICATION:
+        raise EventRefusedError(
+            f"The authentication has the kind {event.kind} instead of {EventKind.HTTP_AUTHENTICATION}."
+        )
     if abs(event.created_at - now) > WINDOW:
         raise EventRefusedError(f"The authentication's created_at is more than {WINDOW} s from now.")
     url = _only(event, "u")

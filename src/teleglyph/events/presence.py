@@ -5,10 +5,10 @@ No clock: the time is an argument.
 
 from __future__ import annotations
 
+from teleglyph.events.kinds import EventKind
 from teleglyph.wire.nostr.event import NostrEvent
 from teleglyph.wire.nostr.groups import group_of
 
-PRESENCE = 10312
 _LASTS = 300
 """Seconds that a presence lasts if the event has no expiration."""
 MAX_PEOPLE = 500
@@ -31,7 +31,7 @@ class Presence:
             now: Unix seconds.
         """
         group = group_of(event)
-        if event.kind != PRESENCE or group is None:
+        if event.kind != EventKind.PRESENCE or group is None:
             return
         people = self._until.setdefault(group, {})
         if event.pubkey in people or len(people) < MAX_PEOPLE:

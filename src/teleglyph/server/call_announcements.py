@@ -7,8 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from teleglyph.call.room import Room
-from teleglyph.events.announcement import KIND as LIVE_ACTIVITY
-from teleglyph.events.announcement import Activity, Announcer
+from teleglyph.events.announcement import LIVE_ACTIVITY, Activity, Announcer
 
 if TYPE_CHECKING:
     from teleglyph.events.service import EventsService

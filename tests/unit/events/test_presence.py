@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from teleglyph.events.presence import MAX_PEOPLE, PRESENCE, Presence
+from teleglyph.events.kinds import EventKind
+from teleglyph.events.presence import MAX_PEOPLE, Presence
 from teleglyph.wire.nostr.event import NostrEvent, sign_event
 
 ANN, BOB = bytes([1]) * 32, bytes([2]) * 32
@@ -11,7 +12,7 @@ PUBKEYS = [sign_event(key, 1, 1).pubkey for key in (ANN, BOB)]
 
 def here(key: bytes, at: int, ends: int | None = None, *groups: str) -> NostrEvent:
     tags = [["h", group] for group in groups or ("g",)]
-    return sign_event(key, at, PRESENCE, tags if ends is None else [*tags, ["expiration", str(ends)]])
+    return sign_event(key, at, EventKind.PRESENCE, tags if ends is None else [*tags, ["expiration", str(ends)]])
 
 
 def test_people_come_stay_and_leave() -> None:
@@ -41,7 +42,7 @@ def test_other_events_and_several_groups_say_nothing() -> None:
     presence = Presence()
     presence.record(sign_event(ANN, 100, 9, [["h", "g"]]), 100)
     presence.record(here(ANN, 100, 250, "g", "other"), 100)
-    presence.record(sign_event(ANN, 100, PRESENCE, []), 100)
+    presence.record(sign_event(ANN, 100, EventKind.PRESENCE, []), 100)
     assert presence.changes(100) == []
 
 

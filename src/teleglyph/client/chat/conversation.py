@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from teleglyph.client.chat.people import NAME_COLUMNS, People, clean_name
 from teleglyph.client.chat.text import Message, quoted
 from teleglyph.errors import ConnectError, EventRefusedError
-from teleglyph.events.announcement import KIND as LIVE_ACTIVITY
+from teleglyph.events.announcement import LIVE_ACTIVITY
 from teleglyph.events.client import NostrClient, Stored, Trouble
 from teleglyph.net import TokenBucket
 from teleglyph.printable import Printable
