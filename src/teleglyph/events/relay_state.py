@@ -12,7 +12,7 @@ from teleglyph.events.limits import EventLimits
 from teleglyph.events.matcher import Matcher
 from teleglyph.events.subscription import Subscription
 from teleglyph.events.sync import SyncLedger
-from teleglyph.net import Connection, OutboxBudget, SlidingWindow
+from teleglyph.net import Connection, SlidingWindow
 from teleglyph.store.events import EventStore
 from teleglyph.wire.nostr.event import NostrEvent
 
@@ -48,7 +48,6 @@ class RelayState:
     groups: Groups | None
     ingest: Ingest
     vanish_rate: SlidingWindow
-    budget: OutboxBudget
     counters: EventCounters = field(default_factory=EventCounters)
     matcher: Matcher[Subscription] = field(default_factory=Matcher)
     sync_ledger: SyncLedger = field(default_factory=SyncLedger)

@@ -61,7 +61,6 @@ class EventsService:
             self.groups,
             ingest,
             SlidingWindow(self.limits.vanish_per_hour, 3600.0),
-            self.budget,
         )
         self._moderation = ModerationStore(store.database)
         self.erasures = Erasures(self._moderation)
