@@ -14,7 +14,7 @@ class DatabaseUnavailableError(Exception):
     """The connection to the database is lost; its open transaction was rolled back."""
 
 
-class Base(ABC):
+class DatabaseConnection(ABC):
     """A connection to a database, for one thread."""
 
     @abstractmethod
@@ -85,7 +85,9 @@ class Backend(ABC):
     name: ClassVar[str]
 
     @abstractmethod
-    def writer(self, instance: int, on_connect: Callable[[Base], None] = lambda _base: None) -> Base:
+    def writer(
+        self, instance: int, on_connect: Callable[[DatabaseConnection], None] = lambda _base: None
+    ) -> DatabaseConnection:
         """Open the writing connection.
 
         Args:
@@ -97,7 +99,7 @@ class Backend(ABC):
         """
 
     @abstractmethod
-    def reader(self) -> Base:
+    def reader(self) -> DatabaseConnection:
         """Open a connection that only reads; raises as :meth:`writer`."""
 
     def trouble(self) -> str | None:

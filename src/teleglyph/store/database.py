@@ -1,7 +1,7 @@
 """One database: a thread that writes, threads that read beside it, and futures for the answers.
 
-The functions that read and write get a :class:`~teleglyph.store.backend.Base` and use SQL that SQLite and PostgreSQL
-both understand, with ``?`` for values.
+The functions that read and write get a :class:`~teleglyph.store.backend.DatabaseConnection`.  They use SQL that SQLite
+and PostgreSQL both understand, with ``?`` for values.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
 
-from teleglyph.store.backend import Backend, Base
+from teleglyph.store.backend import Backend, DatabaseConnection
 from teleglyph.store.counters import DatabaseCounters
 from teleglyph.store.query_queue import SERVER, QueryLimits, QueryOwner
 from teleglyph.store.reader_pool import ReaderPool
@@ -63,7 +63,7 @@ class Database:
         """``SQLite`` or ``PostgreSQL``."""
         return self._backend.name
 
-    def write(self, work: Callable[[Base], T], *, size: int = 0) -> Future[T]:
+    def write(self, work: Callable[[DatabaseConnection], T], *, size: int = 0) -> Future[T]:
         """Write something.
 
         Args:
@@ -76,11 +76,11 @@ class Database:
         """
         return self._writer.write(work, size=size)
 
-    def write_and_forget(self, work: Callable[[Base], object], *, size: int = 0) -> None:
+    def write_and_forget(self, work: Callable[[DatabaseConnection], object], *, size: int = 0) -> None:
         """Write something without waiting for it; unlike :meth:`write`, it also waits for a lost database."""
         self._writer.write(work, size=size, is_kept=True).add_done_callback(_log_failure)
 
-    def read(self, work: Callable[[Base], T], owner: QueryOwner = SERVER) -> Future[T]:
+    def read(self, work: Callable[[DatabaseConnection], T], owner: QueryOwner = SERVER) -> Future[T]:
         """Run a query beside the writer; it sees what was committed before it starts.
 
         Args:
@@ -128,7 +128,7 @@ class Database:
                     _log.exception("Checking the database failed")
 
 
-def _select_one(base: Base) -> None:
+def _select_one(base: DatabaseConnection) -> None:
     base.run("SELECT 1")
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from teleglyph.store.backend import Base
+from teleglyph.store.backend import DatabaseConnection
 from teleglyph.store.event_removal import erase_from_group, hide_events, remove_events
 from teleglyph.store.event_rows import (
     ADDRESS,
@@ -51,7 +51,7 @@ class Outcome(enum.Enum):
 class EventBatch:
     """Stores events in one transaction; plain ones are gathered and inserted together."""
 
-    base: Base
+    base: DatabaseConnection
     has_search: bool
     now: int
     waiting: list[NostrEvent] = field(default_factory=list)
@@ -216,7 +216,7 @@ class EventBatch:
             self.base.add_texts(search_texts(zip(seqs, events, strict=True)))
 
 
-def write_vanished(base: Base, pubkey: bytes, until: int) -> None:
+def write_vanished(base: DatabaseConnection, pubkey: bytes, until: int) -> None:
     base.run(
         "INSERT INTO vanished_authors (pubkey, until) VALUES (?, ?) ON CONFLICT (pubkey) "
         "DO UPDATE SET until = excluded.until WHERE excluded.until > vanished_authors.until",

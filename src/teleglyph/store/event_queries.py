@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 
 from teleglyph.errors import EventRefusedError
-from teleglyph.store.backend import Base
+from teleglyph.store.backend import DatabaseConnection
 from teleglyph.store.event_rows import NOT_DELETED, ROWS_PER_STATEMENT, placeholders
 from teleglyph.store.hyperloglog import registers
 from teleglyph.store.tag_keys import tag_key
@@ -54,7 +54,7 @@ def _conditions(wanted: Filter, now: float, readers: Set[str] | None) -> tuple[s
 
 
 def find_events(
-    base: Base,
+    base: DatabaseConnection,
     filters: Sequence[Filter],
     default_limit: int,
     max_limit: int,
@@ -76,7 +76,7 @@ def find_events(
 
 
 def _select(
-    base: Base, wanted: Filter, limit: int, now: float, readers: Set[str] | None
+    base: DatabaseConnection, wanted: Filter, limit: int, now: float, readers: Set[str] | None
 ) -> list[tuple[int, bytes, int]]:
     """Time, id and sequence number of the events that match a filter, the best first."""
     where, values = _conditions(wanted, now, readers)
@@ -94,7 +94,9 @@ def _select(
     return base.run(sql, text, *values, limit)
 
 
-def sync_records(base: Base, wanted: Filter, maximum: int, now: float, readers: Set[str] | None) -> Records:
+def sync_records(
+    base: DatabaseConnection, wanted: Filter, maximum: int, now: float, readers: Set[str] | None
+) -> Records:
     limit = maximum + 1 if wanted.limit is None else min(wanted.limit, maximum + 1)
     rows = _select(base, wanted, limit, now, readers)
     if len(rows) > maximum:
@@ -102,7 +104,9 @@ def sync_records(base: Base, wanted: Filter, maximum: int, now: float, readers: 
     return Records((created_at, bytes(event_id)) for created_at, event_id, _ in rows)
 
 
-def event_bodies(base: Base, found: Sequence[Found], readers: Set[str] | None) -> list[tuple[bytes, bytes]]:
+def event_bodies(
+    base: DatabaseConnection, found: Sequence[Found], readers: Set[str] | None
+) -> list[tuple[bytes, bytes]]:
     bodies: dict[int, bytes] = {}
     condition, values = ("1 = 1", []) if readers is None else visible_to(readers)
     for start in range(0, len(found), ROWS_PER_STATEMENT):
@@ -119,7 +123,7 @@ def event_bodies(base: Base, found: Sequence[Found], readers: Set[str] | None) -
 
 
 def count_events(
-    base: Base, filters: Sequence[Filter], now: float, hll_offset: int | None, readers: Set[str] | None
+    base: DatabaseConnection, filters: Sequence[Filter], now: float, hll_offset: int | None, readers: Set[str] | None
 ) -> tuple[int, str]:
     parts: list[str] = []
     values: list[object] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from teleglyph.store.backend import Base
+from teleglyph.store.backend import DatabaseConnection
 from teleglyph.store.event_rows import GONE, ROWS_PER_STATEMENT, placeholders, tag_rows
 from teleglyph.store.tag_keys import tag_key
 from teleglyph.wire.nostr.event import VANISH, NostrEvent, decode_kept
@@ -20,12 +20,12 @@ _SLICE_BYTES = 256 << 10
 """Text of the events that one transaction removes; each tag has at least 7 bytes and a row of its own."""
 
 
-def hide_events(base: Base, seqs: Sequence[int]) -> None:
+def hide_events(base: DatabaseConnection, seqs: Sequence[int]) -> None:
     """Make events invisible at once; :func:`remove_expired` removes their rows later."""
     base.run_many("UPDATE events SET expires_at = ? WHERE seq = ?", [(GONE, seq) for seq in seqs])
 
 
-def remove_events(base: Base, events: Sequence[tuple[int, NostrEvent]]) -> None:
+def remove_events(base: DatabaseConnection, events: Sequence[tuple[int, NostrEvent]]) -> None:
     """Remove events by their sequence numbers, with their tags and words."""
     if not events:
         return
@@ -36,7 +36,7 @@ def remove_events(base: Base, events: Sequence[tuple[int, NostrEvent]]) -> None:
     base.run_many("DELETE FROM events WHERE seq = ?", places)
 
 
-def remove_slice(base: Base, places: Sequence[Sequence[int]]) -> int:
+def remove_slice(base: DatabaseConnection, places: Sequence[Sequence[int]]) -> int:
     """Remove the first of some events, as many as fit into one short transaction.
 
     Args:
@@ -58,12 +58,12 @@ def remove_slice(base: Base, places: Sequence[Sequence[int]]) -> int:
     return len(chosen)
 
 
-def remove_expired(base: Base, now: float) -> int:
+def remove_expired(base: DatabaseConnection, now: float) -> int:
     places = base.run("SELECT seq, length(body) FROM events WHERE expires_at <= ? LIMIT ?", int(now), _SLICE_EVENTS)
     return remove_slice(base, places)
 
 
-def erase_from_group(base: Base, group: str, ids: Sequence[bytes]) -> None:
+def erase_from_group(base: DatabaseConnection, group: str, ids: Sequence[bytes]) -> None:
     """Delete events of a group for good; see :func:`is_erasable` for those that stay."""
     for start in range(0, len(ids), ROWS_PER_STATEMENT):
         part = ids[start : start + ROWS_PER_STATEMENT]
@@ -87,7 +87,7 @@ def is_erasable(kind: int) -> bool:
     return kind != VANISH and (not is_management(kind) or audience_of_kind(kind) is Audience.ADMINS)
 
 
-def erase_group_slice(base: Base, group: bytes) -> int:
+def erase_group_slice(base: DatabaseConnection, group: bytes) -> int:
     places = base.run(
         "SELECT seq, length(body) FROM events WHERE group_key = ? AND kind NOT BETWEEN ? AND ? AND seq >= "
         "(SELECT first_seq FROM event_groups WHERE group_key = ?) ORDER BY seq LIMIT ?",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 from concurrent.futures import Future
 
-from teleglyph.store.backend import Base
+from teleglyph.store.backend import DatabaseConnection
 from teleglyph.store.database import Database
 from teleglyph.store.event_batch import EventBatch, Outcome, write_vanished
 from teleglyph.store.event_queries import Found, count_events, event_bodies, find_events, sync_records
@@ -82,7 +82,7 @@ class EventStore:
         """
         moment = 0 if now is None else int(now)
 
-        def work(base: Base) -> list[Outcome]:
+        def work(base: DatabaseConnection) -> list[Outcome]:
             outcomes = EventBatch(base, self.has_search, moment).store([request], frozenset(), {0: changes})
             if outcomes == [Outcome.STORED]:
                 write_vanished(base, bytes.fromhex(request.pubkey), request.created_at)
@@ -169,7 +169,7 @@ class EventStore:
         )
 
 
-def _index_page(base: Base, seq: int) -> int:
+def _index_page(base: DatabaseConnection, seq: int) -> int:
     """Index the events after a sequence number, unless the index has entries at the start.
 
     Returns:

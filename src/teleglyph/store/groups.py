@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from teleglyph.store.backend import Base
+from teleglyph.store.backend import DatabaseConnection
 from teleglyph.store.database import Database
 from teleglyph.store.tag_keys import tag_key
 
@@ -99,7 +99,7 @@ class GroupStore:
         return self._database.write(lambda base: write_change(base, change))
 
 
-def write_change(base: Base, change: GroupChange, first_seq: int | None = None) -> None:
+def write_change(base: DatabaseConnection, change: GroupChange, first_seq: int | None = None) -> None:
     """Write a change inside a transaction, except for its erased events.
 
     Args:
@@ -136,7 +136,7 @@ def write_change(base: Base, change: GroupChange, first_seq: int | None = None) 
     )
 
 
-def _write_record(base: Base, key: bytes, record: GroupRecord, first_seq: int | None) -> None:
+def _write_record(base: DatabaseConnection, key: bytes, record: GroupRecord, first_seq: int | None) -> None:
     if first_seq is None:
         ((last,),) = base.run("SELECT coalesce(max(seq), 0) FROM events")
         first_seq = last + 1
@@ -150,7 +150,7 @@ def _write_record(base: Base, key: bytes, record: GroupRecord, first_seq: int | 
     )
 
 
-def _load(base: Base) -> Iterator[GroupRecord]:
+def _load(base: DatabaseConnection) -> Iterator[GroupRecord]:
     members: dict[bytes, dict[str, list[str]]] = {}
     for key, pubkey, roles in base.run("SELECT group_key, pubkey, roles FROM event_group_members"):
         members.setdefault(bytes(key), {})[bytes(pubkey).hex()] = json.loads(roles)

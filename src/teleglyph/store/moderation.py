@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from teleglyph.store.backend import Base
+from teleglyph.store.backend import DatabaseConnection
 from teleglyph.store.database import Database
 from teleglyph.store.event_removal import remove_events, remove_slice
 from teleglyph.store.tag_keys import tag_key
@@ -128,7 +128,7 @@ def finish_erasures(store: ModerationStore) -> None:
             cursor = store.erase(erasure, cursor).result()
 
 
-def _load(base: Base) -> ModerationRecord:
+def _load(base: DatabaseConnection) -> ModerationRecord:
     rules: dict[Rule, dict[str, str]] = {rule: {} for rule in Rule}
     for rule, value, text in base.run("SELECT rule, value, text FROM relay_rules ORDER BY rule, value"):
         rules[Rule(rule)][value] = text
@@ -142,7 +142,7 @@ def _load(base: Base) -> ModerationRecord:
     )
 
 
-def _write(base: Base, change: RuleChange) -> None:
+def _write(base: DatabaseConnection, change: RuleChange) -> None:
     base.run_many(
         "DELETE FROM relay_rules WHERE rule = ? AND value = ?",
         [
@@ -166,7 +166,7 @@ def _write(base: Base, change: RuleChange) -> None:
         remove_events(base, [(seq, decode_kept(bytes(body))) for seq, body in rows])
 
 
-def _erase(base: Base, erasure: Erasure, cursor: tuple[int, int]) -> tuple[int, int] | None:
+def _erase(base: DatabaseConnection, erasure: Erasure, cursor: tuple[int, int]) -> tuple[int, int] | None:
     pubkey, key = bytes.fromhex(erasure.pubkey), (bytes.fromhex(erasure.pubkey), int(erasure.is_ban))
     pending = base.run("SELECT until FROM event_erasures WHERE pubkey = ? AND is_ban = ?", *key)
     if not pending:
@@ -202,7 +202,7 @@ def _erase(base: Base, erasure: Erasure, cursor: tuple[int, int]) -> tuple[int, 
     return None
 
 
-def _use_once(base: Base, signature: bytes, expires_at: int, now: int) -> bool:
+def _use_once(base: DatabaseConnection, signature: bytes, expires_at: int, now: int) -> bool:
     base.run("DELETE FROM used_authentications WHERE expires_at < ?", now)
     if base.run("SELECT 1 FROM used_authentications WHERE signature = ?", signature):
         return False

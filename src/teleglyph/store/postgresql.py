@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, cast
 
 from teleglyph.errors import NotSupportedError, StoreError
-from teleglyph.store.backend import READ_SECONDS, Backend, Base, DatabaseUnavailableError
+from teleglyph.store.backend import READ_SECONDS, Backend, DatabaseConnection, DatabaseUnavailableError
 from teleglyph.store.schema import MIGRATIONS, POSTGRESQL_WORDS, statements
 
 try:
@@ -45,7 +45,9 @@ class PostgresqlBackend(Backend):
     def __init__(self, url: str) -> None:
         self._url = url
 
-    def writer(self, instance: int, on_connect: Callable[[Base], None] = lambda _base: None) -> Base:
+    def writer(
+        self, instance: int, on_connect: Callable[[DatabaseConnection], None] = lambda _base: None
+    ) -> DatabaseConnection:
         base = self._connect()
         on_connect(base)
         try:
@@ -59,7 +61,7 @@ class PostgresqlBackend(Backend):
             raise StoreError(f"The database {self._url_without_password} cannot be used: {error}") from error
         return base
 
-    def reader(self) -> Base:
+    def reader(self) -> DatabaseConnection:
         base = self._connect()
         base.run(f"SET statement_timeout = {int(1000 * READ_SECONDS)}")
         return base
@@ -68,7 +70,7 @@ class PostgresqlBackend(Backend):
     def _url_without_password(self) -> str:
         return _PASSWORD.sub(r"\1@", self._url)
 
-    def _connect(self) -> PostgresqlBase:
+    def _connect(self) -> PostgresqlConnection:
         try:
             given = psycopg.conninfo.conninfo_to_dict(self._url)
             connection = psycopg.connect(
@@ -80,10 +82,10 @@ class PostgresqlBackend(Backend):
         except psycopg.Error as error:
             reason = " ".join(str(error).split())
             raise StoreError(f"The database {self._url_without_password} cannot be reached: {reason}") from error
-        return PostgresqlBase(connection)
+        return PostgresqlConnection(connection)
 
 
-class PostgresqlBase(Base):
+class PostgresqlConnection(DatabaseConnection):
     """A connection to a server."""
 
     def __init__(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:

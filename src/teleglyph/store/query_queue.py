@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from teleglyph.store.backend import Base
+from teleglyph.store.backend import DatabaseConnection
 
 _FORGIVEN = 0.25
 """Seconds of reader time that a client may use each second without losing its place."""
@@ -46,7 +46,7 @@ SERVER = QueryOwner()
 class Query:
     """One query and the future for its answer."""
 
-    work: Callable[[Base], Any]
+    work: Callable[[DatabaseConnection], Any]
     owner: QueryOwner
     future: Future[Any]
     since: float = field(default_factory=time.monotonic)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from teleglyph.errors import StoreError
-from teleglyph.store.backend import READ_SECONDS, Backend, Base, DatabaseUnavailableError
+from teleglyph.store.backend import READ_SECONDS, Backend, DatabaseConnection, DatabaseUnavailableError
 from teleglyph.store.counters import DatabaseCounters
 from teleglyph.store.futures import Failure, claim, resolve
 from teleglyph.store.query_queue import SERVER, Query, QueryLimits, QueryOwner, QueryQueue
@@ -37,7 +37,7 @@ class _Reader:
     """
 
     thread: threading.Thread | None = None
-    base: Base | None = None
+    base: DatabaseConnection | None = None
     query: Query | None = None
     started: float = 0.0
     busy_since: float = 0.0
@@ -62,7 +62,7 @@ class ReaderPool:
         for reader in self._readers:
             self._start(reader)
 
-    def read(self, work: Callable[[Base], T], owner: QueryOwner = SERVER) -> Future[T]:
+    def read(self, work: Callable[[DatabaseConnection], T], owner: QueryOwner = SERVER) -> Future[T]:
         """Queue a query; it sees what was committed before it starts.
 
         Args:
@@ -178,7 +178,7 @@ class ReaderPool:
             except BaseException:
                 _log.exception("Charging the cost of a query failed")
 
-    def _run_query(self, reader: _Reader, work: Callable[[Base], T]) -> T:
+    def _run_query(self, reader: _Reader, work: Callable[[DatabaseConnection], T]) -> T:
         for is_last in (False, True):
             if reader.base is None:
                 reader.base = self._backend.reader()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from teleglyph.store.backend import Base
+from teleglyph.store.backend import DatabaseConnection
 from teleglyph.store.database import Database
 
 LEFT_OPEN = "the server stopped"
@@ -135,7 +135,7 @@ class RecordStore:
         return self._database.read(lambda base: _read_player(base, identity, page, per_page))
 
 
-def _close_orphans(base: Base, now: float, own: int | None = None) -> None:
+def _close_orphans(base: DatabaseConnection, now: float, own: int | None = None) -> None:
     """Close open records of processes that have ended.
 
     Args:
@@ -150,7 +150,7 @@ def _close_orphans(base: Base, now: float, own: int | None = None) -> None:
             )
 
 
-def _open(base: Base, room_id: str, number: int, game: str, room: str, now: float, instance: int) -> None:
+def _open(base: DatabaseConnection, room_id: str, number: int, game: str, room: str, now: float, instance: int) -> None:
     base.run(
         "INSERT INTO records (room_id, round, game, room, started_at, instance) VALUES (?, ?, ?, ?, ?, ?) "
         "ON CONFLICT (room_id, round) DO NOTHING",
@@ -158,14 +158,14 @@ def _open(base: Base, room_id: str, number: int, game: str, room: str, now: floa
     )
 
 
-def _close(base: Base, room_id: str, now: float, reason: str) -> None:
+def _close(base: DatabaseConnection, room_id: str, now: float, reason: str) -> None:
     base.run(
         "UPDATE records SET ended_at = ?, end_reason = ? WHERE room_id = ? AND ended_at IS NULL", now, reason, room_id
     )
 
 
 def _finish(
-    base: Base,
+    base: DatabaseConnection,
     room_id: str,
     now: float,
     result: str | None,
@@ -193,12 +193,12 @@ def _finish(
     return int(record)
 
 
-def _read(base: Base, record_id: int) -> Record | None:
+def _read(base: DatabaseConnection, record_id: int) -> Record | None:
     rows = base.run(f"SELECT {_COLUMNS} FROM records WHERE id = ?", record_id)
     return _with_people(base, Record(*rows[0])) if rows else None
 
 
-def _with_people(base: Base, record: Record) -> Record:
+def _with_people(base: DatabaseConnection, record: Record) -> Record:
     people = base.run(
         "SELECT player, outcome, identity FROM participants WHERE record_id = ? ORDER BY player", record.id
     )
@@ -209,7 +209,7 @@ def _with_people(base: Base, record: Record) -> Record:
     return record
 
 
-def _read_player(base: Base, identity: str, page: int, per_page: int) -> Player:
+def _read_player(base: DatabaseConnection, identity: str, page: int, per_page: int) -> Player:
     counts = base.run("SELECT outcome, count(*) FROM participants WHERE identity = ? GROUP BY outcome", identity)
     rows = base.run(
         f"SELECT {_COLUMNS} FROM records WHERE id IN (SELECT record_id FROM participants WHERE identity = ?) "

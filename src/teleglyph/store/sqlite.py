@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from teleglyph.errors import StoreError
-from teleglyph.store.backend import READ_SECONDS, Backend, Base, DatabaseUnavailableError
+from teleglyph.store.backend import READ_SECONDS, Backend, DatabaseConnection, DatabaseUnavailableError
 from teleglyph.store.schema import MIGRATIONS, SQLITE_WORDS, statements
 
 _CACHE_KIB = 16 << 10
@@ -42,14 +42,16 @@ class SqliteBackend(Backend):
         """The same of the files beside it, while a writing connection is open; the last connection removes them."""
         self._trouble: str | None = None
 
-    def writer(self, instance: int, on_connect: Callable[[Base], None] = lambda _base: None) -> Base:
+    def writer(
+        self, instance: int, on_connect: Callable[[DatabaseConnection], None] = lambda _base: None
+    ) -> DatabaseConnection:
         try:
             self._take_lock()
             if self._file is None:
                 self._prepare_file()
             elif (reason := self.trouble()) is not None:
                 raise StoreError(reason)
-            base = SqliteBase(
+            base = SqliteConnection(
                 sqlite3.connect(self._path, isolation_level=None, cached_statements=_STATEMENTS),
                 self.check,
                 self._forget_beside,
@@ -69,7 +71,7 @@ class SqliteBackend(Backend):
             raise StoreError(f"The database '{self._path}' cannot be used: {error}") from error
         return base
 
-    def reader(self) -> Base:
+    def reader(self) -> DatabaseConnection:
         try:
             base = sqlite3.connect(
                 f"{self._path.absolute().as_uri()}?mode=ro",
@@ -80,7 +82,7 @@ class SqliteBackend(Backend):
             )
         except sqlite3.Error as error:
             raise StoreError(f"The database '{self._path}' cannot be read: {error}") from error
-        return SqliteBase(base, self.check)
+        return SqliteConnection(base, self.check)
 
     def close(self) -> None:
         if self._lock is not None:
@@ -149,7 +151,7 @@ def _identity(path: str | Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-class SqliteBase(Base):
+class SqliteConnection(DatabaseConnection):
     """A connection to a file.
 
     Args:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from teleglyph.errors import StoreError
-from teleglyph.store.backend import Backend, Base, DatabaseUnavailableError
+from teleglyph.store.backend import Backend, DatabaseConnection, DatabaseUnavailableError
 from teleglyph.store.counters import DatabaseCounters
 from teleglyph.store.futures import claim, resolve
 
@@ -41,7 +41,7 @@ class WriteLimits:
 
 @dataclass(slots=True)
 class _Job:
-    work: Callable[[Base], Any]
+    work: Callable[[DatabaseConnection], Any]
     future: Future[Any]
     size: int
     is_kept: bool
@@ -74,13 +74,13 @@ class Writer:
         self._current_group: list[_Job] = []
         self._busy_since: float | None = None
         """When the writer took its current jobs, or began to reconnect."""
-        self._connection: Base | None = None
+        self._connection: DatabaseConnection | None = None
         self._unavailable: str | None = None
         opened: Future[None] = Future()
         self._thread = self._start(opened)
         opened.result()
 
-    def write(self, work: Callable[[Base], T], *, size: int = 0, is_kept: bool = False) -> Future[T]:
+    def write(self, work: Callable[[DatabaseConnection], T], *, size: int = 0, is_kept: bool = False) -> Future[T]:
         """Queue a job.
 
         Args:
@@ -142,7 +142,7 @@ class Writer:
             opened: gets the result of the first attempt to connect, after which the thread ends if it failed; None:
                 retry until it succeeds.
         """
-        base: Base | None = None
+        base: DatabaseConnection | None = None
         if opened is not None:
             try:
                 base = self._connect()
@@ -178,13 +178,13 @@ class Writer:
                 # Kept jobs too: one of them may be the cause.
                 self._fail(self._current_group, f"The database writer failed: {reason}")
 
-    def _connect(self) -> Base:
-        def remember(base: Base) -> None:
+    def _connect(self) -> DatabaseConnection:
+        def remember(base: DatabaseConnection) -> None:
             self._connection = base
 
         return self._backend.writer(self._instance, remember)
 
-    def _discard(self, base: Base | None) -> None:
+    def _discard(self, base: DatabaseConnection | None) -> None:
         self._connection = None
         if base is not None:
             try:
@@ -210,7 +210,7 @@ class Writer:
             self._current_group = []
             self._busy_since = None
 
-    def _write(self, base: Base, group: list[_Job]) -> None:
+    def _write(self, base: DatabaseConnection, group: list[_Job]) -> None:
         """Write a group in one transaction; if that fails, each job in its own, so that a job harms only itself."""
         try:
             base.begin()
@@ -236,7 +236,7 @@ class Writer:
         for job, answer in zip(group, answers, strict=True):
             resolve(job.future, answer)
 
-    def _reconnect(self, reason: str) -> Base | None:
+    def _reconnect(self, reason: str) -> DatabaseConnection | None:
         """Retry until the database is available; None if the database is closed meanwhile.
 
         Kept jobs go back to the front of the queue.  The others fail at once, because nobody knows whether a commit

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from teleglyph.errors import StoreError
-from teleglyph.store import Base, open_database, postgresql, sqlite
+from teleglyph.store import DatabaseConnection, open_database, postgresql, sqlite
 from teleglyph.store.database import Database
 from teleglyph.store.schema import MIGRATIONS
 from teleglyph.store.sqlite import SqliteBackend
@@ -23,7 +23,7 @@ from teleglyph.store.writer import WriteLimits
 ADD = "INSERT INTO records (room_id, round, game, room, started_at, instance) VALUES (?, 1, 'g', 'r', 0, 1)"
 
 
-def count(base: Base) -> int:
+def count(base: DatabaseConnection) -> int:
     return int(base.run("SELECT count(*) FROM records")[0][0])
 
 
@@ -46,7 +46,7 @@ def test_whoever_gives_up_harms_nobody(database_place: str) -> None:
     database = open_database(database_place, 1)
     hold, is_writing = threading.Event(), threading.Event()
 
-    def first(_base: Base) -> str:
+    def first(_base: DatabaseConnection) -> str:
         is_writing.set()
         hold.wait(10)
         return "first"
@@ -90,7 +90,7 @@ def test_work_that_fails_harms_only_itself(database_place: str) -> None:
 def test_a_job_of_several_statements_is_done_whole_or_not_at_all(database_place: str) -> None:
     database = open_database(database_place, 1)
 
-    def half(base: Base) -> None:
+    def half(base: DatabaseConnection) -> None:
         base.run(ADD, "half")
         base.run("SELECT nonsense FROM nowhere")
 

@@ -17,7 +17,7 @@ import psycopg
 import pytest
 
 from teleglyph.errors import StoreError
-from teleglyph.store import Base, open_database
+from teleglyph.store import DatabaseConnection, open_database
 from teleglyph.store.database import Database
 from teleglyph.store.postgresql import PostgresqlBackend
 from teleglyph.store.sqlite import SqliteBackend
@@ -44,7 +44,7 @@ def open_soon(place: str) -> Database:
 def test_no_error_of_a_job_ends_the_writer(database_place: str, error: type[BaseException]) -> None:
     database = open_database(database_place, 1)
 
-    def fail(_base: Base) -> None:
+    def fail(_base: DatabaseConnection) -> None:
         raise error
 
     with pytest.raises(StoreError, match=error.__name__):
@@ -58,7 +58,7 @@ def test_a_future_that_cannot_take_its_result_harms_nobody(database_place: str) 
     database = open_database(database_place, 1)
     hold, is_writing = threading.Event(), threading.Event()
 
-    def first(_base: Base) -> None:
+    def first(_base: DatabaseConnection) -> None:
         is_writing.set()
         hold.wait(10)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from teleglyph.errors import StoreError
-from teleglyph.store import Base, open_database
+from teleglyph.store import DatabaseConnection, open_database
 from teleglyph.store.database import Database
 from teleglyph.store.query_queue import Query, QueryLimits, QueryOwner, QueryQueue
 from teleglyph.store.sqlite import SqliteBackend
@@ -113,7 +113,7 @@ def test_too_many_questions_are_refused_and_cancelled_ones_leave(tmp_path: Path)
     database = Database(SqliteBackend(tmp_path / "base"), 1, query_limits=QueryLimits(per_client=3))
     hold, is_running = threading.Event(), threading.Event()
 
-    def first(_base: Base) -> None:
+    def first(_base: DatabaseConnection) -> None:
         is_running.set()
         hold.wait(30)
 
