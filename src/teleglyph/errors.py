@@ -127,6 +127,10 @@ class NotTextError(InvalidMessageError):
     """A Nostr message is not UTF-8."""
 
 
+class ClientDismissedError(PeerError):
+    """The relay closed the connection of a Nostr client; the message is the reason that the client gets."""
+
+
 class ServerFullError(PeerError):
     """The server is full."""
 

@@ -281,13 +281,13 @@ def test_a_hostile_relay_cannot_steer_the_terminal_or_forge_a_line(
         ann.see("You are in lobby as Ann")
         ann.see("joined")
         ann.see("The relay says: ")
-        ann.see("The relay ended the subscription: ")
+        ann.see("The relay closed the subscription: ")
         ann.type("hello\r")
         ann.see("Not sent: ")
         ann.type("drop\r")
         ann.see("Not sent: the connection was lost before")
-        ann.see("The connection is lost")
-        ann.see("The connection is back.")
+        ann.see("Connection lost")
+        ann.see("Reconnected.")
         rows = ann.terminal.rows
         assert not any(row.startswith("* ann left") for row in rows), rows
         for sequence in (b"\x1b[2J", b"\x1b]0;", b"\x07", b"\xc2\x9b", "\u202e".encode(), b"\x1b[31m"):
@@ -395,7 +395,7 @@ def test_what_was_missed_while_the_connection_was_lost_is_shown_in_its_order(
 ) -> None:
     with forgetful_relay() as port:
         ann = person(port, tmp_path / "ann", "--name", "Ann", columns=100, rows=40)
-        ann.see("The connection is back.")
+        ann.see("Reconnected.")
         for word in ("first", "second", "third"):
             ann.see(word)
         rows = "\n".join(ann.terminal.rows)

@@ -347,7 +347,7 @@ def test_one_address_cannot_take_all_the_places(start_server: Callable[..., Serv
     fourth = connect(server)
     with pytest.raises((acip.PeerClosedError, OSError)):
         fourth.handshake()
-    server.wait_for_log("127.0.0.1 was refused: it has 3 connections already")
+    server.wait_for_log("127.0.0.1 was refused: it already has 3 connections")
     second.close()
     wait_for(lambda: can_join(connect(server)), "the place is free again")
     third.close()
@@ -378,6 +378,6 @@ def test_a_burst_of_connections_does_not_slip_through_the_bound(
     server.process.send_signal(signal.SIGSTOP)
     burst = [connect(server) for _ in range(30)]
     server.process.send_signal(signal.SIGCONT)
-    server.wait_for_log("was refused: it has 3 connections already")
+    server.wait_for_log("was refused: it already has 3 connections")
     time.sleep(0.5)
     assert sum(is_open(peer) for peer in burst) == 3

@@ -229,7 +229,7 @@ def test_the_pass_phrase_of_the_default_key_is_asked_for_three_times(
         assert window.screen.count("Wrong pass phrase.") == 2
         (tmp_path / "friends").write_text(format_public_key(ours.public_key))
         guarded.process.send_signal(signal.SIGHUP)
-        guarded.wait_for_log("read again")
+        guarded.wait_for_log("Reloaded")
         join(window, environment, guarded.port)
         answer(window, "Pass phrase of", PASSPHRASE)
         window.expect("1 in the call")

@@ -21,7 +21,7 @@ def test_the_counter_counts(start_server: Callable[..., ServerProcess], tmp_path
     server.wait_for_log("HTTP on port")
     command = [sys.executable, str(tmp_path / "counter.py"), f"ws://127.0.0.1:{server.http_port}/rooms"]
     with subprocess.Popen([*command, "host"]) as host:
-        server.wait_for_log("a room was made")
+        server.wait_for_log("Room .* opened")
         shown = []
         for _ in range(3):
             with subprocess.Popen([*command, "guest"], stdout=subprocess.PIPE, text=True) as guest:

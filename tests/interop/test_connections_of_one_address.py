@@ -63,7 +63,7 @@ def test_silent_connections_of_http_are_counted(start_server: StartServer, tmp_p
         assert all(map(is_open, peers))
         refused = answer(server.http_port, HEALTH)
         assert refused.startswith(b"HTTP/1.1 429 ")
-        assert refused.endswith(b"it has 5 connections already\n")
+        assert refused.endswith(b"it already has 5 connections\n")
         assert answer(server.port, HEALTH) == b"", "nor on the port of calls"
         peers[0].close()
         wait_for(lambda: answer(server.http_port, HEALTH).startswith(b"HTTP/1.1 200 "), "a place is free again")

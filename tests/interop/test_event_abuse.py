@@ -8,7 +8,7 @@ from pathlib import Path
 
 from conftest import ServerProcess
 from nostr_peer import NostrPeer, make
-from teleglyph.events.session import AddressRates
+from teleglyph.events.address_rates import AddressRates
 from teleglyph.net import TokenBucket
 
 StartServer = Callable[..., ServerProcess]

@@ -81,7 +81,7 @@ def test_everything_of_an_author_goes_and_stays_away(start: StartServer, join: J
     for event in (*before, make("unseen", ANN, 1, at=now), wrap):
         assert peer.publish(event)[1] is False
         assert peer.publish(event)[2].startswith("blocked: ")
-    assert peer.publish(request)[1:] == [True, "duplicate: this event is here already"]
+    assert peer.publish(request)[1:] == [True, "duplicate: this event is stored already"]
     peer.publish(make("", ANN, 5, ["e", request.id], at=now + 1))
     assert peer.publish(before[0])[2].startswith("blocked: ")
     assert [event["id"] for event in peer.ask({"kinds": [62]})] == [request.id]

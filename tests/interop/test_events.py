@@ -63,8 +63,8 @@ def members(event: NostrEvent) -> dict[str, Any]:
 def test_a_duplicate_is_accepted_and_called_one(events_server: StartServer, join: Join) -> None:
     peer, event = join(events_server()), make("x")
     assert peer.publish(event) == [event.id, True, ""]
-    assert peer.publish(event) == [event.id, True, "duplicate: this event is here already"]
-    assert peer.publish({**members(event), "content": "other"})[1:] == [True, "duplicate: this event is here already"]
+    assert peer.publish(event) == [event.id, True, "duplicate: this event is stored already"]
+    assert peer.publish({**members(event), "content": "other"})[1:] == [True, "duplicate: this event is stored already"]
     assert peer.ask(OURS) == [members(event)]
 
 
@@ -157,9 +157,9 @@ def test_of_versions_at_the_same_time_the_lowest_id_wins(events_server: StartSer
     now = int(time.time())
     versions = sorted((make(str(number), ANN, 0, at=now) for number in range(4)), key=lambda event: event.id)
     assert peer.publish(versions[2])[1:] == [True, ""]
-    assert peer.publish(versions[3])[1:] == [False, "replaced: a newer version is here"]
+    assert peer.publish(versions[3])[1:] == [False, "replaced: a newer version is stored"]
     assert peer.publish(versions[0])[1:] == [True, ""]
-    assert peer.publish(versions[1])[1:] == [False, "replaced: a newer version is here"]
+    assert peer.publish(versions[1])[1:] == [False, "replaced: a newer version is stored"]
     assert peer.ask({"kinds": [0]}) == [members(versions[0])]
 
 
@@ -173,7 +173,7 @@ def test_an_older_version_is_neither_kept_nor_passed_on(events_server: StartServ
     peer.publish(new)
     assert peer.publish(make("old", ANN, 30000, ["d", "x"], at=now - 1))[1:] == [
         False,
-        "replaced: a newer version is here",
+        "replaced: a newer version is stored",
     ]
     other = make("other", ANN, 30000, ["d", "y"], at=now - 1)
     peer.publish(other)
@@ -203,7 +203,7 @@ def test_what_was_deleted_does_not_come_back(events_server: StartServer, join: J
     request = make("", ANN, 5, ["e", event.id], ["e", early.id])
     peer.publish(request)
     for deleted in (event, early):
-        assert peer.publish(deleted)[1:] == [False, "blocked: its author deleted this event"]
+        assert peer.publish(deleted)[1:] == [False, "blocked: this event was deleted"]
     assert sorted(one["id"] for one in peer.ask(OURS)) == sorted([foreign.id, request.id])
     assert peer.publish(make("", ANN, 5, ["e", request.id]))[1] is True
     assert peer.count({"ids": [request.id]})["count"] == 1, "a request against a request has no effect"
@@ -244,7 +244,7 @@ def test_protected_events_come_from_their_authors_only(events_server: StartServe
     assert peer.authenticate(server, ANN)[1] is True
     assert peer.publish(event)[1:] == [True, ""]
     repost = make(event.text.decode(), ANN, 6, ["e", event.id])
-    assert peer.publish(repost)[2] == "blocked: protected events are not reposted"
+    assert peer.publish(repost)[2] == "blocked: protected events may not be reposted"
 
 
 def test_an_authentication_is_no_event(events_server: StartServer, join: Join) -> None:
@@ -343,7 +343,7 @@ def test_work_that_is_too_little_is_refused(events_server: StartServer, join: Jo
         for event in (make(str(number), ANN, 1, ["nonce", "1", "2"], at=now) for number in range(400))
         if event.difficulty >= 4
     )
-    assert peer.publish(modest)[1:] == [False, "pow: difficulty 2 was aimed at, less than 4"]
+    assert peer.publish(modest)[1:] == [False, "pow: target difficulty 2 is less than 4"]
 
 
 def test_words_are_found(events_server: StartServer, join: Join) -> None:
@@ -365,7 +365,7 @@ def test_words_are_found(events_server: StartServer, join: Join) -> None:
 def test_without_search_it_is_unsupported(events_server: StartServer, join: Join) -> None:
     peer = join(events_server("--no-event-search"))
     peer.say("REQ", "s", {"search": "fox"})
-    assert peer.get() == ["CLOSED", "s", "unsupported: there is no search here"]
+    assert peer.get() == ["CLOSED", "s", "unsupported: this relay has no search"]
 
 
 def test_the_relay_says_what_it_enforces(events_server: StartServer, join: Join) -> None:
@@ -413,7 +413,7 @@ def test_a_client_that_wants_to_reconcile_does_not_wait_for_ever(
 ) -> None:
     peer = join(events_server("--no-event-sync"))
     peer.say(verb, "n", {"kinds": [1]}, "6100")
-    assert peer.get() == ["NEG-ERR", "n", "blocked: there is no NIP-77 here, ask with REQ"]
+    assert peer.get() == ["NEG-ERR", "n", "blocked: NIP-77 is disabled here, use REQ"]
 
 
 @pytest.mark.parametrize("number", ["x", "AB" * 32, "ab" * 33, "\ud800"])
@@ -433,14 +433,14 @@ def test_who_is_too_fast_is_told(events_server: StartServer, join: Join) -> None
     events = [make(str(number)) for number in range(200)]
     refused = [answer for answer in map(peer.publish, events) if not answer[1]]
     assert 1 <= len(refused) <= 150
-    assert refused[0][2] == "rate-limited: at most 10 events a second"
+    assert refused[0][2] == "rate-limited: at most 10 events per second"
     accepted = sum(other.publish(make(f"other {number}"))[1] for number in range(48))
     assert accepted < 40, "the address has one rate for all, or it would have been all of them"
     for _ in range(80):
         peer.say("COUNT", "c", {})
     answers = [peer.get() for _ in range(80)]
     assert len([answer for answer in answers if answer[0] == "COUNT"]) in range(50, 80)
-    assert ["CLOSED", "c", "rate-limited: at most 20 requests a second"] in answers
+    assert ["CLOSED", "c", "rate-limited: at most 20 requests per second"] in answers
 
 
 @pytest.mark.parametrize(

@@ -454,7 +454,7 @@ def test_games_are_read_again_by_who_has_the_token(start_server: StartServer, tm
     file.write_text('[rooms]\ngame = ["go:4:public", "whist"]\n')
     assert ask(server, "/reload", {}) == (
         403,
-        {"error": "wrong token: Authorization: Bearer and the server's --admin-token"},
+        {"error": "Wrong token. Send the header Authorization: Bearer with the server's --admin-token."},
     )
     with pytest.raises(urllib.error.HTTPError) as wrong_method:
         urllib.request.urlopen(f"http://127.0.0.1:{server.http_port}/reload", timeout=10)
@@ -473,7 +473,7 @@ def test_games_are_read_again_by_who_has_the_token(start_server: StartServer, tm
 def test_without_a_token_nobody_reloads(start_server: StartServer) -> None:
     assert ask(room_server(start_server), "/reload", {}, "Bearer ") == (
         403,
-        {"error": "start the server with --admin-token to allow this"},
+        {"error": "Nobody may do this. To allow it, start the server with --admin-token."},
     )
 
 
@@ -501,7 +501,7 @@ def test_rooms_over_tls(start_server: StartServer, tmp_path: Path) -> None:
         assert len(get(guest)) == 60_001
         file.write_bytes(certificate(tmp_path, "second").read_bytes())
         server.process.send_signal(1)
-        server.wait_for_log("certificate was read again")
+        server.wait_for_log("Reloaded the certificate")
         assert shown_certificate(server) == "CN=second"
         file.write_text("junk")
         server.process.send_signal(1)

@@ -14,7 +14,7 @@ from teleglyph.client.call.client import CallClient, CallEvents
 from teleglyph.client.call.connection import Credentials
 from teleglyph.client.call.uplink import Codec, Uplink
 from teleglyph.media.frame_text import SafeFrame
-from teleglyph.server import app
+from teleglyph.server import app, call_admission
 from teleglyph.server.config import ServerConfig
 from teleglyph.wire.acip import Capabilities, Feature, ViewFlag, ViewSettings
 
@@ -44,7 +44,7 @@ async def until(frames: list[SafeFrame], text: bytes, count: int) -> None:
 
 
 def test_frames_of_text_come_and_nothing_is_said_about_screens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "Feature", SimpleNamespace(SCREEN_UPDATES=Feature.NONE))
+    monkeypatch.setattr(call_admission, "Feature", SimpleNamespace(SCREEN_UPDATES=Feature.NONE))
 
     async def scenario() -> None:
         server = app.Server(ServerConfig(addresses=("127.0.0.1",), port=0, http_port=None))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from teleglyph.events.groups import may_read
+from teleglyph.events.group_roles import may_read
 from teleglyph.store import Database, open_database
 from teleglyph.store.events import EventStore
 from teleglyph.store.groups import GroupChange, GroupRecord, GroupStore
@@ -79,7 +79,7 @@ def test_stored_and_live_events_have_the_same_readers(
     store = EventStore(database)
     for record in records:
         GroupStore(database).write(GroupChange(record.id, record, record.members)).result()
-    store.put(said).result()
+    store.store_events(said).result()
     stored = [one.id.hex() for one in store.find([Filter()], 100, 100, NOW).result()]
     by_id, by_name = {event.id: event for event in said}, {record.id: record for record in records}
     for reader in who:

@@ -95,7 +95,7 @@ def test_the_same_hits_everywhere(databases: list[Database], texts: list[str], s
     ]
     for database in databases:
         empty(database)
-        EventStore(database).put(events).result()
+        EventStore(database).store_events(events).result()
     for search in searches:
         wanted = Filter(search=search)
         live = {event.id for event in events if wanted.matches(event)}

@@ -116,7 +116,7 @@ def test_the_same_answers(database: Database, batches: list[list[NostrEvent]], q
     empty(database)
     store, reference = EventStore(database), ReferenceRelay()
     for batch in batches:
-        outcomes = [outcome.name.lower() for outcome in store.put(batch).result()]
+        outcomes = [outcome.name.lower() for outcome in store.store_events(batch).result()]
         assert outcomes == [reference.put(one) for one in batch]
     by_id = {one.id: one for one in reference.events}
     for question in questions:
@@ -125,7 +125,7 @@ def test_the_same_answers(database: Database, batches: list[list[NostrEvent]], q
         assert [one.id.hex() for one in found] == expected
         assert [body for _, body in store.bodies(found).result()] == [by_id[number].text for number in expected]
         assert store.count(question, NOW).result()[0] == reference.count(question, NOW)
-    while store.sweep(0).result():
+    while store.remove_expired(0).result():
         pass  # what was deleted is out of sight at once, and removed step by step
     tags = sum(
         len({(tag[0], tag[1]) for tag in one.tags if len(tag) > 1 and len(tag[0]) == 1}) for one in reference.events

@@ -16,7 +16,7 @@ from teleglyph.errors import EventRefusedError
 from teleglyph.events.policy import Policy
 from teleglyph.store import Database, open_database
 from teleglyph.store.events import EventStore, Outcome
-from teleglyph.store.moderation import START, Erasure, ModerationStore, finish
+from teleglyph.store.moderation import START, Erasure, ModerationStore, finish_erasures
 from teleglyph.wire.nostr.event import NostrEvent, sign_event
 from teleglyph.wire.nostr.filter import Filter
 
@@ -103,10 +103,10 @@ def test_what_is_left_is_what_the_model_has(database: Database, steps: list[Nost
                 for pubkey in PUBKEYS:
                     moderation.erase(Erasure(pubkey, is_ban=False), START).result()
             case "finish":
-                finish(moderation)
+                finish_erasures(moderation)
             case NostrEvent():
                 assert put(store, policy, step) is model.put(step)
-    finish(moderation)
+    finish_erasures(moderation)
     found = store.find([Filter()], 1000, 1000, 1000).result()
     assert {one.id.hex() for one in found} == {one.id for one in model.events}
     assert moderation.load().result().vanished == model.vanished
@@ -117,7 +117,7 @@ def put(store: EventStore, policy: Policy, one: NostrEvent) -> bool:
         policy.check(one)
     except EventRefusedError:
         return False
-    (outcome,) = (store.vanish(one) if one.kind == 62 else store.put([one])).result()
+    (outcome,) = (store.store_vanish_request(one) if one.kind == 62 else store.store_events([one])).result()
     if outcome is Outcome.STORED and one.kind == 62:
-        policy.vanish(one)
+        policy.record_vanished(one)
     return outcome is Outcome.STORED

@@ -84,7 +84,7 @@ def export_events(logs: LogOptions, data_dir: Path | None, database: str | None,
     base = open_database(_location(data_dir, database))
     try:
         store, progress, seq, count = EventStore(base), _Progress("written"), 0, 0
-        while page := store.after(seq, _PAGE).result():
+        while page := store.events_after(seq, _PAGE).result():
             _write(file, b"".join(body + b"\n" for _, body in page))
             seq, count = page[-1][0], count + len(page)
             progress.update(count)
@@ -123,7 +123,7 @@ def import_events(logs: LogOptions, data_dir: Path | None, database: str | None,
     from teleglyph.events.policy import Policy
     from teleglyph.store import open_database
     from teleglyph.store.events import EventStore, Outcome
-    from teleglyph.store.moderation import ModerationStore, finish
+    from teleglyph.store.moderation import ModerationStore, finish_erasures
     from teleglyph.wire.nostr.event import VANISH
 
     logs.apply()
@@ -136,7 +136,7 @@ def import_events(logs: LogOptions, data_dir: Path | None, database: str | None,
         batch: list[NostrEvent] = []
 
         def flush() -> int:
-            outcomes = store.put(batch).result() if batch else []
+            outcomes = store.store_events(batch).result() if batch else []
             batch.clear()
             return outcomes.count(Outcome.STORED)
 
@@ -147,8 +147,8 @@ def import_events(logs: LogOptions, data_dir: Path | None, database: str | None,
                 policy.check(event)
                 if event.kind == VANISH and is_for_all_relays(event):
                     stored += flush()
-                    stored += store.vanish(event).result().count(Outcome.STORED)
-                    policy.vanish(event)
+                    stored += store.store_vanish_request(event).result().count(Outcome.STORED)
+                    policy.record_vanished(event)
                 else:
                     batch.append(event)
             except (EventRefusedError, InvalidMessageError) as error:
@@ -158,7 +158,7 @@ def import_events(logs: LogOptions, data_dir: Path | None, database: str | None,
                 stored += flush()
                 progress.update(count)
         stored += flush()
-        finish(moderation)
+        finish_erasures(moderation)
         progress.update(count, is_last=True)
     finally:
         base.close()

@@ -1,6 +1,6 @@
-"""A Nostr relay: publishes, keeps and finds signed events (NIP-01 and others, docs/protocol/nostr.md).
+"""A Nostr relay: receives, stores and finds signed events (NIP-01 and others, spec event-relay).
 
-:mod:`~teleglyph.events.admission` and :mod:`~teleglyph.events.matcher` know neither sockets nor clocks;
-:mod:`~teleglyph.events.ingest` takes events to the store and on to subscriptions; :mod:`~teleglyph.events.service`
-connects all of it to WebSockets.
+:mod:`~teleglyph.events.admission` and :mod:`~teleglyph.events.matcher` use no sockets and no clocks;
+:mod:`~teleglyph.events.ingest` stores events and passes them on to subscriptions;
+:mod:`~teleglyph.events.service` serves clients over WebSockets.
 """

@@ -1,6 +1,6 @@
-"""Whether an event may come in, and whether somebody is who he says (docs/protocol/nostr.md#validation).
+"""Checks events and authentications (spec event-relay 4, 9; NIP-13, 40, 42, 70).
 
-No clock: the time is handed in.
+No clock: the time is an argument.
 """
 
 from __future__ import annotations
@@ -9,19 +9,20 @@ import json
 from collections.abc import Callable, Set
 
 from teleglyph.errors import EventRefusedError
+from teleglyph.events.kinds import AFTER_ADDRESSABLE, EventKind
 from teleglyph.events.limits import EventLimits
 from teleglyph.net import OwnNames
 from teleglyph.wire.nostr.event import AUTHENTICATION, FIRST_ADDRESSABLE, VANISH, NostrEvent
 
-_REPOSTS = (6, 16)
+_REPOSTS = (EventKind.REPOST, EventKind.GENERIC_REPOST)
 _ALL_RELAYS = "ALL_RELAYS"
 
 
 def check_admission(event: NostrEvent, limits: EventLimits, now: float, authenticated: Set[str]) -> None:
-    """Rows 4 to 8 of docs/protocol/nostr.md#validation.
+    """Check whether an event may be stored, apart from rates and its signature.
 
     Args:
-        event: of the right form.
+        event: well-formed.
         now: Unix seconds.
         authenticated: public keys that the connection has proved.
 
@@ -30,7 +31,7 @@ def check_admission(event: NostrEvent, limits: EventLimits, now: float, authenti
     """
     if event.kind == AUTHENTICATION:
         raise EventRefusedError(f"invalid: kind {AUTHENTICATION} is for AUTH, not for EVENT")
-    _check_unique(event, "expiration", *(["d"] if FIRST_ADDRESSABLE <= event.kind < 40000 else []))
+    _check_unique(event, "expiration", *(["d"] if FIRST_ADDRESSABLE <= event.kind < AFTER_ADDRESSABLE else []))
     if event.created_at > now + limits.created_at_ahead:
         raise EventRefusedError(f"invalid: created_at is more than {limits.created_at_ahead} s in the future")
     if limits.created_at_back is not None and event.created_at < now - limits.created_at_back:
@@ -45,11 +46,11 @@ def check_admission(event: NostrEvent, limits: EventLimits, now: float, authenti
             raise EventRefusedError("auth-required: only its author may publish a protected event")
         raise EventRefusedError("restricted: only its author may publish a protected event")
     if event.kind in _REPOSTS and _embeds_protected(event.content):
-        raise EventRefusedError("blocked: protected events are not reposted")
+        raise EventRefusedError("blocked: protected events may not be reposted")
 
 
 def check_vanish(event: NostrEvent, is_own_url: Callable[[str], bool]) -> None:
-    """Whether a request to vanish (NIP-62) is for this relay.
+    """Check that a request to vanish (NIP-62) is for this relay.
 
     Args:
         is_own_url: whether a URL is one of this relay's.
@@ -59,7 +60,9 @@ def check_vanish(event: NostrEvent, is_own_url: Callable[[str], bool]) -> None:
     """
     relays = event.values("relay")
     if _ALL_RELAYS not in relays and not any(map(is_own_url, relays)):
-        raise EventRefusedError(f"invalid: a request to vanish has a tag relay with this relay's URL or {_ALL_RELAYS}")
+        raise EventRefusedError(
+            f"invalid: a request to vanish must have a tag relay with this relay's URL or {_ALL_RELAYS}"
+        )
 
 
 def is_for_all_relays(event: NostrEvent) -> bool:
@@ -68,23 +71,23 @@ def is_for_all_relays(event: NostrEvent) -> bool:
 
 
 def _check_unique(event: NostrEvent, *names: str) -> None:
-    """Tags that decide something must not say two things: whoever reads the other one would decide otherwise."""
+    """Check that tags are unique, because other programs may use another of several values."""
     for name in names:
         if sum(tag[0] == name for tag in event.tags) > 1:
             raise EventRefusedError(f"invalid: the event has more than one tag {name}")
 
 
-def _check_work(event: NostrEvent, least: int) -> None:
-    if not least:
+def _check_work(event: NostrEvent, minimum: int) -> None:
+    if not minimum:
         return
-    if event.difficulty < least:
-        raise EventRefusedError(f"pow: difficulty {event.difficulty} is less than {least}")
+    if event.difficulty < minimum:
+        raise EventRefusedError(f"pow: difficulty {event.difficulty} is less than {minimum}")
     for tag in event.tags:
         if tag[0] != "nonce" or len(tag) < 3 or not (tag[2].isascii() and tag[2].isdecimal()):
             continue
-        aim = tag[2].lstrip("0")[:9] or "0"
-        if int(aim) < least:
-            raise EventRefusedError(f"pow: difficulty {aim} was aimed at, less than {least}")
+        target = tag[2].lstrip("0")[:9] or "0"
+        if int(target) < minimum:
+            raise EventRefusedError(f"pow: target difficulty {target} is less than {minimum}")
 
 
 def _embeds_protected(content: str) -> bool:
@@ -96,19 +99,19 @@ def _embeds_protected(content: str) -> bool:
 
 
 def check_authentication(event: NostrEvent, challenge: str, own: OwnNames, limits: EventLimits, now: float) -> None:
-    """NIP-42: whether an event proves to this connection that its author speaks.
+    """Check that an event authenticates its author on this connection (NIP-42).
 
     Args:
-        event: of the right form.
+        event: well-formed.
         challenge: that was sent last.
-        own: what the server is called on this connection; never what the client says it is.
+        own: the server's names on this connection; never a name that only the client gave.
         now: Unix seconds.
 
     Raises:
         EventRefusedError: it does not.
     """
     if event.kind != AUTHENTICATION:
-        raise EventRefusedError(f"invalid: an authentication has the kind {AUTHENTICATION}")
+        raise EventRefusedError(f"invalid: an authentication must have the kind {AUTHENTICATION}")
     _check_unique(event, "relay", "challenge")
     if abs(event.created_at - now) > limits.auth_window:
         raise EventRefusedError(f"invalid: created_at is more than {limits.auth_window} s from now")

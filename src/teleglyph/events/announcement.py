@@ -1,12 +1,14 @@
-"""Calls announced as live activities (NIP-53): an event of the relay says that there is one, and how many take part."""
+"""Announces calls as live activities (NIP-53), with the number of participants."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-KIND = 30311
+from teleglyph.events.kinds import EventKind
+
+LIVE_ACTIVITY = EventKind.LIVE_ACTIVITY
 _REFRESH = 1200.0
-"""A live entry that is not renewed for an hour may be taken as ended."""
+"""Seconds.  Clients may treat an entry as ended if it is not renewed for an hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,10 +16,10 @@ class Activity:
     """One version of an announcement.
 
     Attributes:
-        room: the call's name, and the group's in which its people write.
+        room: name of the call, and of the group for its chat.
         address: where it can be joined.
-        participants: how many are there.
-        starts: when it began or will, in Unix seconds.
+        participants: their number.
+        starts: when it began or is planned, in Unix seconds.
         ends: when it ended, in Unix seconds; None while it is planned or live.
     """
 
@@ -29,7 +31,7 @@ class Activity:
 
     @property
     def status(self) -> str:
-        """The NIP's word for the state of the call."""
+        """The state of the call, in the words of NIP-53."""
         if self.ends is not None:
             return "ended"
         return "live" if self.participants else "planned"
@@ -54,7 +56,7 @@ class Activity:
 
 
 class Announcer:
-    """Decides when a call has to be announced again, and as what; the time is an argument.
+    """Decides when a call has to be announced again; the time is an argument.
 
     Args:
         room: the call's name.
@@ -69,10 +71,10 @@ class Announcer:
         self._is_over = False
 
     def due(self, participants: int, now: float) -> Activity | None:
-        """What has to be announced now; None if the last announcement still holds.
+        """The announcement that is due; None if the last one is still right.
 
         Args:
-            participants: how many are in the call.
+            participants: their number.
             now: Unix seconds.
         """
         last = self._last
@@ -88,7 +90,7 @@ class Announcer:
         return None
 
     def end(self, now: float) -> Activity | None:
-        """What has to be announced when the server stops; afterwards nothing is due any more."""
+        """The last announcement, when the server stops; None if none is needed."""
         last, self._is_over = self._last, True
         if last is None or last.ends is not None:
             return None

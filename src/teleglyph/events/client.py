@@ -1,4 +1,4 @@
-"""A small Nostr client: publishes and subscribes at one relay, reconnects by itself, authenticates when it has to."""
+"""A small Nostr client: publishes and subscribes at one relay, and reconnects and authenticates by itself."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from teleglyph.errors import ConnectError, EventRefusedError, InvalidMessageError
+from teleglyph.events.kinds import FIRST_EPHEMERAL, FIRST_REPLACEABLE, EventKind
 from teleglyph.net.websocket_failure import CHAT, CONNECT_ERRORS, websocket_failure
 from teleglyph.printable import fit
 from teleglyph.wire.nostr.event import AUTHENTICATION, NostrEvent, parse_json, read_event, sign_event
@@ -26,31 +27,31 @@ _OPEN_SECONDS = 5.0
 _CLOSE_SECONDS = 1.0
 _ANSWER_SECONDS = 10.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0
-_ASK_AGAIN_SECONDS = 5.0
-"""After a relay ended a subscription."""
+_RESUBSCRIBE_SECONDS = 5.0
+"""Until a subscription that the relay closed is sent again."""
 _MAX_MESSAGE = 1 << 20
 _MAX_INFORMATION = 64 << 10
 """Bytes of a relay's information document."""
 _KEY = re.compile("[0-9a-f]{64}")
 _QUEUED = 32
-"""Items of a subscription that may wait; then nothing more is read from the relay."""
+"""Items of a subscription that may be queued before reading from the relay pauses."""
 _REMEMBERED = 200
 _REASON_COLUMNS = 300
-"""What is kept of a text of the relay's for people."""
+"""Length to which the relay's texts for people are cut."""
 
 Filters = Callable[[], Sequence[Mapping[str, Any]]]
 """Makes a subscription's filters; called for each connection."""
 
 
 class Stored:
-    """In the stream of a subscription's events: the stored ones end here, the live ones begin."""
+    """Marks the end of the stored events in a subscription; live ones follow."""
 
 
 class Trouble:
-    """In the stream of a subscription's events: something that people should know.
+    """A problem with a subscription, in the stream of its events.
 
     Attributes:
-        text: what, as a sentence.
+        text: a sentence for people.
     """
 
     def __init__(self, text: str) -> None:
@@ -58,7 +59,7 @@ class Trouble:
 
 
 class NostrClient:
-    """One relay.
+    """A connection to one relay.
 
     Args:
         url: ``ws://host:port/`` or ``wss://...``.
@@ -79,13 +80,13 @@ class NostrClient:
         self._subscriptions: dict[str, tuple[Filters, asyncio.Queue[Any]]] = {}
         self._reader: asyncio.Task[None] | None = None
         self._signed: deque[str] = deque(maxlen=_REMEMBERED)
-        """Ids of what was published last."""
+        """Ids of the events that were published last."""
         self._versions: dict[int, int] = {}
-        """When the last event was made, by kind, of the kinds of which a relay keeps the newest only."""
+        """By replaceable kind: ``created_at`` of the last event."""
         self._early: deque[Trouble] = deque(maxlen=_QUEUED)
-        """What nobody was there to hear; the oldest goes when there is more."""
-        self._asking: dict[str, asyncio.Task[None]] = {}
-        """By subscription: what asks the relay again."""
+        """Problems from before the first subscription; the oldest are dropped."""
+        self._resubscribing: dict[str, asyncio.Task[None]] = {}
+        """By subscription: the task that sends it again."""
 
     async def __aenter__(self) -> Self:
         try:
@@ -98,7 +99,7 @@ class NostrClient:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        tasks = [*self._asking.values(), *filter(None, [self._reader])]
+        tasks = [*self._resubscribing.values(), *filter(None, [self._reader])]
         for task in tasks:
             task.cancel()
         if tasks:
@@ -106,11 +107,11 @@ class NostrClient:
         await self._stack.aclose()
 
     async def publish(self, kind: int, content: str = "", tags: Sequence[Sequence[str]] = ()) -> NostrEvent:
-        """Sign an event and wait until the relay has accepted it; authenticates if the relay asks for that.
+        """Sign an event and wait until the relay accepts it; authenticates if the relay requires that.
 
         Raises:
-            EventRefusedError: the relay does not want it; the message is the relay's text.
-            ConnectError: there is no connection, it was lost before the relay answered, or the relay is silent.
+            EventRefusedError: the relay refused it; the message is the relay's text.
+            ConnectError: there is no connection, it was lost before the answer, or the relay did not answer.
         """
         event = self._sign(kind, content, tags)
         accepted, text = await self._send_event("EVENT", event)
@@ -121,13 +122,13 @@ class NostrClient:
         return event
 
     async def subscribe(self, name: str, filters: Filters) -> AsyncIterator[NostrEvent | Stored | Trouble]:
-        """What the relay has and gets for some filters: events whose signatures were checked, and marks among them.
+        """Yield the relay's stored and live events that match filters, with checked signatures.
 
-        After a lost connection the relay is asked again, so events may come twice; their ids tell.
+        The subscription is sent again after a lost connection, so events may repeat; compare their ids.
         """
         queue: asyncio.Queue[Any] = asyncio.Queue(_QUEUED)
         self._subscriptions[name] = (filters, queue)
-        with contextlib.suppress(ConnectError):  # Then it is sent with the next connection.
+        with contextlib.suppress(ConnectError):  # The next connection sends it.
             await self._send(["REQ", name, *filters()])
         try:
             while self._early:
@@ -136,15 +137,15 @@ class NostrClient:
                 yield await queue.get()
         finally:
             del self._subscriptions[name]
-            while not queue.empty():  # The reader may wait for a free place.
+            while not queue.empty():  # The reader may be waiting for space.
                 queue.get_nowait()
 
     async def relay_key(self) -> str | None:
         """The relay's own public key, 64 hexadecimal digits, from its information document (NIP-11).
 
-        None if the document does not tell it, or if there is none within a few seconds.
+        None if the document does not have it, or does not arrive within a few seconds.
         """
-        import aiohttp  # Only here: it is slow to import, and nothing else of a client needs it.
+        import aiohttp  # Imported here, because it is slow to import and the client needs it nowhere else.
 
         url = self.url.replace("ws", "http", 1)
         timeout = aiohttp.ClientTimeout(total=_OPEN_SECONDS)
@@ -192,19 +193,19 @@ class NostrClient:
                         answer.set_exception(
                             ConnectError(f"the connection was lost before the relay confirmed it{reason}")
                         )
-                await self._tell_all(Trouble(f"The connection is lost{reason}. Trying again."))
+                await self._broadcast(Trouble(f"Connection lost{reason}. Reconnecting."))
             await asyncio.sleep(pause * random.uniform(0.75, 1.25))  # noqa: S311 - spreads attempts, keeps no secret
             pause = min(2 * pause, _LONGEST_PAUSE)
             try:
                 await self._open()
             except CONNECT_ERRORS:
                 continue
-            await self._tell_all(Trouble("The connection is back."))
+            await self._broadcast(Trouble("Reconnected."))
             with contextlib.suppress(ConnectError):
                 for name, (filters, _) in list(self._subscriptions.items()):
                     await self._send(["REQ", name, *filters()])
 
-    async def _tell_all(self, trouble: Trouble) -> None:
+    async def _broadcast(self, trouble: Trouble) -> None:
         if not self._subscriptions:
             self._early.append(trouble)
         for _, queue in list(self._subscriptions.values()):
@@ -230,18 +231,18 @@ class NostrClient:
         finally:
             del self._answers[event.id]
             if not future.cancel() and not future.cancelled():
-                future.exception()  # Nobody waits for it any more, and nobody has to hear of it.
+                future.exception()  # Retrieved, so that asyncio does not log it as unhandled.
 
     def _sign(self, kind: int, content: str, tags: Sequence[Sequence[str]]) -> NostrEvent:
-        """A new event, also for something that was said within the same second before."""
-        now, number = int(time.time()), 1
-        if kind == 0 or 10_000 <= kind < 20_000:
-            # A newer version of an event of one kind; of two within a second the relay keeps any.
+        """Sign an event with a new id, even if the same content was signed within this second."""
+        now, attempt = int(time.time()), 1
+        if kind == EventKind.PROFILE or FIRST_REPLACEABLE <= kind < FIRST_EPHEMERAL:
+            # Later than the last version: of two within the same second the relay keeps either.
             now = self._versions[kind] = max(now, self._versions.get(kind, 0) + 1)
         event = sign_event(self._key, now, kind, tags, content)
         while event.id in self._signed:
-            number += 1
-            event = sign_event(self._key, now, kind, [*tags, ["again", str(number)]], content)
+            attempt += 1
+            event = sign_event(self._key, now, kind, [*tags, ["again", str(attempt)]], content)
         self._signed.append(event.id)
         return event
 
@@ -249,7 +250,7 @@ class NostrClient:
         if self._challenge is None or self._is_authenticated:
             return False
         async with self._authenticating:
-            if not self._is_authenticated:  # by somebody else who waited for it
+            if not self._is_authenticated:  # another task did not do it meanwhile
                 tags = [["relay", self.url], ["challenge", self._challenge]]
                 event = sign_event(self._key, int(time.time()), AUTHENTICATION, tags)
                 self._is_authenticated, _ = await self._send_event("AUTH", event)
@@ -265,31 +266,34 @@ class NostrClient:
                     await self._subscriptions[name][1].put(event)
                 case ["EOSE", str(name)] if name in self._subscriptions:
                     await self._subscriptions[name][1].put(Stored())
-                case ["OK", str(number), bool(accepted), *rest] if number in self._answers:
-                    if not self._answers[number].done():
-                        self._answers[number].set_result((accepted, str(fit(_text(rest), _REASON_COLUMNS))))
+                case ["OK", str(event_id), bool(accepted), *rest] if event_id in self._answers:
+                    if not self._answers[event_id].done():
+                        self._answers[event_id].set_result((accepted, str(fit(_text(rest), _REASON_COLUMNS))))
                 case ["AUTH", str(challenge)]:
                     self._challenge, self._is_authenticated = challenge, False
                 case ["NOTICE", *rest]:
-                    await self._tell_all(Trouble(f"The relay says: {fit(_text(rest), _REASON_COLUMNS)}"))
+                    await self._broadcast(Trouble(f"The relay says: {fit(_text(rest), _REASON_COLUMNS)}"))
                 case ["CLOSED", str(name), *rest] if name in self._subscriptions:
                     await self._closed(name, str(fit(_text(rest), _REASON_COLUMNS)))
         except (EventRefusedError, InvalidMessageError):
-            return  # A relay that sends nonsense is not believed.
+            return  # Invalid messages of a relay are ignored.
 
     async def _closed(self, name: str, text: str) -> None:
-        """Ask again, after a proof of who we are or after a pause; not here, for the answers come to this very task."""
-        if (asking := self._asking.get(name)) is not None and not asking.done():
+        """Send a closed subscription again, after authenticating or a pause.
+
+        This runs in a task of its own, because this one has to receive the answers.
+        """
+        if (task := self._resubscribing.get(name)) is not None and not task.done():
             return
         filters, queue = self._subscriptions[name]
         needs_proof = text.startswith("auth-required:") and not self._is_authenticated
         if not needs_proof:
-            await queue.put(Trouble(f"The relay ended the subscription: {text}"))
+            await queue.put(Trouble(f"The relay closed the subscription: {text}"))
 
-        async def ask() -> None:
+        async def resubscribe() -> None:
             with contextlib.suppress(ConnectError, EventRefusedError):
                 if not needs_proof:
-                    await asyncio.sleep(_ASK_AGAIN_SECONDS)
+                    await asyncio.sleep(_RESUBSCRIBE_SECONDS)
                 elif not await self._authenticate():
                     await queue.put(Trouble(f"The relay does not accept our key: {text}"))
                     return
@@ -297,7 +301,7 @@ class NostrClient:
 
         # A refusal is final; everything else may pass.
         if needs_proof or text.startswith(("error:", "rate-limited:")):
-            self._asking[name] = asyncio.get_running_loop().create_task(ask(), name="nostr subscription")
+            self._resubscribing[name] = asyncio.get_running_loop().create_task(resubscribe(), name="nostr subscription")
 
 
 def _text(rest: list[Any]) -> str:

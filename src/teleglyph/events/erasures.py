@@ -1,4 +1,4 @@
-"""Erasing everything of an author, a slice at a time, beside the relay's other work."""
+"""Erases all events of an author, a slice at a time, beside the relay's other work."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from teleglyph.store.moderation import START, Erasure, ModerationStore
 
 _log = logging.getLogger(__name__)
 _PAUSE = 10.0
-"""Seconds until the next attempt when the database cannot be written to."""
+"""Seconds until the next attempt after a failed write."""
 
 
 class Erasures:
     """Erases one author after the other.
 
     Args:
-        store: knows what is still to be erased, also after a crash.
+        store: remembers unfinished erasures, even after a crash.
     """
 
     def __init__(self, store: ModerationStore) -> None:
@@ -31,14 +31,14 @@ class Erasures:
         return len(self._waiting)
 
     def begin(self, erasures: Iterable[Erasure]) -> None:
-        """Erase these, too; to be called when the database knows of them."""
-        waiting = list(self._waiting)[1:]  # the first one is under way, and may just have ended
+        """Start erasures that are stored in the database."""
+        waiting = list(self._waiting)[1:]  # the first one is running, and may just have ended
         self._waiting += [erasure for erasure in erasures if erasure not in waiting]
         if self._waiting and self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run(), name="erasures")
 
     def stop(self) -> None:
-        """Leave the rest to the next process."""
+        """Stop; the next process continues."""
         if self._task is not None:
             self._task.cancel()
 
@@ -56,6 +56,8 @@ class Erasures:
             try:
                 cursor = await asyncio.wrap_future(self._store.erase(erasure, cursor))
             except StoreError as error:
-                _log.error("Events of %s could not be erased yet: %s", erasure.pubkey, error)
+                _log.error("Erasing the events of %s failed; retrying: %s", erasure.pubkey, error)
                 await asyncio.sleep(_PAUSE)
-        _log.info("Erased the events of %s: %s", erasure.pubkey, "banned" if erasure.is_ban else "asked to vanish")
+        _log.info(
+            "Erased the events of %s: reason=%s", erasure.pubkey, "ban" if erasure.is_ban else "request to vanish"
+        )

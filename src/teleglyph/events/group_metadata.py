@@ -1,12 +1,15 @@
-"""What is said of a group: flags that open and close it, and tags for people and clients."""
+"""A group's metadata: flags that open and close it, tags for people and clients, and the events that describe it."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from teleglyph.store.groups import GroupRecord
+from teleglyph.store.groups import ADMIN, GroupRecord
 from teleglyph.wire.nostr.event import NostrEvent
+from teleglyph.wire.nostr.groups import GroupKind
 
+MODERATOR = "moderator"
+"""The role that may remove members and messages."""
 FLAGS = ("private", "restricted", "hidden", "closed")
 MAX_METADATA = 16 << 10
 """Bytes of a group's metadata as JSON."""
@@ -14,15 +17,15 @@ MAX_METADATA = 16 << 10
 _OPPOSITES = {"public": "private", "unrestricted": "restricted", "visible": "hidden", "open": "closed"}
 _NO = ("false", "0", "no")
 _ABOUT_THE_EVENT = frozenset({"h", "d", "previous", "expiration", "-", "nonce", "client"})
-"""Tags that say something of the event that carries them, not of the group."""
+"""Tags that describe the event that carries them, not the group."""
 
 
 def edited(group: GroupRecord, event: NostrEvent) -> GroupRecord:
-    """A group as it is after kind 9002 or 9007, or as kind 39000 describes it.
+    """A group after an event that creates, edits or describes it.
 
-    What an event does not mention stays as it was, flags included: a client that sends only a new name must not open a
-    private group.  A flag is taken away by its opposite (``public``, ``unrestricted``, ``visible``, ``open``) or by
-    ``false`` as its value, a text by an empty value.  Tags that are not known here are kept for those who know them.
+    Whatever an event does not mention stays, including flags: a client that sends only a new name must not open a
+    private group.  A flag is removed by its opposite (``public``, ``unrestricted``, ``visible``, ``open``) or by the
+    value ``false``, a text by an empty value.  Unknown tags are kept for clients that know them.
     """
     opened, closed = set[str](), set[str]()
     mentioned: dict[str, list[tuple[str, ...]]] = {}
@@ -40,6 +43,25 @@ def edited(group: GroupRecord, event: NostrEvent) -> GroupRecord:
 
 
 def _kept(tag: list[str], event: NostrEvent) -> tuple[str, ...]:
-    if tag[0] == "parent" and len(tag) > 1 and tag[1] and event.kind < 39000:
-        return ("parent", tag[1], event.pubkey)  # who put it there, so that clients can check it
+    if tag[0] == "parent" and len(tag) > 1 and tag[1] and event.kind != GroupKind.METADATA:
+        return ("parent", tag[1], event.pubkey)  # with the author, so that clients can check it
     return tuple(tag)
+
+
+def describe(group: GroupRecord, kind: int) -> list[list[str]]:
+    """The tags of an event of this kind that describes a group."""
+    match kind:
+        case GroupKind.METADATA:
+            written = [*map(list, group.tags), *([flag] for flag in FLAGS if flag in group.flags)]
+        case GroupKind.ADMINS:
+            written = [["p", key, *roles] for key, roles in group.members.items() if roles]
+        case GroupKind.MEMBERS:
+            written = [["p", key] for key in group.members]
+        case GroupKind.PINS:
+            written = [list(pin) for pin in group.pins]
+        case _:
+            written = [
+                ["role", ADMIN, "changes everything about the group"],
+                ["role", MODERATOR, "removes members and messages"],
+            ]
+    return [["d", group.id], *written]

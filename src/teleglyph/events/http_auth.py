@@ -1,4 +1,7 @@
-"""Who sends an HTTP request: an event in its ``Authorization`` header (NIP-98).  No clock: the time is passed in."""
+"""Authenticates HTTP requests by an event in their ``Authorization`` header (NIP-98).
+
+No clock: the time is an argument.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,9 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from teleglyph.errors import EventRefusedError, InvalidMessageError
+from teleglyph.events.kinds import EventKind
 from teleglyph.wire.nostr.event import NostrEvent, parse_json, read_event
 
-KIND = 27235
 WINDOW = 60
 """Seconds that an authentication may be older or younger than now."""
 _MAX_HEADER = 8192
@@ -21,13 +24,13 @@ _MAX_TAGS, _MAX_CONTENT = 20, 1000
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """What an authentication has to fit.
+    """A request that has to be authenticated.
 
     Attributes:
-        method: as it was sent.
-        target: path and query, as they were sent.
+        method: as sent.
+        target: path and query, as sent.
         authorization: the header; empty if there is none.
-        body: all of it.
+        body: complete.
         is_own_url: whether a URL names this relay by scheme, host and port; the path is checked here.
     """
 
@@ -39,17 +42,19 @@ class HttpRequest:
 
 
 def check_http_authentication(request: HttpRequest, now: float) -> NostrEvent:
-    """The event that a request was authenticated with; whether it was used before is not checked here.
+    """Check and return the event that authenticates a request; the caller checks whether it was used before.
 
     Args:
         now: Unix seconds.
 
     Raises:
-        EventRefusedError: what is wrong with it, as a sentence.
+        EventRefusedError: the authentication is invalid; the message is a sentence.
     """
     event = _read(request.authorization)
-    if event.kind != KIND:
-        raise EventRefusedError(f"The authentication has the kind {event.kind} instead of {KIND}.")
+    if event.kind != EventKind.HTTP_AUTHENTICATION:
+        raise EventRefusedError(
+            f"The authentication has the kind {event.kind} instead of {EventKind.HTTP_AUTHENTICATION}."
+        )
     if abs(event.created_at - now) > WINDOW:
         raise EventRefusedError(f"The authentication's created_at is more than {WINDOW} s from now.")
     url = _only(event, "u")

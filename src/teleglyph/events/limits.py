@@ -1,4 +1,4 @@
-"""What the relay allows: enforced and published (NIP-11) from this one object."""
+"""The relay's limits, which are enforced and published (NIP-11) from one object."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class EventLimits:
     max_content_length: int = 64 << 10
     """Characters."""
     created_at_ahead: int = 900
-    """An event may lie so far in the future."""
+    """Seconds that an event may be in the future."""
     created_at_back: int | None = None
-    """An event may be so old; None: as old as it likes."""
+    """Seconds that an event may be in the past; None: any number."""
     min_pow_difficulty: int = 0
     """Leading zero bits of an id."""
     auth_required: bool = False
-    """Only who has authenticated may publish and ask."""
+    """Clients must authenticate to publish and to read."""
     events_per_second: float = 20.0
     """Of one connection, and of one address; 0: any number."""
     event_burst: float = 100.0
@@ -41,13 +41,13 @@ class EventLimits:
     """REQ and COUNT of one connection; 0: any number."""
     request_burst: float = 50.0
     bad_messages: int = 20
-    """Messages of a connection that are none, before it is closed."""
+    """Invalid messages of a connection before it is closed."""
     bad_signatures: int = 20
     """Events of a connection whose id or signature is wrong, before it is closed."""
     authenticated_keys: int = 16
-    """That one connection may authenticate."""
+    """Public keys that one connection may authenticate."""
     unanswered_events: int = 1000
-    """Events of a connection that may be on their way to the disk."""
+    """Events of a connection that may be waiting to be stored."""
     unanswered_bytes: int = 4 << 20
     """Bytes of the same."""
     unanswered_requests: int = 64
@@ -69,26 +69,26 @@ class EventLimits:
     max_syncs: int = 4
     """Of one connection at once."""
     sync_records: int = 100_000
-    """Events that one of them may be about; 72 bytes each."""
+    """Events in one sync; 72 bytes each."""
     total_sync_records: int = 1_000_000
     """The same for all connections together."""
     sync_bytes: int = 60_000
-    """Of one answer, before it is written in hexadecimal digits."""
+    """Of one answer, before it is encoded in hexadecimal digits."""
     sync_messages_per_second: float = 100.0
-    """Messages of one connection that continue one; faster ones wait, because a client that is refused gives up."""
+    """Messages of one connection that continue a sync; faster ones are delayed, because refused clients give up."""
     sync_message_burst: float = 200.0
     sync_timeout: float = 60.0
-    """Silence after which one is closed."""
+    """Silence after which a sync is closed."""
     auth_window: int = 600
-    """An authentication may be so much older or younger than now."""
+    """How far an authentication may be from now."""
     ping_after: float = 60.0
-    """Silence after which a ping goes out."""
+    """Silence after which a ping is sent."""
     silence_timeout: float = 300.0
-    """Silence, also to pings, after which a client counts as gone."""
+    """Silence, despite pings, after which a client counts as gone."""
     stall_timeout: float = 10.0
-    """A client that takes no bytes for so long has stopped reading."""
+    """How long a client may accept no bytes before it is closed."""
     congestion_timeout: float = 10.0
-    """A client for which too much waits for so long is closed."""
+    """How long a client's queue may be over its soft limit before it is closed."""
     total_queued_bytes: int = 256 << 20
     """For all connections together."""
     connection: ConnectionLimits = ConnectionLimits(
@@ -128,7 +128,7 @@ class EventLimits:
 
 @dataclass(frozen=True, slots=True)
 class RelayProfile:
-    """What the relay says of itself (NIP-11); what is empty is left out."""
+    """The relay's description of itself (NIP-11); empty fields are omitted."""
 
     name: str = "Teleglyph"
     description: str = ""
@@ -153,9 +153,9 @@ def information(
     """The relay's information document.
 
     Args:
-        own_key: the relay's public key, if it keeps groups.
-        is_managed: its administrator can manage it over HTTP.
-        is_restricted: only some people or some kinds of events are let in.
+        own_key: the relay's public key, if it has groups.
+        is_managed: an administrator can manage it over HTTP.
+        is_restricted: only some authors or some kinds of events are accepted.
     """
     texts = {
         "name": profile.name,

@@ -1,6 +1,6 @@
-"""Managing the relay by requests of its administrator (NIP-86), each authenticated by an event (NIP-98).
+"""Management of the relay by its administrator's requests (NIP-86), each authenticated by an event (NIP-98).
 
-A decision holds in memory at once and is answered when it is durable.  If it cannot be written it is taken back.
+A change applies in memory at once and is answered when it is durable.  If it cannot be stored, it is undone.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _SETTINGS = {"name": 100, "description": 4000, "icon": 2000}
 
 
 class ManagementRefusedError(PeerError):
-    """A request cannot be carried out; the message is for its sender.
+    """A management request was refused; the message is for its sender.
 
     Attributes:
         status: of the HTTP response.
@@ -45,20 +45,19 @@ class ManagementRefusedError(PeerError):
 @dataclass(frozen=True, slots=True)
 class _Method:
     call: Callable[..., Awaitable[Any]]
-    least: int
-    most: int
-    """Parameters."""
+    min_params: int
+    max_params: int
 
 
 class Management:
-    """Carries out what the administrator asks for.
+    """Handles the administrator's requests.
 
     Args:
-        store: where decisions are kept.
-        policy: where they hold.
-        admins: public keys of those who may decide.
+        store: stores changes.
+        policy: applies them.
+        admins: public keys of the administrators.
         protected: public keys that cannot be banned.
-        on_change: called with a change that is durable.
+        on_change: called with each change that is durable.
     """
 
     def __init__(
@@ -108,7 +107,7 @@ class Management:
             uptime: on the monotonic clock.
 
         Raises:
-            ManagementRefusedError: there is none.
+            ManagementRefusedError: the request was refused.
         """
         try:
             event = check_http_authentication(request, now)
@@ -139,8 +138,12 @@ class Management:
             raise ManagementRefusedError(
                 f"The method {quoted(name)} is not supported; supportedmethods lists those that are."
             )
-        if type(params) is not list or not method.least <= len(params) <= method.most:
-            number = f"{method.least} to {method.most}" if method.least < method.most else f"{method.least}"
+        if type(params) is not list or not method.min_params <= len(params) <= method.max_params:
+            number = (
+                f"{method.min_params} to {method.max_params}"
+                if method.min_params < method.max_params
+                else f"{method.min_params}"
+            )
             raise ManagementRefusedError(f"The method {name} takes a list of {number} params.")
         return await method.call(*params)
 
@@ -148,9 +151,9 @@ class Management:
         async with self._turn:
             before = self._policy.rules
             rules = {rule: dict(entries) for rule, entries in before.items()}
-            for rule, value in change.drop:
+            for rule, value in change.removed:
                 rules[rule].pop(value, None)
-            for rule, value, text in change.put:
+            for rule, value, text in change.added:
                 rules[rule][value] = text
             self._policy.install(rules)
             try:
@@ -185,37 +188,37 @@ class Management:
         return _Method(listed, 0, 0)
 
     async def _ban_key(self, key: object, reason: object = "") -> bool:
-        pubkey, text = _number(key, "public key"), _text(reason, "reason", MAX_REASON)
+        pubkey, text = _hex_id(key, "public key"), _text(reason, "reason", MAX_REASON)
         if pubkey in self._protected:
             raise ManagementRefusedError("The administrator and the relay itself cannot be banned.")
         self._check_space(Rule.BANNED_KEY, pubkey)
-        drop = [(Rule.ALLOWED_KEY, pubkey)]
-        return await self._change(RuleChange([(Rule.BANNED_KEY, pubkey, text)], drop, banned=pubkey))
+        removed = [(Rule.ALLOWED_KEY, pubkey)]
+        return await self._change(RuleChange([(Rule.BANNED_KEY, pubkey, text)], removed, banned=pubkey))
 
     async def _unban_key(self, key: object, _reason: object = "") -> bool:
-        pubkey = _number(key, "public key")
-        return await self._change(RuleChange(drop=[(Rule.BANNED_KEY, pubkey)], unbanned=pubkey))
+        pubkey = _hex_id(key, "public key")
+        return await self._change(RuleChange(removed=[(Rule.BANNED_KEY, pubkey)], unbanned=pubkey))
 
     async def _allow_key(self, key: object, reason: object = "") -> bool:
-        pubkey, text = _number(key, "public key"), _text(reason, "reason", MAX_REASON)
+        pubkey, text = _hex_id(key, "public key"), _text(reason, "reason", MAX_REASON)
         self._check_space(Rule.ALLOWED_KEY, pubkey)
-        put = [(Rule.ALLOWED_KEY, pubkey, text), (Rule.SETTING, ONLY_ALLOWED_KEYS, "1")]
-        return await self._change(RuleChange(put, [(Rule.BANNED_KEY, pubkey)], unbanned=pubkey))
+        added = [(Rule.ALLOWED_KEY, pubkey, text), (Rule.SETTING, ONLY_ALLOWED_KEYS, "1")]
+        return await self._change(RuleChange(added, [(Rule.BANNED_KEY, pubkey)], unbanned=pubkey))
 
     async def _unallow_key(self, key: object, _reason: object = "") -> bool:
-        pubkey = _number(key, "public key")
-        drop = [(Rule.ALLOWED_KEY, pubkey)]
+        pubkey = _hex_id(key, "public key")
+        removed = [(Rule.ALLOWED_KEY, pubkey)]
         if set(self._policy.rules[Rule.ALLOWED_KEY]) <= {pubkey}:
-            drop.append((Rule.SETTING, ONLY_ALLOWED_KEYS))
-        return await self._change(RuleChange(drop=drop))
+            removed.append((Rule.SETTING, ONLY_ALLOWED_KEYS))
+        return await self._change(RuleChange(removed=removed))
 
-    async def _ban_event(self, number: object, reason: object = "") -> bool:
-        event, text = _number(number, "event id"), _text(reason, "reason", MAX_REASON)
+    async def _ban_event(self, event_id: object, reason: object = "") -> bool:
+        event, text = _hex_id(event_id, "event id"), _text(reason, "reason", MAX_REASON)
         self._check_space(Rule.BANNED_EVENT, event)
         return await self._change(RuleChange([(Rule.BANNED_EVENT, event, text)], erased=[event]))
 
-    async def _unban_event(self, number: object, _reason: object = "") -> bool:
-        return await self._change(RuleChange(drop=[(Rule.BANNED_EVENT, _number(number, "event id"))]))
+    async def _unban_event(self, event_id: object, _reason: object = "") -> bool:
+        return await self._change(RuleChange(removed=[(Rule.BANNED_EVENT, _hex_id(event_id, "event id"))]))
 
     def _setting(self, name: str) -> _Method:
         async def change(value: object) -> bool:
@@ -223,7 +226,7 @@ class Management:
             if name == "icon" and text:
                 _check_url(text)
             if not text:
-                return await self._change(RuleChange(drop=[(Rule.SETTING, name)]))
+                return await self._change(RuleChange(removed=[(Rule.SETTING, name)]))
             return await self._change(RuleChange([(Rule.SETTING, name, text)]))
 
         return _Method(change, 1, 1)
@@ -242,10 +245,10 @@ class Management:
         return await self._change(RuleChange([(Rule.BLOCKED_ADDRESS, value, text)]))
 
     async def _unblock(self, address: object, _reason: object = "") -> bool:
-        return await self._change(RuleChange(drop=[(Rule.BLOCKED_ADDRESS, _network(address))]))
+        return await self._change(RuleChange(removed=[(Rule.BLOCKED_ADDRESS, _network(address))]))
 
 
-def _number(value: object, name: str) -> str:
+def _hex_id(value: object, name: str) -> str:
     if not is_hex(value):
         raise ManagementRefusedError(f"The {name} does not have 64 lower-case hexadecimal digits.")
     return str(value)
@@ -257,10 +260,10 @@ def _kind(value: object) -> str:
     return str(value)
 
 
-def _text(value: object, name: str, most: int, *, lines: bool = False) -> str:
+def _text(value: object, name: str, maximum: int, *, lines: bool = False) -> str:
     text = "" if value is None else value
-    if type(text) is not str or len(text) > most:
-        raise ManagementRefusedError(f"The {name} is not a text of at most {most} characters.")
+    if type(text) is not str or len(text) > maximum:
+        raise ManagementRefusedError(f"The {name} is not a text of at most {maximum} characters.")
     if not (text.replace("\n", "") if lines else text).isprintable():
         raise ManagementRefusedError(f"The {name} has characters that cannot be shown.")
     return text
@@ -273,9 +276,9 @@ def _network(value: object) -> str:
         raise ManagementRefusedError(
             "The address is neither an IP address nor a network such as 192.0.2.0/24."
         ) from None
-    least = _MIN_PREFIX[network.version]
-    if network.prefixlen < least:
-        raise ManagementRefusedError(f"The network is too large to be blocked; its prefix has at least {least} bits.")
+    minimum = _MIN_PREFIX[network.version]
+    if network.prefixlen < minimum:
+        raise ManagementRefusedError(f"The network is too large to be blocked; its prefix has at least {minimum} bits.")
     is_single = network.prefixlen == network.max_prefixlen
     return str(network.network_address) if is_single else str(network)
 

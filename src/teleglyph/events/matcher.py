@@ -1,7 +1,7 @@
-"""Which subscriptions a new event concerns: found by index, not by trying every filter of everybody.
+"""Finds the subscriptions that match a new event by an index, without trying every filter.
 
-Each filter stands in the index under the values of its most selective member, and under that one only.  A new event is
-looked up under its own values, so its cost grows with the filters that have one of these, not with all there are.
+Each filter is indexed by the values of its most selective member only.  A new event is looked up by its own values, so
+its cost grows with the filters that have one of them, not with all filters.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class Subscribed(Protocol):
 
     @property
     def filters(self) -> Sequence[Filter]:
-        """What it asks for."""
+        """Of the events that it gets."""
 
 
 S = TypeVar("S", bound=Subscribed)
@@ -36,14 +36,14 @@ class Matcher(Generic[S]):
         return self._count
 
     def add(self, subscription: S) -> None:
-        """Begin to look for what it asks for."""
+        """Start matching a subscription."""
         self._count += 1
         for number, wanted in enumerate(subscription.filters):
             for key in _keys_of_filter(wanted):
                 self._index.setdefault(key, {})[subscription, number] = wanted
 
     def remove(self, subscription: S) -> None:
-        """Stop to; must have been added."""
+        """Stop matching a subscription, which must have been added."""
         self._count -= 1
         for number, wanted in enumerate(subscription.filters):
             for key in _keys_of_filter(wanted):
@@ -53,7 +53,7 @@ class Matcher(Generic[S]):
                     del self._index[key]
 
     def matching(self, event: NostrEvent) -> list[S]:
-        """Who asks for an event, each once; in the order of subscribing as far as they stand under one key."""
+        """The subscriptions that match an event, each once; under one key of the index in order of subscribing."""
         found: dict[S, None] = {}
         for key in _keys_of_event(event):
             for (subscription, _), wanted in self._index.get(key, {}).items():

@@ -1,6 +1,6 @@
-"""What the relay accepts, from whom, and from where: lists in memory, looked up once per event.
+"""The administrator's rules in memory: which authors, kinds, events and addresses the relay accepts.
 
-The database has the same lists (:mod:`teleglyph.store.moderation`).  No clock, no socket, no database here.
+The database has the same rules (:mod:`teleglyph.store.moderation`).  No clock, no socket, no database here.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from teleglyph.store.moderation import ModerationRecord, Rule
 from teleglyph.wire.nostr.event import GIFT_WRAP, VANISH, NostrEvent
 
 ONLY_ALLOWED_KEYS = "only allowed keys"
-"""Setting: only keys on the allow list may publish, even if the last one of them was banned."""
+"""Setting: only keys on the allow list may publish, even if that list is empty."""
 _SUBSCRIBER = 64
-"""Bits of an IPv6 address that name one subscriber; the rest is theirs to choose."""
+"""Bits of an IPv6 address that identify a subscriber, who may choose the rest."""
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class Policy:
-    """The lists.
+    """The rules.
 
     Args:
-        own_key: the relay's public key, which no list concerns; empty if it has none.
+        own_key: the relay's public key, to which no rule applies; empty if it has none.
 
     Attributes:
         rules: text by value, by rule.
-        vanished: by public key the time up to which nothing of it comes back.
+        vanished: by public key, the time up to which its events are refused.
     """
 
     def __init__(self, own_key: str = "") -> None:
@@ -43,12 +43,12 @@ class Policy:
         self._has_rules = False
 
     def load(self, record: ModerationRecord) -> None:
-        """Take over what was kept."""
+        """Install stored rules."""
         self.vanished = dict(record.vanished)
         self.install({rule: record.rules.get(rule, {}) for rule in Rule})
 
     def install(self, rules: Mapping[Rule, Mapping[str, str]]) -> None:
-        """These hold from now on."""
+        """Replace the rules."""
         self.rules = rules
         self._kinds = (
             {int(kind) for kind in rules[Rule.ALLOWED_KIND]},
@@ -65,10 +65,10 @@ class Policy:
         ) or (ONLY_ALLOWED_KEYS in rules[Rule.SETTING])
 
     def check(self, event: NostrEvent) -> None:
-        """Whether the lists let an event in.
+        """Check an event against the rules.
 
         Raises:
-            EventRefusedError: they do not.
+            EventRefusedError: it breaks one.
         """
         if self.vanished:
             self._check_vanished(event)
@@ -77,7 +77,7 @@ class Policy:
         if event.id in self.rules[Rule.BANNED_EVENT]:
             raise EventRefusedError("blocked: this event is banned here")
         if event.kind == VANISH:
-            return  # honoured whoever asks (NIP-62)
+            return  # accepted from every author (NIP-62)
         allowed = self.rules[Rule.ALLOWED_KEY]
         if event.pubkey in self.rules[Rule.BANNED_KEY]:
             raise EventRefusedError("blocked: this key is banned here")
@@ -95,12 +95,12 @@ class Policy:
 
     @property
     def restricts_writing(self) -> bool:
-        """Only some people, or only some kinds of events, are let in."""
+        """Whether only some authors or only some kinds of events are accepted."""
         rules = self.rules
         return bool(rules[Rule.ALLOWED_KEY] or rules[Rule.ALLOWED_KIND] or ONLY_ALLOWED_KEYS in rules[Rule.SETTING])
 
-    def vanish(self, request: NostrEvent) -> None:
-        """A request to vanish is durable: it holds from now on."""
+    def record_vanished(self, request: NostrEvent) -> None:
+        """Apply a request to vanish that is durable."""
         self.vanished[request.pubkey] = max(request.created_at, self.vanished.get(request.pubkey, -1))
 
     def blocks(self, network: str) -> bool:
@@ -118,14 +118,14 @@ class Policy:
         )
 
     def profile(self, configured: RelayProfile) -> RelayProfile:
-        """What the relay says of itself, with what the administrator has changed."""
+        """The relay's profile with the administrator's changes."""
         settings = self.rules[Rule.SETTING]
         changed = {name: settings[name] for name in ("name", "description", "icon") if name in settings}
         return replace(configured, **changed)
 
 
 def read_network(text: str) -> Network:
-    """An address or a network; an IPv4 address in IPv6 is read as IPv4.
+    """Parse an address or a network; an IPv4 address in IPv6 becomes IPv4.
 
     Raises:
         ValueError: it is neither.

@@ -1,18 +1,18 @@
-"""Who is live in a group, from the presence that people announce (kind 10312), for the relay to say (kind 39004).
+"""The people who are live in each group: they announce it (kind 10312), and the relay publishes the list (kind 39004).
 
-No clock: the time is handed in.
+No clock: the time is an argument.
 """
 
 from __future__ import annotations
 
+from teleglyph.events.kinds import EventKind
 from teleglyph.wire.nostr.event import NostrEvent
 from teleglyph.wire.nostr.groups import group_of
 
-PRESENCE = 10312
 _LASTS = 300
-"""Seconds for which somebody counts as present who does not say until when."""
+"""Seconds that a presence lasts if the event has no expiration."""
 MAX_PEOPLE = 500
-"""Of one group; more are not named."""
+"""Of one group; further people are not listed."""
 
 
 class Presence:
@@ -20,18 +20,18 @@ class Presence:
 
     def __init__(self) -> None:
         self._until: dict[str, dict[str, int]] = {}
-        """When somebody's presence ends, Unix seconds, by group and public key."""
-        self._told: dict[str, tuple[str, ...]] = {}
+        """When each presence ends, in Unix seconds, by group and public key."""
+        self._published: dict[str, tuple[str, ...]] = {}
 
-    def note(self, event: NostrEvent, now: float) -> None:
-        """Somebody says that they are here; or with an expiration that is about to come, that they leave.
+    def record(self, event: NostrEvent, now: float) -> None:
+        """Record that the author of an event is present; an expiration that is due means that they leave.
 
         Args:
-            event: of a group; others than presence are passed over.
+            event: other kinds are ignored.
             now: Unix seconds.
         """
         group = group_of(event)
-        if event.kind != PRESENCE or group is None:
+        if event.kind != EventKind.PRESENCE or group is None:
             return
         people = self._until.setdefault(group, {})
         if event.pubkey in people or len(people) < MAX_PEOPLE:
@@ -39,16 +39,16 @@ class Presence:
             people[event.pubkey] = min(ends, int(now) + _LASTS)
 
     def changes(self, now: float) -> list[tuple[str, tuple[str, ...]]]:
-        """The groups in which somebody came or left since the last call, and who is there now."""
+        """The groups in which people came or left since the last call, with the people who are there now."""
         found = []
         for group, people in list(self._until.items()):
             for pubkey in [pubkey for pubkey, until in people.items() if until <= now]:
                 del people[pubkey]
             present = tuple(people)
-            if present != self._told.get(group, ()):
-                self._told[group] = present
+            if present != self._published.get(group, ()):
+                self._published[group] = present
                 found.append((group, present))
             if not people:
                 del self._until[group]
-                self._told.pop(group, None)
+                self._published.pop(group, None)
         return found

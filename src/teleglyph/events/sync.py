@@ -1,7 +1,7 @@
-"""Reconciling a client's events with ours (NIP-77): the open exchanges of one connection.
+"""Syncs a client's events with ours (NIP-77): the open syncs of one connection.
 
-An exchange holds the times and ids of what a filter found when it was opened.  Everything that takes time happens on
-the store's reading threads.
+A sync holds the times and ids of the events that matched its filter when it was opened.  All slow work runs on the
+store's reading threads.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from teleglyph.errors import EventRefusedError, StoreError
 from teleglyph.events.limits import EventLimits
 from teleglyph.net import TokenBucket
 from teleglyph.store.events import EventStore
-from teleglyph.store.questions import SERVER, Asker
+from teleglyph.store.query_queue import SERVER, QueryOwner
 from teleglyph.wire.nostr import messages as wire
 from teleglyph.wire.nostr.filter import Filter
 from teleglyph.wire.nostr.messages import SyncRefusedError
@@ -24,13 +24,13 @@ from teleglyph.wire.nostr.negentropy import Records
 
 @dataclass(eq=False, slots=True)
 class Sync:
-    """One exchange.
+    """One sync.
 
     Attributes:
         name: chosen by the client.
-        used_at: when the client last said something, on the monotonic clock.
-        records: what the filter found; None until it was asked.
-        is_open: messages of it are still answered.
+        used_at: when the client last sent a message, on the monotonic clock.
+        records: of the events that match the filter; None until they were found.
+        is_open: its messages are still answered.
     """
 
     name: str
@@ -44,7 +44,7 @@ class SyncStep:
     """A message to be answered.
 
     Attributes:
-        filter: what to reconcile, if the message opens the exchange.
+        filter: of the events to sync, if the message opens the sync.
     """
 
     sync: Sync
@@ -54,22 +54,22 @@ class SyncStep:
 
 @dataclass(slots=True)
 class SyncLedger:
-    """What all exchanges of all clients hold together."""
+    """The records that all syncs of all clients hold."""
 
     records: int = 0
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held while records are collected: one reading thread stays free for other questions."""
+    """Held while records are collected, so that one reading thread stays free for other queries."""
 
 
 class Syncs:
-    """The exchanges of one connection.
+    """The syncs of one connection.
 
     Args:
-        store: where events are kept.
-        limits: of exchanges.
+        store: holds the events.
+        limits: of syncs.
         ledger: shared by all connections.
         send: queues a message for the client.
-        asker: whose turn its questions take.
+        owner: the client whose turn its queries take.
     """
 
     def __init__(
@@ -78,9 +78,9 @@ class Syncs:
         limits: EventLimits,
         ledger: SyncLedger,
         send: Callable[[bytes], None],
-        asker: Asker = SERVER,
+        owner: QueryOwner = SERVER,
     ) -> None:
-        self._asker = asker
+        self._owner = owner
         self._store = store
         self._limits = limits
         self._ledger = ledger
@@ -89,7 +89,7 @@ class Syncs:
         self._rate = TokenBucket(limits.sync_messages_per_second, limits.sync_message_burst)
 
     def open(self, name: str) -> Sync:
-        """Begin an exchange; one of the same name is closed before.
+        """Open a sync; an open one of the same name is closed first.
 
         Raises:
             SyncRefusedError: too many are open.
@@ -101,10 +101,10 @@ class Syncs:
         return sync
 
     def get(self, name: str) -> Sync:
-        """An open exchange, to be continued.
+        """An open sync, to be continued.
 
         Raises:
-            SyncRefusedError: there is none of that name.
+            SyncRefusedError: no sync of that name is open.
         """
         sync = self._syncs.get(name)
         if sync is None:
@@ -113,7 +113,7 @@ class Syncs:
         return sync
 
     async def answer(self, step: SyncStep, readers: Set[str]) -> None:
-        """Answer a message, unless its exchange is closed by now.
+        """Answer a message, unless its sync is closed by now.
 
         Args:
             readers: public keys that the client has proved.
@@ -139,7 +139,7 @@ class Syncs:
             async with self._ledger.turn:
                 if not sync.is_open:
                     return b""
-                found = self._store.records(step.filter, limits.sync_records, time.time(), readers, self._asker)
+                found = self._store.records(step.filter, limits.sync_records, time.time(), readers, self._owner)
                 records = await asyncio.wrap_future(found)
             if self._ledger.records + len(records) > limits.total_sync_records:
                 raise EventRefusedError("blocked: too many syncs are open, try again later")
@@ -149,17 +149,17 @@ class Syncs:
             self._ledger.records += len(records)
         if sync.records is None:
             return b""
-        answer = self._store.reconcile(sync.records, step.message, limits.sync_bytes, self._asker)
+        answer = self._store.reconcile(sync.records, step.message, limits.sync_bytes, self._owner)
         return await asyncio.wrap_future(answer)
 
     def refuse(self, sync: Sync, text: str) -> None:
-        """End an exchange and say why, unless it is closed by now."""
+        """Close a sync with a reason, unless it is closed by now."""
         if sync.is_open:
             self.close(sync.name)
             self._send(wire.sync_error(sync.name, text))
 
     def close(self, name: str) -> None:
-        """End an exchange, if there is one of that name."""
+        """Close a sync, if one of that name is open."""
         sync = self._syncs.pop(name, None)
         if sync is not None:
             sync.is_open = False
@@ -168,16 +168,16 @@ class Syncs:
                 sync.records = None
 
     def close_all(self) -> None:
-        """End all of them, without a word."""
+        """Close all syncs without sending anything."""
         for name in list(self._syncs):
             self.close(name)
 
     def close_idle(self, now: float) -> None:
-        """End those whose client has said nothing for long.
+        """Close syncs whose client has sent nothing for too long.
 
         Args:
             now: on the monotonic clock.
         """
         for sync in list(self._syncs.values()):
             if now - sync.used_at > self._limits.sync_timeout:
-                self.refuse(sync, f"closed: nothing was said for {self._limits.sync_timeout:g} s")
+                self.refuse(sync, f"closed: no message for {self._limits.sync_timeout:g} s")

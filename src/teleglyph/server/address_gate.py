@@ -1,4 +1,4 @@
-"""Which addresses may connect, whatever they want: one count for all ports and protocols."""
+"""Limits the connections of each address, with one count for all ports and protocols."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from teleglyph.net import CostLedger, CostLimits, CostMeter, SlidingWindow, is_l
 from teleglyph.server.refusals import RefusalLog
 
 _OPENING = 0.0003
-"""Processor time of accepting a connection, roughly: where it goes cannot be told from outside the event loop."""
+"""Estimated processor time of accepting a connection, which cannot be measured outside the event loop."""
 _OWN_DESCRIPTORS = 64
-"""Kept back for files, the database and decoders."""
+"""Reserved for files, the database and decoders."""
 _ADMINISTRATION = 16
-"""Kept back for programs on this machine."""
+"""Reserved for programs on this machine."""
 _PEOPLE = 48
-"""Kept back for addresses from which somebody is in a call: whoever loses a connection can come again."""
+"""Reserved for addresses of participants, so that they can reconnect."""
 
 
 class AddressGate:
-    """Counts the connections of each address while they last, how often it comes, and what it costs.
+    """Counts the open connections of each address, its new ones per minute, and their cost.
 
     Args:
         per_address: connections of one address at the same time; 0: any number.
-        per_minute: connections of one address in a minute; 0: any number.
-        costs: how much processor time addresses may use.
-        descriptors: that this process may have open.
-        is_in_call: whether somebody of this network (:func:`teleglyph.net.network_of`) is in a call.
+        per_minute: new connections of one address per minute; 0: any number.
+        costs: limits of processor time.
+        descriptors: the number of files that this process may open.
+        is_in_call: whether a participant from a network (:func:`teleglyph.net.network_of`) is in a call.
 
     Attributes:
-        refused: connections that were not admitted, by reason.
-        refusals: what the log says about them.
-        costs: what the peers of each address cost.
+        refused: the number of refused connections, by reason.
+        refusals: logs them.
+        costs: the accounts of all addresses.
     """
 
     def __init__(
@@ -54,45 +54,47 @@ class AddressGate:
         self._total = 0
 
     def __len__(self) -> int:
-        """Connections that are counted."""
+        """The number of open connections."""
         return self._total
 
     def refuse(self, peer: str, *, is_counted: bool = False) -> str | None:
-        """Why an address may not connect now; None if it may, which counts for its rate.
+        """The reason for refusing a new connection; None if it may connect, which counts for its rate.
 
         Args:
             peer: its address.
-            is_counted: the connection is among those of its address already.
+            is_counted: the connection was counted already.
         """
         reason = self._costly(peer) if is_counted else self.may_wait(peer)
         if reason is None and not self._window.allow(network_of(peer), time.monotonic()):
-            text = f"more than {self._window.limit} connections in a minute"
-            reason = self.note("rate", "connections too often", peer, text)
+            text = f"more than {self._window.limit} connections per minute"
+            reason = self.record_refusal("rate", "connections too often", peer, text)
         return reason
 
     def meter(self, peer: str) -> CostMeter | None:
-        """What counts the cost of a connection of an address."""
+        """The cost meter for a connection of an address."""
         return self.costs.meter(network_of(peer))
 
     def may_wait(self, peer: str, *, is_proxy: bool = False) -> str | None:
-        """Why an address may not even say what it wants; None if it may.
+        """The reason for closing a connection before it sends anything; None if it may send.
 
         Args:
             peer: its address.
-            is_proxy: others stand behind it, so it may have any number of connections.
+            is_proxy: it may have any number of connections, because it has clients of its own.
         """
         if (reason := self._costly(peer)) is not None:
             return reason
         network = network_of(peer)
         if self._per_address and not is_proxy and self._open[network] >= self._per_address:
-            text = f"it has {self._per_address} connections already"
-            return self.note("address", "too many of one address", peer, text)
+            text = f"it already has {self._per_address} connections"
+            return self.record_refusal("address", "too many of one address", peer, text)
         if self._total >= self._places(peer, network):
-            return self.note("descriptors", "no descriptor is free", peer, f"{self._total} connections are open")
+            return self.record_refusal(
+                "descriptors", "no descriptor is free", peer, f"{self._total} connections are open"
+            )
         return None
 
     def let_in(self, peer: str, *, is_proxy: bool = False) -> Callable[[], None] | str:
-        """Count a connection if it may be there: what to call when it is gone; or why it may not."""
+        """Count a connection; returns a function that uncounts it, or the reason for refusing it."""
         if not is_proxy:
             self.costs.charge(network_of(peer), _OPENING, time.monotonic())
         reason = self.may_wait(peer, is_proxy=is_proxy)
@@ -101,7 +103,7 @@ class AddressGate:
         return self.enter(peer)
 
     def enter(self, peer: str) -> Callable[[], None]:
-        """Count a connection that was let in already; returns what is to be called when it is gone."""
+        """Count a connection that was admitted already; returns a function that uncounts it."""
         network = network_of(peer)
         self._open[network] += 1
         self._total += 1
@@ -120,7 +122,7 @@ class AddressGate:
         return leave
 
     def _places(self, peer: str, network: str) -> int:
-        """How many connections there may be for another one of this address to be let in."""
+        """The number of open connections from which another one of this address is refused."""
         places = self._descriptors - _OWN_DESCRIPTORS
         if not is_loopback(peer):
             places -= _ADMINISTRATION
@@ -130,16 +132,16 @@ class AddressGate:
 
     def _costly(self, peer: str) -> str | None:
         if self.costs.refused_for(network_of(peer), time.monotonic()) > 0:
-            return self.note("cost", "too costly", peer, "its connections used too much processor time")
+            return self.record_refusal("cost", "too costly", peer, "its connections used too much processor time")
         return None
 
-    def note(self, counter: str, kind: str, peer: str, reason: str) -> str:
-        """Count and log that an address was refused; returns the reason.
+    def record_refusal(self, counter: str, kind: str, peer: str, reason: str) -> str:
+        """Count and log a refusal; returns the reason.
 
         Args:
-            counter: what ``refused`` counts it as.
+            counter: the key in ``refused``.
             kind: refusals of one kind are logged together.
         """
         self.refused[counter] += 1
-        self.refusals.note(kind, f"{peer} was refused: {reason}", time.monotonic())
+        self.refusals.log_refusal(kind, f"{peer} was refused: {reason}", time.monotonic())
         return reason

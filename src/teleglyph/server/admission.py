@@ -1,4 +1,4 @@
-"""Who may prove a password, how often, and how long their user may take to type it."""
+"""Limits on password proofs: how many at once, how often, and how long the user may take to type."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from teleglyph.net import Connection, GuessLimiter, SlotPool, network_of
 
 
 class Proofs:
-    """What all handshakes of one server share.
+    """The limits that all handshakes of one server share.
 
     Args:
-        limits: how many may take how long.
-        refused: counts what is refused, by reason; passwords that were not looked at as ``guesses``.
+        limits: of handshakes.
+        refused: counts refusals by reason; passwords that were not checked count as ``guesses``.
     """
 
     def __init__(self, limits: CallLimits, refused: Counter[str]) -> None:
@@ -24,18 +24,18 @@ class Proofs:
         self.places = SlotPool(limits.challenged_total, limits.challenged_per_address)
 
     def guard(self, peer: str) -> HandshakeGuard:
-        """The guard of one handshake."""
+        """A guard for one handshake."""
         return HandshakeGuard(self, network_of(peer))
 
 
 class HandshakeGuard:
-    """One handshake's part of them (:class:`teleglyph.wire.ProofGuard`)."""
+    """Applies the limits to one handshake (:class:`teleglyph.wire.acip.ProofGuard`)."""
 
     def __init__(self, proofs: Proofs, network: str) -> None:
         self.connection: Connection | None = None
-        """Gets more time while its user is asked."""
+        """Its deadline is extended while the user types a password."""
         self.is_waiting = False
-        """Holds one of the places of those that may take long."""
+        """Whether it has one of the places for handshakes that may take long."""
         self._proofs = proofs
         self._network = network
 
@@ -57,11 +57,11 @@ class HandshakeGuard:
         return 0.0
 
     def over(self) -> None:
-        """The handshake is over, however it ended."""
+        """Release the place; the handshake has ended."""
         if self.is_waiting:
             self.is_waiting = False
             self._proofs.places.release(self._network)
 
     def _key(self, identity: bytes | None) -> str:
-        """The owner of a listed key is counted by that, not together with strangers behind the same address."""
+        """The key to count by: a listed identity is not counted together with strangers at the same address."""
         return self._network if identity is None else f"key {identity.hex()}"

@@ -1,4 +1,4 @@
-"""What a server can be told."""
+"""Server configuration."""
 
 from __future__ import annotations
 
@@ -30,61 +30,61 @@ class ServerConfig:
     port: int = DEFAULT_PORT
     """0 lets the system choose."""
     http_port: int | None = DEFAULT_HTTP_PORT
-    """None: no HTTP at all."""
+    """None disables HTTP."""
     password: str | None = field(default=None, repr=False)
     identities: tuple[Identity, ...] = ()
-    """What the server proves to be; the first is the default."""
+    """Keys that the server proves; the first is the default."""
     client_keys: KeyList | None = None
-    """Who may come in; None asks for no keys.  With a password both must hold."""
+    """Clients must have one of these keys; None: no key is needed.  With a password, both are needed."""
     encrypt: bool = True
-    """False also lets peers in that do not encrypt."""
+    """False also admits peers that do not encrypt."""
     data_dir: Path | None = None
-    """Where everything lies that the server keeps; None: nothing is kept."""
+    """Where the server stores its files; None: it stores nothing."""
     database: str | None = field(default=None, repr=False)
-    """A PostgreSQL database by its URL, instead of a file in the directory."""
+    """URL of a PostgreSQL database to use instead of a file in ``data_dir``."""
     connections_per_minute: int = 50
-    """New connections allowed from one address (an IPv6 /64 counts as one); 0: any number."""
+    """New connections per minute from one address (an IPv6 /64 counts as one); 0: any number."""
     connections_per_address: int = 40
-    """Connections open at once from one address (an IPv6 /64 counts as one); 0: any number."""
+    """Open connections from one address (an IPv6 /64 counts as one); 0: any number."""
     costs: CostLimits = CostLimits()
-    """How much processor time peers may cost."""
+    """How much processor time peers may use."""
     max_load: float = 0.9
-    """Part of the event loop's time above which nobody else may join; 1: whatever the load."""
+    """Fraction of the event loop's time above which nobody else may join; 1: no limit."""
     max_handshakes: int = 128
-    """Connections that may be unfinished at once, from everywhere."""
+    """Unfinished handshakes at once, from all addresses."""
     games: tuple[GameRules, ...] = ()
-    """What rooms may be made for; none: no rooms at all."""
+    """Games that rooms may be opened for; empty disables rooms."""
     read_games: Callable[[], tuple[GameRules, ...]] | None = None
-    """Reads the games again, if they stand in a file."""
+    """Reloads the games, if they come from a file."""
     events: EventLimits | None = None
-    """What the Nostr relay allows; None: there is none."""
+    """Limits of the Nostr relay; None disables it."""
     event_search: bool = True
     event_compression: bool = False
-    """Compress events for clients that ask for it."""
+    """Compress events for clients that support it."""
     announce: str | None = None
-    """Where the call can be joined, for the relay to announce it; None: it does not."""
+    """Address of the call for the relay's announcements; None: it announces nothing."""
     relay_key: Path | None = None
-    """The Nostr key with which groups are signed; None: in the directory, and without one there are no groups."""
+    """File of the Nostr key that signs groups; None: in ``data_dir``.  Without a key there are no groups."""
     profile: RelayProfile = RelayProfile()
-    """What the Nostr relay says of itself."""
+    """The Nostr relay's description of itself."""
     confined_decoding: bool = True
-    """Decode HEVC in confined processes, where the system can confine one; False: in a thread of this process."""
+    """Decode HEVC in confined processes, where the system supports that; False: in a thread of this process."""
     admin_token: str | None = field(default=None, repr=False)
-    """What has to be shown to have lists read again over HTTP; None: nobody may."""
+    """Authorizes reloading over HTTP; None: nobody may reload."""
     tls: tuple[Path, Path | None] | None = None
     """Certificate and key of the HTTP port; None: no TLS."""
     relay_urls: tuple[OwnName, ...] = ()
-    """What clients call this server when they prove something to it, beside what it finds out by itself."""
+    """URLs by which clients know this server, besides those it finds by itself."""
     trusted_proxies: tuple[Network, ...] = ()
-    """Proxies that are believed when they say for whom they ask."""
+    """Proxies whose forwarding headers are trusted."""
     origins: tuple[str, ...] = ()
-    """Pages of other servers that may connect, as ``https://host``."""
+    """Origins of other servers' pages that may connect, as ``https://host``."""
     relay: RelayLimits = RelayLimits()
     rooms: RoomsLimits = RoomsLimits()
     statistics_interval: float = 30.0
-    """Seconds between two looks at the counters."""
+    """Seconds between two logs of the counters."""
     logs_statistics: bool = False
-    """Counters are logged for a person to see, not only for debugging."""
+    """Log the counters on the info level instead of the debug level."""
     sound: SoundSettings = SoundSettings()
     call: CallLimits = CallLimits()
     connection: ConnectionLimits = ConnectionLimits()

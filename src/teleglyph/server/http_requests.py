@@ -1,4 +1,4 @@
-"""Requests that are not HTTP, or only nearly: each gets a sentence, and the log gets no stack."""
+"""Handles HTTP connections, with a short answer to invalid requests and without stack traces in the log."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _REFUSED_SECONDS = 1.0
 BAD_BODY = "The body of the request cannot be read."
 
 
-class Refused:
-    """A connection that may not be there: it gets an answer if it asks soon and few others wait for theirs.
+class RefusedConnection:
+    """A connection that was refused: it gets an answer if it sends a request soon and few others wait for theirs.
 
-    An answer before the request would be lost: what is not read when a connection is closed resets it.
+    An answer before the request would be lost, because closing a connection with unread bytes resets it.
     """
 
     _waiting = 0
@@ -34,31 +34,31 @@ class Refused:
         self._transport = transport
         self._reason = reason
         self._timer: asyncio.TimerHandle | None = None
-        if Refused._waiting < _MAX_REFUSED:
-            Refused._waiting += 1
+        if RefusedConnection._waiting < _MAX_REFUSED:
+            RefusedConnection._waiting += 1
             self._timer = asyncio.get_running_loop().call_later(_REFUSED_SECONDS, transport.abort)
         else:
             transport.abort()
 
-    def answer(self) -> None:
-        """It has asked for something."""
+    def send_refusal(self) -> None:
+        """Answer its request and close it."""
         refuse(self._transport, refusal("429 Too Many Requests", self._reason))
 
-    def lost(self) -> None:
-        """It is closed."""
+    def release(self) -> None:
+        """Release its place; the connection is closed."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-            Refused._waiting -= 1
+            RefusedConnection._waiting -= 1
 
 
 class RequestHandler(web.RequestHandler):
-    """Reads one connection's requests; aiohttp's own would answer with its parser's text and Python's notation.
+    """Reads one connection's requests; unlike aiohttp's own, it does not expose parser errors to the peer.
 
     Args:
-        let_in: counts a connection of an address: what to call when it is gone, or why it may not be there.
-        charge: gets the address and the processor time of what is done for it.
-        server, options: as aiohttp has them.
+        let_in: counts a connection of an address; returns a function that uncounts it, or the reason for refusing it.
+        charge: gets an address and the processor time that was used for it.
+        server, options: of aiohttp.
     """
 
     __slots__ = ("_charge", "_leave", "_let_in", "_refused", "stopwatch")
@@ -73,15 +73,15 @@ class RequestHandler(web.RequestHandler):
         super().__init__(server, **options)
         self._charge = charge
         self.stopwatch = Stopwatch(lambda _: None)
-        """Of the task that answers; whoever handles a request has to start it (:func:`teleglyph.net.charged`)."""
+        """Of the task that answers; request handlers start it (:func:`teleglyph.net.charged`)."""
         self._let_in = let_in
         self._leave: Callable[[], None] | None = None
-        self._refused: Refused | None = None
+        self._refused: RefusedConnection | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         leave = self._let_in(peer_name(transport))
         if isinstance(leave, str):
-            self._refused = Refused(cast(asyncio.Transport, transport), leave)
+            self._refused = RefusedConnection(cast(asyncio.Transport, transport), leave)
             return
         self._leave = leave
         self.stopwatch.charge = partial(self._charge, peer_name(transport))
@@ -89,7 +89,7 @@ class RequestHandler(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         if self._refused is not None:
-            self._refused.answer()
+            self._refused.send_refusal()
         elif self._leave is not None:
             began = time.thread_time()
             super().data_received(data)
@@ -97,7 +97,7 @@ class RequestHandler(web.RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         if self._refused is not None:
-            self._refused.lost()
+            self._refused.release()
         leave, self._leave = self._leave, None
         if leave is not None:
             leave()
@@ -110,7 +110,7 @@ class RequestHandler(web.RequestHandler):
             return super().handle_error(request, status, exc, message)
         _log.debug("%s sent a request that is not valid HTTP (%d)", request.remote, status)
         is_host = message is not None and "'Host' header" in message
-        text = "A request has exactly one Host header." if is_host else "The request is not valid HTTP."
+        text = "A request must have exactly one Host header." if is_host else "The request is not valid HTTP."
         response = web.Response(status=status, text=f"{text}\n")
         response.force_close()
         return response

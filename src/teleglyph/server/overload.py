@@ -1,4 +1,4 @@
-"""Whether the server still serves those who are there, so that it can take others in."""
+"""Detects overload, so that no more participants are admitted than the server has time for."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from collections.abc import Iterable
 from teleglyph.call.statistics import RoomCounters
 
 _PERIOD = 1.0
-"""Seconds of one measurement."""
+"""Seconds per measurement."""
 _IN_A_ROW = 3
-"""Measurements that have to agree before anybody is refused: a moment is not a load."""
+"""Overloaded measurements in a row before participants are refused, so that a short peak does not count."""
 _MISSED = 0.5
-"""Part of the frames that viewers are missing from which a server is overloaded."""
+"""Fraction of missed frames above which a server is overloaded."""
 _FEW = 10
-"""Frames in a measurement, below which the missing ones say nothing."""
+"""Frames in a measurement below which the fraction means nothing."""
 
 
 class Overload:
     """Measures the load of the event loop and the frames that viewers miss.
 
-    All viewers of a room get slower together, because they are drawn in one batch.  So what they miss says how far the
-    server is behind, wherever the time goes: in this process or in others on the same machine.
+    All viewers of a room slow down together, because one batch renders them.  Missed frames therefore show how far the
+    server is behind, whether this process or another one uses the time.
 
     Args:
-        max_load: part of the event loop's time above which nobody else may join; 1: whatever the load.
+        max_load: fraction of the event loop's time above which nobody else may join; 1: no limit.
 
     Attributes:
-        missed: part of the frames that viewers missed in the last measurement.
+        missed: fraction of frames that viewers missed in the last measurement.
     """
 
     def __init__(self, max_load: float) -> None:
@@ -44,7 +44,7 @@ class Overload:
         return "The server has no time for more participants now"
 
     def sample(self, load: float, rooms: Iterable[RoomCounters], now: float) -> None:
-        """Measure, if it is time.
+        """Measure, if a measurement is due.
 
         Args:
             load: of the event loop, 0 to 1.

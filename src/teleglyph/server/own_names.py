@@ -1,4 +1,4 @@
-"""What this server is called: by its configuration, its certificate, and the way a connection reached it."""
+"""The server's names: from its configuration, its certificate, and the address a connection reached."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _LOOPBACK = (OwnName("localhost"), OwnName("127.0.0.1"), OwnName("::1"))
 
 
 class KnownNames:
-    """The names of a server, of which each connection has some.
+    """The names of a server; each connection has some of them.
 
     Args:
-        config: names a certificate, an address that is announced, and URLs.
+        config: has the certificate, the announced address, and URLs.
 
     Raises:
         ConfigurationError: the certificate cannot be read.
@@ -35,32 +35,32 @@ class KnownNames:
         self.reload()
 
     def reload(self) -> None:
-        """Read the certificate's names again.
+        """Reload the certificate's names.
 
         Raises:
-            ConfigurationError: it cannot be read; the names stay as they were.
+            ConfigurationError: it cannot be read; the names do not change.
         """
         config = self._config
         names = list(config.relay_urls)
         if config.announce is not None and (announced := read_relay_url(config.announce)) is not None:
-            # The port is that of calls.
+            # Only the host: the announced port is for calls.
             names.append(OwnName(announced.host))
         if config.tls is not None:
             names += names_of_certificate(config.tls[0])
         self._fixed = tuple(names)
 
     def of(self, client: Client, local_address: str, asked: str) -> OwnNames:
-        """What the server is called on a connection.
+        """The server's names on a connection.
 
         Args:
-            client: who asks.
-            local_address: our numeric end of the connection.
+            client: that sent a request.
+            local_address: numeric address of our end of the connection.
             asked: the request's ``Host`` header.
         """
         names = list(self._fixed)
         if client.is_local:
             names += _LOOPBACK
-        # What a proxy connected to is no name that its clients know.
+        # Clients of a proxy do not know the address that the proxy connects to.
         if client.is_direct and (address := numeric(local_address)) is not None:
             names.append(OwnName(address))
         return OwnNames(tuple(dict.fromkeys(names)), asked)
@@ -70,7 +70,7 @@ def names_of_certificate(path: Path) -> list[OwnName]:
     """The host names and addresses that the first certificate of a PEM file is for.
 
     Raises:
-        ConfigurationError: the file has no certificate that can be read.
+        ConfigurationError: the file has no readable certificate.
     """
     try:
         certificate = x509.load_pem_x509_certificates(path.read_bytes())[0]

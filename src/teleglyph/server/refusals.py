@@ -1,4 +1,4 @@
-"""Refusals in the log: the first of a kind at once, the others as a number, so that a flood cannot fill the log."""
+"""Logs refusals: the first of a kind at once, further ones as a count, so that a flood cannot fill the log."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ _PERIOD = 60.0
 
 
 class RefusalLog:
-    """Counts refusals and decides which of them a person should read about; time comes in as an argument."""
+    """Counts and logs refusals; time is an argument."""
 
     def __init__(self) -> None:
         self._since: dict[str, float] = {}
-        """When a kind of refusal was logged in full."""
+        """When each kind of refusal was last logged in full."""
         self._more: Counter[str] = Counter()
 
-    def note(self, kind: str, text: str, now: float) -> None:
-        """Somebody was refused.
+    def log_refusal(self, kind: str, text: str, now: float) -> None:
+        """Log a refusal, or count it if its kind was logged within a minute.
 
         Args:
             kind: refusals of one kind are counted together.
@@ -33,7 +33,7 @@ class RefusalLog:
         _log.warning("%s", text)
 
     def flush(self, now: float) -> None:
-        """Log how many more there were of each kind whose minute is over; to be called now and then."""
+        """Log the counts of kinds whose minute is over.  Call this regularly."""
         for kind, since in list(self._since.items()):
             if now - since < _PERIOD:
                 continue

@@ -1,4 +1,4 @@
-"""What a host reads when the server starts: how others join, what they are asked for, and what to open for them."""
+"""Start-up messages for the host: how others join, what they need, and which ports to open."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _ANY = ("0.0.0.0", "::")  # noqa: S104 - to be recognised, not listened on
 
 @dataclass(frozen=True, slots=True)
 class Welcome:
-    """What is known of a server that has started.
+    """A server that has started.
 
     Attributes:
         bound: addresses and ports that it listens on for calls.
         machine: this machine's own addresses that others may reach.
-        http_port: of HTTP; None if there is none.
-        has_password: people are asked for a password.
-        has_keys: only listed keys are let in.
+        http_port: None without HTTP.
+        has_password: joining needs a password.
+        has_keys: joining needs a listed key.
         has_identity: the server proves a key.
     """
 
@@ -34,7 +34,7 @@ class Welcome:
     has_identity: bool
 
     def lines(self) -> Iterator[tuple[int, str]]:
-        """Sentences with their levels for the log."""
+        """The messages, with their log levels."""
         port = self.bound[0][1]
         if all(is_loopback(address) for address, _ in self.bound):
             yield self._info("Only this machine can join. To let others in, start it with: teleglyph server 0.0.0.0 ::")

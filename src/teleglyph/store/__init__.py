@@ -1,6 +1,11 @@
-"""What the server keeps, in SQLite or PostgreSQL: written by one thread that commits in groups, read beside it."""
+"""Storage in SQLite or PostgreSQL: one thread writes and commits in groups, others read beside it.
 
-from teleglyph.store.database import Base, Database, open_database
+Begin at :class:`Database`; :func:`open_database` opens one.
+"""
+
+from teleglyph.store.backend import DatabaseConnection
+from teleglyph.store.database import Database
+from teleglyph.store.opening import open_database
 from teleglyph.store.records import Player, Record, RecordStore
 
-__all__ = ["Base", "Database", "Player", "Record", "RecordStore", "open_database"]
+__all__ = ["Database", "DatabaseConnection", "Player", "Record", "RecordStore", "open_database"]

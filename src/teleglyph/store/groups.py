@@ -1,7 +1,7 @@
-"""Groups in the database: what holds for each, who belongs to it, and the invitations to it.
+"""Groups in the database: their settings, members and invitations.
 
-Group state has tables of its own.  It changes in the transaction that keeps the event behind the change, and does not
-depend on whether that event is still there.
+Group state has its own tables.  It changes in the transaction that stores the event behind the change, and stays when
+the event is removed.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from teleglyph.store.database import Base, Database
+from teleglyph.store.backend import DatabaseConnection
+from teleglyph.store.database import Database
 from teleglyph.store.tag_keys import tag_key
 
 ADMIN = "admin"
-"""The role that may do everything in its group, and sees invitations and requests to join."""
+"""The role that may do everything in its group, and may read invitations and requests to join."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class Invite:
     """An invitation.
 
     Attributes:
-        event_id: of the event that made it, 64 hexadecimal digits.
+        event_id: of the event that created it, 64 hexadecimal digits.
         author: public key of the admin.
         code: lets somebody join.
         expires_at: Unix seconds; None: never.
@@ -37,14 +38,14 @@ class Invite:
 
 @dataclass(frozen=True, slots=True)
 class GroupRecord:
-    """All that is kept of one group.
+    """The state of one group.
 
     Attributes:
         id: the ``h`` of its events.
         tags: its metadata as tags, without flags.
-        flags: of private, restricted, hidden and closed those that hold.
+        flags: those of private, restricted, hidden and closed that are set.
         members: their roles by public key.
-        invites: by the id of the event that made them.
+        invites: by the id of the event that created them.
         pins: the pinned events, as tags ``e`` and ``a``.
         is_ended: it was deleted, and its events are being erased.
     """
@@ -60,17 +61,17 @@ class GroupRecord:
 
 @dataclass(frozen=True, slots=True)
 class GroupChange:
-    """What is to be written about one group.
+    """A change to one group, to be written.
 
     Attributes:
         id: of the group.
-        record: what holds from now on, members and invites aside; None: as before.
-        members: roles by public key of those who are new or have other roles.
-        gone: public keys of those who are members no more.
+        record: the new state, whose members and invites are ignored; None: unchanged.
+        members: roles by public key of members who are new or whose roles change.
+        gone: public keys of former members.
         invites: new ones.
-        revoked: ids of events whose invitations are void.
-        erased: ids of events of the group that are removed and kept away.
-        is_removed: nothing is kept of the group any more.
+        revoked: ids of the events whose invitations are revoked.
+        erased: ids of events of the group that are deleted for good.
+        is_removed: remove all state of the group.
     """
 
     id: str
@@ -90,19 +91,19 @@ class GroupStore:
         self._database = database
 
     def load(self) -> Future[list[GroupRecord]]:
-        """All groups."""
+        """Load all groups."""
         return self._database.read(lambda base: list(_load(base)))
 
     def write(self, change: GroupChange) -> Future[None]:
-        """Write a change that has no event behind it."""
+        """Write a change that no event caused."""
         return self._database.write(lambda base: write_change(base, change))
 
 
-def write_change(base: Base, change: GroupChange, first_seq: int | None = None) -> None:
-    """Write a change, its erased events aside; inside a transaction.
+def write_change(base: DatabaseConnection, change: GroupChange, first_seq: int | None = None) -> None:
+    """Write a change inside a transaction, except for its erased events.
 
     Args:
-        first_seq: place of a new group's first event; the next one that is stored, if it is not known.
+        first_seq: sequence number of a new group's first event; None: the next one.
     """
     key = tag_key(change.id)
     if change.is_removed:
@@ -124,7 +125,7 @@ def write_change(base: Base, change: GroupChange, first_seq: int | None = None) 
     )
     base.run_many(
         "DELETE FROM event_group_invites WHERE group_key = ? AND event_id = ?",
-        [(key, bytes.fromhex(number)) for number in change.revoked],
+        [(key, bytes.fromhex(event_id)) for event_id in change.revoked],
     )
     base.run_many(
         "INSERT INTO event_group_invites (group_key, event_id, author, code, expires_at) VALUES (?, ?, ?, ?, ?)",
@@ -135,7 +136,7 @@ def write_change(base: Base, change: GroupChange, first_seq: int | None = None) 
     )
 
 
-def _write_record(base: Base, key: bytes, record: GroupRecord, first_seq: int | None) -> None:
+def _write_record(base: DatabaseConnection, key: bytes, record: GroupRecord, first_seq: int | None) -> None:
     if first_seq is None:
         ((last,),) = base.run("SELECT coalesce(max(seq), 0) FROM events")
         first_seq = last + 1
@@ -149,15 +150,15 @@ def _write_record(base: Base, key: bytes, record: GroupRecord, first_seq: int | 
     )
 
 
-def _load(base: Base) -> Iterator[GroupRecord]:
+def _load(base: DatabaseConnection) -> Iterator[GroupRecord]:
     members: dict[bytes, dict[str, list[str]]] = {}
     for key, pubkey, roles in base.run("SELECT group_key, pubkey, roles FROM event_group_members"):
         members.setdefault(bytes(key), {})[bytes(pubkey).hex()] = json.loads(roles)
     invites: dict[bytes, dict[str, Invite]] = {}
-    for key, number, author, code, expires_at in base.run(
+    for key, created_by, author, code, expires_at in base.run(
         "SELECT group_key, event_id, author, code, expires_at FROM event_group_invites"
     ):
-        event_id = bytes(number).hex()
+        event_id = bytes(created_by).hex()
         invites.setdefault(bytes(key), {})[event_id] = Invite(event_id, bytes(author).hex(), code, expires_at)
     for key, name, tags, flags, pins, is_ended in base.run(
         "SELECT group_key, id, tags, flags, pins, is_ended FROM event_groups"

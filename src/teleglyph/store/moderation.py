@@ -1,7 +1,7 @@
-"""What the relay's administrator decided (NIP-86), who asked to vanish (NIP-62), and erasing that is not finished yet.
+"""The administrator's rules (NIP-86), authors who asked to vanish (NIP-62), and unfinished erasures.
 
-Erasing everything of somebody takes many transactions.  What is still to be erased is written in the transaction of the
-decision, so that a later process finishes what this one began.
+Erasing all events of an author takes many transactions.  The transaction of the decision also records the erasure, so
+that a later process can finish it.
 """
 
 from __future__ import annotations
@@ -11,19 +11,20 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from teleglyph.store.database import Base, Database
-from teleglyph.store.events import remove_events, remove_slice
+from teleglyph.store.backend import DatabaseConnection
+from teleglyph.store.database import Database
+from teleglyph.store.event_removal import remove_events, remove_slice
 from teleglyph.store.tag_keys import tag_key
 from teleglyph.wire.nostr.event import GIFT_WRAP, VANISH, decode_stored
 
 FOR_EVER = 1 << 53
 _SLICE = 500
 START = (-1, -1)
-"""Where erasing begins."""
+"""The cursor at the start of an erasure."""
 
 
 class Rule(enum.StrEnum):
-    """What an entry says.  The names are kept in databases."""
+    """The kind of an entry.  The values are stored in databases."""
 
     BANNED_KEY = "banned key"
     ALLOWED_KEY = "allowed key"
@@ -39,15 +40,15 @@ class RuleChange:
     """Entries that are written in one transaction.
 
     Attributes:
-        put: rule, value and text (a reason, or what a setting is).
-        drop: rule and value of entries that go.
+        added: rule, value and text (a reason, or the value of a setting).
+        removed: rule and value.
         banned: public key whose events are to be erased.
-        unbanned: public key whose events are not to be erased any further.
+        unbanned: public key whose erasure is cancelled.
         erased: ids of events that are removed at once.
     """
 
-    put: Sequence[tuple[Rule, str, str]] = ()
-    drop: Sequence[tuple[Rule, str]] = ()
+    added: Sequence[tuple[Rule, str, str]] = ()
+    removed: Sequence[tuple[Rule, str]] = ()
     banned: str | None = None
     unbanned: str | None = None
     erased: Sequence[str] = ()
@@ -59,8 +60,8 @@ class Erasure:
 
     Attributes:
         pubkey: 64 hexadecimal digits.
-        is_ban: all of them go, because the author is banned; otherwise those from before a request to vanish, and the
-            gift wraps to its author.
+        is_ban: erase all of them, because the author is banned; otherwise those from before a request to vanish, and
+            the gift wraps to its author.
     """
 
     pubkey: str
@@ -69,12 +70,12 @@ class Erasure:
 
 @dataclass(frozen=True, slots=True)
 class ModerationRecord:
-    """All that is kept.
+    """All rules and erasures.
 
     Attributes:
         rules: text by value, by rule.
-        vanished: by public key the time up to which nothing of it comes back, Unix seconds.
-        erasures: that are not finished.
+        vanished: by public key the time up to which its events are refused, Unix seconds.
+        erasures: unfinished ones.
     """
 
     rules: Mapping[Rule, Mapping[str, str]] = field(default_factory=dict)
@@ -83,13 +84,13 @@ class ModerationRecord:
 
 
 class ModerationStore:
-    """Decisions in a database."""
+    """Stores rules and carries out erasures."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def load(self) -> Future[ModerationRecord]:
-        """Everything."""
+        """Load everything."""
         return self._database.read(_load)
 
     def write(self, change: RuleChange) -> Future[None]:
@@ -97,37 +98,37 @@ class ModerationStore:
         return self._database.write(lambda base: _write(base, change))
 
     def erase(self, erasure: Erasure, cursor: tuple[int, int]) -> Future[tuple[int, int] | None]:
-        """Erase some of what is to be erased.
+        """Erase some of an author's events.
 
         Args:
-            cursor: what was returned the last time, or START.
+            cursor: the result of the last call, or START.
 
         Returns:
-            where to go on; None if it is finished.
+            the cursor for the next call; None if the erasure is finished.
         """
         return self._database.write(lambda base: _erase(base, erasure, cursor))
 
     def use_once(self, signature: str, expires_at: int, now: float) -> Future[bool]:
-        """Remember that an authentication was used; False if it was before.
+        """Record that an authentication was used; False if it was used before.
 
         Args:
-            signature: of the authentication, 128 hexadecimal digits.  Not its id: a client that asks the same twice in
-                a second signs two events with one id, and nobody else can sign it again.
-            expires_at: Unix seconds after which it is worth nothing anyway.
+            signature: of the authentication, 128 hexadecimal digits.  Not its id: a client that sends the same request
+                twice in a second signs two events with one id, and nobody else can sign it again.
+            expires_at: Unix seconds after which it is invalid anyway.
             now: Unix seconds.
         """
         return self._database.write(lambda base: _use_once(base, bytes.fromhex(signature), expires_at, int(now)))
 
 
-def finish(store: ModerationStore) -> None:
-    """Erase all that is still to be erased, and wait for it."""
+def finish_erasures(store: ModerationStore) -> None:
+    """Carry out all unfinished erasures and wait for them."""
     for erasure in store.load().result().erasures:
         cursor: tuple[int, int] | None = START
         while cursor is not None:
             cursor = store.erase(erasure, cursor).result()
 
 
-def _load(base: Base) -> ModerationRecord:
+def _load(base: DatabaseConnection) -> ModerationRecord:
     rules: dict[Rule, dict[str, str]] = {rule: {} for rule in Rule}
     for rule, value, text in base.run("SELECT rule, value, text FROM relay_rules ORDER BY rule, value"):
         rules[Rule(rule)][value] = text
@@ -141,17 +142,17 @@ def _load(base: Base) -> ModerationRecord:
     )
 
 
-def _write(base: Base, change: RuleChange) -> None:
+def _write(base: DatabaseConnection, change: RuleChange) -> None:
     base.run_many(
         "DELETE FROM relay_rules WHERE rule = ? AND value = ?",
         [
-            *((rule.value, value) for rule, value in change.drop),
-            *((rule.value, value) for rule, value, _ in change.put),
+            *((rule.value, value) for rule, value in change.removed),
+            *((rule.value, value) for rule, value, _ in change.added),
         ],
     )
     base.run_many(
         "INSERT INTO relay_rules (rule, value, text) VALUES (?, ?, ?)",
-        [(rule.value, value, text) for rule, value, text in change.put],
+        [(rule.value, value, text) for rule, value, text in change.added],
     )
     if change.unbanned is not None:
         base.run("DELETE FROM event_erasures WHERE pubkey = ? AND is_ban = 1", bytes.fromhex(change.unbanned))
@@ -160,18 +161,18 @@ def _write(base: Base, change: RuleChange) -> None:
             "INSERT INTO event_erasures (pubkey, is_ban, until) VALUES (?, 1, ?) ON CONFLICT DO NOTHING",
             *(bytes.fromhex(change.banned), FOR_EVER),
         )
-    for number in change.erased:
-        rows = base.run("SELECT seq, body FROM events WHERE id = ?", bytes.fromhex(number))
+    for event_id in change.erased:
+        rows = base.run("SELECT seq, body FROM events WHERE id = ?", bytes.fromhex(event_id))
         remove_events(base, [(seq, decode_stored(bytes(body))) for seq, body in rows])
 
 
-def _erase(base: Base, erasure: Erasure, cursor: tuple[int, int]) -> tuple[int, int] | None:
+def _erase(base: DatabaseConnection, erasure: Erasure, cursor: tuple[int, int]) -> tuple[int, int] | None:
     pubkey, key = bytes.fromhex(erasure.pubkey), (bytes.fromhex(erasure.pubkey), int(erasure.is_ban))
     pending = base.run("SELECT until FROM event_erasures WHERE pubkey = ? AND is_ban = ?", *key)
     if not pending:
         return None
     until = pending[0][0]
-    # The request to vanish itself stays; it is the last one of its author.
+    # The request to vanish itself stays.
     places = base.run(
         "SELECT seq, length(body) FROM events WHERE pubkey = ? AND created_at <= ? "
         "AND NOT (kind = ? AND created_at = ?) LIMIT ?",
@@ -194,14 +195,14 @@ def _erase(base: Base, erasure: Erasure, cursor: tuple[int, int]) -> tuple[int, 
                 GIFT_WRAP,
             )
             if remove_slice(base, wraps) < len(wraps):
-                return cursor  # those that were removed are not found again
+                return cursor  # removed events are not found again
             return int(named[-1][0]), int(named[-1][1])
         base.run("DELETE FROM deleted_addresses WHERE pubkey = ? AND created_at <= ?", pubkey, until)
     base.run("DELETE FROM event_erasures WHERE pubkey = ? AND is_ban = ?", *key)
     return None
 
 
-def _use_once(base: Base, signature: bytes, expires_at: int, now: int) -> bool:
+def _use_once(base: DatabaseConnection, signature: bytes, expires_at: int, now: int) -> bool:
     base.run("DELETE FROM used_authentications WHERE expires_at < ?", now)
     if base.run("SELECT 1 FROM used_authentications WHERE signature = ?", signature):
         return False

@@ -1,7 +1,7 @@
-"""PostgreSQL, for several servers with one memory.
+"""PostgreSQL, for several servers that share a database.
 
-Each server holds an advisory lock under its number for as long as its connection lives, so that the others can tell
-what a dead one left open.
+Each server holds an advisory lock with its instance number while its connection lives, so that the others notice when
+it is dead.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, cast
 
 from teleglyph.errors import NotSupportedError, StoreError
-from teleglyph.store.database import READ_SECONDS, Backend, Base, DatabaseUnavailableError
+from teleglyph.store.backend import READ_SECONDS, Backend, DatabaseConnection, DatabaseUnavailableError
 from teleglyph.store.schema import MIGRATIONS, POSTGRESQL_WORDS, statements
 
 try:
@@ -24,18 +24,17 @@ except ImportError as error:
     raise NotSupportedError("PostgreSQL needs the package psycopg: pip install 'teleglyph[postgresql]'") from error
 
 _LOCKS = 0x7E1E
-"""First key of our advisory locks; the second is 0 for changes of the schema, else a server's number."""
+"""First key of our advisory locks; the second is 0 for migrations, otherwise an instance number."""
 _CONNECT_SECONDS = 5
 WRITE_SECONDS = 15.0
-"""For one statement that writes, and for one lock that it waits for."""
+"""The longest time for one writing statement, and for one lock that it waits for."""
 _TCP = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
-"""A server that is gone without a word is noticed after so many seconds (the last one is in milliseconds), unless the
-URL says otherwise."""
+"""How soon a dead server is noticed, in seconds (the last one in milliseconds), unless the URL says otherwise."""
 _PASSWORD = re.compile(r"(://[^:/@]*):[^@]*@")
 
 
 class PostgresqlBackend(Backend):
-    """A database by its URL; what the URL does not say comes from libpq's usual places (PGPASSWORD, ~/.pgpass).
+    """A database by its URL; libpq's usual sources fill in what the URL omits (PGPASSWORD, ~/.pgpass).
 
     Args:
         url: ``postgresql://user:password@host:port/name?option=value``.
@@ -46,30 +45,32 @@ class PostgresqlBackend(Backend):
     def __init__(self, url: str) -> None:
         self._url = url
 
-    def writer(self, instance: int, on_connect: Callable[[Base], None] = lambda _base: None) -> Base:
+    def writer(
+        self, instance: int, on_connect: Callable[[DatabaseConnection], None] = lambda _base: None
+    ) -> DatabaseConnection:
         base = self._connect()
         on_connect(base)
         try:
             base.migrate()
-            # Shared: the server may still hold it for a connection of ours that we have given up.
+            # Shared: PostgreSQL may still hold it for an aborted connection of ours.
             base.run("SELECT pg_advisory_lock_shared(?, ?)", _LOCKS, instance)
             for timeout in ("lock_timeout", "statement_timeout"):
                 base.run(f"SET {timeout} = {int(1000 * WRITE_SECONDS)}")
         except (StoreError, DatabaseUnavailableError) as error:
             base.close()
-            raise StoreError(f"The database {self._shown} cannot be used: {error}") from error
+            raise StoreError(f"The database {self._url_without_password} cannot be used: {error}") from error
         return base
 
-    def reader(self) -> Base:
+    def reader(self) -> DatabaseConnection:
         base = self._connect()
         base.run(f"SET statement_timeout = {int(1000 * READ_SECONDS)}")
         return base
 
     @property
-    def _shown(self) -> str:
+    def _url_without_password(self) -> str:
         return _PASSWORD.sub(r"\1@", self._url)
 
-    def _connect(self) -> PostgresqlBase:
+    def _connect(self) -> PostgresqlConnection:
         try:
             given = psycopg.conninfo.conninfo_to_dict(self._url)
             connection = psycopg.connect(
@@ -80,28 +81,28 @@ class PostgresqlBackend(Backend):
             )
         except psycopg.Error as error:
             reason = " ".join(str(error).split())
-            raise StoreError(f"The database {self._shown} cannot be reached: {reason}") from error
-        return PostgresqlBase(connection)
+            raise StoreError(f"The database {self._url_without_password} cannot be reached: {reason}") from error
+        return PostgresqlConnection(connection)
 
 
-class PostgresqlBase(Base):
+class PostgresqlConnection(DatabaseConnection):
     """A connection to a server."""
 
     def __init__(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
         self._connection = connection
 
     def run(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        with self._understood():
+        with self._translated_errors():
             cursor = self._connection.execute(_query(sql), values)
             return cursor.fetchall() if cursor.description else []
 
     def run_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
-        with self._understood(), self._connection.cursor() as cursor:
+        with self._translated_errors(), self._connection.cursor() as cursor:
             cursor.executemany(_query(sql), rows)
 
-    def take_numbers(self, table: str, column: str, count: int) -> list[int]:
+    def allocate_keys(self, table: str, column: str, count: int) -> list[int]:
         rows = self.run("SELECT nextval(pg_get_serial_sequence(?, ?)) FROM generate_series(1, ?)", table, column, count)
-        return sorted(number for (number,) in rows)
+        return sorted(key for (key,) in rows)
 
     def search_words(self, text: str) -> tuple[str, object]:
         return (
@@ -134,7 +135,7 @@ class PostgresqlBase(Base):
             rows = self.run("SELECT version FROM teleglyph_schema")
             version = rows[0][0] if rows else 0
             if version > len(MIGRATIONS):
-                raise StoreError(f"it was made by a newer version of this program (schema {version})")
+                raise StoreError(f"a newer version of this program created it (schema {version})")
             for migration in MIGRATIONS[version:]:
                 for statement in statements(migration, POSTGRESQL_WORDS):
                     self.run(statement)
@@ -154,8 +155,8 @@ class PostgresqlBase(Base):
         return not is_free
 
     def abort(self) -> None:
-        # Asking the server to cancel would need the server.  The duplicate is ours alone, so that nothing else can be
-        # hit that the other thread opens when it has closed the connection.
+        # A cancel request would need the server.  The descriptor is duplicated, because the other thread may close the
+        # connection and open something else under its number.
         with (
             contextlib.suppress(psycopg.Error, OSError),
             socket.socket(fileno=os.dup(self._connection.fileno())) as end,
@@ -167,7 +168,7 @@ class PostgresqlBase(Base):
             self._connection.close()
 
     @contextlib.contextmanager
-    def _understood(self) -> Iterator[None]:
+    def _translated_errors(self) -> Iterator[None]:
         try:
             yield
         except psycopg.Error as error:

@@ -1,7 +1,7 @@
-"""Records of what was played in rooms (docs/rooms.md#records): one for each round, closed however a room ends.
+"""Records of the games played in rooms (spec rooms 11): one for each round, closed however a room ends.
 
-Whoever reports something does not wait.  A process that is killed loses at most what it was about to write: records
-that it left open are closed at the next start.
+Reports do not wait for the database.  A process that is killed loses at most the reports it was about to write; the
+records that it left open are closed at the next start.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from teleglyph.store.database import Base, Database
+from teleglyph.store.backend import DatabaseConnection
+from teleglyph.store.database import Database
 
 LEFT_OPEN = "the server stopped"
 FINISHED = "the host gave a result"
@@ -24,12 +25,12 @@ class Record:
 
     Attributes:
         id: of the record.
-        game, room: what was played where.
-        started_at, ended_at: Unix seconds; None while it goes on.
-        end_reason: why it is over.
-        result: as the host gave it, JSON; None if it gave none.
-        outcomes: by player; None where the host said nothing.
-        identities: keys of the players that proved one, 64 hexadecimal digits.
+        game, room: the names of the game and its room.
+        started_at, ended_at: Unix seconds; None while the round lasts.
+        end_reason: why the round ended.
+        result: JSON from the host; None if the host reported none.
+        outcomes: by player; None where the host reported none.
+        identities: keys of the players who proved one, 64 hexadecimal digits.
     """
 
     id: int
@@ -45,12 +46,12 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Player:
-    """What is known of somebody who proved a key.
+    """The rounds of a player who proved a key.
 
     Attributes:
-        records: one page of the rounds it took part in, the newest first.
-        total: rounds altogether.
-        outcomes: how many ended how: ``win``, ``loss``, ``draw``.
+        records: one page of them, the newest first.
+        total: the number of rounds.
+        outcomes: the number of each ``win``, ``loss`` and ``draw``.
     """
 
     records: list[Record]
@@ -59,38 +60,38 @@ class Player:
 
 
 class RecordStore:
-    """Records in a database.
+    """Stores and finds records.
 
     Args:
-        database: where they are.
+        database: holds the records.
         clock: gives Unix seconds.
 
     Raises:
-        StoreError: what earlier processes left open cannot be closed.
+        StoreError: the open records of earlier processes cannot be closed.
     """
 
     def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
         self._database = database
         self._clock = clock
         now = clock()
-        database.write(lambda base: _close_left_overs(base, now)).result()
+        database.write(lambda base: _close_orphans(base, now)).result()
 
-    def close_left_overs(self) -> Future[None]:
-        """Close again what dead processes left open: a database may need a moment to notice that one is dead."""
+    def close_orphans(self) -> Future[None]:
+        """Close records that dead processes left open; a database may need a moment to notice that one is dead."""
         now = self._clock()
-        return self._database.write(lambda base: _close_left_overs(base, now, self._database.instance))
+        return self._database.write(lambda base: _close_orphans(base, now, self._database.instance))
 
-    def opened(self, room_id: str, game: str, room: str) -> None:
-        """A room was made."""
+    def record_opening(self, room_id: str, game: str, room: str) -> None:
+        """Open the record of a new room's first round."""
         now, instance = self._clock(), self._database.instance
-        self._database.tell(lambda base: _open(base, room_id, 1, game, room, now, instance))
+        self._database.write_and_forget(lambda base: _open(base, room_id, 1, game, room, now, instance))
 
-    def closed(self, room_id: str, reason: str) -> None:
-        """A room is over."""
+    def record_closing(self, room_id: str, reason: str) -> None:
+        """Close the record of a room that ended."""
         now = self._clock()
-        self._database.tell(lambda base: _close(base, room_id, now, reason))
+        self._database.write_and_forget(lambda base: _close(base, room_id, now, reason))
 
-    def result(
+    def record_result(
         self,
         room_id: str,
         result: str | None,
@@ -100,18 +101,17 @@ class RecordStore:
         reason: str = FINISHED,
         round_number: int | None = None,
     ) -> Future[int | None]:
-        """A round is over: closes its record and opens the next round's.
+        """Close the record of a round and open the next one's.
 
         Args:
-            result: JSON; None for a round that was not played to its end.
-            outcomes: of everybody who took part.
+            result: JSON; None for a round that was abandoned.
+            outcomes: of all who took part.
             identities: keys of those who proved one, 64 hexadecimal digits.
-            reason: why the round is over.
-            round_number: which round of the room, counted from 1, so that a report that is sent twice counts once;
-                None means the open one.
+            reason: why the round ended.
+            round_number: counted from 1, so that a report that is sent twice counts once; None: the open round.
 
         Returns:
-            the record's id, when it is durable; None if the room has no open record, or never had such a round.
+            the record's id, once it is durable; None if the room has no open record, or never had that round.
         """
         now, instance = self._clock(), self._database.instance
         people = [(player, outcome, (identities or {}).get(player)) for player, outcome in outcomes.items()]
@@ -120,12 +120,12 @@ class RecordStore:
             size=len(result or "") + len(reason) + 100 * len(people),
         )
 
-    def record(self, number: int) -> Future[Record | None]:
-        """A record by its id, in time; None if there is none."""
-        return self._database.read(lambda base: _read(base, number))
+    def find_record(self, record_id: int) -> Future[Record | None]:
+        """Find a record by its id; None if there is no such record."""
+        return self._database.read(lambda base: _read(base, record_id))
 
-    def player(self, identity: str, page: int, per_page: int) -> Future[Player]:
-        """What somebody played, in time.
+    def find_player(self, identity: str, page: int, per_page: int) -> Future[Player]:
+        """Find the rounds of a player.
 
         Args:
             identity: 64 hexadecimal digits.
@@ -135,8 +135,12 @@ class RecordStore:
         return self._database.read(lambda base: _read_player(base, identity, page, per_page))
 
 
-def _close_left_overs(base: Base, now: float, own: int | None = None) -> None:
-    """``own`` is the number of our process, once it has records of its own."""
+def _close_orphans(base: DatabaseConnection, now: float, own: int | None = None) -> None:
+    """Close open records of processes that have ended.
+
+    Args:
+        own: the number of our process, once it has records; None at the start.
+    """
     instances = base.run("SELECT DISTINCT instance FROM records WHERE ended_at IS NULL")
     for (instance,) in instances:
         if instance != own and not base.is_running(instance):
@@ -146,7 +150,7 @@ def _close_left_overs(base: Base, now: float, own: int | None = None) -> None:
             )
 
 
-def _open(base: Base, room_id: str, number: int, game: str, room: str, now: float, instance: int) -> None:
+def _open(base: DatabaseConnection, room_id: str, number: int, game: str, room: str, now: float, instance: int) -> None:
     base.run(
         "INSERT INTO records (room_id, round, game, room, started_at, instance) VALUES (?, ?, ?, ?, ?, ?) "
         "ON CONFLICT (room_id, round) DO NOTHING",
@@ -154,14 +158,14 @@ def _open(base: Base, room_id: str, number: int, game: str, room: str, now: floa
     )
 
 
-def _close(base: Base, room_id: str, now: float, reason: str) -> None:
+def _close(base: DatabaseConnection, room_id: str, now: float, reason: str) -> None:
     base.run(
         "UPDATE records SET ended_at = ?, end_reason = ? WHERE room_id = ? AND ended_at IS NULL", now, reason, room_id
     )
 
 
 def _finish(
-    base: Base,
+    base: DatabaseConnection,
     room_id: str,
     now: float,
     result: str | None,
@@ -172,7 +176,7 @@ def _finish(
 ) -> int | None:
     rows = base.run("SELECT id, round, game, room FROM records WHERE room_id = ? AND ended_at IS NULL", room_id)
     if wanted is not None and (not rows or rows[0][1] != wanted):
-        # The answer to the first report was lost: what it said stays.
+        # The host repeats a report because our answer was lost; the first report counts.
         earlier = base.run(
             "SELECT id FROM records WHERE room_id = ? AND round = ? AND ended_at IS NOT NULL", room_id, wanted
         )
@@ -189,12 +193,12 @@ def _finish(
     return int(record)
 
 
-def _read(base: Base, number: int) -> Record | None:
-    rows = base.run(f"SELECT {_COLUMNS} FROM records WHERE id = ?", number)
+def _read(base: DatabaseConnection, record_id: int) -> Record | None:
+    rows = base.run(f"SELECT {_COLUMNS} FROM records WHERE id = ?", record_id)
     return _with_people(base, Record(*rows[0])) if rows else None
 
 
-def _with_people(base: Base, record: Record) -> Record:
+def _with_people(base: DatabaseConnection, record: Record) -> Record:
     people = base.run(
         "SELECT player, outcome, identity FROM participants WHERE record_id = ? ORDER BY player", record.id
     )
@@ -205,7 +209,7 @@ def _with_people(base: Base, record: Record) -> Record:
     return record
 
 
-def _read_player(base: Base, identity: str, page: int, per_page: int) -> Player:
+def _read_player(base: DatabaseConnection, identity: str, page: int, per_page: int) -> Player:
     counts = base.run("SELECT outcome, count(*) FROM participants WHERE identity = ? GROUP BY outcome", identity)
     rows = base.run(
         f"SELECT {_COLUMNS} FROM records WHERE id IN (SELECT record_id FROM participants WHERE identity = ?) "

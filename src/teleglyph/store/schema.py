@@ -1,6 +1,6 @@
-"""The tables, as steps from one version of the schema to the next; a step that was released is never changed.
+"""The tables, as migrations from one version of the schema to the next; a released migration never changes.
 
-The words in braces are what the two databases call differently.
+The words in braces differ between the two databases.
 """
 
 from __future__ import annotations
@@ -92,8 +92,8 @@ MIGRATIONS = (
     ) {keyed_table};
     {text_search};
     """,
-    # Who may read an event, and the group that it belongs to; then groups, which the relay's own events described
-    # until here.  An event with several groups belongs to none.
+    # Audience and group of each event, and tables for groups; until here the relay's own events described them.  An
+    # event with several groups belongs to none.
     """
     ALTER TABLE events ADD COLUMN audience {integer} NOT NULL DEFAULT 0;
     ALTER TABLE events ADD COLUMN group_key {bytes};
@@ -133,13 +133,12 @@ MIGRATIONS = (
         PRIMARY KEY (group_key, event_id)
     ) {keyed_table};
     """,
-    # Words are found by this program, the same in both databases; those of stored events are added at the start.
+    # This program splits texts into words, alike for both databases; stored events are indexed at the start.
     """
     DROP TABLE event_text;
     {word_search};
     """,
-    # What the administrator decided, who asked to vanish, what is still to be erased of whom, and authentications that
-    # must not be used again.
+    # The administrator's rules, authors who asked to vanish, unfinished erasures, and authentications already used.
     """
     CREATE TABLE relay_rules (
         rule TEXT NOT NULL,
@@ -166,5 +165,5 @@ MIGRATIONS = (
 
 
 def statements(migration: str, words: Mapping[str, str]) -> list[str]:
-    """The single statements of a step, in one database's words."""
+    """The single statements of a migration, with one database's words."""
     return [statement for part in migration.format_map(words).split(";") if (statement := part.strip())]

@@ -12,20 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from teleglyph.errors import StoreError
-from teleglyph.store.database import READ_SECONDS, Backend, Base, DatabaseUnavailableError
+from teleglyph.store.backend import READ_SECONDS, Backend, DatabaseConnection, DatabaseUnavailableError
 from teleglyph.store.schema import MIGRATIONS, SQLITE_WORDS, statements
 
 _CACHE_KIB = 16 << 10
 _STATEMENTS = 512
 _BESIDE = ("-wal", "-shm")
 _MODE = 0o600
-"""Events may be private, and who took part in what: only the server's user reads them."""
+"""Only the server's user may read them: events may be private, and records name players."""
 _STEPS = 20_000
-"""Of SQLite's machine between two looks at the clock, a millisecond or so."""
+"""Instructions of SQLite's virtual machine between two time checks, about a millisecond."""
 
 
 class SqliteBackend(Backend):
-    """A file, which is locked while it is used: what a dead process left open in it is closed at the next start.
+    """A file, locked while it is used, so that only one process has records open in it.
 
     Args:
         path: of the file.
@@ -37,19 +37,21 @@ class SqliteBackend(Backend):
         self._path = path
         self._lock: int | None = None
         self._file: tuple[int, int] | None = None
-        """What the file is known by, from the first connection on."""
+        """Device and inode of the file, from the first connection on."""
         self._beside: list[tuple[int, int] | None] | None = None
-        """The same of those beside it, while a connection that writes is open; the last one that ends removes them."""
+        """The same of the files beside it, while a writing connection is open; the last connection removes them."""
         self._trouble: str | None = None
 
-    def writer(self, instance: int, on_connect: Callable[[Base], None] = lambda _base: None) -> Base:
+    def writer(
+        self, instance: int, on_connect: Callable[[DatabaseConnection], None] = lambda _base: None
+    ) -> DatabaseConnection:
         try:
             self._take_lock()
             if self._file is None:
                 self._prepare_file()
             elif (reason := self.trouble()) is not None:
                 raise StoreError(reason)
-            base = SqliteBase(
+            base = SqliteConnection(
                 sqlite3.connect(self._path, isolation_level=None, cached_statements=_STATEMENTS),
                 self.check,
                 self._forget_beside,
@@ -58,7 +60,7 @@ class SqliteBackend(Backend):
             raise StoreError(f"The database '{self._path}' cannot be used: {error}") from error
         on_connect(base)
         try:
-            # With FULL a commit is on the disk when it returns; groups make up for what that costs.
+            # With FULL a commit is on the disk when it returns; group commits make up for the cost.
             for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
                 base.run(f"PRAGMA {pragma}")
             base.run(f"PRAGMA cache_size = -{_CACHE_KIB}")
@@ -69,7 +71,7 @@ class SqliteBackend(Backend):
             raise StoreError(f"The database '{self._path}' cannot be used: {error}") from error
         return base
 
-    def reader(self) -> Base:
+    def reader(self) -> DatabaseConnection:
         try:
             base = sqlite3.connect(
                 f"{self._path.absolute().as_uri()}?mode=ro",
@@ -80,7 +82,7 @@ class SqliteBackend(Backend):
             )
         except sqlite3.Error as error:
             raise StoreError(f"The database '{self._path}' cannot be read: {error}") from error
-        return SqliteBase(base, self.check)
+        return SqliteConnection(base, self.check)
 
     def close(self) -> None:
         if self._lock is not None:
@@ -88,9 +90,9 @@ class SqliteBackend(Backend):
             self._lock = None
 
     def _prepare_file(self) -> None:
-        """Make the file if it is not there, and keep it from others: SQLite gives its mode to what it makes beside it.
+        """Create the file if it does not exist, and set its mode, which SQLite copies to the files beside it.
 
-        Only before anything else of this process has it open, whose locks the closing would release.
+        Call this before the process opens the file otherwise: closing it here would release those locks.
         """
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE)
         try:
@@ -102,10 +104,10 @@ class SqliteBackend(Backend):
                 os.chmod(f"{self._path}{suffix}", _MODE)
 
     def check(self) -> None:
-        """See that the files are those that are used.
+        """Check that the open files are still the ones at the path.
 
         Raises:
-            DatabaseUnavailableError: what was written cannot be found again, because somebody removed or replaced them.
+            DatabaseUnavailableError: they were removed or replaced, so that written data would be lost.
         """
         if (reason := self.trouble()) is not None:
             raise DatabaseUnavailableError(reason)
@@ -114,10 +116,10 @@ class SqliteBackend(Backend):
         beside = self._beside
         is_right = self._file is None or _identity(self._path) == self._file
         if is_right and beside is not None and self._identities_beside() != beside:
-            is_right = self._beside is not beside  # it was closed meanwhile
+            is_right = self._beside is not beside  # the connection was closed meanwhile
         if not is_right:
-            # For good: connections that have the old files open would not see what goes into new ones.
-            self._trouble = f"'{self._path}' was removed or replaced while it was used: restart the server"
+            # Permanent: connections to the old files would not see what is written to new ones.
+            self._trouble = f"'{self._path}' was removed or replaced while in use; restart the server"
         return self._trouble
 
     def _identities_beside(self) -> list[tuple[int, int] | None]:
@@ -135,8 +137,8 @@ class SqliteBackend(Backend):
         except OSError as error:
             os.close(lock)
             raise StoreError(
-                f"The database '{self._path}' is used by another process: give this one another --data-dir, "
-                "or share a PostgreSQL database with --database"
+                f"Another process uses the database '{self._path}'. Choose another --data-dir, or share a PostgreSQL "
+                "database with --database."
             ) from error
         self._lock = lock
 
@@ -149,11 +151,11 @@ def _identity(path: str | Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-class SqliteBase(Base):
+class SqliteConnection(DatabaseConnection):
     """A connection to a file.
 
     Args:
-        check: raises DatabaseUnavailableError if the file is not what somebody else would find in its place.
+        check: raises DatabaseUnavailableError if the open file is no longer the one at its path.
         on_close: called before the connection is closed.
     """
 
@@ -176,7 +178,7 @@ class SqliteBase(Base):
         except sqlite3.Error as error:
             raise StoreError(str(error)) from error
 
-    def take_numbers(self, table: str, column: str, count: int) -> list[int]:
+    def allocate_keys(self, table: str, column: str, count: int) -> list[int]:
         ((last,),) = self.run(f"SELECT coalesce(max({column}), 0) FROM {table}")
         return list(range(last + 1, last + 1 + count))
 
@@ -195,7 +197,7 @@ class SqliteBase(Base):
         self.run("BEGIN IMMEDIATE")
 
     def commit(self) -> None:
-        """As the base's; what went into a file that nobody will find again counts as not written."""
+        """Commit; data written to a file that was removed or replaced counts as not written."""
         self.run("COMMIT")
         self._check()
 
@@ -207,7 +209,7 @@ class SqliteBase(Base):
     def migrate(self) -> None:
         ((version,),) = self.run("PRAGMA user_version")
         if version > len(MIGRATIONS):
-            raise StoreError(f"it was made by a newer version of this program (schema {version})")
+            raise StoreError(f"a newer version of this program created it (schema {version})")
         for number, migration in enumerate(MIGRATIONS[version:], version + 1):
             self.begin()
             for statement in statements(migration, SQLITE_WORDS):
@@ -216,7 +218,7 @@ class SqliteBase(Base):
             self.commit()
 
     def is_running(self, instance: int) -> bool:
-        return False  # the file is locked: whoever else wrote to it is gone
+        return False  # we hold the file's lock, so every other writer has ended
 
     def abort(self) -> None:
         with contextlib.suppress(sqlite3.Error):

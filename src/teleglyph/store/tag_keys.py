@@ -1,13 +1,13 @@
-"""What tags' values are looked up by."""
+"""Lookup keys for the values of tags."""
 
 from __future__ import annotations
 
 import hashlib
 
-_LONGEST_KEY = 64
+_MAX_KEY = 64
 
 
 def tag_key(value: str) -> bytes:
-    """What a tag's value is looked up by: its bytes, or if they are many a hash, behind a byte that is in no UTF-8."""
+    """The lookup key of a tag's value: its bytes; of a long value a hash after a byte that UTF-8 never contains."""
     data = value.encode("utf-8", "surrogatepass")
-    return data if len(data) <= _LONGEST_KEY else b"\xff" + hashlib.sha256(data).digest()
+    return data if len(data) <= _MAX_KEY else b"\xff" + hashlib.sha256(data).digest()

@@ -9,7 +9,8 @@ from concurrent.futures import Future
 from typing import Any
 
 from teleglyph.errors import StoreError
-from teleglyph.events.groups import Groups, Plan
+from teleglyph.events.group_plan import Plan
+from teleglyph.events.groups import Groups
 from teleglyph.events.ingest import Ingest
 from teleglyph.store.events import Outcome
 from teleglyph.store.groups import GroupChange
@@ -25,7 +26,7 @@ class SlowStore:
         self.batches: list[tuple[list[NostrEvent], frozenset[int], Future[list[Outcome]]]] = []
         self.changes: list[Mapping[int, Sequence[GroupChange]]] = []
 
-    def put(
+    def store_events(
         self,
         events: Sequence[NostrEvent],
         asked: frozenset[int],
@@ -72,12 +73,12 @@ async def settle() -> None:
 
 def test_answers_come_in_order_and_before_the_event() -> None:
     async def test(ingest: Ingest, store: SlowStore, writer: Writer) -> None:
-        ingest.put(writer, make("one"))
-        ingest.put(writer, make("forged"), "invalid: forged")
-        ingest.put(writer, make("typing", 20000))
-        ingest.put(writer, make("too fast"), "rate-limited: x", asks=False)
-        ingest.put(writer, make("known"))
-        ingest.put(writer, make("sent again"), "pow: x")
+        ingest.submit(writer, make("one"))
+        ingest.submit(writer, make("forged"), "invalid: forged")
+        ingest.submit(writer, make("typing", 20000))
+        ingest.submit(writer, make("too fast"), "rate-limited: x", looks_up=False)
+        ingest.submit(writer, make("known"))
+        ingest.submit(writer, make("sent again"), "pow: x")
         await settle()
         events, asked, future = store.batches[0]
         assert [event.content for event in events] == ["one", "forged", "known", "sent again"]
@@ -93,16 +94,16 @@ def test_answers_come_in_order_and_before_the_event() -> None:
         ("typing", True, ""),
         "typing",
         ("too fast", False, "rate-limited: x"),
-        ("known", False, "replaced: a newer version is here"),
-        ("sent again", True, "duplicate: this event is here already"),
+        ("known", False, "replaced: a newer version is stored"),
+        ("sent again", True, "duplicate: this event is stored already"),
     ]
 
 
 def test_a_store_that_fails_is_an_error_for_all_and_the_next_ones_go_on() -> None:
     async def test(ingest: Ingest, store: SlowStore, writer: Writer) -> None:
-        ingest.put(writer, make("lost"))
+        ingest.submit(writer, make("lost"))
         await settle()
-        ingest.put(writer, make("kept"))
+        ingest.submit(writer, make("kept"))
         await settle()
         store.batches[0][2].set_exception(StoreError("disk full"))
         store.batches[1][2].set_result([Outcome.STORED])
@@ -114,10 +115,10 @@ def test_a_store_that_fails_is_an_error_for_all_and_the_next_ones_go_on() -> Non
 def test_what_comes_meanwhile_becomes_one_batch() -> None:
     async def test(ingest: Ingest, store: SlowStore, writer: Writer) -> None:
         for number in range(2):
-            ingest.put(writer, make(f"first {number}"))
+            ingest.submit(writer, make(f"first {number}"))
             await settle()
         for number in range(600):
-            ingest.put(writer, make(str(number)))
+            ingest.submit(writer, make(str(number)))
         await settle()
         assert [len(batch[0]) for batch in store.batches] == [1, 1], "two at a time"
         store.batches[0][2].set_result([Outcome.STORED])
@@ -165,12 +166,12 @@ def test_what_changes_a_group_is_decided_alone() -> None:
     bobs_key = sign_event(bob, 1, 1).pubkey
 
     async def test(ingest: Ingest, store: SlowStore, writer: Writer) -> None:
-        ingest.put(writer, make("before"))
-        ingest.put(writer, in_group(9007))
-        ingest.put(writer, in_group(9000, KEY, ["p", bobs_key, "admin"]))
-        ingest.put(writer, in_group(9001, bob, ["p", sign_event(KEY, 1, 1).pubkey]))
-        ingest.put(writer, in_group(9002, KEY, ["private"]))
-        ingest.put(writer, make("after"))
+        ingest.submit(writer, make("before"))
+        ingest.submit(writer, in_group(9007))
+        ingest.submit(writer, in_group(9000, KEY, ["p", bobs_key, "admin"]))
+        ingest.submit(writer, in_group(9001, bob, ["p", sign_event(KEY, 1, 1).pubkey]))
+        ingest.submit(writer, in_group(9002, KEY, ["private"]))
+        ingest.submit(writer, make("after"))
         for number, content in enumerate(["before", "9007", "9000", "9001", "9002", "after"]):
             await settle()
             assert [event.content for event in store.batches[-1][0]] == [content]
@@ -190,8 +191,8 @@ def test_who_changes_a_group_is_answered_when_it_is_described() -> None:
 
     async def test(ingest: Ingest, store: SlowStore, writer: Writer) -> None:
         described.extend(asyncio.get_running_loop().create_future() for _ in range(2))
-        ingest.put(writer, in_group(9007))
-        ingest.put(writer, make("after"))
+        ingest.submit(writer, in_group(9007))
+        ingest.submit(writer, make("after"))
         for _ in range(2):
             await settle()
             store.batches[-1][2].set_result([Outcome.STORED])
@@ -213,11 +214,11 @@ def test_who_changes_a_group_is_answered_when_it_is_described() -> None:
 
 def test_a_change_that_was_not_written_does_not_hold() -> None:
     async def test(ingest: Ingest, store: SlowStore, writer: Writer) -> None:
-        ingest.put(writer, in_group(9007))
+        ingest.submit(writer, in_group(9007))
         await settle()
         store.batches[0][2].set_exception(StoreError("disk full"))
         await settle()
-        ingest.put(writer, in_group(9002, KEY, ["private"]))
+        ingest.submit(writer, in_group(9002, KEY, ["private"]))
         await settle()
         store.batches[1][2].set_result([Outcome.ABSENT])
         await settle()
@@ -232,17 +233,17 @@ def test_who_waits_for_much_that_stands_alone_does_not_hold_others_up() -> None:
     order: list[str] = []
 
     async def test(ingest: Ingest, store: SlowStore, writer: Writer) -> None:
-        ingest._stands_alone = lambda item: item.event.content.startswith("alone")  # type: ignore[method-assign]
+        ingest._is_exclusive_item = lambda item: item.event.content.startswith("alone")  # type: ignore[method-assign]
         greedy, modest = Writer(order), Writer(order)
         for number in range(5):
-            ingest.put(greedy, make(f"alone {number}"))
-        ingest.put(modest, make("a"))
+            ingest.submit(greedy, make(f"alone {number}"))
+        ingest.submit(modest, make("a"))
         await settle()
         for _ in range(7):
             while store.batches and not store.batches[-1][2].done():
                 events, _, future = store.batches[-1]
                 if events[0].content == "alone 1":
-                    ingest.put(modest, make("b"))
+                    ingest.submit(modest, make("b"))
                 future.set_result([Outcome.STORED] * len(events))
                 await settle()
 
@@ -259,9 +260,9 @@ def test_publishers_take_turns_and_each_keeps_its_order() -> None:
     async def test(ingest: Ingest, store: SlowStore, writer: Writer) -> None:
         many, few = Writer(order), Writer(order)
         for number in range(600):
-            ingest.put(many, make(f"many {number}"))
+            ingest.submit(many, make(f"many {number}"))
         for number in range(3):
-            ingest.put(few, make(f"few {number}"))
+            ingest.submit(few, make(f"few {number}"))
         await settle()
         for batch in store.batches:
             batch[2].set_result([Outcome.STORED] * len(batch[0]))

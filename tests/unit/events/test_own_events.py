@@ -27,7 +27,7 @@ class Store:
         self.holds = False
         self.accepts = True
 
-    def put(self, publisher: Any, event: NostrEvent) -> None:
+    def submit(self, publisher: Any, event: NostrEvent) -> None:
         self.events.append(event)
         accepted = self.accepts
         if self.holds:
@@ -144,7 +144,7 @@ def test_large_versions_leave_time_for_others(monkeypatch: pytest.MonkeyPatch) -
 def test_what_a_wrong_clock_said_is_deleted_and_said_again_now() -> None:
     async def scene(relay: Relay) -> None:
         old = sign_event(KEY, 1_000_000 + 365 * 86_400, MEMBERS, [["d", "g"], ["p", "a"]])
-        relay.own.known(old)
+        relay.own.remember(old)
         assert relay.own.is_from_the_future(MEMBERS, "g")
         await relay.tell("a")
         deletion, told = relay.store.events
@@ -168,7 +168,7 @@ def test_a_clock_that_was_set_back_does_not_stop_the_relay() -> None:
 
 def test_what_was_stored_earlier_is_replaced_by_something_later() -> None:
     async def scene(relay: Relay) -> None:
-        relay.own.known(sign_event(KEY, 1_000_005, MEMBERS, [["d", "g"]]))
+        relay.own.remember(sign_event(KEY, 1_000_005, MEMBERS, [["d", "g"]]))
         await relay.tell("a")
         assert relay.store.events[0].created_at == 1_000_006
 

@@ -78,8 +78,8 @@ def test_nothing_from_before_a_request_to_vanish_comes_back() -> None:
     assert not is_let_in(lists, make(BOB, 1059, 100, ["p", BOBS], ["p", ANNS]))
     assert is_let_in(lists, make(BOB, 1059, 101, ["p", ANNS]))
     assert is_let_in(lists, make(BOB, 1, 50, ["p", ANNS]))
-    lists.vanish(make(ANN, 62, 150))
-    lists.vanish(make(ANN, 62, 120))
+    lists.record_vanished(make(ANN, 62, 150))
+    lists.record_vanished(make(ANN, 62, 120))
     assert not is_let_in(lists, make(ANN, 1, 150))
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from teleglyph.events.presence import MAX_PEOPLE, PRESENCE, Presence
+from teleglyph.events.kinds import EventKind
+from teleglyph.events.presence import MAX_PEOPLE, Presence
 from teleglyph.wire.nostr.event import NostrEvent, sign_event
 
 ANN, BOB = bytes([1]) * 32, bytes([2]) * 32
@@ -11,18 +12,18 @@ PUBKEYS = [sign_event(key, 1, 1).pubkey for key in (ANN, BOB)]
 
 def here(key: bytes, at: int, ends: int | None = None, *groups: str) -> NostrEvent:
     tags = [["h", group] for group in groups or ("g",)]
-    return sign_event(key, at, PRESENCE, tags if ends is None else [*tags, ["expiration", str(ends)]])
+    return sign_event(key, at, EventKind.PRESENCE, tags if ends is None else [*tags, ["expiration", str(ends)]])
 
 
 def test_people_come_stay_and_leave() -> None:
     presence = Presence()
-    presence.note(here(ANN, 100, 250), 100)
+    presence.record(here(ANN, 100, 250), 100)
     assert presence.changes(100) == [("g", (PUBKEYS[0],))]
-    presence.note(here(ANN, 160, 310), 160)
+    presence.record(here(ANN, 160, 310), 160)
     assert presence.changes(160) == [], "whoever stays is no news"
-    presence.note(here(BOB, 170, 320), 170)
+    presence.record(here(BOB, 170, 320), 170)
     assert presence.changes(170) == [("g", tuple(PUBKEYS))]
-    presence.note(here(ANN, 180, 182), 180)
+    presence.record(here(ANN, 180, 182), 180)
     assert presence.changes(180) == []
     assert presence.changes(183) == [("g", (PUBKEYS[1],))]
     assert presence.changes(400) == [("g", ())]
@@ -31,17 +32,17 @@ def test_people_come_stay_and_leave() -> None:
 
 def test_a_presence_that_never_ends_ends() -> None:
     presence = Presence()
-    presence.note(here(ANN, 100, 1 << 40), 100)
-    presence.note(here(BOB, 100), 100)
+    presence.record(here(ANN, 100, 1 << 40), 100)
+    presence.record(here(BOB, 100), 100)
     presence.changes(100)
     assert presence.changes(401) == [("g", ())]
 
 
 def test_other_events_and_several_groups_say_nothing() -> None:
     presence = Presence()
-    presence.note(sign_event(ANN, 100, 9, [["h", "g"]]), 100)
-    presence.note(here(ANN, 100, 250, "g", "other"), 100)
-    presence.note(sign_event(ANN, 100, PRESENCE, []), 100)
+    presence.record(sign_event(ANN, 100, 9, [["h", "g"]]), 100)
+    presence.record(here(ANN, 100, 250, "g", "other"), 100)
+    presence.record(sign_event(ANN, 100, EventKind.PRESENCE, []), 100)
     assert presence.changes(100) == []
 
 
@@ -50,6 +51,6 @@ def test_a_crowd_has_a_bound() -> None:
     for number in range(MAX_PEOPLE + 10):
         event = here(ANN, 100, 250)
         event.pubkey = f"{number:064x}"
-        presence.note(event, 100)
+        presence.record(event, 100)
     ((_, people),) = presence.changes(100)
     assert len(people) == MAX_PEOPLE

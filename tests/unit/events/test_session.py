@@ -46,7 +46,7 @@ def test_an_error_of_one_question_leaves_the_others_alone(
             Connection,
             SimpleNamespace(outbox=outbox, limits=limits, peer="somebody", charge=lambda _seconds, **_options: None),
         )
-        session = EventSession(service, connection, "192.0.2.1", cast(OwnNames, None), None)
+        session = EventSession(service.state, connection, "192.0.2.1", cast(OwnNames, None), None)
         for name in ("find", "count", "records"):
             work = getattr(service.store, name)
 
@@ -70,7 +70,7 @@ def test_an_error_of_one_question_leaves_the_others_alone(
 
     with caplog.at_level("ERROR"):
         answers = asyncio.run(ask())
-    text = "error: this question cannot be answered"
+    text = "error: this request cannot be answered"
     assert answers[:3] == [["CLOSED", "r1", text], ["CLOSED", "c1", text], ["NEG-ERR", "n1", text]]
     assert [answer[:2] for answer in answers[3:]] == [["EOSE", "r2"], ["COUNT", "c2"], ["NEG-MSG", "n2"]]
     assert len(caplog.records) == 1, "a client cannot fill the log"

@@ -29,7 +29,7 @@ Test = Callable[[Syncs, SyncLedger], Awaitable[None]]
 def store(tmp_path: Path) -> Iterator[EventStore]:
     database = open_database(tmp_path / "base.sqlite3", 1)
     made = EventStore(database)
-    made.put([sign_event(KEY, at, 1, (), f"{at}") for at in range(11)]).result()
+    made.store_events([sign_event(KEY, at, 1, (), f"{at}") for at in range(11)]).result()
     yield made
     database.close()
 
@@ -74,7 +74,7 @@ def test_a_filter_that_finds_too_much_is_refused(store: EventStore) -> None:
         ["NEG-ERR", "too many for all"],
         ["NEG-MSG", "fits now"],
     ]
-    assert said[0][2].startswith("blocked: the filter finds more than 10 events")
+    assert said[0][2].startswith("blocked: more than 10 events match")
     assert said[3][2].startswith("blocked: ")
 
 

@@ -30,7 +30,7 @@ def test_an_address_has_so_many_connections_until_one_goes() -> None:
     it = gate()
     leaving = fill(it, "192.0.2.1")
     assert len(leaving) == len(it) == 3
-    assert it.let_in("192.0.2.1") == "it has 3 connections already"
+    assert it.let_in("192.0.2.1") == "it already has 3 connections"
     assert not isinstance(it.let_in("192.0.2.2"), str)
     leaving[0]()
     assert not isinstance(it.let_in("192.0.2.1"), str)
@@ -56,7 +56,7 @@ def test_a_proxy_may_have_any_number() -> None:
 
 def test_a_rate_counts_whole_connections() -> None:
     it = gate(per_address=0, per_minute=2)
-    assert [it.refuse("192.0.2.1") for _ in range(3)] == [None, None, "more than 2 connections in a minute"]
+    assert [it.refuse("192.0.2.1") for _ in range(3)] == [None, None, "more than 2 connections per minute"]
     assert it.refused == {"rate": 1}
 
 
@@ -64,7 +64,7 @@ def test_a_connection_that_is_counted_does_not_stand_in_its_own_way() -> None:
     it = gate(per_address=1)
     it.enter("192.0.2.1")
     assert it.refuse("192.0.2.1", is_counted=True) is None
-    assert it.refuse("192.0.2.1") == "it has 1 connections already"
+    assert it.refuse("192.0.2.1") == "it already has 1 connections"
 
 
 def test_descriptors_are_kept_for_people_in_calls_and_for_this_machine() -> None:

@@ -14,15 +14,16 @@ import psycopg
 import pytest
 
 from teleglyph.errors import StoreError
-from teleglyph.store import Base, open_database, postgresql, sqlite
-from teleglyph.store.database import Database, DatabaseLimits
+from teleglyph.store import DatabaseConnection, open_database, postgresql, sqlite
+from teleglyph.store.database import Database
 from teleglyph.store.schema import MIGRATIONS
 from teleglyph.store.sqlite import SqliteBackend
+from teleglyph.store.writer import WriteLimits
 
 ADD = "INSERT INTO records (room_id, round, game, room, started_at, instance) VALUES (?, 1, 'g', 'r', 0, 1)"
 
 
-def count(base: Base) -> int:
+def count(base: DatabaseConnection) -> int:
     return int(base.run("SELECT count(*) FROM records")[0][0])
 
 
@@ -45,7 +46,7 @@ def test_whoever_gives_up_harms_nobody(database_place: str) -> None:
     database = open_database(database_place, 1)
     hold, is_writing = threading.Event(), threading.Event()
 
-    def first(_base: Base) -> str:
+    def first(_base: DatabaseConnection) -> str:
         is_writing.set()
         hold.wait(10)
         return "first"
@@ -89,7 +90,7 @@ def test_work_that_fails_harms_only_itself(database_place: str) -> None:
 def test_a_job_of_several_statements_is_done_whole_or_not_at_all(database_place: str) -> None:
     database = open_database(database_place, 1)
 
-    def half(base: Base) -> None:
+    def half(base: DatabaseConnection) -> None:
         base.run(ADD, "half")
         base.run("SELECT nonsense FROM nowhere")
 
@@ -100,17 +101,17 @@ def test_a_job_of_several_statements_is_done_whole_or_not_at_all(database_place:
 
 
 def test_too_much_is_refused_and_what_waits_is_written_at_the_end(tmp_path: Path) -> None:
-    database = Database(SqliteBackend(tmp_path / "base"), 1, DatabaseLimits(jobs=5, bytes=100))
+    database = Database(SqliteBackend(tmp_path / "base"), 1, WriteLimits(jobs=5, bytes=100))
     hold = threading.Event()
     first = database.write(lambda base: hold.wait(10))
-    while database._jobs:
+    while database._writer._jobs:
         time.sleep(0.001)
-    with pytest.raises(StoreError, match="Too much"):
+    with pytest.raises(StoreError, match="is full"):
         database.write(count, size=101).result(0)
     kept = [database.write(lambda base, n=n: base.run(ADD, str(n)), size=20) for n in range(5)]  # type: ignore[misc]
-    with pytest.raises(StoreError, match="Too much"):
+    with pytest.raises(StoreError, match="is full"):
         database.write(count).result(0)
-    database.tell(count)
+    database.write_and_forget(count)
     assert database.counters.refused == 3
     hold.set()
     database.close()
@@ -161,7 +162,7 @@ def test_a_file_has_one_process(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "open\n"
-        with pytest.raises(StoreError, match="used by another process"):
+        with pytest.raises(StoreError, match="Another process uses"):
             open_database(tmp_path / "base", 2)
         process.kill()
     open_database(tmp_path / "base", 2).close()
@@ -199,9 +200,9 @@ def test_a_lost_connection_comes_back_and_reports_are_kept(postgresql: str) -> N
     with psycopg.connect(postgresql, autocommit=True) as base:
         base.execute("ALTER DATABASE lost ALLOW_CONNECTIONS false")
         base.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'lost'")
-        database.tell(lambda base: base.run(ADD, "kept"))
+        database.write_and_forget(lambda base: base.run(ADD, "kept"))
         time.sleep(0.3)
-        with pytest.raises(StoreError, match="away"):
+        with pytest.raises(StoreError, match="unavailable"):
             database.write(lambda base: base.run(ADD, "told")).result(10)
         with pytest.raises(StoreError, match="cannot be reached"):
             database.read(count).result(10)
@@ -229,7 +230,7 @@ def test_closing_while_the_database_is_away(postgresql: str) -> None:
         base.execute("DROP DATABASE gone WITH (FORCE)")
     future = database.write(count)
     database.close()
-    with pytest.raises(StoreError, match="away"):
+    with pytest.raises(StoreError, match="unavailable"):
         future.result(10)
 
 

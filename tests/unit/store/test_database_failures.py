@@ -17,13 +17,14 @@ import psycopg
 import pytest
 
 from teleglyph.errors import StoreError
-from teleglyph.store import Base, open_database
-from teleglyph.store.database import Database, DatabaseLimits
+from teleglyph.store import DatabaseConnection, open_database
+from teleglyph.store.database import Database
 from teleglyph.store.postgresql import PostgresqlBackend
 from teleglyph.store.sqlite import SqliteBackend
+from teleglyph.store.writer import WriteLimits
 
 ADD = "INSERT INTO records (room_id, round, game, room, started_at, instance) VALUES (?, 1, 'g', 'r', 0, 1)"
-SOON = DatabaseLimits(stall_seconds=0.3, write_seconds=1.0)
+SOON = WriteLimits(stall_seconds=0.3, write_seconds=1.0)
 
 
 def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
@@ -43,7 +44,7 @@ def open_soon(place: str) -> Database:
 def test_no_error_of_a_job_ends_the_writer(database_place: str, error: type[BaseException]) -> None:
     database = open_database(database_place, 1)
 
-    def fail(_base: Base) -> None:
+    def fail(_base: DatabaseConnection) -> None:
         raise error
 
     with pytest.raises(StoreError, match=error.__name__):
@@ -57,7 +58,7 @@ def test_a_future_that_cannot_take_its_result_harms_nobody(database_place: str) 
     database = open_database(database_place, 1)
     hold, is_writing = threading.Event(), threading.Event()
 
-    def first(_base: Base) -> None:
+    def first(_base: DatabaseConnection) -> None:
         is_writing.set()
         hold.wait(10)
 
@@ -85,7 +86,7 @@ def test_a_writer_that_fails_between_jobs_begins_anew(database_place: str, monke
         monkeypatch.undo()
         raise MemoryError
 
-    monkeypatch.setattr(database, "_write", fail)
+    monkeypatch.setattr(database._writer, "_write", fail)
     with pytest.raises(StoreError, match="MemoryError"):
         database.write(lambda base: base.run(ADD, "lost")).result(10)
     database.write(lambda base: base.run(ADD, "later")).result(10)
@@ -95,19 +96,19 @@ def test_a_writer_that_fails_between_jobs_begins_anew(database_place: str, monke
 
 def test_a_writer_that_ended_is_replaced(database_place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     database = open_database(database_place, 1)
-    old = database._thread
+    old = database._writer._thread
 
     def fail(*_arguments: object) -> None:
         raise MemoryError
 
     # The first error is handled; the handler's own ends the thread.
-    monkeypatch.setattr(database, "_write", fail)
-    monkeypatch.setattr(database, "_fail", fail)
+    monkeypatch.setattr(database._writer, "_write", fail)
+    monkeypatch.setattr(database._writer, "_fail", fail)
     monkeypatch.setattr(threading, "excepthook", lambda _arguments: None)
     written = database.write(lambda base: base.run(ADD, "lost"))
     until(lambda: not old.is_alive())
     monkeypatch.undo()
-    until(lambda: database._thread is not old)
+    until(lambda: database._writer._thread is not old)
     with pytest.raises(StoreError):
         written.result(10)
     database.write(lambda base: base.run(ADD, "later")).result(10)
@@ -123,7 +124,7 @@ def test_a_stuck_job_is_noticed_and_nobody_waits_for_ever(database_place: str) -
     cancelled = database.write(lambda base: base.run(ADD, "gives up"))
     cancelled.cancel()
     kept_before = database.counters.overdue
-    database.tell(lambda base: base.run(ADD, "kept"))
+    database.write_and_forget(lambda base: base.run(ADD, "kept"))
     until(lambda: "has not finished a write" in (database.health() or ""))
     for future in (stuck, waiting):
         with pytest.raises(StoreError, match="within 1 s"):
@@ -187,7 +188,7 @@ def test_a_network_that_loses_everything_is_survived(postgresql: str, proxy: Pro
     database.write(lambda base: base.run(ADD, "before")).result(10)
     proxy.is_holding = True
     waiting = [database.write(lambda base, n=n: base.run(ADD, n)) for n in "abc"]  # type: ignore[misc]
-    database.tell(lambda base: base.run(ADD, "kept"))
+    database.write_and_forget(lambda base: base.run(ADD, "kept"))
     for future in waiting:
         with pytest.raises(StoreError):
             future.result(20)

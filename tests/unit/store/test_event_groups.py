@@ -26,7 +26,7 @@ def make(key: bytes, at: int, kind: int, *groups: str) -> NostrEvent:
 
 
 def kept(store: EventStore) -> list[bytes]:
-    return [body for _, body in store.after(0, 5000).result()]
+    return [body for _, body in store.events_after(0, 5000).result()]
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def store(database: Database) -> EventStore:
 def created(store: EventStore, record: GroupRecord, at: int = 1) -> NostrEvent:
     event = make(ANN, at, 9007, record.id)
     change = GroupChange(record.id, record, record.members, invites=list(record.invites.values()))
-    assert store.put([event], changes={0: [change]}).result() == [Outcome.STORED]
+    assert store.store_events([event], changes={0: [change]}).result() == [Outcome.STORED]
     return event
 
 
@@ -52,30 +52,30 @@ def test_moderation_reaches_its_own_group_only(store: EventStore) -> None:
     made = created(store, GroupRecord("g"))
     own, other, free = make(BOB, 1, 9, "g"), make(BOB, 2, 9, "other"), make(BOB, 3, 1)
     second, invite = make(BOB, 4, 9, "other", "g"), make(ANN, 5, 9009, "g")
-    store.put([own, other, free, second, invite]).result()
+    store.store_events([own, other, free, second, invite]).result()
     erased = [event.id for event in (own, other, free, second, made, invite)]
-    store.put([make(ANN, 6, 9005, "g")], changes={0: [GroupChange("g", erased=erased)]}).result()
+    store.store_events([make(ANN, 6, 9005, "g")], changes={0: [GroupChange("g", erased=erased)]}).result()
     assert kept(store)[:-1] == [made.text, other.text, free.text, second.text], "what made the group stays"
-    assert store.put([own]).result() == [Outcome.DELETED]
+    assert store.store_events([own]).result() == [Outcome.DELETED]
 
 
 def test_a_change_is_written_only_with_a_new_event(database: Database, store: EventStore) -> None:
     made = created(store, GroupRecord("g"))
     change = GroupChange("g", GroupRecord("g", flags=frozenset(["private"])))
-    assert store.put([made], changes={0: [change]}).result() == [Outcome.DUPLICATE]
+    assert store.store_events([made], changes={0: [change]}).result() == [Outcome.DUPLICATE]
     assert GroupStore(database).load().result() == [GroupRecord("g")]
 
 
 def test_a_deleted_group_takes_along_what_came_since_it_was_made(store: EventStore) -> None:
     before = [make(BOB, 10 + number, 9, "g") for number in range(3)]
-    store.put(before).result()
+    store.store_events(before).result()
     created(store, GroupRecord("g"))
     elsewhere = make(BOB, 5, 9, "other")
     described = sign_event(RELAY, 7, 39000, [["d", "g"]])
     since = [make(BOB, 100 + number, 9, "g") for number in range(1200)]
-    store.put([elsewhere, described, *since]).result()
+    store.store_events([elsewhere, described, *since]).result()
     erased = []
-    while number := store.erase_group("g").result():
+    while number := store.erase_group_slice("g").result():
         erased.append(number)
     assert erased == [500, 500, 201]
     assert kept(store) == [*(event.text for event in before), elsewhere.text, described.text]
@@ -91,11 +91,11 @@ def test_a_deleted_group_is_erased_whatever_became_of_the_event_that_made_it(
     else:
         made = created(store, record)
         if removed == "by its author":
-            store.put([sign_event(ANN, 2, 5, [["e", made.id]])]).result()
+            store.store_events([sign_event(ANN, 2, 5, [["e", made.id]])]).result()
     message = make(BOB, 3, 9, "g")
-    store.put([message]).result()
+    store.store_events([message]).result()
     assert store.count([Filter(kinds=frozenset([9]))], NOW, readers=set()).result()[0] == 0
-    while store.erase_group("g").result():
+    while store.erase_group_slice("g").result():
         pass
     GroupStore(database).write(GroupChange("g", is_removed=True)).result()
     assert message.text not in kept(store)
@@ -132,12 +132,12 @@ def test_references_of_a_group_have_to_be_here(store: EventStore) -> None:
         return sign_event(BOB, 5, 9, [["h", group], ["previous", *values]], "".join(values))
 
     inside = referring(message.id[:8])
-    assert store.put([message, inside]).result() == [Outcome.STORED, Outcome.STORED], "in one batch"
-    assert store.put([referring(made.id[:8], message.id[:12])]).result() == [Outcome.STORED]
+    assert store.store_events([message, inside]).result() == [Outcome.STORED, Outcome.STORED], "in one batch"
+    assert store.store_events([referring(made.id[:8], message.id[:12])]).result() == [Outcome.STORED]
     for values in (("00000000",), (message.id[:8], "ffffffff"), ("junk",), ("",), ("abc",), (message.id[:8].upper(),)):
-        assert store.put([referring(*values)]).result() == [Outcome.OUT_OF_CONTEXT], values
-    assert store.put([referring(*[message.id[:8]] * 51)]).result() == [Outcome.OUT_OF_CONTEXT]
-    assert store.put([referring("00000000", group="unmanaged")]).result() == [Outcome.STORED]
+        assert store.store_events([referring(*values)]).result() == [Outcome.OUT_OF_CONTEXT], values
+    assert store.store_events([referring(*[message.id[:8]] * 51)]).result() == [Outcome.OUT_OF_CONTEXT]
+    assert store.store_events([referring("00000000", group="unmanaged")]).result() == [Outcome.STORED]
 
 
 # --- readers ----------------------------------------------------------------------------------------------------------
@@ -146,7 +146,7 @@ def test_references_of_a_group_have_to_be_here(store: EventStore) -> None:
 def test_a_limit_counts_only_what_may_be_read(store: EventStore) -> None:
     created(store, GroupRecord("g", flags=frozenset(["private"]), members={pub(ANN): ["admin"]}))
     public = [make(BOB, 10 + number, 1) for number in range(3)]
-    store.put([*public, *(make(ANN, 100 + number, 9, "g") for number in range(6))]).result()
+    store.store_events([*public, *(make(ANN, 100 + number, 9, "g") for number in range(6))]).result()
     found = store.find([Filter(limit=5)], 5, 5, NOW, readers=set()).result()
     assert [one.id.hex() for one in found] == [event.id for event in reversed(public)]
     assert len(store.find([Filter(limit=5)], 5, 5, NOW, readers={pub(ANN)}).result()) == 5
@@ -156,7 +156,7 @@ def test_a_limit_counts_only_what_may_be_read(store: EventStore) -> None:
 def test_whoever_is_removed_gets_nothing_more(database: Database, store: EventStore, has_been_read: bool) -> None:
     members: dict[str, list[str]] = {pub(ANN): ["admin"], pub(BOB): []}
     created(store, GroupRecord("g", flags=frozenset(["private"]), members=members))
-    store.put([make(ANN, 5, 9, "g")]).result()
+    store.store_events([make(ANN, 5, 9, "g")]).result()
     found = store.find([Filter(kinds=frozenset([9]))], 5, 5, NOW, readers={pub(BOB)}).result()
     assert len(found) == 1
     if has_been_read:
@@ -167,7 +167,9 @@ def test_whoever_is_removed_gets_nothing_more(database: Database, store: EventSt
 
 def test_words_of_a_private_group_are_not_counted(store: EventStore) -> None:
     created(store, GroupRecord("g", flags=frozenset(["private"]), members={pub(ANN): ["admin"]}))
-    store.put([sign_event(ANN, 3, 9, [["h", "g"]], "the word is sesame"), sign_event(BOB, 3, 1, [], "sesame")]).result()
+    store.store_events(
+        [sign_event(ANN, 3, 9, [["h", "g"]], "the word is sesame"), sign_event(BOB, 3, 1, [], "sesame")]
+    ).result()
     wanted = [Filter(search="sesame")]
     assert [store.count(wanted, NOW, readers=who).result()[0] for who in (set(), {pub(BOB)}, {pub(ANN)})] == [1, 1, 2]
     assert len(store.find(wanted, 5, 5, NOW, readers=set()).result()) == 1
@@ -177,13 +179,13 @@ def test_words_of_a_private_group_are_not_counted(store: EventStore) -> None:
 
 def test_a_direct_message_is_for_those_it_names(store: EventStore) -> None:
     wraps = [sign_event(EVE, 3, kind, [["p", pub(ANN)], ["h", "g"]]) for kind in (4, 1059)]
-    store.put(wraps).result()
+    store.store_events(wraps).result()
     counts = [
         store.count([Filter()], NOW, readers=who).result()[0] for who in (set(), {pub(BOB)}, {pub(ANN)}, {pub(EVE)})
     ]
     assert counts == [0, 0, 2, 2]
-    assert store.put([sign_event(BOB, 4, 5, [["e", wraps[1].id]])]).result() == [Outcome.STORED]
+    assert store.store_events([sign_event(BOB, 4, 5, [["e", wraps[1].id]])]).result() == [Outcome.STORED]
     assert wraps[1].text in kept(store), "a stranger's request"
-    store.put([sign_event(ANN, 5, 5, [["e", wraps[1].id]])]).result()
+    store.store_events([sign_event(ANN, 5, 5, [["e", wraps[1].id]])]).result()
     assert wraps[1].text not in kept(store)
-    assert store.put([wraps[1]]).result() == [Outcome.DELETED]
+    assert store.store_events([wraps[1]]).result() == [Outcome.DELETED]

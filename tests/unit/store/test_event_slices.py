@@ -30,19 +30,19 @@ def rows(database: Database) -> tuple[int, int]:
 def test_deleted_events_are_out_of_sight_at_once_and_removed_in_slices(database_place: str) -> None:
     database = open_database(database_place, 1)
     store = EventStore(database)
-    store.put(NOTES, now=2000).result(60)
+    store.store_events(NOTES, now=2000).result(60)
     found = store.find([ALL], 100, 100, 2000).result(20)
     assert len(found) == 30
     request = sign_event(ANN, 2000, 5, [["e", note.id] for note in NOTES], "")
-    assert store.put([request], now=2000).result(20) == [Outcome.STORED]
+    assert store.store_events([request], now=2000).result(20) == [Outcome.STORED]
     assert rows(database) == (30, 45_000), "the deletion itself touches few rows"
     assert store.find([ALL], 100, 100, 2000).result(20) == []
     assert store.count([ALL], 2000).result(20)[0] == 0
     assert store.bodies(found).result(20) == []
-    assert [seq for seq, body in store.after(0, 100).result(20) if b'"kind":1,' in body] == []
-    assert store.put([NOTES[0]], now=2000).result(20) == [Outcome.DELETED]
+    assert [seq for seq, body in store.events_after(0, 100).result(20) if b'"kind":1,' in body] == []
+    assert store.store_events([NOTES[0]], now=2000).result(20) == [Outcome.DELETED]
     slices = []
-    while removed := store.sweep(2000).result(20):
+    while removed := store.remove_expired(2000).result(20):
         slices.append(removed)
     assert len(slices) > 2
     assert rows(database) == (0, 0)
@@ -53,10 +53,14 @@ def test_a_deleted_address_is_free_for_a_newer_version(database_place: str) -> N
     database = open_database(database_place, 1)
     store = EventStore(database)
     old = sign_event(ANN, 1000, 30023, [["d", "x"]], "old")
-    store.put([old], now=2000).result(20)
+    store.store_events([old], now=2000).result(20)
     request = sign_event(ANN, 1500, 5, [["a", f"30023:{old.pubkey}:x"]], "")
     new = sign_event(ANN, 1600, 30023, [["d", "x"]], "new")
-    assert store.put([request, old, new], now=2000).result(20) == [Outcome.STORED, Outcome.DELETED, Outcome.STORED]
+    assert store.store_events([request, old, new], now=2000).result(20) == [
+        Outcome.STORED,
+        Outcome.DELETED,
+        Outcome.STORED,
+    ]
     (found,) = store.find([Filter(kinds=frozenset([30023]))], 10, 10, 2000).result(20)
     assert found.id.hex() == new.id
     database.close()
@@ -65,9 +69,9 @@ def test_a_deleted_address_is_free_for_a_newer_version(database_place: str) -> N
 def test_erasing_an_author_takes_slices_too(database_place: str) -> None:
     database = open_database(database_place, 1)
     store, moderation = EventStore(database), ModerationStore(database)
-    store.put(NOTES, now=2000).result(60)
+    store.store_events(NOTES, now=2000).result(60)
     request = sign_event(ANN, 2000, VANISH, [["relay", "ALL_RELAYS"]], "")
-    store.vanish(request, now=2000).result(20)
+    store.store_vanish_request(request, now=2000).result(20)
     cursor: tuple[int, int] | None = START
     slices = 0
     while cursor is not None:

@@ -8,7 +8,7 @@ import pytest
 
 from teleglyph.store import Database, open_database
 from teleglyph.store.events import EventStore, Outcome
-from teleglyph.store.moderation import START, Erasure, ModerationStore, Rule, RuleChange, finish
+from teleglyph.store.moderation import START, Erasure, ModerationStore, Rule, RuleChange, finish_erasures
 from teleglyph.wire.nostr.event import NostrEvent, sign_event
 from teleglyph.wire.nostr.filter import Filter
 
@@ -53,7 +53,7 @@ def store(database: Database) -> ModerationStore:
 def test_rules_are_found_again_and_the_last_text_counts(store: ModerationStore) -> None:
     store.write(RuleChange([(Rule.BANNED_KEY, "a", "spam"), (Rule.SETTING, "name", "x")])).result()
     store.write(RuleChange([(Rule.BANNED_KEY, "a", "more spam"), (Rule.BANNED_KEY, "b", "")])).result()
-    store.write(RuleChange(drop=[(Rule.BANNED_KEY, "b"), (Rule.SETTING, "b")])).result()
+    store.write(RuleChange(removed=[(Rule.BANNED_KEY, "b"), (Rule.SETTING, "b")])).result()
     record = store.load().result()
     assert record.rules[Rule.BANNED_KEY] == {"a": "more spam"}
     assert record.rules[Rule.SETTING] == {"name": "x"}
@@ -62,17 +62,17 @@ def test_rules_are_found_again_and_the_last_text_counts(store: ModerationStore) 
 
 def test_a_banned_event_goes_in_the_same_transaction(store: ModerationStore, events: EventStore) -> None:
     one, other = make(ANN, 1, content="findable"), make(ANN, 2, content="findable")
-    events.put([one, other]).result()
+    events.store_events([one, other]).result()
     store.write(RuleChange([(Rule.BANNED_EVENT, one.id, "")], erased=[one.id, "ab" * 32])).result()
     assert kept(events) == ids(other)
     assert events.count([Filter(search="findable")], NOW).result()[0] == 1
-    assert events.put([one]).result() == [Outcome.STORED], "the list keeps it away, not the store"
+    assert events.store_events([one]).result() == [Outcome.STORED], "the list keeps it away, not the store"
 
 
 def test_a_ban_erases_all_of_an_author_in_slices(store: ModerationStore, events: EventStore) -> None:
     own = [make(ANN, at, content=f"{at}") for at in range(1200)]
     wrap, other = make(EVE, 5, 1059, ["p", pub(ANN)]), make(BOB, 5)
-    events.put([*own, make(ANN, NOW, 62, ["relay", "x"]), wrap, other]).result()
+    events.store_events([*own, make(ANN, NOW, 62, ["relay", "x"]), wrap, other]).result()
     store.write(RuleChange([(Rule.BANNED_KEY, pub(ANN), "")], banned=pub(ANN))).result()
     erasure = Erasure(pub(ANN), is_ban=True)
     assert store.load().result().erasures == [erasure]
@@ -87,7 +87,7 @@ def test_a_ban_erases_all_of_an_author_in_slices(store: ModerationStore, events:
 
 
 def test_an_unban_ends_the_erasing(store: ModerationStore, events: EventStore) -> None:
-    events.put([make(ANN, at) for at in range(700)]).result()
+    events.store_events([make(ANN, at) for at in range(700)]).result()
     store.write(RuleChange(banned=pub(ANN))).result()
     erasure = Erasure(pub(ANN), is_ban=True)
     assert store.erase(erasure, START).result() == START
@@ -106,18 +106,18 @@ def test_who_vanishes_takes_along_what_was_before_and_gift_wraps(store: Moderati
     letter = make(EVE, 8, 4, ["p", pub(ANN)])
     elsewhere = make(EVE, 9, 1059, ["p", pub(BOB)])
     rest = [after, later_wrap, mention, letter, elsewhere]
-    events.put([*before, deletion, earlier, *wraps, *rest]).result()
+    events.store_events([*before, deletion, earlier, *wraps, *rest]).result()
     request = make(ANN, 100, 62, ["relay", "ALL_RELAYS"])
-    assert events.vanish(request).result() == [Outcome.STORED]
-    assert events.vanish(request).result() == [Outcome.DUPLICATE]
+    assert events.store_vanish_request(request).result() == [Outcome.STORED]
+    assert events.store_vanish_request(request).result() == [Outcome.DUPLICATE]
     record = store.load().result()
     assert (record.vanished, record.erasures) == ({pub(ANN): 100}, [Erasure(pub(ANN), is_ban=False)])
-    finish(store)
+    finish_erasures(store)
     assert kept(events) == ids(request, *rest)
     assert store.load().result().erasures == []
     assert store.load().result().vanished == {pub(ANN): 100}
     again = make(ANN, 60, 30023, ["d", "x"])
-    assert events.put([again]).result() == [Outcome.STORED], "no trace of the deletion of an address is left"
+    assert events.store_events([again]).result() == [Outcome.STORED], "no trace of the deletion of an address is left"
 
 
 def test_gift_wraps_are_found_among_many_mentions(store: ModerationStore, events: EventStore) -> None:
@@ -125,9 +125,9 @@ def test_gift_wraps_are_found_among_many_mentions(store: ModerationStore, events
     wraps = [make(EVE, 5, 1059, ["p", pub(ANN)], content=f"{number}") for number in range(3)]
     for number, wrap in enumerate(wraps):
         mentions.insert(520 * number, wrap)
-    events.put(mentions).result()
-    events.vanish(make(ANN, 100, 62)).result()
-    finish(store)
+    events.store_events(mentions).result()
+    events.store_vanish_request(make(ANN, 100, 62)).result()
+    finish_erasures(store)
     assert events.count([Filter(kinds=frozenset([1]))], NOW).result()[0] == 1100
     assert events.count([Filter(kinds=frozenset([1059]))], NOW).result()[0] == 0
 
@@ -135,37 +135,37 @@ def test_gift_wraps_are_found_among_many_mentions(store: ModerationStore, events
 def test_erasing_goes_on_after_the_process_died(database_place: str) -> None:
     database = open_database(database_place, 1)
     events, store = EventStore(database), ModerationStore(database)
-    events.put([make(ANN, at, content=f"{at}") for at in range(1200)]).result()
+    events.store_events([make(ANN, at, content=f"{at}") for at in range(1200)]).result()
     request = make(ANN, 5000, 62)
-    events.vanish(request).result()
+    events.store_vanish_request(request).result()
     store.erase(Erasure(pub(ANN), is_ban=False), START).result()
     database.close()
     database = open_database(database_place, 2)
     events, store = EventStore(database), ModerationStore(database)
     assert len(kept(events)) == 701
-    finish(store)
+    finish_erasures(store)
     assert kept(events) == ids(request)
     database.close()
 
 
 def test_a_second_request_to_vanish_reaches_further(store: ModerationStore, events: EventStore) -> None:
     first, second = make(ANN, 10, 62), make(ANN, 20, 62)
-    events.vanish(first).result()
-    finish(store)
+    events.store_vanish_request(first).result()
+    finish_erasures(store)
     between = make(ANN, 15)
-    events.put([between]).result()
-    events.vanish(second).result()
-    finish(store)
+    events.store_events([between]).result()
+    events.store_vanish_request(second).result()
+    finish_erasures(store)
     assert kept(events) == ids(second)
-    events.vanish(make(ANN, 12, 62)).result()
+    events.store_vanish_request(make(ANN, 12, 62)).result()
     assert store.load().result().vanished == {pub(ANN): 20}
 
 
 def test_no_deletion_takes_back_a_request_to_vanish(store: ModerationStore, events: EventStore) -> None:
     request = make(ANN, 10, 62)
-    assert events.put([make(ANN, 20, 5, ["e", request.id])]).result() == [Outcome.STORED]
-    assert events.vanish(request).result() == [Outcome.STORED]
-    events.put([make(ANN, 21, 5, ["e", request.id])]).result()
+    assert events.store_events([make(ANN, 20, 5, ["e", request.id])]).result() == [Outcome.STORED]
+    assert events.store_vanish_request(request).result() == [Outcome.STORED]
+    events.store_events([make(ANN, 21, 5, ["e", request.id])]).result()
     assert request.id in kept(events)
     assert store.load().result().vanished == {pub(ANN): 10}
 

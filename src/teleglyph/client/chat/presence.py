@@ -9,7 +9,7 @@ import time
 from teleglyph.client.chat.kinds import PRESENCE
 from teleglyph.client.chat.view import ChatView
 from teleglyph.errors import ConnectError, EventRefusedError
-from teleglyph.events.announcement import KIND as LIVE_ACTIVITY
+from teleglyph.events.announcement import LIVE_ACTIVITY
 from teleglyph.events.client import NostrClient
 from teleglyph.net import TokenBucket
 

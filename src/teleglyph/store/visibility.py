@@ -1,4 +1,4 @@
-"""Who may read which events, as a condition in SQL: it holds before limits, counts and searches."""
+"""Read permissions of events as an SQL condition, so that limits, counts and searches respect them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _RULES = {
     Audience.MANAGEMENT: "is_private + is_hidden > 0",
     Audience.DESCRIPTION: "is_hidden = 1",
 }
-"""By audience, the groups of which only members may read such events."""
+"""By audience: the groups whose events only members may read."""
 
 
 def visible_to(readers: Set[str]) -> tuple[str, list[object]]:
-    """A condition on a row of ``events``, and its values: somebody with these public keys may read it.
+    """A condition on a row of ``events``, with its values: a client with these public keys may read it.
 
-    The rule itself is that of :class:`teleglyph.wire.nostr.groups.Audience`.
+    :class:`teleglyph.wire.nostr.groups.Audience` has the rules.
     """
     keys = [bytes.fromhex(reader) for reader in sorted(readers)]
     marks = ", ".join("?" for _ in keys)

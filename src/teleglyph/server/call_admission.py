@@ -1,0 +1,157 @@
+"""Decides who may join calls, and runs each connection's session until it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import time
+
+from teleglyph.call.decoding import Decoding
+from teleglyph.call.participant import Participant, State
+from teleglyph.call.room import Room
+from teleglyph.call.session import run_participant
+from teleglyph.net import Connection, charged, network_of, raise_descriptor_limit
+from teleglyph.server.address_gate import AddressGate
+from teleglyph.server.admission import HandshakeGuard, Proofs
+from teleglyph.server.config import ServerConfig
+from teleglyph.server.overload import Overload
+from teleglyph.wire.acip import AuthFailure, Feature, ServerSession, derive_password_key
+
+_log = logging.getLogger(__name__)
+
+_MISSING = AuthFailure.PASSWORD_REQUIRED | AuthFailure.CLIENT_KEY_REQUIRED
+_FULL = b"SERVER_FULL: Maximum client limit reached\n"
+_BUSY = b"SERVER_FULL: Too many connections are being set up, try again\n"
+_CLOSE_SECONDS = 0.8
+"""For farewells; together with the rest of the shutdown well under a second."""
+
+
+class CallAdmission:
+    """Admits connections to a call room.
+
+    Args:
+        config: of the server.
+        room: that participants join.
+        decoding: decodes their video.
+        overload: decides whether there is time for more participants.
+    """
+
+    def __init__(self, config: ServerConfig, room: Room, decoding: Decoding, overload: Overload) -> None:
+        self._config = config
+        self._room = room
+        self._decoding = decoding
+        self._overload = overload
+        self.gate = AddressGate(
+            config.connections_per_address,
+            config.connections_per_minute,
+            config.costs,
+            raise_descriptor_limit(),
+            self.is_in_call,
+        )
+        """Limits the connections of each address."""
+        self._password_key: bytes | None = None
+        self._numbers = itertools.count(1)
+        self._proofs = Proofs(config.call, self.gate.refused)
+        self._guards: dict[Connection, HandshakeGuard] = {}
+        self._sessions: dict[asyncio.Task[None], Participant] = {}
+
+    async def prepare(self) -> None:
+        """Derive the key of the server's password."""
+        if self._config.password is not None:
+            self._password_key = await asyncio.to_thread(derive_password_key, self._config.password)
+
+    @property
+    def participants(self) -> list[Participant]:
+        """All who are connected, including those not yet in a room."""
+        return list(self._sessions.values())
+
+    def is_in_call(self, network: str) -> bool:
+        """Whether a participant from this network is in a call."""
+        return any(
+            one.joined_at is not None and network_of(one.connection.peer) == network for one in self._sessions.values()
+        )
+
+    def admit(self, peer: str) -> Connection | bytes | None:
+        """Decide about a peer that speaks ACIP.
+
+        Returns:
+            its connection; the bytes that refuse it; or None to close without a word.
+        """
+        if self.gate.refuse(peer) is not None:
+            return None
+        unfinished = sum(1 for p in self._sessions.values() if p.state in (State.CONNECTED, State.SECURED))
+        if len(self._sessions) - unfinished >= self._config.call.max_participants:
+            self.gate.record_refusal("full", "the server is full", peer, "the server is full")
+            return _FULL
+        if (reason := self._overload.reason) is not None:
+            self.gate.record_refusal("load", "overloaded", peer, reason)
+            return b"SERVER_FULL: %s, try again later\n" % reason.encode()
+        if unfinished - len(self._proofs.places) >= self._config.max_handshakes:
+            text = f"{unfinished} handshakes are unfinished"
+            self.gate.record_refusal("handshakes", "too many unfinished handshakes", peer, text)
+            return _BUSY
+        config = self._config
+        guard = self._proofs.guard(peer)
+        session = ServerSession(
+            password_key=self._password_key,
+            identities=config.identities,
+            admits=None if config.client_keys is None else config.client_keys.admits,
+            allow_plaintext=not config.encrypt,
+            features=Feature.SCREEN_UPDATES,
+            guard=guard,
+        )
+        connection = guard.connection = Connection(session, peer, config.connection, meter=self.gate.meter(peer))
+        self._guards[connection] = guard
+        return connection
+
+    def accept(self, connection: Connection) -> None:
+        """Start the session of a connection that was admitted."""
+        number = next(self._numbers)
+        participant = Participant(number, connection, self._room, self._config.call, self._decoding)
+        guard = self._guards.pop(connection)
+        task = asyncio.get_running_loop().create_task(
+            charged(self._serve(participant, guard), connection.stopwatch), name=f"session {number}"
+        )
+        self._sessions[task] = participant
+        task.add_done_callback(self._sessions.pop)
+        # Counted here, not in the task's first step: many connections may be accepted before that.
+        leave = self.gate.enter(connection.peer)
+        task.add_done_callback(lambda _: leave())
+
+    async def close(self) -> None:
+        """End all sessions."""
+        for task in self._sessions:
+            task.cancel()
+        if self._sessions:
+            await asyncio.wait(self._sessions, timeout=_CLOSE_SECONDS)
+        for participant in self._sessions.values():
+            participant.connection.abort()
+
+    async def _serve(self, participant: Participant, guard: HandshakeGuard) -> None:
+        _log.debug("%s connected as %s", participant.connection.peer, participant.name)
+        reason = await run_participant(participant, self._config.call, guard.over)
+        self._log_departure(participant, reason)
+
+    def _log_departure(self, participant: Participant, reason: str) -> None:
+        """Log that a participant left; for those who were never in the call only on the debug level."""
+        _log.debug("%s is gone (%s): %s", participant.name, reason, participant.report())
+        if participant.refusal is not None:
+            text = f"{participant.connection.peer} was refused: {participant.refusal}"
+            if participant.refusal.reasons & _MISSING and not participant.refusal.reasons & ~_MISSING:
+                _log.debug("%s", text)  # the client prompts for the password or key and connects again
+            else:
+                self.gate.refusals.log_refusal("wrong passwords and keys", text, time.monotonic())
+        if participant.joined_at is not None:
+            stay = duration(time.monotonic() - participant.joined_at)
+            why = "" if reason == "left" else f": {reason}"
+            _log.info("%s left after %s%s", participant.name, stay, why)
+
+
+def duration(seconds: float) -> str:
+    """A length of time for people."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

@@ -1,0 +1,50 @@
+"""The parts of a running server that its HTTP pages use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from teleglyph.call.participant import Participant
+from teleglyph.call.room import Room
+from teleglyph.call.statistics import RoomReport
+from teleglyph.rooms.relay import Relay
+from teleglyph.rooms.service import RoomsService
+from teleglyph.server.address_gate import AddressGate
+from teleglyph.server.config import ServerConfig
+from teleglyph.store import RecordStore
+
+if TYPE_CHECKING:
+    from teleglyph.events.service import EventsService
+
+
+class Services(Protocol):
+    """A running server, as its HTTP pages see it."""
+
+    config: ServerConfig
+    gate: AddressGate
+    """Limits the connections of each address."""
+    rooms: dict[str, Room]
+    """Call rooms by name."""
+    relay: Relay
+    """Rooms of games."""
+    players: RoomsService
+    """Connections of players."""
+    records: RecordStore | None
+    """Records of games; None without a database."""
+    events: EventsService | None
+    """The Nostr relay; None if it is disabled."""
+    started_at: float
+    """On the monotonic clock."""
+
+    @property
+    def participants(self) -> list[Participant]:
+        """All who are connected to the call port."""
+
+    def reports(self) -> list[RoomReport]:
+        """The counters of all call rooms."""
+
+    async def database_trouble(self) -> str | None:
+        """Why the database does not work, as a sentence for people; None if it works or there is none."""
+
+    async def reload(self) -> list[str]:
+        """Reload client keys, games and the certificate; returns the problems."""

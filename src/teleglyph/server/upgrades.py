@@ -1,0 +1,80 @@
+"""Turns HTTP requests into WebSocket connections."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from teleglyph.net import Connection, ConnectionLimits, OutboxBudget, OwnNames, network_of
+from teleglyph.net.tcp import peer_name
+from teleglyph.net.websocket import WebSocketSession, request_head, take_over
+from teleglyph.server.access import HttpAccess
+from teleglyph.server.address_gate import AddressGate
+from teleglyph.server.http_answers import DEADLINE, json_answer
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+
+class Upgrader:
+    """Upgrades requests to WebSockets.
+
+    Args:
+        gate: limits the connections of each address.
+        access: knows the server's names.
+    """
+
+    def __init__(self, gate: AddressGate, access: HttpAccess) -> None:
+        self._gate = gate
+        self._access = access
+
+    async def upgrade(
+        self,
+        request: web.Request,
+        serve: Callable[[Connection, WebSocketSession, str, OwnNames], Awaitable[None]],
+        limits: ConnectionLimits,
+        budget: OutboxBudget | None = None,
+        **options: Any,
+    ) -> web.StreamResponse:
+        """Upgrade a request to a WebSocket, if its address may connect, and serve it until it closes.
+
+        Args:
+            serve: gets the connection, its session, the address as limits count it, and the server's names.
+            limits, budget: of the connection.
+            options: of the session.
+        """
+        from teleglyph.server.http_requests import RequestHandler
+
+        gate, peer = self._gate, request.remote or ""
+        is_counted = peer == peer_name(request.transport)
+        if (refusal := gate.refuse(peer, is_counted=is_counted)) is not None:
+            return json_answer({"error": refusal}, status=429)
+        session = WebSocketSession(request_head(request), **options)
+        connection = take_over(request, session, limits, budget, gate.meter(peer))
+        connection.stopwatch = stopwatch = cast(RequestHandler, request.protocol).stopwatch
+        stopwatch.lap()
+        stopwatch.charge = connection.charge
+        if session.is_open:
+            request[DEADLINE].reschedule(None)
+            with contextlib.ExitStack() as stack:
+                if not is_counted:
+                    stack.callback(gate.enter(peer))
+                await serve(connection, session, network_of(peer), self._access.own_names(request))
+        else:
+            await connection.close(half_close=True)
+        return _taken_over()
+
+
+def _taken_over() -> web.StreamResponse:
+    """A response that is not sent, for a handler whose transport was taken over."""
+    from aiohttp import web
+
+    class Nothing(web.Response):
+        async def prepare(self, request: web.BaseRequest) -> None:
+            return None
+
+        async def write_eof(self, data: bytes = b"") -> None:
+            return None
+
+    return Nothing()
