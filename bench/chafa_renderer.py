@@ -71,6 +71,6 @@ class ChafaRenderer:
 
     def render(self, pixels: NDArray[np.uint8]) -> bytes:
         height, width, _ = pixels.shape
-        buffer = (ctypes.c_uint8 * pixels.size).from_buffer(pixels)
+        buffer = (ctypes.c_uint8 * pixels.size).from_buffer(pixels.data)
         self._canvas.draw_all_pixels(self._pixel_type, buffer, width, height, 3 * width)
         return bytes(self._canvas.print(self._terminal))

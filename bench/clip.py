@@ -39,4 +39,4 @@ def _picture(width: int, height: int, phase: float, noise: float, generator: np.
     inside = np.clip((1 - distance) * 20, 0, 1)[..., None]
     picture = background * (1 - inside) + face * inside
     picture += generator.normal(0, noise, picture.shape)
-    return np.clip(picture + 0.5, 0, 255).astype(np.uint8)
+    return np.clip(picture + 0.5, 0, 255).astype(np.uint8)  # type: ignore[no-any-return]

@@ -189,7 +189,12 @@ class LoadClient:
     def receive_until_told(self) -> None:
         """Keep reading, as every viewer does, until a line on standard input says that all have joined."""
         told = threading.Event()
-        threading.Thread(target=lambda: (sys.stdin.readline(), told.set()), daemon=True).start()
+
+        def listen() -> None:
+            sys.stdin.readline()
+            told.set()
+
+        threading.Thread(target=listen, daemon=True).start()
         while not told.is_set():
             self.receive(0.2)
 

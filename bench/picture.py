@@ -98,14 +98,15 @@ def play(clip: list[Picture], style: Style, tolerance: int) -> Costs:
         text = painter.changes(received, terminal)
         painted = time.perf_counter()
         if number:
-            sizes = len(update.body), len(compress(update.body)), len(text), update.changed
+            counts = len(update.body), len(compress(update.body)), len(text), update.changed
             times = drawn - started, encoded - drawn, painted - applied
-            figures.append((*sizes, *times))
+            figures.append((*counts, *times))
         if number in SCORED:
             texts.append(painter.all(received))
     columns = list(zip(*figures, strict=True))
     sizes = [statistics.fmean(column) for column in columns[:4]]
-    return Costs(*sizes, *(1e6 * statistics.median(column) for column in columns[4:]), texts=texts)
+    drawing, encoding, painting = (1e6 * statistics.median(column) for column in columns[4:])
+    return Costs(sizes[0], sizes[1], sizes[2], sizes[3], drawing, encoding, painting, texts)
 
 
 def bytes_table(name: str, clip: list[Picture], score: Score | None) -> None:

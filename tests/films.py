@@ -81,14 +81,20 @@ def make_timed_film(
     """
     base = Fraction(1, 1000)
     with av.open(str(path), "w", format=format) as container:
-        video = audio = None
+        video: av.VideoStream | None = None
+        audio: av.AudioStream | None = None
         if pictures:
-            video = container.add_stream(codec, rate=rate)
+            added = container.add_stream(codec, rate=rate)
+            assert isinstance(added, av.VideoStream)
+            video = added
+            formats = video.codec.video_formats
             video.width, video.height = size
-            video.pix_fmt = video.codec.video_formats[0].name if codec != "mpeg4" else "yuv420p"
+            video.pix_fmt = formats[0].name if formats and codec != "mpeg4" else "yuv420p"
             video.codec_context.time_base = base if codec not in ("mpeg2video", "gif") else Fraction(1, rate)
         if sound:
-            audio = container.add_stream(sound_codec, rate=48_000, layout="mono")
+            sounding = container.add_stream(sound_codec, rate=48_000, layout="mono")
+            assert isinstance(sounding, av.AudioStream)
+            audio = sounding
         items: list[tuple[float, Color | float]] = sorted(
             [*pictures, *_pieces(sound)], key=lambda item: (item[0], not isinstance(item[1], tuple))
         )
@@ -137,6 +143,7 @@ def exif(orientation: int) -> bytes:
 def encode_picture(picture: np.ndarray, codec: str, pixel_format: str, source_format: str = "rgb24") -> bytes:
     """One picture as its encoder writes it."""
     context = av.CodecContext.create(codec, "w")
+    assert isinstance(context, av.VideoCodecContext)
     context.width, context.height, context.pix_fmt = picture.shape[1], picture.shape[0], pixel_format
     context.time_base = Fraction(1, 25)
     frame = av.VideoFrame.from_ndarray(picture, format=source_format).reformat(format=pixel_format)
@@ -223,9 +230,8 @@ class Played:
     @property
     def colors(self) -> list[Color]:
         """The mean colours of the pictures."""
-        return [
-            tuple(int(value) for value in picture.pixels.reshape(-1, 3).mean(0).round()) for picture in self.pictures
-        ]
+        means = [picture.pixels.reshape(-1, 3).mean(0).round().astype(int).tolist() for picture in self.pictures]
+        return [(red, green, blue) for red, green, blue in means]
 
     @property
     def samples(self) -> np.ndarray:

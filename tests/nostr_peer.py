@@ -47,12 +47,12 @@ class NostrPeer:
         self.say("EVENT", event if isinstance(event, dict) else json.loads(event.text))
         verb, *answer = self.get()
         assert verb == "OK"
-        return answer
+        return answer  # type: ignore[no-any-return]
 
     def ask(self, *filters: Any, name: str = "q") -> list[Any]:
         """Stored events in the order of arrival; the subscription is closed again.  A refusal is raised."""
         self.say("REQ", name, *filters)
-        events = []
+        events: list[Any] = []
         while True:
             message = self.get()
             if message[:2] == ["EOSE", name]:
@@ -77,7 +77,7 @@ class NostrPeer:
         self.say("AUTH", json.loads(event.text))
         verb, *answer = self.get()
         assert verb == "OK"
-        return answer
+        return answer  # type: ignore[no-any-return]
 
     def close_code(self) -> int | None:
         """The code with which the server closes; what comes before is thrown away."""

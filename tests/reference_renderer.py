@@ -99,7 +99,7 @@ def oklab(colors: np.ndarray) -> np.ndarray:
             [0.0259040371, 0.7827717662, -0.8086757660],
         ]
     )
-    return np.cbrt(light @ to_lms.T) @ to_lab.T
+    return np.cbrt(light @ to_lms.T) @ to_lab.T  # type: ignore[no-any-return]
 
 
 def five_bits(color: Color) -> Color:

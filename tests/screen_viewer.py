@@ -212,7 +212,7 @@ def time_picture(now: float, generator: np.random.Generator, moving: float = 1.0
     picture = np.clip(picture.astype(np.int16) + noise, 0, 255).astype(np.uint8)
     bits = [int(now * 1000) >> bit & 1 for bit in range(BITS)]
     picture[: HEIGHT // 5] = np.repeat(np.array(bits, np.uint8) * 255, WIDTH // BITS)[None, :, None]
-    return picture
+    return picture  # type: ignore[no-any-return]
 
 
 class Sender:

@@ -68,7 +68,9 @@ def suite() -> list[str]:
             partial = directory / "partial"
             shutil.rmtree(partial, ignore_errors=True)
             command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target", partial]
-            result = subprocess.run([*command, *REQUIREMENTS], capture_output=True, text=True, timeout=150, check=False)
+            result = subprocess.run(
+                [*map(str, command), *REQUIREMENTS], capture_output=True, text=True, timeout=150, check=False
+            )
             if result.returncode:
                 pytest.skip(f"The Autobahn suite cannot be installed: {result.stderr.strip().splitlines()[-1:]}")
             partial.rename(installed)

@@ -151,7 +151,7 @@ def test_the_screen_is_cleared_once_per_layout_directly_before_its_first_frame(
     shown = [
         item for before, item in zip(["clear", *screen], screen, strict=False) if item == "clear" or before == "clear"
     ]
-    expected = [{red}, {red, green}, {red, green, blue}, {red, green}, {red}, set()]
+    expected = [frozenset(colors) for colors in ([red], [red, green], [red, green, blue], [red, green], [red], [])]
     layouts = [item for item in shown if item != "clear"]
     assert shown.count("clear") == len(layouts)
     assert layouts[-6:] == expected
@@ -275,7 +275,7 @@ def test_a_viewer_that_wants_few_frames_does_not_hold_up_one_that_wants_many(
     fast = connect(server).join(fps=60)
     for shade in range(100, 130):
         fast.send_color(shade, 10, 20)
-        fast.frame(lambda text, shade=shade: (shade, 10, 20) in colors_of(text))
+        fast.frame(lambda text, shade=shade: (shade, 10, 20) in colors_of(text))  # type: ignore[misc]
         slow.send(acip.PING)
     shown = [kind for kind, _ in slow.packets(0.5) if kind == acip.ASCII_FRAME]
     assert len(shown) <= 10, "the one sees thirty pictures while the other sees a few"

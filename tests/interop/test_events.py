@@ -552,7 +552,7 @@ def test_a_subscription_is_replaced_at_once(events_server: StartServer, join: Jo
     time.sleep(0.5)
     like = make("", ANN, 7)
     writer.publish(like)
-    messages = []
+    messages: list[Any] = []
     while messages[-1:] != [["EVENT", "s", members(like)]]:
         messages.append(reader.get())
     ends = [number for number, message in enumerate(messages) if message[0] == "EOSE"]

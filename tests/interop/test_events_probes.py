@@ -56,7 +56,7 @@ class World:
     def filters(self, filters: tuple[Any, ...]) -> list[Any]:
         """Filters about this probe's people, unless they say otherwise."""
         ours = {"authors": ["$ann", "$bob"]}
-        return self.filled([wanted if wanted.keys() & {"ids", "authors"} else ours | wanted for wanted in filters])
+        return self.filled([wanted if wanted.keys() & {"ids", "authors"} else ours | wanted for wanted in filters])  # type: ignore[no-any-return]
 
 
 Step = Callable[[World], None]

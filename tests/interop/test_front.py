@@ -104,7 +104,7 @@ def adding(*lines: str) -> Callable[[bytes], bytes]:
 
 def dial(url: str, port: int, **options: Any) -> ClientConnection:
     """Connect to a URL, wherever its name really leads."""
-    return connect(url, sock=socket.create_connection(("127.0.0.1", port)), compression=None, **options)
+    return connect(url, sock=socket.create_connection(("127.0.0.1", port)), compression=None, **options)  # type: ignore[no-any-return]
 
 
 def knock(url: str, port: int, **options: Any) -> None:

@@ -70,7 +70,7 @@ class Play:
             tags += [["code", choose(["one", "two"])]] if kind == 9009 or self.random.random() < 0.5 else []
         elif kind == "two":
             tags.insert(self.random.randint(0, 1), ["h", choose(["lobby", self.name])])
-        number = 9 if kind == "two" else int(kind)
+        number = 9 if kind == "two" else int(str(kind))
         self.tell(key, number, tags, roles, opened, has_two_groups=kind == "two")
 
     def tell(

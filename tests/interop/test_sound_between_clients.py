@@ -96,7 +96,7 @@ def speech(path: Path) -> Samples:
         spoken = np.frombuffer(file.readframes(file.getnframes()), np.int16) / 32768
         rate = file.getframerate()
     places = np.arange(int(len(spoken) * RATE / rate)) * rate / RATE
-    return (0.5 * np.interp(places, np.arange(len(spoken)), spoken)).astype(np.float32)
+    return (0.5 * np.interp(places, np.arange(len(spoken)), spoken)).astype(np.float32)  # type: ignore[no-any-return]
 
 
 def spectrogram(sound: Samples) -> NDArray[np.float64]:
@@ -109,7 +109,7 @@ def spectrogram(sound: Samples) -> NDArray[np.float64]:
     band = np.minimum((mel / 2840 * 40).astype(int), 40)
     bands = np.stack([power[:, band == number].sum(axis=1) for number in range(40) if (band == number).any()], 1)
     levels = 10 * np.log10(bands + 1e-12)
-    return np.maximum(levels, levels.max() - 45)
+    return np.maximum(levels, levels.max() - 45)  # type: ignore[no-any-return]
 
 
 def test_speech_arrives_as_it_was_spoken(server: ServerProcess, tmp_path: Path) -> None:

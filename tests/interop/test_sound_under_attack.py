@@ -31,7 +31,7 @@ def envelope(sound: Samples, frequency: float) -> Samples:
     window = np.hanning(size) * np.exp(-2j * np.pi * frequency * np.arange(size) / RATE)
     starts = np.arange(0, len(sound) - size, step)
     strengths = np.abs(sound[starts[:, None] + np.arange(size)] @ window) / (np.hanning(size).sum() / 2)
-    return 20 * np.log10(strengths + 1e-9)
+    return 20 * np.log10(strengths + 1e-9)  # type: ignore[no-any-return]
 
 
 def noise(peer: AcipPeer, chance: np.random.Generator) -> None:

@@ -140,8 +140,7 @@ def test_any_bytes_are_answered_in_form_or_refused(message: bytes, count: int) -
     st.integers(0, 400),
 )
 def test_any_ranges_in_order_get_an_answer_in_order(ranges: list[tuple[Item, int, bytes]], count: int) -> None:
-    payload = {0: lambda _: b"", 1: lambda digest: digest, 2: lambda _: b"\0"}
-    message = encode([(bound, mode, payload[mode](digest)) for bound, mode, digest in sorted(ranges)])
+    message = encode([(bound, mode, (b"", digest, b"\0")[mode]) for bound, mode, digest in sorted(ranges)])
     answer = respond(Records(many(count, 5, 5)), message, MIN_FRAME)
     assert len(answer) <= MIN_FRAME
     list(Parser(answer).ranges())

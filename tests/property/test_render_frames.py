@@ -17,7 +17,7 @@ from reference_renderer import frame_looks
 from teleglyph.media import _native
 from teleglyph.media.canvas import Canvas, Draw, render_batch
 from teleglyph.media.modes import BASIC_MODES, ColorLevel, RenderMode
-from teleglyph.media.palette import BUILT_IN, custom_palette
+from teleglyph.media.palette import BUILT_IN, Palette, custom_palette
 from teleglyph.media.style import Style
 
 PALETTES = [*BUILT_IN.values(), custom_palette("a"), custom_palette("▒ é#")]
@@ -68,7 +68,7 @@ def frames(draw: st.DrawFn) -> tuple[int, int, list[Draw]]:
 
 
 styles = st.builds(
-    lambda mode, palette, utf8: Style.create(*mode, palette, utf8),
+    lambda mode, palette, utf8: Style.create(mode[0], mode[1], palette, utf8),
     st.sampled_from(MODES),
     st.sampled_from(PALETTES),
     st.booleans(),
@@ -87,14 +87,18 @@ def check_against_reference(columns: int, rows: int, draws: list[Draw], style: S
 @pytest.mark.parametrize("mode", MODES, ids=lambda mode: f"{mode[0].name}-{mode[1].name}".lower())
 @settings(max_examples=40, deadline=None)
 @given(frame=frames(), palette=st.sampled_from(PALETTES))
-def test_a_frame_looks_as_the_reference_says(mode, palette, frame) -> None:  # type: ignore[no-untyped-def]
+def test_a_frame_looks_as_the_reference_says(
+    mode: tuple[ColorLevel, RenderMode], palette: Palette, frame: tuple[int, int, list[Draw]]
+) -> None:
     check_against_reference(*frame, Style.create(*mode, palette, True))
 
 
 @pytest.mark.parametrize("palette", PALETTES, ids=lambda palette: palette.glyphs.strip())
 @settings(max_examples=15, deadline=None)
 @given(frame=frames(), color=st.sampled_from(ColorLevel))
-def test_every_palette_looks_as_the_reference_says(palette, frame, color) -> None:  # type: ignore[no-untyped-def]
+def test_every_palette_looks_as_the_reference_says(
+    palette: Palette, frame: tuple[int, int, list[Draw]], color: ColorLevel
+) -> None:
     check_against_reference(*frame, Style.create(color, RenderMode.FOREGROUND, palette, True))
 
 

@@ -74,9 +74,9 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
-def both(test: Callable[[bool], None]) -> Callable[[bool], None]:
+def both(test: Callable[..., None]) -> Callable[..., None]:
     marks = [pytest.param(True, id="process", marks=needs_confinement), pytest.param(False, id="thread")]
-    return pytest.mark.parametrize("confined", marks)(test)
+    return pytest.mark.parametrize("confined", marks)(test)  # type: ignore[no-any-return]
 
 
 @both

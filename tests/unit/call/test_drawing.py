@@ -22,7 +22,7 @@ def work(screens: int, texts: int) -> Drawing:
         compositions.append(Composition(wanted, canvas, [Draw(picture, 0, 0, columns, 2)], STYLE))
         encodings += [(Encoding(wanted, Grid(columns, 2), STYLE, tolerance), True) for tolerance in (0, 800)]
     for columns in range(3, 3 + texts):
-        job = Canvas.of(columns, 1, STYLE), [], STYLE
+        job: tuple[Canvas, list[Draw], Style] = Canvas.of(columns, 1, STYLE), [], STYLE
         frames.append((job, lambda text: text + b"!"))
     return Drawing(frames, compositions, encodings)
 

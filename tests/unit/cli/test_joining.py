@@ -86,7 +86,7 @@ def test_the_default_key_is_tried_once(nobody_with_no_key: Path) -> None:
     tried: list[bytes | None] = []
 
     def attempt(credentials: Credentials) -> int:
-        tried.append(credentials.client_key and credentials.client_key.public_key)
+        tried.append(credentials.client_key.public_key if credentials.client_key else None)
         raise AuthenticationError("refused", KEY_REQUIRED)
 
     with pytest.raises(AuthenticationError, match="does not know your client key"):

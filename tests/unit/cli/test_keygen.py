@@ -85,7 +85,7 @@ def test_the_pass_phrase_is_asked_for_twice_and_compared(tmp_path: Path) -> None
             ("Pass phrase", 3, "open sesame"),
             ("The same again", 2, "open sesame"),
         ):
-            window.wait(lambda screen, text=question, times=count: screen.count(text) == times, f"{question} {count}")
+            window.wait(lambda screen, text=question, times=count: screen.count(text) == times, f"{question} {count}")  # type: ignore[misc]
             window.type(typed)
         window.expect("code=0")
         assert "These were not the same." in window.screen

@@ -8,7 +8,9 @@ from teleglyph.events.announcement import Activity, Announcer
 
 
 def told(activity: Activity | None) -> tuple[str, int, int, int | None] | None:
-    return activity and (activity.status, activity.participants, activity.starts, activity.ends)
+    if activity is None:
+        return None
+    return activity.status, activity.participants, activity.starts, activity.ends
 
 
 def test_news_are_announced_and_live_calls_again_before_they_count_as_ended() -> None:

@@ -107,4 +107,4 @@ def test_what_is_no_proof_is_refused(authorization: str, reason: str) -> None:
 
 def test_the_scheme_is_read_in_any_case() -> None:
     text = header(signed()).replace("Nostr", "nostr")
-    assert check_http_authentication(request(text), NOW)
+    assert check_http_authentication(request(text), NOW).content == ""

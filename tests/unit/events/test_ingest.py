@@ -58,7 +58,7 @@ def run(test: Callable[[Ingest, SlowStore, Writer], Awaitable[None]]) -> list[An
 
     async def main() -> None:
         store = SlowStore()
-        ingest = Ingest(store, lambda event, _plan: log.append(event.content))  # type: ignore[arg-type]
+        ingest = Ingest(store, lambda event, _plan: log.append(event.content))  # type: ignore[arg-type, return-value]
         await test(ingest, store, Writer(log))
 
     asyncio.run(main())

@@ -121,9 +121,9 @@ def test_other_palettes_leave_the_blank_at_the_stated_luminance(palette: str, fi
 def test_every_colour_is_drawn_in_the_palette_colour_that_looks_most_like_it(
     level: int, palette: dict[int, tuple[int, int, int]], codes: dict[str, int]
 ) -> None:
-    values = np.arange(0, 256, 8, np.uint8)
+    values = np.arange(0, 256, 8, dtype=np.uint8)
     colors = np.stack(np.meshgrid(values, values, values, indexing="ij"), -1).reshape(32, 1024, 3)
-    stand_ins = np.array([five_bits(tuple(color)) for color in colors.reshape(-1, 3).tolist()])
+    stand_ins = np.array([five_bits((color[0], color[1], color[2])) for color in colors.reshape(-1, 3).tolist()])
     drawn = []
     for row in draw_all(np.ascontiguousarray(colors), ColorLevel(level), BACKGROUND).split("\n"):
         runs = re.findall(r"\x1b\[([0-9;]+)m( +)", row)
@@ -161,7 +161,7 @@ def test_greys_survive_half_blocks_without_colours() -> None:
 
 def shown_colors(text: str, columns: int) -> list[list[tuple[int, ...]]]:
     """The colours of a truecolor background frame."""
-    rows = []
+    rows: list[list[tuple[int, ...]]] = []
     for line in text.split("\n"):
         runs = re.findall(r"\x1b\[48;2;(\d+);(\d+);(\d+)m( +)", line)
         rows.append([(int(r), int(g), int(b)) for r, g, b, cells in runs for _ in cells])

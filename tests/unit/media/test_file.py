@@ -48,7 +48,7 @@ def test_a_film_gives_its_pictures_in_order_and_then_ends(tmp_path: Path) -> Non
     assert pictures[3] is None
     for pixels, color in zip(pictures[:3], [RED, RED, GREEN], strict=True):
         assert pixels is not None
-        assert (pixels.shape, pixels.dtype, pixels.flags.c_contiguous) == ((48, 64, 3), np.uint8, True)
+        assert (pixels.shape, pixels.dtype, pixels.flags.c_contiguous) == ((48, 64, 3), np.uint8, True)  # type: ignore[comparison-overlap]
         assert is_near(pixels, color)
     assert source.description == "film.mp4"
     source.close()

@@ -120,7 +120,11 @@ def test_a_palette_with_a_transparent_entry_keeps_its_shape(tmp_path: Path) -> N
 
     rows = b"".join(b"\0" + bytes([0] * 4 + [1] * 4) for _ in range(8))
     head = struct.pack(">IIBBBBB", 8, 8, 8, 3, 0, 0, 0)
-    chunks = ((b"IHDR", head), (b"PLTE", bytes((255, 0, 0, 255, 255, 255))), (b"tRNS", b"\xff\0"))
+    chunks: tuple[tuple[bytes, bytes], ...] = (
+        (b"IHDR", head),
+        (b"PLTE", bytes((255, 0, 0, 255, 255, 255))),
+        (b"tRNS", b"\xff\0"),
+    )
     chunks += ((b"IDAT", zlib.compress(rows)), (b"IEND", b""))
     path = tmp_path / "palette.png"
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*chunk) for chunk in chunks))
@@ -137,6 +141,7 @@ def test_films_with_alpha_keep_their_shape_where_ffmpeg_decodes_it(tmp_path: Pat
     path = tmp_path / f"film.{ending}"
     with av.open(str(path), "w") as container:
         stream = container.add_stream(encoder, rate=5)
+        assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = 48, 24, pixel_format
         frame = av.VideoFrame.from_ndarray(transparent(), format="rgba").reformat(format=pixel_format)
         for number in range(2):

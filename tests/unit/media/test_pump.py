@@ -50,7 +50,7 @@ def test_the_newest_picture_replaces_the_others_and_is_announced() -> None:
     assert pump.latest() is None
     for number in range(3):
         source.go.release()
-        wait_for(lambda number=number: len(calls) == number + 1)
+        wait_for(lambda number=number: len(calls) == number + 1)  # type: ignore[misc]
         newest = pump.latest()
         assert newest is not None
         assert newest[0] == number

@@ -1,6 +1,7 @@
 """Which streams are chosen."""
 
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from teleglyph.media.packets import PICTURE, SOUND, choose
 
 
-def make(path: Path, *streams: tuple[str, dict[str, object]]) -> Path:
+def make(path: Path, *streams: tuple[str, dict[str, Any]]) -> Path:
     """Half a second of each stream."""
     with av.open(str(path), "w") as container:
         added = []
@@ -16,7 +17,7 @@ def make(path: Path, *streams: tuple[str, dict[str, object]]) -> Path:
             options = dict(settings)
             disposition = options.pop("disposition", None)
             size = options.pop("size", (64, 48))
-            stream = container.add_stream(codec, **options)
+            stream: Any = container.add_stream(codec, **options)
             if disposition is not None:
                 stream.disposition = disposition
             if stream.type == "video":
@@ -27,7 +28,7 @@ def make(path: Path, *streams: tuple[str, dict[str, object]]) -> Path:
             for stream in added:
                 if stream.type == "video":
                     picture = np.zeros((stream.height, stream.width, 3), np.uint8)
-                    frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+                    frame: Any = av.VideoFrame.from_ndarray(picture, format="rgb24")
                 else:
                     frame = av.AudioFrame.from_ndarray(np.zeros((1, 1920), np.int16), format="s16", layout="mono")
                     frame.sample_rate = 48_000
@@ -38,7 +39,8 @@ def make(path: Path, *streams: tuple[str, dict[str, object]]) -> Path:
     return path
 
 
-PICTURES, SOUNDS = {"rate": 25}, {"rate": 48_000, "layout": "mono"}
+PICTURES: dict[str, Any] = {"rate": 25}
+SOUNDS: dict[str, Any] = {"rate": 48_000, "layout": "mono"}
 
 
 def chosen(path: Path, *, wants_sound: bool = True) -> dict[str, int]:

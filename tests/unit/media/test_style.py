@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 
 import pytest
 
@@ -44,9 +45,7 @@ def test_half_blocks_need_no_colours() -> None:
 
 
 def test_a_palette_beyond_ascii_without_utf8_becomes_the_standard_one() -> None:
-    create = lambda palette, utf8: Style.create(  # noqa: E731
-        ColorLevel.TRUECOLOR, RenderMode.FOREGROUND, palette, utf8
-    )
+    create = partial(Style.create, ColorLevel.TRUECOLOR, RenderMode.FOREGROUND)
     assert create(BLOCKS, False).palette == STANDARD
     assert create(BLOCKS, True).palette == BLOCKS
     assert create(custom_palette(" é"), False).palette == STANDARD

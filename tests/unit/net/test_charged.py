@@ -46,7 +46,7 @@ def test_what_a_step_has_cost_so_far_is_charged_at_once_and_only_once() -> None:
         assert sum(paid) >= 0.01
         compute(0.01)
 
-    asyncio.run(charged(settling(), stopwatch))  # type: ignore[arg-type]
+    asyncio.run(charged(settling(), stopwatch))
     assert 0.02 <= sum(paid) < 0.04
 
 

@@ -114,7 +114,11 @@ def test_what_a_port_answers_is_explained(serve: Serve, service: Service, words:
 
 def test_a_silent_port_is_explained() -> None:
     done = threading.Event()
-    with listening(lambda connection: done.wait(20) and None) as port:
+
+    def say_nothing(_connection: socket.socket) -> None:
+        done.wait(20)
+
+    with listening(say_nothing) as port:
         text = asyncio.run(opened(f"ws://127.0.0.1:{port}/", seconds=0.3))
         done.set()
         check(text, port, r"did not answer within 0.3 s\. Check the address, and that no firewall")

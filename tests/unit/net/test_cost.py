@@ -147,6 +147,7 @@ def test_modest_neighbours_of_a_costly_peer_are_not_closed() -> None:
             costly.charge(0.9, float(second), elsewhere=True)
         modest.charge(0.01, float(second), elsewhere=True)
     assert not modest.is_exhausted(30.0)
+    assert costly is not None
     costly.charge(0.5, 30.0, elsewhere=True)
     assert costly.is_exhausted(30.0)
 

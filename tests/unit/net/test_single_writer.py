@@ -28,8 +28,9 @@ def test_nothing_else_writes_to_a_transport() -> None:
     for layer in ("net", "call", "rooms", "events", "server"):
         for path in sorted((SOURCE / layer).glob("*.py")):
             for node in ast.walk(ast.parse(path.read_text())):
-                is_call = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
-                if is_call and node.func.attr in WRITES and _name(node.func.value) in TRANSPORTS:
+                if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+                    continue
+                if node.func.attr in WRITES and _name(node.func.value) in TRANSPORTS:
                     key = (f"{layer}/{path.name}", node.func.attr)
                     found[key] = found.get(key, 0) + 1
     assert found == ALLOWED

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import nacl.signing
 import pytest
 
@@ -355,7 +357,7 @@ def test_numbers_run_out() -> None:
 # --- all rooms --------------------------------------------------------------------------------------------------------
 
 
-def relay(**limits: int) -> Relay:
+def relay(**limits: Any) -> Relay:
     return Relay([GameRules("chess", 2), GameRules("go")], RelayLimits(**limits))
 
 
@@ -598,7 +600,7 @@ def test_wrong_proofs_are_guesses() -> None:
         texts.append(str(caught.value))
     assert texts[0] == "The identity was not proved."
     assert texts[-1] == "Too many wrong tokens, try again later."
-    assert relay.enter(request + JoinExtras().encode(), FakeLink(is_extended=True), "n", 0.0, greeting).room
+    assert relay.enter(request + JoinExtras().encode(), FakeLink(is_extended=True), "n", 0.0, greeting).room is not None
 
 
 @pytest.mark.parametrize("extras", [b"", b"\x00", b"\x00\x02", b"\x00\x01" + bytes(95)])

@@ -1,13 +1,14 @@
 """A participant's sound, without a network."""
 
 import time
+from typing import Any
 
 import numpy as np
 import pytest
 
 from teleglyph.client.call.sound import LOUDEST, CallSound, Meter
 from teleglyph.errors import SoundError
-from teleglyph.media.opus import OpusEncoder
+from teleglyph.media.opus import OpusEncoder, Samples
 from teleglyph.media.soundcard import SoundCard, list_microphones, list_speakers, require_devices
 from teleglyph.wire.acip import OpusBatch
 
@@ -98,7 +99,7 @@ def test_a_film_is_heard_by_the_others_even_without_loudspeakers() -> None:
 
 @without_card
 @pytest.mark.parametrize("choice", [{"microphone": 3}, {"speakers": 0}, {"microphone": 0, "speakers": 0}])
-def test_a_device_that_was_asked_for_and_is_not_there_is_an_error(choice: dict[str, int]) -> None:
+def test_a_device_that_was_asked_for_and_is_not_there_is_an_error(choice: dict[str, Any]) -> None:
     for attempt in (
         CallSound().open,
         lambda **choice: require_devices(**{"microphone": None, "speakers": None, **choice}),
@@ -127,7 +128,8 @@ def test_the_volume_says_when_it_is_at_its_end() -> None:
 
 
 def test_a_card_that_is_only_a_clock_asks_for_samples_and_gives_silence() -> None:
-    asked, heard = [], []
+    asked: list[int] = []
+    heard: list[Samples] = []
 
     def fill(count: int) -> np.ndarray:
         asked.append(count)

@@ -39,7 +39,7 @@ def test_a_device_that_falls_silent_is_gone_and_may_come_back() -> None:
     assert not device.check(109.0)
     machine.names.append("built-in")
     assert device.check(113.0)
-    assert device.state is DeviceState.OPEN
+    assert device.state is DeviceState.OPEN  # type: ignore[comparison-overlap]
     assert not device.is_due(115.0)
     device.close()
     assert not device.is_due(1000.0)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from teleglyph.client.play.four_in_a_row import Board
 from teleglyph.client.play.host_memory import HostMemory
 
-NEW = (HostMemory(), Board(), [])
+NEW: tuple[HostMemory, Board, list[object]] = (HostMemory(), Board(), [])
 
 
 @given(st.lists(st.integers(0, 6), max_size=42), st.integers(1, 1000), st.one_of(st.none(), st.integers(1, 65435)))

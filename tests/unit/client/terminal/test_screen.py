@@ -196,7 +196,8 @@ class Source:
 
 
 def test_grids_are_drawn_by_what_changed_and_seen_when_that_is_done(terminal: PseudoTerminal) -> None:
-    source, seen = Source(20, 5), []
+    source = Source(20, 5)
+    seen: list[object] = []
     with screen_on(terminal) as screen:
         screen.set_status("status")
         source.put("one", "two", "世界")

@@ -1,6 +1,7 @@
 """The handshakes of both roles: known bytes, every way they can end, and everything that is out of order."""
 
 import re
+from typing import Any
 
 import pytest
 
@@ -530,7 +531,7 @@ CLIENT_STEPS: dict[str, tuple[dict[str, object], tuple[Message, ...], set[int]]]
 }
 
 
-def at_step(steps: dict[str, tuple[dict[str, object], tuple[Message, ...], set[int]]], name: str) -> Session:
+def at_step(steps: dict[str, tuple[dict[str, Any], tuple[Message, ...], set[int]]], name: str) -> Session:
     options, messages, _ = steps[name]
     session = ServerSession(**options) if steps is SERVER_STEPS else ClientSession(**options)
     feed(session, *messages)

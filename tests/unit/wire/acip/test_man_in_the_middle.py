@@ -174,7 +174,8 @@ def test_a_packet_may_be_swallowed_doubled_cut_or_sent_back(step: int) -> None:
     for way in ways:
         sides = Sides.new()
         assert_nothing_is_lost(
-            sides, sides.run(lambda number, to, packet, way=way: way(to, packet) if number == step else [(to, packet)])
+            sides,
+            sides.run(lambda number, to, packet, way=way: way(to, packet) if number == step else [(to, packet)]),  # type: ignore[misc]
         )
 
 
@@ -184,7 +185,7 @@ def test_a_packet_of_another_connection_may_be_put_in_its_place(step: int) -> No
     for recorded in (PACKETS[step], conversation()[step]):
         sides = Sides.new()
         results = sides.run(
-            lambda number, to, packet, recorded=recorded: [(to, recorded[1])] if number == step else [(to, packet)]
+            lambda number, to, packet, recorded=recorded: [(to, recorded[1])] if number == step else [(to, packet)]  # type: ignore[misc]
         )
         assert_nothing_is_lost(sides, results)
         if HEADER.unpack_from(recorded[1])[1] in (
@@ -262,7 +263,7 @@ def test_a_worthless_signature_under_a_known_identity_is_noticed() -> None:
         sides = Sides.new()
         forged = encode(KeyExchangeInit(own.public_key, IDENTITY.public_key, signature))
         results = sides.run(
-            lambda _number, to, packet, forged=forged: [
+            lambda _number, to, packet, forged=forged: [  # type: ignore[misc]
                 (to, forged if HEADER.unpack_from(packet)[1] == PacketType.CRYPTO_KEY_EXCHANGE_INIT else packet)
             ]
         )

@@ -284,7 +284,7 @@ def test_filters_match_what_they_say() -> None:
     ]
     for members_ in matching:
         assert read_filter(members_).matches(event), members_
-    for members_ in [
+    others: list[dict[str, Any]] = [
         {"ids": [HEX]},
         {"authors": [HEX]},
         {"kinds": [1]},
@@ -297,7 +297,8 @@ def test_filters_match_what_they_say() -> None:
         {"until": 999},
         {"kinds": [7], "authors": [HEX]},
         {"search": "anything"},
-    ]:
+    ]
+    for members_ in others:
         assert not read_filter(members_).matches(event), members_
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ PAYLOAD = VALID.encode_payload()
 UTF8, PALETTE, CUSTOM = slice(85, 89), slice(89, 93), slice(93, 157)
 
 
-def changed(**values: object) -> bytes:
+def changed(**values: Any) -> bytes:
     assert isinstance(VALID, Capabilities)
     return dataclasses.replace(VALID, **values).encode_payload()
 

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import struct
+import sys
 
 import pytest
 
 from teleglyph.errors import BadDataError, ProtocolError
 from teleglyph.wire.acip import AsciiFrame, DroppedFrame, HevcFrame, ImageFrame, encode, encode_ascii_frame
-from teleglyph.wire.acip.messages.video import MAX_FRAME_TEXT, zstd
+from teleglyph.wire.acip.messages.video import MAX_FRAME_TEXT
 from teleglyph.wire.acip.packet import checksum
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 START = b"\0\0\0\1"
 TEXT = "\x1b[38;2;1;2;3m█▀\x1b[0m\nrow".encode() * 50
