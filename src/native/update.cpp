@@ -168,9 +168,7 @@ public:
         }
     }
     // By value: an object whose address is taken would be read anew after every byte that is stored.
-    static void write(ColorPlanes planes, std::vector<char>& out) {
-        planes.append(out);
-    }
+    static void write(ColorPlanes planes, std::vector<char>& out) { planes.append(out); }
 
 private:
     void append(std::vector<char>& out) const {
