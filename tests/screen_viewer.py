@@ -140,10 +140,14 @@ class Viewer:
         await asyncio.gather(self.task, return_exceptions=True)
 
     async def sees(self, condition: object, seconds: float = 10) -> None:
-        """Wait until a condition of this viewer holds."""
-        deadline = time.monotonic() + seconds
+        """Wait until a condition of this viewer holds.
+
+        Counted in naps instead of seconds: where everything is slow because the machine is busy, naps are, too.
+        """
+        naps = round(seconds / 0.02)
         while not condition(self):  # type: ignore[operator]
-            assert time.monotonic() < deadline, self.text()
+            assert naps, self.text()
+            naps -= 1
             await asyncio.sleep(0.02)
 
     def text(self) -> str:
