@@ -38,11 +38,15 @@ class SlowLink:
         port: where to.
         rate: bytes a second.
         stall: seconds without a byte, every ``stall_every`` seconds.
+
+    Attributes:
+        overslept: seconds by which each nap was longer than it should be, in which the link passed nothing.
     """
 
     def __init__(self, port: int, rate: float, stall: float = 0.0, stall_every: float = 3.0) -> None:
         self.port = 0
         self.rate = rate
+        self.overslept: list[float] = []
         self._target = port
         self._stall, self._stall_every = stall, stall_every
         self._server: asyncio.Server | None = None
@@ -89,6 +93,7 @@ class SlowLink:
                 next_stall = now + self._stall_every
             due = max(due, now - 0.01) + len(data) / self.rate
             await asyncio.sleep(max(0.0, due - now))
+            self.overslept.append(max(0.0, time.monotonic() - due - 0.01))
             writer.write(data)
         writer.close()
 
