@@ -19,6 +19,7 @@ def decode_text(data: bytes, *, errors: str = "strict") -> str:
     Line ends of Windows and of old Macs become line feeds.
 
     Args:
+        data: the whole file.
         errors: ``replace`` puts U+FFFD where bytes are not valid, for files whose comments do not matter.
 
     Raises:

@@ -28,6 +28,7 @@ def run(main: Main, on_abort: Callable[[], None] = lambda: None) -> int:
     signals do again what they did before.
 
     Args:
+        main: the command; gets the event.
         on_abort: called before the process ends at once.
     """
     if sys.platform == "win32":

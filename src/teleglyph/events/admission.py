@@ -22,6 +22,7 @@ def check_admission(event: NostrEvent, limits: EventLimits, now: float, authenti
 
     Args:
         event: of the right form.
+        limits: for one event.
         now: Unix seconds.
         authenticated: public keys that the connection has proved.
 
@@ -52,6 +53,7 @@ def check_vanish(event: NostrEvent, is_own_url: Callable[[str], bool]) -> None:
     """Whether a request to vanish (NIP-62) is for this relay.
 
     Args:
+        event: a request to vanish, of the right form.
         is_own_url: whether a URL is one of this relay's.
 
     Raises:
@@ -102,6 +104,7 @@ def check_authentication(event: NostrEvent, challenge: str, own: OwnNames, limit
         event: of the right form.
         challenge: that was sent last.
         own: what the server is called on this connection; never what the client says it is.
+        limits: how old the event may be.
         now: Unix seconds.
 
     Raises:

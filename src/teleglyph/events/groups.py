@@ -185,6 +185,7 @@ class Groups:
         """Whether an event may come in as far as groups are concerned.
 
         Args:
+            event: of the right form, its signature checked.
             now: Unix seconds.
 
         Raises:

@@ -42,6 +42,7 @@ def check_http_authentication(request: HttpRequest, now: float) -> NostrEvent:
     """The event that a request was authenticated with; whether it was used before is not checked here.
 
     Args:
+        request: with an Authorization header, or without.
         now: Unix seconds.
 
     Raises:

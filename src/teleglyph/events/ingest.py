@@ -104,6 +104,7 @@ class Ingest:
         """Take an event.
 
         Args:
+            publisher: gets the answer.
             event: its id and signature were checked, or there is a refusal.
             refusal: why it cannot be taken.
             asks: an event that is here already is answered as such, although there is a refusal.

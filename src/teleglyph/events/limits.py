@@ -153,6 +153,10 @@ def information(
     """The relay's information document.
 
     Args:
+        profile: the relay's name and description.
+        limits: that the document advertises.
+        version: of the software.
+        has_search: the relay can search (NIP-50).
         own_key: the relay's public key, if it keeps groups.
         is_managed: its administrator can manage it over HTTP.
         is_restricted: only some people or some kinds of events are let in.

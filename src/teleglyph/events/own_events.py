@@ -113,8 +113,10 @@ class OwnEvents:
         """Publish a new version of a replaceable event.
 
         Args:
+            kind: a replaceable kind.
             address: value of the tag ``d``, which has to be among the tags, too.
             tags: gives them; called in another thread, if no later version has taken this one's place.
+            content: of the event.
 
         Returns:
             done when this version or a later one is stored or refused.

@@ -116,6 +116,7 @@ class EventsService:
         """Give a new event to everybody who asks for it.
 
         Args:
+            event: stored, or ephemeral.
             plan: what has changed about groups with it.
 
         Returns:

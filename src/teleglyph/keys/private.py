@@ -123,6 +123,9 @@ def _ask(path: Path, data: bytes, ask: AskPassphrase, trouble: str) -> Identity:
     """Ask for the pass phrase until it is right, three times at most.
 
     Args:
+        path: the key file, for the question.
+        data: what it holds.
+        ask: asks the user.
         trouble: what was wrong before, said with the first question.
     """
     for _ in range(_TRIES):
@@ -251,6 +254,7 @@ def write_identity(path: Path, passphrase: str | None, comment: str) -> FileIden
     """Make a key, and write it and its ``.pub`` as ssh-keygen does: both or none.
 
     Args:
+        path: of the private key.
         passphrase: at most 72 bytes; None or empty for none.
         comment: written behind the public key; what does not print is left out.
 

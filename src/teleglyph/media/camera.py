@@ -35,7 +35,8 @@ def list_cameras(
     """The cameras in the system's order.
 
     Args:
-        system_dir, device_dir: where Linux describes video devices, and where their nodes are.
+        system_dir: where Linux describes video devices.
+        device_dir: where their nodes are.
         platform: as :data:`sys.platform`.
     """
     if platform == "darwin":

@@ -47,6 +47,7 @@ class MediaClock:
         """Wait for a time of the film; what is late is not waited for.
 
         Args:
+            seconds: since the start of the film.
             leads: the one who waits may move the clock when the film has stalled.  Only one of picture and sound may.
 
         Returns:

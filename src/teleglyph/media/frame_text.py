@@ -59,7 +59,8 @@ def check_frame(text: bytes, columns: int, rows: int) -> SafeFrame | None:
 
     Args:
         text: what a server sent.
-        columns, rows: the size that was asked for, at least 1.
+        columns: the width that was asked for, at least 1.
+        rows: the height that was asked for, at least 1.
     """
     drawable, glyphs = _native.scan_text(text)
     if drawable < len(text):

@@ -275,6 +275,10 @@ def open_container(
     """Open something with FFmpeg; ``name`` is what the user calls it.
 
     Args:
+        url: a path, a URL, or an open input.
+        name: what messages call it.
+        format: FFmpeg's name of the format; None to detect it.
+        options: for FFmpeg.
         timeout: seconds after which a read that gets nothing fails.
 
     Raises:

@@ -154,6 +154,7 @@ class SoundLine:
 
         Args:
             time: in seconds since the start; None continues what came before.
+            samples: float32, mono, 48 kHz.
         """
         end = self._position + len(self._rest)
         gap = 0 if time is None else round(time * SAMPLE_RATE) - end

@@ -86,6 +86,7 @@ class Timeline:
 
         Args:
             origin: the stamp that the round begins with; None takes the first stamp that comes.
+            policy: for jumps of the stamps; None keeps the present one.
         """
         self._policy = policy or self._policy
         self._offset = None if origin is None else self.end - origin
@@ -99,7 +100,8 @@ class Timeline:
 
         Args:
             index: of its stream.
-            shown, decoded: its stamps in seconds; None if missing.
+            shown: the stamp of its presentation in seconds; None if missing.
+            decoded: the stamp of its decoding in seconds; None if missing.
             duration: in seconds; None or 0 if unknown.
             step: the usual distance of packets in this stream, for missing stamps and durations.
 

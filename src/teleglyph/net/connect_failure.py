@@ -24,7 +24,8 @@ def tcp_failure(error: OSError, host: str, port: int, seconds: float) -> str:
 
     Args:
         error: what was raised; a ``TimeoutError`` without a number is our own patience's end.
-        host, port: what was tried.
+        host: that was tried.
+        port: that was tried.
         seconds: our patience.
     """
     where, code = authority(host, port), _number(error)

@@ -324,6 +324,7 @@ class Connection:
         """Charge processor time to the peer: what its messages made necessary.  Its reader pauses when that is due.
 
         Args:
+            seconds: of processor time.
             elsewhere: it was not the event loop's.
         """
         if not elsewhere:

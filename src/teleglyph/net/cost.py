@@ -136,6 +136,8 @@ class CostMeter:
         """Charge processor time to the connection and its address.
 
         Args:
+            seconds: of processor time.
+            now: on the monotonic clock.
             elsewhere: it was not the event loop's.
 
         Returns:

@@ -54,6 +54,8 @@ def overdue(connection: Connection, patience: LivenessTimeouts, now: float) -> P
     """Why a connection has to end, if it has.
 
     Args:
+        connection: to be judged.
+        patience: how long it may be silent.
         now: as ``time.monotonic`` says.
     """
     blocked, silence = connection.blocked_since, now - connection.last_received

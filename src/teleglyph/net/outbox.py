@@ -155,6 +155,8 @@ class Outbox:
         """Queue raw bytes in two parts, in order with the control packets; the second is kept by reference.
 
         Args:
+            head: the connection's own bytes.
+            body: the bytes that connections share.
             group: names them for :meth:`purge`.
         """
         self._put_control(Outgoing(head, True, body, group))

@@ -75,6 +75,7 @@ def frame_compressed_text(data: bytes, window_bits: int) -> bytes:
     """The bytes of a server's text message that is compressed for itself (RFC 7692, 7.2.1).
 
     Args:
+        data: the text in UTF-8.
         window_bits: size of the window that was agreed on, as a power of two, 9 to 15 (RFC 7692, 7.1.2.1).
     """
     deflate = zlib.compressobj(_COMPRESSION, zlib.DEFLATED, -window_bits)

@@ -249,6 +249,8 @@ class Room:
         """A new guest.
 
         Args:
+            link: the guest's connection.
+            now: on the monotonic clock.
             identity: the Ed25519 key that it proved.
             is_told: it wants to know when the host is away.
             chosen: a token that it made up; good for its seat until it confirms the relay's.
@@ -278,6 +280,9 @@ class Room:
         """Somebody who holds a seat's token; whoever sits there has to go.
 
         Args:
+            token: of the seat.
+            link: the new connection.
+            now: on the monotonic clock.
             identity: the Ed25519 key that it proved.
             rotates: it wants a new token.
             is_told: it wants to know who is away.
@@ -500,7 +505,10 @@ class Room:
         """A connection is over; nothing happens if it does not sit there any more.
 
         Args:
+            seat: that the connection had.
+            link: the connection.
             text: what it is told, if it still listens.
+            now: on the monotonic clock.
             returns: its place is kept for a while.
         """
         if seat.link is not link or self.is_over:

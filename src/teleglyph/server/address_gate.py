@@ -139,6 +139,8 @@ class AddressGate:
         Args:
             counter: what ``refused`` counts it as.
             kind: refusals of one kind are logged together.
+            peer: the address, for the log.
+            reason: for the log.
         """
         self.refused[counter] += 1
         self.refusals.note(kind, f"{peer} was refused: {reason}", time.monotonic())

@@ -399,8 +399,10 @@ class HttpFront:
         """Make a WebSocket of a request, if its address may connect, and serve it until it ends.
 
         Args:
+            request: that asks for the WebSocket.
             serve: takes the connection, its session, the address as limits count it, and our names.
-            limits, budget: of the connection.
+            limits: of the connection.
+            budget: for its outbox; None for no other bound.
             options: of the session.
         """
         from teleglyph.server.http_requests import RequestHandler

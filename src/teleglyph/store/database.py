@@ -119,6 +119,7 @@ class Backend(ABC):
         """The connection that writes, on behalf of a process that calls itself ``instance``.
 
         Args:
+            instance: a random number that other processes know this one by.
             on_connect: gets the connection before it is ready, so that others can abort what it still waits for.
 
         Raises:
@@ -275,6 +276,7 @@ class Database:
         """Have something read, beside what is written; sees what was committed before.
 
         Args:
+            work: gets a connection, in a reader's thread.
             asker: whose turn it takes.
         """
         future: Future[T] = Future()

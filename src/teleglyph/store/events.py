@@ -124,7 +124,9 @@ class EventStore:
         """Keep a request to vanish (NIP-62).  What it asks for is written down with it, to be erased step by step.
 
         Args:
+            request: checked already.
             changes: about groups, as with :meth:`put`.
+            now: Unix seconds, as with :meth:`put`.
         """
         moment = 0 if now is None else int(now)
 
@@ -149,6 +151,8 @@ class EventStore:
 
         Args:
             filters: each has at most MAX_VALUES values.
+            default_limit: of a filter that has none.
+            max_limit: that no filter exceeds.
             now: Unix seconds; what ended before is not found.
             readers: public keys that whoever asks has proved; None for the relay itself, which sees everything.
             asker: whose turn it takes, as with the other questions.
@@ -182,7 +186,11 @@ class EventStore:
         """Times and ids of the events that a filter asks for and these readers may see, to be reconciled (NIP-77).
 
         Args:
+            wanted: the filter.
             most: events.
+            now: Unix seconds; what ended before is left out.
+            readers: public keys that the client has proved; None for the relay itself.
+            asker: whose turn it takes.
 
         Raises:
             EventRefusedError: from the future: there are more.
@@ -460,6 +468,7 @@ def remove_slice(base: Base, places: Sequence[Sequence[int]]) -> int:
     """Remove the first ones of some events, as many as one transaction removes without making others wait.
 
     Args:
+        base: inside a transaction.
         places: and the sizes of their texts, which bound how many rows of tags and words go with them.
 
     Returns:

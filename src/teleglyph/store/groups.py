@@ -102,6 +102,8 @@ def write_change(base: Base, change: GroupChange, first_seq: int | None = None) 
     """Write a change, its erased events aside; inside a transaction.
 
     Args:
+        base: the connection that writes.
+        change: of one group.
         first_seq: place of a new group's first event; the next one that is stored, if it is not known.
     """
     key = tag_key(change.id)

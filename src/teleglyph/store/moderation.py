@@ -100,6 +100,7 @@ class ModerationStore:
         """Erase some of what is to be erased.
 
         Args:
+            erasure: what is to be erased.
             cursor: what was returned the last time, or START.
 
         Returns:

@@ -103,6 +103,7 @@ class RecordStore:
         """A round is over: closes its record and opens the next round's.
 
         Args:
+            room_id: of the record.
             result: JSON; None for a round that was not played to its end.
             outcomes: of everybody who took part.
             identities: keys of those who proved one, 64 hexadecimal digits.

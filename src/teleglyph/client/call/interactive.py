@@ -30,6 +30,10 @@ async def watch_call(
     """Be in a call on this terminal until the user leaves; returns the exit code.
 
     Args:
+        options: the call and how it is shown.
+        terminal: the terminal, and what it can do.
+        uplink: the picture to send; None to only watch.
+        stop: ends the call when it is set.
         notice: a sentence that is shown first.
 
     Raises:

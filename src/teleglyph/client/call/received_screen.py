@@ -43,7 +43,8 @@ class ReceivedScreen:
         """The screen as text; None before the first whole update.
 
         Args:
-            columns, rows: what was asked for.  Of a larger screen only the upper left part is taken.
+            columns: the width to return.  Of a larger screen only the upper left part is taken.
+            rows: the height to return.
         """
         grid = self.grid
         if grid is not None and (grid.columns > columns or grid.rows > rows):

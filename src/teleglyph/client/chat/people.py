@@ -38,6 +38,7 @@ class People:
         """Remember a name; False if a newer one is known, or this very one.
 
         Args:
+            key: public key, hexadecimal.
             name: as it came; what cannot be part of a name is taken out.
             at: when it was chosen, Unix seconds.
         """

@@ -86,8 +86,9 @@ class Board:
             cursor: the column that it is over; -1 for nowhere.
             color: stones are red and yellow.
             utf8: stones and edges may be other characters than ASCII.
-            columns, rows: the most that may be used.  The board is 31 by 9, and gives up its spacing, edges and numbers
+            columns: the most that may be used.  The board is 31 by 9, and gives up its spacing, edges and numbers
                 where there is less; below 7 by 6 there is a text instead.
+            rows: the same for its height.
         """
         step = next((step for step in (4, 2) if columns >= 7 * step + 3), 1)
         if columns < COLUMNS or rows < ROWS:

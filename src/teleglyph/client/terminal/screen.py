@@ -171,6 +171,7 @@ class Screen:
         """Draw what a source has, soon, by what changed since it was drawn last.
 
         Args:
+            source: gives the grid and its number.
             on_seen: called in the drawing thread with the source's number when that has been drawn.
         """
         with self._wake:

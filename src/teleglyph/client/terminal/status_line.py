@@ -36,6 +36,7 @@ def compose_status(fields: Sequence[Field], columns: int) -> str:
     what is left.  Within both, lower ranks come first.
 
     Args:
+        fields: in order.
         columns: width of the line; texts are measured as terminals draw them.
     """
     room = columns - width(_MARGIN) + width(_SEPARATOR)
@@ -74,7 +75,8 @@ class Rates:
 
         Args:
             now: seconds on a clock that goes on while the program is suspended.
-            frames, size: frames and bytes up to now.
+            frames: number of frames up to now.
+            size: bytes up to now.
         """
         if self._began is not None and now - self._measured_at > _MAX_GAP_SECONDS:
             self.restart()

@@ -305,7 +305,8 @@ def describe_refusal(reasons: int, password: Sent, key: Sent) -> str:
 
     Args:
         reasons: its bits (:class:`AuthFailure`), known or not.
-        password, key: how far ours got.
+        password: how far our password got.
+        key: how far our key got.
     """
     sentences = [by_state[password] for bit, by_state in _PASSWORD_SENTENCES.items() if reasons & bit]
     for bit, by_state in _KEY_SENTENCES.items():

@@ -313,6 +313,10 @@ def sign_event(
 
     Args:
         key: 32 bytes, secret.
+        created_at: Unix seconds.
+        kind: of the event.
+        tags: in order.
+        content: any text.
 
     Raises:
         EventRefusedError: a text has half of a surrogate pair.

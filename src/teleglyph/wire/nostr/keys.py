@@ -44,6 +44,7 @@ def decode_key(text: str, kind: str) -> bytes:
     """The 32 bytes of a key, also from hexadecimal digits.
 
     Args:
+        text: in Bech32 (NIP-19) or hexadecimal.
         kind: ``npub`` or ``nsec``; the other one is refused, so that nobody gives a secret away by mistake.
 
     Raises:

@@ -160,6 +160,7 @@ class AsciiFrame(Message):
         """Parse and decompress a frame.
 
         Args:
+            payload: of the packet, decrypted.
             max_text: a longer text is dropped before it is decompressed, in bytes.
 
         Returns:
