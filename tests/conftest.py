@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import psycopg
@@ -99,6 +99,31 @@ def start_server() -> Iterator[Callable[..., ServerProcess]]:
         return servers[-1]
 
     yield start
+    _stop(servers)
+
+
+@pytest.fixture(scope="module")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., ServerProcess]]:
+    """One server for each set of options, with HTTP and events, for those tests of a module that leave nothing behind.
+
+    Starting a server takes longer than most such tests.
+    """
+    servers: dict[tuple[str, ...], ServerProcess] = {}
+
+    def share(*options: str) -> ServerProcess:
+        if options not in servers:
+            data = str(tmp_path_factory.mktemp("shared"))
+            server = ServerProcess("--http", "--http-port", "0", "--events", "--data-dir", data, *options)
+            server.wait_for_log("HTTP on port")
+            servers[options] = server
+        assert servers[options].process.poll() is None, "".join(servers[options].log)
+        return servers[options]
+
+    yield share
+    _stop(servers.values())
+
+
+def _stop(servers: Iterable[ServerProcess]) -> None:
     for server in servers:
         was_running = server.process.poll() is None
         code = server.stop()

@@ -75,9 +75,15 @@ def make_timed_film(
     """A film whose pictures and sound are at given times.
 
     Args:
+        path: of the new file.
         pictures: when a picture begins, and its colour.
         sound: when a tone of 1 kHz begins and for how long; between tones there is nothing, not even silence.
+        size: width and height of the pictures.
+        codec: of the pictures, as FFmpeg calls it.
+        sound_codec: of the sound.
+        rate: pictures per second.
         duration: of each picture, in seconds; None leaves it out.
+        format: as FFmpeg calls it; None for the file name's.
     """
     base = Fraction(1, 1000)
     with av.open(str(path), "w", format=format) as container:

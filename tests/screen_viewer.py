@@ -39,11 +39,15 @@ class SlowLink:
         port: where to.
         rate: bytes a second.
         stall: seconds without a byte, every ``stall_every`` seconds.
+
+    Attributes:
+        overslept: seconds by which each nap was longer than it should be, in which the link passed nothing.
     """
 
     def __init__(self, port: int, rate: float, stall: float = 0.0, stall_every: float = 3.0) -> None:
         self.port = 0
         self.rate = rate
+        self.overslept: list[float] = []
         self._target = port
         self._stall, self._stall_every = stall, stall_every
         self._server: asyncio.Server | None = None
@@ -90,6 +94,7 @@ class SlowLink:
                 next_stall = now + self._stall_every
             due = max(due, now - 0.01) + len(data) / self.rate
             await asyncio.sleep(max(0.0, due - now))
+            self.overslept.append(max(0.0, time.monotonic() - due - 0.01))
             writer.write(data)
         writer.close()
 
@@ -141,10 +146,14 @@ class Viewer:
         await asyncio.gather(self.task, return_exceptions=True)
 
     async def sees(self, condition: object, seconds: float = 10) -> None:
-        """Wait until a condition of this viewer holds."""
-        deadline = time.monotonic() + seconds
+        """Wait until a condition of this viewer holds.
+
+        Counted in naps instead of seconds: where everything is slow because the machine is busy, naps are, too.
+        """
+        naps = round(seconds / 0.02)
         while not condition(self):  # type: ignore[operator]
-            assert time.monotonic() < deadline, self.text()
+            assert naps, self.text()
+            naps -= 1
             await asyncio.sleep(0.02)
 
     def text(self) -> str:

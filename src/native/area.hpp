@@ -39,9 +39,9 @@ private:
     void average_row(const Picture& source, Span rows, Cell* target);
     void average_large_row(const Picture& source, Span rows, Cell* target);
 
-    std::vector<Span> columns_;               // horizontal box of each target cell
-    std::vector<std::uint16_t> sums_;         // vertical sums of one row of boxes, one per source byte
-    std::vector<std::uint32_t> large_sums_;   // the same for boxes of more rows than 16 bits can hold
+    std::vector<Span> columns_;              // horizontal box of each target cell
+    std::vector<std::uint16_t> sums_;        // vertical sums of one row of boxes, one per source byte
+    std::vector<std::uint32_t> large_sums_;  // the same for boxes of more rows than 16 bits can hold
 };
 
 namespace area {

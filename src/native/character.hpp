@@ -59,7 +59,8 @@ inline std::int32_t difference(Color one, Color other) noexcept {
 
 // Whether the glyph is one column wide in every terminal. The two squares left out are emoji, and wide.
 inline bool is_surely_narrow(std::uint32_t glyph) noexcept {
-    return (glyph >= 0x20 && glyph < 0x7F) || (glyph >= 0x2500 && glyph < 0x2600 && glyph != 0x25FD && glyph != 0x25FE) ||
+    return (glyph >= 0x20 && glyph < 0x7F) ||
+           (glyph >= 0x2500 && glyph < 0x2600 && glyph != 0x25FD && glyph != 0x25FE) ||
            (glyph >= 0x2800 && glyph < 0x2900) || (glyph >= 0x1FB00 && glyph < 0x1FB3C);
 }
 
@@ -91,13 +92,14 @@ inline std::size_t put_utf8(char* out, std::uint32_t glyph) noexcept {
 
 // The code point of a Glyph's bytes, which are valid UTF-8.
 inline std::uint32_t code_point(const char* bytes, std::size_t length) noexcept {
-    const auto byte = [bytes](std::size_t i) { return static_cast<std::uint32_t>(static_cast<unsigned char>(bytes[i])); };
+    const auto byte = [bytes](std::size_t i) {
+        return static_cast<std::uint32_t>(static_cast<unsigned char>(bytes[i]));
+    };
     switch (length) {
         case 1: return byte(0);
         case 2: return (byte(0) & 0x1F) << 6 | (byte(1) & 0x3F);
         case 3: return (byte(0) & 0x0F) << 12 | (byte(1) & 0x3F) << 6 | (byte(2) & 0x3F);
-        default:
-            return (byte(0) & 0x07) << 18 | (byte(1) & 0x3F) << 12 | (byte(2) & 0x3F) << 6 | (byte(3) & 0x3F);
+        default: return (byte(0) & 0x07) << 18 | (byte(1) & 0x3F) << 12 | (byte(2) & 0x3F) << 6 | (byte(3) & 0x3F);
     }
 }
 

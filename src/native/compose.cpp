@@ -9,7 +9,7 @@
 
 namespace teleglyph {
 
-const std::uint32_t kQuadrants[16] = {U' ', 0x2598, 0x259D, 0x2580, 0x2596, 0x258C, 0x259E, 0x259B,
+const std::uint32_t kQuadrants[16] = {U' ',   0x2598, 0x259D, 0x2580, 0x2596, 0x258C, 0x259E, 0x259B,
                                       0x2597, 0x259A, 0x2590, 0x259C, 0x2584, 0x2599, 0x259F, 0x2588};
 
 namespace {
@@ -206,9 +206,8 @@ void compose(const Cell* cells, std::uint32_t columns, std::uint32_t rows, const
                        [&](const auto& parts, X, X) { return foreground_of(parts[0], style); });
             break;
         case RenderMode::background:
-            each<1, 1>(cells, columns, rows, out, [](const auto& parts, X, X) {
-                return Character{kDefaultColor, parts[0], U' ', kPlainLook};
-            });
+            each<1, 1>(cells, columns, rows, out,
+                       [](const auto& parts, X, X) { return Character{kDefaultColor, parts[0], U' ', kPlainLook}; });
             break;
         case RenderMode::half_block:
             if (plain)
@@ -237,9 +236,8 @@ void compose(const Cell* cells, std::uint32_t columns, std::uint32_t rows, const
                        [&](const auto& parts, X x, X y) { return braille_of(parts, x, y, style.darkness); });
             break;
         case RenderMode::shape:
-            each<2, 3>(cells, columns, rows, out, [&table = shape_table()](const auto& parts, X, X) {
-                return shape_of(parts, table);
-            });
+            each<2, 3>(cells, columns, rows, out,
+                       [&table = shape_table()](const auto& parts, X, X) { return shape_of(parts, table); });
             break;
     }
 }

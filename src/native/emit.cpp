@@ -45,7 +45,8 @@ __attribute__((always_inline)) inline void shade_cells(const Cell* cells, std::u
                                                        std::uint16_t* shades) noexcept {
     for (std::uint32_t x = 0; x < columns; ++x) {
         const std::uint32_t shade = luminance(cells[x]);
-        const bool is_blank = static_cast<int>(cells[x] == kTransparent) | static_cast<int>(is_dark(cells[x], shade, darkness));
+        const bool is_blank =
+            static_cast<int>(cells[x] == kTransparent) | static_cast<int>(is_dark(cells[x], shade, darkness));
         shades[x] = static_cast<std::uint16_t>(is_blank ? kBlankShade : shade);
     }
 }
@@ -68,8 +69,7 @@ void shade_row(const Cell* cells, std::uint32_t columns, std::uint32_t darkness,
     shade_cells(cells, columns, darkness, shades);
 }
 
-void index_row(const Cell* cells, std::uint32_t columns, const IndexedColors& colors,
-               std::uint16_t* indices) noexcept {
+void index_row(const Cell* cells, std::uint32_t columns, const IndexedColors& colors, std::uint16_t* indices) noexcept {
     for (std::uint32_t x = 0; x < columns; ++x) indices[x] = colors.index_of(cells[x]);
 }
 

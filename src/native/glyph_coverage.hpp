@@ -1,4 +1,5 @@
 // Made by scripts/measure-glyphs from DejaVuSansMono.ttf: do not edit.
+// clang-format off
 #pragma once
 
 #include <array>

@@ -200,16 +200,14 @@ NB_MODULE(_native, module) {
         .def(
             "__init__",
             [](Style* self, unsigned color, unsigned render_mode, const std::vector<std::string>& glyphs,
-               bool dithered) {
-                new (self) Style(to_color(color), to_render_mode(render_mode), glyphs, dithered);
-            },
+               bool dithered) { new (self) Style(to_color(color), to_render_mode(render_mode), glyphs, dithered); },
             nb::arg("color"), nb::arg("render"), nb::arg("glyphs"), nb::arg("dithered") = false)
         .def_prop_ro("subcolumns", &Style::subcolumns)
         .def_prop_ro("subrows", &Style::subrows);
 
     nb::class_<Canvas>(module, "Canvas", "The persistent picture of one view.")
-        .def(nb::init<std::int64_t, std::int64_t, std::int64_t, std::int64_t>(), nb::arg("columns"),
-             nb::arg("rows"), nb::arg("subcolumns"), nb::arg("subrows"))
+        .def(nb::init<std::int64_t, std::int64_t, std::int64_t, std::int64_t>(), nb::arg("columns"), nb::arg("rows"),
+             nb::arg("subcolumns"), nb::arg("subrows"))
         .def_prop_ro("columns", &Canvas::columns)
         .def_prop_ro("rows", &Canvas::rows)
         .def_prop_ro("subcolumns", &Canvas::subcolumns)

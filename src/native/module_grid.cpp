@@ -25,8 +25,7 @@ namespace teleglyph {
 namespace {
 
 void require_size(const CharacterGrid& grid, std::uint32_t columns, std::uint32_t rows) {
-    if (grid.columns() != columns || grid.rows() != rows)
-        throw nb::value_error("the grids have different sizes");
+    if (grid.columns() != columns || grid.rows() != rows) throw nb::value_error("the grids have different sizes");
 }
 
 Label to_label(nb::handle item) {
@@ -199,10 +198,10 @@ void bind_grids(nb::module_& module) {
     module.def("compose_batch", &compose_batch, nb::arg("compositions"));
     module.def("encode_batch", &encode_batch, nb::arg("encodings"));
     module.def(
-        "update_glyphs",
-        [](nb::bytes update) { return update_glyphs({update.c_str(), update.size()}); }, nb::arg("update"));
-    module.def("apply_update", &apply_update_bytes, nb::arg("update"), nb::arg("whole"),
-               nb::arg("widths"), nb::arg("grid"));
+        "update_glyphs", [](nb::bytes update) { return update_glyphs({update.c_str(), update.size()}); },
+        nb::arg("update"));
+    module.def("apply_update", &apply_update_bytes, nb::arg("update"), nb::arg("whole"), nb::arg("widths"),
+               nb::arg("grid"));
 }
 
 }  // namespace teleglyph

@@ -16,9 +16,7 @@ constexpr std::size_t kMaxPerCharacter = 64;
 constexpr std::size_t kMaxGap = 4;
 constexpr std::size_t kLeastErased = 8;
 
-std::size_t digits(std::uint32_t number) noexcept {
-    return number < 10 ? 1 : number < 100 ? 2 : number < 1000 ? 3 : 4;
-}
+std::size_t digits(std::uint32_t number) noexcept { return number < 10 ? 1 : number < 100 ? 2 : number < 1000 ? 3 : 4; }
 
 // What a pen writes next needs; the longest sequence leaves room, see kMaxPerCharacter.
 class Pen {

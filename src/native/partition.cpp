@@ -82,8 +82,8 @@ __attribute__((always_inline)) inline Partition partition(const Cell* parts) noe
         const float score = (r * r + g * g + b * b) * counts.inside.values[mask] +
                             (rest_r * rest_r + rest_g * rest_g + rest_b * rest_b) * counts.outside.values[mask] +
                             (mask == 0 ? kLeastGain : 0.0F);
-        const auto key = static_cast<std::int32_t>((std::bit_cast<std::uint32_t>(score) & ~(masks - 1)) |
-                                                   (masks - 1 - mask));
+        const auto key =
+            static_cast<std::int32_t>((std::bit_cast<std::uint32_t>(score) & ~(masks - 1)) | (masks - 1 - mask));
         best = key > best ? key : best;
     }
     const unsigned chosen = masks - 1 - (static_cast<unsigned>(best) & (masks - 1));

@@ -36,10 +36,10 @@ public:
 
     ColorLevel color;
     RenderMode render;
-    std::array<Glyph, 257> glyphs;    // by luminance; kBlankShade is the space
-    std::uint16_t widest_glyph;       // bytes
-    const IndexedColors* indexed;     // set for 16 and 256 colours
-    std::uint32_t darkness;           // limit for is_dark(); 0 if foreground mode and the first glyph is not a space
+    std::array<Glyph, 257> glyphs;  // by luminance; kBlankShade is the space
+    std::uint16_t widest_glyph;     // bytes
+    const IndexedColors* indexed;   // set for 16 and 256 colours
+    std::uint32_t darkness;         // limit for is_dark(); 0 if foreground mode and the first glyph is not a space
     bool dithered;
 
     // Columns of cells in one column of characters.

@@ -102,9 +102,10 @@ void fill_256(IndexedColors& colors, const std::vector<Oklab>& keys) {
 }
 
 void fill_16(IndexedColors& colors, const std::vector<Oklab>& keys) {
-    const std::vector<Rgb> palette = {
-        {0, 0, 0},       {205, 0, 0}, {0, 205, 0}, {205, 205, 0}, {0, 0, 238},   {205, 0, 205}, {0, 205, 205}, {229, 229, 229},
-        {127, 127, 127}, {255, 0, 0}, {0, 255, 0}, {255, 255, 0}, {92, 92, 255}, {255, 0, 255}, {0, 255, 255}, {255, 255, 255}};
+    const std::vector<Rgb> palette = {{0, 0, 0},       {205, 0, 0},   {0, 205, 0},   {205, 205, 0},
+                                      {0, 0, 238},     {205, 0, 205}, {0, 205, 205}, {229, 229, 229},
+                                      {127, 127, 127}, {255, 0, 0},   {0, 255, 0},   {255, 255, 0},
+                                      {92, 92, 255},   {255, 0, 255}, {0, 255, 255}, {255, 255, 255}};
     fill_nearest(colors, keys, palette, 0);
     for (std::size_t i = 0; i < 16; ++i) {
         const std::size_t foreground = i < 8 ? 30 + i : 90 + i - 8;

@@ -31,7 +31,7 @@ TextScan scan_text(std::string_view text);
 inline constexpr std::size_t kMaxFrameGlyphs = 4096;
 
 struct FittedText {
-    std::string text;             // UTF-8, line feeds and SGR; each row begins and ends without attributes
+    std::string text;  // UTF-8, line feeds and SGR; each row begins and ends without attributes
     std::uint32_t rows = 0;
     std::uint32_t narrowest = 0;  // columns of the shortest row
 };

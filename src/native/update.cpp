@@ -83,8 +83,7 @@ inline Likeness compare_colors(const Character& shown, const Character& wanted, 
 }
 #else
 inline Likeness compare_colors(const Character& shown, const Character& wanted, std::int32_t tolerance) noexcept {
-    if (!near(shown.foreground, wanted.foreground, tolerance) ||
-        !near(shown.background, wanted.background, tolerance))
+    if (!near(shown.foreground, wanted.foreground, tolerance) || !near(shown.background, wanted.background, tolerance))
         return Likeness::far;
     return shown == wanted ? Likeness::equal : Likeness::near;
 }
@@ -174,9 +173,7 @@ public:
         }
     }
     // By value: an object whose address is taken would be reloaded after every stored byte.
-    static void write(ColorPlanes planes, std::vector<char>& out) {
-        planes.append(out);
-    }
+    static void write(ColorPlanes planes, std::vector<char>& out) { planes.append(out); }
 
 private:
     void append(std::vector<char>& out) const {

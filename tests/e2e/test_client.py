@@ -240,7 +240,7 @@ def test_a_signal_ends_it_in_good_order(server: ServerProcess, number: int) -> N
 
 
 def test_the_name_is_told_and_the_picture_travels_as_hevc(server: ServerProcess) -> None:
-    options = ["--pattern", "face", "--name", "Zoë", "--snapshot", "-D", "0.5"]
+    options = ["--pattern", "face", "--name", "Zoë", "--snapshot", "-D", "2"]
     assert run(f"127.0.0.1:{server.port}", *options).returncode == 0
     line = server.wait_for_log("Zoë is gone")
     received = re.search(r"pictures_in=(\d+) .* bytes_in=(\d+)", line)

@@ -24,6 +24,7 @@ StartServer = Callable[..., ServerProcess]
 Join = Callable[..., NostrPeer]
 Answer = tuple[int, dict[str, Any], dict[str, str]]
 ADMIN = bytes([7]) * 32
+MANAGED = ("--event-rate", "0", "--relay-admin", npub_of(ADMIN))
 TYPE = "application/nostr+json+rpc"
 
 
@@ -245,10 +246,7 @@ def information(server: ServerProcess) -> dict[str, Any]:
 
 @pytest.fixture
 def server(start_server: StartServer, tmp_path: Path) -> ServerProcess:
-    started = start_server(
-        *("--http", "--http-port", "0", "--events", "--data-dir", str(tmp_path), "--event-rate", "0"),
-        *("--relay-admin", npub_of(ADMIN)),
-    )
+    started = start_server("--http", "--http-port", "0", "--events", "--data-dir", str(tmp_path), *MANAGED)
     started.wait_for_log("HTTP on port")
     return started
 
@@ -367,8 +365,8 @@ def test_who_guesses_has_to_wait(server: ServerProcess) -> None:
         ("listeventsneedingmoderation",),
     ],
 )
-def test_what_cannot_be_is_refused_in_words(server: ServerProcess, params: tuple[Any, ...]) -> None:
-    status, content, _ = ask(server, *params)
+def test_what_cannot_be_is_refused_in_words(shared_server: StartServer, params: tuple[Any, ...]) -> None:
+    status, content, _ = ask(shared_server(*MANAGED), *params)
     assert (status, list(content)) == (400, ["error"])
     assert content["error"][0].isupper()
     assert content["error"].endswith(".")
@@ -377,7 +375,8 @@ def test_what_cannot_be_is_refused_in_words(server: ServerProcess, params: tuple
 @pytest.mark.parametrize(
     "body", [b"", b"[]", b"{", b'{"method":1}', b'{"method":"supportedmethods","params":{}}', b"\xff"]
 )
-def test_what_is_no_request_is_refused_in_words(server: ServerProcess, body: bytes) -> None:
+def test_what_is_no_request_is_refused_in_words(shared_server: StartServer, body: bytes) -> None:
+    server = shared_server(*MANAGED)
     status, content, _ = post(server, body, {"Authorization": authentication(server, body)})
     assert (status, list(content)) == (400, ["error"])
     assert "Expecting" not in content["error"]

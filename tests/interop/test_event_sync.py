@@ -119,9 +119,9 @@ def test_a_sync_finds_what_a_question_finds(relay: ServerProcess, join: Join) ->
     ],
 )
 def test_a_sync_that_cannot_be_ends_with_an_error(
-    relay: ServerProcess, join: Join, message: tuple[Any, ...], error: str
+    shared_server: StartServer, join: Join, message: tuple[Any, ...], error: str
 ) -> None:
-    peer = join(relay)
+    peer = join(shared_server("--event-rate", "0"))
     peer.say(*message)
     answer = peer.get()
     assert answer[:2] == ["NEG-ERR", message[1]]

@@ -119,8 +119,8 @@ def test_limit_0_is_followed_by_what_comes_live(events_server: StartServer, join
 
 
 @pytest.mark.parametrize("name", ["", "x" * 65])
-def test_names_of_subscriptions_have_a_length(events_server: StartServer, join: Join, name: str) -> None:
-    peer = join(events_server())
+def test_names_of_subscriptions_have_a_length(shared_server: StartServer, join: Join, name: str) -> None:
+    peer = join(shared_server())
     peer.say("REQ", name, {})
     verb, answered, text = peer.get()
     assert (verb, answered) == ("CLOSED", name)
@@ -142,9 +142,9 @@ def test_names_of_subscriptions_have_a_length(events_server: StartServer, join: 
     ],
 )
 def test_filters_that_cannot_be_are_closed(
-    events_server: StartServer, join: Join, filters: list[Any], text: str
+    shared_server: StartServer, join: Join, filters: list[Any], text: str
 ) -> None:
-    peer = join(events_server())
+    peer = join(shared_server())
     for verb in ("REQ", "COUNT"):
         peer.say(verb, "s", *filters)
         answer = peer.get()
@@ -305,9 +305,9 @@ def test_control_characters_have_the_id_that_others_give_them(events_server: Sta
     ],
 )
 def test_what_python_would_take_is_invalid(
-    events_server: StartServer, join: Join, change: dict[str, Any], text: str
+    shared_server: StartServer, join: Join, change: dict[str, Any], text: str
 ) -> None:
-    peer = join(events_server())
+    peer = join(shared_server())
     number, accepted, reason = peer.publish({**members(make("x")), **change})
     assert (len(number), accepted) == (64, False)
     assert reason.startswith("invalid: ")
@@ -417,8 +417,8 @@ def test_a_client_that_wants_to_reconcile_does_not_wait_for_ever(
 
 
 @pytest.mark.parametrize("number", ["x", "AB" * 32, "ab" * 33, "\ud800"])
-def test_an_event_with_a_wrong_id_is_answered_by_it(events_server: StartServer, join: Join, number: str) -> None:
-    peer = join(events_server())
+def test_an_event_with_a_wrong_id_is_answered_by_it(shared_server: StartServer, join: Join, number: str) -> None:
+    peer = join(shared_server())
     for verb in ("EVENT", "AUTH"):
         peer.say(verb, {**members(make("x")), "id": number})
         answer = peer.get()

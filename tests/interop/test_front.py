@@ -241,9 +241,9 @@ def test_a_page_whose_name_leads_to_this_machine_reads_nothing(front: StartServe
     ],
 )
 def test_what_comes_through_a_proxy_is_not_this_machine(
-    front: StartServer, relayer: Callable[..., Relayer], options: tuple[str, ...], line: str
+    shared_server: StartServer, relayer: Callable[..., Relayer], options: tuple[str, ...], line: str
 ) -> None:
-    proxy = relayer(front(*options).http_port, adding(line))
+    proxy = relayer(shared_server(*options).http_port, adding(line))
     for path in ("/statistics", "/metrics", "/statistics/", "/metrics/"):
         assert get(proxy.port, path)[0] == 403
     assert get(proxy.port, "/health")[0] == 200
@@ -306,9 +306,10 @@ def test_a_slash_at_the_end_changes_nothing(front: StartServer) -> None:
 
 @pytest.mark.parametrize("line", ["Sec-WebSocket-Protocol:", "Sec-WebSocket-Protocol: ", "Sec-WebSocket-Protocol: ,"])
 @pytest.mark.parametrize("path", ["/", "/rooms"])
-def test_an_empty_list_of_subprotocols_is_none(front: StartServer, line: str, path: str) -> None:
+def test_an_empty_list_of_subprotocols_is_none(shared_server: StartServer, line: str, path: str) -> None:
     key = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13")
-    status, head, _ = get(front().http_port, path, *key, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", line, "Via: a")
+    port = shared_server("--game", "chess:3").http_port
+    status, head, _ = get(port, path, *key, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", line, "Via: a")
     assert status == 101
     assert "sec-websocket-protocol" not in head.lower()
 

@@ -117,6 +117,17 @@ def papers(watching: Viewer) -> set[int]:
     return set() if grid is None else {paper for _, paper, _ in grid.characters()}
 
 
+def is_exact(watching: Viewer, picture: np.ndarray) -> bool:
+    """A viewer's half blocks are the averages of a picture. 160x96 pixels fill 80 columns of the 24 rows whole."""
+    grid = watching.screen.grid
+    assert grid is not None
+    shown = [character for character in grid.characters() if character[2] == ord("▀")]
+    expected = average(picture, 80, 2 * (len(shown) // 80))
+    uppers = [direct_color(*color) for row in expected[::2] for color in row]
+    lowers = [direct_color(*color) for row in expected[1::2] for color in row]
+    return [character[:2] for character in shown] == list(zip(uppers, lowers, strict=True))
+
+
 def run(work: Coroutine[None, None, None]) -> None:
     asyncio.run(work)
 
@@ -146,7 +157,6 @@ def test_names_stand_under_pictures_and_who_has_none_has_a_place(server: ServerP
     run(scenario())
 
 
-@pytest.mark.alone
 def test_a_picture_that_stands_still_is_called_frozen_within_two_seconds(server: ServerProcess) -> None:
     async def scenario() -> None:
         ann, watching = Person(server, "Ann"), viewer(server)
@@ -252,7 +262,6 @@ def test_ones_own_picture_can_be_left_out_and_who_is_alone_is_told(server: Serve
     run(scenario())
 
 
-@pytest.mark.alone
 def test_what_stands_still_is_exact_within_half_a_second(server: ServerProcess) -> None:
     async def scenario() -> None:
         generator = np.random.default_rng(7)
@@ -263,16 +272,7 @@ def test_what_stands_still_is_exact_within_half_a_second(server: ServerProcess) 
             await ann.show(np.ascontiguousarray(picture + np.uint8(step)))
             await watching.sees(lambda w: len(papers(w)) > 100)
             await asyncio.sleep(0.05)
-        await asyncio.sleep(0.5)
-        grid = watching.screen.grid
-        assert grid is not None
-        shown = [character for character in grid.characters() if character[2] == ord("▀")]
-        # 160x96 pixels fill 80 columns of the 24 rows whole.
-        expected = average(picture + np.uint8(1), 80, 2 * (len(shown) // 80))
-        uppers = [direct_color(*color) for row in expected[::2] for color in row]
-        lowers = [direct_color(*color) for row in expected[1::2] for color in row]
-        assert [character[0] for character in shown] == uppers
-        assert [character[1] for character in shown] == lowers
+        await watching.sees(lambda w: is_exact(w, picture + np.uint8(1)), 0.5)
         await ann.leave()
         await watching.leave()
 
@@ -354,12 +354,15 @@ def test_a_sender_of_whose_pictures_some_were_left_out_is_asked_for_a_keyframe(s
         await ann.say(HevcFrame(64, 36, pictures[0]))
         await asyncio.sleep(0.5)
         assert not any(request.keyframe for request in ann.pictures.requests)
-        for picture in pictures[1:]:  # more at once than a sender may send
-            await ann.say(HevcFrame(64, 36, picture))
-        deadline = time.monotonic() + 5
-        while not any(request.keyframe for request in ann.pictures.requests):
-            assert time.monotonic() < deadline, ann.pictures.requests
+        # More at once than a sender may send.  A busy server may read them so slowly that they are not: then once more.
+        for turn in range(250):
+            if any(request.keyframe for request in ann.pictures.requests):
+                break
+            if turn % 50 == 0:
+                for picture in pictures[1:]:
+                    await ann.say(HevcFrame(64, 36, picture))
             await asyncio.sleep(0.02)
+        assert any(request.keyframe for request in ann.pictures.requests), ann.pictures.requests
         await ann.leave()
         await watching.leave()
 

@@ -16,13 +16,18 @@ from teleglyph.wire.acip import UpdateLevel, ViewSettings
 
 pytestmark = pytest.mark.alone
 
+Servers = tuple[ServerProcess, ServerProcess]
 SETTLING, WATCHED = 5.0, 6.0
 """Seconds until a link's step is about found, and for which it is watched then."""
+IDLE_AGE, IDLE_RATE = 0.1, 29.0
+"""How old a screen of 40x12 characters is at most, and how many there are a second, while a machine is idle."""
 
 
 @dataclass
 class Seen:
     """What a viewer behind a link, and one beside it without, saw in the time that they were watched.
+
+    A third one watches the same on a server of its own.  It shows what the machine can do meanwhile.
 
     Attributes:
         median_age, age: of the slow one's screen in seconds, at half of the moments and at 95 % of them.
@@ -30,6 +35,9 @@ class Seen:
         bits: that it got in a second, everything counted.
         levels: of all its updates, also those before.
         other_age, other_rate: the same of the other.
+        own_age, own_rate: the same of the one with a server of its own.
+        passed: the part of the time in which the link's program could pass something on.
+        paused: the longest time in which it could not, in seconds.
     """
 
     median_age: float
@@ -39,17 +47,44 @@ class Seen:
     levels: list[int]
     other_age: float
     other_rate: float
+    own_age: float
+    own_rate: float
+    passed: float
+    paused: float
+
+    @property
+    def late(self) -> float:
+        """Seconds by which a busy machine may be later: pictures, the link and acknowledgements each wait for it."""
+        return 3 * max(0.0, self.own_age - IDLE_AGE) + 3 * self.paused
+
+    @property
+    def speed(self) -> float:
+        """The part of an idle machine's screens that this one could show, there and back."""
+        return float((min(1.0, self.own_rate / IDLE_RATE) * self.passed) ** 2)
+
+    def assert_others_do_not_notice(self) -> None:
+        """The other one saw what it would see without the slow one."""
+        assert self.other_age <= max(0.15, self.own_age + 0.05)
+        assert self.other_rate >= min(25.0, 0.85 * self.own_rate)
+
+
+@pytest.fixture
+def servers(start_server: Callable[..., ServerProcess]) -> Servers:
+    """One server to be watched, and one to compare it with."""
+    return start_server(), start_server()
 
 
 def watch(
-    server: ServerProcess, rate: float, stall: float = 0.0, settings: ViewSettings | None = None, moving: float = 1.0
+    servers: Servers, rate: float, stall: float = 0.0, settings: ViewSettings | None = None, moving: float = 1.0
 ) -> Seen:
     async def run() -> Seen:
+        server, own_server = servers
         async with SlowLink(server.port, rate, stall) as link:
-            sender = Sender(server, moving)
+            senders = [Sender(one, moving) for one in servers]
             slow, other = Viewer(link.port, "slow", settings=settings), Viewer(server.port, "other", 40, 12)
+            own = Viewer(own_server.port, "own", 40, 12)
             await asyncio.sleep(SETTLING)
-            since, before = time.monotonic(), slow.client.bytes_in
+            since, before, overslept = time.monotonic(), slow.client.bytes_in, len(link.overslept)
             await asyncio.sleep(WATCHED)
             # Worked out before anything is stopped: afterwards time goes on without screens.
             seen = Seen(
@@ -60,11 +95,16 @@ def watch(
                 [update.level & UpdateLevel.TOLERANCE for update in slow.updates],
                 other.age(0.95, since),
                 other.rate(since),
+                own.age(0.95, since),
+                own.rate(since),
+                1 - sum(link.overslept[overslept:]) / WATCHED,
+                max(link.overslept[overslept:]),
             )
-            for one in (slow, other):
+            for one in (slow, other, own):
                 assert not one.task.done(), "a connection ended"
                 await one.leave()
-            await sender.stop()
+            for sender in senders:
+                await sender.stop()
             return seen
 
     return asyncio.run(run())
@@ -74,25 +114,26 @@ def watch(
     ("rate", "p95", "frames"), [(64 << 10, 1.0, 2), (256 << 10, 0.3, 8), (1 << 20, 0.2, 20)], ids=["64K", "256K", "1M"]
 )
 def test_the_picture_stays_fresh_and_others_do_not_notice(
-    server: ServerProcess, rate: float, p95: float, frames: float
+    servers: Servers, rate: int, p95: float, frames: float
 ) -> None:
-    seen = watch(server, rate)
-    assert seen.age <= p95
-    assert seen.rate >= frames
-    assert seen.other_age <= 0.15
-    assert seen.other_rate >= 25
+    seen = watch(servers, rate)
+    seen.assert_others_do_not_notice()
+    if seen.passed < 0.8:
+        pytest.skip(f"the machine was too busy for a link of {rate >> 10} KiB/s: it passed {seen.passed:.0%}")
+    assert seen.age <= p95 + seen.late
+    assert seen.rate >= frames * seen.speed
 
 
-def test_after_a_stall_the_picture_is_fresh_again(server: ServerProcess) -> None:
-    seen = watch(server, 256 << 10, stall=0.5)
-    assert seen.median_age <= 0.25
-    assert seen.age <= 0.5 + 0.3
-    assert seen.rate >= 4
-    assert seen.other_rate >= 25
+def test_after_a_stall_the_picture_is_fresh_again(servers: Servers) -> None:
+    seen = watch(servers, 256 << 10, stall=0.5)
+    assert seen.median_age <= 0.25 + seen.late
+    assert seen.age <= 0.5 + 0.3 + seen.late
+    assert seen.rate >= 4 * seen.speed
+    seen.assert_others_do_not_notice()
 
 
-def test_a_slow_link_gets_coarser_pictures_before_it_gets_fewer(server: ServerProcess) -> None:
-    seen = watch(server, 256 << 10)
+def test_a_slow_link_gets_coarser_pictures_before_it_gets_fewer(servers: Servers) -> None:
+    seen = watch(servers, 256 << 10)
     first = next(at for at, level in enumerate(seen.levels) if level)
     assert seen.levels[first] == 1
     assert max(seen.levels) > 2
@@ -100,30 +141,32 @@ def test_a_slow_link_gets_coarser_pictures_before_it_gets_fewer(server: ServerPr
     assert changes <= 14
 
 
-def test_a_limit_for_the_bit_rate_is_kept(server: ServerProcess) -> None:
-    seen = watch(server, 50e6, settings=ViewSettings(2, max_bitrate=800_000))
+def test_a_limit_for_the_bit_rate_is_kept(servers: Servers) -> None:
+    seen = watch(servers, 50e6, settings=ViewSettings(2, max_bitrate=800_000))
     assert max(seen.levels) > 0
-    assert seen.age <= 0.4
-    assert seen.rate > 5
+    assert seen.age <= 0.4 + seen.late
+    assert seen.rate > 5 * seen.speed
     # Sound and signs of life are not part of it, but there is little of them here.
-    assert 400_000 <= seen.bits <= 880_000
+    assert 400_000 * seen.speed <= seen.bits <= 880_000
 
 
-def test_a_viewer_that_never_acknowledges_gets_little_and_harms_nobody(server: ServerProcess) -> None:
+def test_a_viewer_that_never_acknowledges_gets_little_and_harms_nobody(servers: Servers) -> None:
     async def run() -> None:
-        sender = Sender(server)
-        other = Viewer(server.port, "other", 40, 12)
+        server, own_server = servers
+        senders = [Sender(one) for one in servers]
+        other, own = Viewer(server.port, "other", 40, 12), Viewer(own_server.port, "own", 40, 12)
         mute = Viewer(server.port, "mute", acknowledges=False)
         await asyncio.sleep(4)
         since = time.monotonic()
         received = len(mute.updates)
         await asyncio.sleep(2)
         assert len(mute.updates) == received <= 128
-        assert other.rate(since) >= 25
+        assert other.rate(since) >= min(25.0, 0.85 * own.rate(since))
         assert not mute.task.done()
-        for one in (mute, other):
+        for one in (mute, other, own):
             await one.leave()
-        await sender.stop()
+        for sender in senders:
+            await sender.stop()
 
     asyncio.run(run())
 

@@ -6,18 +6,25 @@ import asyncio
 import subprocess
 import time
 import wave
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from conftest import ServerProcess
 from talker import RATE, Samples, level_of, tone
+from teleglyph.call.sound import BLOCK as TICK
+from teleglyph.call.sound import SHORT_FRAME, RoomSound, Voice
 from teleglyph.client.address import Address
 from teleglyph.client.call.client import CallClient, CallEvents
 from teleglyph.client.call.connection import Credentials
 from teleglyph.client.call.sound import CallSound
-from teleglyph.wire.acip import Capabilities
+from teleglyph.net import Outbox
+from teleglyph.wire.acip import Capabilities, Message, OpusBatch, StreamStart
+from teleglyph.wire.acip.packet import HEADER
 
 BLOCK = 480
 
@@ -113,11 +120,58 @@ def spectrogram(sound: Samples) -> NDArray[np.float64]:
     return np.maximum(levels, levels.max() - 45)  # type: ignore[no-any-return]
 
 
-def test_speech_arrives_as_it_was_spoken(server: ServerProcess, tmp_path: Path) -> None:
+class Line:
+    """A connection that delivers what is sent over it at once."""
+
+    def __init__(self, deliver: Callable[[OpusBatch], None]) -> None:
+        self.outbox = Outbox()
+        self.outbox.on_ready = self._take
+        self._deliver = deliver
+
+    def send(self, message: Message) -> None:
+        assert isinstance(message, StreamStart)
+
+    def _take(self) -> None:
+        for item in self.outbox.next_batch():
+            self._deliver(OpusBatch.decode_payload(item.data[HEADER.size :]))
+
+
+class Simulated:
+    """The time that clients and server see instead of the machine's."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        clock = SimpleNamespace(monotonic=lambda: self.now, perf_counter=lambda: self.now)
+        patch.setattr("teleglyph.client.call.sound.time", clock)
+        patch.setattr("teleglyph.call.sound.time", clock)
+
+
+async def say_to_another(said: Samples, time: Simulated) -> Samples:
+    """What one client plays of what another's microphone hears, through a server's mixer."""
+    room, speaker, listener = RoomSound(), CallSound(), CallSound()
+    from_speaker = Voice(Outbox(), SHORT_FRAME)
+    to_listener = Voice(Line(listener.receive).outbox, SHORT_FRAME)
+    for voice in (from_speaker, to_listener):
+        room.join(voice)
+    line = Line(lambda batch: room.receive(from_speaker, batch))
+    speaker.start(line)  # type: ignore[arg-type]
+    heard = []
+    for start in range(0, len(said) - BLOCK + 1, BLOCK):
+        speaker.capture(said[start : start + BLOCK])
+        await asyncio.sleep(0)
+        for _ in range(BLOCK // TICK):
+            for voice, packet in room._process((from_speaker, to_listener), 1):
+                voice.outbox.queue_audio(packet, voice.frame / RATE)
+            time.now += TICK / RATE
+        heard.append(listener.fill(BLOCK))
+    speaker.stop()
+    return np.concatenate(heard)
+
+
+def test_speech_arrives_as_it_was_spoken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The correlation of two spectrograms at the delay that fits best: 0.95 is what Opus leaves of it once."""
     said = speech(tmp_path / "speech.wav")
-    pause = np.zeros(RATE // 2, np.float32)
-    _, heard = talk(server, np.concatenate((said, pause)), np.zeros(len(said) + len(pause), np.float32))
+    heard = asyncio.run(say_to_another(np.concatenate((said, np.zeros(RATE // 2, np.float32))), Simulated(monkeypatch)))
     want, got = spectrogram(said), spectrogram(heard)
     scores = [
         float(np.corrcoef(want.ravel(), got[delay : delay + len(want)].ravel())[0, 1])
@@ -125,7 +179,7 @@ def test_speech_arrives_as_it_was_spoken(server: ServerProcess, tmp_path: Path) 
     ]
     backwards = float(np.corrcoef(want.ravel(), want[::-1].ravel())[0, 1])
     assert backwards < 0.5, "the measure tells speech from other speech"
-    assert max(scores) > 0.88
+    assert max(scores) > 0.9
 
 
 def test_a_device_that_vanishes_is_reported_and_so_is_its_return(server: ServerProcess) -> None:

@@ -75,18 +75,18 @@ void check_scale(std::uint32_t source_width, std::uint32_t source_height, std::u
                               std::to_string(width) + "x" + std::to_string(height);
     for (std::uint32_t y = 0; y < height; ++y)
         for (std::uint32_t x = 0; x < width; ++x)
-            expect(target[y * stride + x] == plain_mean(source, covered(x, source_width, width),
-                                                        covered(y, source_height, height)),
+            expect(target[y * stride + x] ==
+                       plain_mean(source, covered(x, source_width, width), covered(y, source_height, height)),
                    sizes);
 }
 
 void check_scaling() {
     const std::uint32_t extreme[][4] = {
-        {1, 1, 1, 1},       {1, 1, 64, 64},    {1, 300, 7, 5},      {300, 1, 5, 7},     {8192, 1, 4096, 1},
-        {1, 8192, 1, 4096}, {8192, 3, 1, 1},   {3, 8192, 1, 1},     {2, 514, 1, 2},     {2, 516, 1, 2},
+        {1, 1, 1, 1},       {1, 1, 64, 64},      {1, 300, 7, 5},      {300, 1, 5, 7},   {8192, 1, 4096, 1},
+        {1, 8192, 1, 4096}, {8192, 3, 1, 1},     {3, 8192, 1, 1},     {2, 514, 1, 2},   {2, 516, 1, 2},
         {8192, 300, 2, 1},  {640, 360, 160, 96}, {641, 359, 159, 47}, {10, 10, 11, 11}, {11, 257, 10, 1},
-        {89, 89, 1, 1},     {90, 90, 1, 1},    {31, 257, 1, 1},     {32, 257, 1, 1},    {33, 9, 32, 3},
-        {3, 128, 2, 1},     {3, 130, 2, 1},     {5, 85, 2, 1},     {4, 2056, 2, 8},
+        {89, 89, 1, 1},     {90, 90, 1, 1},      {31, 257, 1, 1},     {32, 257, 1, 1},  {33, 9, 32, 3},
+        {3, 128, 2, 1},     {3, 130, 2, 1},      {5, 85, 2, 1},       {4, 2056, 2, 8},
     };
     for (const auto& [source_width, source_height, width, height] : extreme)
         for (const Content content : {Content::noise, Content::white, Content::extremes})
@@ -227,8 +227,9 @@ void check_updates(const Style& style, std::uint32_t columns, std::uint32_t rows
     for (int frame = 0; frame < 6; ++frame) {
         const auto noise = make_pixels(3 * 20 * 10, frame % 3 == 0 ? Content::extremes : Content::noise);
         const std::uint32_t width = random_in(1, columns), height = random_in(1, rows);
-        const Draw draw{{noise.get(), 20, 10}, random_in(0, columns - width), random_in(0, rows - height),
-                        width, height, frame % 2 == 0};
+        const Draw draw{
+            {noise.get(), 20, 10}, random_in(0, columns - width), random_in(0, rows - height), width, height,
+            frame % 2 == 0};
         previous = wanted;
         canvas.compose({&draw, 1}, style, wanted);
         wanted.put({random_in(0, columns - 1), random_in(0, rows - 1), kDefaultColor, kIndexed | 4, {0x4E16}});
@@ -264,8 +265,9 @@ void check_all_updates() {
 // Frames of text from a server: valid pieces, sometimes damaged, in a buffer of exactly their size.
 void check_frames_of_text() {
     const std::vector<std::string> pieces = {
-        "x", "\xe4\xb8\x96", "e\xcc\x81", "\n", "\x1b[31m", "\x1b[38;2;1;2;3;48;5;9m", "\x1b[m", "\x1b[1;4;22m",
-        "\x1b[b", "\x1b[7b", "\x1b[99999999999b", "\xe2\x96\x80", "\x1b[38;5m", "\x1b[48;2;;;m"};
+        "x",          "\xe4\xb8\x96", "e\xcc\x81", "\n",      "\x1b[31m",          "\x1b[38;2;1;2;3;48;5;9m",
+        "\x1b[m",     "\x1b[1;4;22m", "\x1b[b",    "\x1b[7b", "\x1b[99999999999b", "\xe2\x96\x80",
+        "\x1b[38;5m", "\x1b[48;2;;;m"};
     const std::vector<std::uint32_t> glyphs = {0x301, 0x4E16};
     const std::vector<GlyphKind> kinds = {GlyphKind::mark, GlyphKind::wide};
     for (int round = 0; round < 3000; ++round) {
@@ -327,7 +329,8 @@ double plain_error(const Cell* parts, unsigned count, unsigned mask) {
 // Against every mask in turn. The chosen one may be a little worse than the best, see partition.cpp.
 void check_partition(unsigned count) {
     Cell parts[6];
-    for (Cell& part : parts) part = kOpaque | (static_cast<Cell>(generator()) & (random_in(0, 1) ? 0xFFFFFF : 0x1F1F1F));
+    for (Cell& part : parts)
+        part = kOpaque | (static_cast<Cell>(generator()) & (random_in(0, 1) ? 0xFFFFFF : 0x1F1F1F));
     const Partition chosen = count == 4 ? partition4(parts) : partition6(parts);
     double least = plain_error(parts, count, 0);
     const double flat = least;
@@ -337,7 +340,8 @@ void check_partition(unsigned count) {
     expect(error <= least + slack || (chosen.mask == 0 && flat <= least + flat_enough + slack),
            "a partition is not the best");
     expect(chosen.background == plain_average(parts, count, ~chosen.mask), "a partition's background is no mean");
-    expect(chosen.mask == 0 || chosen.foreground == plain_average(parts, count, chosen.mask), "a partition's foreground is not a mean");
+    expect(chosen.mask == 0 || chosen.foreground == plain_average(parts, count, chosen.mask),
+           "a partition's foreground is not a mean");
 }
 
 void check_all() {

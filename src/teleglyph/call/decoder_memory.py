@@ -32,6 +32,8 @@ class DecoderMemory:
         """Reserve so many bytes instead of what this holder has reserved before.
 
         Args:
+            holder: who reserves; any object.
+            amount: in bytes.
             give_up: called when somebody else gets them.
 
         Raises:

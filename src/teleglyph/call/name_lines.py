@@ -55,7 +55,8 @@ def foot_lines(names: Sequence[str], columns: int, rows: int, *, utf8: bool) -> 
 
     Args:
         names: in order, with their numbers.
-        columns, rows: size of the whole screen in characters.
+        columns: width of the whole screen, in characters.
+        rows: its height.
         utf8: characters outside ASCII may be used.
     """
     return _flow(names, columns, min(_MAX_LINES, max(1, rows // _ROWS_PER_LINE)), utf8=utf8)

@@ -141,6 +141,7 @@ class Groups:
         """Check an event against the rules of groups.
 
         Args:
+            event: of the right form, its signature checked.
             now: Unix seconds.
 
         Raises:

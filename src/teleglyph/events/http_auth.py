@@ -45,6 +45,7 @@ def check_http_authentication(request: HttpRequest, now: float) -> NostrEvent:
     """Check and return the event that authenticates a request; the caller checks whether it was used before.
 
     Args:
+        request: with an Authorization header, or without.
         now: Unix seconds.
 
     Raises:

@@ -106,6 +106,7 @@ class Ingest:
         """Queue an event.
 
         Args:
+            publisher: gets the answer.
             event: its id and signature were checked, or there is a refusal.
             refusal: why it is refused.
             looks_up: answer a refused event as a duplicate if it is stored already.

@@ -103,6 +103,7 @@ class Management:
         """The result of a request.
 
         Args:
+            request: a call of a method (NIP-86), with its authentication.
             now: Unix seconds.
             uptime: on the monotonic clock.
 

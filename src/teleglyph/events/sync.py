@@ -116,6 +116,7 @@ class Syncs:
         """Answer a message, unless its sync is closed by now.
 
         Args:
+            step: the message and its exchange.
             readers: public keys that the client has proved.
         """
         sync = step.sync

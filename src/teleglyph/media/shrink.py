@@ -16,6 +16,8 @@ def shrink(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uin
 
     Args:
         pixels: RGB, uint8, shape (height, width, 3), C-contiguous.
+        width: of the smallest result, in pixels.
+        height: of the smallest result, in pixels.
     """
     from_height, from_width = pixels.shape[:2]
     scale = max(width / from_width, height / from_height)

@@ -57,6 +57,8 @@ def timeout_error(connection: Connection, timeouts: LivenessTimeouts, now: float
     """The error with which a connection has to end because of a timeout; None if it may go on.
 
     Args:
+        connection: to be judged.
+        patience: how long it may be silent.
         now: as ``time.monotonic`` says.
     """
     blocked, silence = connection.blocked_since, now - connection.last_received

@@ -141,6 +141,8 @@ class AddressGate:
         Args:
             counter: the key in ``refused``.
             kind: refusals of one kind are logged together.
+            peer: the address, for the log.
+            reason: for the log.
         """
         self.refused[counter] += 1
         self.refusals.log_refusal(kind, f"{peer} was refused: {reason}", time.monotonic())

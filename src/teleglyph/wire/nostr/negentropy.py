@@ -78,6 +78,7 @@ class Records:
         """The index of the first record that is not below a bound.
 
         Args:
+            bound: a time and the beginning of an id.
             start: the result is at least this.
         """
         time, prefix = bound

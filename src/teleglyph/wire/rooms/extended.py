@@ -134,6 +134,10 @@ def claim_identity(extras: JoinExtras, identity: Identity, request: JoinRequest,
     """The same extras with a proof of our identity.
 
     Args:
+        extras: without a proof.
+        identity: that proves it.
+        request: that the extras go with.
+        host: the relay's name, as we dialled it.
         hello: the relay's first message.
 
     Raises:
