@@ -15,7 +15,7 @@ from collections.abc import Callable
 from teleglyph.call.decoding import DecoderDiedError, Decoding, DecodingError
 from teleglyph.call.limits import CallLimits
 from teleglyph.call.picture import PictureSlot, Pixels
-from teleglyph.call.statistics import ParticipantCounters
+from teleglyph.call.statistics import SenderCounters
 from teleglyph.errors import BadDataError, MediaDecodeError
 from teleglyph.media.hevc_parameters import StreamGate, starts_with_keyframe
 from teleglyph.net import TokenBucket
@@ -39,7 +39,7 @@ class HevcIngest:
     def __init__(
         self,
         slot: PictureSlot,
-        counters: ParticipantCounters,
+        counters: SenderCounters,
         limits: CallLimits,
         decoding: Decoding,
         size_limit: SizeLimit,
@@ -63,7 +63,7 @@ class HevcIngest:
         self._gate = StreamGate(limits.max_picture_pixels)
         self._task: asyncio.Task[None] | None = None
 
-    def put(self, bitstream: bytes) -> None:
+    def queue(self, bitstream: bytes) -> None:
         """Queue one encoder output; starts the decoding task when none runs.
 
         Raises:
@@ -149,7 +149,7 @@ class HevcIngest:
                 continue
             if pixels is not None:
                 self._counters.pictures_in += 1
-                self._slot.put(pixels)
+                self._slot.store(pixels)
                 self._on_picture()
 
     async def _decode(self, bitstream: bytes) -> Pixels | None:

@@ -19,6 +19,13 @@ _GROWTH = 1.1
 """So much more than it took once a link may take for every second after that."""
 _DELAY_MEMORY = 8.0
 """Seconds after which the delay has to be measured again."""
+_COMPRESSION_SECONDS = 60e-6
+_COMPRESSION_SECONDS_PER_BYTE = 2e-9
+_COMPRESSION_SAVES = 0.3
+"""What compression at level 1 costs and saves, about (bench.picture)."""
+_NEAR_SECONDS = 0.005
+_NEAR_RATE, _FAR_RATE = 100e6, 5e6
+"""Bytes per second that links are assumed to carry before they were ever full: within a house, and beyond."""
 
 
 class _Sent(NamedTuple):
@@ -100,11 +107,18 @@ class LinkMeter:
             self._is_draining = True
         return not is_full and not self._is_draining
 
+    def wants_compression(self, size: int) -> bool:
+        """Whether a delta of this many bytes arrives earlier compressed."""
+        rate = self.rate or (_FAR_RATE if self.delay > _NEAR_SECONDS else _NEAR_RATE)
+        if self.limit:
+            rate = min(rate, self.limit)
+        return size * _COMPRESSION_SAVES / rate > _COMPRESSION_SECONDS + size * _COMPRESSION_SECONDS_PER_BYTE
+
     def opens_at(self) -> float:
         """When the limit allows the next screen."""
         return self._credit_at if self.limit else 0.0
 
-    def sent(self, number: int, size: int, now: float) -> None:
+    def record_sent(self, number: int, size: int, now: float) -> None:
         """Note a screen that was sent."""
         if not self._sent:
             self._delivered_at = now
@@ -113,7 +127,7 @@ class LinkMeter:
         if self.limit:
             self._credit_at = max(self._credit_at, now) + size / self.limit
 
-    def acknowledged(self, number: int, now: float) -> bool:
+    def record_ack(self, number: int, now: float) -> bool:
         """Note that a screen, and all before it, are shown; False if it was never sent or is known already."""
         if not any(sent.number == number for sent in self._sent):
             return False

@@ -30,7 +30,7 @@ class PictureSlot:
         self.aspect = 1.0
         """Width over height of the picture, to two places; 1.0 without one."""
 
-    def put(self, pixels: Pixels) -> None:
+    def store(self, pixels: Pixels) -> None:
         """Replace the picture."""
         height, width = pixels.shape[:2]
         self.pixels, self.version, self.aspect = pixels, next(_versions), round(width / height, 2)

@@ -75,7 +75,7 @@ class QualityControl:
         """The present step."""
         return LADDER[self.level]
 
-    def noted(self, held: bool, now: float) -> bool:
+    def sample(self, held: bool, now: float) -> bool:
         """Note a frame that was due; True if the step changed."""
         if not self._due:
             self._since = now

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
-class ParticipantCounters:
-    """What one participant sent and got; the transport's and the outbox's counters are kept there."""
+class SenderCounters:
+    """What became of one participant's pictures."""
 
     pictures_in: int = 0
     """Pictures accepted, raw or decoded."""
@@ -20,6 +20,12 @@ class ParticipantCounters:
     """Times the process that decoded ended or hung over one of this participant's pictures."""
     decode_seconds: float = 0.0
     """CPU time that decoding took."""
+
+
+@dataclass(slots=True)
+class ViewerCounters:
+    """What one viewer received; the outbox has counters of its own."""
+
     frames_delivered: int = 0
     """Frames put into this viewer's outbox."""
     frames_skipped: int = 0

@@ -25,11 +25,11 @@ class TextLink:
         self._sent = 0
         self._blocked_at = 0.0
 
-    def sent(self, size: int) -> None:
+    def record_sent(self, size: int) -> None:
         """Note a frame that was put into the outbox."""
         self._sent = size
 
-    def was_blocked(self, seconds: float, now: float) -> None:
+    def record_block(self, seconds: float, now: float) -> None:
         """Note that the transport takes bytes again, after so long a time."""
         self._blocked_at = now
         if self._sent and seconds > 0:

@@ -14,9 +14,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from teleglyph.call.decoding import open_decoding
+from teleglyph.call.life_cycle import State
 from teleglyph.call.pacer import Pacer
-from teleglyph.call.participant import Participant, State
-from teleglyph.call.room import Room
+from teleglyph.call.participant import Participant
+from teleglyph.call.room import CallRoom
 from teleglyph.call.session import run_participant, watch_connection
 from teleglyph.call.statistics import RoomReport
 from teleglyph.errors import BindError, StoreError, TeleglyphError
@@ -80,7 +81,7 @@ class Server:
 
     def __init__(self, config: ServerConfig) -> None:
         self.config = config
-        self.default_room = Room("lobby", config.sound)
+        self.default_room = CallRoom("lobby", config.sound)
         self.rooms = {self.default_room.name: self.default_room}
         self.bound: list[tuple[str, int]] = []
         """Addresses and ports the call service listens on."""
@@ -100,7 +101,7 @@ class Server:
         self.overload = Overload(config.max_load)
         """Whether there is time for more participants."""
         self._proofs = Proofs(config.call, self.gate.refused)
-        self._guards: dict[Connection, HandshakeGuard] = {}
+        self._admitted: dict[Connection, tuple[ServerSession, HandshakeGuard]] = {}
         self._http = HttpFront(self)
         door = FrontDoor(self.gate.let_in, self._admit, self._accepted, self._http.on_call_port, config.max_handshakes)
         self._listener = Listener(door, config.call.handshake_timeout)
@@ -328,15 +329,15 @@ class Server:
             guard=guard,
         )
         connection = guard.connection = Connection(session, peer, self.config.connection, meter=self.gate.meter(peer))
-        self._guards[connection] = guard
+        self._admitted[connection] = session, guard
         return connection
 
     def _accepted(self, connection: Connection) -> None:
         number = next(self._numbers)
         participant = Participant(number, connection, self.default_room, self.config.call, self._decoding)
-        guard = self._guards.pop(connection)
+        session, guard = self._admitted.pop(connection)
         task = asyncio.get_running_loop().create_task(
-            charged(self._serve(participant, guard), connection.stopwatch), name=f"session {number}"
+            charged(self._serve(participant, session, guard), connection.stopwatch), name=f"session {number}"
         )
         self._sessions[task] = participant
         task.add_done_callback(self._sessions.pop)
@@ -344,9 +345,9 @@ class Server:
         leave = self.gate.enter(connection.peer)
         task.add_done_callback(lambda _: leave())
 
-    async def _serve(self, participant: Participant, guard: HandshakeGuard) -> None:
+    async def _serve(self, participant: Participant, session: ServerSession, guard: HandshakeGuard) -> None:
         _log.debug("%s connected as %s", participant.connection.peer, participant.name)
-        reason = await run_participant(participant, self.config.call, guard.over)
+        reason = await run_participant(participant, session, self.config.call, guard.over)
         self._say_goodbye(participant, reason)
 
     def _say_goodbye(self, participant: Participant, reason: str) -> None:
@@ -393,7 +394,7 @@ class Server:
             for participant in self._sessions.values():
                 watch_connection(participant.connection, participant, self.config.call, now)
             for room in self.rooms.values():
-                room.notice(now)
+                room.refresh(now)
             self.gate.refusals.flush(now)
 
     async def _close_left_overs(self, records: RecordStore) -> None:

@@ -26,7 +26,6 @@ from teleglyph.errors import (
 from teleglyph.media.frame_text import SafeFrame, check_frame, explain_refusal
 from teleglyph.net import Connection, connect_tcp
 from teleglyph.wire.acip import (
-    CUSTOM_PALETTE,
     AsciiFrame,
     AudioBatch,
     Capabilities,
@@ -42,6 +41,7 @@ from teleglyph.wire.acip import (
     Identity,
     JoinFlag,
     OpusBatch,
+    PaletteType,
     PictureRequest,
     Ping,
     Pong,
@@ -333,7 +333,7 @@ class CallClient:
 
     def _understood(self, capabilities: Capabilities) -> Capabilities:
         """The capabilities without what ascii-chat's server ends a connection for: a palette of the user's own."""
-        if self._has_screens or capabilities.palette_type != CUSTOM_PALETTE:
+        if self._has_screens or capabilities.palette_type != PaletteType.CUSTOM:
             return capabilities
         return replace(capabilities, palette_type=_STANDARD_PALETTE, palette_custom="")
 

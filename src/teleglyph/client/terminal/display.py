@@ -8,7 +8,7 @@ from teleglyph.client.terminal.capabilities import Terminal
 from teleglyph.media.modes import COLOR_NAMES, RENDER_NAMES, ColorLevel, RenderMode
 from teleglyph.media.palette import BUILT_IN, Palette
 from teleglyph.media.style import Style
-from teleglyph.wire.acip import CUSTOM_PALETTE, Capabilities, ViewFlag, ViewSettings
+from teleglyph.wire.acip import Capabilities, PaletteType, ViewFlag, ViewSettings
 
 _BASIC_MODE = {
     RenderMode.QUADRANT: RenderMode.HALF_BLOCK,
@@ -19,7 +19,7 @@ _BASIC_MODE = {
 """What servers of ascii-chat are asked for instead of the modes that they do not know."""
 _FONTS_WITHOUT_BLOCKS = ("linux", "cons25", "vt100", "vt220", "dumb", "")
 """Terminals whose fonts have half blocks at best."""
-_PALETTE_NUMBERS = {"standard": 1, "blocks": 2, "digital": 3, "minimal": 4, "cool": 5}
+_PALETTE_NUMBERS = {kind.name.lower(): kind for kind in PaletteType if PaletteType.UNSET < kind < PaletteType.CUSTOM}
 _COLOR_COUNTS = {
     ColorLevel.NONE: 2,
     ColorLevel.ANSI16: 16,
@@ -150,7 +150,7 @@ class Display:
             utf8=self.utf8,
             desired_fps=self.frame_rate,
             wants_padding=self.padding,
-            palette_type=_PALETTE_NUMBERS.get(style.palette.name, CUSTOM_PALETTE),
+            palette_type=_PALETTE_NUMBERS.get(style.palette.name, PaletteType.CUSTOM),
             palette_custom=style.palette.glyphs if custom else "",
             terminal_flags=_TERMINAL_FLAGS[style.color] | (_UTF8_FLAG if self.utf8 else 0),
             term_type=self.terminal.term,

@@ -8,7 +8,6 @@ what can be said, ``packet`` for framing, ``cipher`` for encryption, ``client_ha
 
 from teleglyph.wire.acip.messages import (
     AS_CAPABILITIES,
-    CUSTOM_PALETTE,
     MAX_PLACES,
     AsciiFrame,
     AudioBatch,
@@ -40,6 +39,7 @@ from teleglyph.wire.acip.messages import (
     Message,
     NoEncryption,
     OpusBatch,
+    PaletteType,
     PictureRequest,
     Ping,
     Pong,
@@ -78,7 +78,6 @@ from teleglyph.wire.acip.session import ClientSession, HandshakeDone, ServerSess
 
 __all__ = [
     "AS_CAPABILITIES",
-    "CUSTOM_PALETTE",
     "HEADER",
     "MAGIC",
     "MAX_PAYLOAD",
@@ -120,6 +119,7 @@ __all__ = [
     "Packet",
     "PacketDecoder",
     "PacketType",
+    "PaletteType",
     "PictureRequest",
     "Ping",
     "Pong",

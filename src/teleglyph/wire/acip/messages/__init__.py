@@ -6,7 +6,7 @@ here knows about sessions or order.  Begin at :class:`teleglyph.wire.acip.messag
 
 from teleglyph.wire.acip.messages.audio import AudioBatch, OpusBatch
 from teleglyph.wire.acip.messages.base import Event, Message, encode
-from teleglyph.wire.acip.messages.capabilities import CUSTOM_PALETTE, Capabilities
+from teleglyph.wire.acip.messages.capabilities import Capabilities, PaletteType
 from teleglyph.wire.acip.messages.control import (
     ClearConsole,
     ClientJoin,
@@ -63,7 +63,6 @@ from teleglyph.wire.acip.messages.video import (
 
 __all__ = [
     "AS_CAPABILITIES",
-    "CUSTOM_PALETTE",
     "MAX_PLACES",
     "AsciiFrame",
     "AudioBatch",
@@ -95,6 +94,7 @@ __all__ = [
     "Message",
     "NoEncryption",
     "OpusBatch",
+    "PaletteType",
     "PictureRequest",
     "Ping",
     "Pong",

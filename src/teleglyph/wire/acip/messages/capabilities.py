@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import struct
 from dataclasses import dataclass
 from typing import ClassVar, Self
@@ -12,7 +13,6 @@ from teleglyph.wire.acip.packet_type import PacketType
 
 MAX_COLUMNS = MAX_ROWS = 4096
 MAX_FPS = 144
-CUSTOM_PALETTE = 6
 
 _LAYOUT = struct.Struct(">IIIIHH32s32sBII64sBBBII")
 _FIELDS = (
@@ -23,6 +23,18 @@ _FIELDS = (
 """The attributes in the order of the layout."""
 _TEXT_SIZES = {"term_type": 32, "colorterm": 32, "palette_custom": 64}
 _FLAGS = ("detection_reliable", "utf8", "wants_padding")
+
+
+class PaletteType(enum.IntEnum):
+    """The palettes that CLIENT_CAPABILITIES can name."""
+
+    UNSET = 0
+    STANDARD = 1
+    BLOCKS = 2
+    DIGITAL = 3
+    MINIMAL = 4
+    COOL = 5
+    CUSTOM = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +106,7 @@ class Capabilities(Message):
             ("height", self.height, 1, MAX_ROWS),
             ("color_level", self.color_level, 0, 3),
             ("render_mode", self.render_mode, 0, 2),
-            ("palette_type", self.palette_type, 0, CUSTOM_PALETTE),
+            ("palette_type", self.palette_type, 0, PaletteType.CUSTOM),
             ("desired_fps", self.desired_fps, 1, MAX_FPS),
         ):
             if not low <= value <= high:

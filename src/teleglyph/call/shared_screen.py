@@ -35,7 +35,7 @@ _MIN_ROWS_FOR_NAMES = 4
 _MAX_INDEX = 9
 _MAX_WITH_PLACES = 2
 """People of whom each has a place, with a picture or without."""
-_SETTLE_SECONDS = 0.4
+_REFINE_SECONDS = 0.4
 """Within this time all rows have their turn at being made exact where the picture stands still."""
 _WALL = 38
 """Grey of a place without a picture."""
@@ -45,7 +45,7 @@ _WALL_PICTURE = np.full((1, 1, 3), _WALL, np.uint8)
 _compositions = itertools.count(1)
 
 
-class Wishes(NamedTuple):
+class ViewPreferences(NamedTuple):
     """What a viewer of our own kind may ask for; part of the key of its view.
 
     Attributes:
@@ -61,9 +61,11 @@ class Wishes(NamedTuple):
     spotlight: int = 0
 
 
-def in_grid(scene: Scene, wishes: Wishes) -> Scene:
+def grid_tiles(scene: Scene, preferences: ViewPreferences) -> Scene:
     """Those who have a place in the whole grid, in the order of their numbers in it."""
-    return tuple(tile for tile in scene if tile.number != wishes.without and (wishes.names or tile.pixels is not None))
+    return tuple(
+        tile for tile in scene if tile.number != preferences.without and (preferences.names or tile.pixels is not None)
+    )
 
 
 def folds(tiles: Sequence[Tile]) -> bool:
@@ -74,24 +76,24 @@ def folds(tiles: Sequence[Tile]) -> bool:
     return len(tiles) > _MAX_WITH_PLACES and any(tile.pixels is None for tile in tiles)
 
 
-class ScreenKey(NamedTuple):
+class SharedScreenKey(NamedTuple):
     """All that makes two viewers' screens equal."""
 
     columns: int
     rows: int
     padded: bool
     style: Style
-    wishes: Wishes
+    preferences: ViewPreferences
 
 
-class ScreenView:
+class SharedScreen:
     """The screen of all viewers with one key.
 
     Args:
-        key: size, style and wishes.
+        key: size, style and preferences.
     """
 
-    def __init__(self, key: ScreenKey) -> None:
+    def __init__(self, key: SharedScreenKey) -> None:
         self.key = key
         self.style = key.style
         self.revision = -1
@@ -105,7 +107,7 @@ class ScreenView:
         """What was wanted one composition earlier, if it had the same size."""
         self.needs: dict[int, tuple[int, int]] = {}
         """Width and height in pixels that each participant's picture is shown in."""
-        self.settle = (0, 0)
+        self.refined_rows = (0, 0)
         """The rows whose turn it is at being exact where they stand still."""
         self._places: tuple[Placement, ...] = ()
         self._arrangement: tuple[object, ...] = ()
@@ -122,8 +124,8 @@ class ScreenView:
 
     def visible(self, scene: Scene) -> Scene:
         """Those of a scene who have a place in this view."""
-        shown = in_grid(scene, self.key.wishes)
-        pinned = tuple(tile for tile in shown if tile.number == self.key.wishes.spotlight)
+        shown = grid_tiles(scene, self.key.preferences)
+        pinned = tuple(tile for tile in shown if tile.number == self.key.preferences.spotlight)
         return pinned or shown
 
     def plan(self, scene: Scene, revision: int, now: float) -> Composition:
@@ -133,7 +135,7 @@ class ScreenView:
         tiles = everybody if not self._folded else tuple(tile for tile in everybody if tile.pixels is not None)
         drawn = self._drawn
         self._drawn = tuple(tile.version for tile in tiles)
-        mirrored = self.key.wishes.mirrored
+        mirrored = self.key.preferences.mirrored
         draws = [
             Draw(
                 _WALL_PICTURE if tile.pixels is None else tile.pixels,
@@ -152,9 +154,9 @@ class ScreenView:
             self.previous, self.wanted = self.wanted, spare
         else:
             self.previous, self.wanted = None, Grid(*size)
-        begin = self.settle[1] if self.settle[1] < size[1] else 0
-        turns = 1 + int(size[1] * (now - self.composed_at) / _SETTLE_SECONDS)
-        self.settle = begin, min(size[1], begin + turns)
+        begin = self.refined_rows[1] if self.refined_rows[1] < size[1] else 0
+        turns = 1 + int(size[1] * (now - self.composed_at) / _REFINE_SECONDS)
+        self.refined_rows = begin, min(size[1], begin + turns)
         self.number, self.revision, self.composed_at = next(_compositions), revision, now
         return Composition(self.wanted, self._canvas, draws, self.style, self._labels(tiles, scene))
 
@@ -176,7 +178,7 @@ class ScreenView:
         self._arrange_names(arrangement[1], has_pictures=bool(tiles))
         foot = self._lines.rows if tiles else 0
         aspects = [tile.aspect for tile in tiles]
-        label_rows = 1 if key.wishes.names and rows >= _MIN_ROWS_FOR_NAMES else 0
+        label_rows = 1 if key.preferences.names and rows >= _MIN_ROWS_FOR_NAMES else 0
         places = arrange(aspects, columns, rows - foot, label_rows)
         if label_rows and not _has_room_below(places, rows - foot):
             places = arrange(aspects, columns, rows - foot)
@@ -216,7 +218,7 @@ class ScreenView:
 
     def _place_numbers(self, scene: Scene) -> dict[int, int]:
         """The place in the whole grid of everybody who has one."""
-        return {tile.number: place for place, tile in enumerate(in_grid(scene, self.key.wishes), 1)}
+        return {tile.number: place for place, tile in enumerate(grid_tiles(scene, self.key.preferences), 1)}
 
     def _labels(self, tiles: Sequence[Tile], scene: Scene) -> list[Label]:
         """What stands beside the pictures; made anew only when a name or a mark has changed."""
@@ -230,7 +232,7 @@ class ScreenView:
         if not tiles and not self._lines.spans:
             sentence = _NO_PICTURE if len(scene) > 1 else _NOBODY
             return [_centred(sentence, 0, self._canvas.rows // 2, self._canvas.columns, DEFAULT_COLOR, DEFAULT_COLOR)]
-        if not self.key.wishes.names:
+        if not self.key.preferences.names:
             return []
         order = self._place_numbers(scene)
         labels = self._folded_labels(scene)
@@ -265,10 +267,10 @@ class ScreenView:
     def _name_label(self, tile: Tile, place: Placement, index: int) -> Label:
         mark = f"{self._mark()} " if tile.speaking else ""
         state = " (frozen)" if tile.frozen else ""
-        ink = _accent(self.style.color) if tile.speaking else DEFAULT_COLOR
+        foreground = _accent(self.style.color) if tile.speaking else DEFAULT_COLOR
         text = f"{mark}{_with_place(tile.name, index)}{state}"
         left, right = self._room_beside(place)
-        label = _centred(text, left, place.y + place.height, right - left, ink, DEFAULT_COLOR, self.style.utf8)
+        label = _centred(text, left, place.y + place.height, right - left, foreground, DEFAULT_COLOR, self.style.utf8)
         # In the middle of its picture, as far as it fits there.
         middle = place.x + (place.width - len(label.glyphs)) // 2
         return label._replace(x=min(max(left, middle), right - len(label.glyphs)))
@@ -287,10 +289,12 @@ class ScreenView:
         return left, right
 
     def _wall_labels(self, tile: Tile, place: Placement) -> list[Label]:
-        paper = DEFAULT_COLOR if self.style.shows_light_by_ink else _wall_color(self.style.color)
+        background = DEFAULT_COLOR if self.style.shows_light_by_ink else _wall_color(self.style.color)
         middle = place.y + (place.height - 1) // 2
         lines = [(middle, _CAMERA_OFF)] if self._has_names else [(middle, tile.name)]
-        return [_centred(text, place.x, y, place.width, DEFAULT_COLOR, paper, self.style.utf8) for y, text in lines]
+        return [
+            _centred(text, place.x, y, place.width, DEFAULT_COLOR, background, self.style.utf8) for y, text in lines
+        ]
 
 
 def _with_place(name: str, place: int) -> str:
@@ -298,9 +302,9 @@ def _with_place(name: str, place: int) -> str:
     return f"{place} {name}" if place <= _MAX_INDEX else name
 
 
-def _centred(text: str, x: int, y: int, width: int, ink: int, paper: int, utf8: bool = True) -> Label:
+def _centred(text: str, x: int, y: int, width: int, foreground: int, background: int, utf8: bool = True) -> Label:
     glyphs = cut_glyphs(text, width, utf8=utf8)
-    return Label(x + (width - len(glyphs)) // 2, y, ink, paper, glyphs)
+    return Label(x + (width - len(glyphs)) // 2, y, foreground, background, glyphs)
 
 
 def _has_room_below(places: Sequence[Placement], rows: int) -> bool:

@@ -1,8 +1,8 @@
-"""What a participant takes from its peer's texts."""
+"""Texts of a peer that people read."""
 
 import pytest
 
-from teleglyph.call.participant import shortened
+from teleglyph.call.peer_log import shortened
 
 FAMILY = "\N{MAN}\u200d\N{WOMAN}\u200d\N{GIRL}\u200d\N{BOY}"
 
