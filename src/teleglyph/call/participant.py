@@ -177,7 +177,7 @@ class Participant:
 
     def _join_room(self) -> None:
         if len(self._room) >= self._limits.max_participants:
-            raise ServerFullError(f"The call is full: {len(self._room)} participants")
+            raise ServerFullError(f"The call is full: it has {len(self._room)} participants. Try again later.")
         self._life.advance(State.JOINED)
         self.viewer.enter(time.monotonic())
         self.sender.expect_picture(CAPABILITIES_SECONDS)

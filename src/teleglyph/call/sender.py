@@ -163,7 +163,7 @@ class Sender:
             BadDataError: this one is.
         """
         if width * height > self._limits.max_picture_pixels:
-            raise BadDataError(f"picture of {width}x{height} pixels is too large")
+            raise BadDataError(f"A picture of {width}x{height} pixels is too large.")
 
     def receive(self, message: ImageFrame | HevcFrame) -> None:
         """Store a raw picture, or decode a compressed one.

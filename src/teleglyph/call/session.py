@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 _PROTOCOL_CODE = 44
 _NAME_SECONDS = 5.0
-"""How long a peer may be in a call before it is announced by the name that it was given."""
+"""A peer that has not sent its name after so long is announced by the one that it was given."""
 _HELLO_CHECKS, _HELLO_CHECK_SECONDS = 3, 0.08
 """A client says within 250 ms which identity it expects (spec acip-crypto 4.4).  Its silence is counted in checks: a
 clock would also count the time in which this process stood still."""
@@ -71,7 +71,7 @@ async def run_participant(
         farewell = [encode(RemoteLog(LogLevel.INFO, LogDirection.SERVER_TO_CLIENT, "The server is shutting down"))]
     except Exception:
         reason = "internal error"
-        _log.exception("participant %s failed", participant.name)
+        _log.exception("Participant %s failed", participant.name)
     established = participant.state is not State.CONNECTED
     await participant.leave()
     await connection.close(*(farewell if established else ()))
@@ -109,37 +109,36 @@ async def _serve(
 
 def _require_capabilities(participant: Participant) -> None:
     if participant.state is State.SECURED:
-        participant.connection.fail(
-            PeerTimeoutError(f"{participant.connection.peer} did not say what its terminal can do")
-        )
+        participant.connection.fail(PeerTimeoutError(f"{participant.connection.peer} did not send its capabilities."))
 
 
 def violation_packets(reason: str) -> list[bytes]:
-    """What a peer is told before it is disconnected for bad data (spec acip-wire 8.2)."""
+    """Packets for a peer that is disconnected for bad data (spec acip-wire 8.2)."""
     return [
         encode(RemoteLog(LogLevel.ERROR, LogDirection.SERVER_TO_CLIENT, f"Protocol violation: {reason}")),
         encode(ErrorMessage(_PROTOCOL_CODE, reason)),
     ]
 
 
-def watch_connection(connection: Connection, participant: Participant, limits: CallLimits, now: float) -> None:
-    """Look after one connection from outside: keep it alive, and end it when the peer is dead or stopped reading.
+def watch_connection(participant: Participant, limits: CallLimits, now: float) -> None:
+    """Keep one connection alive, and end it when the peer is dead or has stopped reading.
 
-    To be called a few times a second.
+    To be called a few times per second, with monotonic seconds.
     """
+    connection = participant.connection
     if participant.state in (State.CONNECTED, State.LEAVING, State.GONE):
         return
     if connection.blocked_since is None and now - connection.last_sent >= limits.keepalive:
         connection.send(Ping())
     if participant.in_room and now - connection.opened_at > _NAME_SECONDS:
-        participant.announce()  # it has not said its name, and perhaps never will
+        participant.announce()  # it has not sent its name, and perhaps never will
     silence, since_packet = now - connection.last_received, now - connection.last_message
     if silence > limits.silence_timeout:
-        connection.fail(PeerTimeoutError(f"{connection.peer} sent nothing for {silence:.0f} s"))
+        connection.fail(PeerTimeoutError(f"{connection.peer} sent nothing for {silence:.0f} s."))
     elif since_packet > limits.packet_timeout:
-        connection.fail(PeerTimeoutError(f"{connection.peer} sent no complete packet for {since_packet:.0f} s"))
+        connection.fail(PeerTimeoutError(f"{connection.peer} sent no complete packet for {since_packet:.0f} s."))
     elif connection.blocked_since is not None and now - connection.blocked_since > limits.stall_timeout:
-        connection.fail(PeerTimeoutError(f"{connection.peer} has read nothing for {limits.stall_timeout:.0f} s"))
+        connection.fail(PeerTimeoutError(f"{connection.peer} has read nothing for {limits.stall_timeout:.0f} s."))
 
 
 class _HelloTimer:

@@ -1,7 +1,7 @@
-"""What a group of equal viewers of our own kind should see: composed once, told to each by its changes.
+"""The screens that equal viewers of our own kind share: composed once, sent to each viewer as deltas.
 
-Beside the pictures there are names and marks.  People without a picture share a few lines at the foot, so that the
-pictures get the space; two people keep a place each.
+A screen has pictures, names and marks.  Among three or more people, those without a picture share a few lines at the
+foot, so that the pictures get the space.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _NOBODY = "Nobody else is here yet"
 _NO_PICTURE = "Nobody sends a picture"
 _CAMERA_OFF = "camera off"
 _MIN_ROWS_FOR_NAMES = 4
-"""Rows of a place in the grid, below which a name would take too much of the picture."""
+"""Rows of a screen below which names would take too much of the picture."""
 _MAX_INDEX = 9
 _MAX_WITH_PLACES = 2
-"""People of whom each has a place, with a picture or without."""
+"""Up to this many people each have a place, with a picture or without."""
 _REFINE_SECONDS = 0.4
-"""Within this time all rows have their turn at being made exact where the picture stands still."""
+"""Within this time each row becomes exact once where nothing moves."""
 _WALL = 38
 """Grey of a place without a picture."""
 
@@ -46,13 +46,13 @@ _compositions = itertools.count(1)
 
 
 class ViewPreferences(NamedTuple):
-    """What a viewer of our own kind may ask for; part of the key of its view.
+    """The choices of a viewer of our own kind.
 
     Attributes:
-        names: names and marks with the pictures, and of those without one.
-        without: number of a participant that is left out, 0 for none.
-        mirrored: number of a participant who is shown as in a mirror.
-        spotlight: number of the participant who is shown alone.
+        names: show names and marks, also of people without a picture.
+        without: number of a participant to leave out; 0 for nobody.
+        mirrored: number of a participant to show as in a mirror; 0 for nobody.
+        spotlight: number of a participant to show alone; 0 for nobody.
     """
 
     names: bool = True
@@ -62,22 +62,19 @@ class ViewPreferences(NamedTuple):
 
 
 def grid_tiles(scene: Scene, preferences: ViewPreferences) -> Scene:
-    """Those who have a place in the whole grid, in the order of their numbers in it."""
+    """The tiles that have a place in the whole grid, in the order of the places."""
     return tuple(
         tile for tile in scene if tile.number != preferences.without and (preferences.names or tile.pixels is not None)
     )
 
 
 def folds(tiles: Sequence[Tile]) -> bool:
-    """Whether people without a picture share lines of names instead of having a place each.
-
-    They do among three and more; one or two people are better seen in places.
-    """
+    """Whether people without a picture share lines of names, as they do among three or more people."""
     return len(tiles) > _MAX_WITH_PLACES and any(tile.pixels is None for tile in tiles)
 
 
 class SharedScreenKey(NamedTuple):
-    """All that makes two viewers' screens equal."""
+    """Everything that makes two viewers' screens equal."""
 
     columns: int
     rows: int
@@ -91,29 +88,32 @@ class SharedScreen:
 
     Args:
         key: size, style and preferences.
+
+    Attributes:
+        revision: the room's scene revision that ``wanted`` shows.
+        number: differs for every composition in this process.
+        composed_at: when ``wanted`` was composed, in monotonic seconds.
+        wanted: what the viewers should see.
+        previous: ``wanted`` one composition earlier, if that had the same size.
+        needs: width and height in pixels in which each participant's picture is shown.
+        refined_rows: the rows, from and up to but not including, that become exact where nothing moves.
     """
 
     def __init__(self, key: SharedScreenKey) -> None:
         self.key = key
         self.style = key.style
         self.revision = -1
-        """The room's scene revision that ``wanted`` shows."""
         self.number = 0
-        """Another one for every composition in this process."""
         self.composed_at = 0.0
-        """When ``wanted`` was made, in monotonic seconds."""
         self.wanted = Grid(1, 1)
         self.previous: Grid | None = None
-        """What was wanted one composition earlier, if it had the same size."""
         self.needs: dict[int, tuple[int, int]] = {}
-        """Width and height in pixels that each participant's picture is shown in."""
         self.refined_rows = (0, 0)
-        """The rows whose turn it is at being exact where they stand still."""
         self._places: tuple[Placement, ...] = ()
         self._arrangement: tuple[object, ...] = ()
         self._has_names = False
         self._folded: tuple[int, ...] = ()
-        """Numbers of the people who share the lines of names."""
+        """Numbers of the people in the lines of names."""
         self._lines = NameLines((), 0, 0)
         self._lines_at = (0, 0)
         self._has_heading = False
@@ -123,13 +123,13 @@ class SharedScreen:
         self._drawn: tuple[int, ...] = ()
 
     def visible(self, scene: Scene) -> Scene:
-        """Those of a scene who have a place in this view."""
+        """The tiles that this screen shows."""
         shown = grid_tiles(scene, self.key.preferences)
         pinned = tuple(tile for tile in shown if tile.number == self.key.preferences.spotlight)
         return pinned or shown
 
     def plan(self, scene: Scene, revision: int, now: float) -> Composition:
-        """What is to be drawn for a scene; ``wanted`` shows it once that is done."""
+        """The native job for a scene; ``wanted`` shows the scene once the job is done."""
         everybody = self.visible(scene)
         self._arrange(everybody, scene)
         tiles = everybody if not self._folded else tuple(tile for tile in everybody if tile.pixels is not None)
@@ -210,18 +210,18 @@ class SharedScreen:
             self._has_heading, self._lines = name_list(names, columns, rows, utf8=utf8)
 
     def _numbered(self, tiles: Sequence[Tile], scene: Scene) -> tuple[str, ...]:
-        """Names with the numbers of the keys that show them alone."""
+        """Names with the keys that show these people alone."""
         if not tiles:
             return ()
         places = self._place_numbers(scene)
         return tuple(_with_place(tile.name, places[tile.number]) for tile in tiles)
 
     def _place_numbers(self, scene: Scene) -> dict[int, int]:
-        """The place in the whole grid of everybody who has one."""
+        """The places in the whole grid, from 1 on, by the participants' numbers."""
         return {tile.number: place for place, tile in enumerate(grid_tiles(scene, self.key.preferences), 1)}
 
     def _labels(self, tiles: Sequence[Tile], scene: Scene) -> list[Label]:
-        """What stands beside the pictures; made anew only when a name or a mark has changed."""
+        """Names and marks; made anew only when one has changed."""
         marks = (self._arrangement, tuple((tile.number, tile.name, tile.speaking, tile.frozen) for tile in scene))
         if marks != self._marks:
             self._marks = marks
@@ -244,7 +244,7 @@ class SharedScreen:
         return [label for label in labels if label.glyphs]
 
     def _folded_labels(self, scene: Scene) -> list[Label]:
-        """The lines of names; the count of those without room is marked when one of them speaks."""
+        """The lines of names; the count of further people is marked when one of them speaks."""
         left, top = self._lines_at
         speaking = {tile.number for tile in scene if tile.speaking}
         mark, labels = self._mark(), []
@@ -261,7 +261,7 @@ class SharedScreen:
         return labels
 
     def _mark(self) -> str:
-        """What stands in front of people who speak."""
+        """The mark of people who speak."""
         return "\N{BLACK CIRCLE}" if self.style.utf8 else "*"
 
     def _name_label(self, tile: Tile, place: Placement, index: int) -> Label:
@@ -271,12 +271,12 @@ class SharedScreen:
         text = f"{mark}{_with_place(tile.name, index)}{state}"
         left, right = self._room_beside(place)
         label = _centred(text, left, place.y + place.height, right - left, foreground, DEFAULT_COLOR, self.style.utf8)
-        # In the middle of its picture, as far as it fits there.
+        # In the middle under its picture, if it fits there.
         middle = place.x + (place.width - len(label.glyphs)) // 2
         return label._replace(x=min(max(left, middle), right - len(label.glyphs)))
 
     def _room_beside(self, place: Placement) -> tuple[int, int]:
-        """The columns, from and up to, that a name under a picture may take: to the middle between it and the next."""
+        """The columns, from and up to, for the name under a picture: up to the middle between two pictures."""
         row = place.y + place.height
         left, right = 0, self._canvas.columns
         for other in self._places:
@@ -298,7 +298,7 @@ class SharedScreen:
 
 
 def _with_place(name: str, place: int) -> str:
-    """A name, with its number as far as there are keys for it."""
+    """A name, with its place if there is a key for it."""
     return f"{place} {name}" if place <= _MAX_INDEX else name
 
 
@@ -308,7 +308,7 @@ def _centred(text: str, x: int, y: int, width: int, foreground: int, background:
 
 
 def _has_room_below(places: Sequence[Placement], rows: int) -> bool:
-    """Whether the row under each place is on the screen and belongs to no other."""
+    """Whether the row under each place is on the screen and free."""
     return all(
         below < rows
         and not any(
@@ -323,7 +323,7 @@ def _has_room_below(places: Sequence[Placement], rows: int) -> bool:
 
 
 def _accent(color: ColorLevel) -> int:
-    """Who speaks is green, where there are colours."""
+    """The colour of people who speak: green, if there are colours."""
     return {
         ColorLevel.NONE: DEFAULT_COLOR,
         ColorLevel.ANSI16: indexed_color(10),

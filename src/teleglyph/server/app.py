@@ -392,7 +392,7 @@ class Server:
             self.gate.costs.load.sample(now, time.thread_time(), seconds_in_queue())
             self.overload.sample(self.gate.costs.load.value, (room.counters for room in self.rooms.values()), now)
             for participant in self._sessions.values():
-                watch_connection(participant.connection, participant, self.config.call, now)
+                watch_connection(participant, self.config.call, now)
             for room in self.rooms.values():
                 room.refresh(now)
             self.gate.refusals.flush(now)
