@@ -61,7 +61,7 @@ class Batch:
         if self._pictures is None:
             self._pictures = self._read_pictures()
         if not self._pictures.pixels:
-            text.show_placeholder(self.moment.revision)
+            text.set_placeholder(self.moment.revision)
             return False
         text.start_frame()
         self._texts[text] = None

@@ -309,7 +309,7 @@ class _Worker:
         if self.process is not None and self.process.poll() is None:
             return
         if self.process is not None:
-            # It died between two pictures, which is nobody's fault; its senders begin anew.
+            # It died between two pictures, which is nobody's fault; its senders start over.
             self._died(0, "ended")
         limits = self._limits
         # Sealed, so that the process cannot shrink it while this one reads it.
@@ -355,7 +355,7 @@ class _Worker:
             raise OSError("no decoding process")
         data = b""
         for remaining in (1, 0):
-            # Two halves: if this process itself stood still, only the first half can pass without a look at the socket.
+            # Two halves: if this process itself was stopped, only the first half can pass without a look at the socket.
             try:
                 async with asyncio.timeout(patience / 2):
                     while len(data) < ANSWER.size:

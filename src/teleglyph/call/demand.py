@@ -15,7 +15,7 @@ _SLACK = 1.1
 
 
 class Demand(NamedTuple):
-    """What is seen of one participant's picture.
+    """How one participant's picture is seen.
 
     Attributes:
         width, height: pixels of the largest tile that shows it; 0 if nobody sees it.

@@ -22,7 +22,7 @@ _DELAY_MEMORY = 8.0
 _COMPRESSION_SECONDS = 60e-6
 _COMPRESSION_SECONDS_PER_BYTE = 2e-9
 _COMPRESSION_SAVES = 0.3
-"""What compression at level 1 costs and saves, about (bench.picture)."""
+"""Approximate cost and saving of compression at level 1 (bench.picture)."""
 _NEAR_SECONDS = 0.005
 _NEAR_RATE, _FAR_RATE = 100e6, 5e6
 """Bytes per second that links are assumed to carry before they were ever full: within a house, and beyond."""

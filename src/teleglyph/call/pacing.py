@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 _MIN_SPACING = 0.75
-"""Part of a period that lies between two frames at least; peers drop frames that come in bursts."""
+"""Shortest time between two frames, as a part of the period; peers drop frames that come in bursts."""
 TOLERANCE = 0.0006
 """Seconds by which a tick may be early: event loops round their timers to a millisecond."""
 

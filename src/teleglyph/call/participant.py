@@ -1,6 +1,6 @@
 """One person (or program) in a call: its life cycle, and what each of its messages does.
 
-What it sends, sees and says has classes of its own: :class:`Sender`, :class:`Viewer` and :class:`Speaker`.
+Its pictures, its view and its sound have classes of their own: ``Sender``, ``Viewer`` and ``Speaker``.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Participant:
         self._room = room
         self._limits = limits
         peer_log = PeerLog()
-        connection.on_writable = self._note_writable
+        connection.on_writable = self._connection_writable
         self._handlers: dict[type[Event], Callable[..., None]] = {
             Capabilities: self._on_capabilities,
             StreamStart: self._on_stream_start,
@@ -146,8 +146,8 @@ class Participant:
         """Send a line that the peer's program may show or log."""
         self.connection.send(RemoteLog(LogLevel.INFO, LogDirection.SERVER_TO_CLIENT, text))
 
-    def _note_writable(self) -> None:
-        self.viewer.note_writable(time.monotonic())
+    def _connection_writable(self) -> None:
+        self.viewer.record_writable(time.monotonic())
         self._room.wake()
 
     def receive(self, message: Event) -> None:

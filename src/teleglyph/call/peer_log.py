@@ -33,6 +33,6 @@ class PeerLog:
 
 
 def shortened(text: str, columns: int) -> Printable:
-    """Text from a peer made safe for logs and terminals, cut to so many columns."""
+    """Text from a peer made safe for logs and terminals, cut to a number of columns."""
     # Only the beginning of a long text matters: a column holds one grapheme at most, and those are short.
     return fit(printable(text[: 16 * columns]).strip(), columns)

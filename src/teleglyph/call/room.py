@@ -27,7 +27,7 @@ class Member(Protocol):
     Attributes:
         number: unique in the server.
         sender: its pictures.
-        viewer: its eyes.
+        viewer: receives its frames.
     """
 
     number: int

@@ -1,4 +1,4 @@
-"""What there is to see of a room at one moment: everybody in it, with a picture or without."""
+"""The scene of a room: everybody in it at one moment, with a picture or without."""
 
 from __future__ import annotations
 

@@ -31,12 +31,12 @@ _REFINE_SECONDS = 0.1
 _BYTES_PER_CHARACTER = 8
 _TYPICAL_BYTES = 2000
 _MIN_SAMPLE_SPACING = 0.75
-"""Part of a period that lies between two samples of the quality control at least."""
+"""Shortest time between two samples of the quality control, as a part of the period."""
 
 
 @dataclass(slots=True)
 class ScreenCounters:
-    """What one viewer's screen received."""
+    """Deltas of one viewer."""
 
     updates: int = 0
     whole_updates: int = 0
@@ -48,7 +48,7 @@ class ScreenCounters:
 
 
 class ScreenViewer(Viewer):
-    """Sends what changes of a :class:`SharedScreen`.
+    """Sends the changes of a :class:`SharedScreen`.
 
     Args:
         number: the participant's, for its own picture.
@@ -70,7 +70,7 @@ class ScreenViewer(Viewer):
         self._spotlight = Spotlight(number)
         self._capabilities: Capabilities | None = None
         self._sent: SentScreen | None = None
-        """What the peer sees; None if that is unknown."""
+        """The screen that the peer sees; None if that is unknown."""
         self._composition = 0
         """Number of the shared screen's composition that the peer sees."""
         self._inexact = 0
@@ -89,7 +89,7 @@ class ScreenViewer(Viewer):
         return self._select_screen(capabilities)
 
     def apply_settings(self, settings: ViewSettings) -> None:
-        """Draw what the peer wants beyond its capabilities, and confirm it."""
+        """Apply the peer's choices beyond its capabilities, and confirm them."""
         before, self._settings = self._settings, settings
         self._meter.limit = settings.max_bitrate / 8
         scene = self._room.scene()
@@ -141,14 +141,14 @@ class ScreenViewer(Viewer):
     # --- the link -------------------------------------------------------------------------------------
 
     def acknowledge(self, message: ScreenAck) -> None:
-        """Learn from the peer what it shows."""
+        """Record what the peer shows."""
         if message.wants_whole:
             self._screen_counters.lost += 1
             self._replace_sent(None)
         if self._meter.record_ack(message.number, time.monotonic()) or message.wants_whole:
             self._room.wake()
 
-    def note_writable(self, now: float) -> None:
+    def record_writable(self, now: float) -> None:
         """Do nothing: acknowledgements say more."""
 
     def _sample_quality(self, held: bool, now: float) -> None:
@@ -193,7 +193,7 @@ class ScreenViewer(Viewer):
         key = UpdateKey(screen, self._sent, self._quality.step.tolerance, refined_rows, is_still)
         update = self._update = batch.join_update(key)
         if not update.may_compress and self._meter.wants_compression(_TYPICAL_BYTES):
-            update.may_compress = True
+            update.allow_compression()
 
     def deliver(self, batch: Batch) -> None:
         """See :class:`Viewer`."""

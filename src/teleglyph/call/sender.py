@@ -1,4 +1,4 @@
-"""The pictures that one participant sends: raw or HEVC, at most so many, no larger than anybody sees them."""
+"""The pictures of one participant, raw or HEVC, from its peer to the picture slot."""
 
 from __future__ import annotations
 

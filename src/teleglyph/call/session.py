@@ -34,10 +34,10 @@ _log = logging.getLogger(__name__)
 
 _PROTOCOL_CODE = 44
 _NAME_SECONDS = 5.0
-"""A peer that has not sent its name after so long is announced by the one that it was given."""
+"""A peer that has not sent its name after this time is announced by the one that the server gave it."""
 _HELLO_CHECKS, _HELLO_CHECK_SECONDS = 3, 0.08
 """A client says within 250 ms which identity it expects (spec acip-crypto 4.4).  Its silence is counted in checks: a
-clock would also count the time in which this process stood still."""
+clock would also count the time in which this process was stopped."""
 
 
 async def run_participant(

@@ -1,4 +1,4 @@
-"""What several viewers share, by a key that says what makes their frames equal."""
+"""Objects that equal viewers share, by a key that makes viewers equal."""
 
 from __future__ import annotations
 

@@ -221,7 +221,7 @@ class SharedScreen:
         return {tile.number: place for place, tile in enumerate(grid_tiles(scene, self.key.preferences), 1)}
 
     def _labels(self, tiles: Sequence[Tile], scene: Scene) -> list[Label]:
-        """Names and marks; made anew only when one has changed."""
+        """Names and marks; made again only when one has changed."""
         marks = (self._arrangement, tuple((tile.number, tile.name, tile.speaking, tile.frozen) for tile in scene))
         if marks != self._marks:
             self._marks = marks

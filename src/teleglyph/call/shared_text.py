@@ -121,7 +121,7 @@ class SharedText:
         self.revision = revision
         return True
 
-    def show_placeholder(self, revision: int) -> None:
+    def set_placeholder(self, revision: int) -> None:
         """Make a frame that says that nobody sends a picture."""
         if self._aspects != ():
             self._arrange(())

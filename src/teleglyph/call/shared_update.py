@@ -84,6 +84,10 @@ class SharedUpdate:
         """Count one more viewer."""
         self._viewers += 1
 
+    def allow_compression(self) -> None:
+        """Compress the body as well, because a viewer may want that."""
+        self.may_compress = True
+
     def plan(self) -> Encoding:
         """The native job, once all viewers have joined and the screen is composed."""
         screen, sent = self.key.screen, self.key.sent

@@ -25,7 +25,7 @@ class Spotlight:
         self._reported: ViewState | None = None
 
     def preferences(self, settings: ViewSettings) -> ViewPreferences:
-        """What a viewer with these settings prefers."""
+        """The preferences of a viewer with these settings."""
         return ViewPreferences(
             names=ViewFlag.NAMES in settings.flags,
             without=self._viewer if ViewFlag.WITHOUT_SELF in settings.flags else 0,
@@ -39,7 +39,7 @@ class Spotlight:
         self.number = tiles[settings.spotlight - 1].number if 1 <= settings.spotlight <= len(tiles) else 0
 
     def state(self, settings: ViewSettings, scene: Scene) -> ViewState:
-        """What the viewer sees: the place of the participant (0 for everybody), how many places there are, the name."""
+        """The message about the participant's place (0 for everybody), the number of places, and the name."""
         tiles = grid_tiles(scene, self.preferences(settings))[:MAX_PLACES]
         found = ((place, tile.name) for place, tile in enumerate(tiles, 1) if tile.number == self.number)
         place, name = next(found, (0, ""))

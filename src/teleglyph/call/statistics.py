@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class SenderCounters:
-    """What became of one participant's pictures."""
+    """Pictures of one sender."""
 
     pictures_in: int = 0
     """Pictures accepted, raw or decoded."""
@@ -24,7 +24,7 @@ class SenderCounters:
 
 @dataclass(slots=True)
 class ViewerCounters:
-    """What one viewer received; the outbox has counters of its own."""
+    """Frames of one viewer; the outbox has counters of its own."""
 
     frames_delivered: int = 0
     """Frames queued in this viewer's outbox."""
@@ -34,7 +34,7 @@ class ViewerCounters:
 
 @dataclass(slots=True)
 class RoomCounters:
-    """What a room's pacer did."""
+    """Ticks and frames of a room."""
 
     ticks: int = 0
     late_ticks: int = 0

@@ -9,7 +9,7 @@ _SAVED = 0.7
 """Part of a text frame that compression saves, about (bench.picture)."""
 _SECONDS = 100e-6
 _SECONDS_PER_BYTE = 12e-9
-"""What compression and decompression cost: 1.7 ms for a frame of 139 KB."""
+"""Cost of compression and decompression: 1.7 ms for a frame of 139 KB."""
 
 
 class TextLink:

@@ -54,7 +54,7 @@ class TextViewer(Viewer):
         """See :class:`Viewer`."""
         if moment.expected_until > moment.now and (waits_until := self._waits_until) > moment.now:
             # Only the placeholder could be sent.  ascii-chat's client uses its first frame as the snapshot, so that
-            # should be a picture.  Viewers that have seen a picture must not go on seeing it after its end.
+            # should be a picture.  Viewers that have seen a picture must not keep it after its end.
             moment.wake_at(waits_until)
             return False
         text = self.shared
@@ -98,7 +98,7 @@ class TextViewer(Viewer):
     def send_view_state(self, scene: Scene) -> None:
         """Do nothing: programs of ascii-chat do not know the message."""
 
-    def note_writable(self, now: float) -> None:
+    def record_writable(self, now: float) -> None:
         """See :class:`Viewer`."""
         self._link.record_block(self._connection.last_blocked, now)
 

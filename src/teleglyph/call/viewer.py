@@ -1,6 +1,6 @@
-"""A participant's eyes: what they need drawn, whether they can take a frame, and how they get it.
+"""The interface of viewers: what they need drawn, whether they can take a frame now, and how they get it.
 
-The two kinds are :class:`teleglyph.call.text_viewer.TextViewer` and :class:`teleglyph.call.screen_viewer.ScreenViewer`.
+The two implementations are :class:`teleglyph.call.text_viewer.TextViewer` and :class:`teleglyph.call.screen_viewer.ScreenViewer`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Viewer(abc.ABC):
         self._entered_at: float | None = None
 
     def enter(self, now: float) -> None:
-        """Note that the participant has joined the room."""
+        """Record when the participant joined the room, in monotonic seconds."""
         self._entered_at = now
 
     def send_packet(self, packet: bytes) -> None:
@@ -50,7 +50,7 @@ class Viewer(abc.ABC):
         self._connection.outbox.queue_control(packet)
 
     def count_skipped(self) -> None:
-        """Count a tick in which the connection still was busy with an earlier frame."""
+        """Count a tick if the connection is still busy with an earlier frame."""
         self.counters.frames_skipped += self._connection.blocked_since is not None
 
     @abc.abstractmethod
@@ -78,7 +78,7 @@ class Viewer(abc.ABC):
         """Tell the peer whom it sees, if it wants to know and that has changed."""
 
     @abc.abstractmethod
-    def note_writable(self, now: float) -> None:
+    def record_writable(self, now: float) -> None:
         """Learn from the connection, which was full and takes bytes again."""
 
     @abc.abstractmethod
