@@ -1,4 +1,4 @@
-"""One budget for the memory that all senders' decoders hold."""
+"""One memory budget for the decoders of all senders."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from teleglyph.errors import MediaDecodeError
 class DecoderMemory:
     """Bytes reserved for decoders, by sender.
 
-    When there is not enough left, the largest holder loses its decoder, if it holds more than is asked for: senders of
-    large pictures make room for senders of small ones, never the other way.
+    If too little is left, the largest holder loses its decoder, but only to a smaller one: senders of large pictures
+    make room for senders of small ones, never the other way.
 
     Args:
         total: bytes for all senders.
@@ -29,25 +29,23 @@ class DecoderMemory:
         return sum(amount for amount, _ in self._held.values())
 
     def reserve(self, holder: object, amount: int, give_up: Callable[[], None]) -> None:
-        """Reserve so many bytes instead of what this holder has reserved before.
+        """Reserve an amount of bytes, which replaces the holder's earlier reservation.
 
         Args:
-            holder: who reserves; any object.
-            amount: in bytes.
-            give_up: called when somebody else gets them.
+            give_up: called when another holder gets the bytes.
 
         Raises:
-            MediaDecodeError: there are not so many; what was reserved before stays.
+            MediaDecodeError: too few are left; the earlier reservation stays.
         """
         if amount > self._each:
-            raise MediaDecodeError(f"an HEVC stream needs {amount} bytes, and at most {self._each} are allowed")
+            raise MediaDecodeError(f"An HEVC stream needs {amount} bytes, and at most {self._each} are allowed.")
         others = {other: held for other, held in self._held.items() if other is not holder}
         missing = sum(held for held, _ in others.values()) + amount - self._total
         losers = []
         while missing > 0:
             largest = max(others, key=lambda other: others[other][0], default=None)
             if largest is None or others[largest][0] <= amount:
-                raise MediaDecodeError("all memory for HEVC decoders is in use")
+                raise MediaDecodeError("All memory for HEVC decoders is in use. Try again later.")
             missing -= others.pop(largest)[0]
             losers.append(largest)
         self._held[holder] = amount, give_up
@@ -55,5 +53,5 @@ class DecoderMemory:
             self._held.pop(loser)[1]()
 
     def release(self, holder: object) -> None:
-        """Give back what this holder has reserved, if anything."""
+        """Free the reservation of this holder, if it has one."""
         self._held.pop(holder, None)

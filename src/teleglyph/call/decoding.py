@@ -1,7 +1,7 @@
-"""Where HEVC is decoded: in confined processes, or in a thread where there is no way to confine one.
+"""HEVC decoding in confined processes, or in a thread where the system cannot confine a process.
 
-Each sender has one request under way at most, and requests are served in their order, so all senders get their turns
-one picture each.  Senders who cost much are moved to a process of their own kind, behind which nobody else waits.
+Each sender has at most one request under way, and requests are served in order, so senders take turns, one picture
+each.  Expensive senders share a second process, so that nobody else waits for them.
 """
 
 from __future__ import annotations
@@ -34,31 +34,36 @@ from teleglyph.media.hevc import HevcDecoder
 _log = logging.getLogger(__name__)
 
 _START_SECONDS = 20.0
-"""For a new process to load its libraries, on a busy machine."""
+"""How long a new process may take to load its libraries, on a busy machine."""
 _KILLED_SECONDS = 5.0
 _NICENESS = 5
-"""Of the process that decodes: mixing and drawing come first."""
+"""Of the first process: mixing and drawing come first."""
 _SLOW_NICENESS = 15
-"""Of the process for senders who cost much: everybody else's pictures come first."""
+"""Of the process for expensive senders: the pictures of others come first."""
 _MODULE = "teleglyph.media.decoding_process"
 
 
 class Decoded(NamedTuple):
-    """A picture (RGB, uint8, shape (height, width, 3)), or None when none came out, and the CPU seconds it took."""
+    """The result of one request.
+
+    Attributes:
+        picture: RGB, uint8, shape (height, width, 3); None if no picture came out.
+        cpu: CPU seconds that it took.
+    """
 
     picture: NDArray[np.uint8] | None
     cpu: float
 
 
 class DecoderDiedError(Exception):
-    """The process that decoded ended or hung.
+    """The decoding process ended or hung.
 
     Attributes:
-        is_guilty: it did so over this very picture; otherwise the stream was only there as well.
+        is_guilty: this very picture was being decoded; otherwise another sender's was.
     """
 
     def __init__(self, is_guilty: bool) -> None:
-        super().__init__("the decoder died")
+        super().__init__("The decoder died.")
         self.is_guilty = is_guilty
 
 
@@ -84,21 +89,27 @@ class Decoding(Protocol):
     memory: DecoderMemory
 
     def open_stream(self, is_slow: bool) -> int:
-        """The number of a new stream, to be decoded from a keyframe on.
+        """Open a stream that begins with a keyframe, and return its number.
 
         Args:
-            is_slow: its sender costs so much that nobody else should wait for it.
+            is_slow: its sender is so expensive that others should not wait for it.
         """
 
     def close_stream(self, stream: int) -> None:
         """Release a stream's decoder."""
 
     async def decode(self, stream: int, bitstream: bytes, needed: tuple[int, int] | None) -> Decoded:
-        """The newest picture after one encoder output, scaled down to what is needed.
+        """Decode one encoder output.
+
+        Args:
+            needed: width and height in pixels to scale the picture down to; None for no scaling.
+
+        Returns:
+            the newest picture.
 
         Raises:
-            DecodingError: it cannot be decoded; the stream is over.
-            DecoderDiedError: the stream is over.
+            DecodingError: the output cannot be decoded; the stream has ended.
+            DecoderDiedError: the stream has ended.
         """
 
     async def close(self) -> None:
@@ -111,12 +122,12 @@ def confinement_available() -> bool:
 
 
 def open_decoding(limits: CallLimits, confined: bool = True) -> Decoding:
-    """Processes if they are wanted and this system has what it takes, else a thread."""
+    """Decode in processes if they are wanted and the system can confine them, else in a thread."""
     return ConfinedDecoding(limits) if confined and confinement_available() else ThreadDecoding(limits)
 
 
 class ThreadDecoding:
-    """Decodes in one thread of this process, which does nothing else."""
+    """Decodes in a thread of this process."""
 
     def __init__(self, limits: CallLimits) -> None:
         self.memory = DecoderMemory(limits.decoder_bytes, limits.decoder_bytes_each)
@@ -155,7 +166,7 @@ def _timed(decoder: HevcDecoder, bitstream: bytes, needed: tuple[int, int] | Non
 
 
 class ConfinedDecoding:
-    """Decodes in a confined process, and in a second one for senders who cost much."""
+    """Decodes in a confined process, and in a second one for expensive senders."""
 
     def __init__(self, limits: CallLimits) -> None:
         self.memory = DecoderMemory(limits.decoder_bytes, limits.decoder_bytes_each)
@@ -166,7 +177,7 @@ class ConfinedDecoding:
 
     @property
     def processes(self) -> list[int]:
-        """Numbers of the processes that run now."""
+        """Numbers of the running processes."""
         return [worker.process.pid for worker in self._workers if worker.process is not None]
 
     def open_stream(self, is_slow: bool) -> int:
@@ -182,7 +193,7 @@ class ConfinedDecoding:
 
     async def decode(self, stream: int, bitstream: bytes, needed: tuple[int, int] | None) -> Decoded:
         """See :class:`Decoding`."""
-        # An exchange that was begun is finished, even if its sender leaves: the next answer is another's.
+        # An exchange has to be finished even if its sender leaves: the next answer belongs to another sender.
         return await asyncio.shield(self._start(self._where[stream].decode(stream, bitstream, needed)))
 
     async def close(self) -> None:
@@ -202,14 +213,14 @@ class ConfinedDecoding:
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled():
-            task.exception()  # whoever waited for it has it, and nobody may wait any more
+            task.exception()  # mark it as seen: perhaps nobody waits for it any more
 
 
 class _Worker:
     """One process, started when it is first needed and again after it died.
 
     Attributes:
-        process: None while there is none.
+        process: the running process, if there is one.
     """
 
     def __init__(self, limits: CallLimits, niceness: int = 0) -> None:
@@ -221,9 +232,9 @@ class _Worker:
         self._socket: socket.socket | None = None
         self._memory: mmap.mmap | None = None
         self._streams: set[int] = set()
-        """What the process has decoders for."""
+        """Streams that the process decodes."""
         self._lost: set[int] = set()
-        """What it had decoders for when it died."""
+        """Streams that it decoded when it died."""
 
     async def decode(self, stream: int, bitstream: bytes, needed: tuple[int, int] | None) -> Decoded:
         """See :class:`Decoding`."""
@@ -232,7 +243,7 @@ class _Worker:
                 await self._require_process()
             except (OSError, TimeoutError) as error:
                 self.kill()
-                _log.error("Cannot start the decoder's process: %s.", error)
+                _log.error("Cannot start the decoding process: %s.", error)
                 raise DecoderDiedError(is_guilty=False) from error
             if stream in self._lost:
                 self._lost.discard(stream)
@@ -249,14 +260,14 @@ class _Worker:
             except asyncio.CancelledError:
                 self.kill()
                 raise
-            # What a process says that may have been taken over is believed only as far as it can be.
+            # The process may have been taken over, so its answer is believed only within limits.
             taken = time.monotonic() - started
             cpu = min(cpu, taken) if cpu >= 0 else taken
             if outcome == Outcome.NOTHING:
                 return Decoded(None, cpu)
             if outcome == Outcome.ERROR:
                 self._streams.discard(stream)
-                raise DecodingError("not decodable as HEVC", cpu)
+                raise DecodingError("The picture is not valid HEVC.", cpu)
             if outcome != Outcome.PICTURE or not 0 < width * height * 3 <= self._size or self._memory is None:
                 self._died(stream, "gave a wrong answer")
                 raise DecoderDiedError(is_guilty=True)
@@ -264,7 +275,7 @@ class _Worker:
             return Decoded(pixels.reshape(height, width, 3), cpu)
 
     async def release(self, stream: int) -> None:
-        """Release a stream's decoder, if the process has it."""
+        """Release a stream's decoder, if the process has one."""
         async with self._lock:
             self._lost.discard(stream)
             if stream in self._streams:
@@ -275,7 +286,7 @@ class _Worker:
                     self._died(stream, "ended")
 
     def kill(self) -> None:
-        """End the process; its decoders are gone."""
+        """End the process, and all its decoders with it."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
@@ -292,16 +303,16 @@ class _Worker:
     def _died(self, stream: int, how: str) -> None:
         self._lost |= self._streams - {stream}
         self.kill()
-        _log.warning("A decoder's process %s while decoding, and is started again when needed.", how)
+        _log.warning("The decoding process %s and restarts when it is needed.", how)
 
     async def _require_process(self) -> None:
         if self.process is not None and self.process.poll() is None:
             return
         if self.process is not None:
-            # It died between two pictures, which is nobody's fault; whoever had a decoder there begins anew.
+            # It died between two pictures, which is nobody's fault; its senders start over.
             self._died(0, "ended")
         limits = self._limits
-        # Sealed, so that the process cannot cut it off while this one reads it.
+        # Sealed, so that the process cannot shrink it while this one reads it.
         descriptor = os.memfd_create("teleglyph picture", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         ours, theirs = socket.socketpair()
         try:
@@ -311,7 +322,7 @@ class _Worker:
             ours.setblocking(False)
             self._socket = ours
             numbers = os.getpid(), descriptor, self._size, limits.max_picture_pixels, limits.decoder_bytes
-            # In this thread, which lives as long as the server does: the process ends with the thread that starts it.
+            # In this thread, which lives as long as the server: the process ends with the thread that starts it.
             self.process = subprocess.Popen(  # noqa: ASYNC220, S603 - it takes 2 ms, and every argument is ours
                 [sys.executable, "-P", "-m", _MODULE, *map(str, numbers)],
                 stdin=theirs.fileno(),
@@ -329,28 +340,28 @@ class _Worker:
             theirs.close()
         outcome, is_filtered, _, _ = await self._answer(_START_SECONDS)
         if outcome != Outcome.READY:
-            raise OSError("it gave a wrong answer")
+            raise OSError("wrong answer")
         confinement = "a filter of system calls" if is_filtered else "limits, but no filter of system calls"
-        _log.info("A decoder's process started: pid=%d, confined by %s", self.process.pid, confinement)
+        _log.info("The decoding process started: pid=%d, confined by %s", self.process.pid, confinement)
 
     async def _send(self, *parts: bytes) -> None:
         if self._socket is None:
-            raise OSError("there is no decoder's process")
+            raise OSError("no decoding process")
         async with asyncio.timeout(self._limits.decoder_patience):
             await asyncio.get_running_loop().sock_sendall(self._socket, b"".join(parts))
 
     async def _answer(self, patience: float) -> tuple[int, int, int, float]:
         if self._socket is None:
-            raise OSError("there is no decoder's process")
+            raise OSError("no decoding process")
         data = b""
         for remaining in (1, 0):
-            # Twice half of it: when this process was stopped itself, only the first half can be over without a look.
+            # Two halves: if this process itself was stopped, only the first half can pass without a look at the socket.
             try:
                 async with asyncio.timeout(patience / 2):
                     while len(data) < ANSWER.size:
                         part = await asyncio.get_running_loop().sock_recv(self._socket, ANSWER.size - len(data))
                         if not part:
-                            raise OSError("the decoder's process ended")
+                            raise OSError("the decoding process ended")
                         data += part
                     break
             except TimeoutError:
@@ -361,7 +372,7 @@ class _Worker:
 
 
 def _environment() -> dict[str, str]:
-    """Nothing of ours but where this package lies; and no threads of NumPy's, which the filter would not hold."""
+    """The place of this package and nothing secret; no threads in NumPy, which the filter would not hold."""
     return {"PYTHONPATH": str(Path(teleglyph.__file__).parents[1]), "OPENBLAS_NUM_THREADS": "1", "LC_ALL": "C.UTF-8"}
 
 

@@ -1,26 +1,24 @@
-"""How large and how often a participant's picture is seen by anybody, so that no more of it needs to be sent."""
+"""How large and how often each sender's picture is seen, so that nobody has to send more of it."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from teleglyph.call.participant import Participant
-    from teleglyph.call.screen_view import ScreenView
-    from teleglyph.call.view import View
+from teleglyph.call.shared_pool import Shared
+from teleglyph.call.viewer import Viewer
 
 UNSEEN_MILLISECONDS = 3000
-"""A picture that nobody sees comes so often, so that who begins to look sees one at once."""
+"""A picture that nobody sees is sent this often, so that a new viewer sees one at once."""
 _SLACK = 1.1
-"""Senders are asked for pictures a little more often than they are shown: their clocks are not ours."""
+"""Senders send a little more often than viewers see it: their clocks are not ours."""
 
 
 class Demand(NamedTuple):
-    """What is seen of one participant's picture.
+    """How one participant's picture is seen.
 
     Attributes:
-        width, height: pixels of the largest place that it is shown in; 0 if nobody sees it.
+        width, height: pixels of the largest tile that shows it; 0 if nobody sees it.
         interval: milliseconds between two pictures that can be told apart.
     """
 
@@ -33,13 +31,16 @@ UNSEEN = Demand(0, 0, UNSEEN_MILLISECONDS)
 """Of a picture that nobody sees."""
 
 
-def demands_of(views: Mapping[View | ScreenView, Collection[Participant]]) -> dict[int, Demand]:
-    """The demand for each participant's pictures that are seen, by its number, from all views and their viewers."""
+def demands_of(viewers: Iterable[Viewer]) -> dict[int, Demand]:
+    """The demand for each participant's picture that any of these viewers sees, by the participant's number."""
+    rates: dict[Shared, int] = {}
+    for viewer in viewers:
+        if viewer.shared is not None:
+            rates[viewer.shared] = max(viewer.rate, rates.get(viewer.shared, 1))
     demands: dict[int, Demand] = {}
-    for view, viewers in views.items():
-        rate = max((viewer.pace for viewer in viewers), default=1)
+    for shared, rate in rates.items():
         interval = max(1, int(1000 / (_SLACK * rate)))
-        for number, (width, height) in view.needs.items():
+        for number, (width, height) in shared.needs.items():
             other = demands.get(number, UNSEEN)
             demands[number] = Demand(max(width, other.width), max(height, other.height), min(interval, other.interval))
     return demands

@@ -1,8 +1,8 @@
-"""Everything that a tick draws, in one go, fit for another thread."""
+"""The native work of a tick, fit for another thread."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from teleglyph.media.canvas import Canvas, Draw, render_batch
@@ -12,30 +12,55 @@ from teleglyph.wire.acip import compress
 
 
 class DrawnUpdate(NamedTuple):
-    """An update, and its body compressed if that was asked for and made it smaller."""
+    """A delta, and its compressed body if a viewer may want that and it is smaller."""
 
     update: Update
     packed: bytes | None
 
 
-class Drawing(NamedTuple):
-    """The work of a tick.
+class Drawn(NamedTuple):
+    """The results of a drawing, in its order.
 
     Attributes:
-        texts: frames as text, and what makes packets of them.
+        packets: of the texts; None for one that did not fit.
+        updates: of the encodings.
+    """
+
+    packets: list[bytes | None]
+    updates: list[DrawnUpdate]
+
+    @classmethod
+    def join(cls, parts: Iterable[Drawn]) -> Drawn:
+        """The results of a drawing from those of its halves."""
+        whole = cls([], [])
+        for part in parts:
+            whole.packets.extend(part.packets)
+            whole.updates.extend(part.updates)
+        return whole
+
+
+class Drawing(NamedTuple):
+    """The native work of a tick.
+
+    Attributes:
+        texts: frames to be rendered as text, and the function that makes a packet of each.
         compositions: screens to be composed.
-        encodings: updates of these screens, and whether one of their viewers might want them compressed.
+        encodings: deltas of these screens, and whether a viewer may want them compressed.
     """
 
     texts: Sequence[tuple[tuple[Canvas, Sequence[Draw], Style], Callable[[bytes], bytes | None]]]
     compositions: Sequence[Composition]
     encodings: Sequence[tuple[Encoding, bool]]
 
-    def halves(self) -> list[Drawing]:
-        """The same work in two parts, what belongs to one screen together: the first half and the second of all texts,
-        compositions and encodings in their order, so that the results need only be put behind each other.
+    @property
+    def jobs(self) -> int:
+        """How many frames, screens and deltas there are."""
+        return len(self.texts) + len(self.compositions) + len(self.encodings)
 
-        Encodings have to stand in the order of their screens.
+    def halves(self) -> list[Drawing]:
+        """The same work in two parts whose results can be joined; everything about one screen is in the same part.
+
+        The encodings must be in the order of their screens.
         """
         screens = list(dict.fromkeys(id(encoding.wanted) for encoding, _ in self.encodings))
         first = set(screens[: len(screens) // 2])
@@ -51,8 +76,8 @@ class Drawing(NamedTuple):
             ),
         ]
 
-    def draw(self) -> tuple[list[bytes | None], list[DrawnUpdate]]:
-        """Do it."""
+    def draw(self) -> Drawn:
+        """Do the work, each kind in one native call."""
         packets: list[bytes | None] = []
         if self.texts:
             texts = render_batch([job for job, _ in self.texts])
@@ -60,19 +85,22 @@ class Drawing(NamedTuple):
         if self.compositions:
             compose(self.compositions)
         if not self.encodings:
-            return packets, []
+            return Drawn(packets, [])
         updates = encode_updates([encoding for encoding, _ in self.encodings])
-        return packets, [
-            DrawnUpdate(update, _packed(update.body) if may_compress else None)
-            for update, (_, may_compress) in zip(updates, self.encodings, strict=True)
-        ]
+        return Drawn(
+            packets,
+            [
+                DrawnUpdate(update, _compress_body(update.body) if may_compress else None)
+                for update, (_, may_compress) in zip(updates, self.encodings, strict=True)
+            ],
+        )
 
 
 _MIN_COMPRESSED = 300
-"""Bytes below which compression saves nothing worth the while."""
+"""Bytes below which compression is not worth its time."""
 
 
-def _packed(body: bytes) -> bytes | None:
+def _compress_body(body: bytes) -> bytes | None:
     if len(body) < _MIN_COMPRESSED:
         return None
     packed = compress(body)

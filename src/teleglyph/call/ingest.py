@@ -1,7 +1,7 @@
-"""Compressed pictures of one participant: a bounded queue, one decoder, one decode at a time.
+"""The compressed pictures of one sender: a bounded queue, one decoder, one decode at a time.
 
-Pictures depend on the ones before them, so they cannot simply be replaced by newer ones: when too many wait, all of
-them go and decoding starts again at the next keyframe.
+Pictures depend on earlier ones, so a newer one cannot simply replace them.  When too many wait, all are dropped and
+decoding starts again at the next keyframe.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from teleglyph.call.decoding import DecoderDiedError, Decoding, DecodingError
 from teleglyph.call.limits import CallLimits
 from teleglyph.call.picture import PictureSlot, Pixels
-from teleglyph.call.statistics import ParticipantCounters
+from teleglyph.call.statistics import SenderCounters
 from teleglyph.errors import BadDataError, MediaDecodeError
 from teleglyph.media.hevc_parameters import StreamGate, starts_with_keyframe
 from teleglyph.net import TokenBucket
@@ -23,23 +23,23 @@ from teleglyph.net import TokenBucket
 _log = logging.getLogger(__name__)
 
 SizeLimit = Callable[[], "tuple[int, int] | None"]
-"""Gives the largest width and height in pixels that any viewer can show; None when nobody watches."""
+"""Gives the largest width and height in pixels that any viewer can show; None if nobody watches."""
 
 
 class HevcIngest:
-    """Decodes one participant's HEVC stream into its picture slot.
+    """Decodes one sender's HEVC stream into its picture slot.
 
     Args:
-        slot: where decoded pictures go.
-        decoding: what decodes for the whole server.
-        on_picture: called on the event loop after a new picture was put.
+        slot: receives the decoded pictures.
+        decoding: the decoders of the whole server.
+        on_picture: called on the event loop after each picture.
         on_lost: called when nothing can be decoded before the next keyframe.
     """
 
     def __init__(
         self,
         slot: PictureSlot,
-        counters: ParticipantCounters,
+        counters: SenderCounters,
         limits: CallLimits,
         decoding: Decoding,
         size_limit: SizeLimit,
@@ -63,14 +63,14 @@ class HevcIngest:
         self._gate = StreamGate(limits.max_picture_pixels)
         self._task: asyncio.Task[None] | None = None
 
-    def put(self, bitstream: bytes) -> None:
-        """Queue one encoder output; starts the decoding task when none runs.
+    def queue(self, bitstream: bytes) -> None:
+        """Queue one encoder output, and start decoding.
 
         Raises:
-            BadDataError: this participant's pictures have ended the decoder too often.
+            BadDataError: this sender's pictures have ended the decoder too often.
         """
         if self._counters.decoder_deaths >= self._limits.decoder_deaths:
-            raise BadDataError(f"your pictures ended the decoder {self._counters.decoder_deaths} times")
+            raise BadDataError(f"Your pictures ended the decoder {self._counters.decoder_deaths} times.")
         if not bitstream:
             return
         if self._waiting_for_keyframe:
@@ -96,7 +96,7 @@ class HevcIngest:
         self._close_stream()
 
     def start_over(self) -> None:
-        """Drop what waits and the decoder; go on at the next keyframe."""
+        """Drop the queue and the decoder, and continue at the next keyframe."""
         self._counters.pictures_skipped += len(self._queue)
         self._queue.clear()
         self._queued_bytes = 0
@@ -139,7 +139,7 @@ class HevcIngest:
                     self._charge(error.cpu)
                 self._counters.pictures_undecodable += 1
                 self.start_over()
-                _log.debug("a picture could not be decoded: %s", error)
+                _log.debug("Cannot decode a picture: %s", error)
                 continue
             except DecoderDiedError as error:
                 self._counters.pictures_undecodable += 1
@@ -149,7 +149,7 @@ class HevcIngest:
                 continue
             if pixels is not None:
                 self._counters.pictures_in += 1
-                self._slot.put(pixels)
+                self._slot.store(pixels)
                 self._on_picture()
 
     async def _decode(self, bitstream: bytes) -> Pixels | None:
@@ -157,10 +157,10 @@ class HevcIngest:
         bitstream = self._gate.check(bitstream)
         if self._gate.buffer_bytes > before:
             self._decoding.memory.reserve(self, self._gate.buffer_bytes, self.start_over)
-        if not bitstream:  # which to a decoder means the end
+        if not bitstream:  # to a decoder it would mean the end
             return None
         if not self._gate.buffer_bytes:
-            raise MediaDecodeError("an HEVC picture came before its parameter sets")
+            raise MediaDecodeError("An HEVC picture came before its parameter sets.")
         if self._stream is None:
             self._stream = self._decoding.open_stream(self._is_slow)
         decoded = await self._decoding.decode(self._stream, bitstream, self._size_limit())

@@ -1,4 +1,4 @@
-"""Every number that bounds what a call's participant may do or cost, in one place."""
+"""Every limit of what a participant of a call may do or cost."""
 
 from __future__ import annotations
 
@@ -13,47 +13,47 @@ class CallLimits:
     handshake_timeout: float = 5.0
     """For the whole handshake; peers of ascii-chat give each step one second."""
     challenge_timeout: float = 60.0
-    """From AUTH_CHALLENGE to its answer: ascii-chat's client asks its user for the password in between."""
+    """From AUTH_CHALLENGE to its answer: ascii-chat's client prompts for the password in between."""
     challenged_per_address: int = 4
-    """Peers of one address that may take so long at once; ``handshake_timeout`` applies to the others."""
+    """Peers of one address that may take that long at once; ``handshake_timeout`` applies to the others."""
     challenged_total: int = 64
-    """The same from everywhere."""
+    """The same for all addresses together."""
     capabilities_timeout: float = 5.0
     """From the end of the handshake to the first CLIENT_CAPABILITIES."""
     silence_timeout: float = 5.0
-    """Without a single byte, while peers have to send something every second."""
+    """Without a single byte; peers have to send something every second."""
     packet_timeout: float = 20.0
-    """Without a complete packet: nobody gets to hold a place with one byte a second."""
+    """Without a complete packet: one byte per second does not hold a place."""
     stall_timeout: float = 30.0
-    """A peer that takes no bytes for so long has stopped reading."""
+    """A peer that takes no bytes for this long has stopped reading."""
     keepalive: float = 0.3
-    """ascii-chat's client closes a connection after 1.0 s of silence (docs/protocol/messages.md#signs-of-life)."""
+    """ascii-chat's client drops a connection after 1.0 s without a byte (spec acip-wire 0.1)."""
     frames_per_second: float = 144.0
-    """Pictures accepted from one participant; more are dropped unseen."""
+    """Pictures accepted from one sender; more are dropped unseen."""
     audio_packets_per_second: float = 200.0
-    """Packets of sound accepted from one participant; more are dropped unheard."""
+    """Sound packets accepted from one participant; more are dropped unheard."""
     decode_queue_bytes: int = 2 << 20
-    """Compressed pictures that may wait for one participant's decoder."""
+    """Compressed pictures that may wait for one sender's decoder."""
     decode_queue_packets: int = 60
     max_picture_pixels: int = 4096 * 2160
     decoder_bytes: int = 768 << 20
-    """Memory that all senders' decoders may come to hold, at 17 pictures of 2.25 bytes a pixel for each."""
+    """Memory for the decoders of all senders, at 17 pictures of 2.25 bytes per pixel for each."""
     decoder_bytes_each: int = 384 << 20
     """The same for one sender; enough for the largest picture."""
     decoder_share: float = 0.5
-    """CPU seconds a second that decoding one sender's pictures may take; more are dropped up to a keyframe."""
+    """CPU seconds per second for decoding one sender's pictures; more are dropped up to a keyframe."""
     decoder_burst: float = 0.5
-    """CPU seconds that it may take at once after a pause."""
+    """CPU seconds that decoding may take at once after a pause."""
     quick_decoder_share: float = 0.2
-    """CPU seconds a second up to which a sender's pictures are decoded together with everybody's; beyond it, they go to
-    the process for those who cost much, where only others like them wait for each other."""
+    """CPU seconds per second up to which a sender is decoded together with everybody.  Above, it moves to the process
+    for expensive senders, which wait only for each other."""
     quick_decoder_burst: float = 0.1
     decoder_patience: float = 2.0
-    """For one picture; a decoder's process that takes longer is killed."""
+    """For one picture; a decoding process that takes longer is killed."""
     decoder_deaths: int = 3
-    """Deaths of a decoder's process over one participant's pictures, after which the participant is refused."""
+    """Deaths of a decoding process over one sender's pictures, after which the sender is disconnected."""
     max_view_cells: int = 160_000
-    """Terminal cells drawn for one viewer; a larger terminal gets a smaller picture, because a frame of more cells
-    cannot be put into one encrypted packet (1 MiB) even in 16 colours."""
+    """Terminal cells drawn for one viewer of text.  A larger terminal gets a smaller picture, because a frame of more
+    cells does not fit into one encrypted packet (1 MiB) even in 16 colours."""
     max_screen_cells: int = 120_000
-    """The same for viewers of our own kind: a whole screen of so many characters fits into one update."""
+    """The same for viewers of our own kind: a full frame of this many cells fits into one SCREEN_UPDATE."""

@@ -1,4 +1,4 @@
-"""How much one viewer's connection takes, learnt from when its screens are acknowledged.  Time is an argument."""
+"""How much one viewer's connection carries, learned from its acknowledgements.  Time is an argument."""
 
 from __future__ import annotations
 
@@ -6,19 +6,26 @@ from collections import deque
 from typing import NamedTuple
 
 _QUEUE_SECONDS = 0.06
-"""Screens may be ahead of what the viewer shows by the time that the way there and back takes at least, and this."""
+"""Deltas may be ahead of what the viewer shows by the shortest round trip and this."""
 _LATE_SECONDS = 0.15
-"""A screen that is so much later than the way takes waits somewhere, on a link of which nothing else is known."""
+"""A delta that is later than the round trip by more than this waits somewhere, even if no rate is known yet."""
 _UNKNOWN_WINDOW = 64 << 10
-"""Bytes under way while it is not known what the link takes."""
+"""Bytes under way while the rate is unknown."""
 _MIN_WINDOW = 1500
 _MAX_FRAMES = 128
 _RATE_MEMORY = 2.0
-"""Seconds after which a rate that was reached once says less and less."""
+"""Seconds after which a rate that was reached once means less and less."""
 _GROWTH = 1.1
-"""So much more than it took once a link may take for every second after that."""
+"""Growth of the window for every second after that."""
 _DELAY_MEMORY = 8.0
-"""Seconds after which the delay has to be measured again."""
+"""Seconds after which the delay is measured again."""
+_COMPRESSION_SECONDS = 60e-6
+_COMPRESSION_SECONDS_PER_BYTE = 2e-9
+_COMPRESSION_SAVES = 0.3
+"""Approximate cost and saving of compression at level 1 (bench.picture)."""
+_NEAR_SECONDS = 0.005
+_NEAR_RATE, _FAR_RATE = 100e6, 5e6
+"""Bytes per second that links are assumed to carry before they were ever full: within a house, and beyond."""
 
 
 class _Sent(NamedTuple):
@@ -38,22 +45,21 @@ class _Sample(NamedTuple):
 
 
 class LinkMeter:
-    """Bytes under way to one viewer, the rate at which they arrive, and how long the way is.
+    """Measures the bytes under way to one viewer, the rate at which they arrive, and the round trip.
 
-    A sample of the rate is what was acknowledged between the sending of a screen and its own acknowledgement, over that
-    time, and the rate is the highest of the last seconds.  It counts only if there was more to send meanwhile than
-    could be sent, or if it is more than what was known: who is sent little shows nothing of what its link would take.
+    A sample of the rate is the bytes that were acknowledged between a delta's sending and its acknowledgement, over
+    that time; the rate is the highest sample of the last seconds.  A sample counts only if more could have been sent
+    meanwhile, or if it is higher than the known rate: few bytes do not show what a link would carry.
 
-    The delay is what the way takes without a queue of our own, with the time that a screen itself takes.  While there
-    always is a queue, because the link takes less than there is to send, it is measured by waiting, now and then, until
-    nothing is under way.
+    The delay is the round trip without a queue of our own, including the delta's own time on the link.  If the link
+    always has a queue, the meter now and then waits until nothing is under way, and measures then.
     """
 
     def __init__(self, limit: float = 0.0) -> None:
         self.limit = limit
-        """Bytes a second that the viewer wants at most; 0 for no limit."""
+        """Bytes per second that the viewer allows; 0 for no limit."""
         self.in_flight = 0
-        """Bytes that were sent and not acknowledged."""
+        """Bytes that were sent and not yet acknowledged."""
         self._sent: deque[_Sent] = deque()
         self._delivered = 0
         self._delivered_at = 0.0
@@ -61,19 +67,19 @@ class LinkMeter:
         self._delay = 0.0
         self._delay_at = -1e9
         self._was_full = False
-        """More could have been sent since the delay was measured last."""
+        """More could have been sent since the delay was last measured."""
         self._is_draining = False
         self._full_at = -1e9
         self._credit_at = 0.0
 
     @property
     def rate(self) -> float:
-        """Bytes a second that the link takes at least; 0 while nothing is known."""
+        """Bytes per second that the link carries at least; 0 while nothing is known."""
         return self._rates[0].value if self._rates else 0.0
 
     @property
     def delay(self) -> float:
-        """Seconds that a screen takes to the viewer and its acknowledgement back, at least."""
+        """Shortest time in seconds from sending a delta to its acknowledgement."""
         return self._delay
 
     def window(self, now: float) -> float:
@@ -85,7 +91,7 @@ class LinkMeter:
         return known if age <= 0 else min(max(known, _UNKNOWN_WINDOW), known * _GROWTH**age)
 
     def is_open(self, now: float) -> bool:
-        """Whether another screen may be sent: it would neither wait on the way nor exceed the limit."""
+        """Whether another delta may be sent: it would neither wait on the way nor exceed the limit."""
         if self.limit and now < self._credit_at:
             return False
         if not self._sent:
@@ -100,12 +106,19 @@ class LinkMeter:
             self._is_draining = True
         return not is_full and not self._is_draining
 
+    def wants_compression(self, size: int) -> bool:
+        """Whether a delta of this many bytes arrives earlier compressed."""
+        rate = self.rate or (_FAR_RATE if self.delay > _NEAR_SECONDS else _NEAR_RATE)
+        if self.limit:
+            rate = min(rate, self.limit)
+        return size * _COMPRESSION_SAVES / rate > _COMPRESSION_SECONDS + size * _COMPRESSION_SECONDS_PER_BYTE
+
     def opens_at(self) -> float:
-        """When the limit allows the next screen."""
+        """When the limit allows the next delta, in monotonic seconds."""
         return self._credit_at if self.limit else 0.0
 
-    def sent(self, number: int, size: int, now: float) -> None:
-        """Note a screen that was sent."""
+    def record_sent(self, number: int, size: int, now: float) -> None:
+        """Record a delta that was sent."""
         if not self._sent:
             self._delivered_at = now
         self._sent.append(_Sent(number, size, now, self._delivered, self._delivered_at, not self._sent))
@@ -113,8 +126,8 @@ class LinkMeter:
         if self.limit:
             self._credit_at = max(self._credit_at, now) + size / self.limit
 
-    def acknowledged(self, number: int, now: float) -> bool:
-        """Note that a screen, and all before it, are shown; False if it was never sent or is known already."""
+    def record_ack(self, number: int, now: float) -> bool:
+        """Record that a delta and all before it are shown; False if it was never sent or is acknowledged already."""
         if not any(sent.number == number for sent in self._sent):
             return False
         newest = self._sent[0]
@@ -136,7 +149,7 @@ class LinkMeter:
 
 
 def _keep_largest(samples: deque[_Sample], new: _Sample) -> None:
-    """Keep, in front, the largest of the samples that are not older than the memory before the newest."""
+    """Add a sample, and keep the largest one of the last seconds in front."""
     while samples and samples[-1].value <= new.value:
         samples.pop()
     samples.append(new)

@@ -1,4 +1,4 @@
-"""Where the names of people without a picture go: a few lines of text, or a list."""
+"""Layout of the names of people without a picture: a few lines of text, or a list."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from teleglyph.media.grid import glyphs_of
 from teleglyph.printable import in_ascii
 
 MARK_COLUMNS = 2
-"""Kept free in front of each name for the mark of somebody who speaks, so that nothing moves when they do."""
+"""Columns in front of each name for the mark of a person who speaks, so that nothing moves when they do."""
 _GAP = 1
 """Columns between a name and the next one's mark."""
 _ROWS_PER_LINE, _MAX_LINES = 5, 4
-"""One line of names for so many rows of the screen, so that most of it remains for the pictures."""
+"""Rows of the screen for each line of names, so that most of it remains for the pictures."""
 HEADING_ROWS = 2
-"""Rows of the sentence over a list, with the empty one under it."""
+"""Rows of the heading of a list, with the empty one under it."""
 _MAX_NAME_COLUMNS = 64
 
 
 class NameSpan(NamedTuple):
-    """A name, or the count of those that have no room.
+    """A name, or the count of those that do not fit.
 
     Attributes:
-        x, y: where its mark goes, in columns and rows; the name follows.
-        glyphs: the name, as a label takes it.
-        first, last: the people it stands for, by their order: from, and up to but not including.
+        x, y: place of its mark, in columns and rows; the name follows.
+        glyphs: the name, for a label.
+        first, last: the people that it names, by their order: from, and up to but not including.
     """
 
     x: int
@@ -40,9 +40,9 @@ class NameLines(NamedTuple):
     """Names in lines.
 
     Attributes:
-        spans: from the top left corner of the lines.
+        spans: the names, from the top left corner.
         columns: width of the widest line.
-        rows: how many lines there are.
+        rows: number of lines.
     """
 
     spans: tuple[NameSpan, ...]
@@ -51,7 +51,7 @@ class NameLines(NamedTuple):
 
 
 def foot_lines(names: Sequence[str], columns: int, rows: int, *, utf8: bool) -> NameLines:
-    """Lines for the foot of a screen, with "and 5 more" at the end if not all have room.
+    """Lines for the foot of a screen, with "and 5 more" at the end if not all names fit.
 
     Args:
         names: in order, with their numbers.
@@ -63,9 +63,10 @@ def foot_lines(names: Sequence[str], columns: int, rows: int, *, utf8: bool) -> 
 
 
 def name_list(names: Sequence[str], columns: int, rows: int, *, utf8: bool) -> tuple[bool, NameLines]:
-    """A list for the middle of an otherwise empty screen: a name a line if there is room for it, lines otherwise.
+    """A list for the middle of an otherwise empty screen, with one name per line if all fit.
 
-    Returns whether a sentence and an empty row fit above it, and the list.
+    Returns:
+        whether a heading and an empty row fit above the list, and the list.
     """
     has_heading = rows > HEADING_ROWS
     height = rows - HEADING_ROWS if has_heading else rows
@@ -78,7 +79,7 @@ def name_list(names: Sequence[str], columns: int, rows: int, *, utf8: bool) -> t
 
 
 def cut_glyphs(text: str, columns: int, *, utf8: bool) -> list[int]:
-    """The glyphs of a text for so many columns, ending with an ellipsis if something did not fit."""
+    """The glyphs of a text, cut to these columns with an ellipsis."""
     if not utf8:
         text = in_ascii(text)
     glyphs = glyphs_of(text, max(columns, _MAX_NAME_COLUMNS) + 1)
@@ -90,7 +91,7 @@ def cut_glyphs(text: str, columns: int, *, utf8: bool) -> list[int]:
 
 
 def _flow(names: Sequence[str], columns: int, max_rows: int, *, utf8: bool) -> NameLines:
-    """Names one after the other, in centred lines; as many of the first ones as fit."""
+    """Names in centred lines, as many of the first ones as fit."""
     cut = [cut_glyphs(name, columns - MARK_COLUMNS, utf8=utf8) for name in names]
     for count in range(len(cut), -1, -1):
         entries = [(glyphs, index, index + 1) for index, glyphs in enumerate(cut[:count])]

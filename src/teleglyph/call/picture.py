@@ -1,4 +1,4 @@
-"""The latest picture of a participant: one slot, a version number, no queue; and all of a room at once."""
+"""The newest picture of a sender (one slot, no queue), and those of a whole room."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _versions = itertools.count(1)
 
 
 class PictureSlot:
-    """Holds the newest picture; an older one that nobody drew is simply replaced.
+    """Holds the newest picture, whether or not the one before was ever drawn.
 
-    ``version`` is another one for every picture in this process, so that a view can tell which one it has drawn.
+    ``version`` differs for every picture in this process, so that a canvas knows which one it shows.
     """
 
     __slots__ = ("aspect", "pixels", "version")
@@ -30,28 +30,31 @@ class PictureSlot:
         self.aspect = 1.0
         """Width over height of the picture, to two places; 1.0 without one."""
 
-    def put(self, pixels: Pixels) -> None:
+    def store(self, pixels: Pixels) -> None:
         """Replace the picture."""
         height, width = pixels.shape[:2]
         self.pixels, self.version, self.aspect = pixels, next(_versions), round(width / height, 2)
 
     def clear(self) -> None:
-        """Forget the picture: the camera is off."""
+        """Drop the picture: the camera is off."""
         self.pixels, self.version, self.aspect = None, next(_versions), 1.0
 
 
 class Pictures(NamedTuple):
-    """The pictures of all who send one, at one moment, in the order of the grid."""
+    """The pictures of all senders at one moment, in the order of the grid.
+
+    Attributes:
+        numbers: of the participants.
+    """
 
     numbers: tuple[int, ...]
-    """Whose they are."""
     aspects: tuple[float, ...]
     versions: tuple[int, ...]
     pixels: tuple[Pixels, ...]
 
     @classmethod
     def of(cls, slots: Iterable[tuple[int, PictureSlot]]) -> Pictures:
-        """What these participants' slots hold; empty ones are left out."""
+        """The pictures in these slots, by the participants' numbers; empty slots are left out."""
         held = [(number, slot.aspect, slot.version, slot.pixels) for number, slot in slots if slot.pixels is not None]
         if not held:
             return cls((), (), (), ())

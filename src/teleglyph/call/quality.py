@@ -1,4 +1,4 @@
-"""How much of the picture a viewer's connection gets: coarser first, then less often, then in a cheaper mode.
+"""How good a viewer's screen is: on slow links coarser first, then less often, then in a cheaper mode.
 
 Time is an argument.
 """
@@ -12,9 +12,9 @@ class Step(NamedTuple):
     """One step of the ladder.
 
     Attributes:
-        tolerance: colours that differ by no more may stay (:class:`teleglyph.media.grid.Encoding`).
+        tolerance: how far colours may be off (:class:`teleglyph.media.grid.Encoding`).
         share: part of the frames that are sent.
-        cheaper: in a mode that needs fewer bytes.
+        cheaper: drawn in a mode that needs fewer bytes.
     """
 
     tolerance: int
@@ -36,28 +36,28 @@ LADDER = (
     Step(800, 1 / 8, cheaper=True),
     Step(1600, 1 / 12, cheaper=True),
 )
-"""From the finest to the cheapest; 30 is about two levels in each channel, 200 five, 800 ten (render.md)."""
+"""From the finest to the cheapest; 30 is about two levels in each channel, 200 five, 800 ten."""
 
 _PERIOD = 0.5
-"""Seconds that are looked at before a step down."""
+"""Seconds that are measured before a step down."""
 _FEW_CHANCES = 4
 _HELD_TOO_OFTEN = 0.25
 _HELD_MOSTLY = 0.7
 _HELD_NEVER = 0.05
 _FIRST_PATIENCE, _MAX_PATIENCE = 1.5, 30.0
-"""Seconds without trouble before a step up; doubled whenever one turns out to have been too much."""
+"""Seconds without held frames before a step up; doubled whenever that step was too much."""
 _MODE_CAUTION = 4.0
-"""So much longer before a step up to another mode: it takes a whole screen, and another one if it was too much."""
+"""Factor on these seconds before a step up to another mode: it takes a full frame, and another one on the way back."""
 _PROBATION = 4.0
-"""Seconds after a step up in which trouble means that it was too much."""
+"""Seconds after a step up in which held frames mean that it was too much."""
 _GOOD_CONDUCT = 30.0
-"""Seconds on a step after which patience is shorter again."""
+"""Seconds on a step after which the wait gets shorter again."""
 
 
 class QualityControl:
     """Finds the step of the ladder that a connection carries, and stays there.
 
-    It is told of every frame that was due: whether it went out, or was held back because the link was still busy.
+    Each frame that is due is one sample: it went out, or was held back because the link was still busy.
     """
 
     def __init__(self) -> None:
@@ -72,11 +72,11 @@ class QualityControl:
 
     @property
     def step(self) -> Step:
-        """The present step."""
+        """The current step."""
         return LADDER[self.level]
 
-    def noted(self, held: bool, now: float) -> bool:
-        """Note a frame that was due; True if the step changed."""
+    def sample(self, held: bool, now: float) -> bool:
+        """Add a frame that was due; True if the step changed."""
         if not self._due:
             self._since = now
         self._due += 1
@@ -87,7 +87,7 @@ class QualityControl:
         self._due = self._held = 0
         if held_share > _HELD_TOO_OFTEN:
             self._clear_since = None
-            # Far below what the link carries there is no use in trying every step.
+            # If the link carries far less, trying every step would only take time.
             return self._step_down(2 if self.level and held_share > _HELD_MOSTLY else 1, now)
         if held_share > _HELD_NEVER:
             self._clear_since = None

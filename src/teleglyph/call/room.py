@@ -1,26 +1,58 @@
-"""A call room: its participants in order of joining, and the views they look at."""
+"""A call room: its participants in order of joining, and what their viewers share."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from typing import Protocol
 
-from teleglyph.call.demand import UNSEEN, Demand, demands_of
-from teleglyph.call.participant import Participant
-from teleglyph.call.scene import scene_of
-from teleglyph.call.screen_view import ScreenKey, ScreenView
+from teleglyph.call.demand import UNSEEN, demands_of
+from teleglyph.call.picture import Pictures
+from teleglyph.call.scene import Scene, Tile
+from teleglyph.call.sender import Sender
+from teleglyph.call.shared_pool import SharedPool
+from teleglyph.call.shared_screen import SharedScreen, SharedScreenKey
+from teleglyph.call.shared_text import SharedText, SharedTextKey
 from teleglyph.call.sound import RoomSound, SoundSettings
-from teleglyph.call.statistics import RoomCounters, RoomReport
-from teleglyph.call.view import View, ViewKey
+from teleglyph.call.statistics import ParticipantReport, RoomCounters, RoomReport
+from teleglyph.call.viewer import Viewer
 from teleglyph.wire.acip import ServerState, encode
 
+_RATE_SECONDS = 1.0
+"""Seconds over which the rate of pictures is measured."""
 
-class Room:
-    """Who is here and what they see; pacing is :class:`teleglyph.call.pacer.Pacer`'s.
 
-    ``revision`` grows with everything that changes a picture on somebody's screen, ``scene_revision`` with every change
-    of a name or a mark as well.  Everything runs on the event
-    loop, so there are no locks.
+class Member(Protocol):
+    """A participant, as its room needs it.
+
+    Attributes:
+        number: unique in the server.
+        sender: its pictures.
+        viewer: receives its frames.
+    """
+
+    number: int
+    sender: Sender
+    viewer: Viewer
+
+    def tile(self) -> Tile:
+        """Its part of the scene."""
+
+    def report(self) -> ParticipantReport:
+        """Its counters."""
+
+
+class CallRoom:
+    """The participants of one call and what they share; :class:`teleglyph.call.pacer.Pacer` draws it.
+
+    Everything runs on the event loop, so there are no locks.
+
+    Attributes:
+        revision: grows with every change of a picture.
+        scene_revision: grows with every change of a name or a mark as well.
+        changed: set when a viewer may lack a frame; the pacer clears it.
+        viewers: of everybody here, in order of joining.
+        texts, screens: what viewers share.
+        picture_rate: changes of the pictures per second.
     """
 
     def __init__(self, name: str, sound: SoundSettings | None = None) -> None:
@@ -29,134 +61,100 @@ class Room:
         self.counters = RoomCounters()
         self.revision = self.scene_revision = 0
         self.changed = asyncio.Event()
-        """Set when there may be something new to show; the pacer clears it."""
+        self.viewers: tuple[Viewer, ...] = ()
+        self.texts = SharedPool[SharedTextKey, SharedText](SharedText)
+        self.screens = SharedPool[SharedScreenKey, SharedScreen](SharedScreen)
         self.picture_rate = 0.0
-        """Changes of the picture a second."""
-        self._participants: dict[int, Participant] = {}
-        self._views: dict[ViewKey | ScreenKey, View | ScreenView] = {}
-        self._viewers: dict[View | ScreenView, set[Participant]] = {}
+        self._members: dict[int, Member] = {}
         self._marks: tuple[object, ...] = ()
-        self._noticed = (0.0, 0)
-        self._demands: dict[int, Demand] = {}
-
-    @property
-    def participants(self) -> list[Participant]:
-        """In order of joining."""
-        return list(self._participants.values())
-
-    @property
-    def sources(self) -> list[Participant]:
-        """Those whose picture is part of the grid, in order of joining."""
-        return [participant for participant in self._participants.values() if participant.sends_video]
-
-    @property
-    def expected_until(self) -> float:
-        """While nobody sends a picture: until when somebody's first one is about to come, in monotonic seconds."""
-        participants = self._participants.values()
-        if any(participant.sends_video for participant in participants):
-            return 0.0
-        return max((participant.expected_until for participant in participants), default=0.0)
+        self._rate_since = (0.0, 0)
 
     def __len__(self) -> int:
-        return len(self._participants)
+        return len(self._members)
 
     # --- membership -----------------------------------------------------------------------------------
 
-    def add(self, participant: Participant) -> None:
+    def add(self, member: Member) -> None:
         """Let a participant in and tell everybody."""
-        self._participants[participant.number] = participant
-        self._announce()
+        self._members[member.number] = member
+        self._membership_changed()
+
+    def remove(self, member: Member) -> None:
+        """Remove a participant with its picture and tell everybody."""
+        self._members.pop(member.number, None)
+        self._membership_changed()
+
+    def _membership_changed(self) -> None:
+        self.viewers = tuple(member.viewer for member in self._members.values())
+        self.video_changed()
+
+    def video_changed(self) -> None:
+        """Tell everybody that a participant's video went on or off."""
+        packet = encode(ServerState(len(self._members), len(self.senders)))
+        for viewer in self.viewers:
+            viewer.send_packet(packet)
+        self._send_view_states()
         self.picture_changed()
 
-    def remove(self, participant: Participant) -> None:
-        """Take a participant out, with its picture and its view, and tell everybody."""
-        self._participants.pop(participant.number, None)
-        self._unwatch(participant)
-        self._announce()
-        self.picture_changed()
+    def _send_view_states(self) -> None:
+        scene = self.scene()
+        for viewer in self.viewers:
+            viewer.send_view_state(scene)
 
-    def video_changed(self, _participant: Participant) -> None:
-        """A participant's video went on or off."""
-        self._announce()
-        self.picture_changed()
-
-    def _announce(self) -> None:
-        active = sum(1 for participant in self._participants.values() if participant.sends_video)
-        packet = encode(ServerState(len(self._participants), active))
-        for participant in self._participants.values():
-            participant.connection.outbox.queue_control(packet)
-        self._tell_views()
-
-    def _tell_views(self) -> None:
-        """Tell viewers who want to know it whom they see."""
-        scene = scene_of(self._participants.values())
-        for participant in self._participants.values():
-            participant.tell_view(scene)
-
-    # --- views ----------------------------------------------------------------------------------------
-
-    def watch(self, participant: Participant, key: ViewKey | ScreenKey) -> None:
-        """Give a participant the view of that key, made if nobody had it yet."""
-        if participant.view is not None and participant.view.key == key:
-            return
-        self._unwatch(participant)
-        view = self._views.get(key)
-        if view is None:
-            view = self._views[key] = ScreenView(key) if isinstance(key, ScreenKey) else View(key)
-            self._viewers[view] = set()
-        self._viewers[view].add(participant)
-        participant.view = view
-        participant.shown_frame = participant.shown_layout = 0
-        if participant.screen is not None:
-            participant.screen.show(None)
-        self.wake()
-
-    def _unwatch(self, participant: Participant) -> None:
-        view, participant.view = participant.view, None
-        if view is None:
-            return
-        if participant.screen is not None:
-            participant.screen.show(None)
-        viewers = self._viewers[view]
-        viewers.discard(participant)
-        if not viewers:
-            del self._viewers[view]
-            del self._views[view.key]
+    # --- what there is to see -------------------------------------------------------------------------
 
     @property
-    def views(self) -> Iterable[View | ScreenView]:
-        """All views somebody looks at."""
-        return self._views.values()
+    def senders(self) -> list[Sender]:
+        """Those whose picture can be seen, in order of joining."""
+        return [member.sender for member in self._members.values() if member.sender.has_picture]
 
-    def demand(self, participant: Participant) -> Demand:
-        """What anybody here could see of a participant's pictures when that was looked at last."""
-        return self._demands.get(participant.number, UNSEEN)
+    @property
+    def expected_until(self) -> float:
+        """While nobody sends a picture: until when somebody's first one is expected, in monotonic seconds."""
+        until = 0.0
+        for member in self._members.values():
+            if member.sender.has_picture:
+                return 0.0
+            until = max(until, member.sender.expected_until)
+        return until
 
-    def notice(self, now: float) -> None:
-        """See who began or ceased to speak or to send, and what senders should send; to be called a few times a
-        second."""
-        then, revision = self._noticed
-        if now - then >= 1.0:
-            self.picture_rate = (self.revision - revision) / (now - then)
-            self._noticed = now, self.revision
-        marks = tuple((p.name, p.voice.is_speaking, p.is_frozen) for p in self._participants.values())
+    def pictures(self) -> Pictures:
+        """The pictures at this moment."""
+        return Pictures.of(
+            (number, member.sender.picture) for number, member in self._members.items() if member.sender.has_picture
+        )
+
+    def scene(self) -> Scene:
+        """The scene at this moment."""
+        return tuple(member.tile() for member in self._members.values())
+
+    def refresh(self, now: float) -> None:
+        """Look who began or ceased to speak or to send, and request the pictures that are seen.
+
+        To be called a few times per second, with monotonic seconds.
+        """
+        since, revision = self._rate_since
+        if now - since >= _RATE_SECONDS:
+            self.picture_rate = (self.revision - revision) / (now - since)
+            self._rate_since = now, self.revision
+        marks = tuple((tile.name, tile.speaking, tile.frozen) for tile in self.scene())
         if marks != self._marks:
             self._marks = marks
             self.scene_changed()
-            self._tell_views()
-        self._demands = demands_of(self._viewers)
-        for participant in self._participants.values():
-            participant.request_picture(self.demand(participant))
+            self._send_view_states()
+        demands = demands_of(self.viewers)
+        for number, member in self._members.items():
+            member.sender.request_picture(demands.get(number, UNSEEN))
 
     # --- changes --------------------------------------------------------------------------------------
 
     def picture_changed(self) -> None:
-        """Something on the screens is out of date."""
+        """Have everything drawn again that shows a picture."""
         self.revision += 1
         self.scene_changed()
 
     def scene_changed(self) -> None:
-        """Something beside the pictures is out of date: a name, or a mark."""
+        """Have everything drawn again that shows a name or a mark."""
         self.scene_revision += 1
         self.changed.set()
 
@@ -172,9 +170,9 @@ class Room:
         rendered = counters.frames_rendered
         return RoomReport(
             self.name,
-            [participant.report() for participant in self._participants.values()],
+            [member.report() for member in self._members.values()],
             {
-                "views": len(self._views),
+                "views": len(self.texts) + len(self.screens),
                 "ticks": counters.ticks,
                 "late_ticks": counters.late_ticks,
                 "frames_rendered": rendered,

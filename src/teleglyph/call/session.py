@@ -6,8 +6,9 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from teleglyph.call.life_cycle import State
 from teleglyph.call.limits import CallLimits
-from teleglyph.call.participant import Participant, State
+from teleglyph.call.participant import Participant
 from teleglyph.errors import (
     AuthenticationError,
     BadDataError,
@@ -17,31 +18,46 @@ from teleglyph.errors import (
     ServerFullError,
 )
 from teleglyph.net import Connection
-from teleglyph.wire.acip import ErrorMessage, Feature, RemoteLog, ServerSession, encode, fingerprint
+from teleglyph.wire.acip import (
+    ErrorMessage,
+    Feature,
+    LogDirection,
+    LogLevel,
+    Ping,
+    RemoteLog,
+    ServerSession,
+    encode,
+    fingerprint,
+)
 
 _log = logging.getLogger(__name__)
 
-_LOG_ERROR, _LOG_INFO, _TO_CLIENT = 4, 2, 1
 _PROTOCOL_CODE = 44
 _NAME_SECONDS = 5.0
-"""How long a peer may be in a call before it is announced by the name that it was given."""
-_HELLO_SECONDS = 0.25
-"""How long a client may take to say which identity it expects (docs/protocol/handshake.md#crypto_client_hello)."""
+"""A peer that has not sent its name after this time is announced by the one that the server gave it."""
+_HELLO_CHECKS, _HELLO_CHECK_SECONDS = 3, 0.08
+"""A client says within 250 ms which identity it expects (spec acip-crypto 4.4).  Its silence is counted in checks: a
+clock would also count the time in which this process was stopped."""
 
 
 async def run_participant(
-    participant: Participant, limits: CallLimits, on_handshake: Callable[[], None] = lambda: None
+    participant: Participant, session: ServerSession, limits: CallLimits, on_handshake: Callable[[], None]
 ) -> str:
-    """Serve one peer until it leaves, breaks a rule or goes away; returns the reason for logs.
+    """Serve one peer until it leaves, breaks a rule or goes away.
 
-    ``on_handshake`` is called when the handshake is over, however it ended.
+    The participant is out of its room and the connection closed when this returns, whatever happens.
 
-    Whatever happens ends here: the participant is out of its room and the connection closed when this returns.
+    Args:
+        session: of the participant's connection.
+        on_handshake: called when the handshake is over, however it ended.
+
+    Returns:
+        the reason for the end, for logs.
     """
     connection = participant.connection
     farewell: list[bytes] = []
     try:
-        reason = await _serve(participant, limits, on_handshake)
+        reason = await _serve(participant, session, limits, on_handshake)
     except BadDataError as error:
         reason = f"bad data: {error}"
         farewell = violation_packets(str(error))
@@ -52,37 +68,39 @@ async def run_participant(
         reason = str(error)
     except asyncio.CancelledError:
         reason = "the server stops"
-        farewell = [encode(RemoteLog(_LOG_INFO, _TO_CLIENT, "The server is shutting down"))]
+        farewell = [encode(RemoteLog(LogLevel.INFO, LogDirection.SERVER_TO_CLIENT, "The server is shutting down"))]
     except Exception:
         reason = "internal error"
-        _log.exception("participant %s failed", participant.name)
+        _log.exception("Participant %s failed", participant.name)
     established = participant.state is not State.CONNECTED
     await participant.leave()
     await connection.close(*(farewell if established else ()))
     return reason
 
 
-async def _serve(participant: Participant, limits: CallLimits, on_handshake: Callable[[], None]) -> str:
+async def _serve(
+    participant: Participant, session: ServerSession, limits: CallLimits, on_handshake: Callable[[], None]
+) -> str:
     connection = participant.connection
+    hello = _HelloTimer(connection, session)
     try:
         done = await connection.handshake(limits.handshake_timeout)
     except AuthenticationError as error:
         participant.refusal = error
         raise
     finally:
+        hello.stop()
         on_handshake()
-    if Feature.SCREEN_UPDATES in done.features:
-        participant.enable_screens()
     if done.client_identity is not None:
         _log.info("%s proved the key %s", participant.name, fingerprint(done.client_identity))
-    participant.advance(State.SECURED)
+    participant.secure(has_screens=Feature.SCREEN_UPDATES in done.features)
     if done.encrypted:
-        participant.tell("Encryption established - secure channel ready")
+        participant.send_log("Encryption established - secure channel ready")
     deadline = asyncio.get_running_loop().call_later(limits.capabilities_timeout, _require_capabilities, participant)
     try:
         async for message in connection:
             participant.receive(message)
-            if participant.left:
+            if participant.has_left:
                 return "left"
     finally:
         deadline.cancel()
@@ -91,46 +109,60 @@ async def _serve(participant: Participant, limits: CallLimits, on_handshake: Cal
 
 def _require_capabilities(participant: Participant) -> None:
     if participant.state is State.SECURED:
-        participant.connection.fail(
-            PeerTimeoutError(f"{participant.connection.peer} did not say what its terminal can do")
-        )
+        participant.connection.fail(PeerTimeoutError(f"{participant.connection.peer} did not send its capabilities."))
 
 
 def violation_packets(reason: str) -> list[bytes]:
-    """What a peer is told before it is disconnected for bad data (docs/protocol/messages.md#bad-values)."""
+    """Packets for a peer that is disconnected for bad data (spec acip-wire 8.2)."""
     return [
-        encode(RemoteLog(_LOG_ERROR, _TO_CLIENT, f"Protocol violation: {reason}")),
+        encode(RemoteLog(LogLevel.ERROR, LogDirection.SERVER_TO_CLIENT, f"Protocol violation: {reason}")),
         encode(ErrorMessage(_PROTOCOL_CODE, reason)),
     ]
 
 
-def watch_connection(connection: Connection, participant: Participant, limits: CallLimits, now: float) -> None:
-    """Look after one connection from outside: keep it alive, and end it when the peer is dead or stopped reading.
+def watch_connection(participant: Participant, limits: CallLimits, now: float) -> None:
+    """Keep one connection alive, and end it when the peer is dead or has stopped reading.
 
-    To be called a few times a second.
+    To be called a few times per second, with monotonic seconds.
     """
-    if participant.state is State.CONNECTED:
-        _choose_identity(connection, now)
+    connection = participant.connection
     if participant.state in (State.CONNECTED, State.LEAVING, State.GONE):
         return
     if connection.blocked_since is None and now - connection.last_sent >= limits.keepalive:
-        participant.ping()
+        connection.send(Ping())
     if participant.in_room and now - connection.opened_at > _NAME_SECONDS:
-        participant.announce()  # it has not said its name, and perhaps never will
+        participant.announce()  # it has not sent its name, and perhaps never will
     silence, since_packet = now - connection.last_received, now - connection.last_message
     if silence > limits.silence_timeout:
-        connection.fail(PeerTimeoutError(f"{connection.peer} sent nothing for {silence:.0f} s"))
+        connection.fail(PeerTimeoutError(f"{connection.peer} sent nothing for {silence:.0f} s."))
     elif since_packet > limits.packet_timeout:
-        connection.fail(PeerTimeoutError(f"{connection.peer} sent no complete packet for {since_packet:.0f} s"))
+        connection.fail(PeerTimeoutError(f"{connection.peer} sent no complete packet for {since_packet:.0f} s."))
     elif connection.blocked_since is not None and now - connection.blocked_since > limits.stall_timeout:
-        connection.fail(PeerTimeoutError(f"{connection.peer} has read nothing for {limits.stall_timeout:.0f} s"))
+        connection.fail(PeerTimeoutError(f"{connection.peer} has read nothing for {limits.stall_timeout:.0f} s."))
 
 
-def _choose_identity(connection: Connection, now: float) -> None:
-    """Go on with the default identity for a client that does not say which it expects."""
-    session = connection.session
-    if not isinstance(session, ServerSession) or not session.waiting_for_hello:
-        return
-    if now - connection.last_received > _HELLO_SECONDS:
-        session.hello_timeout()
-        connection.flush_handshake()
+class _HelloTimer:
+    """Continues with the default identity if a client does not say which one it expects."""
+
+    def __init__(self, connection: Connection, session: ServerSession) -> None:
+        self._connection = connection
+        self._session = session
+        self._loop = asyncio.get_running_loop()
+        self._last_received = connection.last_received
+        self._quiet_checks = 0
+        self._timer = self._loop.call_later(_HELLO_CHECK_SECONDS, self._check)
+
+    def stop(self) -> None:
+        """Do nothing any more: the handshake is over."""
+        self._timer.cancel()
+
+    def _check(self) -> None:
+        connection, last_received = self._connection, self._last_received
+        self._last_received = connection.last_received
+        is_quiet = self._session.waiting_for_hello and connection.last_received == last_received
+        self._quiet_checks = self._quiet_checks + 1 if is_quiet else 0
+        if self._quiet_checks < _HELLO_CHECKS:
+            self._timer = self._loop.call_later(_HELLO_CHECK_SECONDS, self._check)
+        else:
+            self._session.hello_timeout()
+            connection.flush_handshake()

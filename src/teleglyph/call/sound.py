@@ -1,8 +1,8 @@
-"""A room's sound: everybody hears all others, in time, and nobody waits for anybody.
+"""A room's sound: everybody hears all others, and nobody waits for anybody.
 
-Each voice has a jitter buffer; every 5 ms one block of each is taken and mixed, and every listener's mix is encoded
-and put into the listener's outbox.  Decoding, mixing and encoding run in one thread of the room's own; the event loop
-only hands messages in and packets out.  A silent room costs nothing.
+Each voice has a jitter buffer.  Every 5 ms one block of each voice is mixed, and every listener's mix is encoded and
+queued in the listener's outbox.  Decoding, mixing and encoding run in one thread per room.  A silent room costs
+nothing.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ BLOCK = 240
 """Samples of one tick: 5 ms."""
 TICK_SECONDS = BLOCK / SAMPLE_RATE
 LONG_FRAME, SHORT_FRAME = 960, 480
-"""Samples of a packet: ascii-chat's client wants 20 ms, ours takes 10."""
+"""Samples per packet: 20 ms for ascii-chat's client, 10 ms for ours."""
 SHORT_FRAMES = 0x100
-"""Bit of CLIENT_CAPABILITIES.audio_codecs by which our client says so."""
+"""Bit of CLIENT_CAPABILITIES.audio_codecs by which our client asks for short packets."""
 _MAX_TICKS = 8
-"""Ticks made up for at once; more are skipped, which listeners' own buffers hide better than a burst."""
+"""Late ticks that are mixed at once; more are skipped, because listeners' buffers hide that better than a burst."""
 _INBOX = 64
 _FRAMES_PER_MESSAGE = 50
 _QUIET_BLOCKS = 60
-"""Silent blocks that are still encoded, so that the encoder itself tells the listener of the silence."""
+"""Silent blocks that are still encoded, so that the encoder itself signals the silence to the listener."""
 _INT32_SCALE = 1 / 2**31
 _SPEECH_POWER = 10 ** (-42 / 10)
 """Mean square of a block that counts as speech: -42 dB of full scale."""
 _SPEECH_SECONDS = 0.4
-"""Who spoke so recently still speaks: pauses between words are no silence."""
+"""Pauses between words, up to this long, still count as speech."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +47,8 @@ class SoundSettings:
     """How mixes are encoded for listeners.
 
     Attributes:
-        bitrate: bits a second for each listener.
-        complexity: 0 to 10, Opus' measure of CPU time for quality.
+        bitrate: bits per second for each listener.
+        complexity: of Opus, 0 to 10: more takes more CPU time and sounds better.
     """
 
     bitrate: int = 32_000
@@ -57,11 +57,11 @@ class SoundSettings:
 
 @dataclass(slots=True)
 class SoundCounters:
-    """Sound of one participant, besides what the jitter buffer counts."""
+    """Counters of one participant's sound, beside those of the jitter buffer."""
 
     packets_over_rate: int = 0
     packets_overflowed: int = 0
-    """Messages that were replaced before the mixer took them."""
+    """Messages that were dropped before the mixer read them."""
     packets_out: int = 0
 
 
@@ -70,8 +70,8 @@ class Voice:
     """One participant in the mix.
 
     Attributes:
-        outbox: where its mix goes.
-        frame: samples of a packet that it gets.
+        outbox: receives its mix.
+        frame: samples per packet of its mix.
     """
 
     outbox: Outbox
@@ -88,11 +88,11 @@ class Voice:
 
     @property
     def is_speaking(self) -> bool:
-        """The participant can be heard, now or a moment ago."""
+        """Whether the participant can be heard, now or a moment ago."""
         return time.monotonic() - self.spoke_at < _SPEECH_SECONDS
 
     def report(self) -> dict[str, float]:
-        """Counters and states as plain values; milliseconds where the name says so."""
+        """Counters and states as plain values."""
         buffer, counters = self.buffer, self.counters
         return {
             "audio_in": buffer.counters.packets,
@@ -128,17 +128,17 @@ class RoomSound:
     # --- on the event loop ----------------------------------------------------------------------------
 
     def join(self, voice: Voice) -> None:
-        """Let a participant hear and be heard."""
+        """Add a participant, which hears the others and is heard."""
         if voice not in self._voices:
             self._voices.append(voice)
 
     def leave(self, voice: Voice) -> None:
-        """Take a participant out; it may come back."""
+        """Remove a participant; it may join again."""
         if voice in self._voices:
             self._voices.remove(voice)
 
     def receive(self, voice: Voice, message: OpusBatch | AudioBatch) -> None:
-        """Take a message of a voice; when too many wait, the oldest goes."""
+        """Queue a message of a voice; if too many wait, the oldest is dropped."""
         if len(voice.inbox) >= _INBOX:
             voice.inbox.popleft()
             voice.counters.packets_overflowed += 1
@@ -177,12 +177,12 @@ class RoomSound:
     # --- in the mixer's thread ------------------------------------------------------------------------
 
     def _process(self, voices: Sequence[Voice], ticks: int) -> list[tuple[Voice, bytes]]:
-        """Some ticks for these voices: the packets that came out."""
+        """Run some ticks for these voices, and return the packets for their listeners."""
         started = time.perf_counter()
-        self._give_places(voices)
+        self._assign_places(voices)
         packets: list[tuple[Voice, bytes]] = []
         for voice in voices:
-            _take_in(voice)
+            _fill_buffer(voice)
         for _ in range(ticks):
             blocks = np.zeros((self._mixer.places, BLOCK), np.float32)
             for voice in voices:
@@ -200,7 +200,7 @@ class RoomSound:
         self.mix_seconds += time.perf_counter() - started
         return packets
 
-    def _give_places(self, voices: Sequence[Voice]) -> None:
+    def _assign_places(self, voices: Sequence[Voice]) -> None:
         places = {voice.place for voice in voices}
         for place in self._mixer.used - places:
             self._mixer.remove(place)
@@ -209,7 +209,7 @@ class RoomSound:
                 voice.place = self._mixer.add()
 
     def _encode(self, voice: Voice, mix: Samples) -> bytes | None:
-        """Add a block to a listener's packet; the packet when it is full and not silent."""
+        """Add a block to a listener's packet; returns the packet when it is full and not silent."""
         voice.quiet = 0 if mix.any() else voice.quiet + 1
         if voice.quiet >= _QUIET_BLOCKS and not voice.mixed:
             return None
@@ -227,7 +227,7 @@ class RoomSound:
         return encode(OpusBatch(SAMPLE_RATE, 1000 * voice.frame // SAMPLE_RATE, (data,)))
 
 
-def _take_in(voice: Voice) -> None:
+def _fill_buffer(voice: Voice) -> None:
     while voice.inbox:
         message, now = voice.inbox.popleft()
         if isinstance(message, OpusBatch):

@@ -1,4 +1,4 @@
-"""Counters of a call and the lines they are reported in."""
+"""Counters of a call, and reports of them."""
 
 from __future__ import annotations
 
@@ -6,38 +6,44 @@ from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)
-class ParticipantCounters:
-    """What one participant sent and got; the transport's and the outbox's counters are kept there."""
+class SenderCounters:
+    """Pictures of one sender."""
 
     pictures_in: int = 0
     """Pictures accepted, raw or decoded."""
     pictures_over_rate: int = 0
     pictures_undecodable: int = 0
     pictures_skipped: int = 0
-    """Compressed pictures dropped because the decoder could not keep up or the sender's share of its time was used up,
-    and those up to the next keyframe."""
+    """Compressed pictures dropped up to a keyframe: the decoder was behind, or the sender's share of its time was used
+    up."""
     decoder_deaths: int = 0
-    """Times the process that decoded ended or hung over one of this participant's pictures."""
+    """Times a decoding process ended or hung over one of this sender's pictures."""
     decode_seconds: float = 0.0
     """CPU time that decoding took."""
+
+
+@dataclass(slots=True)
+class ViewerCounters:
+    """Frames of one viewer; the outbox has counters of its own."""
+
     frames_delivered: int = 0
-    """Frames put into this viewer's outbox."""
+    """Frames queued in this viewer's outbox."""
     frames_skipped: int = 0
-    """Times a new frame was not made for this viewer because its connection was still busy with the last one."""
+    """Ticks in which this viewer's connection was still busy with an earlier frame."""
 
 
 @dataclass(slots=True)
 class RoomCounters:
-    """What a room's pacing did."""
+    """Ticks and frames of a room."""
 
     ticks: int = 0
     late_ticks: int = 0
-    """Ticks that were skipped because the one before took too long."""
+    """Ticks that were skipped because an earlier one took too long."""
     frames_rendered: int = 0
     frames_shared: int = 0
-    """Deliveries that needed no rendering because another viewer has the same view."""
+    """Deliveries of a packet that another viewer got as well."""
     frames_degraded: int = 0
-    """Frames drawn in a cheaper mode because they did not fit into one packet."""
+    """Frames drawn again in a cheaper mode because they did not fit into one packet."""
     render_seconds: float = 0.0
 
 

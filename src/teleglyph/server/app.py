@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from teleglyph.call.decoding import open_decoding
 from teleglyph.call.pacer import Pacer
 from teleglyph.call.participant import Participant
-from teleglyph.call.room import Room
+from teleglyph.call.room import CallRoom
 from teleglyph.call.session import watch_connection
 from teleglyph.call.statistics import RoomReport
 from teleglyph.errors import BindError, StoreError, TeleglyphError
@@ -64,7 +64,7 @@ class Server:
 
     def __init__(self, config: ServerConfig) -> None:
         self.config = config
-        self.default_room = Room("lobby", config.sound)
+        self.default_room = CallRoom("lobby", config.sound)
         self.rooms = {self.default_room.name: self.default_room}
         self.bound: list[tuple[str, int]] = []
         """Addresses and ports of the call service."""
@@ -298,9 +298,9 @@ class Server:
             self.gate.costs.load.sample(now, time.thread_time(), seconds_in_queue())
             self.overload.sample(self.gate.costs.load.value, (room.counters for room in self.rooms.values()), now)
             for participant in self._calls.participants:
-                watch_connection(participant.connection, participant, self.config.call, now)
+                watch_connection(participant, self.config.call, now)
             for room in self.rooms.values():
-                room.notice(now)
+                room.refresh(now)
             self.gate.refusals.flush(now)
 
     async def _close_orphans(self, records: RecordStore) -> None:

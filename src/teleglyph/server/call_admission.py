@@ -8,8 +8,9 @@ import logging
 import time
 
 from teleglyph.call.decoding import Decoding
-from teleglyph.call.participant import Participant, State
-from teleglyph.call.room import Room
+from teleglyph.call.life_cycle import State
+from teleglyph.call.participant import Participant
+from teleglyph.call.room import CallRoom
 from teleglyph.call.session import run_participant
 from teleglyph.net import Connection, charged, network_of, raise_descriptor_limit
 from teleglyph.server.address_gate import AddressGate
@@ -37,7 +38,7 @@ class CallAdmission:
         overload: decides whether there is time for more participants.
     """
 
-    def __init__(self, config: ServerConfig, room: Room, decoding: Decoding, overload: Overload) -> None:
+    def __init__(self, config: ServerConfig, room: CallRoom, decoding: Decoding, overload: Overload) -> None:
         self._config = config
         self._room = room
         self._decoding = decoding
@@ -53,7 +54,7 @@ class CallAdmission:
         self._password_key: bytes | None = None
         self._numbers = itertools.count(1)
         self._proofs = Proofs(config.call, self.gate.refused)
-        self._guards: dict[Connection, HandshakeGuard] = {}
+        self._admitted: dict[Connection, tuple[ServerSession, HandshakeGuard]] = {}
         self._sessions: dict[asyncio.Task[None], Participant] = {}
 
     async def prepare(self) -> None:
@@ -102,16 +103,16 @@ class CallAdmission:
             guard=guard,
         )
         connection = guard.connection = Connection(session, peer, config.connection, meter=self.gate.meter(peer))
-        self._guards[connection] = guard
+        self._admitted[connection] = session, guard
         return connection
 
     def accept(self, connection: Connection) -> None:
         """Start the session of a connection that was admitted."""
         number = next(self._numbers)
         participant = Participant(number, connection, self._room, self._config.call, self._decoding)
-        guard = self._guards.pop(connection)
+        session, guard = self._admitted.pop(connection)
         task = asyncio.get_running_loop().create_task(
-            charged(self._serve(participant, guard), connection.stopwatch), name=f"session {number}"
+            charged(self._serve(participant, session, guard), connection.stopwatch), name=f"session {number}"
         )
         self._sessions[task] = participant
         task.add_done_callback(self._sessions.pop)
@@ -128,9 +129,9 @@ class CallAdmission:
         for participant in self._sessions.values():
             participant.connection.abort()
 
-    async def _serve(self, participant: Participant, guard: HandshakeGuard) -> None:
+    async def _serve(self, participant: Participant, session: ServerSession, guard: HandshakeGuard) -> None:
         _log.debug("%s connected as %s", participant.connection.peer, participant.name)
-        reason = await run_participant(participant, self._config.call, guard.over)
+        reason = await run_participant(participant, session, self._config.call, guard.over)
         self._log_departure(participant, reason)
 
     def _log_departure(self, participant: Participant, reason: str) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from teleglyph.call.room import Room
+from teleglyph.call.room import CallRoom
 from teleglyph.events.announcement import LIVE_ACTIVITY, Activity, Announcer
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class CallAnnouncements:
         address: where the call can be joined.
     """
 
-    def __init__(self, events: EventsService, room: Room, address: str) -> None:
+    def __init__(self, events: EventsService, room: CallRoom, address: str) -> None:
         self._events = events
         self._room = room
         self._announcer = Announcer(room.name, address)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from teleglyph.call.participant import Participant
-from teleglyph.call.room import Room
+from teleglyph.call.room import CallRoom
 from teleglyph.call.statistics import RoomReport
 from teleglyph.rooms.relay import Relay
 from teleglyph.rooms.service import RoomsService
@@ -23,7 +23,7 @@ class Services(Protocol):
     config: ServerConfig
     gate: AddressGate
     """Limits the connections of each address."""
-    rooms: dict[str, Room]
+    rooms: dict[str, CallRoom]
     """Call rooms by name."""
     relay: Relay
     """Rooms of games."""

@@ -27,7 +27,7 @@ from teleglyph.call.decoding import (
 from teleglyph.call.ingest import HevcIngest
 from teleglyph.call.limits import CallLimits
 from teleglyph.call.picture import PictureSlot
-from teleglyph.call.statistics import ParticipantCounters
+from teleglyph.call.statistics import SenderCounters
 from teleglyph.errors import BadDataError, MediaDecodeError
 from teleglyph.media.hevc import HevcDecoder, HevcEncoder
 
@@ -55,7 +55,7 @@ class Sender:
     """A participant's ingest with what it counts."""
 
     def __init__(self, decoding: Decoding, limits: CallLimits = LIMITS, size: tuple[int, int] | None = None) -> None:
-        self.counters = ParticipantCounters()
+        self.counters = SenderCounters()
         self.slot = PictureSlot()
         self.lost = 0
         self.ingest = HevcIngest(self.slot, self.counters, limits, decoding, lambda: size, lambda: None, self._on_lost)
@@ -63,9 +63,9 @@ class Sender:
     def _on_lost(self) -> None:
         self.lost += 1
 
-    def put(self, *bitstreams: bytes) -> None:
+    def queue(self, *bitstreams: bytes) -> None:
         for bitstream in bitstreams:
-            self.ingest.put(bitstream)
+            self.ingest.queue(bitstream)
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -121,7 +121,7 @@ def test_a_sender_who_leaves_in_the_middle_disturbs_nobody(confined: bool) -> No
             await asyncio.sleep(0)
             task.cancel()
             decoding.close_stream(stream)
-            stays.put(*pictures)
+            stays.queue(*pictures)
             await until(lambda: stays.counters.pictures_in == 6)
             await stays.ingest.close()
             assert stays.counters.pictures_undecodable == 0
@@ -162,15 +162,15 @@ def test_a_killed_process_is_started_again_and_everybody_goes_on_at_a_keyframe()
             assert isinstance(decoding, ConfinedDecoding)
             one, other = Sender(decoding), Sender(decoding)
             for sender in (one, other):
-                sender.put(*outputs(3))
+                sender.queue(*outputs(3))
             await until(lambda: one.counters.pictures_in == other.counters.pictures_in == 3)
             (process,) = decoding.processes
             os.kill(process, signal.SIGKILL)
             for sender in (one, other):
-                sender.put(outputs(4)[3])
+                sender.queue(outputs(4)[3])
             await until(lambda: one.lost > 0 and other.lost > 0)
             for sender in (one, other):
-                sender.put(*outputs(3))
+                sender.queue(*outputs(3))
             await until(lambda: one.counters.pictures_in == other.counters.pictures_in == 6)
             assert decoding.processes != [process]
             assert one.counters.decoder_deaths + other.counters.decoder_deaths <= 1
@@ -187,20 +187,20 @@ def test_a_process_that_hangs_is_killed_and_the_third_time_its_sender_is_refused
         async with opened() as decoding:
             assert isinstance(decoding, ConfinedDecoding)
             guilty, innocent = Sender(decoding), Sender(decoding)
-            innocent.put(*outputs(2))
+            innocent.queue(*outputs(2))
             for time in range(3):
                 seen = guilty.counters.pictures_in
-                guilty.put(outputs(1)[0])
+                guilty.queue(outputs(1)[0])
                 await until(lambda seen=seen: guilty.counters.pictures_in > seen)  # type: ignore[misc]
                 for process in decoding.processes:
                     os.kill(process, signal.SIGSTOP)
-                guilty.put(outputs(2)[1])
+                guilty.queue(outputs(2)[1])
                 await until(lambda time=time: guilty.counters.decoder_deaths == time + 1)  # type: ignore[misc]
             with pytest.raises(BadDataError, match="ended the decoder 3 times"):
-                guilty.put(outputs(1)[0])
-            innocent.put(outputs(3)[2])
+                guilty.queue(outputs(1)[0])
+            innocent.queue(outputs(3)[2])
             await until(lambda: innocent.lost > 0)
-            innocent.put(*outputs(2))
+            innocent.queue(*outputs(2))
             await until(lambda: innocent.counters.pictures_in >= 4)
             assert innocent.counters.decoder_deaths == 0
             for sender in (guilty, innocent):
@@ -243,13 +243,13 @@ def test_who_uses_up_its_time_loses_frames_and_nobody_else_does(confined: bool) 
         async with opened(confined=confined) as decoding:
             late, other = Sender(decoding, poor), Sender(decoding, rich)
             pictures = outputs(10)
-            late.put(*pictures)
-            other.put(*pictures)
+            late.queue(*pictures)
+            other.queue(*pictures)
             await until(lambda: other.counters.pictures_in == 10)
             await until(lambda: late.counters.pictures_in + late.counters.pictures_skipped == 10)
             assert late.counters.pictures_in == 1
             assert late.lost > 0
-            late.put(pictures[0])
+            late.queue(pictures[0])
             assert late.counters.pictures_skipped == 10, "a keyframe is of no use without time"
             assert other.counters.pictures_skipped == 0
             assert other.counters.decode_seconds > 0
@@ -285,12 +285,12 @@ def test_a_hostile_stream_never_reaches_the_decoder(confined: bool) -> None:
     async def run() -> None:
         async with opened(limits, confined) as decoding:
             sender = Sender(decoding, limits)
-            sender.put(outputs(1, (1280, 720))[0])
+            sender.queue(outputs(1, (1280, 720))[0])
             await until(lambda: sender.counters.pictures_undecodable == 1)
             assert decoding.memory.held == 0
             if isinstance(decoding, ConfinedDecoding):
                 assert decoding.processes == [], "nothing was decoded"
-            sender.put(outputs(1)[0])
+            sender.queue(outputs(1)[0])
             await until(lambda: sender.counters.pictures_in == 1)
             assert 0 < decoding.memory.held <= 20 << 20
             await sender.ingest.close()
@@ -306,13 +306,13 @@ def test_large_pictures_make_room_for_small_ones(confined: bool) -> None:
     async def run() -> None:
         async with opened(limits, confined) as decoding:
             large, small = Sender(decoding, limits), Sender(decoding, limits)
-            large.put(outputs(1, (1280, 720))[0])
+            large.queue(outputs(1, (1280, 720))[0])
             await until(lambda: large.counters.pictures_in == 1)
-            small.put(*outputs(1))
-            small.put(*outputs(1, (640, 360)))
+            small.queue(*outputs(1))
+            small.queue(*outputs(1, (640, 360)))
             await until(lambda: small.counters.pictures_in == 2)
             assert large.lost > 0
-            large.put(outputs(1, (1280, 720))[0])
+            large.queue(outputs(1, (1280, 720))[0])
             await until(lambda: large.counters.pictures_undecodable == 1)
             assert small.counters.pictures_undecodable == 0
             for sender in (large, small):
@@ -330,14 +330,14 @@ def test_a_sender_who_costs_much_moves_to_the_other_process_without_a_loss_at_a_
             assert isinstance(decoding, ConfinedDecoding)
             costly, other = Sender(decoding, limits), Sender(decoding)
             for number in range(1, 4):
-                costly.put(*outputs(1))
+                costly.queue(*outputs(1))
                 await until(lambda number=number: costly.counters.pictures_in == number)  # type: ignore[misc]
             assert len(decoding.processes) == 2
             quick, slow = decoding.processes
             assert os.getpriority(os.PRIO_PROCESS, slow) > os.getpriority(os.PRIO_PROCESS, quick)
             os.kill(slow, signal.SIGSTOP)
-            costly.put(*outputs(1))
-            other.put(*outputs(5))
+            costly.queue(*outputs(1))
+            other.queue(*outputs(5))
             await until(lambda: other.counters.pictures_in == 5)
             os.kill(slow, signal.SIGCONT)
             await until(lambda: costly.counters.pictures_in + costly.counters.pictures_undecodable == 4)
@@ -379,7 +379,7 @@ def test_pictures_are_never_decoded_in_threads_that_draw(confined: bool, monkeyp
     async def run() -> None:
         async with opened(confined=confined) as decoding:
             sender = Sender(decoding)
-            sender.put(*outputs(3))
+            sender.queue(*outputs(3))
             await until(lambda: sender.counters.pictures_in == 3)
             await sender.ingest.close()
 

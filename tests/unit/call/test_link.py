@@ -23,14 +23,14 @@ class Link:
             self.now += 1 / rate
             while self._arrivals and self._arrivals[0][0] <= self.now:
                 at, number = self._arrivals.pop(0)
-                assert self.meter.acknowledged(number, at)
+                assert self.meter.record_ack(number, at)
             if not self.meter.is_open(self.now):
                 continue
             self.number += 1
             sent += 1
             self.busy_until = max(self.busy_until, self.now) + size / self.rate
             self.ages.append(self.busy_until + self.delay / 2 - self.now)
-            self.meter.sent(self.number, size, self.now)
+            self.meter.record_sent(self.number, size, self.now)
             self._arrivals.append((self.busy_until + self.delay, self.number))
         return sent
 
@@ -71,7 +71,7 @@ def test_who_acknowledges_nothing_gets_nothing_more() -> None:
     sent = 0
     for frame in range(1, 1000):
         if meter.is_open(frame / 60):
-            meter.sent(frame, 1000, frame / 60)
+            meter.record_sent(frame, 1000, frame / 60)
             sent += 1
     assert sent <= 128
 
@@ -84,19 +84,19 @@ def test_a_limit_is_kept_whatever_the_link_takes() -> None:
 
 def test_acknowledgements_of_what_was_never_sent_change_nothing() -> None:
     meter = LinkMeter()
-    meter.sent(7, 1000, 1.0)
-    assert not meter.acknowledged(8, 1.1)
-    assert not meter.acknowledged(0, 1.1)
+    meter.record_sent(7, 1000, 1.0)
+    assert not meter.record_ack(8, 1.1)
+    assert not meter.record_ack(0, 1.1)
     assert meter.in_flight == 1000
-    assert meter.acknowledged(7, 1.1)
-    assert not meter.acknowledged(7, 1.2)
+    assert meter.record_ack(7, 1.1)
+    assert not meter.record_ack(7, 1.2)
     assert meter.in_flight == 0
 
 
 def test_an_acknowledgement_stands_for_all_before_it() -> None:
     meter = LinkMeter()
     for number in (1, 2, 3):
-        meter.sent(number, 500, 1.0)
-    assert meter.acknowledged(2, 1.1)
+        meter.record_sent(number, 500, 1.0)
+    assert meter.record_ack(2, 1.1)
     assert meter.in_flight == 500
-    assert not meter.acknowledged(1, 1.2)
+    assert not meter.record_ack(1, 1.2)

@@ -7,7 +7,7 @@ from teleglyph.call.pacing import Schedule
 
 def serve(schedule: Schedule, now: float, quiet: bool = False) -> int:
     assert schedule.is_due(now)
-    return schedule.served(now, quiet)
+    return schedule.advance(now, quiet)
 
 
 def test_due_times_do_not_drift_with_what_a_tick_costs() -> None:
@@ -48,7 +48,7 @@ def test_the_number_of_ticks_in_a_minute_is_the_rate(rate: int) -> None:
     served = 0
     while now < 160.0:
         if schedule.is_due(now):
-            schedule.served(now, quiet=False)
+            schedule.advance(now, quiet=False)
             served += 1
         now += 0.001
     assert served == pytest.approx(rate * 60, rel=0.01, abs=1)

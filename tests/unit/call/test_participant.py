@@ -1,30 +1,135 @@
-"""What a participant takes from its peer's texts."""
+"""The life of a participant, and what its messages do."""
+
+import asyncio
+import itertools
+from typing import Any
 
 import pytest
 
-from teleglyph.call.participant import shortened
-
-FAMILY = "\N{MAN}\u200d\N{WOMAN}\u200d\N{GIRL}\u200d\N{BOY}"
-
-
-@pytest.mark.parametrize(
-    ("text", "columns", "shown"),
-    [
-        ("ann", 32, "ann"),
-        ("  ann \n", 32, "ann"),
-        (f"{FAMILY} Al", 32, f"{FAMILY} Al"),
-        (f"{FAMILY}{FAMILY}", 3, FAMILY),
-        ("می\u200cخواهم", 32, "می\u200cخواهم"),
-        ("evil\x1b[2J\u202e", 32, "evil�[2J�"),
-        ("two\nlines", 32, "two lines"),
-        ("日" * 40, 32, "日" * 16),
-        ("x" * 100_000, 5, "xxxxx"),
-        ("\n\t ", 32, ""),
-    ],
+from teleglyph.call.life_cycle import TRANSITIONS, LifeCycle, State
+from teleglyph.call.limits import CallLimits
+from teleglyph.errors import BadDataError, ServerFullError
+from teleglyph.wire.acip import (
+    Capabilities,
+    ClientLeave,
+    ImageFrame,
+    OpusBatch,
+    PaletteType,
+    RemoteLog,
+    StreamKind,
+    StreamStart,
+    StreamStop,
 )
-def test_a_peers_text_is_made_printable_and_short(text: str, columns: int, shown: str) -> None:
-    assert shortened(text, columns) == shown
+
+CAPABILITIES = Capabilities(width=20, height=8)
+OPUS = OpusBatch(48000, 20, (b"\xf8\xff\xfe",))
 
 
-def test_a_pile_of_marks_stays_small() -> None:
-    assert len(shortened("a" + "\u0301" * 100_000, 32)) < 20
+@pytest.mark.parametrize(("before", "after"), list(itertools.product(State, State)))
+def test_only_the_transitions_of_the_table_are_allowed(before: State, after: State) -> None:
+    life = LifeCycle()
+    life.state = before
+    if after in TRANSITIONS[before]:
+        life.advance(after)
+        assert life.state is after
+    else:
+        with pytest.raises(ValueError, match="cannot go from"):
+            life.advance(after)
+
+
+def test_a_participant_goes_through_its_life(open_call: Any) -> None:
+    async def scenario() -> None:
+        async with open_call() as call:
+            peer = call.connect()
+            participant = peer.participant
+            assert participant.state is State.SECURED
+            peer.say(CAPABILITIES)
+            assert participant.state is State.JOINED  # type: ignore[comparison-overlap]
+            peer.say(StreamStart(StreamKind.VIDEO))
+            assert participant.state is State.STREAMING
+            peer.say(StreamStop(StreamKind.VIDEO))
+            assert participant.state is State.JOINED
+            peer.say(ClientLeave())
+            assert participant.has_left
+            await participant.leave()
+            assert participant.state is State.GONE
+            assert len(call.room) == 0
+            await participant.leave()  # a second time changes nothing
+
+    asyncio.run(scenario())
+
+
+def test_a_picture_turns_video_on_by_itself(open_call: Any) -> None:
+    async def scenario() -> None:
+        async with open_call() as call:
+            ann = call.join("Ann")
+            ann.show(100)
+            assert ann.participant.state is State.STREAMING
+            assert ann.participant.tile().pixels is not None
+            texts = [message.text for message in ann.received_of(RemoteLog)]
+            assert texts[-1] == "First video frame received - streaming active"
+
+    asyncio.run(scenario())
+
+
+def test_a_room_that_is_full_refuses_and_keeps_nothing_of_it(open_call: Any) -> None:
+    async def scenario() -> None:
+        async with open_call(CallLimits(max_participants=1)) as call:
+            call.join("Ann")
+            late = call.connect()
+            with pytest.raises(ServerFullError):
+                late.say(Capabilities(width=70, height=8))
+            await late.participant.leave()
+            assert len(call.room) == 1
+            assert len(call.room.texts) == 1
+
+    asyncio.run(scenario())
+
+
+def test_sound_is_refused_before_the_stream_has_started(open_call: Any) -> None:
+    async def scenario() -> None:
+        async with open_call() as call:
+            ann = call.join("Ann")
+            with pytest.raises(BadDataError):
+                ann.say(OPUS)
+            ann.say(StreamStart(StreamKind.AUDIO), OPUS, StreamStop(StreamKind.AUDIO))
+            with pytest.raises(BadDataError):
+                ann.say(OPUS)
+
+    asyncio.run(scenario())
+
+
+def test_a_picture_that_is_too_large_is_refused_and_starts_nothing(open_call: Any) -> None:
+    async def scenario() -> None:
+        async with open_call(CallLimits(max_picture_pixels=100)) as call:
+            ann = call.join("Ann")
+            with pytest.raises(BadDataError):
+                ann.say(ImageFrame(16, 9, bytes(16 * 9 * 3)))
+            assert ann.participant.state is State.JOINED
+
+    asyncio.run(scenario())
+
+
+def test_pictures_over_the_rate_are_dropped_and_counted(open_call: Any) -> None:
+    async def scenario() -> None:
+        async with open_call(CallLimits(frames_per_second=8)) as call:
+            ann = call.join("Ann")
+            for shade in range(10):
+                ann.show(shade)
+            values = ann.participant.report().values
+            assert values["pictures_in"] + values["pictures_over_rate"] == 10
+            assert values["pictures_in"] < 5
+
+    asyncio.run(scenario())
+
+
+def test_a_palette_that_cannot_be_used_gives_way_to_the_standard_one(open_call: Any) -> None:
+    async def scenario() -> None:
+        async with open_call() as call:
+            ann = call.connect()
+            ann.say(Capabilities(width=20, height=8, palette_type=PaletteType.CUSTOM, palette_custom="世"))
+            first = ann.received_of(RemoteLog)[0].text
+            assert first.endswith(". You see the standard palette.")
+            assert ann.participant.viewer.shared.key.style.palette.name == "standard"
+
+    asyncio.run(scenario())

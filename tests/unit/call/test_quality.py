@@ -23,7 +23,7 @@ class Viewer:
             held += held_when_too_much if self.control.level < self.carries else 0
             is_held = held >= 1
             held -= is_held
-            if self.control.noted(is_held, self.now):
+            if self.control.sample(is_held, self.now):
                 self.levels.append((self.now, self.control.level))
 
 
@@ -64,7 +64,7 @@ def test_one_late_frame_changes_nothing() -> None:
     control, now = QualityControl(), 0.0
     for frame in range(600):
         now += 1 / 60
-        control.noted(frame % 60 == 0, now)
+        control.sample(frame % 60 == 0, now)
     assert control.level == 0
 
 

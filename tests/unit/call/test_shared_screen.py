@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from teleglyph.call.limits import CallLimits
 from teleglyph.call.scene import Scene, Tile
-from teleglyph.call.screen_view import ScreenKey, ScreenView, Wishes
+from teleglyph.call.shared_screen import SharedScreen, SharedScreenKey, ViewPreferences
 from teleglyph.media.grid import DEFAULT_COLOR, Encoding, Grid, Painter, compose, encode_updates, on_terminal
 from teleglyph.media.modes import ColorLevel, RenderMode
 from teleglyph.media.palette import STANDARD
@@ -26,7 +26,7 @@ def tile(number: int, name: str, *, video: bool = True, speaking: bool = False, 
     return Tile(number, name, PIXELS if video else None, number if video else 0, 16 / 9, speaking, frozen)
 
 
-def rows_of(view: ScreenView, scene: Scene, revision: int = 1) -> list[str]:
+def rows_of(view: SharedScreen, scene: Scene, revision: int = 1) -> list[str]:
     """The glyphs of a composed screen, row by row."""
     compose([view.plan(scene, revision, float(revision))])
     grid = view.wanted
@@ -37,9 +37,9 @@ def rows_of(view: ScreenView, scene: Scene, revision: int = 1) -> list[str]:
 
 
 def screen(
-    columns: int, rows: int, wishes: Wishes | None = None, style: Style = PLAIN, *, padded: bool = True
-) -> ScreenView:
-    return ScreenView(ScreenKey(columns, rows, padded, style, wishes or Wishes()))
+    columns: int, rows: int, preferences: ViewPreferences | None = None, style: Style = PLAIN, *, padded: bool = True
+) -> SharedScreen:
+    return SharedScreen(SharedScreenKey(columns, rows, padded, style, preferences or ViewPreferences()))
 
 
 def test_names_are_numbered_in_order_and_marked() -> None:
@@ -111,7 +111,7 @@ def test_whoever_speaks_is_marked_in_the_line_and_nothing_moves() -> None:
 
 def test_people_in_the_line_can_be_shown_alone() -> None:
     people = (tile(1, "Ann"), *(tile(number, f"guest{number}", video=False) for number in range(2, 13)))
-    text = "\n".join(rows_of(screen(80, 24, Wishes(spotlight=12)), people))
+    text = "\n".join(rows_of(screen(80, 24, ViewPreferences(spotlight=12)), people))
     assert "camera off" in text
     assert "guest12" in text
     assert "guest11" not in text
@@ -209,19 +209,19 @@ def test_the_labels_are_made_again_when_a_mark_changes() -> None:
 
 
 def test_who_is_alone_and_left_out_sees_a_sentence() -> None:
-    assert "Nobody else is here yet" in "".join(rows_of(screen(60, 10, Wishes(without=1)), (tile(1, "Ann"),)))
-    assert "Nobody" in "".join(rows_of(screen(8, 1, Wishes(without=1)), (tile(1, "Ann"),)))
+    assert "Nobody else is here yet" in "".join(rows_of(screen(60, 10, ViewPreferences(without=1)), (tile(1, "Ann"),)))
+    assert "Nobody" in "".join(rows_of(screen(8, 1, ViewPreferences(without=1)), (tile(1, "Ann"),)))
 
 
 def test_a_spotlight_on_somebody_who_is_gone_shows_all() -> None:
-    view = screen(60, 20, Wishes(spotlight=2))
+    view = screen(60, 20, ViewPreferences(spotlight=2))
     assert "Ann" not in "".join(rows_of(view, (tile(1, "Ann"), tile(2, "Bob")), 1))
     assert "Ann" in "".join(rows_of(view, (tile(1, "Ann"),), 2))
 
 
 def test_needs_are_pixels_of_the_place() -> None:
     style = Style.create(ColorLevel.TRUECOLOR, RenderMode.SEXTANT, STANDARD, True)
-    view = screen(40, 12, Wishes(names=False), style)
+    view = screen(40, 12, ViewPreferences(names=False), style)
     rows_of(view, (tile(5, "Ann"),))
     assert view.needs == {5: (80, 33)}
 
@@ -242,13 +242,13 @@ scenes = st.lists(st.tuples(names, st.booleans(), st.booleans(), st.booleans()),
     size=st.tuples(st.integers(1, 60), st.integers(1, 20)),
     scenes=st.lists(scenes, min_size=1, max_size=4),
     padded=st.booleans(),
-    wishes=st.builds(Wishes, st.booleans(), st.integers(0, 3), st.integers(0, 3), st.integers(0, 3)),
+    preferences=st.builds(ViewPreferences, st.booleans(), st.integers(0, 3), st.integers(0, 3), st.integers(0, 3)),
     render=st.sampled_from(RenderMode),
 )
 def test_any_scene_fits_on_any_screen(
-    size: tuple[int, int], scenes: list[Scene], padded: bool, wishes: Wishes, render: RenderMode
+    size: tuple[int, int], scenes: list[Scene], padded: bool, preferences: ViewPreferences, render: RenderMode
 ) -> None:
-    view = screen(*size, wishes, Style.create(ColorLevel.ANSI256, render, STANDARD, True), padded=padded)
+    view = screen(*size, preferences, Style.create(ColorLevel.ANSI256, render, STANDARD, True), padded=padded)
     for revision, scene in enumerate(scenes, 1):
         plan = view.plan(scene, revision, float(revision))
         compose([plan])
@@ -279,7 +279,7 @@ def test_a_whole_screen_of_the_largest_size_fits_into_one_packet(render: RenderM
     columns, rows = 400, CallLimits().max_screen_cells // 400
     style = Style.create(ColorLevel.TRUECOLOR, render, STANDARD, True)
     noise = np.random.default_rng(1).integers(0, 256, (1200, 800, 3), np.uint8)
-    view = screen(columns, rows, Wishes(names=False), style)
+    view = screen(columns, rows, ViewPreferences(names=False), style)
     people = tuple(Tile(number, "x", noise, number, 800 / 1200, False, False) for number in (1, 2))
     compose([view.plan(people, 1, 1.0)])
     (update,) = encode_updates([Encoding(view.wanted, Grid(columns, rows), style, whole=True)])

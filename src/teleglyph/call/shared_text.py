@@ -1,7 +1,6 @@
-"""What a group of equal viewers sees: laid out once, rendered once, sent to each of them.
+"""The text frames that equal viewers share: laid out once, rendered once, sent to each of them.
 
-A view belongs to a room and is described by its :class:`ViewKey`.  It owns one canvas, which also is the cache of
-scaled pictures: only pictures that changed are scaled again.
+The canvas of a :class:`SharedText` is also its cache of scaled pictures: only changed pictures are scaled again.
 """
 
 from __future__ import annotations
@@ -23,78 +22,97 @@ _PLACEHOLDER = "Nobody is sending video"
 _frame_numbers = itertools.count(1)
 
 
-class ViewKey(NamedTuple):
-    """All that makes two viewers' frames equal."""
+class SharedTextKey(NamedTuple):
+    """Everything that makes two viewers' frames equal.
+
+    Attributes:
+        columns, rows: size of the terminal, or less if it is very large.
+        padded: centred in the terminal; otherwise the frame is cut to the pictures.
+    """
 
     columns: int
     rows: int
     padded: bool
-    """Centred in the terminal; otherwise the frame is cut to the pictures."""
     style: Style
 
 
 class Frame(NamedTuple):
-    """One rendered frame as a complete packet."""
+    """One rendered frame as a complete packet.
+
+    Attributes:
+        number: unique in this process.
+        layout: number of its layout; a viewer that shows another one has to be cleared first.
+    """
 
     number: int
-    """Unique in this process."""
     layout: int
-    """Number of the layout it was drawn in; a viewer that shows another one has to be cleared first."""
     packet: bytes
 
 
-class View:
+class SharedText:
     """The frames of all viewers with one key.
 
     Args:
         key: size, padding and style.
-        requested: columns and rows the viewers asked for, which the packet names (the key's may be smaller).
+
+    Attributes:
+        style: the key's, or a cheaper one if frames in that did not fit into a packet.
+        frame: the newest frame; None before the first.
+        revision: the room's revision that ``frame`` shows.
+        text_bytes: bytes of the last frame's text.
+        compresses: frames are compressed, because one of the viewers gets them earlier that way.
+        needs: width and height in pixels in which each participant's picture is shown.
     """
 
-    def __init__(self, key: ViewKey) -> None:
+    def __init__(self, key: SharedTextKey) -> None:
         self.key = key
         self.style = key.style
         self.frame: Frame | None = None
         self.revision = -1
-        """The room's revision that ``frame`` shows."""
         self.text_bytes = 0
-        """Bytes of the last frame's text."""
         self.compresses = False
-        """Frames are compressed because one of the viewers gets them earlier so."""
-        self.placements: tuple[Placement, ...] = ()
         self.needs: dict[int, tuple[int, int]] = {}
-        """Width and height in pixels that each participant's picture is shown in."""
+        self._placements: tuple[Placement, ...] = ()
         self._layout = 0
         self._aspects: tuple[float, ...] | None = None
         self._canvas = Canvas.of(key.columns, key.rows, key.style)
         self._drawn: tuple[int, ...] = ()
         self._numbers: tuple[int, ...] = ()
 
+    def start_frame(self) -> None:
+        """Begin a frame that is not compressed unless a viewer asks for it."""
+        self.compresses = False
+
+    def request_compression(self) -> None:
+        """Compress the frame that was begun."""
+        self.compresses = True
+
     def plan(self, pictures: Pictures) -> tuple[Canvas, list[Draw], Style]:
-        """The render job for the given pictures: lays out again if their number or shapes changed."""
+        """The render job for these pictures; lays them out again if their number or shapes changed."""
         if pictures.aspects != self._aspects:
             self._arrange(pictures.aspects)
         if pictures.numbers != self._numbers:
             self._numbers = pictures.numbers
             self.needs = {
                 number: (place.width * self.style.subcolumns, place.height * self.style.subrows)
-                for number, place in zip(pictures.numbers, self.placements, strict=True)
+                for number, place in zip(pictures.numbers, self._placements, strict=True)
             }
         drawn = self._drawn or (0,) * len(pictures.versions)
         self._drawn = pictures.versions
         draws = [
             Draw(pixels, *place)
             for pixels, place, version, old in zip(
-                pictures.pixels, self.placements, pictures.versions, drawn, strict=True
+                pictures.pixels, self._placements, pictures.versions, drawn, strict=True
             )
             if version != old
         ]
         return self._canvas, draws, self.style
 
     def accept(self, packet: bytes | None, revision: int) -> bool:
-        """Take what :meth:`pack` made of the last plan's text as the new frame.
+        """Make a packet from :meth:`pack` the new frame.
 
-        Returns False if that is nothing: the view then uses a cheaper style and has to be rendered again.
+        Returns:
+            False for None: the style is a cheaper one now, and the frame has to be rendered again.
         """
         if packet is None:
             self._degrade()
@@ -103,8 +121,8 @@ class View:
         self.revision = revision
         return True
 
-    def show_placeholder(self, revision: int) -> None:
-        """Make a frame that says that there is no picture."""
+    def set_placeholder(self, revision: int) -> None:
+        """Make a frame that says that nobody sends a picture."""
         if self._aspects != ():
             self._arrange(())
             self.needs = {}
@@ -120,12 +138,12 @@ class View:
         places = arrange(aspects, columns, rows) if aspects else ()
         if places and not self.key.padded:
             places, columns, rows = crop(places)
-        self.placements = places
+        self._placements = places
         self._numbers = ()
         self._canvas = Canvas.of(columns, rows, self.style)
 
     def pack(self, text: bytes) -> bytes | None:
-        """The packet of a frame; None if the text fits into none, even compressed.  Any thread may call it."""
+        """The packet of a frame; None if the text does not fit into one, even compressed.  Any thread may call it."""
         self.text_bytes = len(text)
         for compress in (True,) if self.compresses else (False, True):
             if not compress and len(text) > MAX_PLAINTEXT - _FRAME_OVERHEAD:
@@ -136,7 +154,7 @@ class View:
         return None
 
     def _degrade(self) -> None:
-        """Go on in the next cheaper style; a full frame of the cheapest always fits (see ``max_view_cells``)."""
+        """Switch to the next cheaper style; a frame of the cheapest always fits (see ``max_view_cells``)."""
         style = self.style
         if style.render is not RenderMode.FOREGROUND:
             color, render = style.color, RenderMode.FOREGROUND
@@ -153,12 +171,3 @@ class View:
         rows = [blank] * self.key.rows
         rows[self.key.rows // 2] = text.center(self.key.columns)
         return "\n".join(rows).encode()
-
-
-def limit_cells(columns: int, rows: int, max_cells: int) -> tuple[int, int]:
-    """Scale a terminal size down to at most ``max_cells`` cells, keeping its shape."""
-    if columns * rows <= max_cells:
-        return columns, rows
-    shrink = (max_cells / (columns * rows)) ** 0.5
-    rows = max(1, min(int(rows * shrink), max_cells))
-    return max(1, min(int(columns * shrink), max_cells // rows)), rows

@@ -1,7 +1,7 @@
-"""What a group of equal viewers of our own kind should see: composed once, told to each by its changes.
+"""The screens that equal viewers of our own kind share: composed once, sent to each viewer as deltas.
 
-Beside the pictures there are names and marks.  People without a picture share a few lines at the foot, so that the
-pictures get the space; two people keep a place each.
+A screen has pictures, names and marks.  Among three or more people, those without a picture share a few lines at the
+foot, so that the pictures get the space.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _NOBODY = "Nobody else is here yet"
 _NO_PICTURE = "Nobody sends a picture"
 _CAMERA_OFF = "camera off"
 _MIN_ROWS_FOR_NAMES = 4
-"""Rows of a place in the grid, below which a name would take too much of the picture."""
+"""Rows of a screen below which names would take too much of the picture."""
 _MAX_INDEX = 9
 _MAX_WITH_PLACES = 2
-"""People of whom each has a place, with a picture or without."""
-_SETTLE_SECONDS = 0.4
-"""Within this time all rows have their turn at being made exact where the picture stands still."""
+"""Up to this many people each have a place, with a picture or without."""
+_REFINE_SECONDS = 0.4
+"""Within this time each row becomes exact once where nothing moves."""
 _WALL = 38
 """Grey of a place without a picture."""
 
@@ -45,14 +45,14 @@ _WALL_PICTURE = np.full((1, 1, 3), _WALL, np.uint8)
 _compositions = itertools.count(1)
 
 
-class Wishes(NamedTuple):
-    """What a viewer of our own kind may ask for; part of the key of its view.
+class ViewPreferences(NamedTuple):
+    """The choices of a viewer of our own kind.
 
     Attributes:
-        names: names and marks with the pictures, and of those without one.
-        without: number of a participant that is left out, 0 for none.
-        mirrored: number of a participant who is shown as in a mirror.
-        spotlight: number of the participant who is shown alone.
+        names: show names and marks, also of people without a picture.
+        without: number of a participant to leave out; 0 for nobody.
+        mirrored: number of a participant to show as in a mirror; 0 for nobody.
+        spotlight: number of a participant to show alone; 0 for nobody.
     """
 
     names: bool = True
@@ -61,57 +61,59 @@ class Wishes(NamedTuple):
     spotlight: int = 0
 
 
-def in_grid(scene: Scene, wishes: Wishes) -> Scene:
-    """Those who have a place in the whole grid, in the order of their numbers in it."""
-    return tuple(tile for tile in scene if tile.number != wishes.without and (wishes.names or tile.pixels is not None))
+def grid_tiles(scene: Scene, preferences: ViewPreferences) -> Scene:
+    """The tiles that have a place in the whole grid, in the order of the places."""
+    return tuple(
+        tile for tile in scene if tile.number != preferences.without and (preferences.names or tile.pixels is not None)
+    )
 
 
 def folds(tiles: Sequence[Tile]) -> bool:
-    """Whether people without a picture share lines of names instead of having a place each.
-
-    They do among three and more; one or two people are better seen in places.
-    """
+    """Whether people without a picture share lines of names, as they do among three or more people."""
     return len(tiles) > _MAX_WITH_PLACES and any(tile.pixels is None for tile in tiles)
 
 
-class ScreenKey(NamedTuple):
-    """All that makes two viewers' screens equal."""
+class SharedScreenKey(NamedTuple):
+    """Everything that makes two viewers' screens equal."""
 
     columns: int
     rows: int
     padded: bool
     style: Style
-    wishes: Wishes
+    preferences: ViewPreferences
 
 
-class ScreenView:
+class SharedScreen:
     """The screen of all viewers with one key.
 
     Args:
-        key: size, style and wishes.
+        key: size, style and preferences.
+
+    Attributes:
+        revision: the room's scene revision that ``wanted`` shows.
+        number: differs for every composition in this process.
+        composed_at: when ``wanted`` was composed, in monotonic seconds.
+        wanted: what the viewers should see.
+        previous: ``wanted`` one composition earlier, if that had the same size.
+        needs: width and height in pixels in which each participant's picture is shown.
+        refined_rows: the rows, from and up to but not including, that become exact where nothing moves.
     """
 
-    def __init__(self, key: ScreenKey) -> None:
+    def __init__(self, key: SharedScreenKey) -> None:
         self.key = key
         self.style = key.style
         self.revision = -1
-        """The room's scene revision that ``wanted`` shows."""
         self.number = 0
-        """Another one for every composition in this process."""
         self.composed_at = 0.0
-        """When ``wanted`` was made, in monotonic seconds."""
         self.wanted = Grid(1, 1)
         self.previous: Grid | None = None
-        """What was wanted one composition earlier, if it had the same size."""
         self.needs: dict[int, tuple[int, int]] = {}
-        """Width and height in pixels that each participant's picture is shown in."""
-        self.settle = (0, 0)
-        """The rows whose turn it is at being exact where they stand still."""
+        self.refined_rows = (0, 0)
         self._places: tuple[Placement, ...] = ()
         self._arrangement: tuple[object, ...] = ()
         self._has_names = False
         self._folded: tuple[int, ...] = ()
-        """Numbers of the people who share the lines of names."""
+        """Numbers of the people in the lines of names."""
         self._lines = NameLines((), 0, 0)
         self._lines_at = (0, 0)
         self._has_heading = False
@@ -121,19 +123,19 @@ class ScreenView:
         self._drawn: tuple[int, ...] = ()
 
     def visible(self, scene: Scene) -> Scene:
-        """Those of a scene who have a place in this view."""
-        shown = in_grid(scene, self.key.wishes)
-        pinned = tuple(tile for tile in shown if tile.number == self.key.wishes.spotlight)
+        """The tiles that this screen shows."""
+        shown = grid_tiles(scene, self.key.preferences)
+        pinned = tuple(tile for tile in shown if tile.number == self.key.preferences.spotlight)
         return pinned or shown
 
     def plan(self, scene: Scene, revision: int, now: float) -> Composition:
-        """What is to be drawn for a scene; ``wanted`` shows it once that is done."""
+        """The native job for a scene; ``wanted`` shows the scene once the job is done."""
         everybody = self.visible(scene)
         self._arrange(everybody, scene)
         tiles = everybody if not self._folded else tuple(tile for tile in everybody if tile.pixels is not None)
         drawn = self._drawn
         self._drawn = tuple(tile.version for tile in tiles)
-        mirrored = self.key.wishes.mirrored
+        mirrored = self.key.preferences.mirrored
         draws = [
             Draw(
                 _WALL_PICTURE if tile.pixels is None else tile.pixels,
@@ -152,9 +154,9 @@ class ScreenView:
             self.previous, self.wanted = self.wanted, spare
         else:
             self.previous, self.wanted = None, Grid(*size)
-        begin = self.settle[1] if self.settle[1] < size[1] else 0
-        turns = 1 + int(size[1] * (now - self.composed_at) / _SETTLE_SECONDS)
-        self.settle = begin, min(size[1], begin + turns)
+        begin = self.refined_rows[1] if self.refined_rows[1] < size[1] else 0
+        turns = 1 + int(size[1] * (now - self.composed_at) / _REFINE_SECONDS)
+        self.refined_rows = begin, min(size[1], begin + turns)
         self.number, self.revision, self.composed_at = next(_compositions), revision, now
         return Composition(self.wanted, self._canvas, draws, self.style, self._labels(tiles, scene))
 
@@ -176,7 +178,7 @@ class ScreenView:
         self._arrange_names(arrangement[1], has_pictures=bool(tiles))
         foot = self._lines.rows if tiles else 0
         aspects = [tile.aspect for tile in tiles]
-        label_rows = 1 if key.wishes.names and rows >= _MIN_ROWS_FOR_NAMES else 0
+        label_rows = 1 if key.preferences.names and rows >= _MIN_ROWS_FOR_NAMES else 0
         places = arrange(aspects, columns, rows - foot, label_rows)
         if label_rows and not _has_room_below(places, rows - foot):
             places = arrange(aspects, columns, rows - foot)
@@ -208,18 +210,18 @@ class ScreenView:
             self._has_heading, self._lines = name_list(names, columns, rows, utf8=utf8)
 
     def _numbered(self, tiles: Sequence[Tile], scene: Scene) -> tuple[str, ...]:
-        """Names with the numbers of the keys that show them alone."""
+        """Names with the keys that show these people alone."""
         if not tiles:
             return ()
         places = self._place_numbers(scene)
         return tuple(_with_place(tile.name, places[tile.number]) for tile in tiles)
 
     def _place_numbers(self, scene: Scene) -> dict[int, int]:
-        """The place in the whole grid of everybody who has one."""
-        return {tile.number: place for place, tile in enumerate(in_grid(scene, self.key.wishes), 1)}
+        """The places in the whole grid, from 1 on, by the participants' numbers."""
+        return {tile.number: place for place, tile in enumerate(grid_tiles(scene, self.key.preferences), 1)}
 
     def _labels(self, tiles: Sequence[Tile], scene: Scene) -> list[Label]:
-        """What stands beside the pictures; made anew only when a name or a mark has changed."""
+        """Names and marks; made again only when one has changed."""
         marks = (self._arrangement, tuple((tile.number, tile.name, tile.speaking, tile.frozen) for tile in scene))
         if marks != self._marks:
             self._marks = marks
@@ -230,7 +232,7 @@ class ScreenView:
         if not tiles and not self._lines.spans:
             sentence = _NO_PICTURE if len(scene) > 1 else _NOBODY
             return [_centred(sentence, 0, self._canvas.rows // 2, self._canvas.columns, DEFAULT_COLOR, DEFAULT_COLOR)]
-        if not self.key.wishes.names:
+        if not self.key.preferences.names:
             return []
         order = self._place_numbers(scene)
         labels = self._folded_labels(scene)
@@ -242,7 +244,7 @@ class ScreenView:
         return [label for label in labels if label.glyphs]
 
     def _folded_labels(self, scene: Scene) -> list[Label]:
-        """The lines of names; the count of those without room is marked when one of them speaks."""
+        """The lines of names; the count of further people is marked when one of them speaks."""
         left, top = self._lines_at
         speaking = {tile.number for tile in scene if tile.speaking}
         mark, labels = self._mark(), []
@@ -259,22 +261,22 @@ class ScreenView:
         return labels
 
     def _mark(self) -> str:
-        """What stands in front of people who speak."""
+        """The mark of people who speak."""
         return "\N{BLACK CIRCLE}" if self.style.utf8 else "*"
 
     def _name_label(self, tile: Tile, place: Placement, index: int) -> Label:
         mark = f"{self._mark()} " if tile.speaking else ""
         state = " (frozen)" if tile.frozen else ""
-        ink = _accent(self.style.color) if tile.speaking else DEFAULT_COLOR
+        foreground = _accent(self.style.color) if tile.speaking else DEFAULT_COLOR
         text = f"{mark}{_with_place(tile.name, index)}{state}"
         left, right = self._room_beside(place)
-        label = _centred(text, left, place.y + place.height, right - left, ink, DEFAULT_COLOR, self.style.utf8)
-        # In the middle of its picture, as far as it fits there.
+        label = _centred(text, left, place.y + place.height, right - left, foreground, DEFAULT_COLOR, self.style.utf8)
+        # In the middle under its picture, if it fits there.
         middle = place.x + (place.width - len(label.glyphs)) // 2
         return label._replace(x=min(max(left, middle), right - len(label.glyphs)))
 
     def _room_beside(self, place: Placement) -> tuple[int, int]:
-        """The columns, from and up to, that a name under a picture may take: to the middle between it and the next."""
+        """The columns, from and up to, for the name under a picture: up to the middle between two pictures."""
         row = place.y + place.height
         left, right = 0, self._canvas.columns
         for other in self._places:
@@ -287,24 +289,26 @@ class ScreenView:
         return left, right
 
     def _wall_labels(self, tile: Tile, place: Placement) -> list[Label]:
-        paper = DEFAULT_COLOR if self.style.shows_light_by_coverage else _wall_color(self.style.color)
+        background = DEFAULT_COLOR if self.style.shows_light_by_coverage else _wall_color(self.style.color)
         middle = place.y + (place.height - 1) // 2
         lines = [(middle, _CAMERA_OFF)] if self._has_names else [(middle, tile.name)]
-        return [_centred(text, place.x, y, place.width, DEFAULT_COLOR, paper, self.style.utf8) for y, text in lines]
+        return [
+            _centred(text, place.x, y, place.width, DEFAULT_COLOR, background, self.style.utf8) for y, text in lines
+        ]
 
 
 def _with_place(name: str, place: int) -> str:
-    """A name, with its number as far as there are keys for it."""
+    """A name, with its place if there is a key for it."""
     return f"{place} {name}" if place <= _MAX_INDEX else name
 
 
-def _centred(text: str, x: int, y: int, width: int, ink: int, paper: int, utf8: bool = True) -> Label:
+def _centred(text: str, x: int, y: int, width: int, foreground: int, background: int, utf8: bool = True) -> Label:
     glyphs = cut_glyphs(text, width, utf8=utf8)
-    return Label(x + (width - len(glyphs)) // 2, y, ink, paper, glyphs)
+    return Label(x + (width - len(glyphs)) // 2, y, foreground, background, glyphs)
 
 
 def _has_room_below(places: Sequence[Placement], rows: int) -> bool:
-    """Whether the row under each place is on the screen and belongs to no other."""
+    """Whether the row under each place is on the screen and free."""
     return all(
         below < rows
         and not any(
@@ -319,7 +323,7 @@ def _has_room_below(places: Sequence[Placement], rows: int) -> bool:
 
 
 def _accent(color: ColorLevel) -> int:
-    """Who speaks is green, where there are colours."""
+    """The colour of people who speak: green, if there are colours."""
     return {
         ColorLevel.NONE: DEFAULT_COLOR,
         ColorLevel.ANSI16: indexed_color(10),

@@ -1,0 +1,109 @@
+"""A call without a network: what a participant is sent is read from its outbox."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import numpy as np
+import pytest
+
+from teleglyph.call.decoding import ThreadDecoding
+from teleglyph.call.limits import CallLimits
+from teleglyph.call.pacer import Pacer
+from teleglyph.call.participant import Participant
+from teleglyph.call.room import CallRoom
+from teleglyph.net import Connection
+from teleglyph.wire.acip import (
+    AsciiFrame,
+    Capabilities,
+    ClientJoin,
+    ImageFrame,
+    Message,
+    PictureRequest,
+    RemoteLog,
+    ScreenUpdate,
+    ServerSession,
+    ServerState,
+    StreamKind,
+    StreamStart,
+    ViewState,
+)
+from teleglyph.wire.acip.packet import parse_packet
+
+_READ = AsciiFrame, PictureRequest, RemoteLog, ScreenUpdate, ServerState, ViewState
+_KINDS = {int(kind.type): kind for kind in _READ}
+
+
+class Peer:
+    """One participant, from its peer's side."""
+
+    def __init__(self, call: Call, number: int, *, has_screens: bool) -> None:
+        self.connection = Connection(ServerSession(), f"peer {number}")
+        self.participant = Participant(number, self.connection, call.room, call.limits, call.decoding)
+        self.participant.secure(has_screens=has_screens)
+
+    def say(self, *messages: Message) -> None:
+        for message in messages:
+            self.participant.receive(message)
+
+    def show(self, shade: int) -> None:
+        """Send a picture of one colour."""
+        self.say(ImageFrame(16, 9, np.full((9, 16, 3), shade, np.uint8).tobytes()))
+
+    def start_video(self, shade: int) -> None:
+        self.say(StreamStart(StreamKind.VIDEO))
+        self.show(shade)
+
+    def received(self) -> list[Any]:
+        """What was sent since the last call, as far as these tests look at it."""
+        packets = [parse_packet(item.data) for item in self.connection.outbox.next_batch()]
+        return [_KINDS[packet.type].decode_payload(packet.payload) for packet in packets if packet.type in _KINDS]
+
+    def received_of(self, kind: type[Message]) -> list[Any]:
+        return [message for message in self.received() if isinstance(message, kind)]
+
+
+class Call:
+    """One room, with a pacer that runs."""
+
+    def __init__(self, limits: CallLimits) -> None:
+        self.limits = limits
+        self.room = CallRoom("test")
+        self.decoding = ThreadDecoding(limits)
+        self._numbers = iter(range(1, 1000))
+
+    def connect(self, *, has_screens: bool = False) -> Peer:
+        return Peer(self, next(self._numbers), has_screens=has_screens)
+
+    def join(self, name: str, *, has_screens: bool = False, columns: int = 20, rate: int = 60) -> Peer:
+        peer = self.connect(has_screens=has_screens)
+        peer.say(Capabilities(width=columns, height=8, color_level=3, desired_fps=rate), ClientJoin(name, 0))
+        return peer
+
+    async def wait_for(self, condition: Callable[[], bool], seconds: float = 3.0) -> None:
+        async with asyncio.timeout(seconds):
+            while not condition():  # noqa: ASYNC110 - there is no event for everything that a test looks at
+                await asyncio.sleep(0.005)
+
+
+@contextlib.asynccontextmanager
+async def _open_call(limits: CallLimits | None = None) -> AsyncIterator[Call]:
+    call = Call(limits or CallLimits())
+    with ThreadPoolExecutor(2) as pool:
+        task = asyncio.create_task(Pacer(call.room, pool).run())
+        try:
+            yield call
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await call.decoding.close()
+
+
+@pytest.fixture(name="open_call")
+def open_call_fixture() -> Callable[..., AbstractAsyncContextManager[Call]]:
+    return _open_call
