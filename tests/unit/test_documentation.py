@@ -17,7 +17,7 @@ import pytest
 from teleglyph.errors import ProtocolError
 from teleglyph.events.limits import EventLimits
 from teleglyph.media.grid import DEFAULT_COLOR, Grid, apply_update, direct_color
-from teleglyph.rooms import relay, room, service
+from teleglyph.rooms import end_texts, relay, service
 from teleglyph.wire import acip
 from teleglyph.wire.acip import cipher, messages, packet, primitives
 from teleglyph.wire.acip.messages import audio, capabilities, control, handshake, screen, text, video
@@ -329,7 +329,9 @@ def test_first_bytes_of_the_extension_are_those_of_the_code() -> None:
 
 def test_texts_of_rooms_are_those_of_the_code() -> None:
     source = (PROTOCOL / "rooms.md").read_text()
-    values = [getattr(module, name) for module in (room, relay, service) for name in vars(module) if name.isupper()]
+    values = [
+        getattr(module, name) for module in (end_texts, relay, service) for name in vars(module) if name.isupper()
+    ]
     texts = {value for value in values if isinstance(value, str) and " " in value}
     assert len(texts) > 15
     assert [value for value in texts if f"`{value}`" not in source] == []

@@ -27,7 +27,7 @@ class CallLimits:
     stall_timeout: float = 30.0
     """A peer that takes no bytes for this long has stopped reading."""
     keepalive: float = 0.3
-    """ascii-chat's client drops a connection after 1.0 s without a byte (spec acip-wire 0.1)."""
+    """ascii-chat's client drops a connection after 1.0 s without a byte (docs/protocol/messages.md#signs-of-life)."""
     frames_per_second: float = 144.0
     """Pictures accepted from one sender; more are dropped unseen."""
     audio_packets_per_second: float = 200.0

@@ -36,8 +36,8 @@ _PROTOCOL_CODE = 44
 _NAME_SECONDS = 5.0
 """A peer that has not sent its name after this time is announced by the one that the server gave it."""
 _HELLO_CHECKS, _HELLO_CHECK_SECONDS = 3, 0.08
-"""A client says within 250 ms which identity it expects (spec acip-crypto 4.4).  Its silence is counted in checks: a
-clock would also count the time in which this process was stopped."""
+"""A client says within 250 ms which identity it expects (docs/protocol/handshake.md#crypto_client_hello).  Its silence
+is counted in checks: a clock would also count the time in which this process was stopped."""
 
 
 async def run_participant(
@@ -113,7 +113,7 @@ def _require_capabilities(participant: Participant) -> None:
 
 
 def violation_packets(reason: str) -> list[bytes]:
-    """Packets for a peer that is disconnected for bad data (spec acip-wire 8.2)."""
+    """Packets for a peer that is disconnected for bad data (docs/protocol/messages.md#bad-values)."""
     return [
         encode(RemoteLog(LogLevel.ERROR, LogDirection.SERVER_TO_CLIENT, f"Protocol violation: {reason}")),
         encode(ErrorMessage(_PROTOCOL_CODE, reason)),

@@ -1,4 +1,4 @@
-"""Check a server's identity against pinned keys and known servers (spec acip-crypto 9.2, 9.3)."""
+"""Check a server's identity against pinned keys and known servers (docs/protocol/handshake.md#known-servers)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks events and authentications (spec event-relay 4, 9; NIP-13, 40, 42, 70).
+"""Checks events and authentications (NIP-13, 40, 42, 70).
 
 No clock: the time is an argument.
 """

@@ -1,4 +1,4 @@
-"""Known hosts: the servers that you have joined, and their identities (spec acip-crypto 9.2).
+"""Known hosts: the servers that you have joined, and their identities (docs/protocol/handshake.md#known-servers).
 
 We write our own file.  The files of ascii-chat's programs are only read, so that you need not accept a server again
 after accepting it there.  A line is ``ADDRESS KIND KEY COMMENT``; the comment holds the name that you typed, which

@@ -36,7 +36,7 @@ def format_public_key(key: bytes) -> str:
 
 
 def parse_line(text: str) -> bytes:
-    """The 32 bytes of a key in one of the forms without a look-up (spec acip-crypto 9.4).
+    """The 32 bytes of a key in one of the forms without a look-up (docs/protocol/handshake.md#public-keys).
 
     Raises:
         ValueError: it is not an Ed25519 key; with the reason.

@@ -1,4 +1,7 @@
-"""Colour levels and render modes, with the numbers of CLIENT_CAPABILITIES (acip-wire.md section 6) and beyond."""
+"""Colour levels and render modes.
+
+Their numbers are those of docs/protocol/messages.md#client_capabilities, and beyond.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The texts that end a player's connection, or refuse one (spec rooms 6 and 8).  Programs compare them.
+"""The texts that end a player's connection, or refuse one (docs/protocol/rooms.md#texts).  Programs compare them.
 
 Those of the original relay are kept letter for letter.
 """

@@ -1,4 +1,4 @@
-"""All relay rooms of a server: checks who may create and join them (spec rooms 8)."""
+"""All relay rooms of a server: checks who may create and join them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """One relay room: seats, and which message reaches which player.  It gets connections and times as arguments.
 
-The rules are those of spec rooms 5 to 9 with the requirements of section 14.  Every call for a connection names it, so
+The rules are those of docs/protocol/rooms.md.  Every call for a connection names it, so
 late work of an old connection, which is in no seat any more, does nothing.
 """
 

@@ -1,4 +1,4 @@
-"""Records of the games played in rooms (spec rooms 11): one for each round, closed however a room ends.
+"""Records of the games played in rooms (docs/rooms.md#records): one for each round, closed however a room ends.
 
 Reports do not wait for the database.  A process that is killed loses at most the reports it was about to write; the
 records that it left open are closed at the next start.

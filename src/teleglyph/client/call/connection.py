@@ -72,7 +72,8 @@ async def open_connection(address: Address, credentials: Credentials) -> tuple[C
         return await _retry_unanswered(address, credentials)
     except NotPinnedError:
         # A server with several identities shows the one that the client names. ascii-chat's server has only one and
-        # closes the connection if a client names any, so this comes second (spec acip-crypto 4.4).
+        # closes the connection if a client names any, so this comes second
+        # (docs/protocol/handshake.md#crypto_client_hello).
         for pinned in trust.pinned if trust is not None else ():
             with contextlib.suppress(PeerError):
                 return await _retry_unanswered(address, credentials, pinned)
