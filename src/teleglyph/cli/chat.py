@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 
 import click
@@ -70,45 +71,46 @@ def chat(logs: LogOptions, room: str, server: str | None, name: str | None, key:
     logs.apply(console=False)
     secret = load_nostr_key(key or directories.configuration() / "teleglyph" / _KEY_FILE)
     terminal = detect(os.environ, ask=False)
-    options = {"history": history, "name": name or clean_name(default_name()), "is_default_name": name is None}
+    new_chat = partial(
+        Chat, room=room, history=history, name=name or clean_name(default_name()), is_default_name=name is None
+    )
     if not terminal.interactive or not terminal.has_keys or not terminal.cursor:
         echo(f"* You are {npub_of(secret)}", err=True)
-        return run(lambda stop: _in_pipes(url, secret, room, options, stop))
-    return _on_terminal(url, secret, room, options, terminal)
+        return run(lambda stop: _in_pipes(url, secret, partial(new_chat, is_patient=True), stop))
+    return _on_terminal(url, secret, new_chat, terminal)
 
 
-def _on_terminal(url: str, key: bytes, room: str, options: dict[str, object], terminal: Terminal) -> int:
+def _on_terminal(url: str, key: bytes, new_chat: Callable[..., Chat], terminal: Terminal) -> int:
     from teleglyph.client.chat.screen import ChatScreen
 
-    talk: list[Chat] = []
+    chats: list[Chat] = []
     history: Path | None = None
     with contextlib.suppress(RuntimeError):  # without a home directory, the history stays in memory
         history = directories.state() / "teleglyph" / _HISTORY_FILE
-    screen = ChatScreen(terminal, history, lambda: [name for chat in talk for name in chat.people.here()])
-    return run(lambda stop: _chat(url, key, room, options, screen, screen.lines(), stop, talk), screen.restore)
+    screen = ChatScreen(terminal, history, lambda: [name for chat in chats for name in chat.people.here()])
+    return run(lambda stop: _chat(url, key, new_chat, screen, screen.lines(), stop, chats), screen.restore)
 
 
-async def _in_pipes(url: str, key: bytes, room: str, options: dict[str, object], stop: asyncio.Event) -> int:
-    view, talk = _Pipe(), list[Chat]()
-    options = {**options, "is_patient": True}
-    await _chat(url, key, room, options, view, _standard_input(), stop, talk)
-    return _UNSENT if any(chat.unsent for chat in talk) else 0
+async def _in_pipes(url: str, key: bytes, new_chat: Callable[..., Chat], stop: asyncio.Event) -> int:
+    chats: list[Chat] = []
+    await _chat(url, key, new_chat, _Pipe(), _standard_input(), stop, chats)
+    return _UNSENT if any(chat.unsent for chat in chats) else 0
 
 
 async def _chat(
     url: str,
     key: bytes,
-    room: str,
-    options: dict[str, object],
+    new_chat: Callable[..., Chat],
     view: ChatView,
     lines: AsyncIterator[str],
     stop: asyncio.Event,
-    talk: list[Chat],
+    chats: list[Chat],
 ) -> int:
     """Connect and chat.
 
     Args:
-        talk: gets the conversation once there is one.
+        new_chat: makes a chat of a client and a view.
+        chats: gets the chat once there is one.
     """
     loop = asyncio.get_running_loop()
     async with contextlib.AsyncExitStack() as stack:
@@ -120,8 +122,8 @@ async def _chat(
             connecting.cancel()
             await asyncio.wait([connecting])
             return 0
-        talk.append(Chat(connecting.result(), room, view, **options))  # type: ignore[arg-type]
-        await talk[0].run(lines, stop)
+        chats.append(new_chat(connecting.result(), view=view))
+        await chats[0].run(lines, stop)
     return 0
 
 
