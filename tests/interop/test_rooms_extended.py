@@ -505,7 +505,7 @@ def test_rooms_over_tls(start_server: StartServer, tmp_path: Path) -> None:
         assert shown_certificate(server) == "CN=second"
         file.write_text("junk")
         server.process.send_signal(1)
-        server.wait_for_log("certificate stays as it was: The certificate '.*first.pem' cannot be used")
+        server.wait_for_log("certificate was not reloaded: The certificate '.*first.pem' cannot be used")
         assert shown_certificate(server) == "CN=second"
         assert get(host) == player_came(1)
         host.send(b"\x00")

@@ -86,7 +86,7 @@ class Backend(ABC):
 
     @abstractmethod
     def writer(
-        self, instance: int, on_connect: Callable[[DatabaseConnection], None] = lambda _base: None
+        self, instance: int, on_connect: Callable[[DatabaseConnection], None] = lambda _connection: None
     ) -> DatabaseConnection:
         """Open the writing connection.
 

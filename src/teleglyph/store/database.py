@@ -128,8 +128,8 @@ class Database:
                     _log.exception("Checking the database failed")
 
 
-def _select_one(base: DatabaseConnection) -> None:
-    base.run("SELECT 1")
+def _select_one(connection: DatabaseConnection) -> None:
+    connection.run("SELECT 1")
 
 
 def _log_failure(future: Future[object]) -> None:

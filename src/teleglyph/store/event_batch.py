@@ -51,7 +51,7 @@ class Outcome(enum.Enum):
 class EventBatch:
     """Stores events in one transaction; plain ones are gathered and inserted together."""
 
-    base: DatabaseConnection
+    connection: DatabaseConnection
     has_search: bool
     now: int
     waiting: list[NostrEvent] = field(default_factory=list)
@@ -65,16 +65,16 @@ class EventBatch:
         for start in range(0, len(ids), ROWS_PER_STATEMENT):
             part = ids[start : start + ROWS_PER_STATEMENT]
             marks = placeholders(part)
-            ended = self.base.run(
+            ended = self.connection.run(
                 f"SELECT seq, body FROM events WHERE id IN ({marks}) AND expires_at <= ?", *part, self.now
             )
-            remove_events(self.base, [(seq, decode_stored(bytes(body))) for seq, body in ended])
+            remove_events(self.connection, [(seq, decode_stored(bytes(body))) for seq, body in ended])
             self.known.update(
-                bytes(row[0]) for row in self.base.run(f"SELECT id FROM events WHERE id IN ({marks})", *part)
+                bytes(row[0]) for row in self.connection.run(f"SELECT id FROM events WHERE id IN ({marks})", *part)
             )
             self.deleted.update(
                 (bytes(event_id), bytes(pubkey))
-                for event_id, pubkey in self.base.run(
+                for event_id, pubkey in self.connection.run(
                     f"SELECT id, pubkey FROM deleted_events WHERE id IN ({marks})", *part
                 )
             )
@@ -93,11 +93,11 @@ class EventBatch:
 
     def _change_groups(self, changes: Sequence[GroupChange]) -> None:
         """Write changes to groups; a new group's events begin with the one that created it, which is written now."""
-        ((last,),) = self.base.run("SELECT coalesce(max(seq), 0) FROM events")
+        ((last,),) = self.connection.run("SELECT coalesce(max(seq), 0) FROM events")
         self._flush()
         for change in changes:
-            write_change(self.base, change, last + 1)
-            erase_from_group(self.base, change.id, [bytes.fromhex(event_id) for event_id in change.erased])
+            write_change(self.connection, change, last + 1)
+            erase_from_group(self.connection, change.id, [bytes.fromhex(event_id) for event_id in change.erased])
 
     def _store(self, event: NostrEvent, event_id: bytes) -> Outcome:
         pubkey = bytes.fromhex(event.pubkey)
@@ -124,13 +124,13 @@ class EventBatch:
         group = group_of(event)
         if not wanted or group is None:
             return True
-        if not self.base.run("SELECT 1 FROM event_groups WHERE group_key = ?", tag_key(group)):
+        if not self.connection.run("SELECT 1 FROM event_groups WHERE group_key = ?", tag_key(group)):
             return True
         if len(wanted) > _MAX_REFERENCES or not all(map(_REFERENCE.fullmatch, wanted)):
             return False
         self._flush()
         return all(
-            self.base.run(
+            self.connection.run(
                 f"SELECT 1 FROM events WHERE id BETWEEN ? AND ? AND {NOT_DELETED} LIMIT 1",
                 bytes.fromhex(value.ljust(64, "0")),
                 bytes.fromhex(value.ljust(64, "f")),
@@ -141,12 +141,12 @@ class EventBatch:
     def _remove_older_version(self, event: NostrEvent, pubkey: bytes, address: bytes) -> Outcome:
         """Remove the older version of an event, if there is one and the event may replace it."""
         key = (pubkey, event.kind, address)
-        deleted = self.base.run(
+        deleted = self.connection.run(
             "SELECT created_at FROM deleted_addresses WHERE pubkey = ? AND kind = ? AND address = ?", *key
         )
         if deleted and event.created_at <= deleted[0][0]:
             return Outcome.DELETED
-        for seq, body, expires_at in self.base.run(
+        for seq, body, expires_at in self.connection.run(
             "SELECT seq, body, expires_at FROM events WHERE pubkey = ? AND kind = ? AND address = ?", *key
         ):
             old = decode_stored(bytes(body))
@@ -160,13 +160,13 @@ class EventBatch:
         """Delete the events of the request's author that it names (NIP-09)."""
         event_ids = sorted({bytes.fromhex(value) for value in request.values("e") if is_hex(value)})
         self.deleted.update((event_id, pubkey) for event_id in event_ids)
-        self.base.run_many(
+        self.connection.run_many(
             "INSERT INTO deleted_events (id, pubkey) VALUES (?, ?) ON CONFLICT DO NOTHING",
             [(event_id, pubkey) for event_id in event_ids],
         )
         for start in range(0, len(event_ids), ROWS_PER_STATEMENT):
             part = event_ids[start : start + ROWS_PER_STATEMENT]
-            rows = self.base.run(
+            rows = self.connection.run(
                 f"SELECT seq, id FROM events WHERE id IN ({placeholders(part)}) "
                 f"AND kind NOT IN ({placeholders(_UNDELETABLE)}) "
                 f"AND (pubkey = ? OR (kind IN ({placeholders(DIRECT_MESSAGES)}) AND EXISTS ("
@@ -174,7 +174,7 @@ class EventBatch:
                 "AND named.created_at = events.created_at AND named.seq = events.seq)))",
                 *(*part, *_UNDELETABLE, pubkey, *DIRECT_MESSAGES, tag_key(request.pubkey)),
             )
-            hide_events(self.base, [seq for seq, _ in rows])
+            hide_events(self.connection, [seq for seq, _ in rows])
             self.known.difference_update(bytes(event_id) for _, event_id in rows)
         for value in set(request.values("a")):
             address = ADDRESS.fullmatch(value)
@@ -182,47 +182,47 @@ class EventBatch:
                 self._delete_address(pubkey, int(address[1]), tag_key(address[3]), request.created_at)
 
     def _delete_address(self, pubkey: bytes, kind: int, address: bytes, until: int) -> None:
-        self.base.run(
+        self.connection.run(
             "INSERT INTO deleted_addresses (pubkey, kind, address, created_at) VALUES (?, ?, ?, ?) "
             "ON CONFLICT (pubkey, kind, address) DO UPDATE SET created_at = excluded.created_at "
             "WHERE excluded.created_at > deleted_addresses.created_at",
             *(pubkey, kind, address, until),
         )
-        rows = self.base.run(
+        rows = self.connection.run(
             "SELECT seq, id FROM events WHERE pubkey = ? AND kind = ? AND address = ? AND created_at <= ?",
             *(pubkey, kind, address, until),
         )
-        hide_events(self.base, [seq for seq, _ in rows])
+        hide_events(self.connection, [seq for seq, _ in rows])
         self.known.difference_update(bytes(event_id) for _, event_id in rows)
 
     def _remove(self, events: list[tuple[int, NostrEvent]]) -> None:
-        remove_events(self.base, events)
+        remove_events(self.connection, events)
         self.known.difference_update(bytes.fromhex(event.id) for _, event in events)
 
     def _flush(self) -> None:
         events, self.waiting = self.waiting, []
         if not events:
             return
-        seqs = self.base.allocate_keys("events", "seq", len(events))
-        self.base.run_many(
+        seqs = self.connection.allocate_keys("events", "seq", len(events))
+        self.connection.run_many(
             "INSERT INTO events (seq, id, pubkey, created_at, kind, address, expires_at, body, audience, group_key) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [event_row(event, seq) for event, seq in zip(events, seqs, strict=True)],
         )
         tags = [row for event, seq in zip(events, seqs, strict=True) for row in tag_rows(event, seq)]
         if tags:
-            self.base.run_many("INSERT INTO event_tags (name, value, created_at, seq) VALUES (?, ?, ?, ?)", tags)
+            self.connection.run_many("INSERT INTO event_tags (name, value, created_at, seq) VALUES (?, ?, ?, ?)", tags)
         if self.has_search:
-            self.base.add_texts(search_texts(zip(seqs, events, strict=True)))
+            self.connection.add_texts(search_texts(zip(seqs, events, strict=True)))
 
 
-def write_vanished(base: DatabaseConnection, pubkey: bytes, until: int) -> None:
-    base.run(
+def write_vanished(connection: DatabaseConnection, pubkey: bytes, until: int) -> None:
+    connection.run(
         "INSERT INTO vanished_authors (pubkey, until) VALUES (?, ?) ON CONFLICT (pubkey) "
         "DO UPDATE SET until = excluded.until WHERE excluded.until > vanished_authors.until",
         *(pubkey, until),
     )
-    base.run(
+    connection.run(
         "INSERT INTO event_erasures (pubkey, until, is_ban) VALUES (?, ?, 0) ON CONFLICT (pubkey, is_ban) "
         "DO UPDATE SET until = excluded.until WHERE excluded.until > event_erasures.until",
         *(pubkey, until),

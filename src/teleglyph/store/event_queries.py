@@ -54,7 +54,7 @@ def _conditions(wanted: Filter, now: float, readers: Set[str] | None) -> tuple[s
 
 
 def find_events(
-    base: DatabaseConnection,
+    connection: DatabaseConnection,
     filters: Sequence[Filter],
     default_limit: int,
     max_limit: int,
@@ -68,7 +68,7 @@ def find_events(
         if limit == 0:
             continue
         is_scored = is_scored or bool(wanted.search and wanted_words(wanted.search))
-        for created_at, event_id, seq in _select(base, wanted, limit, now, readers):
+        for created_at, event_id, seq in _select(connection, wanted, limit, now, readers):
             found.setdefault(seq, Found(created_at, bytes(event_id), seq))
     if is_scored:
         return list(found.values())
@@ -76,36 +76,36 @@ def find_events(
 
 
 def _select(
-    base: DatabaseConnection, wanted: Filter, limit: int, now: float, readers: Set[str] | None
+    connection: DatabaseConnection, wanted: Filter, limit: int, now: float, readers: Set[str] | None
 ) -> list[tuple[int, bytes, int]]:
     """Time, id and sequence number of the events that match a filter, the best first."""
     where, values = _conditions(wanted, now, readers)
     words = None if wanted.search is None else wanted_words(wanted.search)
     if words is None:
         sql = f"SELECT created_at, id, seq FROM events WHERE {where} ORDER BY created_at DESC, id LIMIT ?"
-        return base.run(sql, *values, limit)
+        return connection.run(sql, *values, limit)
     if not words:
         return []
-    search, text = base.search_words(encode_words(words))
+    search, text = connection.search_words(encode_words(words))
     sql = (
         f"SELECT created_at, id, seq FROM events JOIN ({search}) AS hits ON hits.rowid = seq WHERE {where} "
         "ORDER BY hits.score, created_at DESC, id LIMIT ?"
     )
-    return base.run(sql, text, *values, limit)
+    return connection.run(sql, text, *values, limit)
 
 
 def sync_records(
-    base: DatabaseConnection, wanted: Filter, maximum: int, now: float, readers: Set[str] | None
+    connection: DatabaseConnection, wanted: Filter, maximum: int, now: float, readers: Set[str] | None
 ) -> Records:
     limit = maximum + 1 if wanted.limit is None else min(wanted.limit, maximum + 1)
-    rows = _select(base, wanted, limit, now, readers)
+    rows = _select(connection, wanted, limit, now, readers)
     if len(rows) > maximum:
         raise EventRefusedError(f"blocked: more than {maximum} events match the filter; narrow it with since and until")
     return Records((created_at, bytes(event_id)) for created_at, event_id, _ in rows)
 
 
 def event_bodies(
-    base: DatabaseConnection, found: Sequence[Found], readers: Set[str] | None
+    connection: DatabaseConnection, found: Sequence[Found], readers: Set[str] | None
 ) -> list[tuple[bytes, bytes]]:
     bodies: dict[int, bytes] = {}
     condition, values = ("1 = 1", []) if readers is None else visible_to(readers)
@@ -113,7 +113,7 @@ def event_bodies(
         part = [one.seq for one in found[start : start + ROWS_PER_STATEMENT]]
         bodies.update(
             (seq, bytes(body))
-            for seq, body in base.run(
+            for seq, body in connection.run(
                 f"SELECT seq, body FROM events WHERE seq IN ({placeholders(part)}) AND {NOT_DELETED} AND {condition}",
                 *part,
                 *values,
@@ -123,7 +123,11 @@ def event_bodies(
 
 
 def count_events(
-    base: DatabaseConnection, filters: Sequence[Filter], now: float, hll_offset: int | None, readers: Set[str] | None
+    connection: DatabaseConnection,
+    filters: Sequence[Filter],
+    now: float,
+    hll_offset: int | None,
+    readers: Set[str] | None,
 ) -> tuple[int, str]:
     parts: list[str] = []
     values: list[object] = []
@@ -133,7 +137,7 @@ def count_events(
         if words is not None and not words:
             continue
         if words:
-            search, text = base.search_words(encode_words(words))
+            search, text = connection.search_words(encode_words(words))
             where += f" AND seq IN (SELECT rowid FROM ({search}) AS hits)"
             added.append(text)
         parts.append(f"SELECT seq, pubkey FROM events WHERE {where}")
@@ -141,8 +145,8 @@ def count_events(
     if not parts:
         return 0, "" if hll_offset is None else bytes(256).hex()
     union = " UNION ".join(parts)
-    ((total,),) = base.run(f"SELECT count(*) FROM ({union}) AS matching", *values)
+    ((total,),) = connection.run(f"SELECT count(*) FROM ({union}) AS matching", *values)
     if hll_offset is None:
         return int(total), ""
-    authors = base.run(f"SELECT DISTINCT pubkey FROM ({union}) AS matching", *values)
+    authors = connection.run(f"SELECT DISTINCT pubkey FROM ({union}) AS matching", *values)
     return int(total), registers((bytes(author) for (author,) in authors), hll_offset).hex()

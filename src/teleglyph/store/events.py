@@ -1,4 +1,4 @@
-"""Nostr events in a database (docs/protocol/nostr.md).
+"""Nostr events in a database (spec event-relay 4 to 9).
 
 A batch of events is stored in one transaction, in the order of arrival.
 """
@@ -44,7 +44,7 @@ class EventStore:
     def _index_all(self) -> None:
         """Index the words of all events if the index is empty, as in a database from before there was one."""
         seq = 0
-        while page := self.database.write(lambda base, seq=seq: _index_page(base, seq)).result():  # type: ignore[misc]
+        while page := self.database.write(lambda connection, seq=seq: _index_page(connection, seq)).result():  # type: ignore[misc]
             seq = page
 
     def store_events(
@@ -69,7 +69,8 @@ class EventStore:
         changes = changes or {}
         moment = 0 if now is None else int(now)
         return self.database.write(
-            lambda base: EventBatch(base, self.has_search, moment).store(events, lookups, changes), size=size
+            lambda connection: EventBatch(connection, self.has_search, moment).store(events, lookups, changes),
+            size=size,
         )
 
     def store_vanish_request(
@@ -82,10 +83,10 @@ class EventStore:
         """
         moment = 0 if now is None else int(now)
 
-        def work(base: DatabaseConnection) -> list[Outcome]:
-            outcomes = EventBatch(base, self.has_search, moment).store([request], frozenset(), {0: changes})
+        def work(connection: DatabaseConnection) -> list[Outcome]:
+            outcomes = EventBatch(connection, self.has_search, moment).store([request], frozenset(), {0: changes})
             if outcomes == [Outcome.STORED]:
-                write_vanished(base, bytes.fromhex(request.pubkey), request.created_at)
+                write_vanished(connection, bytes.fromhex(request.pubkey), request.created_at)
             return outcomes
 
         return self.database.write(work, size=len(request.text))
@@ -108,14 +109,14 @@ class EventStore:
             owner: the client whose turn it takes.
         """
         return self.database.read(
-            lambda base: find_events(base, filters, default_limit, max_limit, now, readers), owner
+            lambda connection: find_events(connection, filters, default_limit, max_limit, now, readers), owner
         )
 
     def bodies(
         self, found: Sequence[Found], readers: Set[str] | None = None, owner: QueryOwner = SERVER
     ) -> Future[list[tuple[bytes, bytes]]]:
         """The ids and texts of found events, in that order; without those that these readers may no longer read."""
-        return self.database.read(lambda base: event_bodies(base, found, readers), owner)
+        return self.database.read(lambda connection: event_bodies(connection, found, readers), owner)
 
     def count(
         self,
@@ -130,7 +131,7 @@ class EventStore:
         Returns:
             the number, and the HyperLogLog registers of the authors in hexadecimal digits, empty without an offset.
         """
-        return self.database.read(lambda base: count_events(base, filters, now, hll_offset, readers), owner)
+        return self.database.read(lambda connection: count_events(connection, filters, now, hll_offset, readers), owner)
 
     def records(
         self, wanted: Filter, maximum: int, now: float, readers: Set[str] | None = None, owner: QueryOwner = SERVER
@@ -140,7 +141,7 @@ class EventStore:
         Raises:
             EventRefusedError: from the future: there are more than ``maximum``.
         """
-        return self.database.read(lambda base: sync_records(base, wanted, maximum, now, readers), owner)
+        return self.database.read(lambda connection: sync_records(connection, wanted, maximum, now, readers), owner)
 
     def reconcile(self, records: Records, message: bytes, max_bytes: int, owner: QueryOwner = SERVER) -> Future[bytes]:
         """Answer a sync message off the event loop; see :mod:`teleglyph.wire.nostr.negentropy`."""
@@ -151,32 +152,32 @@ class EventStore:
 
         Older events with the same id in their ``h`` stay: they belonged to no group.
         """
-        return self.database.write(lambda base: erase_group_slice(base, tag_key(group)))
+        return self.database.write(lambda connection: erase_group_slice(connection, tag_key(group)))
 
     def remove_expired(self, now: float) -> Future[int]:
         """Remove some of the expired and deleted events, and return how many."""
-        return self.database.write(lambda base: remove_expired(base, now))
+        return self.database.write(lambda connection: remove_expired(connection, now))
 
     def events_after(self, seq: int, limit: int) -> Future[list[tuple[int, bytes]]]:
         """A page of all events in order of arrival, as sequence numbers and texts."""
         return self.database.read(
-            lambda base: [
+            lambda connection: [
                 (place, bytes(body))
-                for place, body in base.run(
+                for place, body in connection.run(
                     f"SELECT seq, body FROM events WHERE seq > ? AND {NOT_DELETED} ORDER BY seq LIMIT ?", seq, limit
                 )
             ]
         )
 
 
-def _index_page(base: DatabaseConnection, seq: int) -> int:
+def _index_page(connection: DatabaseConnection, seq: int) -> int:
     """Index the events after a sequence number, unless the index has entries at the start.
 
     Returns:
         the last event's sequence number; 0 at the end.
     """
-    if seq == 0 and base.run("SELECT 1 FROM event_words LIMIT 1"):
+    if seq == 0 and connection.run("SELECT 1 FROM event_words LIMIT 1"):
         return 0
-    rows = base.run("SELECT seq, body FROM events WHERE seq > ? ORDER BY seq LIMIT ?", seq, ROWS_PER_STATEMENT)
-    base.add_texts(search_texts((place, decode_stored(bytes(body))) for place, body in rows))
+    rows = connection.run("SELECT seq, body FROM events WHERE seq > ? ORDER BY seq LIMIT ?", seq, ROWS_PER_STATEMENT)
+    connection.add_texts(search_texts((place, decode_stored(bytes(body))) for place, body in rows))
     return int(rows[-1][0]) if rows else 0

@@ -92,14 +92,14 @@ class GroupStore:
 
     def load(self) -> Future[list[GroupRecord]]:
         """Load all groups."""
-        return self._database.read(lambda base: list(_load(base)))
+        return self._database.read(lambda connection: list(_load(connection)))
 
     def write(self, change: GroupChange) -> Future[None]:
         """Write a change that no event caused."""
-        return self._database.write(lambda base: write_change(base, change))
+        return self._database.write(lambda connection: write_change(connection, change))
 
 
-def write_change(base: DatabaseConnection, change: GroupChange, first_seq: int | None = None) -> None:
+def write_change(connection: DatabaseConnection, change: GroupChange, first_seq: int | None = None) -> None:
     """Write a change inside a transaction, except for its erased events.
 
     Args:
@@ -108,26 +108,26 @@ def write_change(base: DatabaseConnection, change: GroupChange, first_seq: int |
     key = tag_key(change.id)
     if change.is_removed:
         for table in ("event_groups", "event_group_members", "event_group_invites"):
-            base.run(f"DELETE FROM {table} WHERE group_key = ?", key)
+            connection.run(f"DELETE FROM {table} WHERE group_key = ?", key)
         return
     if change.record is not None:
-        _write_record(base, key, change.record, first_seq)
-    base.run_many(
+        _write_record(connection, key, change.record, first_seq)
+    connection.run_many(
         "DELETE FROM event_group_members WHERE group_key = ? AND pubkey = ?",
         [(key, bytes.fromhex(pubkey)) for pubkey in (*change.gone, *change.members)],
     )
-    base.run_many(
+    connection.run_many(
         "INSERT INTO event_group_members (group_key, pubkey, roles, is_admin) VALUES (?, ?, ?, ?)",
         [
             (key, bytes.fromhex(pubkey), json.dumps(list(roles)), int(ADMIN in roles))
             for pubkey, roles in change.members.items()
         ],
     )
-    base.run_many(
+    connection.run_many(
         "DELETE FROM event_group_invites WHERE group_key = ? AND event_id = ?",
         [(key, bytes.fromhex(event_id)) for event_id in change.revoked],
     )
-    base.run_many(
+    connection.run_many(
         "INSERT INTO event_group_invites (group_key, event_id, author, code, expires_at) VALUES (?, ?, ?, ?, ?)",
         [
             (key, bytes.fromhex(invite.event_id), bytes.fromhex(invite.author), invite.code, invite.expires_at)
@@ -136,11 +136,11 @@ def write_change(base: DatabaseConnection, change: GroupChange, first_seq: int |
     )
 
 
-def _write_record(base: DatabaseConnection, key: bytes, record: GroupRecord, first_seq: int | None) -> None:
+def _write_record(connection: DatabaseConnection, key: bytes, record: GroupRecord, first_seq: int | None) -> None:
     if first_seq is None:
-        ((last,),) = base.run("SELECT coalesce(max(seq), 0) FROM events")
+        ((last,),) = connection.run("SELECT coalesce(max(seq), 0) FROM events")
         first_seq = last + 1
-    base.run(
+    connection.run(
         "INSERT INTO event_groups (group_key, id, tags, flags, pins, is_private, is_hidden, is_ended, first_seq) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
         "ON CONFLICT (group_key) DO UPDATE SET tags = excluded.tags, flags = excluded.flags, pins = excluded.pins, "
@@ -150,17 +150,17 @@ def _write_record(base: DatabaseConnection, key: bytes, record: GroupRecord, fir
     )
 
 
-def _load(base: DatabaseConnection) -> Iterator[GroupRecord]:
+def _load(connection: DatabaseConnection) -> Iterator[GroupRecord]:
     members: dict[bytes, dict[str, list[str]]] = {}
-    for key, pubkey, roles in base.run("SELECT group_key, pubkey, roles FROM event_group_members"):
+    for key, pubkey, roles in connection.run("SELECT group_key, pubkey, roles FROM event_group_members"):
         members.setdefault(bytes(key), {})[bytes(pubkey).hex()] = json.loads(roles)
     invites: dict[bytes, dict[str, Invite]] = {}
-    for key, created_by, author, code, expires_at in base.run(
+    for key, created_by, author, code, expires_at in connection.run(
         "SELECT group_key, event_id, author, code, expires_at FROM event_group_invites"
     ):
         event_id = bytes(created_by).hex()
         invites.setdefault(bytes(key), {})[event_id] = Invite(event_id, bytes(author).hex(), code, expires_at)
-    for key, name, tags, flags, pins, is_ended in base.run(
+    for key, name, tags, flags, pins, is_ended in connection.run(
         "SELECT group_key, id, tags, flags, pins, is_ended FROM event_groups"
     ):
         yield GroupRecord(

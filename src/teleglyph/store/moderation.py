@@ -95,7 +95,7 @@ class ModerationStore:
 
     def write(self, change: RuleChange) -> Future[None]:
         """Write a change."""
-        return self._database.write(lambda base: _write(base, change))
+        return self._database.write(lambda connection: _write(connection, change))
 
     def erase(self, erasure: Erasure, cursor: tuple[int, int]) -> Future[tuple[int, int] | None]:
         """Erase some of an author's events.
@@ -106,7 +106,7 @@ class ModerationStore:
         Returns:
             the cursor for the next call; None if the erasure is finished.
         """
-        return self._database.write(lambda base: _erase(base, erasure, cursor))
+        return self._database.write(lambda connection: _erase(connection, erasure, cursor))
 
     def use_once(self, signature: str, expires_at: int, now: float) -> Future[bool]:
         """Record that an authentication was used; False if it was used before.
@@ -117,7 +117,9 @@ class ModerationStore:
             expires_at: Unix seconds after which it is invalid anyway.
             now: Unix seconds.
         """
-        return self._database.write(lambda base: _use_once(base, bytes.fromhex(signature), expires_at, int(now)))
+        return self._database.write(
+            lambda connection: _use_once(connection, bytes.fromhex(signature), expires_at, int(now))
+        )
 
 
 def finish_erasures(store: ModerationStore) -> None:
@@ -128,83 +130,83 @@ def finish_erasures(store: ModerationStore) -> None:
             cursor = store.erase(erasure, cursor).result()
 
 
-def _load(base: DatabaseConnection) -> ModerationRecord:
+def _load(connection: DatabaseConnection) -> ModerationRecord:
     rules: dict[Rule, dict[str, str]] = {rule: {} for rule in Rule}
-    for rule, value, text in base.run("SELECT rule, value, text FROM relay_rules ORDER BY rule, value"):
+    for rule, value, text in connection.run("SELECT rule, value, text FROM relay_rules ORDER BY rule, value"):
         rules[Rule(rule)][value] = text
     return ModerationRecord(
         rules,
-        {bytes(pubkey).hex(): until for pubkey, until in base.run("SELECT pubkey, until FROM vanished_authors")},
+        {bytes(pubkey).hex(): until for pubkey, until in connection.run("SELECT pubkey, until FROM vanished_authors")},
         [
             Erasure(bytes(pubkey).hex(), bool(is_ban))
-            for pubkey, is_ban in base.run("SELECT pubkey, is_ban FROM event_erasures")
+            for pubkey, is_ban in connection.run("SELECT pubkey, is_ban FROM event_erasures")
         ],
     )
 
 
-def _write(base: DatabaseConnection, change: RuleChange) -> None:
-    base.run_many(
+def _write(connection: DatabaseConnection, change: RuleChange) -> None:
+    connection.run_many(
         "DELETE FROM relay_rules WHERE rule = ? AND value = ?",
         [
             *((rule.value, value) for rule, value in change.removed),
             *((rule.value, value) for rule, value, _ in change.added),
         ],
     )
-    base.run_many(
+    connection.run_many(
         "INSERT INTO relay_rules (rule, value, text) VALUES (?, ?, ?)",
         [(rule.value, value, text) for rule, value, text in change.added],
     )
     if change.unbanned is not None:
-        base.run("DELETE FROM event_erasures WHERE pubkey = ? AND is_ban = 1", bytes.fromhex(change.unbanned))
+        connection.run("DELETE FROM event_erasures WHERE pubkey = ? AND is_ban = 1", bytes.fromhex(change.unbanned))
     if change.banned is not None:
-        base.run(
+        connection.run(
             "INSERT INTO event_erasures (pubkey, is_ban, until) VALUES (?, 1, ?) ON CONFLICT DO NOTHING",
             *(bytes.fromhex(change.banned), FOR_EVER),
         )
     for event_id in change.erased:
-        rows = base.run("SELECT seq, body FROM events WHERE id = ?", bytes.fromhex(event_id))
-        remove_events(base, [(seq, decode_stored(bytes(body))) for seq, body in rows])
+        rows = connection.run("SELECT seq, body FROM events WHERE id = ?", bytes.fromhex(event_id))
+        remove_events(connection, [(seq, decode_stored(bytes(body))) for seq, body in rows])
 
 
-def _erase(base: DatabaseConnection, erasure: Erasure, cursor: tuple[int, int]) -> tuple[int, int] | None:
+def _erase(connection: DatabaseConnection, erasure: Erasure, cursor: tuple[int, int]) -> tuple[int, int] | None:
     pubkey, key = bytes.fromhex(erasure.pubkey), (bytes.fromhex(erasure.pubkey), int(erasure.is_ban))
-    pending = base.run("SELECT until FROM event_erasures WHERE pubkey = ? AND is_ban = ?", *key)
+    pending = connection.run("SELECT until FROM event_erasures WHERE pubkey = ? AND is_ban = ?", *key)
     if not pending:
         return None
     until = pending[0][0]
     # The request to vanish itself stays.
-    places = base.run(
+    places = connection.run(
         "SELECT seq, length(body) FROM events WHERE pubkey = ? AND created_at <= ? "
         "AND NOT (kind = ? AND created_at = ?) LIMIT ?",
         *(pubkey, until, VANISH, until, _SLICE),
     )
     if places:
-        remove_slice(base, places)
+        remove_slice(connection, places)
         return cursor
     if not erasure.is_ban:
-        named = base.run(
+        named = connection.run(
             "SELECT created_at, seq FROM event_tags WHERE name = 'p' AND value = ? AND (created_at, seq) > (?, ?) "
             "AND created_at <= ? ORDER BY created_at, seq LIMIT ?",
             *(tag_key(erasure.pubkey), *cursor, until, _SLICE),
         )
         if named:
             marks = ", ".join("?" for _ in named)
-            wraps = base.run(
+            wraps = connection.run(
                 f"SELECT seq, length(body) FROM events WHERE seq IN ({marks}) AND kind = ? ORDER BY created_at, seq",
                 *(seq for _, seq in named),
                 GIFT_WRAP,
             )
-            if remove_slice(base, wraps) < len(wraps):
+            if remove_slice(connection, wraps) < len(wraps):
                 return cursor  # removed events are not found again
             return int(named[-1][0]), int(named[-1][1])
-        base.run("DELETE FROM deleted_addresses WHERE pubkey = ? AND created_at <= ?", pubkey, until)
-    base.run("DELETE FROM event_erasures WHERE pubkey = ? AND is_ban = ?", *key)
+        connection.run("DELETE FROM deleted_addresses WHERE pubkey = ? AND created_at <= ?", pubkey, until)
+    connection.run("DELETE FROM event_erasures WHERE pubkey = ? AND is_ban = ?", *key)
     return None
 
 
-def _use_once(base: DatabaseConnection, signature: bytes, expires_at: int, now: int) -> bool:
-    base.run("DELETE FROM used_authentications WHERE expires_at < ?", now)
-    if base.run("SELECT 1 FROM used_authentications WHERE signature = ?", signature):
+def _use_once(connection: DatabaseConnection, signature: bytes, expires_at: int, now: int) -> bool:
+    connection.run("DELETE FROM used_authentications WHERE expires_at < ?", now)
+    if connection.run("SELECT 1 FROM used_authentications WHERE signature = ?", signature):
         return False
-    base.run("INSERT INTO used_authentications (signature, expires_at) VALUES (?, ?)", signature, expires_at)
+    connection.run("INSERT INTO used_authentications (signature, expires_at) VALUES (?, ?)", signature, expires_at)
     return True

@@ -46,25 +46,25 @@ class PostgresqlBackend(Backend):
         self._url = url
 
     def writer(
-        self, instance: int, on_connect: Callable[[DatabaseConnection], None] = lambda _base: None
+        self, instance: int, on_connect: Callable[[DatabaseConnection], None] = lambda _connection: None
     ) -> DatabaseConnection:
-        base = self._connect()
-        on_connect(base)
+        connection = self._connect()
+        on_connect(connection)
         try:
-            base.migrate()
+            connection.migrate()
             # Shared: PostgreSQL may still hold it for an aborted connection of ours.
-            base.run("SELECT pg_advisory_lock_shared(?, ?)", _LOCKS, instance)
+            connection.run("SELECT pg_advisory_lock_shared(?, ?)", _LOCKS, instance)
             for timeout in ("lock_timeout", "statement_timeout"):
-                base.run(f"SET {timeout} = {int(1000 * WRITE_SECONDS)}")
+                connection.run(f"SET {timeout} = {int(1000 * WRITE_SECONDS)}")
         except (StoreError, DatabaseUnavailableError) as error:
-            base.close()
+            connection.close()
             raise StoreError(f"The database {self._url_without_password} cannot be used: {error}") from error
-        return base
+        return connection
 
     def reader(self) -> DatabaseConnection:
-        base = self._connect()
-        base.run(f"SET statement_timeout = {int(1000 * READ_SECONDS)}")
-        return base
+        connection = self._connect()
+        connection.run(f"SET statement_timeout = {int(1000 * READ_SECONDS)}")
+        return connection
 
     @property
     def _url_without_password(self) -> str:

@@ -37,7 +37,7 @@ class _Reader:
     """
 
     thread: threading.Thread | None = None
-    base: DatabaseConnection | None = None
+    connection: DatabaseConnection | None = None
     query: Query | None = None
     started: float = 0.0
     busy_since: float = 0.0
@@ -99,8 +99,8 @@ class ReaderPool:
             if reader.thread is None:
                 continue
             reader.thread.join(timeout)
-            if reader.thread.is_alive() and reader.base is not None:
-                reader.base.abort()
+            if reader.thread.is_alive() and reader.connection is not None:
+                reader.connection.abort()
                 reader.thread.join(timeout)
 
     def stuck_seconds(self, now: float) -> float | None:
@@ -117,8 +117,8 @@ class ReaderPool:
             failed = [reader.query for reader in stuck if reader.query]
             for reader in stuck:
                 reader.busy_since = now
-                if reader.base is not None:
-                    reader.base.abort()
+                if reader.connection is not None:
+                    reader.connection.abort()
         for query in (*late, *failed):
             if claim(query.future):
                 self._counters.overdue += 1
@@ -146,8 +146,8 @@ class ReaderPool:
                 answer = Failure(error)
             self._finish(reader, query)
             resolve(query.future, answer)
-        if reader.base is not None:
-            reader.base.close()
+        if reader.connection is not None:
+            reader.connection.close()
 
     def _next(self, reader: _Reader) -> Query | None:
         """Wait for the next query; None at the end."""
@@ -180,18 +180,18 @@ class ReaderPool:
 
     def _run_query(self, reader: _Reader, work: Callable[[DatabaseConnection], T]) -> T:
         for is_last in (False, True):
-            if reader.base is None:
-                reader.base = self._backend.reader()
-            base = reader.base
+            if reader.connection is None:
+                reader.connection = self._backend.reader()
+            connection = reader.connection
             try:
-                base.begin_reading()
+                connection.begin_reading()
                 try:
-                    return work(base)
+                    return work(connection)
                 finally:
-                    base.rollback()
+                    connection.rollback()
             except DatabaseUnavailableError as error:
-                reader.base = None
-                base.close()
+                reader.connection = None
+                connection.close()
                 if is_last:
                     raise StoreError(f"The database is unavailable: {error}") from error
         raise AssertionError("unreachable")

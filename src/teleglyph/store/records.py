@@ -74,22 +74,22 @@ class RecordStore:
         self._database = database
         self._clock = clock
         now = clock()
-        database.write(lambda base: _close_orphans(base, now)).result()
+        database.write(lambda connection: _close_orphans(connection, now)).result()
 
     def close_orphans(self) -> Future[None]:
         """Close records that dead processes left open; a database may need a moment to notice that one is dead."""
         now = self._clock()
-        return self._database.write(lambda base: _close_orphans(base, now, self._database.instance))
+        return self._database.write(lambda connection: _close_orphans(connection, now, self._database.instance))
 
     def record_opening(self, room_id: str, game: str, room: str) -> None:
         """Open the record of a new room's first round."""
         now, instance = self._clock(), self._database.instance
-        self._database.write_and_forget(lambda base: _open(base, room_id, 1, game, room, now, instance))
+        self._database.write_and_forget(lambda connection: _open(connection, room_id, 1, game, room, now, instance))
 
     def record_closing(self, room_id: str, reason: str) -> None:
         """Close the record of a room that ended."""
         now = self._clock()
-        self._database.write_and_forget(lambda base: _close(base, room_id, now, reason))
+        self._database.write_and_forget(lambda connection: _close(connection, room_id, now, reason))
 
     def record_result(
         self,
@@ -116,13 +116,13 @@ class RecordStore:
         now, instance = self._clock(), self._database.instance
         people = [(player, outcome, (identities or {}).get(player)) for player, outcome in outcomes.items()]
         return self._database.write(
-            lambda base: _finish(base, room_id, now, result, reason, people, instance, round_number),
+            lambda connection: _finish(connection, room_id, now, result, reason, people, instance, round_number),
             size=len(result or "") + len(reason) + 100 * len(people),
         )
 
     def find_record(self, record_id: int) -> Future[Record | None]:
         """Find a record by its id; None if there is no such record."""
-        return self._database.read(lambda base: _read(base, record_id))
+        return self._database.read(lambda connection: _read(connection, record_id))
 
     def find_player(self, identity: str, page: int, per_page: int) -> Future[Player]:
         """Find the rounds of a player.
@@ -132,40 +132,42 @@ class RecordStore:
             page: counted from 1.
             per_page: records on one page.
         """
-        return self._database.read(lambda base: _read_player(base, identity, page, per_page))
+        return self._database.read(lambda connection: _read_player(connection, identity, page, per_page))
 
 
-def _close_orphans(base: DatabaseConnection, now: float, own: int | None = None) -> None:
+def _close_orphans(connection: DatabaseConnection, now: float, own: int | None = None) -> None:
     """Close open records of processes that have ended.
 
     Args:
         own: the number of our process, once it has records; None at the start.
     """
-    instances = base.run("SELECT DISTINCT instance FROM records WHERE ended_at IS NULL")
+    instances = connection.run("SELECT DISTINCT instance FROM records WHERE ended_at IS NULL")
     for (instance,) in instances:
-        if instance != own and not base.is_running(instance):
-            base.run(
+        if instance != own and not connection.is_running(instance):
+            connection.run(
                 "UPDATE records SET ended_at = ?, end_reason = ? WHERE ended_at IS NULL AND instance = ?",
                 *(now, LEFT_OPEN, instance),
             )
 
 
-def _open(base: DatabaseConnection, room_id: str, number: int, game: str, room: str, now: float, instance: int) -> None:
-    base.run(
+def _open(
+    connection: DatabaseConnection, room_id: str, number: int, game: str, room: str, now: float, instance: int
+) -> None:
+    connection.run(
         "INSERT INTO records (room_id, round, game, room, started_at, instance) VALUES (?, ?, ?, ?, ?, ?) "
         "ON CONFLICT (room_id, round) DO NOTHING",
         *(room_id, number, game, room, now, instance),
     )
 
 
-def _close(base: DatabaseConnection, room_id: str, now: float, reason: str) -> None:
-    base.run(
+def _close(connection: DatabaseConnection, room_id: str, now: float, reason: str) -> None:
+    connection.run(
         "UPDATE records SET ended_at = ?, end_reason = ? WHERE room_id = ? AND ended_at IS NULL", now, reason, room_id
     )
 
 
 def _finish(
-    base: DatabaseConnection,
+    connection: DatabaseConnection,
     room_id: str,
     now: float,
     result: str | None,
@@ -174,32 +176,34 @@ def _finish(
     instance: int,
     wanted: int | None,
 ) -> int | None:
-    rows = base.run("SELECT id, round, game, room FROM records WHERE room_id = ? AND ended_at IS NULL", room_id)
+    rows = connection.run("SELECT id, round, game, room FROM records WHERE room_id = ? AND ended_at IS NULL", room_id)
     if wanted is not None and (not rows or rows[0][1] != wanted):
         # The host repeats a report because our answer was lost; the first report counts.
-        earlier = base.run(
+        earlier = connection.run(
             "SELECT id FROM records WHERE room_id = ? AND round = ? AND ended_at IS NOT NULL", room_id, wanted
         )
         return int(earlier[0][0]) if earlier else None
     if not rows:
         return None
     record, number, game, room = rows[0]
-    base.run("UPDATE records SET ended_at = ?, end_reason = ?, result = ? WHERE id = ?", now, reason, result, record)
-    base.run_many(
+    connection.run(
+        "UPDATE records SET ended_at = ?, end_reason = ?, result = ? WHERE id = ?", now, reason, result, record
+    )
+    connection.run_many(
         "INSERT INTO participants (record_id, player, outcome, identity) VALUES (?, ?, ?, ?)",
         [(record, *person) for person in people],
     )
-    _open(base, room_id, number + 1, game, room, now, instance)
+    _open(connection, room_id, number + 1, game, room, now, instance)
     return int(record)
 
 
-def _read(base: DatabaseConnection, record_id: int) -> Record | None:
-    rows = base.run(f"SELECT {_COLUMNS} FROM records WHERE id = ?", record_id)
-    return _with_people(base, Record(*rows[0])) if rows else None
+def _read(connection: DatabaseConnection, record_id: int) -> Record | None:
+    rows = connection.run(f"SELECT {_COLUMNS} FROM records WHERE id = ?", record_id)
+    return _with_people(connection, Record(*rows[0])) if rows else None
 
 
-def _with_people(base: DatabaseConnection, record: Record) -> Record:
-    people = base.run(
+def _with_people(connection: DatabaseConnection, record: Record) -> Record:
+    people = connection.run(
         "SELECT player, outcome, identity FROM participants WHERE record_id = ? ORDER BY player", record.id
     )
     for player, outcome, identity in people:
@@ -209,15 +213,15 @@ def _with_people(base: DatabaseConnection, record: Record) -> Record:
     return record
 
 
-def _read_player(base: DatabaseConnection, identity: str, page: int, per_page: int) -> Player:
-    counts = base.run("SELECT outcome, count(*) FROM participants WHERE identity = ? GROUP BY outcome", identity)
-    rows = base.run(
+def _read_player(connection: DatabaseConnection, identity: str, page: int, per_page: int) -> Player:
+    counts = connection.run("SELECT outcome, count(*) FROM participants WHERE identity = ? GROUP BY outcome", identity)
+    rows = connection.run(
         f"SELECT {_COLUMNS} FROM records WHERE id IN (SELECT record_id FROM participants WHERE identity = ?) "
         "ORDER BY id DESC LIMIT ? OFFSET ?",
         *(identity, per_page, (page - 1) * per_page),
     )
     return Player(
-        [_with_people(base, Record(*row)) for row in rows],
+        [_with_people(connection, Record(*row)) for row in rows],
         sum(count for _, count in counts),
         {outcome: count for outcome, count in counts if outcome is not None},
     )

@@ -43,7 +43,7 @@ class SqliteBackend(Backend):
         self._trouble: str | None = None
 
     def writer(
-        self, instance: int, on_connect: Callable[[DatabaseConnection], None] = lambda _base: None
+        self, instance: int, on_connect: Callable[[DatabaseConnection], None] = lambda _connection: None
     ) -> DatabaseConnection:
         try:
             self._take_lock()
@@ -51,29 +51,29 @@ class SqliteBackend(Backend):
                 self._prepare_file()
             elif (reason := self.trouble()) is not None:
                 raise StoreError(reason)
-            base = SqliteConnection(
+            connection = SqliteConnection(
                 sqlite3.connect(self._path, isolation_level=None, cached_statements=_STATEMENTS),
                 self.check,
                 self._forget_beside,
             )
         except (OSError, sqlite3.Error) as error:
             raise StoreError(f"The database '{self._path}' cannot be used: {error}") from error
-        on_connect(base)
+        on_connect(connection)
         try:
             # With FULL a commit is on the disk when it returns; group commits make up for the cost.
             for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
-                base.run(f"PRAGMA {pragma}")
-            base.run(f"PRAGMA cache_size = -{_CACHE_KIB}")
-            base.migrate()
+                connection.run(f"PRAGMA {pragma}")
+            connection.run(f"PRAGMA cache_size = -{_CACHE_KIB}")
+            connection.migrate()
             self._file, self._beside = _identity(self._path), self._identities_beside()
         except (StoreError, DatabaseUnavailableError) as error:
-            base.close()
+            connection.close()
             raise StoreError(f"The database '{self._path}' cannot be used: {error}") from error
-        return base
+        return connection
 
     def reader(self) -> DatabaseConnection:
         try:
-            base = sqlite3.connect(
+            connection = sqlite3.connect(
                 f"{self._path.absolute().as_uri()}?mode=ro",
                 uri=True,
                 isolation_level=None,
@@ -82,7 +82,7 @@ class SqliteBackend(Backend):
             )
         except sqlite3.Error as error:
             raise StoreError(f"The database '{self._path}' cannot be read: {error}") from error
-        return SqliteConnection(base, self.check)
+        return SqliteConnection(connection, self.check)
 
     def close(self) -> None:
         if self._lock is not None:

@@ -142,10 +142,10 @@ class Writer:
             opened: gets the result of the first attempt to connect, after which the thread ends if it failed; None:
                 retry until it succeeds.
         """
-        base: DatabaseConnection | None = None
+        connection: DatabaseConnection | None = None
         if opened is not None:
             try:
-                base = self._connect()
+                connection = self._connect()
             except BaseException as error:
                 opened.set_exception(error)
                 return
@@ -153,42 +153,42 @@ class Writer:
         reason = "the writer is reconnecting"
         while True:
             try:
-                if base is None:
-                    base = self._reconnect(reason)
-                    if base is None:
+                if connection is None:
+                    connection = self._reconnect(reason)
+                    if connection is None:
                         return
                 group = self._next_group()
                 if not group:
-                    base.close()
+                    connection.close()
                     return
-                self._write(base, group)
+                self._write(connection, group)
                 self._finish_group()
             except DatabaseUnavailableError as error:
                 self._counters.lost_connections += 1
                 reason = str(error)
                 _log.error("Database connection lost: %s", error)
-                self._discard(base)
-                base = None
+                self._discard(connection)
+                connection = None
             except BaseException as error:
                 self._counters.restarts += 1
                 reason = f"{type(error).__name__}: {error}"
                 _log.exception("Database writer failed; reconnecting")
-                self._discard(base)
-                base = None
+                self._discard(connection)
+                connection = None
                 # Kept jobs too: one of them may be the cause.
                 self._fail(self._current_group, f"The database writer failed: {reason}")
 
     def _connect(self) -> DatabaseConnection:
-        def remember(base: DatabaseConnection) -> None:
-            self._connection = base
+        def remember(connection: DatabaseConnection) -> None:
+            self._connection = connection
 
         return self._backend.writer(self._instance, remember)
 
-    def _discard(self, base: DatabaseConnection | None) -> None:
+    def _discard(self, connection: DatabaseConnection | None) -> None:
         self._connection = None
-        if base is not None:
+        if connection is not None:
             try:
-                base.close()
+                connection.close()
             except BaseException:  # the connection is not used again
                 _log.exception("Closing a database connection failed")
 
@@ -210,22 +210,22 @@ class Writer:
             self._current_group = []
             self._busy_since = None
 
-    def _write(self, base: DatabaseConnection, group: list[_Job]) -> None:
+    def _write(self, connection: DatabaseConnection, group: list[_Job]) -> None:
         """Write a group in one transaction; if that fails, each job in its own, so that a job harms only itself."""
         try:
-            base.begin()
-            answers = [job.work(base) for job in group]
+            connection.begin()
+            answers = [job.work(connection) for job in group]
             if any(job.future.done() for job in group):
                 raise StoreError("it took too long")  # the job was reported as failed, so it must not be stored
-            base.commit()
+            connection.commit()
         except DatabaseUnavailableError:
             raise
         except BaseException as error:  # also of a job that raises SystemExit: the thread is not its own
-            base.rollback()
+            connection.rollback()
             if len(group) > 1:
                 for job in group:
                     if not job.future.done():
-                        self._write(base, [job])
+                        self._write(connection, [job])
                 return
             self._counters.failed += 1
             failure = error if isinstance(error, StoreError) else StoreError(f"{type(error).__name__}: {error}")
@@ -259,7 +259,7 @@ class Writer:
             if is_closing:
                 return None
             try:
-                base = self._connect()
+                connection = self._connect()
             except (StoreError, DatabaseUnavailableError) as error:
                 reason = str(error)
             except BaseException as error:  # the next attempt may succeed
@@ -269,7 +269,7 @@ class Writer:
                 _log.warning("Reconnected to the database: waiting jobs=%d", len(kept))
                 with self._changed:
                     self._unavailable = self._busy_since = None
-                return base
+                return connection
             time.sleep(_PAUSES[min(attempt, len(_PAUSES) - 1)])
             attempt += 1
 
@@ -280,9 +280,9 @@ class Writer:
                 resolve(job.future, StoreError(reason))
 
     def _abort(self) -> None:
-        base = self._connection
-        if base is not None:
-            base.abort()
+        connection = self._connection
+        if connection is not None:
+            connection.abort()
 
     # --- from outside ---------------------------------------------------------------------------------
 
