@@ -188,9 +188,9 @@ class LoadClient:
 
     def receive_until_told(self) -> None:
         """Keep reading until a line on standard input reports that all clients have joined."""
-        told = threading.Event()
-        threading.Thread(target=lambda: (sys.stdin.readline(), told.set()), daemon=True).start()
-        while not told.is_set():
+        joined = threading.Event()
+        threading.Thread(target=lambda: (sys.stdin.readline(), joined.set()), daemon=True).start()
+        while not joined.is_set():
             self.receive(0.2)
 
     def result(self) -> dict[str, object]:

@@ -199,7 +199,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bare", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--clients", nargs=5, help=argparse.SUPPRESS)
-    parser.add_argument("--skip", type=int, default=0, help="leave out so many of the scenarios")
+    parser.add_argument("--skip", type=int, default=0, help="skip this many scenarios")
     parser.add_argument("--seconds", type=float, default=6.0)
     options = parser.parse_args()
     if options.bare or options.clients:
