@@ -186,7 +186,7 @@ class LoadClient:
                 self.waiting = False
                 self.latencies.append(now - self.marked_at)
 
-    def receive_until_told(self) -> None:
+    def receive_until_all_joined(self) -> None:
         """Keep reading until a line on standard input reports that all clients have joined."""
         joined = threading.Event()
         threading.Thread(target=lambda: (sys.stdin.readline(), joined.set()), daemon=True).start()
@@ -228,7 +228,7 @@ def main() -> None:
     )
     client.start()
     print("ready", flush=True)
-    client.receive_until_told()
+    client.receive_until_all_joined()
     client.receive(1.0)
     client.arrivals.clear()
     client.latencies.clear()
