@@ -1,4 +1,4 @@
-// The same bare loop as bench/rooms.py's, with npm's ws: whatever one socket sends it sends to all others of its group.
+// The bare loop of bench/rooms.py with npm's ws: forwards each message to all other sockets of a group.
 import { createRequire } from "node:module";
 
 const [directory, port] = process.argv.slice(2);

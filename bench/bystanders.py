@@ -1,6 +1,6 @@
-"""A process with a well-behaved client of the Nostr relay and a room with a host and a guest; it measures their waits.
+"""Measures waits of well-behaved peers in its own process: a client of the Nostr relay, and a room's host and guest.
 
-It prints ``ready``, waits for a line on standard input, and prints what it measured as JSON.
+Prints ``ready``, waits for a line on standard input, and prints the results as JSON.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from teleglyph.wire.nostr.event import sign_event
 from teleglyph.wire.rooms.messages import JoinRequest
 
 _LATE = 10.0
-"""Seconds after which an answer is counted as this late, and no longer waited for."""
+"""Timeout in seconds; an answer that takes longer counts as this late."""
 
 
 async def ask_relay(session: aiohttp.ClientSession, url: str, start: asyncio.Event, until: float) -> dict[str, float]:
-    """Publishes an event and asks for some, ten times a second; how long the answers take."""
+    """Publish an event and query some, ten times per second; returns the 99th percentiles of the waits in ms."""
     key = secrets.token_bytes(32)
     waits: dict[str, list[float]] = {"OK": [], "EOSE": []}
     answers: asyncio.Queue[list[str]] = asyncio.Queue()
@@ -62,7 +62,7 @@ async def ask_relay(session: aiohttp.ClientSession, url: str, start: asyncio.Eve
 
 
 async def play(session: aiohttp.ClientSession, url: str, start: asyncio.Event, until: float) -> float:
-    """What a host says reaches its guest, 20 times a second: 99th percentile of the milliseconds that takes."""
+    """Send messages from a host to its guest, 20 per second; returns the 99th percentile of the delays in ms."""
     waits: list[float] = []
     name = secrets.token_hex(8)
 

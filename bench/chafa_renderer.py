@@ -1,4 +1,4 @@
-"""libchafa in this process, set up for the same frames as ours and for speed."""
+"""Renders the same frames with libchafa in this process, configured for speed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from teleglyph.media.modes import ColorLevel, RenderMode
 from teleglyph.media.style import Style
 
 CHAFA_WORK_FACTOR = 0.0
-"""0 to 1; the least work, which is in chafa's favour."""
+"""0 to 1; chafa's fastest setting."""
 
 
 _FOREGROUND_ONLY = (RenderMode.FOREGROUND, RenderMode.BRAILLE, RenderMode.SHAPE)
@@ -31,7 +31,7 @@ class ChafaRenderer:
     """Draws one picture over a whole frame of ``columns`` x ``rows`` characters.
 
     Args:
-        best: with the work that gives the best pictures instead of the least.
+        best: use the best quality instead of the fastest setting.
     """
 
     def __init__(self, columns: int, rows: int, style: Style, *, best: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""Moving pictures to measure with: a lit, shaded shape before a soft background, with sensor noise."""
+"""Synthetic test clips: a shaded shape in front of a soft background, with sensor noise."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def make_clip(width: int, height: int, frames: int, noise: float = 4.0, seed: in
         width: pixels.
         height: pixels.
         frames: number of pictures.
-        noise: standard deviation of the noise, in steps of 255; every channel and picture has its own.
+        noise: standard deviation of the noise, in steps of 255; independent for every channel and picture.
         seed: of the noise.
     """
     generator = np.random.default_rng(seed)

@@ -1,7 +1,7 @@
-"""What decoding in a confined process costs beside a thread of the server: ``python -m bench.decode`` (a minute).
+"""Compares decoding in a confined process with decoding in a thread: ``python -m bench.decode`` (a minute).
 
-One sender's film is decoded picture by picture, in turns by both, in the same run.  CPU time is that of this process
-and the confined one together.  Aims: at most 1 ms later, at most 10 % more CPU time.
+Both decode one sender's film picture by picture, in turns, in the same run.  CPU time is the sum of this process and
+the confined one.  Targets: at most 1 ms later, at most 10 % more CPU time.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from teleglyph.media import retain_large_buffers
 from teleglyph.media.hevc import HevcEncoder
 
 SIZES = {(480, 270): (320, 180), (640, 360): None, (1280, 720): (640, 360)}
-"""Size of the pictures sent, and what viewers need of them (None: all)."""
+"""Size of the sent pictures, and the size that viewers need (None: full size)."""
 LATER_MS, MORE_CPU = 1.0, 0.10
 TURN = 30
-"""Pictures that one of them decodes before it is the other's turn."""
+"""Pictures that each decodes in one turn."""
 
 
 class Cost(NamedTuple):
-    """Milliseconds a picture, and CPU milliseconds a picture."""
+    """Milliseconds per picture, and CPU milliseconds per picture."""
 
     wall: list[float]
     cpu: list[float]
 
 
 def cpu_seconds(processes: list[int]) -> float:
-    """CPU time used so far by this process and others."""
+    """CPU time used so far by this process and some others."""
     total = time.process_time()
     for process in processes:
         # /proc/PID/schedstat begins with the time on a CPU in nanoseconds.

@@ -1,4 +1,4 @@
-"""Other people's relays for the benchmark of the event relay, installed into ``build/bench-peers`` once."""
+"""Installs other Nostr relays into ``build/bench-peers`` for the event benchmark."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
 def python_peers() -> Path:
-    """The directory of the programs of an environment of its own that has the peers from PyPI."""
+    """The directory of programs in a virtual environment with the peers from PyPI."""
     place = _CACHE / "python"
     if not _is_installed(place, PYTHON_PACKAGES):
         _run([sys.executable, "-m", "venv", "--clear", str(place)])
@@ -24,13 +24,13 @@ def python_peers() -> Path:
 
 
 def npm_peers() -> Path:
-    """The directory whose ``node_modules`` has the peers from npm."""
+    """The directory with the peers from npm in ``node_modules``."""
     place = _CACHE / "npm"
     if not _is_installed(place, NPM_PACKAGES):
         place.mkdir(parents=True, exist_ok=True)
         environment = dict(os.environ)
         if _CERTIFICATES.is_file():
-            # Node has a list of its own; the system's may know an authority more.  Empty, it means none.
+            # Node has its own list of authorities; the system's may have more.  An empty value adds none.
             environment["NODE_EXTRA_CA_CERTS"] = environment.get("NODE_EXTRA_CA_CERTS") or str(_CERTIFICATES)
         command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(place)]
         _run([*command, *NPM_PACKAGES], environment)

@@ -1,8 +1,8 @@
-"""What the event relay does: signed events in, events out to subscribers, questions about many stored ones.
+"""Measures the event relay: ingest of signed events, fan-out to subscribers, queries of many stored events.
 
 Run ``python -m bench.events``; ``--peers`` adds PyPI's nostr-relay, the LocalRelay of nostr-sdk and npm's
-@nostr-relay/core in the same run, and installs them into ``build/bench-peers`` first.  Clients are the same for all:
-plain WebSockets in a process of their own on the same machine, with events that were signed before the clock starts.
+@nostr-relay/core to the same run, and installs them into ``build/bench-peers`` first.  All relays get the same clients:
+plain WebSockets in a separate process on the same machine, with events signed in advance.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _KEYS = [bytes([number]) * 32 for number in range(1, 51)]
 
 
 def texts(count: int, start: int = 0, content: str = "x" * 200) -> list[str]:
-    """Signed events of 50 authors as messages, with tags to ask for."""
+    """Signed events of 50 authors as messages, with tags to query."""
     begin = int(time.time()) - count
     messages = []
     for place in range(count):
@@ -100,7 +100,7 @@ async def pipelined(port: int, events: list[str], sockets: int = 4) -> dict[str,
 
 
 async def fan_out(port: int, events: list[str], readers: int = 100) -> dict[str, float]:
-    """Every reader is one of this process's sockets, whose messages are counted and not decoded."""
+    """Fan out to readers, which are sockets of this process; their messages are counted but not decoded."""
     import aiohttp
 
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
@@ -119,7 +119,7 @@ async def fan_out(port: int, events: list[str], readers: int = 100) -> dict[str,
                 try:
                     message = await ws.receive(timeout=_PATIENCE)
                 except TimeoutError:
-                    break  # a relay that loses events without a word
+                    break  # the relay silently lost events
                 last = time.perf_counter()
                 if message.type is not aiohttp.WSMsgType.TEXT or message.data.startswith('["CLOSED"'):
                     break
@@ -256,7 +256,7 @@ def start_relay_core(port: int, _directory: str) -> subprocess.Popen[str]:
 
 
 def _ready(process: subprocess.Popen[str]) -> subprocess.Popen[str]:
-    """Wait for the peer's line that says so."""
+    """Wait for the line with which a peer reports that it is ready."""
     assert process.stdout is not None
     if not process.stdout.readline():
         raise RuntimeError(f"{process.args!r} ended with {process.wait(5)} before it was ready")
@@ -315,7 +315,7 @@ def measure_stored(events: int) -> None:
 
 
 def measure_idle(port: int, server: subprocess.Popen[str]) -> None:
-    """10 000 subscriptions that never match, and what they do to ingest and memory."""
+    """Measure the effect of 10 000 subscriptions that never match on ingest and memory."""
 
     async def work() -> dict[str, float]:
         before = (await pipelined(port, texts(5000, 7_000_000)))["rate"]
@@ -330,7 +330,7 @@ def measure_idle(port: int, server: subprocess.Popen[str]) -> None:
     found = run(work)
     print_table(
         "10 000 idle subscriptions on 400 connections",
-        ["ingest without /s", "ingest with /s", "of it %", "KiB a connection with its 25"],
+        ["ingest without /s", "ingest with /s", "of it %", "KiB per connection with its 25"],
         [
             [
                 f"{found['before']:.0f}",
@@ -355,7 +355,7 @@ def main() -> None:
         if shutil.which("node") and shutil.which("npm"):
             rows.append(["@nostr-relay/core (Node, in memory)", *measure(start_relay_core, options.events)])
         else:
-            print("@nostr-relay/core is left out: it needs node and npm on the PATH.", file=sys.stderr)
+            print("Skipped @nostr-relay/core: it needs node and npm on the PATH.", file=sys.stderr)
     print_table(
         "Signed events of 0.6 KiB; fan-out to 100 subscribers",
         ["relay", "serial /s", "p50 / p99 ms", "pipelined /s", "accepted %", "fan-out /s", "delivered %"],

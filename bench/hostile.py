@@ -1,9 +1,9 @@
-"""What hostile peers take from four well-behaved participants.
+"""Measures how hostile peers affect well-behaved ones.
 
-Four participants speak and send 30 pictures a second, a client uses the relay, and a host plays with a guest.  Each
-attack of :mod:`bench.hostile_peer` runs beside them as a process, from an address of its own.  The server has its
-default limits.  The same without the attack, just before, is the baseline.  Run ``python -m bench.hostile`` (about ten
-minutes), or name attacks.
+Four participants speak and send 30 pictures per second, a client uses the relay, and a host plays with a guest.  Each
+attack of :mod:`bench.hostile_peer` runs at the same time in a process, from another address.  The server has its
+default limits.  The baseline is the same load without the attack, just before.  Run ``python -m bench.hostile`` (about
+ten minutes), or name attacks.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _PEOPLE = 4
 
 
 class Measured(NamedTuple):
-    """What four participants, a client of the relay and a room got.
+    """The service that four participants, a client of the relay and a room got.
 
     Attributes:
-        frames, sounds: a second, the worst of the four.
-        stored, answered, passed_on: 99th percentiles in milliseconds: until an event is acknowledged, until a question
-            is answered, and until a room passes a message on.
+        frames, sounds: per second, for the worst of the four.
+        stored, answered, passed_on: 99th percentiles in milliseconds until an event is acknowledged, a query is
+            answered, and a room forwards a message.
         peak: MiB of the server.
     """
 
@@ -46,7 +46,7 @@ class Measured(NamedTuple):
 
 
 def four(server: ServerProcess, http_port: int, seconds: float, attack: str | None) -> Measured:
-    """Let everybody take part, with an attack or without one."""
+    """Run the load, with or without an attack."""
     port = server.port
     people = [start_client(port, index, (80, 24), seconds, True, False) for index in range(_PEOPLE)]
     people.append(
@@ -83,7 +83,7 @@ def four(server: ServerProcess, http_port: int, seconds: float, attack: str | No
             person.stdin.flush()
         *results, waits = [json.loads(person.communicate(timeout=90)[0]) for person in people]
         if attacker is not None and attacker.wait(15) != 0:
-            sys.exit(f"the attack '{attack}' broke down")
+            sys.exit(f"The attack '{attack}' failed.")
     finally:
         done.set()
         watcher.join()

@@ -1,7 +1,6 @@
-"""A process that does one hostile thing to a server as fast as it can, for some seconds.
+"""Attacks a server in one way, as fast as possible, for some seconds.
 
-It shares the machine with its victim.  What it computes itself is no part of the attack, so it gets only what others
-leave of the processors.
+It shares the machine with its victim.  Its own computing is not part of the attack, so it runs at the lowest priority.
 """
 
 from __future__ import annotations
@@ -41,16 +40,16 @@ from teleglyph.wire.nostr.event import sign_event
 from teleglyph.wire.nostr.groups import GroupKind
 
 Attack = Callable[[int, float], None]
-"""Gets the port and the time when to stop."""
+"""Called with the port and the time at which to stop."""
 
 
 def connect(port: int, timeout: float, source: str = "127.0.0.2") -> socket.socket:
-    """Connect from an address that nobody else has, as limits count addresses."""
+    """Connect from a separate address, because limits count addresses."""
     return socket.create_connection(("127.0.0.1", port), timeout, source_address=(source, 0))
 
 
 class Peer:
-    """A participant that has done everything right so far."""
+    """A participant that has joined correctly."""
 
     def __init__(self, port: int, source: str = "127.0.0.2") -> None:
         self.session = ClientSession()
@@ -79,7 +78,7 @@ class Peer:
 
 
 def again(act: Callable[[Peer, random.Random], None]) -> Attack:
-    """Join and act, over and over, also after being thrown out."""
+    """Join and act repeatedly, and reconnect after being closed."""
 
     def run(port: int, until: float) -> None:
         chance = random.Random(1)
@@ -93,7 +92,7 @@ def again(act: Callable[[Peer, random.Random], None]) -> Attack:
 
 
 def half_open(port: int, until: float) -> None:
-    """500 connections that say one thing and then nothing; new ones for those that are closed."""
+    """Hold 500 connections that send one packet and then nothing; replace closed ones."""
     hello = encode(ProtocolVersion(1))
     connections: list[socket.socket] = []
     while time.monotonic() < until:
@@ -118,7 +117,7 @@ def half_open(port: int, until: float) -> None:
 
 
 def storm(port: int, until: float) -> None:
-    """Connect and leave at every point of a conversation."""
+    """Connect, and leave at different points of a conversation."""
     hello = encode(ProtocolVersion(1))
     for number in range(1 << 30):
         if time.monotonic() > until:
@@ -133,7 +132,7 @@ def storm(port: int, until: float) -> None:
 
 
 def silent(port: int, until: float) -> None:
-    """Connections that begin a request and never end it; new ones for those that are closed."""
+    """Hold connections that begin a request and never end it; replace closed ones."""
     connections: list[socket.socket] = []
     while time.monotonic() < until:
         with contextlib.suppress(OSError):
@@ -218,7 +217,7 @@ def frame(first: int, data: bytes = b"") -> bytes:
 
 
 def over_websocket(data: bytes) -> Attack:
-    """Send the same bytes without a break on one connection after the other."""
+    """Send the same bytes without a pause, on one connection after the other."""
 
     def run(port: int, until: float) -> None:
         while time.monotonic() < until:
@@ -233,7 +232,7 @@ def over_websocket(data: bytes) -> Attack:
 
 
 def together(attack: Attack, count: int) -> Attack:
-    """Several at once."""
+    """Run several copies of an attack at once."""
 
     def run(port: int, until: float) -> None:
         threads = [threading.Thread(target=attack, args=(port, until)) for _ in range(count)]
@@ -248,12 +247,12 @@ def together(attack: Attack, count: int) -> Attack:
 _PINGS = frame(0x89) * 20_000
 _FRAGMENTS = frame(0x01) + frame(0x00) * 20_000
 _QUESTION = json.dumps(["REQ", "q", *[{"search": f"word{number}", "limit": 500} for number in range(5)]]).encode()
-_QUESTIONS = frame(0x81, _QUESTION) * 100
+_QUERIES = frame(0x81, _QUESTION) * 100
 _JUNK = frame(0x81, json.dumps(["EVENT", {"id": "0" * 64, "content": "x" * 1000}]).encode()) * 100
 
 
 def group_changes(port: int, until: float) -> None:
-    """A group with 10 000 members, of whom one leaves and returns, over and over."""
+    """Create a group with 10 000 members, of which one leaves and returns repeatedly."""
     key, now = secrets.token_bytes(32), int(time.time())
     group = ["h", secrets.token_hex(8)]
     crowd = [secrets.token_hex(32) for _ in range(9_990)]
@@ -276,7 +275,7 @@ def group_changes(port: int, until: float) -> None:
 
 
 def large_films(port: int, until: float) -> None:
-    """Valid pictures of noise in 1920x1080, each of them whole."""
+    """Send valid noise pictures of 1920x1080, all of them keyframes."""
     encoder = HevcEncoder(1920, 1080, 30.0)
     noise = np.random.default_rng(1).integers(0, 256, (1080, 1920, 3), np.uint8)
     film = encode(HevcFrame(1920, 1080, encoder.encode(noise)[0].data, keyframe=True))
@@ -290,7 +289,7 @@ ATTACKS: dict[str, Attack] = {
     "flood of pictures": again(pictures),
     "pictures of 1 MB": again(giants),
     "claims of 8192x8192 pixels": again(claims),
-    "films that are none": again(bad_films),
+    "invalid films": again(bad_films),
     "random packets after the handshake": again(noise),
     "flood of noise as sound": again(loud),
     "four senders of large films": together(large_films, 4),
@@ -298,8 +297,8 @@ ATTACKS: dict[str, Attack] = {
     "WebSocket pings, 20 connections": together(over_websocket(_PINGS), 20),
     "WebSocket fragments": over_websocket(_FRAGMENTS),
     "junk as events": over_websocket(_JUNK),
-    "questions to the relay": over_websocket(_QUESTIONS),
-    "questions, 20 connections": together(over_websocket(_QUESTIONS), 20),
+    "queries to the relay": over_websocket(_QUERIES),
+    "queries, 20 connections": together(over_websocket(_QUERIES), 20),
     "changes of a large group": group_changes,
     "400 silent connections of HTTP": silent,
     "palettes that cannot be drawn": again(palettes),

@@ -1,9 +1,8 @@
-"""Kills a server in the middle of its work, over and over: is every event that it acknowledged still there?
+"""Kills a busy server repeatedly, and checks that it kept every acknowledged event.
 
-Three clients publish as fast as they get answers.  After a second or so the server is killed with SIGKILL and started
-again on the same database, and every event that it ever acknowledged is asked for.  Run ``python -m bench.kills`` for
-SQLite, or with ``--postgresql`` for a PostgreSQL of its own (``scripts/postgresql``).  The exit code is 1 if an event
-is missing.
+Three clients publish as fast as they get answers.  After about a second the server is killed with SIGKILL and restarted
+on the same database, and all events acknowledged so far are queried.  Run ``python -m bench.kills`` for SQLite, or add
+``--postgresql`` for a temporary PostgreSQL (``scripts/postgresql``).  The exit code is 1 if an event is missing.
 """
 
 from __future__ import annotations
@@ -29,11 +28,11 @@ from teleglyph.wire.nostr.event import sign_event
 
 _CLIENTS = 3
 _IN_FLIGHT = 50
-"""Events that a client has sent and not seen acknowledged."""
+"""Events that a client has sent and that are not acknowledged yet."""
 _PAGE = 100
-"""Events asked for at once."""
+"""Events per query."""
 _WAIT = 30.0
-"""Seconds for one answer."""
+"""Timeout for one answer; seconds."""
 _POSTGRESQL = Path(__file__).parent.parent / "scripts" / "postgresql"
 
 
@@ -47,7 +46,7 @@ async def publish(session: aiohttp.ClientSession, url: str, acknowledged: set[st
             verb, *rest = json.loads(message.data)
             if verb == "OK":
                 if not rest[1]:
-                    sys.exit(f"the relay refused an event: {rest[2]}")
+                    sys.exit(f"The relay refused an event: {rest[2]}")
                 acknowledged.add(rest[0])
                 free.release()
         raise ConnectionResetError
@@ -64,7 +63,7 @@ async def publish(session: aiohttp.ClientSession, url: str, acknowledged: set[st
 
 
 async def present(session: aiohttp.ClientSession, url: str, wanted: list[str]) -> set[str]:
-    """Which of these events the server has."""
+    """The events among these that the server has."""
     found: set[str] = set()
     async with session.ws_connect(url) as socket:
         for start in range(0, len(wanted), _PAGE):
@@ -78,7 +77,7 @@ async def present(session: aiohttp.ClientSession, url: str, wanted: list[str]) -
                     elif verb == "EOSE":
                         break
                     elif verb == "CLOSED":
-                        sys.exit(f"the relay does not answer: {rest[1]}")
+                        sys.exit(f"The relay closed a query: {rest[1]}")
             await socket.send_str(json.dumps(["CLOSE", "q"]))
     return found
 

@@ -1,8 +1,8 @@
 """One synthetic participant in its own process, for the server benchmark.
 
-It sends noise pictures, counts what it gets, and measures how long a marked picture (one plain colour that occurs
-nowhere else) takes until a received frame shows it.  It prints one JSON line and ends.  It is kept as cheap as
-possible, because it shares the machine with the server it measures.
+It sends noise pictures, counts received frames, and measures the latency of marked pictures (in a colour that occurs
+nowhere else) until a received frame shows them.  It prints one JSON line and exits.  It uses little processor time,
+because it shares the machine with the server.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ SIZE = (160, 90)
 
 
 class LoadClient:
-    """A participant that sends at a fixed rate and measures what comes back."""
+    """A participant that sends at a fixed rate and measures the frames it gets."""
 
     def __init__(
         self,
@@ -124,7 +124,7 @@ class LoadClient:
             due += self.interval
             number += 1
             if number % 15 == 0:
-                # Pictures and frames keep step, so that without this every mark would meet the same moment of a tick.
+                # Pictures and frames are in step, so without this every mark would meet the same phase of a tick.
                 time.sleep(random.uniform(0, 1 / 60))
                 self.marked_at, self.waiting = time.monotonic(), True
                 self.send(marked)
@@ -132,7 +132,7 @@ class LoadClient:
                 self.send(noise[number % 8])
 
     def send_sound(self) -> None:
-        """A tone of its own, in packets of 20 ms; it is encoded beforehand."""
+        """A separate tone in packets of 20 ms, encoded in advance."""
         encoder = OpusEncoder()
         places = np.arange(SAMPLE_RATE) / SAMPLE_RATE
         tone = (0.1 * np.sin(2 * np.pi * (200 + 20 * self.index) * places)).astype(np.float32)
@@ -148,14 +148,14 @@ class LoadClient:
             self.send(packets[number % len(packets)])
 
     def receive(self, seconds: float) -> None:
-        """Count frames for a while."""
+        """Count frames for some seconds."""
         deadline, last_ping = time.monotonic() + seconds, 0.0
         while (now := time.monotonic()) < deadline:
             event = self.session.next_event()
             if event is None:
                 chunk = self.socket.recv(1 << 19)
                 if not chunk:
-                    sys.exit("the server closed the connection")
+                    sys.exit("The server closed the connection.")
                 self.session.receive_data(chunk)
             elif isinstance(event, AsciiFrame):
                 self.arrivals.append(now)
@@ -181,21 +181,21 @@ class LoadClient:
         fits = screen.apply(update)
         self.send(encode(ScreenAck(screen.number, not fits)))
         if self.waiting and screen.grid is not None:
-            marks = sum(ink == self.color for ink, _, _ in screen.grid.characters())
+            marks = sum(foreground == self.color for foreground, _, _ in screen.grid.characters())
             if marks > 10:
                 self.waiting = False
                 self.latencies.append(now - self.marked_at)
 
-    def receive_until_told(self) -> None:
-        """Keep reading, as every viewer does, until a line on standard input says that all have joined."""
-        told = threading.Event()
+    def receive_until_all_joined(self) -> None:
+        """Keep reading until a line on standard input reports that all clients have joined."""
+        joined = threading.Event()
 
         def listen() -> None:
             sys.stdin.readline()
-            told.set()
+            joined.set()
 
         threading.Thread(target=listen, daemon=True).start()
-        while not told.is_set():
+        while not joined.is_set():
             self.receive(0.2)
 
     def result(self) -> dict[str, object]:
@@ -233,7 +233,7 @@ def main() -> None:
     )
     client.start()
     print("ready", flush=True)
-    client.receive_until_told()
+    client.receive_until_all_joined()
     client.receive(1.0)
     client.arrivals.clear()
     client.latencies.clear()

@@ -1,8 +1,7 @@
-"""The rival that anyone would write first: the same frames with numpy, fully vectorised.
+"""The obvious rival: renders the same frames with numpy, fully vectorised.
 
-Frames have a fixed number of bytes for each character: every cell has its colour sequence, numbers have
-leading zeros.  That is the fastest way to do it in numpy; sequences only on a change need a mask over all
-bytes.
+Every character takes the same number of bytes: each cell has its colour sequence, and numbers have leading zeros.  That
+is the fastest way in numpy; writing sequences only on a change would need a mask over all bytes.
 """
 
 from __future__ import annotations
@@ -83,7 +82,7 @@ class NumpyRenderer:
         return self._fill(template, self._numbers(upper) + self._numbers(lower, 10), None)
 
     def _template(self, code: int) -> bytes:
-        """A colour sequence with ### where numbers go."""
+        """A colour sequence with ### as placeholders for numbers."""
         match self._style.color:
             case ColorLevel.ANSI16:
                 return b"\x1b[###m"
@@ -116,7 +115,7 @@ class NumpyRenderer:
         return frame.tobytes()
 
     def _make_nearest(self) -> Bytes:
-        """Any table does for measuring: nearest by RGB distance."""
+        """A table of nearest colours by RGB distance; its quality does not matter for the measurement."""
         is_256 = self._style.color is ColorLevel.ANSI256
         palette = np.array([(r, g, b) for r in _CUBE for g in _CUBE for b in _CUBE] if is_256 else _VGA)
         values = np.arange(32) * 255 // 31

@@ -1,7 +1,7 @@
-"""What the picture costs on its way and how well it looks: ``python -m bench.picture`` (about five minutes).
+"""Measures the cost and the quality of frames and updates: ``python -m bench.picture`` (about five minutes).
 
-Three clips of 640x360, sixty pictures each, on 160x48 characters: a talking head before a still background, a face that
-moves as a whole, and a photo whose light changes, all with a sensor's noise.  For every mode:
+Three clips of 640x360, sixty pictures each, on 160x48 characters: a talking head in front of a still background, a face
+that moves as a whole, and a photo whose light changes, all with sensor noise.  For every mode:
 
 * bytes of a frame as text, as every viewer would get it without updates, and of an update at each tolerance, as it is
   and compressed; and the text that the client writes to its terminal for it;
@@ -9,8 +9,8 @@ moves as a whole, and a photo whose light changes, all with a sensor's noise.  F
 * how near the frame comes to the picture, drawn back to pixels with DejaVu Sans Mono and seen from a distance (PSNR and
   SSIM after a blur), beside chafa with the same cells and colours, and what tolerance costs of it.
 
-The clips and the measure of quality are those of a folder given by --prototype (mkframes.py and score.py in it, which
-need numpy, OpenCV, SciPy and scikit-image); without it a clip of our own is used and the quality left out.
+The clips and the quality measure come from the folder --prototype (mkframes.py and score.py, which need numpy, OpenCV,
+SciPy and scikit-image).  Without it our own clip is used, and the quality is not measured.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ COLUMNS, ROWS = 160, 48
 SOURCE = 640, 360
 TOLERANCES = (0, 30, 100, 200, 400, 800)
 SCORED = (15, 30, 45)
-"""Numbers of the pictures whose quality is measured."""
+"""The pictures whose quality is measured."""
 TRUECOLOR_MODES = [(ColorLevel.TRUECOLOR, render) for render in RenderMode]
 OTHER_MODES = [
     (ColorLevel.ANSI256, RenderMode.HALF_BLOCK),
@@ -56,7 +56,7 @@ OTHER_MODES = [
     (ColorLevel.NONE, RenderMode.FOREGROUND),
 ]
 AIMS = {RenderMode.HALF_BLOCK: 100.0, RenderMode.SEXTANT: 800.0}
-"""Microseconds: of an update of half-blocks, and of drawing sextants."""
+"""Targets in microseconds: for an update of half-blocks, and for drawing sextants."""
 
 Picture = NDArray[np.uint8]
 Score = Callable[[Picture, bytes], dict[str, float]]
@@ -73,7 +73,7 @@ class Costs(NamedTuple):
     encode_us: float
     paint_us: float
     texts: list[bytes]
-    """The scored frames as the viewer sees them."""
+    """The scored frames in the viewer's view."""
 
 
 def name_of(style: Style) -> str:
@@ -141,7 +141,7 @@ def bytes_table(name: str, clip: list[Picture], score: Score | None) -> None:
                 ]
             )
     header = ["mode", "tol", "full KB", "changed", "update KB", "", "+ zstd KB", "", "KB/s at 60", "painted KB", "dB"]
-    print_table(f"Bytes a frame: {name}, {COLUMNS}x{ROWS} characters", header, rows)
+    print_table(f"Bytes per frame: {name}, {COLUMNS}x{ROWS} characters", header, rows)
 
 
 def time_table(clips: dict[str, list[Picture]]) -> None:
@@ -157,7 +157,7 @@ def time_table(clips: dict[str, list[Picture]]) -> None:
             aim = f"{AIMS[render]:.0f} {'met' if least <= AIMS[render] else 'MISSED'}"
         paints = "/".join(f"{cost.paint_us:.0f}" for cost in costs)
         rows.append([name_of(style), f"{draw:.0f}", "/".join(f"{value:.0f}" for value in encode), paints, aim])
-    title = f"Microseconds a frame from {SOURCE[0]}x{SOURCE[1]}, tolerance 30 ({'/'.join(clips)})"
+    title = f"Microseconds per frame from {SOURCE[0]}x{SOURCE[1]}, tolerance 30 ({'/'.join(clips)})"
     print_table(title, ["mode", "draw", "update", "paint", "aim"], rows)
 
 
@@ -180,7 +180,7 @@ def quality_table(name: str, picture: Picture, score: Score) -> None:
         style = Style.create(ColorLevel.TRUECOLOR, RenderMode.SEXTANT, BUILT_IN["standard"], True)
         best = _timed(ChafaRenderer(COLUMNS, ROWS, style, best=True).render, picture)
         rows.append(
-            ["chafa: sextants, all its work", "", "", "", "", *_quality(score(picture, best[1])), f"{best[0]:.0f}", ""]
+            ["chafa: sextants, best quality", "", "", "", "", *_quality(score(picture, best[1])), f"{best[0]:.0f}", ""]
         )
     header = ["mode", "PSNR", "fit", "SSIM", "µs", "chafa PSNR", "fit", "SSIM", "µs", "our time"]
     print_table(f"Quality: {name}", header, [row + [""] * (len(header) - len(row)) for row in rows])
@@ -211,10 +211,10 @@ def load_score(folder: Path) -> Score:
 
 
 def make_clips(folder: Path) -> dict[str, list[Picture]]:
-    """The clips of mkframes.py, which it writes into ``frames`` of its working directory."""
+    """The clips that mkframes.py writes into ``frames`` of its working directory."""
     with tempfile.TemporaryDirectory() as work:
         os.mkdir(Path(work) / "frames")
-        # It ends with an error when it looks for clips that other programs make; the ones wanted are there by then.
+        # It fails when it looks for clips of other programs; the clips needed here exist by then.
         subprocess.run([sys.executable, folder / "mkframes.py"], cwd=work, capture_output=True, check=False)
         clips = {}
         for name in ("talk", "face", "photo"):

@@ -1,13 +1,12 @@
-"""What a frame costs, from pixels to text, called from Python: ``python -m bench.render`` (about a minute).
+"""Measures the cost of a frame, from pixels to text, called from Python: ``python -m bench.render`` (about a minute).
 
-Every mode at three terminal sizes from pictures of 640x360, photo-like, moving and noisy, one picture over
-the whole frame, area averaging included. Beside it in the same run: numpy and, if installed, chafa at equal
-size and colours, and the time to copy the frame's bytes, below which no renderer gets.
+Renders moving, noisy, photo-like pictures of 640x360 over whole frames, in every mode at three terminal sizes,
+including area averaging.  The same run measures numpy and, if installed, chafa with the same size and colours, and the
+time to copy the frame's bytes, which is a floor for any renderer.
 
-chafa is libchafa called in this process through chafa.py, with as many threads as it likes, without
-preprocessing and dithering, and with its least work factor. Half-block frames use its class of upper and
-lower half blocks and the space, background frames the space only, the others its ASCII symbols in the
-foreground colour only.
+chafa is libchafa called in this process through chafa.py, with its own choice of threads, without preprocessing and
+dithering, and with its smallest work factor.  Half-block frames use its upper and lower half blocks and the space,
+background frames only the space, the others its ASCII symbols with only the foreground colour.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ Picture = NDArray[np.uint8]
 
 
 def microseconds(render: Callable[[Picture], object], clip: Sequence[Picture], seconds: float) -> float:
-    """Median time of a call over the pictures of the clip, for about the given time, at least three calls."""
+    """Median time of a call over the clip's pictures, measured for about the given time and at least three calls."""
     taken: list[float] = []
     stop = time.perf_counter() + seconds
     render(clip[0])
@@ -64,7 +63,7 @@ def microseconds(render: Callable[[Picture], object], clip: Sequence[Picture], s
 
 
 def copy_of(frame: bytes) -> Callable[[Picture], object]:
-    """Copies the frame's bytes into memory that is there already."""
+    """Copies the frame's bytes into allocated memory."""
     source = np.frombuffer(frame, np.uint8)
     target = np.empty_like(source)
     return lambda _: np.copyto(target, source)
@@ -112,7 +111,7 @@ def main() -> None:
     if chafa_is_installed():
         print(f"chafa: work factor {CHAFA_WORK_FACTOR}")
     else:
-        print("chafa: not measured; install the dependency group 'bench' for it")
+        print("Skipped chafa: install the dependency group 'bench' to measure it.")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""What passing on costs: one host to many guests, and many small rooms, beside bare loops that do the same.
+"""Measures the cost of forwarding, from one host to many guests and in many small rooms, compared with bare loops.
 
-Every host sends messages of 1 KiB, which reach all of its guests.  Run ``python -m bench.rooms``.  The bare loops, one
-with aiohttp and one with npm's ws (if npm is there), know neither rooms nor seats nor limits: whatever one socket sends
-they send to all others of its group.  Clients are the same for all, in a process of their own on the same machine.
+Every host sends messages of 1 KiB to all of its guests.  Run ``python -m bench.rooms``.  The bare loops, one with
+aiohttp and one with npm's ws (if npm is installed), have neither rooms nor seats nor limits: they forward each message
+to all other sockets of a group.  All servers get the same clients, in a separate process on the same machine.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from teleglyph.wire.rooms.messages import JoinRequest
 
 _SIZE = 1024
 _SCENARIOS = ((1, 100, 60), (25, 3, 60), (1000, 3, 1))
-"""Rooms, guests in each, messages a second of each host."""
+"""Rooms, guests in each, and messages per second of each host."""
 
 
 def free_port() -> int:
@@ -68,7 +68,7 @@ async def bare_loop(port: int) -> None:
 
 
 async def clients(port: int, rooms: int, guests: int, rate: int, seconds: float) -> None:
-    """All players; prints what they measured."""
+    """Run all players, and print their measurements."""
     import aiohttp
 
     delays: list[float] = []
@@ -122,7 +122,7 @@ async def clients(port: int, rooms: int, guests: int, rate: int, seconds: float)
 
 
 def start_http(port: int, *options: str) -> subprocess.Popen[str]:
-    """A server with these options that listens on an HTTP port, and lets this machine do what it likes."""
+    """A server with these options on an HTTP port, without limits for this machine."""
     process = subprocess.Popen(
         [sys.executable, "-m", "teleglyph", "server", "127.0.0.1", "--port", "0", "--http-port", str(port)]
         + ["--connection-rate", "0", "--connections-per-address", "0", "--address-load", "0", *options],
@@ -199,7 +199,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bare", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--clients", nargs=5, help=argparse.SUPPRESS)
-    parser.add_argument("--skip", type=int, default=0, help="leave out so many of the scenarios")
+    parser.add_argument("--skip", type=int, default=0, help="skip this many scenarios")
     parser.add_argument("--seconds", type=float, default=6.0)
     options = parser.parse_args()
     if options.bare or options.clients:
@@ -234,7 +234,7 @@ def main() -> None:
     print_table(
         "Rooms: messages of 1 KiB from each host to its guests",
         ["rooms x guests", "server", "delivered/s", "% of all", "CPU %", "relay's messages per CPU second"]
-        + ["delay p50/p99 ms", "KiB a seat"],
+        + ["delay p50/p99 ms", "KiB per seat"],
         rows,
     )
 

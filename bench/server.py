@@ -1,12 +1,11 @@
-"""How many viewers one server gives 60 frames a second, how late, and what it costs.
+"""Measures how many viewers one server can send 60 frames per second, with which latency and cost.
 
-Every synthetic client is a process of its own on the same machine, sends noise pictures of 160x90 at 30 a second and
-asks for 60 frames a second.  Run ``python -m bench.server`` (about five minutes), or ``--quick``; ``--sound`` compares
-the same loads with everybody silent and with everybody speaking, ``--screens`` clients that get text with clients that
-get screens by their changes.
+Every synthetic client is a separate process on the same machine, sends noise pictures of 160x90 at 30 per second and
+requests 60 frames per second.  Run ``python -m bench.server`` (about five minutes), or ``--quick``.  ``--sound``
+compares the same loads with everybody silent and everybody speaking; ``--screens`` compares full frames with deltas.
 
-The last columns set the server's CPU time beside the time that a bare event loop takes in the same run to encrypt
-and send the same bytes at the same rate to as many sockets: the floor below which no server of this kind can get.
+The last columns compare the server's CPU time with that of a bare event loop, which encrypts and sends the same bytes
+at the same rate to as many sockets in the same run.  It is a floor for any server of this kind.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from bench.report import print_table
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 CPU_OF_ASCII_CHAT = {(4, "80x24"): 13, (8, "80x24"): 28, (16, "80x24"): 52, (8, "160x48"): 62}
-"""Percent of a core that ascii-chat's C server took on such a machine for the same load, all views different."""
+"""Percent of a core that ascii-chat's C server used on such a machine for the same load, all views different."""
 
 
 def process_usage(pid: int) -> tuple[float, float]:
@@ -69,7 +68,7 @@ class ServerProcess:
                 self.port = int(found[1])
                 break
         else:
-            sys.exit("the server did not start")
+            sys.exit("The server did not start.")
         threading.Thread(target=self.process.stderr.read, daemon=True).start()
 
     def stop(self) -> None:
@@ -116,7 +115,7 @@ def measure(
         for process in processes:
             assert process.stdout is not None
             if process.stdout.readline().strip() != "ready":
-                sys.exit("a client could not join")
+                sys.exit("A client could not join.")
         for process in processes:
             assert process.stdin is not None
             process.stdin.write("go\n")
@@ -163,7 +162,7 @@ def start_client(
 
 
 def floor_percent(clients: int, frame_bytes: int, seconds: float) -> float:
-    """CPU of a bare loop that seals and sends ``frame_bytes`` 60 times a second to every one of ``clients``."""
+    """CPU of a bare loop that seals ``frame_bytes`` and sends them 60 times per second to each of ``clients``."""
     reader_code = (
         "import socket, sys\n"
         "listener = socket.create_server(('127.0.0.1', 0))\n"
@@ -226,7 +225,7 @@ def main() -> None:
                 print(".", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     print_table(
-        "Server: noise 160x90 at 30/s in, 60/s asked for",
+        "Server: noise 160x90 at 30/s in, 60/s requested",
         ["clients", "terminal", "views", "fps", "worst", "jitter p50/p99 ms", "latency p50/p99 ms"]
         + ["CPU %", "CPU % each", "MiB each", "KB/frame", "x floor", "x ascii-chat C"],
         rows,
@@ -234,7 +233,7 @@ def main() -> None:
 
 
 def sound_table(counts: list[int], seconds: float) -> None:
-    """What speaking costs a call: each load silent, speaking, and silent again."""
+    """Measure the cost of speaking: each load silent, speaking, and silent again."""
     rows = []
     for clients in counts:
         silent, speaking, again = (
@@ -264,7 +263,7 @@ def sound_table(counts: list[int], seconds: float) -> None:
 
 
 def screens_table(counts: list[int], seconds: float) -> None:
-    """The same loads told as text and as screens."""
+    """The same loads, sending full frames and deltas."""
     rows = []
     for columns, lines in [(80, 24), (160, 48)]:
         for clients in counts:
@@ -273,7 +272,7 @@ def screens_table(counts: list[int], seconds: float) -> None:
                 rows.append(
                     [
                         f"{clients} of {columns}x{lines}",
-                        "screens" if screens else "text",
+                        "deltas" if screens else "frames",
                         f"{outcome.fps_median:.1f} / {outcome.fps_worst:.1f}",
                         f"{outcome.latency[0]:.1f} / {outcome.latency[1]:.1f}",
                         f"{outcome.cpu_percent:.1f}",
@@ -284,8 +283,8 @@ def screens_table(counts: list[int], seconds: float) -> None:
                 print(".", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     print_table(
-        "Server: noise 160x90 at 30/s in, 60/s asked for, all views different; text beside screens",
-        ["clients", "told as", "fps median / worst", "latency p50/p99 ms", "CPU %", "MiB each", "KB/frame"],
+        "Server: noise 160x90 at 30/s in, 60/s requested, all views different; full frames and deltas",
+        ["clients", "sent as", "fps median / worst", "latency p50/p99 ms", "CPU %", "MiB each", "KB/frame"],
         rows,
     )
 

@@ -1,9 +1,9 @@
-"""An hour of ordinary life with some trouble in it: does the server keep its memory, its tasks and its descriptors?
+"""Checks that a server leaks no memory, tasks or descriptors in an hour of ordinary use with some attacks.
 
-Sixteen participants send pictures and sound, leave after a while and come again; a client uses the relay, a host plays
-with a guest, and once a minute an attack of :mod:`bench.hostile_peer` runs for three seconds.  Run ``python -m
-bench.soak``, or with fewer ``--minutes``.  The exit code is 1 if memory after the first sixth of the time grows by more
-than 5 %, or if tasks or descriptors are left over.
+Sixteen participants send pictures and sound, leave after a while and return; a client uses the relay, a host plays with
+a guest, and once per minute an attack of :mod:`bench.hostile_peer` runs for three seconds.  Run ``python -m
+bench.soak``, or with fewer ``--minutes``.  The exit code is 1 if memory grows by more than 5 % after the first sixth of
+the time, or if tasks or descriptors are left over.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from teleglyph.wire.acip import ImageFrame, OpusBatch, encode
 
 _PEOPLE = 16
 _LIGHT = [name for name in ATTACKS if "four" not in name and "20" not in name]
-_HIGHEST_GROWTH = 0.05
+_MAX_GROWTH = 0.05
 
 
 def take_part(port: int, number: int, until: float) -> None:
-    """One participant, who comes and goes."""
+    """Run one participant, which joins and leaves repeatedly."""
     chance = random.Random(number)
     sound = encode(OpusBatch(SAMPLE_RATE, 20, (OpusEncoder().encode(np.zeros(960, np.float32)),)))
     while time.monotonic() < until:
@@ -48,7 +48,7 @@ def take_part(port: int, number: int, until: float) -> None:
 
 
 def trouble(port: int, until: float) -> None:
-    """An attack every minute."""
+    """Run an attack every minute."""
     chance = random.Random(0)
     while (left := until - time.monotonic()) > 15:
         time.sleep(min(57, left - 12))
@@ -60,7 +60,7 @@ def trouble(port: int, until: float) -> None:
 
 
 def bystanders(http_port: int, seconds: float) -> subprocess.Popen[str]:
-    """A client of the relay, and a room."""
+    """Run a client of the relay, and a room."""
     process = subprocess.Popen(
         [sys.executable, "-m", "bench.bystanders", "--port", str(http_port), "--seconds", str(seconds)],
         stdin=subprocess.PIPE,
@@ -86,8 +86,8 @@ def main() -> None:
     )
     seconds = options.minutes * 60
     try:
-        subprocess.run(  # decoders that were started stay
-            [sys.executable, "-m", "bench.hostile_peer", "films that are none", "--port", str(server.port)]
+        subprocess.run(  # starts the decoders, which stay
+            [sys.executable, "-m", "bench.hostile_peer", "invalid films", "--port", str(server.port)]
             + ["--seconds", "2"],
             check=False,
             timeout=60,
@@ -125,7 +125,7 @@ def main() -> None:
     first, last = sum(early) / len(early), sum(late) / len(late)
     print(f"memory: {before[0]:.0f} MiB at the start, {first:.1f} early, {last:.1f} late ({last / first - 1:+.1%})")
     print(f"tasks: {before[1]} before, {after[1]} after; descriptors: {before[2]} before, {after[2]} after")
-    sys.exit(int(last / first - 1 > _HIGHEST_GROWTH or after[1:] != before[1:]))
+    sys.exit(int(last / first - 1 > _MAX_GROWTH or after[1:] != before[1:]))
 
 
 if __name__ == "__main__":

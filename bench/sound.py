@@ -1,7 +1,7 @@
-"""How late a room's sound is, and what it costs: the mix alone, and with decoding and encoding, for growing rooms.
+"""Measures the latency and cost of a room's sound: only the mix, and with decoding and encoding, for growing rooms.
 
-Run ``python -m bench.sound``.  Everybody speaks at once, which is the most that can be asked for.  The baseline of the
-mix is the same sum written the plain way: for every listener all other voices, one after the other, with NumPy.
+Run ``python -m bench.sound``.  Everybody speaks at once, the worst case.  The baseline of the mix is the simple way
+with NumPy: sum all other voices, one after the other, for every listener.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def pairwise_microseconds(count: int) -> float:
 
 
 def room_microseconds(count: int) -> float:
-    """One tick of a whole room: decoding, mixing, encoding."""
+    """Time one tick of a whole room: decoding, mixing, encoding."""
     room = RoomSound()
     people = [Voice(Outbox()) for _ in range(count)]
     seconds = 2.0
@@ -97,7 +97,7 @@ class _Person:
 
 
 async def mouth_to_ear(port: int, clicks: int) -> list[float]:
-    """Milliseconds from the block that one microphone gives to the block in which another's speakers get it."""
+    """Milliseconds from a block of one client's microphone to the block of another client's speakers that plays it."""
     ann, bob = _Person(port, "ann"), _Person(port, "bob")
     await asyncio.gather(ann.joined.wait(), bob.joined.wait())
     await asyncio.sleep(0.3)
@@ -151,7 +151,7 @@ def main() -> None:
             ]
         )
     print_table(
-        "A room's sound, everybody speaking, a tick of 5 ms",
+        "A room's sound, everybody speaking, ticks of 5 ms",
         ["people", "mix µs", "µs each", "mix CPU %", "x pairwise", "with codecs CPU %", "CPU % each"],
         rows,
     )

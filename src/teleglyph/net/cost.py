@@ -107,7 +107,7 @@ class _Address(_Allowance):
 
 
 class CostMeter:
-    """What one connection costs; made by :meth:`CostLedger.meter`."""
+    """Charges one connection for its costs; made by :meth:`CostLedger.meter`."""
 
     __slots__ = ("_address", "_ledger", "_network", "_own", "_prepaid")
 

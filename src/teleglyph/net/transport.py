@@ -9,7 +9,7 @@ from teleglyph.wire.acip import Event
 
 
 class Transport(Protocol):
-    """What a connection needs from the transport below it (:class:`asyncio.Transport` has it)."""
+    """The interface of the transport below a connection (:class:`asyncio.Transport` has it)."""
 
     def write(self, data: bytes) -> None:
         """Send bytes, and buffer those that the kernel does not accept."""
@@ -31,7 +31,7 @@ class Transport(Protocol):
 
 
 class ByteSession(Protocol):
-    """What a connection needs from the protocol object that it drives: bytes in, events out, bytes to send."""
+    """The interface of the protocol object that a connection drives: bytes in, events out, bytes to send."""
 
     @property
     def state(self) -> enum.Enum:

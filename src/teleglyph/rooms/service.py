@@ -184,7 +184,7 @@ class RoomsService:
             if player is not None:
                 text = HOST_TOO_SLOW if player.seat.player == HOST else GUEST_TOO_SLOW
         except PeerError as error:
-            _log.debug("%s: %s", connection.peer, error)
+            _log.debug("Player at %s left: %s", connection.peer, error)
         finally:
             del self._connections[connection]
             if player is not None:

@@ -1,4 +1,4 @@
-"""Keys from ssh-keygen, ssh-agent and gpg themselves, and everything that is no key."""
+"""Keys from the real ssh-keygen, ssh-agent and gpg, and values that are not keys."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_a_wrong_pass_phrase_in_the_environment_is_said_and_asked_for(
 
 
 @pytest.mark.parametrize("kind", ["rsa", "ecdsa"])
-def test_other_kinds_are_refused_with_what_to_make(tmp_path: Path, kind: str) -> None:
+def test_other_kinds_are_refused_with_advice(tmp_path: Path, kind: str) -> None:
     keygen(tmp_path / "key", kind=kind)
     with pytest.raises(KeyFileError, match=f"{kind}.*teleglyph keygen"):
         load_identity(str(tmp_path / "key"))
@@ -131,7 +131,7 @@ def test_other_kinds_are_refused_with_what_to_make(tmp_path: Path, kind: str) ->
 
 @pytest.mark.parametrize("beside", [True, False], ids=["with the private half", "alone"])
 @pytest.mark.parametrize("change", [lambda data: data, lambda data: b"\xef\xbb\xbf\n" + data.replace(b"\n", b"\r\n")])
-def test_the_public_half_is_no_private_key(tmp_path: Path, beside: bool, change: Callable[[bytes], bytes]) -> None:
+def test_the_public_half_is_not_a_private_key(tmp_path: Path, beside: bool, change: Callable[[bytes], bytes]) -> None:
     made = write_identity(tmp_path / "key", None, "ann")
     (tmp_path / "key.pub").write_bytes(change((tmp_path / "key.pub").read_bytes()))
     if not beside:
@@ -173,7 +173,7 @@ def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", ["github:someone", "ssh-ed25519 AAAA", "https://example.org/key"])
-def test_public_keys_are_no_private_ones(value: str) -> None:
+def test_public_keys_are_not_private_ones(value: str) -> None:
     with pytest.raises(KeyFileError, match="needs the private one"):
         load_identity(value)
 
@@ -268,7 +268,7 @@ def test_a_comment_stays_on_its_line(tmp_path: Path) -> None:
     assert "\x1b" not in (tmp_path / "key.pub").read_text()
 
 
-def test_secrets_do_not_show_in_what_is_printed() -> None:
+def test_secrets_do_not_appear_in_output() -> None:
     seed = bytes([7]) * 32
     identity = FileIdentity(seed)
     assert seed.hex() not in repr(identity) + str(vars(identity))
@@ -488,7 +488,7 @@ def test_a_file_holds_a_key_on_each_line(tmp_path: Path, caplog: pytest.LogCaptu
         ("github:a/../b", "is not a valid user name"),
     ],
 )
-def test_what_is_no_key_is_said(value: str, words: str) -> None:
+def test_values_that_are_not_keys_are_explained(value: str, words: str) -> None:
     with pytest.raises(ConfigurationError, match=words) as caught:
         parse_public_keys(value)
     assert caught.value.exit_code == 4
@@ -557,7 +557,7 @@ def test_a_key_that_we_make_is_shown_by_openssh_as_we_show_it(tmp_path: Path) ->
     assert shown == f"256 {fingerprint(made)} ann (ED25519)\n{randomart(made)}\n"
 
 
-def test_the_documented_command_prints_what_ascii_chat_shows(tmp_path: Path) -> None:
+def test_the_documented_command_prints_ascii_chats_fingerprint(tmp_path: Path) -> None:
     made = write_identity(tmp_path / "server_key", None, "a comment with blanks")
     text = (Path(__file__).parents[3] / "docs" / "security.md").read_text()
     (command,) = (line for line in text.splitlines() if line.endswith("| sha256sum"))
@@ -565,6 +565,6 @@ def test_the_documented_command_prints_what_ascii_chat_shows(tmp_path: Path) -> 
     assert f"SHA256:{printed.split()[0]}" == ascii_chat_fingerprint(made.public_key)
 
 
-def test_what_ascii_chat_shows_of_a_key_is_that_of_the_specification() -> None:
+def test_the_fingerprint_of_ascii_chat_matches_the_specification() -> None:
     key = bytes.fromhex("ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b92421eea691446d22c")
     assert ascii_chat_fingerprint(key) == "SHA256:fe812c12f3ab4ce6ac5db69ac352f906cb1b11ef43fb33e252ef7ff552263889"

@@ -1,4 +1,4 @@
-"""What is remembered of servers."""
+"""Known hosts."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def test_a_server_is_new_then_known_then_changed(hosts: KnownHosts) -> None:
     assert hosts.judge(THERE, KEY)[0] is Verdict.NEW
 
 
-def test_who_showed_an_identity_must_show_it_again(hosts: KnownHosts) -> None:
+def test_a_server_with_an_identity_must_show_it_again(hosts: KnownHosts) -> None:
     hosts.add(HERE, KEY)
     assert hosts.judge(HERE, None)[0] is Verdict.CHANGED
     hosts.add(HERE, None)

@@ -1,4 +1,4 @@
-"""Nostr key files that are not what they should be."""
+"""Invalid Nostr key files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys from a service over HTTPS: a real server with a certificate of its own."""
+"""Fetching published keys over HTTPS, from a real server with its own certificate."""
 
 from __future__ import annotations
 

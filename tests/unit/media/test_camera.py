@@ -1,4 +1,4 @@
-"""Which cameras there are, and what is said when one cannot be used."""
+"""Listing cameras, and errors when one cannot be used."""
 
 import os
 from pathlib import Path
@@ -36,7 +36,7 @@ def test_a_camera_is_listed_once_in_the_systems_order(tmp_path: Path) -> None:
     ]
 
 
-def test_a_machine_without_cameras_has_none(tmp_path: Path) -> None:
+def test_a_machine_without_cameras_lists_none(tmp_path: Path) -> None:
     assert list_cameras(tmp_path / "none", tmp_path, "linux") == []
 
 
@@ -46,13 +46,13 @@ def test_without_a_camera_the_advice_names_the_other_sources() -> None:
     assert caught.value.exit_code == 20
 
 
-def test_a_number_that_no_camera_has_is_told_with_those_there_are() -> None:
+def test_the_error_for_an_unknown_camera_lists_the_known_ones() -> None:
     cameras = [Camera(0, "One", "/dev/video0"), Camera(1, "Two", "/dev/video2")]
     with pytest.raises(CameraError, match="no camera 2: the cameras here are 0 to 1"):
         open_camera(2, cameras=cameras)
 
 
-def test_a_device_that_is_no_camera_is_told_with_its_name(tmp_path: Path) -> None:
+def test_the_error_for_a_device_that_is_not_a_camera_names_it(tmp_path: Path) -> None:
     node = tmp_path / "video0"
     node.write_bytes(b"not a camera")
     with pytest.raises(CameraError, match="The camera Toy cannot be opened") as caught:
@@ -60,13 +60,13 @@ def test_a_device_that_is_no_camera_is_told_with_its_name(tmp_path: Path) -> Non
     assert not isinstance(caught.value, CameraBusyError | CameraPermissionError)
 
 
-def test_a_camera_that_is_gone_is_told(tmp_path: Path) -> None:
+def test_a_camera_that_is_gone_is_reported(tmp_path: Path) -> None:
     with pytest.raises(CameraError, match=r"Gone .* is gone. Check that it is connected"):
         open_camera(cameras=[Camera(0, "Gone", str(tmp_path / "video0"))])
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may use every device")
-def test_a_device_that_may_not_be_used_is_told_with_what_to_do(tmp_path: Path) -> None:
+def test_the_error_for_missing_permission_explains_what_to_do(tmp_path: Path) -> None:
     node = tmp_path / "video0"
     node.touch(mode=0o000)
     with pytest.raises(CameraPermissionError, match="join the group 'video'") as caught:

@@ -54,13 +54,13 @@ COLORS = picture([RED, RED, GREEN, BLUE], [WHITE] * 4)
 # 256-colour white is xterm's real white (231) rather than a light grey (255).
 
 
-def test_truecolor_foreground_is_what_acip_peers_draw() -> None:
+def test_truecolor_foreground_equals_that_of_acip_peers() -> None:
     assert draw_all(COLORS, ColorLevel.TRUECOLOR, FOREGROUND) == (
         "\x1b[38;2;255;0;0m,,\x1b[38;2;0;255;0md\x1b[38;2;0;0;255m.\n\x1b[38;2;255;255;255mMMMM\x1b[0m"
     )
 
 
-def test_256_colour_foreground_is_what_acip_peers_draw_with_fewer_sequences() -> None:
+def test_256_colour_foreground_equals_that_of_acip_peers_with_fewer_sequences() -> None:
     assert draw_all(COLORS, ColorLevel.ANSI256, FOREGROUND) == (
         "\x1b[38;5;196m,,\x1b[38;5;46md\x1b[38;5;21m.\n\x1b[38;5;231mMMMM\x1b[0m"
     )
@@ -221,7 +221,7 @@ def test_margins_keep_the_default_background() -> None:
             assert text == f" \x1b[{sequence}m  \x1b[49m \n    "
 
 
-def test_what_was_drawn_stays_until_it_is_cleared() -> None:
+def test_drawn_pictures_stay_until_they_are_cleared() -> None:
     chosen = style(ColorLevel.NONE, FOREGROUND)
     canvas = Canvas(3, 1, 1)
     assert canvas.render([Draw(picture([WHITE]), 0, 0, 1, 1)], chosen) == b"M  "
@@ -298,7 +298,7 @@ def test_pixels_of_another_format_or_size_are_refused(pixels: np.ndarray) -> Non
 
 
 @pytest.mark.parametrize("draw", [None, (), (None, 0, 0, 1, 1), (b"", 0, 0, 1), "draw", (b"", "0", 0, 1, 1)])
-def test_things_that_are_no_draws_are_refused(draw: object) -> None:
+def test_invalid_draws_are_refused(draw: object) -> None:
     with pytest.raises((TypeError, ValueError)):
         Canvas(4, 3, 1).render([draw], style(ColorLevel.NONE, FOREGROUND))  # type: ignore[list-item]
 

@@ -32,7 +32,7 @@ def test_the_first_wait_starts_the_clock_and_the_others_follow_it() -> None:
     assert clock.lateness(2.5) == 0.5
 
 
-def test_whoever_waits_first_does_not_move_the_start() -> None:
+def test_the_first_wait_does_not_move_the_start() -> None:
     time, clock = make()
     assert clock.wait(1.5, leads=True)
     assert time.now == 1001.5
@@ -42,7 +42,7 @@ def test_whoever_waits_first_does_not_move_the_start() -> None:
     assert late_time.now == 1001.5
 
 
-def test_after_a_stall_the_one_who_leads_moves_the_clock() -> None:
+def test_after_a_stall_the_leading_stream_moves_the_clock() -> None:
     time, clock = make()
     clock.wait(0.0, leads=True)
     time.now += 300.0

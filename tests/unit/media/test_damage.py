@@ -20,7 +20,7 @@ def test_a_stream_is_given_up_after_time_and_packets_together() -> None:
     assert not any(few.record_failure(number * 100.0, 1, failed=True) for number in range(4))
 
 
-def test_a_stream_whose_time_stands_still_is_given_up_by_packets_or_bytes() -> None:
+def test_a_stream_without_progress_in_time_is_given_up_by_packets_or_bytes() -> None:
     damage = Damage(POLICY)
     assert [damage.record_failure(0.0, 1, failed=True) for _ in range(100)] == [False] * 99 + [True]
     large = Damage(POLICY)

@@ -1,4 +1,4 @@
-"""What the process that decodes strangers' pictures may do."""
+"""The rights of the confined decoding process."""
 
 import subprocess
 import sys
@@ -61,7 +61,7 @@ def test_neither_files_nor_network_nor_other_processes_can_be_reached(code: str)
 
 
 @pytest.mark.parametrize("code", ["bytearray(32 << 20)", "time.sleep(0.01)", "prepare_decoding()", "os.getpid()"])
-def test_what_decoding_needs_goes_on(code: str) -> None:
+def test_decoding_still_works_when_confined(code: str) -> None:
     assert attempt(code) == "allowed"
 
 
@@ -69,7 +69,7 @@ def test_memory_is_bounded() -> None:
     assert attempt("bytearray(400 << 20)") == "MemoryError"
 
 
-def test_what_is_open_can_be_read_but_no_limit_can_be_raised() -> None:
+def test_open_descriptors_can_be_read_but_no_limit_can_be_raised() -> None:
     assert attempt("os.read(reading, 1)", "reading, writing = os.pipe(); os.write(writing, b'x')") == "allowed"
     code = "resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))"
     assert attempt(code, "import resource") in ("PermissionError", "ValueError")

@@ -1,4 +1,4 @@
-"""Pictures out of real files."""
+"""Pictures and sound from real files."""
 
 import contextlib
 import itertools
@@ -146,7 +146,7 @@ def test_the_sound_of_a_looped_film_begins_again_with_it(tmp_path: Path) -> None
     assert clicks >= 3
 
 
-def test_what_is_not_there_or_no_film_is_told_in_a_sentence(tmp_path: Path) -> None:
+def test_missing_files_and_files_without_film_are_reported_in_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("no film\n" * 99)
     (tmp_path / "empty.mp4").touch()
     with av.open(str(tmp_path / "sound.wav"), "w") as container:
@@ -167,7 +167,7 @@ def test_what_is_not_there_or_no_film_is_told_in_a_sentence(tmp_path: Path) -> N
         open_file("-", loop=True)
 
 
-def test_a_film_that_breaks_off_gives_what_there_is(tmp_path: Path) -> None:
+def test_a_film_that_is_cut_off_plays_to_its_end(tmp_path: Path) -> None:
     whole = make_film(tmp_path / "film.ts", [RED] * 30).read_bytes()
     (tmp_path / "cut.ts").write_bytes(whole[: len(whole) * 2 // 3])
     source = open_file(str(tmp_path / "cut.ts"))
@@ -211,7 +211,7 @@ def test_slides_with_sound_keep_it_at_its_place(tmp_path: Path, ending: str, sou
 
 @pytest.mark.parametrize("hole", [2.0, 5.0, 7.0])
 @pytest.mark.parametrize("ending", ["mkv", "ts"])
-def test_a_hole_in_the_sound_does_not_move_what_comes_after(tmp_path: Path, ending: str, hole: float) -> None:
+def test_a_gap_in_the_sound_does_not_move_later_sound(tmp_path: Path, ending: str, hole: float) -> None:
     codec, sound_codec = ("mpeg2video", "mp2") if ending == "ts" else ("mpeg4", "pcm_s16le")
     pictures = [(n * 0.2, RED) for n in range(round((hole + 2) / 0.2))]
     film = make_timed_film(
@@ -438,7 +438,7 @@ def test_threads_and_descriptors_are_given_back(tmp_path: Path) -> None:
     assert len(os.listdir("/proc/self/fd")) <= descriptors
 
 
-def test_an_mp4_from_a_pipe_says_what_to_do_about_its_index(tmp_path: Path) -> None:
+def test_the_error_for_an_mp4_from_a_pipe_explains_what_to_do(tmp_path: Path) -> None:
     fifo = tmp_path / "pipe"
     os.mkfifo(fifo)
     noise = np.random.default_rng(1).integers(0, 256, (240, 320, 3), np.uint8)

@@ -1,4 +1,4 @@
-"""Which text from a server a terminal may see, and what of it."""
+"""Checking and cutting a server's frames of text."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_repetitions_in_rows_that_are_not_shown_cost_nothing() -> None:
     assert len(fitted(text, 1000, 10)) == 9 * 1001 + 4
 
 
-def test_what_is_not_seen_is_left_out_and_what_no_font_has_becomes_a_question_mark() -> None:
+def test_invisible_characters_are_dropped_and_unassigned_ones_become_question_marks() -> None:
     assert fitted("a\N{ZERO WIDTH JOINER}b\N{RIGHT-TO-LEFT OVERRIDE}c\N{VARIATION SELECTOR-16}".encode()) == b"abc"
     assert fitted("a\ue000b\U0010fffec\uffff".encode()) == b"a?b?c?"
     assert fitted("a\N{NO-BREAK SPACE}b".encode()) == "a\N{NO-BREAK SPACE}b".encode()

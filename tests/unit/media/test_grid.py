@@ -1,4 +1,4 @@
-"""Grids: what is dark looks empty, and what labels hold."""
+"""Grids: dark parts look empty, and labels fit."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def drawn(text: str, columns: int = 40) -> str:
         ("", ""),
     ],
 )
-def test_a_label_holds_what_comes_nearest_to_each_grapheme(text: str, shown: str) -> None:
+def test_a_label_approximates_each_grapheme(text: str, shown: str) -> None:
     assert drawn(text) == shown
 
 

@@ -1,4 +1,4 @@
-"""HEVC there and back, and streams that are none."""
+"""Encoding and decoding HEVC, and invalid streams."""
 
 import random
 
@@ -80,7 +80,7 @@ def test_decoding_begins_at_any_keyframe() -> None:
     assert psnr(decoded, film(31)[30]) > 24
 
 
-def test_pictures_are_scaled_down_to_what_is_needed_of_them_but_never_up() -> None:
+def test_pictures_are_scaled_down_to_the_needed_size_but_never_up() -> None:
     _, outputs = encoded(film(1, "plasma"))
     smaller = HevcDecoder().decode(outputs[0], needed=(64, 64))
     assert smaller is not None

@@ -1,4 +1,4 @@
-"""What is read of an HEVC stream before its decoder sees it."""
+"""Checking HEVC streams before the decoder sees them."""
 
 from fractions import Fraction
 
@@ -103,7 +103,7 @@ def made_sps(
 
 
 @pytest.mark.parametrize("size", [(32, 32), (64, 48), (160, 90), (480, 270), (638, 358), (1280, 720), (1920, 1080)])
-def test_what_our_own_client_sends_passes_and_is_decoded_as_before(size: tuple[int, int]) -> None:
+def test_our_own_clients_streams_pass_the_gate_and_decode_as_before(size: tuple[int, int]) -> None:
     encoder = HevcEncoder(*size, 30)
     gate, decoder = StreamGate(), HevcDecoder()
     for number in range(3):
@@ -148,7 +148,7 @@ def test_other_kinds_of_pictures_are_refused_before_decoding(pixel_format: str, 
         StreamGate().check(encoded(64, 64, pixel_format, MANY_REFERENCES))
 
 
-def test_the_memory_of_a_stream_does_not_depend_on_what_it_promises() -> None:
+def test_the_memory_of_a_stream_does_not_depend_on_its_promises() -> None:
     modest, greedy = read_sps(made_sps(pictures=1)), read_sps(made_sps(pictures=16))
     assert (modest.pictures, greedy.pictures) == (1, 16)
     assert modest.buffer_bytes == greedy.buffer_bytes

@@ -1,4 +1,4 @@
-"""A voice that comes unevenly, from a clock that is wrong, and is heard evenly all the same."""
+"""The jitter buffer, with uneven arrival times and wrong clocks."""
 
 import numpy as np
 import pytest
@@ -104,7 +104,7 @@ def test_a_short_gap_is_filled_and_a_long_one_is_silence() -> None:
     assert playing.buffer.pull(BLOCK) is None
 
 
-def test_a_pause_that_is_told_is_neither_a_gap_nor_unevenness() -> None:
+def test_an_announced_pause_is_neither_a_gap_nor_jitter() -> None:
     encoder = OpusEncoder(64_000)
     speech = packets(0.2)
     silence = [encoder.encode(np.zeros(FRAME, np.float32)) for _ in range(40)]
@@ -133,7 +133,7 @@ def test_a_burst_is_cut_down_instead_of_being_heard_late() -> None:
     assert buffer.counters.dropped > 200
 
 
-def test_what_is_no_opus_is_counted_and_not_kept() -> None:
+def test_packets_that_are_not_opus_are_counted_and_dropped() -> None:
     buffer = JitterBuffer()
     for junk in (b"", b"\xff", b"\x03\xff"):
         buffer.push(junk, 0.0)

@@ -47,12 +47,12 @@ def test_an_incomplete_last_row_is_centred() -> None:
     assert third == Placement(40, 23, 80, 23)
 
 
-def test_what_the_grid_leaves_over_is_shared_by_both_sides() -> None:
+def test_the_rest_of_the_grid_is_divided_between_both_sides() -> None:
     places = arrange([1.0] * 3, 62, 10)
     assert places == (Placement(1, 0, 20, 10), Placement(21, 0, 20, 10), Placement(41, 0, 20, 10))
 
 
-def test_nine_pictures_on_a_small_terminal_are_no_strips() -> None:
+def test_nine_pictures_on_a_small_terminal_are_not_strips() -> None:
     places = arrange([WIDE] * 9, 80, 24)
     assert {(place.width, place.height) for place in places} == {(26, 7)}
 

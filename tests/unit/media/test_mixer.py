@@ -1,4 +1,4 @@
-"""Everybody's mix, by its signals."""
+"""The mixes, by their signals."""
 
 import numpy as np
 import pytest
@@ -43,7 +43,7 @@ def test_everybody_hears_exactly_the_others() -> None:
             assert level(heard[listener], frequency) == pytest.approx(expected, abs=0.002)
 
 
-def test_who_is_much_quieter_than_the_leader_is_ducked() -> None:
+def test_voices_much_quieter_than_the_leader_are_ducked() -> None:
     heard = mixed(mixer_for(3), tones((440, 0.3), (660, 0.1), (880, 0.0)))[2]
     assert level(heard, 440) / level(heard, 660) == pytest.approx(3 * 10 ** (6 / 20), rel=0.05)
     equals = mixed(mixer_for(3), tones((440, 0.2), (660, 0.15), (880, 0.0)))[2]
@@ -89,5 +89,5 @@ def test_places_are_given_again_without_the_past_of_others() -> None:
     assert level(heard[0], 660) == pytest.approx(0.1, rel=0.05)
 
 
-def test_a_mix_of_nobody_is_empty() -> None:
+def test_a_mix_without_participants_is_empty() -> None:
     assert Mixer(BLOCK).mix(np.zeros((0, BLOCK), np.float32)).shape == (0, BLOCK)

@@ -1,4 +1,4 @@
-"""Files and pipes as FFmpeg reads them, and its errors in words."""
+"""Files and pipes as FFmpeg's input, and the texts of its errors."""
 
 import errno
 import os
@@ -31,7 +31,7 @@ def test_a_file_is_read_searched_and_read_again(tmp_path: Path) -> None:
     assert source.read(10) == b""
 
 
-def test_what_was_looked_at_in_a_pipe_is_still_read() -> None:
+def test_peeked_bytes_of_a_pipe_are_still_read() -> None:
     reading, writing = os.pipe()
     source = FileInput(reading, "-")
     os.write(writing, b"one two")
@@ -86,7 +86,7 @@ def test_failed_openings_leave_no_descriptors(tmp_path: Path) -> None:
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_a_path_below_a_file_and_an_empty_name_are_told() -> None:
+def test_a_path_below_a_file_and_an_empty_name_are_reported() -> None:
     for name in ("/etc/passwd/film.mp4", ""):
         with pytest.raises(MediaFileNotFoundError, match=r"There is no file '.*'\."):
             open_media(name)
@@ -110,6 +110,6 @@ def test_errors_become_words_without_numbers(error: BaseException, words: str) -
     assert "Errno" not in reason
 
 
-def test_sources_are_called_by_what_the_user_knows_them_as() -> None:
+def test_sources_are_described_with_the_users_name_for_them() -> None:
     assert described("-") == "standard input"
     assert described("/films/film.mp4") == "film.mp4"

@@ -1,4 +1,4 @@
-"""Opus there and back."""
+"""Encoding and decoding Opus."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def test_silence_needs_no_packets_after_a_while() -> None:
     assert all(size <= SILENT_PACKET for size in sizes[30:])
 
 
-def test_a_gap_is_filled_with_what_was_before_and_fades() -> None:
+def test_a_gap_is_concealed_and_fades() -> None:
     encoder, decoder = OpusEncoder(64_000), OpusDecoder()
     sound = tone(440, 9600)
     for start in range(0, 9600, 480):
@@ -42,7 +42,7 @@ def test_a_gap_is_filled_with_what_was_before_and_fades() -> None:
 
 
 @pytest.mark.parametrize("junk", [b"\xff\xff\xff", b"\x03", bytes(range(3, 200))])
-def test_bytes_that_are_no_packet_are_told(junk: bytes) -> None:
+def test_bytes_that_are_not_a_packet_are_reported(junk: bytes) -> None:
     decoder = OpusDecoder()
     try:
         assert np.isfinite(decoder.decode(junk)).all()

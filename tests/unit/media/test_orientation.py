@@ -1,4 +1,4 @@
-"""What a display matrix means."""
+"""Display matrices."""
 
 import struct
 

@@ -1,4 +1,4 @@
-"""The demuxer's queues are short, and its errors are passed over until they are too many."""
+"""The demuxer's short queues, and its tolerance of errors."""
 
 import errno
 import threading
@@ -77,7 +77,7 @@ def test_a_stream_that_has_nothing_lets_the_other_go_on_until_the_bytes_are_used
     thread.join(20)
 
 
-def test_an_abandoned_queue_holds_nobody_up() -> None:
+def test_an_abandoned_queue_does_not_block_the_others() -> None:
     queues = PacketQueues([PICTURE, SOUND], POLICY)
     thread, done = fill(queues, PICTURE, [coded(number * 0.1, 100) for number in range(1000)])
     settle(done)
@@ -89,7 +89,7 @@ def test_an_abandoned_queue_holds_nobody_up() -> None:
     assert not queues.add(SOUND, coded(0.0))
 
 
-def test_the_end_is_told_after_what_came_before_it() -> None:
+def test_the_end_is_reported_after_all_packets() -> None:
     queues = PacketQueues([PICTURE], POLICY)
     queues.add(PICTURE, coded(0.0))
     queues.end(MediaDecodeError("Broken."))
@@ -163,7 +163,7 @@ def test_a_file_that_cannot_be_read_on_ends_with_a_note() -> None:
     assert demuxer.notes == ["the file is cut off (Input/output error)"]
 
 
-def test_every_stream_begins_with_what_is_known_of_it() -> None:
+def test_every_stream_begins_with_its_properties() -> None:
     queues = PacketQueues([PICTURE], POLICY)
     device = Device([None])
     clock = MediaClock()

@@ -52,6 +52,6 @@ def test_palettes_of_one_and_of_255_characters_are_accepted() -> None:
         ("a\ud800b", "U\\+D800"),
     ],
 )
-def test_what_a_terminal_could_not_draw_in_one_column_is_refused(text: str, reason: str) -> None:
+def test_characters_that_are_not_one_column_wide_are_refused(text: str, reason: str) -> None:
     with pytest.raises(UserError, match=reason):
         custom_palette(text)

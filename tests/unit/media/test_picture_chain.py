@@ -105,7 +105,7 @@ def test_transparent_pictures_are_put_on_black(tmp_path: Path, pixel_format: str
     assert pixels[12, 40].max() == 0
 
 
-def test_what_cannot_be_seen_does_not_bleed_when_a_picture_gets_smaller(tmp_path: Path) -> None:
+def test_invisible_pixels_do_not_bleed_when_a_picture_is_scaled_down(tmp_path: Path) -> None:
     picture = np.zeros((24, 48, 4), np.uint8)
     picture[:, ::2] = (200, 0, 0, 255)
     picture[:, 1::2] = (255, 255, 255, 0)
@@ -293,5 +293,5 @@ def test_a_picture_that_is_too_large_is_refused_before_it_is_decoded(tmp_path: P
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
 
 
-def test_encoders_for_these_tests_write_what_they_should() -> None:
+def test_encoders_for_these_tests_are_correct() -> None:
     assert encode_picture(four_corners(), "png", "rgb24").startswith(b"\x89PNG")

@@ -96,7 +96,7 @@ def test_a_pattern_is_painted_at_its_rate_until_it_is_closed() -> None:
     assert source.read() is None
 
 
-def test_a_pacer_waits_for_what_is_early_and_not_for_what_is_late() -> None:
+def test_a_pacer_waits_for_early_pictures_and_not_for_late_ones() -> None:
     pacer = Pacer()
     started = time.monotonic()
     assert pacer.wait(100.0), "the first time is now"

@@ -1,4 +1,4 @@
-"""Pictures made smaller before they are sent."""
+"""Scaling pictures down before they are sent."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def noise(width: int, height: int) -> np.ndarray:
         ((300, 1), (10, 1), (300, 1)),
     ],
 )
-def test_neither_side_gets_smaller_than_what_is_seen_and_none_grows(
+def test_neither_side_gets_smaller_than_needed_and_neither_grows(
     size: tuple[int, int], asked: tuple[int, int], given: tuple[int, int]
 ) -> None:
     assert shrink(noise(*size), *asked).shape == (given[1], given[0], 3)

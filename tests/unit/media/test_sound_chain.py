@@ -1,4 +1,4 @@
-"""Every sample at its place in time."""
+"""Every sample at its time."""
 
 import itertools
 
@@ -42,7 +42,7 @@ def test_sound_that_begins_late_begins_with_silence() -> None:
     assert samples[72_000:72_480].all()
 
 
-def test_what_overlaps_is_cut() -> None:
+def test_overlaps_are_cut() -> None:
     samples, _ = play([(0.0, ones(48_000)), (0.5, 2 * ones(48_000))])
     assert samples[:48_000].max() == 1
     assert samples[48_000:72_000].min() == 2

@@ -1,4 +1,4 @@
-"""Which streams are chosen."""
+"""Choosing streams."""
 
 from pathlib import Path
 from typing import Any

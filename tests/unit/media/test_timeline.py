@@ -1,4 +1,4 @@
-"""One timeline for all streams: what is moved, and what is not."""
+"""One timeline for all streams: which stamps are corrected."""
 
 import itertools
 import math
@@ -28,7 +28,7 @@ def test_a_long_duration_explains_any_gap() -> None:
     ("policy", "jump"),
     [(JumpPolicy(), 7200.0), (JumpPolicy(), -3.0), (RESTARTING, 61.0), (RESTARTING, 95_443.7), (RESTARTING, -1.0)],
 )
-def test_what_cannot_be_meant_goes_on_where_it_was_for_all_streams(policy: JumpPolicy, jump: float) -> None:
+def test_impossible_stamps_continue_at_the_current_time_for_all_streams(policy: JumpPolicy, jump: float) -> None:
     timeline = Timeline(10.0, policy)
     pictures, sound = [], []
     for number in range(200):
@@ -53,14 +53,14 @@ def test_a_last_packet_from_before_a_jump_does_not_move_anything() -> None:
     assert place_all(timeline, [0.04], 1)[0] == pytest.approx(2.04, abs=0.1)
 
 
-def test_a_hole_in_one_stream_is_no_jump_while_the_other_goes_on() -> None:
+def test_a_gap_in_one_stream_is_not_a_jump_while_the_other_continues() -> None:
     timeline = Timeline(0.0, RESTARTING)
     place_all(timeline, [0.0], 1)
     assert place_all(timeline, [number * 0.04 for number in range(2500)], 0)[-1] == pytest.approx(99.96)
     assert place_all(timeline, [99.0], 1) == [99.0]
 
 
-def test_pictures_in_coding_order_without_decoding_stamps_are_no_jump() -> None:
+def test_pictures_in_coding_order_without_decoding_stamps_are_not_a_jump() -> None:
     timeline = Timeline(0.0)
     stamps = [0.0, 36.0, 18.0, 9.0, 3.0, 6.0, 12.0, 15.0, 27.0, 21.0, 24.0, 30.0, 33.0, 72.0, 54.0, 45.0, 39.0]
     assert [timeline.place(0, stamp, None, None, 0.04)[0] for stamp in stamps] == stamps
@@ -79,7 +79,7 @@ def test_missing_stamps_follow_the_rate() -> None:
     assert place_all(Timeline(5.0), [5.0, None, None, 6.0]) == pytest.approx([0.0, 0.04, 0.08, 1.0])
 
 
-def test_stamps_that_are_no_numbers_count_as_missing() -> None:
+def test_stamps_that_are_not_numbers_count_as_missing() -> None:
     assert place_all(Timeline(0.0), [0.0, math.nan, math.inf]) == pytest.approx([0.0, 0.04, 0.08])
 
 

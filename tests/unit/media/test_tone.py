@@ -1,4 +1,4 @@
-"""From HDR signals to SDR ones."""
+"""Converting HDR signals to SDR."""
 
 import numpy as np
 import pytest

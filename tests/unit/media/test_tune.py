@@ -1,4 +1,4 @@
-"""The sounds of the animated people, measured."""
+"""The sounds of the test patterns, measured."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What WebRTC's audio processing does for a microphone here; levels are those of signals, not of settings."""
+"""The effect of WebRTC's audio processing on a microphone.  Levels are those of signals, not of settings."""
 
 import builtins
 import sys

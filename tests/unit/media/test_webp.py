@@ -1,4 +1,4 @@
-"""Animated WebP: frames are put together and shown for their times."""
+"""Animated WebP: composing frames, and their durations."""
 
 import struct
 from pathlib import Path
@@ -58,13 +58,13 @@ def test_frames_are_put_over_each_other(
 
 
 @pytest.mark.parametrize(("flags", "color"), [(0, (255, 0, 0)), (2, (0, 0, 0))])
-def test_transparent_parts_show_what_is_below_or_black(tmp_path: Path, flags: int, color: tuple[int, int, int]) -> None:
+def test_transparent_parts_show_pixels_below_or_black(tmp_path: Path, flags: int, color: tuple[int, int, int]) -> None:
     frames = [part(RED, (32, 16), (0, 0), 100, 0), part(SEE_THROUGH, (32, 16), (0, 0), 100, flags)]
     pixels = Played(make_webp(tmp_path / "clear.webp", frames)).pictures[1].pixels
     assert np.abs(pixels[8, 16].astype(int) - color).max() < 30
 
 
-def test_a_damaged_frame_leaves_what_was_there(tmp_path: Path) -> None:
+def test_a_damaged_frame_keeps_the_previous_picture(tmp_path: Path) -> None:
     broken = bytearray(part(GREEN, (32, 16), (0, 0), 100, 0))
     broken[8 + 16 + 8 :] = bytes(len(broken) - 32)
     path = make_webp(tmp_path / "broken.webp", [part(RED, (32, 16), (0, 0), 100, 0), bytes(broken)])

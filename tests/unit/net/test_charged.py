@@ -1,4 +1,4 @@
-"""Every step of a task is paid for, and nothing that others do in between."""
+"""Every step of a task is charged, and nothing that runs in between."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_steps_are_measured_and_the_result_comes_back() -> None:
     assert 0.03 <= sum(paid) < 0.09, "the other task's 0.1 s are not among them"
 
 
-def test_what_a_step_has_cost_so_far_is_charged_at_once_and_only_once() -> None:
+def test_a_lap_charges_the_step_so_far_only_once() -> None:
     paid: list[float] = []
     stopwatch = Stopwatch(paid.append)
 
@@ -58,7 +58,7 @@ def test_outside_of_steps_nothing_is_charged() -> None:
     assert paid == []
 
 
-def test_somebody_else_can_take_over_the_bill() -> None:
+def test_another_account_can_be_charged() -> None:
     first: list[float] = []
     second: list[float] = []
     stopwatch = Stopwatch(first.append)

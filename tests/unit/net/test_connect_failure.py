@@ -1,4 +1,4 @@
-"""Why no connection could be made, told with real sockets."""
+"""Error messages for failed connections, tested with real sockets."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def check(text: str, port: int | None, words: str) -> None:
         (http("599 Odd"), CHAT, r"\(599\)"),
     ],
 )
-def test_what_a_port_answers_is_explained(serve: Serve, service: Service, words: str) -> None:
+def test_answers_of_a_port_are_explained(serve: Serve, service: Service, words: str) -> None:
     with listening(serve) as port:
         check(asyncio.run(opened(f"ws://127.0.0.1:{port}/", service)), port, words)
 
@@ -124,7 +124,7 @@ def test_a_silent_port_is_explained() -> None:
         check(text, port, r"did not answer within 0.3 s\. Check the address, and that no firewall")
 
 
-def test_calls_and_chat_say_the_same_of_a_port_where_nobody_listens() -> None:
+def test_calls_and_chat_report_a_closed_port_in_the_same_words() -> None:
     port = unused_port()
 
     async def tell() -> tuple[str, str]:
@@ -172,7 +172,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def test_tls_where_none_is_expected_and_none_where_it_is(certificate: Path) -> None:
+def test_unexpected_and_missing_tls_are_explained(certificate: Path) -> None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate)
 

@@ -1,4 +1,4 @@
-"""What peers cost: shares, pauses, and when it is too much."""
+"""Accounts of processor time: shares, pauses and refusals."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_a_peer_within_its_share_never_pauses() -> None:
     assert all(meter.charge(0.09, now, elsewhere=True) == 0.0 for now in range(1000))
 
 
-def test_what_a_peer_costs_beyond_its_burst_is_earned_back() -> None:
+def test_a_peer_pauses_for_its_cost_beyond_the_burst() -> None:
     meter = crowded(LIMITS).meter("a")
     assert meter is not None
     assert meter.charge(1.0, 0.0, elsewhere=True) == 0.0
@@ -73,7 +73,7 @@ def test_a_peer_that_never_rests_is_closed_and_its_address_refused_for_a_while()
     assert ledger.refused_for("b", now) == 0.0
 
 
-def test_patience_is_counted_only_while_the_loop_is_busy() -> None:
+def test_overuse_is_counted_only_while_the_loop_is_busy() -> None:
     ledger = crowded(replace(LIMITS, busy=0.75))
     meter = ledger.meter("a")
     assert meter is not None
@@ -104,7 +104,7 @@ def test_a_load_is_measured_over_half_a_second() -> None:
     ("used", "waited", "price"),
     [(0.1, 0.0, 1.0), (0.4, 0.0, 1.0), (0.6, 0.0, 2.5), (0.2, 0.4, 2.5), (0.9, 0.0, 4.0), (0.2, 0.8, 4.0)],
 )
-def test_time_gets_dearer_while_the_loop_lacks_it(used: float, waited: float, price: float) -> None:
+def test_the_price_of_time_rises_while_the_loop_is_short_of_it(used: float, waited: float, price: float) -> None:
     ledger = crowded(CostLimits(peer_share=1.0, peer_burst=100.0, address_share=0.4, address_burst=100.0))
     meter = ledger.meter("a")
     assert meter is not None
@@ -195,7 +195,7 @@ def test_a_turn_is_paid_only_once() -> None:
     assert meter.charge(0.001, until) == pytest.approx(0.002)
 
 
-def test_nothing_is_charged_while_nobody_else_is_there() -> None:
+def test_nothing_is_charged_while_all_peers_have_one_address() -> None:
     ledger = CostLedger(LIMITS)
     first, second = ledger.meter("a"), ledger.meter("a")
     assert first is not None

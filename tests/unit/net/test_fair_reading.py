@@ -1,4 +1,4 @@
-"""How a connection reads: in bounded pieces, letting others run, and no more than its peer may cost."""
+"""Fair reading: in bounded pieces, in turns with other connections, and within the cost limits of the peer."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_silence_while_nothing_is_read_is_not_the_peers() -> None:
     asyncio.run(run())
 
 
-def test_what_a_costly_peer_has_left_behind_is_not_read() -> None:
+def test_bytes_left_behind_by_a_costly_peer_are_not_read() -> None:
     async def run() -> None:
         ledger = CostLedger(CostLimits(peer_share=0.02, peer_burst=0.001, max_overuse=60.0))
         ledger.meter("somebody else")

@@ -1,4 +1,4 @@
-"""What a peer speaks is known from its first bytes, however they are cut."""
+"""Detecting the protocol from the first bytes, however they are split."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is behind a proxy, by tables of headers."""
+"""Finding the client behind a proxy, with tables of headers."""
 
 import ipaddress
 
@@ -64,7 +64,7 @@ F, X = "Forwarded", "X-Forwarded-For"
         ([("Via", "1.1 proxy")], "127.0.0.1"),
     ],
 )
-def test_a_trusted_proxy_says_who_asks(headers: list[tuple[str, str]], address: str) -> None:
+def test_headers_of_a_trusted_proxy_name_the_client(headers: list[tuple[str, str]], address: str) -> None:
     client = client_of("127.0.0.1", headers, TRUSTED)
     assert client == Client(address, is_direct=False)
     assert not client.is_local
@@ -75,7 +75,7 @@ def test_a_trusted_proxy_says_who_asks(headers: list[tuple[str, str]], address: 
     "header",
     [F, X, "Via", "X-Real-IP", "X-Forwarded-Host", "X-Forwarded-Proto", "X-FORWARDED-SERVER", "CF-Connecting-IP"],
 )
-def test_a_proxy_that_nobody_trusts_is_the_client_and_never_local(peer: str, header: str) -> None:
+def test_an_untrusted_proxy_counts_as_a_remote_client(peer: str, header: str) -> None:
     client = client_of(peer, [("Host", "a"), (header, "for=127.0.0.1")], [])
     assert client == Client(peer, is_direct=False)
     assert not client.is_local
@@ -95,7 +95,7 @@ def test_a_chain_without_end_is_cut() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from([F, X]), st.text('for=",;[]:.\\ 12ab_', max_size=40)), max_size=4))
-def test_what_a_client_writes_in_front_never_makes_it_somebody_else(forged: list[tuple[str, str]]) -> None:
+def test_entries_forged_by_a_client_never_change_its_address(forged: list[tuple[str, str]]) -> None:
     """The proxy appends; the answer is whom the proxy heard, or the proxy."""
     for name, honest in ((F, "for=192.0.2.7"), (X, "192.0.2.7")):
         lines = [value for written, value in forged if written == name]

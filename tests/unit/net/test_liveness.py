@@ -1,4 +1,4 @@
-"""StallDetector of this very process."""
+"""Detecting stalls of this process, and silent peers."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ REQUEST = (
 )
 
 
-def test_looks_in_time_miss_nothing() -> None:
+def test_samples_in_time_report_no_stall() -> None:
     stalls = StallDetector(0.1)
     assert [stalls.sample(now) for now in (100.0, 100.1, 100.25, 100.8)] == [0.0] * 4
 
 
-def test_what_is_missing_is_told_once() -> None:
+def test_a_stall_is_reported_once() -> None:
     stalls = StallDetector(0.1)
     stalls.sample(100.0)
     assert stalls.sample(106.1) == pytest.approx(6.0)
     assert stalls.sample(106.2) == 0.0
 
 
-def test_silence_during_an_absence_is_not_the_peers() -> None:
+def test_silence_during_a_stall_is_not_counted_against_the_peer() -> None:
     async def run() -> None:
         connection = Connection(WebSocketSession(REQUEST, origins=[None], max_message=1000), "a")
         now = time.monotonic()
@@ -47,7 +47,7 @@ def test_silence_during_an_absence_is_not_the_peers() -> None:
     asyncio.run(run())
 
 
-def test_who_only_listens_is_asked_for_a_sign_of_life() -> None:
+def test_a_peer_that_only_listens_is_probed() -> None:
     async def run() -> None:
         connection = Connection(WebSocketSession(REQUEST, origins=[None], max_message=1000), "a")
         timeouts = EventLimits()
@@ -76,7 +76,7 @@ class Sink:
         return lambda *_: None
 
 
-def test_who_is_read_slowly_is_asked_whether_it_is_there() -> None:
+def test_a_peer_that_is_read_slowly_is_probed() -> None:
     async def run() -> None:
         limits = ConnectionLimits(receive_buffer=1000)
         connection = Connection(WebSocketSession(REQUEST, origins=[None], max_message=1000), "a", limits)

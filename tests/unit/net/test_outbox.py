@@ -97,12 +97,12 @@ def test_closing_keeps_control_and_drops_media() -> None:
 
 
 @pytest.mark.parametrize("action", ["queue_control", "queue_frame", "close"])
-def test_the_writer_is_told(action: str) -> None:
+def test_the_writer_is_called(action: str) -> None:
     outbox = Outbox()
-    told: list[bool] = []
-    outbox.on_ready = lambda: told.append(outbox.idle)
+    calls: list[bool] = []
+    outbox.on_ready = lambda: calls.append(outbox.idle)
     getattr(outbox, action)(*([b"x"] if action != "close" else []))
-    assert told == [action == "close"]
+    assert calls == [action == "close"]
 
 
 def test_queued_bytes_count_every_lane() -> None:
@@ -115,7 +115,7 @@ def test_queued_bytes_count_every_lane() -> None:
     assert outbox.queued_bytes == 0
 
 
-def test_what_waits_of_a_group_can_be_taken_back() -> None:
+def test_queued_packets_of_a_group_can_be_purged() -> None:
     budget = OutboxBudget(1000)
     outbox, other = Outbox(budget=budget), Outbox(budget=budget)
     one, two, body = object(), object(), b"b" * 50
@@ -163,7 +163,7 @@ def test_bytes_that_the_transport_holds_count() -> None:
     assert not outbox.is_congested
 
 
-def test_when_all_together_have_too_much_those_who_wait_are_congested() -> None:
+def test_an_exhausted_budget_congests_outboxes_with_queued_packets() -> None:
     budget = OutboxBudget(100)
     slow, quick = Outbox(budget=budget), Outbox(budget=budget)
     slow.queue_control(bytes(101))
@@ -173,7 +173,7 @@ def test_when_all_together_have_too_much_those_who_wait_are_congested() -> None:
     assert not slow.is_congested
 
 
-def test_calm_is_waited_for_until_the_writer_has_taken_enough_or_the_connection_ends() -> None:
+def test_wait_until_below_ends_when_the_writer_took_enough_or_the_connection_closes() -> None:
     async def run() -> None:
         outbox = Outbox(OutboxLimits(batch_bytes=10))
         for _ in range(3):

@@ -94,7 +94,7 @@ def test_everything_else_is_not(url: str) -> None:
         ("wss://[fd00::1]", "wss://[fd00::2]"),
     ],
 )
-def test_a_port_that_is_named_and_names_that_look_alike_are_told_apart(own: str, url: str) -> None:
+def test_explicit_ports_and_similar_names_are_distinguished(own: str, url: str) -> None:
     assert not names(own).is_own_url(url)
 
 
@@ -127,14 +127,14 @@ def test_a_wildcard_is_one_label() -> None:
     assert not own.is_own_url("wss://.example")
 
 
-def test_a_server_without_a_name_believes_nobody() -> None:
+def test_a_server_without_a_name_accepts_no_proof() -> None:
     own = OwnNames(asked="relay.example")
     assert not own.is_own_url("wss://relay.example")
     assert own.spellings == ()
     assert "--relay-url" in str(own)
 
 
-def test_proofs_may_be_for_what_was_asked_for_if_it_is_ours_and_for_what_is_configured() -> None:
+def test_proofs_may_name_the_requested_host_if_it_is_ours_or_a_configured_one() -> None:
     assert names("wss://a.example", "b.example:99", asked="A.example:5").spellings == (
         "A.example:5",
         "a.example",
@@ -146,10 +146,10 @@ def test_proofs_may_be_for_what_was_asked_for_if_it_is_ours_and_for_what_is_conf
 @pytest.mark.parametrize(
     "text", ["", "://", "http://", "wss://a b", "a/b", "wss://user@a", "a:99999", "ftp://a", "[::1"]
 )
-def test_what_is_not_a_url_of_a_server_is_none(text: str) -> None:
+def test_other_texts_are_not_urls_of_a_server(text: str) -> None:
     assert read_relay_url(text) is None
 
 
 @pytest.mark.parametrize("host", ["", ".", "a..b", "x" * 64, "a b", "a:1", "[::1", "ü" * 300])
-def test_what_is_not_a_host_is_none(host: str) -> None:
+def test_other_texts_are_not_hosts(host: str) -> None:
     assert plain_host(host) is None

@@ -170,7 +170,7 @@ def test_parallel_attempts_are_counted_before_any_is_verified() -> None:
     assert waits[-1] == 2.0, "refused attempts make the pause no longer"
 
 
-def test_a_neighbour_gets_in_beside_somebody_who_mistypes() -> None:
+def test_a_neighbour_of_a_person_who_mistypes_still_gets_in() -> None:
     limiter = GuessLimiter()
     for now in (0.0, 0.1, 0.2):
         assert guess_wrong(limiter, now)
@@ -183,16 +183,16 @@ def test_a_neighbour_gets_in_beside_somebody_who_mistypes() -> None:
         assert guess_right(limiter, now + pause)
 
 
-def test_a_person_is_told_ever_longer_pauses_however_slowly_they_type() -> None:
+def test_reported_pauses_grow_however_slowly_a_person_types() -> None:
     limiter = GuessLimiter()
-    told = []
+    pauses = []
     for now in (0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 90.0):
         assert limiter.attempt("nat", now) == 0
-        told.append(limiter.failed("nat", now))
-    assert told == [0, 0, 0, 0, 2, 4, 8, 16]
+        pauses.append(limiter.failed("nat", now))
+    assert pauses == [0, 0, 0, 0, 2, 4, 8, 16]
 
 
-def test_a_neighbour_waits_as_long_as_told_and_no_longer_when_the_guesser_has_stopped() -> None:
+def test_a_neighbour_waits_exactly_the_reported_time_after_the_guesser_stopped() -> None:
     limiter = GuessLimiter()
     stopped = as_fast_as_it_goes(limiter, 60)[-1]
     wait = limiter.attempt("nat", stopped + 1)
@@ -247,7 +247,7 @@ def test_a_clock_that_steps_back_gives_no_guesses_away() -> None:
 # --- places -----------------------------------------------------------------------------------------------------------
 
 
-def test_places_are_bounded_for_each_and_for_all() -> None:
+def test_slots_are_bounded_per_key_and_in_total() -> None:
     places = SlotPool(total=3, per_key=2)
     assert [places.acquire(key) for key in ("a", "a", "a", "b", "b")] == [True, True, False, True, False]
     assert len(places) == 3
@@ -257,7 +257,7 @@ def test_places_are_bounded_for_each_and_for_all() -> None:
     assert places.acquire("c")
 
 
-def test_places_do_not_remember_who_has_gone() -> None:
+def test_a_slot_pool_forgets_keys_without_slots() -> None:
     places = SlotPool(total=2, per_key=1)
     for number in range(1000):
         key = f"network {number}"

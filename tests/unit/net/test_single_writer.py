@@ -1,4 +1,4 @@
-"""One owner for each connection's write side: checked in the source, for a second one would mostly seem to work."""
+"""Each connection has one writer.  Checked in the source, because a second one would seem to work in most tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A room's rules, with a clock that is a number."""
+"""The rules of relay rooms, with a number as the clock."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Table:
 # --- passing on -------------------------------------------------------------------------------------------------------
 
 
-def test_the_reply_comes_first_and_says_who_one_is() -> None:
+def test_the_reply_comes_first_and_has_the_player_number() -> None:
     table = Table()
     ann = table.join("ann")
     assert (table.links["host"].reply.player, table.links["host"].reply.variation) == (0, 300)
@@ -83,7 +83,7 @@ def test_the_reply_comes_first_and_says_who_one_is() -> None:
     assert table.got("host") == [player_came(1)]
 
 
-def test_states_reach_who_needs_them_and_changes_who_can_use_them() -> None:
+def test_states_reach_new_players_and_changes_reach_synced_ones() -> None:
     table = Table()
     table.join("ann")
     table.say("host", DELTA)
@@ -106,7 +106,7 @@ def test_a_reset_makes_everybody_current() -> None:
     assert table.got("ann") == [RESET, DELTA]
 
 
-def test_what_guests_say_reaches_the_host_with_their_number() -> None:
+def test_messages_of_guests_reach_the_host_with_their_number() -> None:
     table = Table()
     table.join("ann")
     table.join("bob")
@@ -167,7 +167,7 @@ def test_the_host_ends_the_room_at_once() -> None:
     assert table.ended == ["the host ended it"]
 
 
-def test_who_is_kicked_does_not_come_back_with_the_same_seat() -> None:
+def test_a_kicked_player_cannot_return_to_its_seat() -> None:
     table = Table()
     table.join("ann")
     table.join("bob")
@@ -182,13 +182,13 @@ def test_who_is_kicked_does_not_come_back_with_the_same_seat() -> None:
     table.lose("bob")
     table.got("host")
     table.say("host", kick(2))
-    assert table.got("host") == [], "it was told already"
+    assert table.got("host") == [], "it was sent already"
     with pytest.raises(SeatRefusedError, match="Invalid reconnect token"):
         table.rejoin("bob")
 
 
 @pytest.mark.parametrize("message", [b"\x01", b"\x01\x00", b"\x01\x00\x00", b"\x01\x00\x09"])
-def test_a_kick_of_nobody_harms_nobody(message: bytes) -> None:
+def test_a_kick_of_an_unknown_player_changes_nothing(message: bytes) -> None:
     table = Table()
     table.join("ann")
     table.say("host", message)
@@ -199,7 +199,7 @@ def test_a_kick_of_nobody_harms_nobody(message: bytes) -> None:
 # --- the host goes and comes ------------------------------------------------------------------------------------------
 
 
-def test_a_returned_host_hears_who_stayed_and_what_they_wanted() -> None:  # R1
+def test_a_returned_host_gets_present_players_and_held_messages() -> None:  # R1
     table = Table()
     table.join("ann")
     table.lose("host")
@@ -238,13 +238,13 @@ def test_a_host_returns_after_300_guests_came_and_went() -> None:  # R4, R5
     table.lose("host")
     table.lose("bob")
     table.rejoin("host")
-    assert table.got("host") == [player_came(301), player_left(302)], "nobody who left before is told again"
+    assert table.got("host") == [player_came(301), player_left(302)], "players that left before are not sent again"
     table.lose("host")
     table.rejoin("host")
     assert table.got("host") == [player_came(301)]
 
 
-def test_who_stayed_gets_the_state_of_the_returned_host_and_no_changes_before() -> None:  # R6
+def test_present_guests_get_the_returned_hosts_state_before_changes() -> None:  # R6
     table = Table()
     table.join("ann")
     table.say("host", FULL)
@@ -283,7 +283,7 @@ def test_the_host_may_take_its_seat_from_a_dead_connection() -> None:  # R12
     assert not table.room.is_over
 
 
-def test_messages_for_an_absent_host_are_bounded_and_nobody_is_thrown_out() -> None:
+def test_messages_for_an_absent_host_are_bounded_and_no_guest_is_removed() -> None:
     table = Table(limits=RoomLimits(held_messages=3, held_bytes=100))
     table.join("ann")
     table.join("bob")
@@ -329,7 +329,7 @@ def test_a_seat_has_one_connection() -> None:  # R7
     assert table.room.guests == [1]
 
 
-def test_the_limit_holds_for_who_returns_unless_the_place_was_kept() -> None:  # R8
+def test_the_limit_applies_to_returning_players_unless_their_seat_was_kept() -> None:  # R8
     table = Table(max_players=2)
     table.join("ann")
     table.lose("ann")
@@ -396,7 +396,7 @@ def test_every_refusal_has_its_text(request_: JoinRequest | bytes, text: str) ->
     assert rooms.rooms == before
 
 
-def test_rooms_of_equal_names_are_told_apart_by_their_game() -> None:  # I6, I7
+def test_rooms_with_equal_names_are_distinguished_by_their_game() -> None:  # I6, I7
     rooms = relay()
     first = enter(rooms, JoinRequest("chess", "r", create=True))
     other = enter(rooms, JoinRequest("go", "r", create=True))
@@ -458,7 +458,7 @@ def test_no_token_is_kept_in_clear() -> None:
 # --- for those who speak teleglyph.rooms.1 ----------------------------------------------------------------------------
 
 
-def test_a_message_for_one_reaches_nobody_else() -> None:
+def test_a_message_for_one_player_reaches_no_other() -> None:
     table = Table(is_extended=True)
     for name in ("ann", "bob"):
         table.join(name)
@@ -480,7 +480,7 @@ def test_a_message_for_one_reaches_nobody_else() -> None:
     assert table.got("ann") == []
 
 
-def test_who_speaks_the_plain_protocol_has_none_of_it() -> None:
+def test_players_with_the_plain_protocol_get_no_extensions() -> None:
     table = Table()
     table.join("ann")
     table.say("ann", TOKEN_KEPT)
@@ -605,7 +605,7 @@ def test_wrong_proofs_are_guesses() -> None:
 
 
 @pytest.mark.parametrize("extras", [b"", b"\x00", b"\x00\x02", b"\x00\x01" + bytes(95)])
-def test_extras_that_are_none_are_refused(extras: bytes) -> None:
+def test_invalid_extras_are_refused(extras: bytes) -> None:
     relay = Relay([GameRules("chess")])
     with pytest.raises(SeatRefusedError, match="Failed to parse join request"):
         relay.enter(
@@ -643,32 +643,32 @@ class TellingTable(Table):
         )
         self.seats["host"], self.tokens["host"] = self.room.host, self.links["host"].reply.token
 
-    def join_told(self, name: str) -> FakeLink:
+    def join_with_notices(self, name: str) -> FakeLink:
         link = FakeLink(is_extended=True)
         self.seats[name] = self.room.join(link, self.now, wants_absences=True)
         self.links[name], self.tokens[name] = link, link.reply.token
         return link
 
-    def rejoin_told(self, name: str) -> FakeLink:
+    def rejoin_with_notices(self, name: str) -> FakeLink:
         link = FakeLink(is_extended=True)
         self.room.rejoin(self.tokens[name], link, self.now, wants_absences=True)
         self.links[name] = link
         return link
 
 
-def test_players_that_ask_are_told_how_long_seats_are_kept_and_others_see_no_change() -> None:
+def test_only_players_that_ask_get_notices_about_kept_seats() -> None:
     table = TellingTable()
     assert table.got("host") == [seat_kept(0, 30.0)]
-    table.join_told("ann")
+    table.join_with_notices("ann")
     table.join("bob")
     assert table.got("ann") == [seat_kept(1, 30.0)]
     table.got("host")
     table.lose("host")
     assert table.got("ann") == [seat_kept(0, 30.0)]
     table.wait(12.5)
-    late = table.join_told("carl")
+    late = table.join_with_notices("carl")
     assert late.take() == [seat_kept(3, 30.0), seat_kept(0, 17.5)]
-    table.rejoin_told("host")
+    table.rejoin_with_notices("host")
     assert table.got("ann") == [seat_kept(0, 0.0)]
     assert table.got("host") == [seat_kept(0, 30.0), player_came(1), player_came(2), player_came(3)]
     assert table.got("bob") == []
@@ -687,7 +687,7 @@ def test_a_host_that_asks_can_tell_a_lost_guest_from_one_that_left() -> None:
     table.say("bob", LEAVE)
     assert table.got("host") == [seat_kept(1, 30.0), player_left(1), player_left(2)]
     table.wait(10.0)
-    table.rejoin_told("host")
+    table.rejoin_with_notices("host")
     assert table.got("host") == [seat_kept(0, 30.0), seat_kept(1, 20.0)], "a host without a memory learns it again"
     table.rejoin("ann")
     assert table.got("host") == [player_came(1)]
@@ -739,7 +739,7 @@ def test_a_guest_that_has_left_has_a_part_in_the_round_until_the_next_begins() -
     assert table.room.round_players(0.0) == [0]
 
 
-def test_nobody_loses_a_place_for_a_time_in_which_the_relay_was_not_there() -> None:
+def test_no_seat_is_lost_while_the_relay_is_stopped() -> None:
     table = Table()
     table.join("ann")
     table.lose("ann")
