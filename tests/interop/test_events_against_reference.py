@@ -23,7 +23,7 @@ from reference_relay import ReferenceRelay
 from teleglyph.wire.nostr.event import NostrEvent, read_event, sign_event
 from teleglyph.wire.nostr.filter import read_filter
 
-SEED, EVENTS, FILTERS = map(int, os.environ.get("DIFFERENTIAL", "1:5000:400").split(":"))
+SEED, EVENTS, FILTERS = map(int, os.environ.get("DIFFERENTIAL", "1:3000:250").split(":"))
 BATCH = 200
 """Events that are published before their answers are read."""
 DEFAULT_LIMIT, MAX_LIMIT = 500, 5000
