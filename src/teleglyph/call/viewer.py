@@ -1,7 +1,7 @@
 """The interface of viewers: what they need drawn, whether they can take a frame now, and how they get it.
 
-The two implementations are :class:`teleglyph.call.text_viewer.TextViewer` and
-:class:`teleglyph.call.screen_viewer.ScreenViewer`.
+The implementations are :class:`~teleglyph.call.text_viewer.TextViewer` and
+:class:`~teleglyph.call.screen_viewer.ScreenViewer`.
 """
 
 from __future__ import annotations

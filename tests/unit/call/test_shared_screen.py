@@ -150,9 +150,11 @@ def test_a_name_stands_under_its_picture() -> None:
     view = screen(40, 12)
     rows = rows_of(view, (tile(1, "Ann"),))
     (y,) = (y for y, row in enumerate(rows) if "Ann" in row)
-    papers = [[paper for _, paper, _ in view.wanted.characters()[y * 40 : (y + 1) * 40]] for y in range(12)]
-    assert any(papers[y - 1])
-    assert not any(papers[y])
+    backgrounds = [
+        [background for _, background, _ in view.wanted.characters()[y * 40 : (y + 1) * 40]] for y in range(12)
+    ]
+    assert any(backgrounds[y - 1])
+    assert not any(backgrounds[y])
 
 
 def test_ascii_stays_ascii() -> None:
@@ -174,9 +176,9 @@ def test_a_place_without_a_picture_has_nothing_but_its_words(color: ColorLevel, 
     shown = on_terminal(view.wanted, style)
     painted = re.sub(r"\x1b\[[0-9;]*m", "", Painter().all(shown).decode())
     assert painted.split() == ["camera", "off", "1", "Ann"]
-    papers = {paper for _, paper, _ in shown.characters()}
-    if style.shows_light_by_coverage:
-        assert papers == {DEFAULT_COLOR}
+    backgrounds = {background for _, background, _ in shown.characters()}
+    if style.shows_light_by_ink:
+        assert backgrounds == {DEFAULT_COLOR}
 
 
 def test_a_picture_that_ends_leaves_nothing_in_its_place() -> None:
@@ -260,7 +262,7 @@ def test_any_scene_fits_on_any_screen(
             for label in plan.labels[-len(view.visible(scene)) :]:
                 for x, y, width, height in places:
                     is_below = label.y >= y + height or label.y < y
-                    is_inside = label.background != 0
+                    is_inside = label.paper != 0
                     assert is_below or is_inside or label.x >= x + width or label.x + len(label.glyphs) <= x
 
 
