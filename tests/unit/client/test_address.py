@@ -52,7 +52,7 @@ def test_every_form_of_an_address_is_read(text: str | None, expected: tuple[str,
         ("host\x1b[31m", "is not an address"),
     ],
 )
-def test_what_is_no_address_is_refused_with_advice(text: str, complaint: str) -> None:
+def test_invalid_addresses_are_refused_with_advice(text: str, complaint: str) -> None:
     with pytest.raises(UserError, match=complaint):
         parse_address(text)
 

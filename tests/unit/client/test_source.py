@@ -1,4 +1,4 @@
-"""Opening that takes long holds nobody up."""
+"""Sources that open slowly."""
 
 import asyncio
 import threading
@@ -12,7 +12,7 @@ from teleglyph.errors import MediaOpenError
 from teleglyph.media.source import VideoSource, open_pattern
 
 
-def test_what_is_opened_and_what_goes_wrong_come_back() -> None:
+def test_a_source_or_its_error_is_returned() -> None:
     async def work() -> None:
         source = await open_source(lambda: open_pattern("bars"))
         assert source.description == "test pattern bars"

@@ -1,4 +1,4 @@
-"""Where a game's server is."""
+"""The URLs of WebSocket services."""
 
 import pytest
 

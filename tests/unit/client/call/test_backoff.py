@@ -1,4 +1,4 @@
-"""When a lost server is tried again."""
+"""The pauses between attempts to reconnect."""
 
 import pytest
 
@@ -13,7 +13,7 @@ from teleglyph.errors import (
 )
 
 
-def test_pauses_double_up_to_a_limit_and_begin_anew_after_a_success() -> None:
+def test_pauses_double_up_to_a_limit_and_start_again_after_a_success() -> None:
     backoff = ReconnectBackoff(-1, lambda: 0.5)
     pauses = [backoff.next_pause(ConnectionLostError("gone")) for _ in range(8)]
     assert pauses == [0.5, 1, 2, 4, 8, MAX_PAUSE, MAX_PAUSE, MAX_PAUSE]
@@ -30,7 +30,7 @@ def test_pauses_are_spread_around_their_middle() -> None:
 
 
 @pytest.mark.parametrize("limit", [0, 1, 3])
-def test_the_limit_counts_backoff_since_the_last_success(limit: int) -> None:
+def test_the_limit_counts_attempts_since_the_last_success(limit: int) -> None:
     backoff = ReconnectBackoff(limit, lambda: 0.5)
     for _ in range(2):
         pauses = [backoff.next_pause(ConnectionLostError("gone")) for _ in range(limit + 1)]
@@ -39,10 +39,10 @@ def test_the_limit_counts_backoff_since_the_last_success(limit: int) -> None:
 
 
 @pytest.mark.parametrize("error", [AuthenticationError("no"), VerificationError("no"), HandshakeError("no")])
-def test_a_refusal_is_not_tried_again(error: PeerError) -> None:
+def test_a_refusal_is_not_retried(error: PeerError) -> None:
     assert ReconnectBackoff(-1, lambda: 0.5).next_pause(error) is None
 
 
-def test_quiet_backoff_outlast_the_two_seconds_of_a_server_that_resets_and_end_soon_after() -> None:
+def test_quiet_attempts_outlast_the_two_seconds_of_a_server_that_resets_and_end_soon_after() -> None:
     assert UNANSWERED_PAUSES[0] < 0.5
     assert 3 <= sum(UNANSWERED_PAUSES) <= 5

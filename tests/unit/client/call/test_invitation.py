@@ -1,4 +1,4 @@
-"""An empty call says how others join, with an address that they can use."""
+"""The invitation in an empty call, with an address that others can use."""
 
 from __future__ import annotations
 

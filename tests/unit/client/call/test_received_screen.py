@@ -1,4 +1,4 @@
-"""The screen that updates add up to."""
+"""The screen that deltas describe."""
 
 import pytest
 
@@ -20,7 +20,7 @@ def update(*lines: str, number: int = 1, base: int = 0) -> ScreenUpdate:
     return ScreenUpdate(number, base, grid.columns, grid.rows, encoded.body)
 
 
-def test_a_screen_becomes_a_frame_no_larger_than_what_was_asked_for() -> None:
+def test_a_screen_becomes_a_frame_no_larger_than_requested() -> None:
     screen = ReceivedScreen()
     assert screen.frame(4, 2) is None
     assert screen.apply(update("abcd", "efgh"))

@@ -26,7 +26,7 @@ def status(sound: CallSound) -> str:
     return " | ".join(sound.status_fields())
 
 
-def test_what_comes_is_played_at_the_chosen_volume() -> None:
+def test_received_sound_is_played_at_the_chosen_volume() -> None:
     peaks = []
     for steps in (0, -5, 20):
         sound = CallSound()
@@ -39,13 +39,13 @@ def test_what_comes_is_played_at_the_chosen_volume() -> None:
     assert peaks[2] == pytest.approx(peaks[0] * MAX_VOLUME, rel=0.05)
 
 
-def test_nothing_comes_nothing_is_played() -> None:
+def test_without_received_sound_there_is_silence() -> None:
     sound = CallSound()
     assert np.abs(sound.fill(480)).max() == 0
     assert len(sound.fill(123)) == 123
 
 
-def test_the_status_tells_levels_mute_and_volume() -> None:
+def test_the_status_shows_levels_mute_and_volume() -> None:
     sound = CallSound()
     assert status(sound) == "mic ..... | room ..... | volume 100%"
     sound.capture(np.full(480, 0.9, np.float32))
@@ -84,7 +84,7 @@ def test_a_film_is_heard_by_the_others_even_without_loudspeakers() -> None:
 
 @without_card
 @pytest.mark.parametrize("choice", [{"microphone": 3}, {"speakers": 0}, {"microphone": 0, "speakers": 0}])
-def test_a_device_that_was_asked_for_and_is_not_there_is_an_error(choice: dict[str, Any]) -> None:
+def test_a_chosen_device_that_is_missing_is_an_error(choice: dict[str, Any]) -> None:
     for attempt in (
         CallSound().open,
         lambda **choice: require_devices(**{"microphone": None, "speakers": None, **choice}),

@@ -1,4 +1,4 @@
-"""Devices that vanish and come back, with sound cards that are only clocks."""
+"""Devices that vanish and return, with simulated sound cards."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from teleglyph.media.soundcard import SoundCard, SoundDevice
 
 
 class Machine:
-    """What is plugged in at the moment, by name."""
+    """The devices plugged in now, by name."""
 
     def __init__(self, *names: str) -> None:
         self.names = list(names)
@@ -24,7 +24,7 @@ class Machine:
         return SoundCard(lambda _: None, None, silent=True)
 
 
-def test_a_device_that_falls_silent_is_gone_and_may_come_back() -> None:
+def test_a_silent_device_is_gone_and_may_return() -> None:
     machine = Machine("built-in")
     device = WatchedDevice(machine.open, machine.devices)
     device.open(None, 100.0)

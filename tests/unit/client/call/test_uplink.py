@@ -1,4 +1,4 @@
-"""What a sender makes of the server's requests: size, rate and keyframes."""
+"""How a sender follows the server's requests: size, rate and keyframes."""
 
 from __future__ import annotations
 
@@ -211,7 +211,7 @@ async def until(condition: Callable[[], bool]) -> None:
         await asyncio.sleep(0.01)
 
 
-def test_a_picture_that_stays_is_sent_rarely_and_at_once_when_it_is_asked_for() -> None:
+def test_an_unchanged_picture_is_sent_rarely_and_at_once_on_request() -> None:
     async def work() -> None:
         uplink, line = Uplink(lambda: Script(1), Codec.RAW), Line()
         await uplink.open()
@@ -256,7 +256,7 @@ def test_after_a_film_the_stop_follows_the_last_picture_on_a_slow_connection_too
 
 
 @pytest.mark.parametrize("turns", range(6))
-def test_whoever_leaves_just_as_news_arrive_has_left(turns: int) -> None:
+def test_leaving_wins_over_a_picture_that_arrives_at_the_same_time(turns: int) -> None:
     class Still(Source):
         picture = np.zeros((180, 320, 3), np.uint8)
 

@@ -1,4 +1,4 @@
-"""What chat lines look like, and what they cannot be made to look like."""
+"""The look of chat lines, and what they cannot imitate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The file with the lines that a person typed."""
+"""The file of typed lines."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def lines(path: Path) -> list[str]:
     return list(LineHistory(path).load_history_strings())
 
 
-def test_lines_are_found_again_newest_first_and_only_by_their_owner(tmp_path: Path) -> None:
+def test_lines_are_stored_newest_first_and_readable_only_by_their_owner(tmp_path: Path) -> None:
     path = tmp_path / "state" / "chat_history"
     history = LineHistory(path)
     for line in ("one", "two\nrows", "日本 👍"):
@@ -21,7 +21,7 @@ def test_lines_are_found_again_newest_first_and_only_by_their_owner(tmp_path: Pa
     assert path.parent.stat().st_mode & 0o777 == 0o700
 
 
-def test_invitations_and_enormous_lines_are_not_kept(tmp_path: Path) -> None:
+def test_invitations_and_very_long_lines_are_not_stored(tmp_path: Path) -> None:
     history = LineHistory(tmp_path / "h")
     for line in ("/join secret", " /JOIN secret", "x" * 20_000, "kept"):
         history.store_string(line)
@@ -38,7 +38,7 @@ def test_the_file_is_bounded(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["h"]
 
 
-def test_a_file_that_is_broken_or_cannot_be_used_is_done_without(tmp_path: Path) -> None:
+def test_a_damaged_or_unusable_file_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "h").write_bytes(b'\xff\xfe\n"good"\n[1]\n' + b"[" * 5000 + b'\n"cut')
     assert lines(tmp_path / "h") == ["good"]
     (tmp_path / "d").mkdir()

@@ -11,7 +11,7 @@ ANN, BOB = "a1" * 32, "b2" * 32
 
 
 @pytest.mark.parametrize("copy", ["Ann", "ann", "A\u200dnn", "Ａnn", " Ann ", "An\u0301n", "A\u3164nn", "An\u2800n"])
-def test_people_whose_names_look_the_same_are_told_apart_by_their_keys(copy: str) -> None:
+def test_keys_distinguish_people_whose_names_look_the_same(copy: str) -> None:
     people = People()
     people.learn(ANN, "Ann", 1)
     assert people.name(ANN) == "Ann"
@@ -37,14 +37,14 @@ def test_people_whose_names_look_the_same_are_told_apart_by_their_keys(copy: str
         "日" * 99,
     ],
 )
-def test_a_name_has_nothing_that_lines_are_built_with(name: str) -> None:
+def test_a_name_has_no_reserved_characters(name: str) -> None:
     clean = clean_name(name)
     assert not set(":()<>[]*#：∶\n\x1b") & set(clean)
     assert width(clean) <= NAME_COLUMNS
 
 
 @pytest.mark.parametrize("name", ["", "  ", "\u200d", "\u2800", "npub1abc", "ＮPUB1abc", ":::"])
-def test_what_cannot_be_a_name_leaves_the_key(name: str) -> None:
+def test_a_person_with_an_invalid_name_is_shown_by_key(name: str) -> None:
     people = People()
     people.learn(ANN, name, 1)
     assert people.name(ANN).startswith("npub1")
@@ -71,7 +71,7 @@ def test_names_and_presence_are_bounded_and_used_names_stay() -> None:
     assert sum(people.has_name(f"{number:064x}") for number in range(MAX_NAMES + 100)) == MAX_NAMES - 1
 
 
-def test_presence_begins_once_and_ends_when_it_runs_out() -> None:
+def test_presence_begins_once_and_ends_when_it_expires() -> None:
     people = People()
     assert people.arrived(ANN, 10.0, 0.0)
     assert not people.arrived(ANN, 20.0, 5.0)

@@ -41,7 +41,7 @@ def test_diagonals_win() -> None:
     assert not falling._has_four(4, 3, GUEST)
 
 
-def test_who_may_not_cannot() -> None:
+def test_illegal_moves_are_refused() -> None:
     board = played("000000")
     assert not board.drop(0, board.turn), "the column is full"
     assert not board.drop(1, HOST + GUEST - board.turn), "it is not his turn"
@@ -54,7 +54,7 @@ def test_who_may_not_cannot() -> None:
 
 
 @given(st.lists(st.integers(-1, COLUMNS), max_size=80))
-def test_any_game_travels_and_ends_with_at_most_42_stones(columns: list[int]) -> None:
+def test_any_game_can_be_encoded_and_ends_with_at_most_42_stones(columns: list[int]) -> None:
     board = Board()
     for column in columns:
         before = sum(cell != EMPTY for cell in board.cells)
@@ -65,6 +65,6 @@ def test_any_game_travels_and_ends_with_at_most_42_stones(columns: list[int]) ->
 
 
 @pytest.mark.parametrize("data", [b"", bytes(45), bytes([1, 0, 0]) + bytes([9] * 42), bytes([1, 0, 0]) + bytes(41)])
-def test_what_is_no_board_is_refused(data: bytes) -> None:
+def test_invalid_boards_are_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match="not a board"):
         Board.decode(data)

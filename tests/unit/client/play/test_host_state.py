@@ -1,4 +1,4 @@
-"""What a host saves comes back, and nothing else does."""
+"""A host's stored state, valid and invalid."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NEW: tuple[HostState, Board, list[object]] = (HostState(), Board(), [])
 
 
 @given(st.lists(st.integers(0, 6), max_size=42), st.integers(1, 1000), st.one_of(st.none(), st.integers(1, 65435)))
-def test_a_game_in_any_state_comes_back_through_a_file(columns: list[int], number: int, opponent: int | None) -> None:
+def test_a_game_in_any_state_survives_a_file(columns: list[int], number: int, opponent: int | None) -> None:
     board = Board(has_guest=opponent is not None)
     for column in columns:
         board.drop(column, board.turn)
@@ -46,12 +46,12 @@ GOOD = HostState(3, 1).encode(Board(), [])
         {"reports": [{}] * 100},
     ],
 )
-def test_what_cannot_be_is_a_new_table(change: dict[str, object], caplog: pytest.LogCaptureFixture) -> None:
+def test_invalid_values_become_a_new_table(change: dict[str, object], caplog: pytest.LogCaptureFixture) -> None:
     assert HostState.decode({**GOOD, **change}) == NEW
     assert "Ignored the saved board: " in caplog.text
 
 
-def test_a_missing_value_is_a_new_table() -> None:
+def test_a_missing_value_becomes_a_new_table() -> None:
     for name in GOOD:
         assert HostState.decode({key: value for key, value in GOOD.items() if key != name}) == NEW
     assert HostState.decode({}) == NEW

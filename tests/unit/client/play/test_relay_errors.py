@@ -1,4 +1,4 @@
-"""The relay's texts for people."""
+"""The relay's errors in words for players."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ def test_every_text_of_our_relay_becomes_whole_sentences(text: str) -> None:
     assert "{game}" not in words
 
 
-def test_names_cannot_be_taken_for_texts_and_line_breaks_are_no_way_around() -> None:
+def test_names_cannot_imitate_texts_even_with_line_breaks() -> None:
     assert "already has two players" in explain("Room  a\nb exceeded max amount of players 2.", TABLE)
     assert explain("x Room  a exceeded max amount of players 2.", TABLE).startswith("The server says")
 
 
-def test_what_is_not_known_is_shown_as_it_came() -> None:
+def test_an_unknown_text_is_quoted() -> None:
     assert explain("Ask {me} later", TABLE) == "The server says about table 'ta{b}le': Ask {me} later"
     assert explain(" ", TABLE) == "Table 'ta{b}le' is closed."

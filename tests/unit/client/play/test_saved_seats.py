@@ -30,7 +30,7 @@ def only_file(directory: Path) -> Path:
     return path
 
 
-def test_a_seat_comes_back_and_only_its_owner_can_read_it(tmp_path: Path) -> None:
+def test_a_saved_seat_can_be_loaded_and_only_its_owner_can_read_it(tmp_path: Path) -> None:
     directory = tmp_path / "deep" / "seats"
     first = seat_file(directory)
     assert first.load() is None
@@ -58,7 +58,7 @@ def test_seats_do_not_mix(tmp_path: Path) -> None:
         file.close()
 
 
-def test_a_second_process_does_not_get_the_seat_and_is_told_whose_it_is(tmp_path: Path) -> None:
+def test_a_second_process_is_refused_the_seat_and_learns_who_has_it(tmp_path: Path) -> None:
     first = seat_file(tmp_path)
     first.save(SEAT)
     with pytest.raises(SeatRefusedError, match=rf"already playing at 'table' as guest .*process {os.getpid()}\)"):
@@ -173,7 +173,7 @@ def test_files_and_directories_of_other_users_are_ignored(tmp_path: Path, caplog
     assert caplog.text.count("belongs to") == 2
 
 
-def test_without_a_directory_the_game_goes_on_unsaved(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_without_a_directory_nothing_is_saved(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "file").write_text("not a directory")
     for directory in (tmp_path / "file", tmp_path / "file" / "seats"):
         file = seat_file(directory)
@@ -185,7 +185,7 @@ def test_without_a_directory_the_game_goes_on_unsaved(tmp_path: Path, caplog: py
     assert caplog.text.count("Seats are not saved: ") == 2
 
 
-def test_where_seats_are_and_what_happens_without_a_home(
+def test_seats_are_in_the_state_directory_or_nowhere_without_a_home(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -232,7 +232,7 @@ def test_expired_seats_are_removed_and_those_in_use_stay(tmp_path: Path) -> None
     assert len(list(tmp_path.glob("*.lock"))) <= 2
 
 
-def test_there_are_never_more_than_so_many(tmp_path: Path) -> None:
+def test_the_number_of_saved_seats_is_bounded(tmp_path: Path) -> None:
     for number in range(MAX_SEATS + 10):
         file = seat_file(tmp_path, f"room {number}")
         file.save(SEAT)

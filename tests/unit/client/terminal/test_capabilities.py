@@ -1,4 +1,4 @@
-"""What terminals are found to be able to do."""
+"""The detected abilities of terminals."""
 
 import os
 import select
@@ -86,17 +86,17 @@ def test_a_terminal_that_shows_a_direct_colour_says_so_when_asked(reply: bytes) 
 
 
 @pytest.mark.parametrize("reply", [b"\x1bP1$r48:5:16m\x1b\\", b"\x1bP0$r\x1b\\", b""])
-def test_a_terminal_that_comes_near_only_is_believed_as_well(reply: bytes) -> None:
+def test_an_answer_with_a_similar_colour_counts_as_well(reply: bytes) -> None:
     assert looked_at(answering(reply), TERM="xterm-256color")[0].color is ColorLevel.ANSI256
 
 
 @pytest.mark.parametrize(("state", "can"), [(b"0", False), (b"1", True), (b"2", True), (b"4", False)])
-def test_synchronized_output_is_asked_for(state: bytes, can: bool) -> None:
+def test_synchronized_output_is_queried(state: bytes, can: bool) -> None:
     found, _ = looked_at(answering(b"\x1b[?2026;" + state + b"$y"), TERM="xterm-256color", COLORTERM="truecolor")
     assert found.synchronized is can
 
 
-def test_a_silent_terminal_costs_a_moment_and_nothing_else() -> None:
+def test_a_silent_terminal_costs_only_a_moment() -> None:
     found, asked = looked_at(silent, TERM="xterm-256color")
     assert asked.endswith(b"\x1b[c")
     assert (found.color, found.synchronized) == (ColorLevel.ANSI256, False)
@@ -147,14 +147,14 @@ def test_a_terminal_that_answers_in_pieces_is_understood(size: int) -> None:
     assert KeyParser().feed(read, 0.0) == []
 
 
-def test_keys_that_are_typed_during_the_questions_are_not_lost() -> None:
+def test_keys_typed_during_the_queries_are_not_lost() -> None:
     first, *others = ANSWERS
     found, read = SlowAnswer(b"c", first, b"r\x1b[A", *others, b"q", pause=0.02).ask()
     assert (found.color, found.synchronized, found.sextants) == (ColorLevel.TRUECOLOR, True, True)
     assert KeyParser().feed(read, 0.0) == ["c", "r", "up", "q"]
 
 
-def test_keys_at_a_terminal_that_answers_nothing_are_not_lost() -> None:
+def test_keys_typed_at_a_silent_terminal_are_not_lost() -> None:
     found, read = SlowAnswer(b"c", b"1", b"q", pause=0.02).ask()
     assert not found.synchronized
     assert KeyParser().feed(read, 0.0) == ["c", "1", "q"]
@@ -167,22 +167,22 @@ def test_answers_that_come_too_late_are_not_keys() -> None:
 
 
 @pytest.mark.parametrize("term", ["dumb", "linux", "vt100", "eterm-color"])
-def test_terminals_that_would_print_the_questions_are_not_asked(term: str) -> None:
+def test_terminals_that_would_print_the_queries_are_not_queried(term: str) -> None:
     assert looked_at(silent, TERM=term)[1] == b""
 
 
-def test_no_colour_means_that_no_colour_is_asked_for() -> None:
+def test_no_color_disables_the_colour_query() -> None:
     _, asked = looked_at(answering(), TERM="xterm-256color", NO_COLOR="1")
     assert b"48;2" not in asked
 
 
-def test_gnu_screen_is_not_asked_what_it_would_hand_on() -> None:
+def test_gnu_screen_is_not_queried_for_what_it_would_pass_on() -> None:
     _, asked = looked_at(answering(), TERM="screen-256color", STY="1234.pts-0.host")
     assert asked.endswith(b"\x1b[c")
     assert b"\x1bP" not in asked
 
 
-def test_a_pipe_is_no_terminal() -> None:
+def test_a_pipe_is_not_a_terminal() -> None:
     reader, writer = os.pipe()
     try:
         found = detect({"TERM": "xterm-256color", "COLORTERM": "truecolor"}, input_fd=reader, output_fd=writer)
@@ -223,7 +223,7 @@ def test_the_size_is_the_terminals_else_the_environments_else_80_by_24() -> None
         (b"tmux 3.4", False),
     ],
 )
-def test_sextants_are_told_by_the_terminals_name_and_version(version: bytes, draws: bool) -> None:
+def test_sextants_follow_the_terminals_name_and_version(version: bytes, draws: bool) -> None:
     answer = b"\x1bP>|" + version + b"\x1b\\"
     # Whatever TERM says: within tmux it is the outer terminal's business, which tmux does not tell.
     assert looked_at(answering(answer), TERM="xterm-kitty")[0].sextants is draws
@@ -240,7 +240,7 @@ def test_sextants_are_told_by_the_terminals_name_and_version(version: bytes, dra
         ({"TERM": "linux"}, False),
     ],
 )
-def test_without_an_answer_sextants_are_told_by_the_environment(environment: dict[str, str], draws: bool) -> None:
+def test_without_an_answer_sextants_follow_the_environment(environment: dict[str, str], draws: bool) -> None:
     assert looked_at(answering(), **environment)[0].sextants is draws
 
 
@@ -282,7 +282,7 @@ def test_only_terminals_whose_cursor_moves_are_drawn_on(environment: dict[str, s
         assert "--snapshot" in done.stdout
 
 
-def test_a_terminal_whose_cursor_does_not_move_is_not_asked_anything() -> None:
+def test_a_terminal_without_a_movable_cursor_is_not_queried() -> None:
     found, asked = looked_at(silent, TERM="unknown")
     assert asked == b""
     with pytest.raises(TerminalError, match="TERM=unknown"):

@@ -1,4 +1,4 @@
-"""How pictures are drawn on which terminal."""
+"""The display settings for different terminals."""
 
 from dataclasses import replace
 
@@ -59,13 +59,13 @@ def test_a_console_font_has_half_blocks_at_best(color: ColorLevel, mode: RenderM
     ("asked", "told"),
     [(RenderMode.SEXTANT, 2), (RenderMode.QUADRANT, 2), (RenderMode.BRAILLE, 0), (RenderMode.SHAPE, 0)],
 )
-def test_servers_that_do_not_know_a_mode_are_asked_for_the_next(asked: RenderMode, told: int) -> None:
+def test_servers_without_a_mode_are_asked_for_the_nearest_one(asked: RenderMode, told: int) -> None:
     shown = display(ColorLevel.TRUECOLOR, render=asked)
     assert shown.capabilities().render_mode == told
     assert shown.settings(ViewPreferences()).render_mode == asked
 
 
-def test_preferences_are_told_to_the_server() -> None:
+def test_preferences_are_sent_to_the_server() -> None:
     preferences = ViewPreferences(names=False, own_picture=False, mirrored=True, spotlight=3, max_bitrate=500_000)
     settings = replace(display(ColorLevel.ANSI256), dithered=True).settings(preferences)
     assert settings.flags == ViewFlag.DITHERED | ViewFlag.WITHOUT_SELF | ViewFlag.MIRRORED_SELF

@@ -1,4 +1,4 @@
-"""Frames into pipes and files, and what becomes of those that cannot be written."""
+"""Frames written to pipes and files, and failures to write them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_each_frame_is_followed_by_a_line_feed_and_the_last_is_written_before_it
         assert output.read() == b"a\nb\n"
 
 
-def test_nobody_reading_is_told_once_and_is_no_failure(pipe: tuple[int, int]) -> None:
+def test_a_closed_pipe_is_reported_once_and_is_not_a_failure(pipe: tuple[int, int]) -> None:
     reader, writer = pipe
     os.close(reader)
     failed = threading.Event()

@@ -1,4 +1,4 @@
-"""Keys out of a terminal's bytes."""
+"""Keys parsed from a terminal's bytes."""
 
 import random
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from teleglyph.client.terminal.key_parser import ALT_SECONDS, ESCAPE_SECONDS, STALL_SECONDS, KeyParser
 
 WITHIN = 0.12
-"""Seconds between two pieces of a sequence that a network cuts."""
+"""Seconds between two pieces of a sequence that a network splits."""
 
 SEQUENCES: list[tuple[bytes, list[str]]] = [
     (b"q", ["q"]),
@@ -60,13 +60,13 @@ SEQUENCES: list[tuple[bytes, list[str]]] = [
 
 
 @pytest.mark.parametrize(("data", "keys"), SEQUENCES)
-def test_keys_are_found_and_everything_else_is_not_keys(data: bytes, keys: list[str]) -> None:
+def test_only_keys_are_parsed_as_keys(data: bytes, keys: list[str]) -> None:
     assert KeyParser().feed(data, 0.0) == keys
 
 
 @pytest.mark.parametrize(("data", "keys"), [case for case in SEQUENCES if len(case[0]) < 200])
 @pytest.mark.parametrize("pause", [0.0, WITHIN])
-def test_keys_do_not_depend_on_where_a_network_cuts(data: bytes, keys: list[str], pause: float) -> None:
+def test_keys_do_not_depend_on_where_a_network_splits_them(data: bytes, keys: list[str], pause: float) -> None:
     if pause and b"\xc3\xa9" in data and data[0] == 0x1B:
         return  # Alt and a character are told from Escape and a character by the pause alone
     for cut in range(1, len(data)):
@@ -109,7 +109,7 @@ def test_a_lone_escape_is_a_key_once_nothing_follows() -> None:
     assert parser.deadline is None
 
 
-def test_a_sequence_whose_first_byte_was_taken_for_escape_is_still_no_letters() -> None:
+def test_a_sequence_whose_first_byte_was_read_as_escape_is_still_not_letters() -> None:
     late = ESCAPE_SECONDS + 1.0
     for rest, keys in (
         (b"[A", ["up"]),

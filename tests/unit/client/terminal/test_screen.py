@@ -1,4 +1,4 @@
-"""Drawing on a terminal, and leaving it as it was."""
+"""Drawing on a terminal, and restoring it."""
 
 import fcntl
 import os
@@ -80,7 +80,7 @@ def test_a_frame_that_is_shown_already_is_not_drawn_again(terminal: PseudoTermin
         terminal.wait_for(lambda: terminal.rows[:5] == FULL.decode().split("\n"))
 
 
-def test_an_overlay_lies_over_the_picture_and_goes_away(terminal: PseudoTerminal) -> None:
+def test_an_overlay_covers_the_picture_until_it_is_removed(terminal: PseudoTerminal) -> None:
     with screen_on(terminal) as screen:
         screen.draw_frame(FULL)
         screen.set_overlay(["help", "text\x1b[2J"])
@@ -91,7 +91,7 @@ def test_an_overlay_lies_over_the_picture_and_goes_away(terminal: PseudoTerminal
         terminal.wait_for(lambda: terminal.rows[1] == "1" * 20 and terminal.rows[2] == "2" * 20)
 
 
-def test_frames_are_bracketed_where_the_terminal_can_hold_them_back(terminal: PseudoTerminal) -> None:
+def test_frames_are_bracketed_on_terminals_with_synchronized_output(terminal: PseudoTerminal) -> None:
     with screen_on(terminal, synchronized=True) as screen:
         screen.draw_frame(frame(b"frame"))
         terminal.wait_for(lambda: b"frame" in terminal.written)
@@ -100,7 +100,7 @@ def test_frames_are_bracketed_where_the_terminal_can_hold_them_back(terminal: Ps
         assert start < terminal.written.rfind(b"frame") < end or terminal.written.count(b"\x1b[?2026h") > 1
 
 
-def test_on_leaving_cursor_wrapping_screen_and_keyboard_are_as_before(terminal: PseudoTerminal) -> None:
+def test_leaving_restores_cursor_wrapping_screen_and_keyboard(terminal: PseudoTerminal) -> None:
     before = termios.tcgetattr(terminal.fd)
     with screen_on(terminal) as screen:
         screen.draw_frame(FULL)
@@ -126,7 +126,7 @@ def test_it_can_be_left_and_entered_again(terminal: PseudoTerminal) -> None:
         terminal.wait_for(lambda: terminal.rows[0] == "again")
 
 
-def test_a_terminal_that_takes_nothing_neither_stalls_producers_nor_leaving() -> None:
+def test_a_terminal_that_accepts_nothing_blocks_neither_producers_nor_leaving() -> None:
     ours, theirs = os.openpty()
     try:
         fcntl.fcntl(theirs, fcntl.F_SETFL, fcntl.fcntl(theirs, fcntl.F_GETFL) | os.O_NONBLOCK)
@@ -163,7 +163,7 @@ def test_the_status_line_is_cut_to_the_window_without_controls(
         terminal.wait_for(lambda: terminal.rows[0] == "ready" and terminal.rows[5] == shown)
 
 
-def test_a_family_takes_two_columns_of_the_status_line(terminal: PseudoTerminal) -> None:
+def test_a_family_emoji_takes_two_columns_of_the_status_line(terminal: PseudoTerminal) -> None:
     family = "\N{MAN}\u200d\N{WOMAN}\u200d\N{GIRL}"
     with screen_on(terminal) as screen:
         screen.set_status(family * 11)
@@ -195,7 +195,7 @@ class Source:
                 self.grid.put([Label(0, y, 0, 0, glyphs_of(line, self.grid.columns))])
 
 
-def test_grids_are_drawn_by_what_changed_and_seen_when_that_is_done(terminal: PseudoTerminal) -> None:
+def test_only_changed_cells_of_a_grid_are_drawn_and_then_reported(terminal: PseudoTerminal) -> None:
     source = Source(20, 5)
     seen: list[object] = []
     with screen_on(terminal) as screen:
@@ -224,7 +224,7 @@ def test_a_grid_is_cut_to_the_window_and_follows_it(terminal: PseudoTerminal) ->
         terminal.wait_for(lambda: terminal.rows[:9] == ["x" * 19 + "界" + "y" * 9] * 9)
 
 
-def test_what_an_overlay_covered_is_there_again_when_it_goes(terminal: PseudoTerminal) -> None:
+def test_a_removed_overlay_uncovers_the_picture(terminal: PseudoTerminal) -> None:
     source = Source(20, 5)
     with screen_on(terminal) as screen:
         source.put(*("z" * 20 for _ in range(5)))

@@ -1,4 +1,4 @@
-"""The status line at every width, and rates that stay true."""
+"""The status line at every width, and current rates."""
 
 import pytest
 from hypothesis import given
@@ -22,12 +22,12 @@ def test_a_wide_line_has_every_field_in_order() -> None:
     assert line == " ? help | only Ann; 0 shows everyone | 12 in the call | picture on | 30 frames/s"
 
 
-def test_at_20_columns_the_most_important_is_left() -> None:
+def test_at_20_columns_the_most_important_fields_are_left() -> None:
     assert compose_status(FIELDS, 20) == " ? | 0: everyone"
     assert compose_status([FIELDS[0], *FIELDS[2:]], 20) == " ? | 12 in the call"
 
 
-def test_what_is_needed_is_whole_before_others_have_room() -> None:
+def test_needed_fields_are_whole_before_others_get_space() -> None:
     assert compose_status(FIELDS, 60) == " ? help | only Ann; 0 shows everyone | 12 in the call"
 
 
@@ -70,7 +70,7 @@ def test_time_in_which_the_program_was_suspended_does_not_count(pause: float) ->
     assert rates.measure(2.0 + pause, 61, 6100) == (30.0, 3000.0)
 
 
-def test_rates_begin_anew_after_an_outage() -> None:
+def test_rates_start_again_after_an_outage() -> None:
     rates = Rates()
     rates.measure(0.0, 0, 0)
     rates.measure(1.0, 30, 3000)

@@ -1,4 +1,4 @@
-"""Text that is wrapped, aligned and divided into pages by what terminals draw."""
+"""Text wrapped, aligned and divided into pages by its width on terminals."""
 
 import pytest
 from hypothesis import given
