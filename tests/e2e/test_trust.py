@@ -195,7 +195,7 @@ def test_a_pinned_server_must_show_what_is_pinned(start_server: StartServer, peo
     pin = ("--server-key", people.path("server.pub"))
     assert people.client(good.port, *pin).returncode == 0
     wrong = people.client(other.port, *pin)
-    assert (wrong.returncode, "not what --server-key says" in wrong.stderr) == (64, True), wrong.stderr
+    assert (wrong.returncode, "but --server-key requires" in wrong.stderr) == (64, True), wrong.stderr
     missing = people.client(none.port, *pin)
     assert (missing.returncode, "shows no identity" in missing.stderr) == (64, True), missing.stderr
 
@@ -226,14 +226,14 @@ def test_a_server_is_remembered_and_a_change_is_noticed(start_server: StartServe
     server.wait_for_log(f"identity is {re.escape(fingerprint(people.server.public_key))} ")
     new = people.client(server.port, "--accept-new-server")
     assert new.returncode == 0
-    assert "It is now remembered." in new.stderr
+    assert "It is now a known server." in new.stderr
     assert people.client(server.port).returncode == 0
     server.stop()
 
     impostor = start_server("--key", people.path("other-server"), "--port", port)
     changed = people.client(impostor.port, "--accept-new-server")
     assert changed.returncode == 64
-    assert "Somebody may be in the middle" in changed.stderr
+    assert "Someone may be intercepting" in changed.stderr
     for key in (people.server.public_key, bytes(signing_key(people, "other-server").verify_key)):
         assert fingerprint(key) in changed.stderr
     assert f"teleglyph known-hosts forget '127.0.0.1:{port}'" in changed.stderr
