@@ -302,7 +302,7 @@ def test_a_server_that_resets_every_connection_is_given_up_with_several_reasons(
     assert (done.returncode, done.stdout) == (46, "")
     (line,) = done.stderr.splitlines()
     assert "closes every connection without a response. It may" in line
-    assert "or another kind of service listens on this port. Check the address" in line
+    assert "or another service may be listening on this port. Check the address" in line
 
 
 def test_a_server_that_says_that_it_takes_no_more_is_believed_at_once() -> None:

@@ -423,7 +423,7 @@ def test_a_guest_that_sends_nonsense_changes_nothing_for_a_game_in_the_terminal(
     server.wait_for_log("HTTP on port")
     with terminal(90, 24, f"LC_ALL=C.UTF-8 XDG_STATE_HOME={tmp_path}") as window:
         window.type(f"{sys.executable} -m teleglyph play t --host --server 127.0.0.1:{server.http_port}; echo code=$?")
-        window.expect("Waiting for somebody to join")
+        window.expect("Waiting for someone to join")
         guest = extended(server, JoinRequest("four", "t"))
         get(guest)
         window.expect("Your turn")
@@ -433,7 +433,7 @@ def test_a_guest_that_sends_nonsense_changes_nothing_for_a_game_in_the_terminal(
         second = extended(server, JoinRequest("four", "t"))
         assert closed_with(second)[0] == "We got rejected by server.", "two are playing"
         window.press("4")
-        window.expect("The other one's turn")
+        window.expect("The other player's turn")
         # The stones on the board; one more is in the status line.
         assert (window.screen.count("●"), window.screen.count("○")) == (2, 0)
         guest.send(b"\x02\x03")
