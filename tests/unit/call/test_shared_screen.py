@@ -177,7 +177,7 @@ def test_a_place_without_a_picture_has_nothing_but_its_words(color: ColorLevel, 
     painted = re.sub(r"\x1b\[[0-9;]*m", "", Painter().all(shown).decode())
     assert painted.split() == ["camera", "off", "1", "Ann"]
     backgrounds = {background for _, background, _ in shown.characters()}
-    if style.shows_light_by_ink:
+    if style.shows_light_by_coverage:
         assert backgrounds == {DEFAULT_COLOR}
 
 
@@ -262,7 +262,7 @@ def test_any_scene_fits_on_any_screen(
             for label in plan.labels[-len(view.visible(scene)) :]:
                 for x, y, width, height in places:
                     is_below = label.y >= y + height or label.y < y
-                    is_inside = label.paper != 0
+                    is_inside = label.background != 0
                     assert is_below or is_inside or label.x >= x + width or label.x + len(label.glyphs) <= x
 
 
