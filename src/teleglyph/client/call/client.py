@@ -67,8 +67,6 @@ class CallEvents:
     """Clear the screen before the next frame."""
     members: Callable[[int, int], None] = _ignore
     """The number of participants, and how many of them send a picture."""
-    notice: Callable[[str], None] = _ignore
-    """A message from the server to the user."""
 
 
 @dataclass(slots=True)
@@ -77,8 +75,6 @@ class ReceiveCounters:
 
     frames: int = 0
     frame_bytes: int = 0
-    refused_frames: int = 0
-    """Frames that were damaged or unsafe for a terminal."""
 
 
 class CallClient:
@@ -225,7 +221,7 @@ class CallClient:
             case AsciiFrame():
                 self._receive_frame(message.text)
             case DroppedFrame():
-                self._refuse_frame(f"they arrive damaged ({message.reason})")
+                self._events.refused(f"they arrive damaged ({message.reason})")
             case ScreenUpdate():
                 self.received.frames += 1
                 self.received.frame_bytes += len(message.body)
@@ -248,22 +244,17 @@ class CallClient:
                 self._events.members(message.connected, message.active)
             case RemoteLog():
                 _log.debug("Server message: %s", message.text)
-                self._events.notice(message.text)
             case ErrorMessage():
                 raise PeerError(f"The server ended the connection: {message.text} (code {message.code}).")
 
     def _receive_frame(self, text: bytes) -> None:
         frame = check_frame(text, *self.size)
         if frame is None:
-            self._refuse_frame(explain_refusal(text))
+            self._events.refused(explain_refusal(text))
             return
         self.received.frames += 1
         self.received.frame_bytes += len(text)
         self._events.frame(frame)
-
-    def _refuse_frame(self, reason: str) -> None:
-        self.received.refused_frames += 1
-        self._events.refused(reason)
 
 
 def _with_view_state(settings: ViewSettings) -> ViewSettings:

@@ -114,7 +114,7 @@ class ReconnectingCall:
         pause = self._backoff.next_pause(error)
         if pause is None:
             raise error
-        _log.warning("Connection lost: %s retry=%.1fs", error, pause)
+        _log.warning("Connection lost, retry in %.1f s: %s", pause, error)
         self.retry_at = time.monotonic() + pause
         attempt = f"attempt {self._backoff.number}"
         while (left := self.retry_at - time.monotonic()) > 0 and not self._stop.is_set():
