@@ -78,10 +78,11 @@ async def play(session: aiohttp.ClientSession, url: str, start: asyncio.Event, u
         await guest.receive_bytes()
         readers = [asyncio.create_task(listen(guest)), asyncio.create_task(listen(host))]
         await start.wait()
-        count = round(until * 20)
-        for _ in range(count):
+        ends, count = time.monotonic() + until, 0
+        while (now := time.monotonic()) < ends:
             await host.send_bytes(b"\x04" + struct.pack("d", time.perf_counter()))
-            await asyncio.sleep(0.05)
+            count += 1
+            await asyncio.sleep(max(0.0, now + 0.05 - time.monotonic()))
         await asyncio.sleep(0.5)
         for reader in readers:
             reader.cancel()

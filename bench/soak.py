@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import random
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -88,7 +89,7 @@ def main() -> None:
     try:
         subprocess.run(  # starts the decoders, which stay
             [sys.executable, "-m", "bench.hostile_peer", "invalid films", "--port", str(server.port)]
-            + ["--seconds", "2"],
+            + ["--seconds", "10"],
             check=False,
             timeout=60,
         )
@@ -104,16 +105,18 @@ def main() -> None:
         threads.append(threading.Thread(target=trouble, args=(server.port, until), daemon=True))
         for thread in threads:
             thread.start()
-        early: list[float] = []
-        late: list[float] = []
+        samples: list[tuple[float, float]] = []
+        """The part of the time that has passed, and MiB."""
         while time.monotonic() < until:
             time.sleep(5)
-            passed = (time.monotonic() - began) / seconds
-            if 1 / 6 < passed < 1 / 3:
-                early.append(process_usage(server.process.pid)[1])
-            elif passed > 5 / 6:
-                late.append(process_usage(server.process.pid)[1])
-        print("bystanders:", others.communicate(timeout=60)[0].strip())
+            samples.append(((time.monotonic() - began) / seconds, process_usage(server.process.pid)[1]))
+            if len(samples) % 60 == 0:
+                print(f"{(time.monotonic() - began) / 60:.0f} min: {samples[-1][1]:.1f} MiB", flush=True)
+        try:
+            print("bystanders:", others.communicate(timeout=60)[0].strip())
+        except subprocess.TimeoutExpired:
+            others.kill()
+            print("bystanders: no answer within 60 s")
         for thread in threads:
             thread.join(90)
         deadline = time.monotonic() + 60
@@ -122,7 +125,8 @@ def main() -> None:
     finally:
         server.stop()
         directory.cleanup()
-    first, last = sum(early) / len(early), sum(late) / len(late)
+    first = statistics.fmean(size for part, size in samples if 1 / 6 < part < 1 / 3)
+    last = statistics.fmean(size for part, size in samples if part > 5 / 6)
     print(f"memory: {before[0]:.0f} MiB at the start, {first:.1f} early, {last:.1f} late ({last / first - 1:+.1%})")
     print(f"tasks: {before[1]} before, {after[1]} after; descriptors: {before[2]} before, {after[2]} after")
     sys.exit(int(last / first - 1 > _MAX_GROWTH or after[1:] != before[1:]))
