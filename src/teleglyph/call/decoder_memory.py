@@ -32,6 +32,8 @@ class DecoderMemory:
         """Reserve an amount of bytes, which replaces the holder's earlier reservation.
 
         Args:
+            holder: a decoder, or any other hashable object.
+            amount: in bytes.
             give_up: called when another holder gets the bytes.
 
         Raises:

@@ -102,6 +102,8 @@ class Decoding(Protocol):
         """Decode one encoder output.
 
         Args:
+            stream: number of the stream.
+            bitstream: the encoder's output, HEVC.
             needed: width and height in pixels to scale the picture down to; None for no scaling.
 
         Returns:

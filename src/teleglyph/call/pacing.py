@@ -31,6 +31,7 @@ class Schedule:
         """Set the next due time after a tick at ``now``, and return how many ticks were skipped.
 
         Args:
+            now: seconds on the clock of ``next_due``.
             quiet: the tick was late only because there was nothing to show before.
         """
         late = max(0.0, now - self.next_due)

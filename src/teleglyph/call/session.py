@@ -48,7 +48,9 @@ async def run_participant(
     The participant is out of its room and the connection closed when this returns, whatever happens.
 
     Args:
+        participant: with an open connection, not yet in its room.
         session: of the participant's connection.
+        limits: the call's limits.
         on_handshake: called when the handshake is over, however it ended.
 
     Returns:

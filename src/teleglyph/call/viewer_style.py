@@ -24,7 +24,9 @@ def requested_style(capabilities: Capabilities, render: int | None = None, *, di
     """The style that capabilities name.
 
     Args:
+        capabilities: of the viewer's terminal.
         render: a render mode to use instead of theirs.
+        dithered: mix 16 or 256 colours in an ordered pattern.
 
     Raises:
         UserError: the custom palette cannot be used.

@@ -106,12 +106,7 @@ async def _chat(
     stop: asyncio.Event,
     chats: list[Chat],
 ) -> int:
-    """Connect and chat.
-
-    Args:
-        new_chat: makes a chat of a client and a view.
-        chats: gets the chat once there is one.
-    """
+    """Connect and chat; ``new_chat`` makes a chat of a client and a view, and ``chats`` gets it."""
     loop = asyncio.get_running_loop()
     async with contextlib.AsyncExitStack() as stack:
         connecting = loop.create_task(stack.enter_async_context(NostrClient(url, key)))

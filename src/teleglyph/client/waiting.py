@@ -15,6 +15,7 @@ async def wait_for_first(*awaitables: Awaitable[object], timeout: float | None =
     Tasks among the awaitables keep running; coroutines are cancelled.
 
     Args:
+        *awaitables: at least one.
         timeout: in seconds; None waits without limit.
     """
     tasks = [asyncio.ensure_future(awaitable) for awaitable in awaitables]

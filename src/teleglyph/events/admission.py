@@ -23,6 +23,7 @@ def check_admission(event: NostrEvent, limits: EventLimits, now: float, authenti
 
     Args:
         event: well-formed.
+        limits: the relay's limits.
         now: Unix seconds.
         authenticated: public keys that the connection has proved.
 
@@ -53,6 +54,7 @@ def check_vanish(event: NostrEvent, is_own_url: Callable[[str], bool]) -> None:
     """Check that a request to vanish (NIP-62) is for this relay.
 
     Args:
+        event: the request, well-formed.
         is_own_url: whether a URL is one of this relay's.
 
     Raises:
@@ -105,6 +107,7 @@ def check_authentication(event: NostrEvent, challenge: str, own: OwnNames, limit
         event: well-formed.
         challenge: that was sent last.
         own: the server's names on this connection; never a name that only the client gave.
+        limits: the relay's limits.
         now: Unix seconds.
 
     Raises:

@@ -18,7 +18,9 @@ def may_read(event: NostrEvent, group: GroupRecord | None, readers: Set[str]) ->
     This is the same rule as :func:`teleglyph.store.visibility.visible_to` for stored events.
 
     Args:
+        event: to be read.
         group: the event's; None if it belongs to none.
+        readers: the public keys that the client proved.
     """
     if event.pubkey in readers:
         return True

@@ -153,6 +153,10 @@ def information(
     """The relay's information document.
 
     Args:
+        profile: the operator's texts.
+        limits: the relay's limits.
+        version: of this software.
+        has_search: the relay searches texts (NIP-50).
         own_key: the relay's public key, if it has groups.
         is_managed: an administrator can manage it over HTTP.
         is_restricted: only some authors or some kinds of events are accepted.

@@ -113,8 +113,10 @@ class OwnEvents:
         """Publish a new version of a replaceable event.
 
         Args:
+            kind: a replaceable or addressable kind.
             address: value of the tag ``d``, which the tags must contain too.
             tags: called in another thread, unless a later version replaces this one first.
+            content: of the event.
 
         Returns:
             done when this version or a later one is stored or refused.

@@ -91,6 +91,7 @@ class EventsService:
         """Send a new event to all subscriptions that match it.
 
         Args:
+            event: already stored, or ephemeral.
             plan: the changes to groups that the event caused.
 
         Returns:

@@ -101,6 +101,8 @@ class EventSession:
         """Send a live event, or hold it until the stored events are sent.
 
         Args:
+            subscription: one of this session's.
+            event: matches the subscription.
             body: the event's text and the end of the message.
         """
         if subscription.held is not None:

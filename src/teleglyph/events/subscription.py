@@ -27,6 +27,8 @@ class Client(Protocol):
         """Handle a live event.
 
         Args:
+            subscription: one of this subscriber's.
+            event: matches the subscription.
             body: the event's text and the end of the message.
         """
 

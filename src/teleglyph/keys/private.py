@@ -122,8 +122,7 @@ def _load_file(path: Path, ask: AskPassphrase) -> Identity:
 def _ask(path: Path, data: bytes, ask: AskPassphrase, trouble: str) -> Identity:
     """Prompt for the pass phrase until it is right, at most three times.
 
-    Args:
-        trouble: the previous error, shown with the first prompt.
+    ``trouble`` is the previous error, shown with the first prompt.
     """
     for _ in range(_TRIES):
         typed = ask(f"{trouble} Pass phrase of {path}".strip())
@@ -251,6 +250,7 @@ def write_identity(path: Path, passphrase: str | None, comment: str) -> FileIden
     """Create a key, and write it and its ``.pub`` like ssh-keygen: both files or neither.
 
     Args:
+        path: of the private key's file.
         passphrase: at most 72 bytes; None or empty for none.
         comment: written after the public key, without unprintable characters.
 

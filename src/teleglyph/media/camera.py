@@ -35,7 +35,8 @@ def list_cameras(
     """The cameras in the system's order.
 
     Args:
-        system_dir, device_dir: Linux's directories of video devices and of their nodes.
+        system_dir: Linux's directory of video devices.
+        device_dir: Linux's directory of device nodes.
         platform: as :data:`sys.platform`.
     """
     if platform == "darwin":

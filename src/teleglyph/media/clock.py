@@ -47,6 +47,7 @@ class MediaClock:
         """Wait for a time of the film; returns at once if it is past.
 
         Args:
+            seconds: since the start of the film.
             leads: the caller may move the clock when the film has stalled.  Only one of picture and sound may.
 
         Returns:

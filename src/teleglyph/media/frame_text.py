@@ -59,7 +59,8 @@ def check_frame(text: bytes, columns: int, rows: int) -> SafeFrame | None:
 
     Args:
         text: from the server.
-        columns, rows: the requested size, at least 1.
+        columns: requested width, at least 1.
+        rows: requested height, at least 1.
     """
     drawable, glyphs = _native.scan_text(text)
     if drawable < len(text):

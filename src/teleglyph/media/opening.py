@@ -275,7 +275,10 @@ def open_container(
     """Open a container with FFmpeg.
 
     Args:
+        url: the name by which FFmpeg opens it, or an input for FFmpeg to read.
         name: the user's name for it.
+        format: FFmpeg's name of the format; None detects it.
+        options: of FFmpeg's demuxer, in addition to our own.
         timeout: seconds after which a read without data fails.
 
     Raises:

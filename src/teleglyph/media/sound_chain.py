@@ -154,6 +154,7 @@ class SoundLine:
 
         Args:
             time: in seconds since the start; None continues the previous sound.
+            samples: mono, at the sample rate of calls.
         """
         end = self._position + len(self._rest)
         gap = 0 if time is None else round(time * SAMPLE_RATE) - end

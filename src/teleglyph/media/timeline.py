@@ -86,6 +86,7 @@ class Timeline:
 
         Args:
             origin: the stamp at the start of the round; None uses the first stamp.
+            policy: how to treat jumps from now on; None keeps the current one.
         """
         self._policy = policy or self._policy
         self._offset = None if origin is None else self.end - origin
@@ -99,7 +100,8 @@ class Timeline:
 
         Args:
             index: of its stream.
-            shown, decoded: its stamps in seconds; None if missing.
+            shown: its presentation stamp in seconds; None if missing.
+            decoded: its decoding stamp in seconds; None if missing.
             duration: in seconds; None or 0 if unknown.
             step: the usual interval of packets in this stream, for missing stamps and durations.
 

@@ -58,6 +58,7 @@ def cube(transfer: Transfer, peak: float = USUAL_PEAK) -> str:
     """The table in the format of ``.cube`` files, for full-range signals.
 
     Args:
+        transfer: the film's transfer function.
         peak: the brightest light in the film, in cd/m²; for PQ only.
     """
     steps = np.linspace(0.0, 1.0, _SIZE)

@@ -24,7 +24,8 @@ def tcp_failure(error: OSError, host: str, port: int, seconds: float) -> str:
 
     Args:
         error: a ``TimeoutError`` without a number means our own timeout.
-        host, port: the destination.
+        host: the destination.
+        port: the destination's port.
         seconds: our timeout.
     """
     where, code = authority(host, port), _number(error)

@@ -231,6 +231,7 @@ class Connection:
         """Charge processor time to the peer, for work that its messages caused.  Its reader pauses when necessary.
 
         Args:
+            seconds: of processor time.
             elsewhere: the time was spent outside the event loop.
         """
         self._fairness.charge(seconds, elsewhere=elsewhere)
@@ -347,6 +348,8 @@ class Connection:
         closing a socket with unread bytes makes the kernel drop the farewell in flight.
 
         Args:
+            *farewell: packets to send last.
+            linger: seconds to wait for the peer, for each of the two steps.
             half_close: the farewell is in the outbox already.
         """
         self._fairness.close()  # only now, because bytes that a peer left behind are still read and charged

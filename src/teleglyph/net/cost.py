@@ -122,6 +122,8 @@ class CostMeter:
         """Charge processor time to the connection and its address.
 
         Args:
+            seconds: of processor time.
+            now: as from ``time.monotonic``.
             elsewhere: the time was spent outside the event loop.
 
         Returns:

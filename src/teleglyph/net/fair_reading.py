@@ -63,6 +63,7 @@ class FairReading:
         """Charge processor time to the peer.  Its reader pauses when necessary.
 
         Args:
+            seconds: of processor time.
             elsewhere: the time was spent outside the event loop.
         """
         if not elsewhere:
@@ -103,6 +104,7 @@ class FairReading:
         """Do what :meth:`after_work` does, and keep the peer's messages within their rate.
 
         Args:
+            reader: the connection's; paused if necessary.
             now: when the message arrived.
 
         Raises:

@@ -57,9 +57,9 @@ def timeout_error(connection: Connection, timeouts: LivenessTimeouts, now: float
     """The error with which a connection has to end because of a timeout; None if it may go on.
 
     Args:
-        connection: to be judged.
-        patience: how long it may be silent.
-        now: as ``time.monotonic`` says.
+        connection: to check.
+        timeouts: how long it may be silent or blocked.
+        now: as from ``time.monotonic``.
     """
     blocked, silence = connection.blocked_since, now - connection.last_received
     if blocked is not None and now - blocked > timeouts.stall_timeout:

@@ -161,6 +161,8 @@ class Outbox:
         """Queue raw bytes in two parts, in order with the control packets; the second is kept by reference.
 
         Args:
+            head: the first part.
+            body: the second part, which several outboxes may share.
             group: identifies them for :meth:`purge`.
         """
         self._put_control(Outgoing(head, True, body, group))

@@ -74,6 +74,7 @@ def frame_compressed_text(data: bytes, window_bits: int) -> bytes:
     """The bytes of a server's text message, compressed without context (RFC 7692, 7.2.1).
 
     Args:
+        data: the text, in UTF-8.
         window_bits: the agreed size of the window, as a power of two, 9 to 15 (RFC 7692, 7.1.2.1).
     """
     deflate = zlib.compressobj(_COMPRESSION, zlib.DEFLATED, -window_bits)

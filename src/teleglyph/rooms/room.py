@@ -184,6 +184,8 @@ class RelayRoom:
         """Seat a new guest.
 
         Args:
+            link: the guest's connection.
+            now: as from ``time.monotonic``.
             identity: the Ed25519 key that it proved.
             wants_absences: send it notices when the host is away.
             chosen: its own token, which opens its seat until it confirms the relay's.
@@ -213,6 +215,9 @@ class RelayRoom:
         """Seat a player that holds a seat's token, and close the connection in that seat.
 
         Args:
+            token: opens the seat.
+            link: the player's new connection.
+            now: as from ``time.monotonic``.
             identity: the Ed25519 key that it proved.
             rotates: it wants a new token.
             wants_absences: send it notices about absent players.
@@ -408,7 +413,10 @@ class RelayRoom:
         """End a connection; only closes it if it is no longer in the seat.
 
         Args:
+            seat: the connection's seat.
+            link: the connection.
             text: the last message to it.
+            now: as from ``time.monotonic``.
             returns: keep its seat for a while.
         """
         if seat.link is not link or self.is_over:

@@ -78,6 +78,10 @@ class SeatTable:
         """Add a seat; returns it and its token.
 
         Args:
+            player: number of the player.
+            link: the player's connection.
+            identity: the Ed25519 key that the player proved; None if they proved none.
+            wants_absences: send it notices about absent players.
             chosen: a token of the player's own, which also opens the seat until the other one is confirmed.
         """
         token = self._new_token()

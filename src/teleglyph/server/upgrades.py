@@ -40,9 +40,11 @@ class Upgrader:
         """Upgrade a request to a WebSocket, if its address may connect, and serve it until it closes.
 
         Args:
+            request: for a WebSocket.
             serve: gets the connection, its session, the address as limits count it, and the server's names.
-            limits, budget: of the connection.
-            options: of the session.
+            limits: of the connection.
+            budget: of the connection's outbox; None for no shared budget.
+            **options: of the session.
         """
         from teleglyph.server.http_requests import RequestHandler
 

@@ -84,6 +84,7 @@ class Database:
         """Run a query beside the writer; it sees what was committed before it starts.
 
         Args:
+            work: called with a reader's connection, in another thread.
             owner: the client whose turn it takes.
         """
         return self._readers.read(work, owner)

@@ -40,6 +40,7 @@ def remove_slice(connection: DatabaseConnection, places: Sequence[Sequence[int]]
     """Remove the first of some events, as many as fit into one short transaction.
 
     Args:
+        connection: in a transaction of the writer.
         places: sequence numbers with the sizes of their texts, which bound how many rows of tags and words go too.
 
     Returns:

@@ -79,7 +79,9 @@ class EventStore:
         """Store a request to vanish (NIP-62), and record that its author's events are to be erased.
 
         Args:
+            request: checked, and signed by the author who wants to vanish.
             changes: to groups, as in :meth:`store_events`.
+            now: as in :meth:`store_events`.
         """
         moment = 0 if now is None else int(now)
 
@@ -104,6 +106,8 @@ class EventStore:
 
         Args:
             filters: each has at most MAX_VALUES values.
+            default_limit: for filters without a limit.
+            max_limit: for any filter.
             now: Unix seconds; events that expired before are not found.
             readers: public keys that the client has proved; None for the relay itself, which may read everything.
             owner: the client whose turn it takes.

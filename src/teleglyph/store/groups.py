@@ -103,6 +103,8 @@ def write_change(connection: DatabaseConnection, change: GroupChange, first_seq:
     """Write a change inside a transaction, except for its erased events.
 
     Args:
+        connection: the writer's.
+        change: to one group.
         first_seq: sequence number of a new group's first event; None: the next one.
     """
     key = tag_key(change.id)

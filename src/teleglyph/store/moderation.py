@@ -101,6 +101,7 @@ class ModerationStore:
         """Erase some of an author's events.
 
         Args:
+            erasure: the author, and which of their events.
             cursor: the result of the last call, or START.
 
         Returns:

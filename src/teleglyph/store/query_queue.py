@@ -113,7 +113,9 @@ class QueryQueue:
         """Record that a running query has finished.
 
         Args:
+            query: from :meth:`pop_next`.
             seconds: how long it ran.
+            now: as from ``time.monotonic``.
         """
         client = self._clients[query.owner.client]
         client.running -= 1

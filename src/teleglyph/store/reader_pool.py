@@ -66,6 +66,7 @@ class ReaderPool:
         """Queue a query; it sees what was committed before it starts.
 
         Args:
+            work: called with a reader's connection, in its thread.
             owner: the client whose turn it takes.
         """
         future: Future[T] = Future()

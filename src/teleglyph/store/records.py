@@ -104,6 +104,7 @@ class RecordStore:
         """Close the record of a round and open the next one's.
 
         Args:
+            room_id: the room's, as given to :meth:`record_opening`.
             result: JSON; None for a round that was abandoned.
             outcomes: of all who took part.
             identities: keys of those who proved one, 64 hexadecimal digits.
@@ -138,8 +139,7 @@ class RecordStore:
 def _close_orphans(connection: DatabaseConnection, now: float, own: int | None = None) -> None:
     """Close open records of processes that have ended.
 
-    Args:
-        own: the number of our process, once it has records; None at the start.
+    ``own`` is the number of our process, once it has records.
     """
     instances = connection.run("SELECT DISTINCT instance FROM records WHERE ended_at IS NULL")
     for (instance,) in instances:

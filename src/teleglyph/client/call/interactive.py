@@ -32,6 +32,10 @@ async def watch_call(
     """Join a call and show it on this terminal until the user leaves.
 
     Args:
+        options: the server, and how to take part.
+        terminal: what the terminal can do.
+        uplink: what to send; None to only watch.
+        stop: ends the call when set.
         notice: a sentence to show first.
 
     Returns:

@@ -39,7 +39,8 @@ class ReceivedScreen:
         """The screen as text; None before the first full one.
 
         Args:
-            columns, rows: the requested size; a larger screen is cut off on the right and below.
+            columns: requested width; a wider screen is cut off on the right.
+            rows: requested height; a higher screen is cut off below.
         """
         grid = self.grid
         if grid is not None and (grid.columns > columns or grid.rows > rows):

@@ -74,7 +74,8 @@ class CallSound:
         """Open the sound card; blocks for a moment, so call it in a thread.
 
         Args:
-            microphone, speakers: numbers of devices; None for the system's choice.
+            microphone: number of the device; None for the system's choice.
+            speakers: number of the device; None for the system's choice.
             silent: use a sound card that makes no sound.
 
         Returns:

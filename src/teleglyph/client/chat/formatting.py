@@ -168,8 +168,7 @@ def _strftime(form: str, at: float) -> str:
 def _wrap(line: str, first: int, others: int) -> Iterator[str]:
     """Wrap a line between words if possible, and never within a grapheme.
 
-    Args:
-        first, others: columns of the first row and of the others.
+    ``first`` and ``others`` are the columns of the first row and of the others.
     """
     row, used, room = "", 0, first
     for word in _WORD.findall(line) or [""]:

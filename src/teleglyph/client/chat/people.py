@@ -39,6 +39,7 @@ class People:
         """Remember a name; False if it is known already, or a newer one is.
 
         Args:
+            key: the person's public key, 64 hexadecimal digits.
             name: as received; characters that are not allowed are removed.
             at: when it was chosen, Unix seconds.
         """

@@ -21,11 +21,12 @@ def draw_board(
     """Draw a board as lines of equal width.
 
     Args:
+        board: to draw.
         cursor: the marked column; -1 for none.
         color: draw stones in red and yellow.
         utf8: use characters outside ASCII for stones and edges.
-        columns, rows: the available space.  The board is 31 by 9; in less space it loses its spacing, edges and
-            numbers.  Below 7 by 6 there is a text instead.
+        columns: available width.  The board is 31 by 9; in less space it loses its spacing, edges and numbers.
+        rows: available height.  Below 7 by 6 there is a text instead.
     """
     step = next((step for step in (4, 2) if columns >= 7 * step + 3), 1)
     if columns < MIN_COLUMNS or rows < MIN_ROWS:

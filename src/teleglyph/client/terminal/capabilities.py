@@ -125,7 +125,8 @@ def detect(environment: Mapping[str, str], *, input_fd: int = 0, output_fd: int 
 
     Args:
         environment: normally ``os.environ``.
-        input_fd, output_fd: standard input and output.
+        input_fd: standard input.
+        output_fd: standard output.
         ask: send queries if both are a terminal.
     """
     interactive, has_keys = os.isatty(output_fd), os.isatty(input_fd)

@@ -27,7 +27,9 @@ def draw_box(lines: Sequence[str], columns: int, rows: int, *, at_foot: bool) ->
 
     Args:
         lines: text that fits into :func:`box_columns` columns.
-        columns, rows: the area around the box.
+        columns: width of the area around the box.
+        rows: height of the area around the box.
+        at_foot: draw over the last rows instead of in the centre.
     """
     widest = max((width(line) for line in lines), default=0)
     if not lines or widest <= 0:

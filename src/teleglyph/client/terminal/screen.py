@@ -172,6 +172,7 @@ class Screen:
         """Queue a source's grid; only changed cells are drawn.
 
         Args:
+            source: of the newest grid.
             on_drawn: called in the drawing thread with the number of the drawn grid.
         """
         with self._wake:

@@ -36,6 +36,7 @@ def compose_status(fields: Sequence[Field], columns: int) -> str:
     rest.  Within both groups, lower ranks come first.
 
     Args:
+        fields: in the order of the line.
         columns: width of the line.
     """
     room = columns - width(_MARGIN) + width(_SEPARATOR)
@@ -74,7 +75,8 @@ class Rates:
 
         Args:
             now: seconds on a clock that runs on while the program is suspended.
-            frames, size: total frames and bytes.
+            frames: total number of frames.
+            size: total number of bytes.
         """
         if self._began is not None and now - self._measured_at > _MAX_GAP_SECONDS:
             self.restart()

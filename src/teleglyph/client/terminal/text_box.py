@@ -54,7 +54,8 @@ def help_pages(keys: Sequence[tuple[str, str]], about: str, columns: int, rows: 
     Args:
         keys: names of keys, and what they do.
         about: a last line.
-        columns, rows: size of the box's text.
+        columns: width of the box's text.
+        rows: height of the box's text.
     """
     beside = _MIN_TEXT + _GAP + max((width(key) for key, _ in keys), default=0) <= columns
     for count in range(1, _MAX_COLUMNS + 1) if beside else ():

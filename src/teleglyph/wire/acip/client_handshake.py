@@ -320,7 +320,8 @@ def describe_refusal(reasons: int, password: CredentialState, key: CredentialSta
 
     Args:
         reasons: bits of :class:`AuthFailure`, perhaps with unknown ones.
-        password, key: how far ours got.
+        password: how far ours got.
+        key: how far ours got.
     """
     sentences = [by_state[password] for bit, by_state in _PASSWORD_SENTENCES.items() if reasons & bit]
     for bit, by_state in _KEY_SENTENCES.items():

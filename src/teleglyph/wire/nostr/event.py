@@ -309,6 +309,10 @@ def sign_event(
 
     Args:
         key: the secret key, 32 bytes.
+        created_at: Unix seconds.
+        kind: of the event.
+        tags: each a name and its values.
+        content: of the event.
 
     Raises:
         EventRefusedError: a text has half of a surrogate pair.

@@ -44,6 +44,7 @@ def decode_key(text: str, kind: str) -> bytes:
     """Decode a key from text, or from hexadecimal digits.
 
     Args:
+        text: from the user.
         kind: ``npub`` or ``nsec``; the other kind is refused, so that nobody reveals a secret by mistake.
 
     Raises:

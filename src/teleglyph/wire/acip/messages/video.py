@@ -158,6 +158,7 @@ class AsciiFrame(Message):
         """Parse and decompress a frame.
 
         Args:
+            payload: of an ASCII_FRAME packet.
             max_text: a frame with a longer text is dropped before it is decompressed, in bytes.
 
         Returns:
