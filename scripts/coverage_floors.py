@@ -10,8 +10,21 @@ import sys
 from collections import defaultdict
 from pathlib import Path, PurePath
 
-FLOORS: dict[str, int] = {}
-"""Percent of lines: what one run measured, less two.  Raise a floor when a package gets better."""
+FLOORS = {
+    "call": 73,
+    "cli": 61,
+    "client": 59,
+    "events": 70,
+    "keys": 91,
+    "media": 92,
+    "net": 84,
+    "rooms": 68,
+    "server": 55,
+    "store": 93,
+    "teleglyph": 82,
+    "wire": 94,
+}
+"""Percent of lines: what one run of the unit tests measured, less two.  Raise a floor when its package gets better."""
 
 
 def main() -> int:
