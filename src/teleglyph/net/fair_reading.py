@@ -58,6 +58,7 @@ class FairReading:
         """Processor time since the other connections last ran."""
         self._messages = 0
         """Messages since the other connections last ran."""
+        self._measured_at = 0.0
 
     def charge(self, seconds: float, *, elsewhere: bool = False) -> None:
         """Charge processor time to the peer.  Its reader pauses when necessary.
@@ -78,7 +79,7 @@ class FairReading:
 
     def next_feed_size(self) -> int:
         """The most bytes that the session may get now; 0: no limit."""
-        size = self._feed_bytes // _COSTLY_DIVISOR if self._has_waited else self._feed_bytes
+        size = -(-self._feed_bytes // _COSTLY_DIVISOR) if self._has_waited else self._feed_bytes
         self._has_waited = False
         return size
 
@@ -110,7 +111,10 @@ class FairReading:
         Raises:
             RateLimitError: the peer has cost too much for too long.
         """
-        await self.after_work(reader)
+        # The clock of the processor is too slow to be read for every small message.
+        if self.is_in_debt or now - self._measured_at >= _MAX_SECONDS:
+            self._measured_at = now
+            await self.after_work(reader)
         pause = self._packets.consume(1, now)
         self._messages += 1
         if pause > 0:
