@@ -565,7 +565,7 @@ def test_names_that_cannot_be_are_refused_before_anything_is_sent(name: str | by
         check=False,
     )
     assert done.returncode == 2
-    assert b"a table's name has 1 to 128 bytes of printable characters." in done.stderr
+    assert b"use 1 to 128 bytes of printable characters." in done.stderr
     assert b"Traceback" not in done.stderr
     assert b"\x1b" not in done.stderr
     assert list(tmp_path.iterdir()) == []
