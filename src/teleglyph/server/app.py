@@ -267,7 +267,7 @@ class Server:
 
     @property
     def participants(self) -> list[Participant]:
-        """All who are connected, including those not yet in a room."""
+        """Everyone connected, including those not yet in a room."""
         return self._calls.participants
 
     def _room_started(self, room: RelayRoom) -> None:
