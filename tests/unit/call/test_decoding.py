@@ -156,7 +156,7 @@ def test_the_process_gets_nothing_of_the_servers(monkeypatch: pytest.MonkeyPatch
 
 
 @needs_confinement
-def test_a_killed_process_is_started_again_and_everybody_goes_on_at_a_keyframe() -> None:
+def test_a_killed_process_is_restarted_and_everybody_continues_at_a_keyframe() -> None:
     async def run() -> None:
         async with opened() as decoding:
             assert isinstance(decoding, ConfinedDecoding)
@@ -235,7 +235,7 @@ def test_a_process_that_was_taken_over_is_not_believed(answer: bytes) -> None:
 
 
 @both
-def test_who_uses_up_its_time_loses_frames_and_nobody_else_does(confined: bool) -> None:
+def test_a_sender_that_uses_up_its_time_loses_frames_and_nobody_else_does(confined: bool) -> None:
     # No time at all beyond the first picture: how fast this machine is must not matter.
     poor, rich = replace(LIMITS, decoder_share=1e-9, decoder_burst=1e-9), LIMITS
 

@@ -1,4 +1,4 @@
-"""The way of events with a store that answers when it is told to."""
+"""Ingest of events, with a store that answers on command."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_a_store_that_fails_is_an_error_for_all_and_the_next_ones_go_on() -> Non
     assert run(test) == [("lost", False, "error: the event could not be stored"), ("kept", True, ""), "kept"]
 
 
-def test_what_comes_meanwhile_becomes_one_batch() -> None:
+def test_events_that_arrive_meanwhile_become_one_batch() -> None:
     async def test(ingest: Ingest, store: SlowStore, writer: Writer) -> None:
         for number in range(2):
             ingest.submit(writer, make(f"first {number}"))
@@ -161,7 +161,7 @@ def with_groups(
     return log
 
 
-def test_what_changes_a_group_is_decided_alone() -> None:
+def test_an_event_that_changes_a_group_is_decided_alone() -> None:
     bob = bytes([2]) * 32
     bobs_key = sign_event(bob, 1, 1).pubkey
 
@@ -186,7 +186,7 @@ def test_what_changes_a_group_is_decided_alone() -> None:
     assert ("9002", False, "restricted: your role in this group does not allow that") in log
 
 
-def test_who_changes_a_group_is_answered_when_it_is_described() -> None:
+def test_a_change_of_a_group_is_answered_after_its_description_is_stored() -> None:
     described: list[asyncio.Future[None]] = []
 
     async def test(ingest: Ingest, store: SlowStore, writer: Writer) -> None:
@@ -229,7 +229,7 @@ def test_a_change_that_was_not_written_does_not_hold() -> None:
     ]
 
 
-def test_who_waits_for_much_that_stands_alone_does_not_hold_others_up() -> None:
+def test_an_author_with_many_events_that_cannot_be_batched_does_not_delay_others() -> None:
     order: list[str] = []
 
     async def test(ingest: Ingest, store: SlowStore, writer: Writer) -> None:

@@ -1,4 +1,4 @@
-"""What a host reads at the start."""
+"""The messages that a host reads at the start."""
 
 from __future__ import annotations
 
