@@ -112,7 +112,7 @@ def test_a_picture_that_fails_ends_its_own_stream_only(confined: bool) -> None:
 
 
 @both
-def test_a_sender_who_leaves_in_the_middle_disturbs_nobody(confined: bool) -> None:
+def test_a_sender_that_leaves_midway_disturbs_nobody(confined: bool) -> None:
     async def run() -> None:
         async with opened(confined=confined) as decoding:
             pictures = outputs(6)
@@ -260,7 +260,7 @@ def test_a_sender_that_uses_up_its_time_loses_frames_and_nobody_else_does(confin
 
 
 @needs_confinement
-def test_nobody_waits_behind_a_sender_who_has_used_up_its_time() -> None:
+def test_nobody_waits_behind_a_sender_that_has_used_up_its_time() -> None:
     async def run() -> None:
         async with opened() as decoding:
             assert isinstance(decoding, ConfinedDecoding)
@@ -322,7 +322,7 @@ def test_large_pictures_make_room_for_small_ones(confined: bool) -> None:
 
 
 @needs_confinement
-def test_a_sender_who_costs_much_moves_to_the_other_process_without_a_loss_at_a_keyframe() -> None:
+def test_a_costly_sender_moves_to_the_other_process_at_a_keyframe_without_a_loss() -> None:
     limits = replace(LIMITS, quick_decoder_share=1e-9, quick_decoder_burst=1e-9)
 
     async def run() -> None:

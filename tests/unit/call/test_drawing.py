@@ -27,7 +27,7 @@ def work(screens: int, texts: int) -> Drawing:
     return Drawing(frames, compositions, encodings)
 
 
-def test_two_halves_give_what_one_whole_gives() -> None:
+def test_two_halves_draw_the_same_as_one_whole() -> None:
     for screens in range(6):
         for texts in range(4):
             whole = work(screens, texts).draw()

@@ -215,7 +215,7 @@ def test_a_lone_viewer_who_hides_their_own_picture_sees_a_sentence() -> None:
     assert "Nobody" in "".join(rows_of(screen(8, 1, ViewPreferences(without=1)), (tile(1, "Ann"),)))
 
 
-def test_a_spotlight_on_somebody_who_is_gone_shows_all() -> None:
+def test_a_spotlight_on_somebody_who_left_shows_all() -> None:
     view = screen(60, 20, ViewPreferences(spotlight=2))
     assert "Ann" not in "".join(rows_of(view, (tile(1, "Ann"), tile(2, "Bob")), 1))
     assert "Ann" in "".join(rows_of(view, (tile(1, "Ann"),), 2))

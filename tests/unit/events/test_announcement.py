@@ -32,7 +32,7 @@ def test_a_call_that_empties_has_ended_and_the_next_one_is_another() -> None:
 
 
 @pytest.mark.parametrize("participants", [0, 3])
-def test_a_server_that_stops_ends_what_it_announced_and_announces_nothing_more(participants: int) -> None:
+def test_a_server_that_stops_ends_its_announcements_and_makes_no_more(participants: int) -> None:
     announcer = Announcer("lobby", "a.example")
     announcer.due(participants, 100)
     assert told(announcer.end(200)) == ("ended", 0, 100, 200)

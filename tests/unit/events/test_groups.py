@@ -122,7 +122,7 @@ def test_a_closed_group_takes_an_invitation(place: Place) -> None:
     assert not place.reads(request, EVE)
 
 
-def test_roles_allow_what_they_say(place: Place) -> None:
+def test_each_role_allows_its_own_actions(place: Place) -> None:
     target = "ab" * 32
     for kind, tags in ((9000, ["p", pub(EVE)]), (9001, ["p", pub(ANN)]), (9005, ["e", target]), (9002, ["name", "x"])):
         assert place.refused(BOB, kind, tags).startswith("restricted: your role")
