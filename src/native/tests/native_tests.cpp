@@ -339,7 +339,7 @@ void check_partition(unsigned count) {
     constexpr double slack = 8.0, flat_enough = 60.0;
     expect(error <= least + slack || (chosen.mask == 0 && flat <= least + flat_enough + slack),
            "a partition is not the best");
-    expect(chosen.background == plain_average(parts, count, ~chosen.mask), "a partition's background is no mean");
+    expect(chosen.background == plain_average(parts, count, ~chosen.mask), "a partition's background is not the mean");
     expect(chosen.mask == 0 || chosen.foreground == plain_average(parts, count, chosen.mask),
            "a partition's foreground is not a mean");
 }

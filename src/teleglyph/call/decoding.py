@@ -352,14 +352,14 @@ class _Worker:
         async with asyncio.timeout(self._limits.decoder_patience):
             await asyncio.get_running_loop().sock_sendall(self._socket, b"".join(parts))
 
-    async def _answer(self, patience: float) -> tuple[int, int, int, float]:
+    async def _answer(self, timeout: float) -> tuple[int, int, int, float]:
         if self._socket is None:
             raise OSError("no decoding process")
         data = b""
         for remaining in (1, 0):
             # Two halves: if this process itself was stopped, only the first half can pass without a look at the socket.
             try:
-                async with asyncio.timeout(patience / 2):
+                async with asyncio.timeout(timeout / 2):
                     while len(data) < ANSWER.size:
                         part = await asyncio.get_running_loop().sock_recv(self._socket, ANSWER.size - len(data))
                         if not part:

@@ -19,7 +19,7 @@ class Demand(NamedTuple):
 
     Attributes:
         width, height: pixels of the largest tile that shows it; 0 if nobody sees it.
-        interval: milliseconds between two pictures that can be told apart.
+        interval: milliseconds between two pictures that a viewer can distinguish.
     """
 
     width: int

@@ -12,7 +12,7 @@ _MIN_DELAY = 0.001
 
 
 class Alarm:
-    """Calls back once, at the earliest of the times that were asked for.
+    """Calls back once, at the earliest of the requested times.
 
     Args:
         on_ring: called on the event loop.

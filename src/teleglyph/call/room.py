@@ -159,7 +159,7 @@ class CallRoom:
         self.changed.set()
 
     def wake(self) -> None:
-        """Have the pacer look again: a viewer is new, or its connection takes frames again."""
+        """Wake the pacer: a viewer is new, or its connection takes frames again."""
         self.changed.set()
 
     # --- reporting ------------------------------------------------------------------------------------

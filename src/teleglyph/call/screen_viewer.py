@@ -239,7 +239,7 @@ class ScreenViewer(Viewer):
         return (begin, self._refined_row), True
 
     def _replace_sent(self, sent: SentScreen | None) -> None:
-        """Note what the peer sees; None if that is unknown, so that it gets a full frame."""
+        """Record what the peer sees; None if that is unknown, so that it gets a full frame."""
         if self._sent is not None:
             self._sent.holders -= 1
         self._sent = sent

@@ -76,7 +76,7 @@ def chat(logs: LogOptions, room: str, server: str | None, name: str | None, key:
     )
     if not terminal.interactive or not terminal.has_keys or not terminal.cursor:
         echo(f"* You are {npub_of(secret)}", err=True)
-        return run(lambda stop: _in_pipes(url, secret, partial(new_chat, is_patient=True), stop))
+        return run(lambda stop: _in_pipes(url, secret, partial(new_chat, waits_when_full=True), stop))
     return _on_terminal(url, secret, new_chat, terminal)
 
 

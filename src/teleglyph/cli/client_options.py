@@ -125,7 +125,7 @@ class DeviceOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ViewOptions:
-    """What the viewer wants to see."""
+    """The viewer's preferences."""
 
     max_bitrate: int = option(
         "--max-bitrate",
@@ -141,7 +141,7 @@ class ViewOptions:
     )
 
     def preferences(self) -> ViewPreferences:
-        """What the server is asked to show.
+        """The preferences to send to the server.
 
         Raises:
             click.UsageError: the options contradict each other.

@@ -42,7 +42,7 @@ _RENDER_WORDS = {name: mode for mode, name in RENDER_NAMES.items()} | {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisplayOptions:
-    """How frames are drawn; None stands for the best that the terminal supports."""
+    """How frames are drawn; None chooses the best that the terminal supports."""
 
     color_mode: ColorLevel | None = option(
         "--color-mode",

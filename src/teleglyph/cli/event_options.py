@@ -26,7 +26,7 @@ def _decode_admin(_ctx: click.Context, _param: click.Parameter, value: str | Non
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventOptions:
-    """Whether there is a relay, what it allows and how it presents itself."""
+    """Options of the Nostr relay."""
 
     events: bool = option(
         "--events/--no-events",
@@ -131,7 +131,7 @@ class EventOptions:
 
     @property
     def limits(self) -> EventLimits | None:
-        """What the relay allows; None without a relay."""
+        """The relay's limits; None without a relay."""
         if not self.events:
             return None
         return EventLimits(

@@ -36,7 +36,7 @@ def keygen(file: Path | None, comment: str | None, no_passphrase: bool) -> int:
     """Create an Ed25519 key that identifies you or your server.
 
     The private key is written to FILE and the public key to FILE.pub, in OpenSSH format. The default FILE is
-    ~/.config/teleglyph/id_ed25519, which 'teleglyph client' uses automatically. You are asked for a pass phrase unless
+    ~/.config/teleglyph/id_ed25519, which 'teleglyph client' uses automatically. It prompts for a pass phrase, unless
     TELEGLYPH_KEY_PASSWORD is set.
     """
     path = file.expanduser() if file is not None else default_identity_path()

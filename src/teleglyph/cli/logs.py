@@ -22,7 +22,7 @@ _FILES_KEPT = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogOptions:
-    """What is logged, and where."""
+    """Options of the log."""
 
     log_level: str = option(
         "--log-level",

@@ -81,7 +81,7 @@ class GroupKeeper:
         await asyncio.gather(*(one for name, title in own.items() for one in self.create(name, title, admins)))
 
     async def _find_all(self, *filters: Filter) -> list[NostrEvent]:
-        """All stored events that match filters, whoever may read them."""
+        """All stored events that match filters, regardless of who may read them."""
         found = await asyncio.wrap_future(self._store.find(filters, _MAX_STORED, _MAX_STORED, time.time()))
         events: list[NostrEvent] = []
         for start in range(0, len(found), _PAGE):

@@ -198,15 +198,15 @@ class EventsService:
 
     async def run(self) -> None:
         """Check clients and remove expired events until cancelled."""
-        swept, absences = 0.0, StallDetector(_CHECK_SECONDS)
+        swept, stalls = 0.0, StallDetector(_CHECK_SECONDS)
         while True:
             await asyncio.sleep(_CHECK_SECONDS)
             now = time.monotonic()
             if self._keeper is not None:
                 self._keeper.publish_presence()
-            if (absent := absences.sample(now)) > 0:
+            if (stalled := stalls.sample(now)) > 0:
                 for session in self.sessions:
-                    session.postpone(absent)
+                    session.postpone(stalled)
             for session, websocket in list(self.sessions.items()):
                 self._check(session, websocket, now)
             if now - swept > _SWEEP_SECONDS:

@@ -60,7 +60,7 @@ def parse_public_key(blob: bytes) -> bytes:
     """The 32 bytes of an Ed25519 key.
 
     Raises:
-        ValueError: it is not such a key, or more bytes follow.
+        ValueError: it is not an Ed25519 key, or more bytes follow.
     """
     reader = FieldReader(blob)
     try:

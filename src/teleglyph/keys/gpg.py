@@ -1,6 +1,6 @@
 """Ed25519 keys of GnuPG: ``gpg`` finds them, and its agent signs with them.
 
-ACIP only signs texts of 32 bytes, the size of a SHA-256 digest.  If the agent gets one as such a digest, it makes a
+ACIP only signs texts of 32 bytes, the size of a SHA-256 digest.  If the agent gets one as a digest, it makes a
 plain Ed25519 signature (RFC 8032), which can be verified without GnuPG.
 """
 

@@ -93,7 +93,7 @@ class Canvas:
         Raises:
             ValueError: a rectangle leaves the canvas, a picture's format, order or size differs from :class:`Draw`, or
                 the style's characters have other cells.
-            TypeError: a draw is not such a tuple, or its pixels are not a buffer.
+            TypeError: a draw is not a :class:`Draw`, or its pixels are not a buffer.
         """
         return _native.render(self.native, draws, style.native)
 

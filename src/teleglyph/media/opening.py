@@ -218,8 +218,7 @@ def _open_path(name: str) -> FileInput:
     except PermissionError as error:
         raise MediaFileNotFoundError(f"Cannot read the file '{name}': permission denied.") from error
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise MediaFileNotFoundError(f"Cannot open the file '{name}': {reason}.") from error
+        raise MediaFileNotFoundError(f"Cannot open the file '{name}': {ffmpeg_reason(error)}.") from error
     if stat.S_ISDIR(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise MediaFileNotFoundError(f"'{name}' is a directory. Name a file in it.")
@@ -303,11 +302,11 @@ def open_container(
         raise MediaFileNotFoundError(f"Cannot read '{name}': permission denied.") from error
     except (av.FFmpegError, OSError, ValueError, RuntimeError) as error:
         raise MediaOpenError(
-            f"{_called(name)} cannot be opened as a picture, film or sound: {reason_of(error)}."
+            f"{_called(name)} cannot be opened as a picture, film or sound: {ffmpeg_reason(error)}."
         ) from error
 
 
-def reason_of(error: BaseException) -> str:
+def ffmpeg_reason(error: BaseException) -> str:
     """The reason for FFmpeg's error, without numbers and without a full stop."""
     code = getattr(error, "errno", None)
     if code in _REASONS:

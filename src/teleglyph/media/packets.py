@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from teleglyph.errors import MediaDecodeError, TeleglyphError
 from teleglyph.media.clock import MediaClock
 from teleglyph.media.damage import DamagePolicy
-from teleglyph.media.opening import Opened, reason_of
+from teleglyph.media.opening import Opened, ffmpeg_reason
 from teleglyph.media.streams import StreamInfo, choose_picture, choose_sound, skip_others
 from teleglyph.media.timeline import RESTARTING, JumpPolicy, Timeline
 
@@ -237,7 +237,7 @@ class Demuxer:
             error = failure
         except Exception as failure:  # a bug must not leave the others waiting
             _log.exception("Reading %s failed", self._description)
-            error = MediaDecodeError(f"Reading {self._description} failed: {reason_of(failure)}.")
+            error = MediaDecodeError(f"Reading {self._description} failed: {ffmpeg_reason(failure)}.")
         finally:
             self._queues.end(error)
             self._opened.close()
@@ -306,7 +306,7 @@ class Demuxer:
         is_gone = getattr(error, "errno", None) in _GONE
         if not is_gone and errors <= self._policy.read_errors:
             return False
-        reason = reason_of(error)
+        reason = ffmpeg_reason(error)
         if self._is_live:
             raise MediaDecodeError(f"{self._description} stopped: {reason}. Check that it is connected.")
         self.notes = [f"the file is cut off ({reason})"]

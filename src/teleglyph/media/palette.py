@@ -53,15 +53,15 @@ def custom_palette(text: str) -> Palette:
         UserError: it has no characters or more than 255, or one is not printable or not exactly one column wide.
     """
     if not text:
-        raise UserError("A custom palette needs at least one character")
+        raise UserError("A custom palette needs at least one character.")
     if len(text) > MAX_GLYPHS:
-        raise UserError(f"A custom palette has at most {MAX_GLYPHS} characters, not {len(text)}")
+        raise UserError(f"A custom palette has at most {MAX_GLYPHS} characters, not {len(text)}.")
     for character in text:
         if not character.isprintable():
-            raise UserError(f"A custom palette cannot contain U+{ord(character):04X}: it is not printable")
+            raise UserError(f"A custom palette cannot contain U+{ord(character):04X}: it is not printable.")
         if (width := wcwidth.wcwidth(character)) != 1:
             raise UserError(
                 f"A custom palette cannot contain {character!r} (U+{ord(character):04X}): "
-                f"it is {width} columns wide, and every glyph must be exactly one"
+                f"it is {width} columns wide, and every glyph must be exactly one."
             )
     return Palette("custom", text)

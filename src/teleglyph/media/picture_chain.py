@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from teleglyph.errors import MediaDecodeError
 from teleglyph.media.damage import Damage
-from teleglyph.media.opening import MAX_PIXELS, reason_of
+from teleglyph.media.opening import MAX_PIXELS, ffmpeg_reason
 from teleglyph.media.orientation import Orientation, presentation_of
 from teleglyph.media.streams import StreamInfo
 from teleglyph.media.tone import USUAL_PEAK, Transfer, cube, transfer_of
@@ -135,7 +135,7 @@ class PictureDecoder:
 
 
 def _reason(failure: Exception, info: StreamInfo) -> str:
-    reason = reason_of(failure)
+    reason = ffmpeg_reason(failure)
     if info.decoder.width:
         return reason
     # Decoders refuse pictures over the bound with different errors.
@@ -202,7 +202,7 @@ class PictureGraph:
             self._graph.push(frame)
         except (av.FFmpegError, ValueError) as error:
             self._graph = None
-            raise MediaDecodeError(f"a picture cannot be converted: {reason_of(error)}") from error
+            raise MediaDecodeError(f"a picture cannot be converted: {ffmpeg_reason(error)}") from error
         yield from self._pull()
 
     def flush(self) -> Iterator[Picture]:
@@ -265,7 +265,7 @@ def _build(shape: _Shape, max_size: tuple[int, int]) -> av.filter.Graph:
         return _linked(shape, max_size, with_colors=False)
     except (av.FFmpegError, ValueError) as error:
         raise MediaDecodeError(
-            f"pictures of {shape.width}x{shape.height} in {shape.format} cannot be converted: {reason_of(error)}"
+            f"pictures of {shape.width}x{shape.height} in {shape.format} cannot be converted: {ffmpeg_reason(error)}"
         ) from error
 
 

@@ -60,7 +60,7 @@ class SoundDecoder:
         if frames:
             self._damage.record_success()
         elif self._damage.record_failure(coded.time, coded.packet.size, failed=failure is not None):
-            raise MediaDecodeError(f"it is damaged, {self._damage.in_a_row} packets in a row gave no sound.")
+            raise MediaDecodeError(f"it is damaged, {self._damage.in_a_row} packets in a row gave no sound")
         for frame in frames:
             yield from self._resample(frame)
 

@@ -34,7 +34,7 @@ Fill = Callable[[int], Samples]
 
 @dataclass(frozen=True, slots=True)
 class SoundDevice:
-    """A microphone or a loudspeaker.
+    """A microphone or speakers.
 
     Attributes:
         index: for ``--microphone`` or ``--speakers``.
@@ -115,7 +115,7 @@ class SoundCard:
                     recorder.start(_started(_record(captured)))
         except miniaudio.MiniaudioError as error:
             self.close()
-            device = "microphone" if captured is not None else "loudspeakers"
+            device = "microphone" if captured is not None else "speakers"
             reason = error.args[0] if error.args else error
             raise SoundError(f"The {device} cannot be used ({reason}).") from error
         except SoundError:
@@ -150,7 +150,7 @@ def _identify(index: int | None, *, playback: bool) -> Any:
     """The system's identifier of a device; None for its default."""
     found = _devices(playback=playback)
     kind, missing, option = (
-        ("loudspeaker", "No loudspeakers were found.", "speakers")
+        ("speaker", "No speakers were found.", "speakers")
         if playback
         else ("microphone", "No microphone was found.", "microphone")
     )

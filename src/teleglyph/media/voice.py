@@ -1,4 +1,4 @@
-"""Cleans a microphone's sound: removes the loudspeakers' echo, reduces noise, and evens the level.
+"""Cleans a microphone's sound: removes the speakers' echo, reduces noise, and evens the level.
 
 WebRTC's audio processing does the work.  It comes with the package ``livekit`` of the optional extra ``voice``, and
 takes blocks of 10 ms of 16-bit samples.
@@ -28,7 +28,7 @@ def voice_available() -> bool:
 
 
 class VoiceProcessor:
-    """Echo cancellation, noise suppression and gain control for one microphone and one set of loudspeakers.
+    """Echo cancellation, noise suppression and gain control for one microphone and one set of speakers.
 
     :meth:`played` and :meth:`process` may be called by two different threads.
 
@@ -47,7 +47,7 @@ class VoiceProcessor:
         self._rest: Samples = np.zeros(0, np.float32)
 
     def played(self, samples: Samples) -> None:
-        """Record what the loudspeakers play, in any number of samples, as the echo to remove."""
+        """Record what the speakers play, in any number of samples, as the echo to remove."""
         samples = np.concatenate((self._rest, samples))
         whole = len(samples) // BLOCK * BLOCK
         for start in range(0, whole, BLOCK):

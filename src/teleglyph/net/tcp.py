@@ -10,7 +10,7 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
-from teleglyph.errors import BindError, ConnectError
+from teleglyph.errors import BindError, ConnectError, reason_of
 from teleglyph.net.addresses import authority
 from teleglyph.net.connect_failure import tcp_failure
 from teleglyph.net.connection import Connection
@@ -247,7 +247,7 @@ def bind_failure(failures: Sequence[tuple[str, OSError]], port: int, service: st
 
 def _reason(error: OSError) -> str:
     """The system's description of an error, without asyncio's addition."""
-    return os.strerror(error.errno).lower() if error.errno and error.errno > 0 else str(error.strerror or "no reason")
+    return os.strerror(error.errno).lower() if error.errno and error.errno > 0 else reason_of(error)
 
 
 def refuse(transport: asyncio.Transport, reply: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Who may read figures and administer the server over HTTP, and the server's names on each connection."""
+"""Decides who may read figures and administer the server over HTTP; knows its names on each connection."""
 
 from __future__ import annotations
 

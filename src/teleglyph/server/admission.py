@@ -29,7 +29,7 @@ class Proofs:
 
 
 class HandshakeGuard:
-    """Applies the limits to one handshake (:class:`teleglyph.wire.acip.ProofGuard`)."""
+    """Applies the limits to one handshake (:class:`~teleglyph.wire.acip.server_handshake.ProofGuard`)."""
 
     def __init__(self, proofs: Proofs, network: str) -> None:
         self.connection: Connection | None = None

@@ -267,7 +267,7 @@ class Server:
 
     @property
     def participants(self) -> list[Participant]:
-        """All who are connected, including those not yet in a room."""
+        """Everyone connected, including those not yet in a room."""
         return self._calls.participants
 
     def _room_started(self, room: RelayRoom) -> None:
@@ -287,14 +287,14 @@ class Server:
     # --- background -----------------------------------------------------------------------------------
 
     async def _watch(self) -> None:
-        absences = StallDetector(_WATCH_INTERVAL)
+        stalls = StallDetector(_WATCH_INTERVAL)
         while True:
             await asyncio.sleep(_WATCH_INTERVAL)
             now = time.monotonic()
-            if (absent := absences.sample(now)) > 0:
-                _log.warning("Server was suspended or starved for %.1f s; deadlines extended", absent)
+            if (stalled := stalls.sample(now)) > 0:
+                _log.warning("Server was suspended or starved for %.1f s; deadlines extended", stalled)
                 for participant in self._calls.participants:
-                    participant.connection.postpone(absent)
+                    participant.connection.postpone(stalled)
             self.gate.costs.load.sample(now, time.thread_time(), seconds_in_queue())
             self.overload.sample(self.gate.costs.load.value, (room.counters for room in self.rooms.values()), now)
             for participant in self._calls.participants:

@@ -64,7 +64,7 @@ class CallAdmission:
 
     @property
     def participants(self) -> list[Participant]:
-        """All who are connected, including those not yet in a room."""
+        """Everyone connected, including those not yet in a room."""
         return list(self._sessions.values())
 
     def is_in_call(self, network: str) -> bool:

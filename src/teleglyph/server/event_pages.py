@@ -119,8 +119,8 @@ class EventPages:
                 is_guess = bool(authorization) and error.status in (401, 403)
                 raise
             finally:
-                settle = self._access.guesses.failed if is_guess else self._access.guesses.succeeded
-                settle(network, now)
+                record = self._access.guesses.failed if is_guess else self._access.guesses.succeeded
+                record(network, now)
         except ManagementRefusedError as error:
             headers = {"WWW-Authenticate": "Nostr"} if error.status == 401 else {}
             content, status = {"error": str(error)}, error.status

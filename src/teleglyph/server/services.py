@@ -38,7 +38,7 @@ class Services(Protocol):
 
     @property
     def participants(self) -> list[Participant]:
-        """All who are connected to the call port."""
+        """Everyone connected to the call port."""
 
     def reports(self) -> list[RoomReport]:
         """The counters of all call rooms."""

@@ -50,7 +50,7 @@ class Welcome:
             yield self._info(f"Others join with: teleglyph client {_as_typed(address, port)}")
         if not reachable:
             yield self._info(f"Others join with this machine's name and port {port}; no address for them was found")
-        yield self._info(f"They are asked for {self._asked_for()}")
+        yield self._info(f"To join they need {self._needed()}")
         yield self._info(f"In a firewall, open {self._ports(port)}")
         if reachable and all(_is_private(address) for address in reachable):
             yield self._info(f"For people on the internet, have your router forward TCP port {port} to this machine")
@@ -68,7 +68,7 @@ class Welcome:
                 found.append(address)
         return list(dict.fromkeys(found))
 
-    def _asked_for(self) -> str:
+    def _needed(self) -> str:
         wanted = ["the password"] if self.has_password else []
         wanted += ["a key that you listed"] if self.has_keys else []
         wanted += ["a look at the server's fingerprint, the first time"] if self.has_identity else []

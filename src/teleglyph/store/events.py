@@ -1,4 +1,4 @@
-"""Nostr events in a database (spec event-relay 4 to 9).
+"""Nostr events in a database (docs/protocol/nostr.md).
 
 A batch of events is stored in one transaction, in the order of arrival.
 """

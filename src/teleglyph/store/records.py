@@ -106,7 +106,7 @@ class RecordStore:
         Args:
             room_id: the room's, as given to :meth:`record_opening`.
             result: JSON; None for a round that was abandoned.
-            outcomes: of all who took part.
+            outcomes: of everyone who took part.
             identities: keys of those who proved one, 64 hexadecimal digits.
             reason: why the round ended.
             round_number: counted from 1, so that a report that is sent twice counts once; None: the open round.

@@ -1,4 +1,4 @@
-"""A call without a network: what a participant is sent is read from its outbox."""
+"""A call without a network: packets to a participant are read from its outbox."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Peer:
         self.show(shade)
 
     def received(self) -> list[Any]:
-        """What was sent since the last call, as far as these tests look at it."""
+        """The messages sent since the last call that these tests check."""
         packets = [parse_packet(item.data) for item in self.connection.outbox.next_batch()]
         return [_KINDS[packet.type].decode_payload(packet.payload) for packet in packets if packet.type in _KINDS]
 

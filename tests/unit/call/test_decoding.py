@@ -112,7 +112,7 @@ def test_a_picture_that_fails_ends_its_own_stream_only(confined: bool) -> None:
 
 
 @both
-def test_a_sender_who_leaves_in_the_middle_disturbs_nobody(confined: bool) -> None:
+def test_a_sender_that_leaves_midway_disturbs_nobody(confined: bool) -> None:
     async def run() -> None:
         async with opened(confined=confined) as decoding:
             pictures = outputs(6)
@@ -156,7 +156,7 @@ def test_the_process_gets_nothing_of_the_servers(monkeypatch: pytest.MonkeyPatch
 
 
 @needs_confinement
-def test_a_killed_process_is_started_again_and_everybody_goes_on_at_a_keyframe() -> None:
+def test_a_killed_process_is_restarted_and_everybody_continues_at_a_keyframe() -> None:
     async def run() -> None:
         async with opened() as decoding:
             assert isinstance(decoding, ConfinedDecoding)
@@ -235,7 +235,7 @@ def test_a_process_that_was_taken_over_is_not_believed(answer: bytes) -> None:
 
 
 @both
-def test_who_uses_up_its_time_loses_frames_and_nobody_else_does(confined: bool) -> None:
+def test_a_sender_that_uses_up_its_time_loses_frames_and_nobody_else_does(confined: bool) -> None:
     # No time at all beyond the first picture: how fast this machine is must not matter.
     poor, rich = replace(LIMITS, decoder_share=1e-9, decoder_burst=1e-9), LIMITS
 
@@ -260,7 +260,7 @@ def test_who_uses_up_its_time_loses_frames_and_nobody_else_does(confined: bool) 
 
 
 @needs_confinement
-def test_nobody_waits_behind_a_sender_who_has_used_up_its_time() -> None:
+def test_nobody_waits_behind_a_sender_that_has_used_up_its_time() -> None:
     async def run() -> None:
         async with opened() as decoding:
             assert isinstance(decoding, ConfinedDecoding)
@@ -322,7 +322,7 @@ def test_large_pictures_make_room_for_small_ones(confined: bool) -> None:
 
 
 @needs_confinement
-def test_a_sender_who_costs_much_moves_to_the_other_process_without_a_loss_at_a_keyframe() -> None:
+def test_a_costly_sender_moves_to_the_other_process_at_a_keyframe_without_a_loss() -> None:
     limits = replace(LIMITS, quick_decoder_share=1e-9, quick_decoder_burst=1e-9)
 
     async def run() -> None:

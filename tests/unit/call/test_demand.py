@@ -1,4 +1,4 @@
-"""What senders are asked for, from what viewers see."""
+"""The demand for senders' pictures, derived from what viewers see."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -22,7 +22,7 @@ def test_the_largest_size_and_the_quickest_viewer_count() -> None:
     assert demands_of(everybody) == {1: Demand(80, 60, 15), 2: Demand(40, 30, 30)}
 
 
-def test_nobody_sees_who_is_in_no_view() -> None:
+def test_a_sender_in_no_view_is_unseen() -> None:
     assert demands_of(viewers(1, p1=(10, 10))).get(2) is None
     assert demands_of([]) == {}
 

@@ -27,7 +27,7 @@ def work(screens: int, texts: int) -> Drawing:
     return Drawing(frames, compositions, encodings)
 
 
-def test_two_halves_give_what_one_whole_gives() -> None:
+def test_two_halves_draw_the_same_as_one_whole() -> None:
     for screens in range(6):
         for texts in range(4):
             whole = work(screens, texts).draw()
@@ -35,7 +35,7 @@ def test_two_halves_give_what_one_whole_gives() -> None:
             assert (first[0] + second[0], first[1] + second[1]) == whole
 
 
-def test_what_belongs_to_one_screen_stays_together() -> None:
+def test_the_work_of_one_screen_stays_together() -> None:
     for half in work(5, 0).halves():
         composed = [id(item.grid) for item in half.compositions]
         assert {id(encoding.wanted) for encoding, _ in half.encodings} == set(composed)

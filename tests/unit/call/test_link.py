@@ -1,4 +1,4 @@
-"""What a viewer's acknowledgements say of its link, with time as an argument."""
+"""Estimating a viewer's link from its acknowledgements, with time as an argument."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from teleglyph.call.link import LinkMeter
 
 
 class Link:
-    """A link of so many bytes a second with a delay, and a meter in front of it."""
+    """A link with a rate in bytes per second and a delay, and a meter in front of it."""
 
     def __init__(self, rate: float, delay: float) -> None:
         self.meter = LinkMeter()
@@ -66,7 +66,7 @@ def test_a_link_that_becomes_slow_is_noticed() -> None:
     assert max(link.ages) < 0.4
 
 
-def test_who_acknowledges_nothing_gets_nothing_more() -> None:
+def test_a_viewer_that_acknowledges_nothing_gets_nothing_more() -> None:
     meter = LinkMeter()
     sent = 0
     for frame in range(1, 1000):
@@ -76,13 +76,13 @@ def test_who_acknowledges_nothing_gets_nothing_more() -> None:
     assert sent <= 128
 
 
-def test_a_limit_is_kept_whatever_the_link_takes() -> None:
+def test_a_limit_is_kept_on_any_link() -> None:
     link = Link(50e6, 0.001)
     link.meter.limit = 100_000
     assert link.run(10, 5000) * 5000 / 10 == pytest.approx(100_000, rel=0.1)
 
 
-def test_acknowledgements_of_what_was_never_sent_change_nothing() -> None:
+def test_acknowledgements_of_unsent_frames_change_nothing() -> None:
     meter = LinkMeter()
     meter.record_sent(7, 1000, 1.0)
     assert not meter.record_ack(8, 1.1)
@@ -93,7 +93,7 @@ def test_acknowledgements_of_what_was_never_sent_change_nothing() -> None:
     assert meter.in_flight == 0
 
 
-def test_an_acknowledgement_stands_for_all_before_it() -> None:
+def test_an_acknowledgement_covers_all_frames_before_it() -> None:
     meter = LinkMeter()
     for number in (1, 2, 3):
         meter.record_sent(number, 500, 1.0)

@@ -10,7 +10,7 @@ def serve(schedule: Schedule, now: float, quiet: bool = False) -> int:
     return schedule.advance(now, quiet)
 
 
-def test_due_times_do_not_drift_with_what_a_tick_costs() -> None:
+def test_due_times_do_not_drift_with_the_cost_of_a_tick() -> None:
     schedule = Schedule(60)
     serve(schedule, 10.0, quiet=True)
     schedule.next_due = 10.0

@@ -123,7 +123,7 @@ def test_pictures_over_the_rate_are_dropped_and_counted(open_call: Any) -> None:
     asyncio.run(scenario())
 
 
-def test_a_palette_that_cannot_be_used_gives_way_to_the_standard_one(open_call: Any) -> None:
+def test_the_standard_palette_replaces_an_unusable_one(open_call: Any) -> None:
     async def scenario() -> None:
         async with open_call() as call:
             ann = call.connect()

@@ -1,4 +1,4 @@
-"""Who is in a room, what everybody is told of it, and what is requested of senders."""
+"""A room: who is in it, what its participants learn about it, and the requests to senders."""
 
 import asyncio
 import time
@@ -7,7 +7,7 @@ from typing import Any
 from teleglyph.wire.acip import Capabilities, ClientJoin, JoinFlag, PictureRequest, ServerState, StreamKind, StreamStop
 
 
-def test_everybody_is_told_who_is_there_and_who_sends(open_call: Any) -> None:
+def test_everybody_learns_who_is_present_and_who_sends(open_call: Any) -> None:
     async def scenario() -> None:
         async with open_call() as call:
             ann = call.join("Ann")
@@ -41,7 +41,7 @@ def test_the_scene_has_everybody_in_order_of_joining(open_call: Any) -> None:
     asyncio.run(scenario())
 
 
-def test_what_is_seen_of_a_picture_is_requested_once(open_call: Any) -> None:
+def test_the_demand_for_a_picture_is_requested_once(open_call: Any) -> None:
     async def scenario() -> None:
         async with open_call() as call:
             ann = call.join("Ann", has_screens=True)

@@ -1,4 +1,4 @@
-"""What is on a screen: pictures, names, marks, and nothing over the edge."""
+"""The contents of a screen: pictures, names, marks, and nothing beyond its edge."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_people_without_a_camera_leave_the_space_to_the_pictures(size: tuple[int
     assert set(view.needs) == {1}
 
 
-def test_all_names_stand_at_the_foot_if_they_fit() -> None:
+def test_all_names_are_in_the_last_row_if_they_fit() -> None:
     people = (*(tile(number, f"guest{number}", video=False) for number in range(1, 12)), tile(12, "Ann"))
     text = "\n".join(rows_of(screen(80, 24), people))
     assert all(f"guest{number}" in text for number in range(1, 12))
@@ -94,7 +94,7 @@ def test_names_without_room_are_counted() -> None:
     assert f"and {30 - shown} more" in "\n".join(rows)
 
 
-def test_whoever_speaks_is_marked_in_the_line_and_nothing_moves() -> None:
+def test_speakers_are_marked_in_the_line_and_nothing_moves() -> None:
     def scene(speaking: int) -> Scene:
         return (
             tile(1, "Ann"),
@@ -146,7 +146,7 @@ def test_a_name_that_changes_changes_the_line() -> None:
     assert "3 Cyril" in "\n".join(rows_of(view, (tile(1, "Ann"), tile(2, "Bob"), tile(3, "Cyril", video=False)), 2))
 
 
-def test_a_name_stands_under_its_picture() -> None:
+def test_a_name_is_below_its_picture() -> None:
     view = screen(40, 12)
     rows = rows_of(view, (tile(1, "Ann"),))
     (y,) = (y for y, row in enumerate(rows) if "Ann" in row)
@@ -210,12 +210,12 @@ def test_the_labels_are_made_again_when_a_mark_changes() -> None:
     assert "Anna" in "".join(rows_of(view, (tile(1, "Anna"),), 4))
 
 
-def test_who_is_alone_and_left_out_sees_a_sentence() -> None:
+def test_a_lone_viewer_who_hides_their_own_picture_sees_a_sentence() -> None:
     assert "Nobody else is here yet" in "".join(rows_of(screen(60, 10, ViewPreferences(without=1)), (tile(1, "Ann"),)))
     assert "Nobody" in "".join(rows_of(screen(8, 1, ViewPreferences(without=1)), (tile(1, "Ann"),)))
 
 
-def test_a_spotlight_on_somebody_who_is_gone_shows_all() -> None:
+def test_a_spotlight_on_somebody_who_left_shows_all() -> None:
     view = screen(60, 20, ViewPreferences(spotlight=2))
     assert "Ann" not in "".join(rows_of(view, (tile(1, "Ann"), tile(2, "Bob")), 1))
     assert "Ann" in "".join(rows_of(view, (tile(1, "Ann"),), 2))

@@ -1,4 +1,4 @@
-"""The two kinds of viewers: what they lack, when they can take it, and what they get."""
+"""The two kinds of viewers: what they need, when they can take a frame, and what they get."""
 
 import asyncio
 import time
@@ -161,7 +161,7 @@ def test_a_viewer_that_asks_for_a_full_frame_while_a_delta_is_drawn_does_not_get
     asyncio.run(scenario())
 
 
-def test_the_viewer_is_told_whom_it_sees_alone_even_if_its_wish_cannot_be_met(open_call: Any) -> None:
+def test_the_viewer_learns_whom_it_sees_alone_even_if_its_request_cannot_be_met(open_call: Any) -> None:
     async def scenario() -> None:
         async with open_call() as call:
             ann = call.join("Ann", has_screens=True)

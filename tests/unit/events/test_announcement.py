@@ -1,4 +1,4 @@
-"""When a call is announced, and as what."""
+"""Announcements of calls: when they are published, and their content."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_a_call_that_empties_has_ended_and_the_next_one_is_another() -> None:
 
 
 @pytest.mark.parametrize("participants", [0, 3])
-def test_a_server_that_stops_ends_what_it_announced_and_announces_nothing_more(participants: int) -> None:
+def test_a_server_that_stops_ends_its_announcements_and_makes_no_more(participants: int) -> None:
     announcer = Announcer("lobby", "a.example")
     announcer.due(participants, 100)
     assert told(announcer.end(200)) == ("ended", 0, 100, 200)
@@ -41,7 +41,7 @@ def test_a_server_that_stops_ends_what_it_announced_and_announces_nothing_more(p
     assert announcer.end(300) is None
 
 
-def test_what_was_not_announced_or_has_ended_is_not_ended_again() -> None:
+def test_an_announcement_that_was_not_made_or_has_ended_is_not_ended_again() -> None:
     assert Announcer("lobby", "a.example").end(100) is None
     announcer = Announcer("lobby", "a.example")
     announcer.due(1, 100)

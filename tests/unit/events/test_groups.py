@@ -1,4 +1,4 @@
-"""Groups: who may do what, what follows from it, who sees it, and that a restart changes nothing."""
+"""Groups: permissions, consequences, visibility, and that a restart changes nothing."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def place() -> Place:
     return place
 
 
-def test_whoever_makes_a_group_runs_it(place: Place) -> None:
+def test_the_author_of_a_group_is_its_admin(place: Place) -> None:
     assert place.described(GroupKind.METADATA) == [["d", "g"], ["name", "Friends"]]
     assert place.described(GroupKind.ADMINS) == [["d", "g"], ["p", pub(ANN), "admin"]]
     assert place.described(GroupKind.MEMBERS) == [["d", "g"], ["p", pub(ANN)]]
@@ -122,7 +122,7 @@ def test_a_closed_group_takes_an_invitation(place: Place) -> None:
     assert not place.reads(request, EVE)
 
 
-def test_roles_allow_what_they_say(place: Place) -> None:
+def test_each_role_allows_its_own_actions(place: Place) -> None:
     target = "ab" * 32
     for kind, tags in ((9000, ["p", pub(EVE)]), (9001, ["p", pub(ANN)]), (9005, ["e", target]), (9002, ["name", "x"])):
         assert place.refused(BOB, kind, tags).startswith("restricted: your role")
@@ -170,7 +170,7 @@ def test_only_the_relay_describes_groups(place: Place) -> None:
     place.groups.check(sign_event(RELAY, NOW, GroupKind.METADATA, [["d", "g"]]), NOW)
 
 
-def test_what_is_late_or_for_no_group(place: Place) -> None:
+def test_events_that_are_late_or_for_no_group(place: Place) -> None:
     assert place.refused(BOB, 9, at=NOW - 3601).startswith("invalid: in groups created_at")
     place.say(BOB, 9, group="unmanaged")
     assert place.refused(BOB, 9021, group="unmanaged").startswith("invalid: there is no group")
@@ -249,7 +249,7 @@ def flags(place: Place) -> set[str]:
     return set(record.flags)
 
 
-def test_what_is_not_mentioned_stays_as_it_was(place: Place) -> None:
+def test_fields_that_are_not_mentioned_are_unchanged(place: Place) -> None:
     place.say(ANN, 9002, ["private"], ["hidden"], ["closed"], ["restricted"], ["about", "us"])
     place.say(ANN, 9002, ["name", "Other"])
     assert flags(place) == {"private", "hidden", "closed", "restricted"}
@@ -297,7 +297,7 @@ def test_unknown_metadata_is_kept_and_bounded(place: Place) -> None:
 # --- groups below groups ----------------------------------------------------------------------------------------------
 
 
-def test_a_group_stands_below_another_of_the_same_admin(place: Place) -> None:
+def test_a_group_can_be_a_child_of_another_of_the_same_admin(place: Place) -> None:
     place.say(ANN, 9007, ["parent", "g"], group="below")
     assert place.described(GroupKind.METADATA)[1:] == [["name", "below"], ["parent", "g", pub(ANN)]] or place.described(
         GroupKind.METADATA
@@ -315,7 +315,7 @@ def test_a_group_stands_below_another_of_the_same_admin(place: Place) -> None:
     assert not [tag for tag in record.tags if tag[0] == "parent"]
 
 
-def test_children_of_a_deleted_group_stand_for_themselves(place: Place) -> None:
+def test_children_of_a_deleted_group_have_no_parent(place: Place) -> None:
     place.say(ANN, 9007, ["parent", "g"], group="below")
     plan = place.say(ANN, 9008)
     assert plan is not None
@@ -359,13 +359,13 @@ def test_an_invitation_ends(place: Place, how: str) -> None:
         place.groups.check(request, NOW + 2)
 
 
-def test_whoever_makes_a_group_is_put_into_it(place: Place) -> None:
+def test_the_author_of_a_group_is_its_member(place: Place) -> None:
     assert (9000, [["h", "g"], ["p", pub(ANN), "admin"]]) in [
         (event.kind, event.tags) for event in place.kept if event.pubkey == pub(RELAY)
     ]
 
 
-def test_what_manages_a_hidden_group_is_hidden(place: Place) -> None:
+def test_events_that_manage_a_hidden_group_are_hidden(place: Place) -> None:
     made = place.kept[0]
     assert place.reads(made)
     place.say(ANN, 9002, ["hidden"])

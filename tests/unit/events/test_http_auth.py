@@ -1,4 +1,4 @@
-"""An HTTP request is believed to be somebody's only if everything in its authentication fits."""
+"""An HTTP request is authenticated only if every part of its proof fits."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_an_empty_path_is_the_root_and_a_path_has_to_fit() -> None:
         (signed(tags=[*TAGS, *(["t", "x"] for _ in range(30))]), "no valid event"),
     ],
 )
-def test_what_does_not_fit_is_refused(event: NostrEvent, reason: str) -> None:
+def test_an_authentication_that_does_not_fit_is_refused(event: NostrEvent, reason: str) -> None:
     with pytest.raises(EventRefusedError, match=reason):
         check_http_authentication(request(header(event)), NOW)
 
@@ -100,7 +100,7 @@ def test_what_does_not_fit_is_refused(event: NostrEvent, reason: str) -> None:
         (header(signed(), id=5), "no valid event"),
     ],
 )
-def test_what_is_no_proof_is_refused(authorization: str, reason: str) -> None:
+def test_a_header_that_is_not_a_proof_is_refused(authorization: str, reason: str) -> None:
     with pytest.raises(EventRefusedError, match=reason):
         check_http_authentication(request(authorization), NOW)
 

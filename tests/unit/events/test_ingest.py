@@ -1,4 +1,4 @@
-"""The way of events with a store that answers when it is told to."""
+"""Ingest of events, with a store that answers on command."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def run(test: Callable[[Ingest, SlowStore, Writer], Awaitable[None]]) -> list[An
     return log
 
 
-async def settle() -> None:
+async def run_ready_tasks() -> None:
     for _ in range(4):
         await asyncio.sleep(0)
 
@@ -79,13 +79,13 @@ def test_answers_come_in_order_and_before_the_event() -> None:
         ingest.submit(writer, make("too fast"), "rate-limited: x", looks_up=False)
         ingest.submit(writer, make("known"))
         ingest.submit(writer, make("sent again"), "pow: x")
-        await settle()
+        await run_ready_tasks()
         events, asked, future = store.batches[0]
         assert [event.content for event in events] == ["one", "forged", "known", "sent again"]
         assert asked == {1, 3}
         assert writer.log == [], "nothing is answered before it is durable, and nothing overtakes"
         future.set_result([Outcome.STORED, Outcome.ABSENT, Outcome.OLDER, Outcome.DUPLICATE])
-        await settle()
+        await run_ready_tasks()
 
     assert run(test) == [
         ("one", True, ""),
@@ -102,31 +102,31 @@ def test_answers_come_in_order_and_before_the_event() -> None:
 def test_a_store_that_fails_is_an_error_for_all_and_the_next_ones_go_on() -> None:
     async def test(ingest: Ingest, store: SlowStore, writer: Writer) -> None:
         ingest.submit(writer, make("lost"))
-        await settle()
+        await run_ready_tasks()
         ingest.submit(writer, make("kept"))
-        await settle()
+        await run_ready_tasks()
         store.batches[0][2].set_exception(StoreError("disk full"))
         store.batches[1][2].set_result([Outcome.STORED])
-        await settle()
+        await run_ready_tasks()
 
     assert run(test) == [("lost", False, "error: the event could not be stored"), ("kept", True, ""), "kept"]
 
 
-def test_what_comes_meanwhile_becomes_one_batch() -> None:
+def test_events_that_arrive_meanwhile_become_one_batch() -> None:
     async def test(ingest: Ingest, store: SlowStore, writer: Writer) -> None:
         for number in range(2):
             ingest.submit(writer, make(f"first {number}"))
-            await settle()
+            await run_ready_tasks()
         for number in range(600):
             ingest.submit(writer, make(str(number)))
-        await settle()
+        await run_ready_tasks()
         assert [len(batch[0]) for batch in store.batches] == [1, 1], "two at a time"
         store.batches[0][2].set_result([Outcome.STORED])
-        await settle()
+        await run_ready_tasks()
         assert [len(batch[0]) for batch in store.batches] == [1, 1, 500]
         store.batches[1][2].set_result([Outcome.STORED])
         store.batches[2][2].set_result([Outcome.STORED] * 500)
-        await settle()
+        await run_ready_tasks()
         assert [len(batch[0]) for batch in store.batches] == [1, 1, 500, 100]
         assert (ingest.begun, ingest.passed_on) == (4, 3)
 
@@ -161,7 +161,7 @@ def with_groups(
     return log
 
 
-def test_what_changes_a_group_is_decided_alone() -> None:
+def test_an_event_that_changes_a_group_is_decided_alone() -> None:
     bob = bytes([2]) * 32
     bobs_key = sign_event(bob, 1, 1).pubkey
 
@@ -173,12 +173,12 @@ def test_what_changes_a_group_is_decided_alone() -> None:
         ingest.submit(writer, in_group(9002, KEY, ["private"]))
         ingest.submit(writer, make("after"))
         for number, content in enumerate(["before", "9007", "9000", "9001", "9002", "after"]):
-            await settle()
+            await run_ready_tasks()
             assert [event.content for event in store.batches[-1][0]] == [content]
             assert len(store.batches) == number + 1, "nothing else is on its way"
             refused = store.batches[-1][1] == {0}
             store.batches[-1][2].set_result([Outcome.ABSENT if refused else Outcome.STORED])
-            await settle()
+            await run_ready_tasks()
         assert [len(changes) for changes in store.changes] == [0, 1, 1, 1, 0, 0]
 
     log = with_groups(test)
@@ -186,7 +186,7 @@ def test_what_changes_a_group_is_decided_alone() -> None:
     assert ("9002", False, "restricted: your role in this group does not allow that") in log
 
 
-def test_who_changes_a_group_is_answered_when_it_is_described() -> None:
+def test_a_change_of_a_group_is_answered_after_its_description_is_stored() -> None:
     described: list[asyncio.Future[None]] = []
 
     async def test(ingest: Ingest, store: SlowStore, writer: Writer) -> None:
@@ -194,14 +194,14 @@ def test_who_changes_a_group_is_answered_when_it_is_described() -> None:
         ingest.submit(writer, in_group(9007))
         ingest.submit(writer, make("after"))
         for _ in range(2):
-            await settle()
+            await run_ready_tasks()
             store.batches[-1][2].set_result([Outcome.STORED])
-            await settle()
+            await run_ready_tasks()
         described[0].set_result(None)
-        await settle()
+        await run_ready_tasks()
         writer.log.append("one is stored")
         described[1].set_exception(StoreError("disk full"))
-        await settle()
+        await run_ready_tasks()
 
     assert with_groups(test, described) == [
         "9007",
@@ -215,13 +215,13 @@ def test_who_changes_a_group_is_answered_when_it_is_described() -> None:
 def test_a_change_that_was_not_written_does_not_hold() -> None:
     async def test(ingest: Ingest, store: SlowStore, writer: Writer) -> None:
         ingest.submit(writer, in_group(9007))
-        await settle()
+        await run_ready_tasks()
         store.batches[0][2].set_exception(StoreError("disk full"))
-        await settle()
+        await run_ready_tasks()
         ingest.submit(writer, in_group(9002, KEY, ["private"]))
-        await settle()
+        await run_ready_tasks()
         store.batches[1][2].set_result([Outcome.ABSENT])
-        await settle()
+        await run_ready_tasks()
 
     assert with_groups(test) == [
         ("9007", False, "error: the event could not be stored"),
@@ -229,7 +229,7 @@ def test_a_change_that_was_not_written_does_not_hold() -> None:
     ]
 
 
-def test_who_waits_for_much_that_stands_alone_does_not_hold_others_up() -> None:
+def test_an_author_with_many_events_that_cannot_be_batched_does_not_delay_others() -> None:
     order: list[str] = []
 
     async def test(ingest: Ingest, store: SlowStore, writer: Writer) -> None:
@@ -238,14 +238,14 @@ def test_who_waits_for_much_that_stands_alone_does_not_hold_others_up() -> None:
         for number in range(5):
             ingest.submit(greedy, make(f"alone {number}"))
         ingest.submit(modest, make("a"))
-        await settle()
+        await run_ready_tasks()
         for _ in range(7):
             while store.batches and not store.batches[-1][2].done():
                 events, _, future = store.batches[-1]
                 if events[0].content == "alone 1":
                     ingest.submit(modest, make("b"))
                 future.set_result([Outcome.STORED] * len(events))
-                await settle()
+                await run_ready_tasks()
 
     run(test)
     stored = [entry[0] for entry in order]
@@ -263,10 +263,10 @@ def test_publishers_take_turns_and_each_keeps_its_order() -> None:
             ingest.submit(many, make(f"many {number}"))
         for number in range(3):
             ingest.submit(few, make(f"few {number}"))
-        await settle()
+        await run_ready_tasks()
         for batch in store.batches:
             batch[2].set_result([Outcome.STORED] * len(batch[0]))
-        await settle()
+        await run_ready_tasks()
 
     run(test)
     stored = [entry[0] for entry in order]

@@ -1,4 +1,4 @@
-"""A decision that cannot be written does not hold."""
+"""A decision that cannot be stored has no effect."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ subs = st.builds(Sub, st.lists(filters, min_size=1, max_size=3))
 
 
 @given(st.lists(subs, max_size=8), st.data())
-def test_it_finds_what_a_loop_finds(everybody: list[Sub], data: st.DataObject) -> None:
+def test_it_finds_the_same_as_trying_every_filter(everybody: list[Sub], data: st.DataObject) -> None:
     matcher: Matcher[Sub] = Matcher()
     for sub in everybody:
         matcher.add(sub)

@@ -1,4 +1,4 @@
-"""What the relay itself says."""
+"""Events that the relay itself publishes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MEMBERS = 39002
 
 
 class Store:
-    """Takes what is published; answers at once, or when it is told to."""
+    """Takes published events; answers at once, or on command."""
 
     def __init__(self) -> None:
         self.events: list[NostrEvent] = []
@@ -87,7 +87,7 @@ def test_a_version_is_signed_in_another_thread_and_stored() -> None:
     run(scene)
 
 
-def test_versions_that_wait_become_one_and_all_who_wait_are_told() -> None:
+def test_waiting_versions_become_one_and_all_waiters_are_notified() -> None:
     async def scene(relay: Relay) -> None:
         relay.store.holds = True
         first = relay.tell("a")
@@ -141,7 +141,7 @@ def test_large_versions_leave_time_for_others(monkeypatch: pytest.MonkeyPatch) -
     run(scene)
 
 
-def test_what_a_wrong_clock_said_is_deleted_and_said_again_now() -> None:
+def test_events_of_a_wrong_clock_are_deleted_and_published_again() -> None:
     async def scene(relay: Relay) -> None:
         old = sign_event(KEY, 1_000_000 + 365 * 86_400, MEMBERS, [["d", "g"], ["p", "a"]])
         relay.own.remember(old)
@@ -166,7 +166,7 @@ def test_a_clock_that_was_set_back_does_not_stop_the_relay() -> None:
     run(scene)
 
 
-def test_what_was_stored_earlier_is_replaced_by_something_later() -> None:
+def test_an_event_stored_earlier_is_replaced_by_a_later_one() -> None:
     async def scene(relay: Relay) -> None:
         relay.own.remember(sign_event(KEY, 1_000_005, MEMBERS, [["d", "g"]]))
         await relay.tell("a")
@@ -175,7 +175,7 @@ def test_what_was_stored_earlier_is_replaced_by_something_later() -> None:
     run(scene)
 
 
-def test_what_could_not_be_stored_is_said_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_event_that_could_not_be_stored_is_published_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(own_events, "_RETRY_SECONDS", 0.05)
 
     async def scene(relay: Relay) -> None:
@@ -189,7 +189,7 @@ def test_what_could_not_be_stored_is_said_again(monkeypatch: pytest.MonkeyPatch)
     run(scene)
 
 
-def test_of_what_is_removed_nothing_more_is_said() -> None:
+def test_nothing_more_is_published_for_a_removed_address() -> None:
     async def scene(relay: Relay) -> None:
         await relay.tell("a")
         relay.now -= 2

@@ -1,4 +1,4 @@
-"""The relay's lists: whom they let in, whom they keep out."""
+"""The relay's lists: whom they admit and whom they refuse."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_lists_let_in_and_keep_out(rules: dict[str, list[str]], ann: bool, bob: 
     assert is_let_in(lists, make(RELAY)), "the relay's own events are never kept out"
 
 
-def test_a_request_to_vanish_is_honoured_whoever_asks() -> None:
+def test_anyones_request_to_vanish_is_honoured() -> None:
     for rules in (
         {"BANNED_KEY": [ANNS]},
         {"ALLOWED_KEY": [BOBS]},
@@ -109,7 +109,7 @@ def test_addresses_are_blocked_as_limits_count_them(blocked: str, address: str, 
     assert lists.blocks(network_of(address)) is is_blocked
 
 
-def test_what_the_administrator_changed_replaces_what_was_configured() -> None:
+def test_the_administrators_changes_replace_the_configuration() -> None:
     lists = policy()
     configured = RelayProfile("Attic", "old", "mailto:a@b.example", "ab" * 32, "https://x/y")
     lists.load(ModerationRecord({Rule.SETTING: {"name": "Cellar", ONLY_ALLOWED_KEYS: "1"}}))

@@ -1,4 +1,4 @@
-"""A client's questions when answering one of them goes wrong."""
+"""A client's requests, when answering one of them fails."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Outbox:
         return 0
 
 
-def test_an_error_of_one_question_leaves_the_others_alone(
+def test_an_error_in_one_request_does_not_affect_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def ask() -> list[Any]:

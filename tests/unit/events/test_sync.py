@@ -1,4 +1,4 @@
-"""The bounds of reconciliations, and that nothing of one is left when it ends."""
+"""The limits of reconciliations, and that nothing remains of one that has ended."""
 
 from __future__ import annotations
 

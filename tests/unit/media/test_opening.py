@@ -11,7 +11,7 @@ import pytest
 
 from films import make_film
 from teleglyph.errors import MediaFileNotFoundError, MediaOpenError
-from teleglyph.media.opening import FileInput, described, open_media, reason_of
+from teleglyph.media.opening import FileInput, described, ffmpeg_reason, open_media
 
 
 def test_a_file_is_read_searched_and_read_again(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_a_path_below_a_file_and_an_empty_name_are_reported() -> None:
     ],
 )
 def test_errors_become_words_without_numbers(error: BaseException, words: str) -> None:
-    reason = reason_of(error)
+    reason = ffmpeg_reason(error)
     assert words in reason
     assert not reason.endswith(".")
     assert "Errno" not in reason

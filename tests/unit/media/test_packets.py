@@ -40,7 +40,7 @@ def fill(queues: PacketQueues, lane: str, items: list[Coded]) -> tuple[threading
     return thread, done
 
 
-def settle(done: list[int]) -> int:
+def wait_until_steady(done: list[int]) -> int:
     before = -1
     while before != done[0]:
         before = done[0]
@@ -60,10 +60,10 @@ def settle(done: list[int]) -> int:
 def test_the_demuxer_waits_when_there_is_enough(items: list[Coded], most: int) -> None:
     queues = PacketQueues([PICTURE], POLICY)
     thread, done = fill(queues, PICTURE, items)
-    assert 1 < settle(done) <= most
+    assert 1 < wait_until_steady(done) <= most
     for _ in range(5):
         assert queues.next_item(PICTURE) is not None
-    assert settle(done) <= most + 5
+    assert wait_until_steady(done) <= most + 5
     queues.close()
     thread.join(20)
     assert not thread.is_alive()
@@ -72,7 +72,7 @@ def test_the_demuxer_waits_when_there_is_enough(items: list[Coded], most: int) -
 def test_a_stream_that_has_nothing_lets_the_other_go_on_until_the_bytes_are_used_up() -> None:
     queues = PacketQueues([PICTURE, SOUND], POLICY)
     thread, done = fill(queues, PICTURE, [coded(number * 0.1, 100) for number in range(1000)])
-    assert settle(done) == 100
+    assert wait_until_steady(done) == 100
     queues.close()
     thread.join(20)
 
@@ -80,7 +80,7 @@ def test_a_stream_that_has_nothing_lets_the_other_go_on_until_the_bytes_are_used
 def test_an_abandoned_queue_does_not_block_the_others() -> None:
     queues = PacketQueues([PICTURE, SOUND], POLICY)
     thread, done = fill(queues, PICTURE, [coded(number * 0.1, 100) for number in range(1000)])
-    settle(done)
+    wait_until_steady(done)
     queues.abandon(PICTURE)
     thread.join(20)
     assert done[0] == 1000

@@ -46,7 +46,7 @@ def test_the_extra_is_installed_for_the_tests() -> None:
     assert voice_available()
 
 
-def test_the_loudspeakers_echo_goes_and_the_voice_stays() -> None:
+def test_the_speakers_echo_goes_and_the_voice_stays() -> None:
     far, near = syllables(8, 1, 150), syllables(8, 2, 220)
     echo = delayed(far, DELAY, 0.3)
     tail = slice(4 * RATE, None)
@@ -94,7 +94,7 @@ def test_without_the_extra_a_participant_has_the_gate_only(monkeypatch: pytest.M
     sound.capture(np.zeros(BLOCK, np.float32))
 
 
-def test_a_participants_own_loudspeakers_are_not_sent_back() -> None:
+def test_a_participants_own_speakers_are_not_sent_back() -> None:
     """What is played comes back through the microphone; hardly anything of it passes."""
     sound = CallSound()
     assert sound.process_voice() is True

@@ -60,7 +60,7 @@ def test_a_rate_counts_whole_connections() -> None:
     assert it.refused == {"rate": 1}
 
 
-def test_a_connection_that_is_counted_does_not_stand_in_its_own_way() -> None:
+def test_a_counted_connection_does_not_block_itself() -> None:
     it = gate(per_address=1)
     it.enter("192.0.2.1")
     assert it.refuse("192.0.2.1", is_counted=True) is None

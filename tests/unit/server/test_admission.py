@@ -47,7 +47,7 @@ def serve(work: Callable[[int], Result], **settings: object) -> Result:
 
 
 def challenged(port: int) -> tuple[AcipPeer, bytes]:
-    """A peer whose user is being asked for the password, as ascii-chat's client does it."""
+    """A peer whose user is typing the password, like ascii-chat's client."""
     peer = connect(port)
     peer.send_raw(acip.packet(acip.PROTOCOL_VERSION, struct.pack(">HHBBBH7x", 1, 0, 1, 0, 0, 0)))
     peer.expect_outer(acip.PROTOCOL_VERSION, 16)
@@ -83,7 +83,7 @@ def test_a_person_has_time_to_type_the_password_after_the_challenge() -> None:
     serve(work, call=LIMITS)
 
 
-def test_before_the_challenge_there_is_no_more_time_than_before() -> None:
+def test_the_time_before_the_challenge_is_not_extended() -> None:
     def work(port: int) -> None:
         peer = connect(port)
         peer.send_raw(acip.packet(acip.PROTOCOL_VERSION, struct.pack(">HHBBBH7x", 1, 0, 1, 0, 0, 0)))

@@ -1,4 +1,4 @@
-"""When a server takes nobody else in."""
+"""When a server admits nobody else."""
 
 from __future__ import annotations
 

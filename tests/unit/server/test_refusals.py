@@ -1,4 +1,4 @@
-"""A flood of refusals is a few lines."""
+"""A flood of refusals becomes a few log lines."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from teleglyph.server.refusals import RefusalLog
 
 
-def test_the_first_of_a_kind_is_told_and_the_others_are_counted(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_first_of_a_kind_is_logged_and_the_others_are_counted(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     log = RefusalLog()
     for number in range(58):

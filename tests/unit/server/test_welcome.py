@@ -1,4 +1,4 @@
-"""What a host reads at the start."""
+"""The messages that a host reads at the start."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_an_open_server_warns_and_says_how_others_join() -> None:
     assert said[1:] == [
         "INFO Others join with: teleglyph client 192.168.1.5",
         "INFO Others join with: teleglyph client fd00::5",
-        "INFO They are asked for nothing",
+        "INFO To join they need nothing",
         "INFO In a firewall, open TCP port 27224 (calls, chat and games; "
         "27226 is a second one for pages, if you want it)",
         "INFO For people on the internet, have your router forward TCP port 27224 to this machine",
@@ -37,7 +37,7 @@ def test_an_open_server_warns_and_says_how_others_join() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "asked"),
+    ("changes", "needed"),
     [
         ({"has_password": True}, "the password"),
         ({"has_keys": True}, "a key that you listed"),
@@ -45,10 +45,10 @@ def test_an_open_server_warns_and_says_how_others_join() -> None:
         ({"has_password": True, "has_identity": True}, "the password and a look at the server's fingerprint"),
     ],
 )
-def test_a_guarded_server_says_what_people_are_asked_for(changes: dict[str, bool], asked: str) -> None:
+def test_a_guarded_server_says_what_people_need(changes: dict[str, bool], needed: str) -> None:
     said = lines(**changes)
     assert not any(line.startswith("WARNING") for line in said)
-    assert any(line.startswith(f"INFO They are asked for {asked}") for line in said)
+    assert any(line.startswith(f"INFO To join they need {needed}") for line in said)
 
 
 def test_a_public_address_needs_no_router() -> None:

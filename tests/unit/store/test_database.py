@@ -42,7 +42,7 @@ def test_many_reports_become_few_transactions(database_place: str) -> None:
     database.close()
 
 
-def test_whoever_gives_up_harms_nobody(database_place: str) -> None:
+def test_a_cancelled_request_does_not_affect_others(database_place: str) -> None:
     database = open_database(database_place, 1)
     hold, is_writing = threading.Event(), threading.Event()
 
@@ -100,7 +100,7 @@ def test_a_job_of_several_statements_is_done_whole_or_not_at_all(database_place:
     database.close()
 
 
-def test_too_much_is_refused_and_what_waits_is_written_at_the_end(tmp_path: Path) -> None:
+def test_too_many_writes_are_refused_and_waiting_ones_are_written_at_the_end(tmp_path: Path) -> None:
     database = Database(SqliteBackend(tmp_path / "base"), 1, WriteLimits(jobs=5, bytes=100))
     hold = threading.Event()
     first = database.write(lambda base: hold.wait(10))
@@ -146,7 +146,7 @@ def test_a_schema_of_the_future_is_refused(database_place: str) -> None:
     assert len(MIGRATIONS) < 99
 
 
-def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "junk").write_bytes(b"this is no database" * 100)
     with pytest.raises(StoreError, match="not a database"):
         open_database(tmp_path / "junk", 1)
@@ -234,7 +234,7 @@ def test_closing_while_the_database_is_away(postgresql: str) -> None:
         future.result(10)
 
 
-def test_a_question_that_takes_too_long_is_broken_off(database_place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_query_that_takes_too_long_is_aborted(database_place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (sqlite, postgresql):
         monkeypatch.setattr(module, "READ_SECONDS", 0.3)
     database = open_database(database_place, 1)

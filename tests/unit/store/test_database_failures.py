@@ -1,4 +1,4 @@
-"""The database's writer when things go wrong: it goes on, says what is wrong, and nobody waits for ever."""
+"""The database's writer after failures: it continues, reports the problem, and nobody waits forever."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def test_a_stuck_job_is_noticed_and_nobody_waits_for_ever(database_place: str) -
 
 
 class Proxy:
-    """Forwards to a socket until told to hold everything, as a network that loses packets does."""
+    """Forwards to a socket; while ``is_holding``, forwards nothing, like a network that loses packets."""
 
     def __init__(self, target: str) -> None:
         self.is_holding = False

@@ -53,7 +53,7 @@ def move(path: Path) -> None:
 
 @pytest.mark.parametrize("happens", [remove, replace, move])
 @pytest.mark.parametrize("suffix", ["", "-wal", "-shm"])
-def test_what_cannot_be_found_again_is_not_acknowledged(
+def test_writes_that_cannot_be_found_again_are_not_acknowledged(
     tmp_path: Path, happens: Callable[[Path], None], suffix: str
 ) -> None:
     database = open_database(tmp_path / "base", 1)

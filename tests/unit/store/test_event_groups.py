@@ -66,7 +66,7 @@ def test_a_change_is_written_only_with_a_new_event(database: Database, store: Ev
     assert GroupStore(database).load().result() == [GroupRecord("g")]
 
 
-def test_a_deleted_group_takes_along_what_came_since_it_was_made(store: EventStore) -> None:
+def test_deleting_a_group_deletes_its_events_since_its_creation(store: EventStore) -> None:
     before = [make(BOB, 10 + number, 9, "g") for number in range(3)]
     store.store_events(before).result()
     created(store, GroupRecord("g"))
@@ -102,7 +102,7 @@ def test_a_deleted_group_is_erased_whatever_became_of_the_event_that_made_it(
     assert GroupStore(database).load().result() == []
 
 
-def test_what_is_kept_of_a_group_is_found_again(database: Database, store: EventStore) -> None:
+def test_a_stored_group_is_found_again(database: Database, store: EventStore) -> None:
     invite = Invite("ab" * 32, pub(ANN), "ses\u00e4me", 77)
     record = GroupRecord(
         "Gr\u00fcppe" * 30,
@@ -143,7 +143,7 @@ def test_references_of_a_group_have_to_be_here(store: EventStore) -> None:
 # --- readers ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_limit_counts_only_what_may_be_read(store: EventStore) -> None:
+def test_a_limit_counts_only_readable_events(store: EventStore) -> None:
     created(store, GroupRecord("g", flags=frozenset(["private"]), members={pub(ANN): ["admin"]}))
     public = [make(BOB, 10 + number, 1) for number in range(3)]
     store.store_events([*public, *(make(ANN, 100 + number, 9, "g") for number in range(6))]).result()
@@ -153,7 +153,7 @@ def test_a_limit_counts_only_what_may_be_read(store: EventStore) -> None:
 
 
 @pytest.mark.parametrize("has_been_read", [False, True])
-def test_whoever_is_removed_gets_nothing_more(database: Database, store: EventStore, has_been_read: bool) -> None:
+def test_a_removed_member_gets_nothing_more(database: Database, store: EventStore, has_been_read: bool) -> None:
     members: dict[str, list[str]] = {pub(ANN): ["admin"], pub(BOB): []}
     created(store, GroupRecord("g", flags=frozenset(["private"]), members=members))
     store.store_events([make(ANN, 5, 9, "g")]).result()

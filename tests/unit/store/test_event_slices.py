@@ -1,4 +1,4 @@
-"""Deleting much does not keep others from writing: it is out of sight at once, and its rows go in slices."""
+"""Large deletions do not block other writers: events are hidden at once, and their rows are deleted in slices."""
 
 from __future__ import annotations
 

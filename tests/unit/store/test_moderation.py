@@ -1,4 +1,4 @@
-"""What was decided is durable, and what is erased is erased, whenever the process ends."""
+"""Decisions are durable and erasures complete, whenever the process ends."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_rules_are_found_again_and_the_last_text_counts(store: ModerationStore) 
     assert (record.vanished, record.erasures) == ({}, [])
 
 
-def test_a_banned_event_goes_in_the_same_transaction(store: ModerationStore, events: EventStore) -> None:
+def test_a_banned_event_is_removed_in_the_same_transaction(store: ModerationStore, events: EventStore) -> None:
     one, other = make(ANN, 1, content="findable"), make(ANN, 2, content="findable")
     events.store_events([one, other]).result()
     store.write(RuleChange([(Rule.BANNED_EVENT, one.id, "")], erased=[one.id, "ab" * 32])).result()
@@ -96,7 +96,7 @@ def test_an_unban_ends_the_erasing(store: ModerationStore, events: EventStore) -
     assert len(kept(events)) == 200
 
 
-def test_who_vanishes_takes_along_what_was_before_and_gift_wraps(store: ModerationStore, events: EventStore) -> None:
+def test_vanishing_erases_earlier_events_and_gift_wraps(store: ModerationStore, events: EventStore) -> None:
     before = [make(ANN, at, kind) for at, kind in ((1, 1), (50, 0), (50, 30023), (50, 4), (100, 1))]
     deletion, earlier = make(ANN, 60, 5, ["e", "ab" * 32], ["a", f"30023:{pub(ANN)}:x"]), make(ANN, 70, 62)
     after = make(ANN, 101)
@@ -132,7 +132,7 @@ def test_gift_wraps_are_found_among_many_mentions(store: ModerationStore, events
     assert events.count([Filter(kinds=frozenset([1059]))], NOW).result()[0] == 0
 
 
-def test_erasing_goes_on_after_the_process_died(database_place: str) -> None:
+def test_erasing_continues_after_the_process_died(database_place: str) -> None:
     database = open_database(database_place, 1)
     events, store = EventStore(database), ModerationStore(database)
     events.store_events([make(ANN, at, content=f"{at}") for at in range(1200)]).result()

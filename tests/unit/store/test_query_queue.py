@@ -38,7 +38,7 @@ def test_equal_clients_take_turns_however_much_one_asks() -> None:
     assert order(queue, lambda client: 0.0) == "abcabaaa"
 
 
-def test_whoever_used_much_comes_after_whoever_used_little() -> None:
+def test_a_client_that_used_little_goes_first() -> None:
     queue = QueryQueue(QueryLimits())
     for client in "aabbbb":
         queue.add(query(client))
@@ -53,7 +53,7 @@ def test_whoever_used_much_comes_after_whoever_used_little() -> None:
     assert order(queue, lambda client: 0.0, now=1000.0) == "ac", "it is forgiven"
 
 
-def test_a_client_has_one_question_answered_at_a_time_and_the_server_many() -> None:
+def test_a_client_has_one_query_running_at_a_time_and_the_server_many() -> None:
     queue = QueryQueue(QueryLimits())
     for client in ("a", "a", None, None):
         queue.add(query(client))
@@ -65,7 +65,7 @@ def test_a_client_has_one_question_answered_at_a_time_and_the_server_many() -> N
     assert queue.pop_next(0.0) is not None
 
 
-def test_what_waits_is_bounded() -> None:
+def test_waiting_queries_are_bounded() -> None:
     queue = QueryQueue(QueryLimits(queries=4, per_client=2))
     queue.add(query("a"))
     queue.add(query("a"))
@@ -109,7 +109,7 @@ def test_no_error_ends_a_reader(database_place: str, error: type[BaseException])
     database.close()
 
 
-def test_too_many_questions_are_refused_and_cancelled_ones_leave(tmp_path: Path) -> None:
+def test_too_many_queries_are_refused_and_cancelled_ones_are_removed(tmp_path: Path) -> None:
     database = Database(SqliteBackend(tmp_path / "base"), 1, query_limits=QueryLimits(per_client=3))
     hold, is_running = threading.Event(), threading.Event()
 

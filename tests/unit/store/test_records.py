@@ -69,7 +69,7 @@ def test_rooms_of_equal_names_do_not_mix(database_place: str, clock: Clock) -> N
     database.close()
 
 
-def test_what_a_killed_process_left_open_is_closed_at_the_next_start(database_place: str, clock: Clock) -> None:
+def test_records_left_open_by_a_killed_process_are_closed_at_the_next_start(database_place: str, clock: Clock) -> None:
     program = (
         "import sys, time; from teleglyph.store import RecordStore, open_database\n"
         f"store = RecordStore(open_database({database_place!r}, 7))\n"
@@ -97,7 +97,7 @@ def test_what_a_killed_process_left_open_is_closed_at_the_next_start(database_pl
     database.close()
 
 
-def test_what_another_server_plays_at_this_moment_stays_open(postgresql: str, clock: Clock) -> None:
+def test_records_of_another_running_server_stay_open(postgresql: str, clock: Clock) -> None:
     with psycopg.connect(postgresql, autocommit=True) as base:
         base.execute("CREATE DATABASE several")
     url = postgresql.replace("/postgres?", "/several?")
@@ -119,7 +119,7 @@ def test_what_another_server_plays_at_this_moment_stays_open(postgresql: str, cl
     third.close()
 
 
-def test_what_somebody_played(database_place: str, clock: Clock) -> None:
+def test_records_of_one_person_are_found(database_place: str, clock: Clock) -> None:
     database = open_database(database_place, 1)
     store = RecordStore(database, clock)
     ann, bob = "a" * 64, "b" * 64

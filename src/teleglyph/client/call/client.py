@@ -86,7 +86,7 @@ class CallClient:
         capabilities: of the terminal that shows the frames.
         uplink: the picture to send; None sends nothing.
         events: callbacks.
-        sound: microphone and loudspeakers; None for neither.
+        sound: microphone and speakers; None for neither.
         settings: further settings for Teleglyph servers.
     """
 

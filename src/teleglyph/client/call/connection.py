@@ -34,7 +34,7 @@ class Credentials:
 
     Attributes:
         name: shown to the others.
-        password_key: from :func:`teleglyph.wire.derive_password_key`.
+        password_key: from :func:`~teleglyph.wire.acip.primitives.derive_password_key`.
         client_key: our own identity, for servers that require one.
         trust: decides about the server's identity; None accepts any.
         encrypt: False only for servers that run without encryption.

@@ -222,7 +222,7 @@ class _InteractiveCall:
         if self._sound is None:
             self.show_message(self._no_sound)
         elif not self._sound.can_hear:
-            self.show_message("You have no loudspeakers: you cannot hear the others.")
+            self.show_message("You have no speakers: you cannot hear the others.")
         elif not self._sound.change_volume(steps):
             limit = "maximum" if steps > 0 else "minimum"
             self.show_message(f"The volume is at its {limit}, {self._sound.volume:.0%}.")

@@ -20,7 +20,7 @@ class CallOptions:
         display: how frames are drawn.
         fixed_size: columns and rows set by the user; 0 means the window's.
         reconnect_attempts: after a lost connection; -1 never gives up.
-        sound: microphone and loudspeakers; None for neither.
+        sound: microphone and speakers; None for neither.
         no_sound: a sentence that explains why there is no sound.
         preferences: what frames show.
     """

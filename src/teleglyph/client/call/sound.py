@@ -1,4 +1,4 @@
-"""The sound of one participant: microphone to packets, packets to loudspeakers."""
+"""The sound of one participant: microphone to packets, packets to speakers."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class CallSound:
             return f"{no_speakers}: the others hear the film, but you cannot hear them." if no_speakers else ""
         no_microphone = _try_open(self._microphone, microphone)
         if no_microphone and no_speakers:
-            missing = "No microphone and no loudspeakers were found"
+            missing = "No microphone and no speakers were found"
             if no_microphone != _NO_MICROPHONE:
                 missing = f"{no_microphone}; {no_speakers}"
             return f"{missing}: you can neither speak nor hear."
@@ -105,7 +105,7 @@ class CallSound:
 
     @property
     def can_hear(self) -> bool:
-        """Whether there are loudspeakers."""
+        """Whether there are speakers."""
         return self._speakers.state not in (DeviceState.MISSING, DeviceState.GONE)
 
     def _open_microphone(self, index: int | None) -> SoundCard:
@@ -151,7 +151,7 @@ class CallSound:
         checked_at = time.monotonic()
         devices = (
             (self._microphone, "The microphone is gone: the others cannot hear you.", "The microphone is back."),
-            (self._speakers, "The loudspeakers are gone: you cannot hear the others.", "The loudspeakers are back."),
+            (self._speakers, "The speakers are gone: you cannot hear the others.", "The speakers are back."),
         )
         while True:
             if self._film_began and not self._film_announced:
@@ -201,7 +201,7 @@ class CallSound:
         else:
             mine = f"{source} {self._in_level.bar(now)}"
         if not self.can_hear:
-            return (mine, "no loudspeakers")
+            return (mine, "no speakers")
         return (mine, f"room {self._out_level.bar(now)}", f"volume {self.volume:.0%}")
 
     # --- in the sound card's threads ------------------------------------------------------------------
@@ -225,7 +225,7 @@ class CallSound:
                 self._send(packet)
 
     def fill(self, count: int) -> Samples:
-        """The next samples for the loudspeakers."""
+        """The next samples for the speakers."""
         self._speakers.touch(time.monotonic())
         with self._lock:
             samples = self._buffer.pull(count)

@@ -25,7 +25,7 @@ class DeviceState(enum.Enum):
 
 
 class WatchedDevice:
-    """The microphone or the loudspeakers.
+    """The microphone or the speakers.
 
     Args:
         open_card: opens the device with this number; None for the system's choice.

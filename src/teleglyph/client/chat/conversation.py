@@ -45,7 +45,7 @@ class Chat:
         history: number of old messages to show.
         name: the user's name.
         is_default_name: the user did not choose the name, so a name known to the relay wins.
-        is_patient: lines wait for the relay; otherwise lines beyond a limit are refused.
+        waits_when_full: lines wait for the relay; otherwise lines beyond a limit are refused.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Chat:
         history: int = 50,
         name: str = "",
         is_default_name: bool = False,
-        is_patient: bool = False,
+        waits_when_full: bool = False,
     ) -> None:
         self.people = People()
         self._client = client
@@ -75,7 +75,7 @@ class Chat:
         self._newest = 0
         self._is_live = False
         """The stored events have arrived."""
-        self._outgoing = OutgoingQueue(client, view, self._on_published, is_patient=is_patient)
+        self._outgoing = OutgoingQueue(client, view, self._on_published, waits_when_full=waits_when_full)
         self._presence = PresenceAnnouncer(client, room)
         self._arrivals = ArrivalNotices(view)
         self._introduced = asyncio.Event()

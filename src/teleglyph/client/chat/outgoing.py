@@ -40,23 +40,28 @@ class OutgoingQueue:
         client: connected to the relay.
         view: shows which lines were not sent.
         on_published: called with each accepted event.
-        is_patient: wait when the queue is full, and at the end until it is empty; otherwise refuse lines.
+        waits_when_full: wait when the queue is full, and at the end until it is empty; otherwise refuse lines.
     """
 
     def __init__(
-        self, client: NostrClient, view: ChatView, on_published: Callable[[OutgoingEvent], None], *, is_patient: bool
+        self,
+        client: NostrClient,
+        view: ChatView,
+        on_published: Callable[[OutgoingEvent], None],
+        *,
+        waits_when_full: bool,
     ) -> None:
         self.unsent = 0
         """Lines that the relay did not accept."""
         self._client = client
         self._view = view
         self._on_published = on_published
-        self._is_patient = is_patient
+        self._waits_when_full = waits_when_full
         self._events: asyncio.Queue[OutgoingEvent] = asyncio.Queue(_MAX_WAITING)
 
     async def add(self, event: OutgoingEvent) -> None:
         """Queue an event."""
-        if self._events.full() and not self._is_patient:
+        if self._events.full() and not self._waits_when_full:
             self.reject(event.line, f"{_MAX_WAITING} lines are already waiting for the relay")
             return
         await self._events.put(event)
@@ -86,7 +91,7 @@ class OutgoingQueue:
     async def flush(self, stopped: asyncio.Task[Any]) -> None:
         """Wait until every event is answered, or the user leaves."""
         flushed = asyncio.get_running_loop().create_task(self._events.join())
-        timeout = None if self._is_patient else _FLUSH_SECONDS
+        timeout = None if self._waits_when_full else _FLUSH_SECONDS
         await asyncio.wait([flushed, stopped], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         flushed.cancel()
 

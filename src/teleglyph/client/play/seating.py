@@ -29,7 +29,7 @@ class Seating:
         address: the table.
         file: an open file for the seat.
         patience: seconds in which to restore a lost connection.
-        identity: the identity to prove to the relay; None for none.
+        identity: proved to the relay; None proves none.
     """
 
     def __init__(

@@ -24,7 +24,7 @@ def public_key(key: bytes) -> str:
             raise ValueError(f"{len(key)} bytes")
         return coincurve.PrivateKey(key).public_key_xonly.format().hex()
     except ValueError:
-        raise KeyFileError("This is not a secret Nostr key: it is zero, too large or of the wrong length") from None
+        raise KeyFileError("This is not a secret Nostr key: it is zero, too large or of the wrong length.") from None
 
 
 def encode_key(kind: str, key: bytes) -> str:
@@ -58,13 +58,13 @@ def decode_key(text: str, kind: str) -> bytes:
             pass
     name, _, letters = text.rpartition("1")
     if name != kind or not letters or any(letter not in _LETTERS for letter in letters):
-        raise KeyFileError(f"This is not a Nostr key: it must begin with {kind}1, or be 64 hexadecimal digits")
+        raise KeyFileError(f"This is not a Nostr key: it must begin with {kind}1, or be 64 hexadecimal digits.")
     values = [_LETTERS.index(letter) for letter in letters]
     if _polymod([*_spread(kind), *values]) != 1:
-        raise KeyFileError(f"This {kind} has a typing error: its checksum is wrong")
+        raise KeyFileError(f"This {kind} has a typing error: its checksum is wrong.")
     key = bytes(_regroup(values[:-6], 5, 8, pad=False))
     if len(key) != KEY_SIZE:
-        raise KeyFileError(f"This {kind} has {len(key)} bytes instead of {KEY_SIZE}")
+        raise KeyFileError(f"This {kind} has {len(key)} bytes instead of {KEY_SIZE}.")
     return key
 
 

@@ -47,7 +47,7 @@ class JoinRequest:
         room: chosen by the host.
         variation: of the rules, 0 to 65535; used when the room is made.
         create: make the room; ignored with a token.
-        token: takes an earlier seat again, 64 bits; None for a new seat.
+        token: reclaims an earlier seat, 64 bits; None for a new seat.
     """
 
     game: str
@@ -89,7 +89,7 @@ class JoinReply:
     Attributes:
         player: its number; 0 is the host.
         variation: the room's.
-        token: to take this seat again, 64 bits.
+        token: to reclaim this seat, 64 bits.
     """
 
     player: int

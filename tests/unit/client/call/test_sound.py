@@ -68,18 +68,18 @@ without_card = pytest.mark.skipif(bool(list_speakers() or list_microphones()), r
 @without_card
 def test_a_machine_without_a_card_says_what_is_missing_and_what_that_means() -> None:
     sound = CallSound()
-    assert sound.open() == "No microphone and no loudspeakers were found: you can neither speak nor hear."
+    assert sound.open() == "No microphone and no speakers were found: you can neither speak nor hear."
     assert (sound.can_speak, sound.can_hear) == (False, False)
-    assert status(sound) == "no microphone | no loudspeakers"
+    assert status(sound) == "no microphone | no speakers"
 
 
 @without_card
-def test_a_film_is_heard_by_the_others_even_without_loudspeakers() -> None:
+def test_a_film_is_heard_by_the_others_even_without_speakers() -> None:
     sound = CallSound(film="holiday.mp4")
-    assert sound.open() == "No loudspeakers were found: the others hear the film, but you cannot hear them."
+    assert sound.open() == "No speakers were found: the others hear the film, but you cannot hear them."
     assert (sound.can_speak, sound.can_hear) == (True, False)
     sound.capture(np.full(480, 0.9, np.float32))
-    assert status(sound) == "film ##### | no loudspeakers"
+    assert status(sound) == "film ##### | no speakers"
 
 
 @without_card
@@ -89,9 +89,7 @@ def test_a_chosen_device_that_is_missing_is_an_error(choice: dict[str, Any]) -> 
         CallSound().open,
         lambda **choice: require_devices(**{"microphone": None, "speakers": None, **choice}),
     ):
-        with pytest.raises(
-            SoundError, match=r"^There is no (microphone|loudspeaker) \d\. No .* found\. Leave --(mic|spe)"
-        ):
+        with pytest.raises(SoundError, match=r"^There is no (microphone|speaker) \d\. No .* found\. Leave --(mic|spe)"):
             attempt(**choice)
 
 

@@ -43,7 +43,7 @@ class UpdateLevel(enum.IntFlag):
     TOLERANCE = 0x0F
     """How coarse the screen is: 0 is the finest."""
     CHEAPER = 0x10
-    """The screen is drawn in a cheaper mode than asked for."""
+    """The screen is drawn in a cheaper mode than requested."""
 
 
 @dataclass(frozen=True, slots=True)
