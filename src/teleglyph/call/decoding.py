@@ -37,9 +37,9 @@ _START_SECONDS = 20.0
 """How long a new process may take to load its libraries, on a busy machine."""
 _KILLED_SECONDS = 5.0
 _NICENESS = 5
-"""Of the first process: mixing and drawing come first."""
+"""Niceness of the first process: mixing and drawing come first."""
 _SLOW_NICENESS = 15
-"""Of the process for expensive senders: the pictures of others come first."""
+"""Niceness of the process for expensive senders: the pictures of others come first."""
 _MODULE = "teleglyph.media.decoding_process"
 
 
@@ -255,7 +255,7 @@ class _Worker:
             try:
                 width, height = needed or (0, 0)
                 await self._send(REQUEST.pack(Operation.DECODE, stream, width, height, len(bitstream)), bitstream)
-                outcome, width, height, cpu = await self._answer(self._limits.decoder_patience)
+                outcome, width, height, cpu = await self._answer(self._limits.decoder_timeout)
             except (OSError, TimeoutError) as error:
                 self._died(stream, "hung" if isinstance(error, TimeoutError) else "ended")
                 raise DecoderDiedError(is_guilty=True) from error
@@ -349,7 +349,7 @@ class _Worker:
     async def _send(self, *parts: bytes) -> None:
         if self._socket is None:
             raise OSError("no decoding process")
-        async with asyncio.timeout(self._limits.decoder_patience):
+        async with asyncio.timeout(self._limits.decoder_timeout):
             await asyncio.get_running_loop().sock_sendall(self._socket, b"".join(parts))
 
     async def _answer(self, timeout: float) -> tuple[int, int, int, float]:

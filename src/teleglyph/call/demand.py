@@ -1,4 +1,4 @@
-"""How large and how often each sender's picture is seen, so that nobody has to send more of it."""
+"""The demand for each sender's picture, so that nobody has to send more than is seen."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Demand(NamedTuple):
 
 
 UNSEEN = Demand(0, 0, UNSEEN_MILLISECONDS)
-"""Of a picture that nobody sees."""
+"""The demand for a picture that nobody sees."""
 
 
 def demands_of(viewers: Iterable[Viewer]) -> dict[int, Demand]:

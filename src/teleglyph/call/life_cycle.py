@@ -6,7 +6,7 @@ import enum
 
 
 class State(enum.Enum):
-    """Where in its life a participant is."""
+    """The states of a participant's life."""
 
     CONNECTED = enum.auto()
     SECURED = enum.auto()

@@ -11,7 +11,7 @@ class CallLimits:
 
     max_participants: int = 32
     handshake_timeout: float = 5.0
-    """For the whole handshake; peers of ascii-chat give each step one second."""
+    """Seconds for the whole handshake; peers of ascii-chat give each step one second."""
     challenge_timeout: float = 60.0
     """From AUTH_CHALLENGE to its answer: ascii-chat's client prompts for the password in between."""
     challenged_per_address: int = 4
@@ -21,9 +21,9 @@ class CallLimits:
     capabilities_timeout: float = 5.0
     """From the end of the handshake to the first CLIENT_CAPABILITIES."""
     silence_timeout: float = 5.0
-    """Without a single byte; peers have to send something every second."""
+    """Seconds without a single byte; peers have to send something every second."""
     packet_timeout: float = 20.0
-    """Without a complete packet: one byte per second does not hold a place."""
+    """Seconds without a complete packet: one byte per second does not hold a place."""
     stall_timeout: float = 30.0
     """A peer that takes no bytes for this long has stopped reading."""
     keepalive: float = 0.3
@@ -48,8 +48,8 @@ class CallLimits:
     """CPU seconds per second up to which a sender is decoded together with everybody.  Above, it moves to the process
     for expensive senders, which wait only for each other."""
     quick_decoder_burst: float = 0.1
-    decoder_patience: float = 2.0
-    """For one picture; a decoding process that takes longer is killed."""
+    decoder_timeout: float = 2.0
+    """Seconds for one picture; a decoding process that takes longer is killed."""
     decoder_deaths: int = 3
     """Deaths of a decoding process over one sender's pictures, after which the sender is disconnected."""
     max_view_cells: int = 160_000

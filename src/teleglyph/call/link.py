@@ -1,4 +1,4 @@
-"""How much one viewer's connection carries, learned from its acknowledgements.  Time is an argument."""
+"""Estimates what a viewer's connection carries, from its acknowledgements.  Time is an argument."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a viewer's next frame is due: an absolute schedule, without bursts."""
+"""Schedules a viewer's frames: absolute due times, without bursts."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ class Participant:
 
     @property
     def state(self) -> State:
-        """Where in its life it is."""
+        """The state of its life."""
         return self._life.state
 
     @property

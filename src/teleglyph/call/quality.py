@@ -1,4 +1,4 @@
-"""How good a viewer's screen is: on slow links coarser first, then less often, then in a cheaper mode.
+"""Chooses the quality of a viewer's screen: on slow links coarser, then less often, then in a cheaper mode.
 
 Time is an argument.
 """

@@ -1,4 +1,4 @@
-"""Whom a viewer sees alone, and the message that tells it so."""
+"""The participant whom a viewer sees alone, and the message that reports them."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from teleglyph.client.terminal.display import ViewPreferences
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class JoinOptions:
-    """Where to join, and as whom."""
+    """The server to join, and the identity to use."""
 
     port: int | None = option(
         "-p",

@@ -75,7 +75,7 @@ def _file_handler(path: str) -> logging.Handler:
 
 
 class _ConsoleFormatter(logging.Formatter):
-    """For the terminal: the time, and the level unless it is INFO."""
+    """Formats lines for the terminal: the time, and the level unless it is INFO."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(message)s", datefmt="%H:%M:%S")
@@ -91,7 +91,7 @@ class _ConsoleFormatter(logging.Formatter):
 
 
 class _TextFormatter(logging.Formatter):
-    """For a file: every detail."""
+    """Formats lines for a file: every detail."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s", datefmt="%Y-%m-%d %H:%M:%S")

@@ -30,7 +30,7 @@ def _check_addresses(_ctx: click.Context, _param: click.Parameter, values: tuple
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListenOptions:
-    """Where the server listens, and for how many."""
+    """The server's addresses, and its number of participants."""
 
     addresses: tuple[str, ...] = argument(
         table="network",
@@ -124,7 +124,7 @@ class AccessOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class StorageOptions:
-    """Where the server stores its data."""
+    """The server's storage."""
 
     data_dir: Path | None = option(
         "--data-dir",
@@ -143,7 +143,7 @@ class StorageOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadOptions:
-    """How much the server does for one address, and for all."""
+    """Limits on what the server does for one address, and for all."""
 
     connection_rate: int = option(
         "--connection-rate",

@@ -1,4 +1,4 @@
-"""Where the picture comes from: the options, and the source they choose."""
+"""Options for the source of pictures, and the source they choose."""
 
 from __future__ import annotations
 

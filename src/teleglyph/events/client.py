@@ -82,11 +82,11 @@ class NostrClient:
         self._signed: deque[str] = deque(maxlen=_REMEMBERED)
         """Ids of the events that were published last."""
         self._versions: dict[int, int] = {}
-        """By replaceable kind: ``created_at`` of the last event."""
+        """``created_at`` of the last event of each replaceable kind."""
         self._early: deque[Trouble] = deque(maxlen=_QUEUED)
         """Problems from before the first subscription; the oldest are dropped."""
         self._resubscribing: dict[str, asyncio.Task[None]] = {}
-        """By subscription: the task that sends it again."""
+        """The tasks that send subscriptions again."""
 
     async def __aenter__(self) -> Self:
         try:

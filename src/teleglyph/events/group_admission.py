@@ -29,9 +29,9 @@ _MAX_ROLES = 20
 _MAX_ROLE = 64
 """Characters."""
 _KEY_BYTES = 74
-"""Of a member in a description, besides the roles."""
+"""Size of a member in a description, without the roles."""
 _MAX_ROLES_BYTES = 256 << 10
-"""Of all members together, because one message describes all admins of a group."""
+"""Limit for all members together, because one message describes all admins of a group."""
 MAX_GROUPS, MAX_OWN_GROUPS, MAX_MEMBERS, MAX_INVITES, MAX_PINS = 10_000, 20, 10_000, 1000, 100
 
 

@@ -16,9 +16,9 @@ class EventLimits:
     max_message_length: int = 128 << 10
     """Bytes."""
     max_subscriptions: int = 32
-    """Of one connection."""
+    """Limit per connection."""
     max_filters: int = 10
-    """Of one subscription."""
+    """Limit per subscription."""
     max_values: int = 1000
     """In one list of a filter."""
     max_limit: int = 5000
@@ -35,7 +35,7 @@ class EventLimits:
     auth_required: bool = False
     """Clients must authenticate to publish and to read."""
     events_per_second: float = 20.0
-    """Of one connection, and of one address; 0: any number."""
+    """Limit per connection, and per address; 0: any number."""
     event_burst: float = 100.0
     requests_per_second: float = 20.0
     """REQ and COUNT of one connection; 0: any number."""
@@ -67,13 +67,13 @@ class EventLimits:
     sync: bool = True
     """Clients may reconcile their events with ours (NIP-77)."""
     max_syncs: int = 4
-    """Of one connection at once."""
+    """Limit per connection at any time."""
     sync_records: int = 100_000
     """Events in one sync; 72 bytes each."""
     total_sync_records: int = 1_000_000
     """The same for all connections together."""
     sync_bytes: int = 60_000
-    """Of one answer, before it is encoded in hexadecimal digits."""
+    """Size of one answer, before it is encoded in hexadecimal digits."""
     sync_messages_per_second: float = 100.0
     """Messages of one connection that continue a sync; faster ones are delayed, because refused clients give up."""
     sync_message_burst: float = 200.0
@@ -90,7 +90,7 @@ class EventLimits:
     congestion_timeout: float = 10.0
     """How long a client's queue may be over its soft limit before it is closed."""
     total_queued_bytes: int = 256 << 20
-    """For all connections together."""
+    """Limit for all connections together."""
     connection: ConnectionLimits = ConnectionLimits(
         packets_per_second=20_000.0,
         packet_burst=20_000.0,

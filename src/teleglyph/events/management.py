@@ -19,7 +19,7 @@ from teleglyph.store.moderation import ModerationStore, Rule, RuleChange
 from teleglyph.wire.nostr.event import MAX_KIND, is_hex, parse_json, quoted
 
 MAX_ENTRIES = 10_000
-"""Of one list."""
+"""Limit per list."""
 MAX_REASON = 200
 """Characters."""
 _MIN_PREFIX = {4: 8, 6: 16}

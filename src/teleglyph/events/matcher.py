@@ -18,7 +18,7 @@ class Subscribed(Protocol):
 
     @property
     def filters(self) -> Sequence[Filter]:
-        """Of the events that it gets."""
+        """The filters of the events that it gets."""
 
 
 S = TypeVar("S", bound=Subscribed)

@@ -84,7 +84,7 @@ class OwnEvents:
         self._is_over = False
         self._values: dict[tuple[int, str], _Value] = {}
         self._removed: dict[tuple[int, str], int] = {}
-        """By address, the time up to which its events are deleted, if that is recent."""
+        """The time up to which events are deleted, by address, if that is recent."""
 
     def __len__(self) -> int:
         """The number of addresses that are remembered."""

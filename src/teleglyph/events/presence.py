@@ -12,7 +12,7 @@ from teleglyph.wire.nostr.groups import group_of
 _LASTS = 300
 """Seconds that a presence lasts if the event has no expiration."""
 MAX_PEOPLE = 500
-"""Of one group; further people are not listed."""
+"""Limit per group; further people are not listed."""
 
 
 class Presence:

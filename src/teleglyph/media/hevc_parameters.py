@@ -43,7 +43,7 @@ _ALIGNMENT = 64
 _QUARTER_BYTES_PER_PIXEL = 9
 """2.25 bytes: 1.5 for the planes of 4:2:0 in 8 bit, 0.75 for the motion vectors (12 bytes for each 4x4 pixels)."""
 _BYTES_PER_PICTURE = MAX_UNITS * 528
-"""For the lists of references of each slice."""
+"""Bytes for the lists of references of all slices."""
 _STRANGE_ZEROS = re.compile(rb"\0\0(?:[\x00\x02]|\x03[^\x00-\x03])")
 """Forbidden inside a unit (7.4.2): decoders disagree on their meaning."""
 

@@ -49,7 +49,7 @@ _DRIFT_PER_GAP = 0.001
 
 @dataclass(frozen=True, slots=True)
 class JitterLimits:
-    """How much sound may wait, in seconds."""
+    """Limits on waiting sound, in seconds."""
 
     shortest: float = 0.02
     longest: float = 0.12
@@ -81,7 +81,7 @@ class JitterBuffer:
         self._queued = 0
         self._ready: Samples = np.zeros(0, np.float32)
         self._position = 0.0
-        """Of the next sample in ``_ready``; may be between two samples."""
+        """Position of the next sample in ``_ready``; may be between two samples."""
         self._playing = False
         self._fade_in = False
         self._was_silent = True

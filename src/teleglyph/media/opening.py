@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import av.container
 
 MAX_PIXELS = 1 << 27
-"""Of one picture, about 134 million: the largest photographs of phones have 108 million."""
+"""Limit of one picture, about 134 million: the largest photographs of phones have 108 million."""
 DECODER_OPTIONS = {"max_pixels": str(MAX_PIXELS)}
 
 _SILENCE_SECONDS = 20.0
@@ -29,7 +29,7 @@ _BUFFER_BYTES = 1 << 16
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _HEAD_BYTES = 12
 _PEEK_BYTES = 64
-"""Of a pipe, which may have no more for a while.  MP4 begins with boxes of 32 and 8 bytes."""
+"""Bytes to read ahead from a pipe, which may have no more for a while.  MP4 begins with boxes of 32 and 8 bytes."""
 
 
 class FileInput:

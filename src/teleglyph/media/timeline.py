@@ -47,7 +47,7 @@ class JumpPolicy:
 
 
 RESTARTING = JumpPolicy(forward=60.0)
-"""For formats like MPEG-TS, whose stamps may restart anywhere."""
+"""The policy for formats like MPEG-TS, whose stamps may restart anywhere."""
 
 
 @dataclass(slots=True)

@@ -72,7 +72,7 @@ class Connection:
         """Called when a full transport accepts bytes again: the moment to render a fresh frame for this peer."""
         self._fairness = FairReading(self.limits, self.traffic, meter, feed_bytes)
         self.stopwatch = self._fairness.stopwatch
-        """Of the task that reads (:func:`teleglyph.net.charged`)."""
+        """Charges the task that reads (:func:`teleglyph.net.charged`)."""
         self._chunks: deque[bytes | memoryview] = deque()
         self._unread = 0
         self._transport: Transport | None = None

@@ -35,7 +35,7 @@ _MAX_DEBT = 1.0
 
 @dataclass(frozen=True, slots=True)
 class CostLimits:
-    """How much processor time peers may cost.
+    """Limits of the processor time that peers may cost.
 
     Attributes:
         peer_share: seconds per second, of one connection; 0 disables all of these limits.

@@ -33,7 +33,7 @@ class PacedReader(Protocol):
 
 
 class FairReading:
-    """How fast a connection is read.
+    """Limits how fast a connection is read.
 
     Args:
         limits: rates.
@@ -44,7 +44,7 @@ class FairReading:
 
     def __init__(self, limits: ConnectionLimits, traffic: Traffic, meter: CostMeter | None, feed_bytes: int) -> None:
         self.stopwatch = Stopwatch(self.charge)
-        """Of the task that reads (:func:`teleglyph.net.charged`)."""
+        """Charges the task that reads (:func:`teleglyph.net.charged`)."""
         self.is_in_debt = False
         """Whether the peer has cost too much, so that it is read again only when its turn comes."""
         self._packets = TokenBucket(limits.packets_per_second, limits.packet_burst)

@@ -9,7 +9,7 @@ from teleglyph.net.connection import Connection
 
 
 class LivenessTimeouts(Protocol):
-    """How long a service waits for a peer; seconds."""
+    """The times for which a service waits for a peer, in seconds."""
 
     @property
     def ping_after(self) -> float:

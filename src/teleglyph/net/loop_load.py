@@ -14,7 +14,7 @@ _SCHEDULER = Path("/proc/thread-self/schedstat")
 
 
 class LoopLoad:
-    """How busy a thread is.
+    """Measures how busy a thread is.
 
     Attributes:
         value: the share of time in which it computed, over the last whole window of half a second; 0.0 before.

@@ -146,7 +146,7 @@ class WebSocketSession:
         """Whether the last message returned may still be answered."""
         self._parts = bytearray()
         self._opcode = Opcode.CONT
-        """Of the fragmented message being received; CONT between messages."""
+        """Opcode of the fragmented message being received; CONT between messages."""
         self._protocol.receive_data(request)
         head = next((event for event in self._protocol.events_received() if isinstance(event, Request)), None)
         if head is not None:

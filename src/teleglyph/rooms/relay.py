@@ -78,7 +78,7 @@ class Relay:
     ) -> None:
         self.limits = limits or RelayLimits()
         self.rooms: dict[tuple[str, str], RelayRoom] = {}
-        """By game and name."""
+        """The rooms by game and name."""
         self._games: dict[str, GameRules] = {}
         self._on_start, self._on_end = on_start, on_end
         self._guesses = GuessLimiter(burst=3, first=1.0)

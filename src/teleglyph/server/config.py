@@ -47,7 +47,7 @@ class ServerConfig:
     connections_per_address: int = 40
     """Open connections from one address (an IPv6 /64 counts as one); 0: any number."""
     costs: CostLimits = CostLimits()
-    """How much processor time peers may use."""
+    """Limits of the processor time that peers may use."""
     max_load: float = 0.9
     """Fraction of the event loop's time above which nobody else may join; 1: no limit."""
     max_handshakes: int = 128

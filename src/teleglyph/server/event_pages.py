@@ -44,7 +44,7 @@ class EventPages:
         self._upgrader = upgrader
 
     def routes(self) -> list[web.RouteDef]:
-        """For an aiohttp application."""
+        """The routes, for an aiohttp application."""
         from aiohttp import web
 
         return [

@@ -73,7 +73,7 @@ class RequestHandler(web.RequestHandler):
         super().__init__(server, **options)
         self._charge = charge
         self.stopwatch = Stopwatch(lambda _: None)
-        """Of the task that answers; request handlers start it (:func:`teleglyph.net.charged`)."""
+        """Charges the task that answers; request handlers start it (:func:`teleglyph.net.charged`)."""
         self._let_in = let_in
         self._leave: Callable[[], None] | None = None
         self._refused: RefusedConnection | None = None

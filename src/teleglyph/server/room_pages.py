@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 _PATHS = ("/rooms", "/ws/rooms", "/ws")
-"""Of the WebSocket; programs of other relays use the last one."""
+"""Paths of the WebSocket; programs for other relays use the last one."""
 _OUTCOMES = ("win", "loss", "draw", None)
 _PER_PAGE, _MAX_PER_PAGE = 20, 100
 _MAX_PAGES = 100_000
@@ -56,7 +56,7 @@ class RoomPages:
         self._upgrader = upgrader
 
     def routes(self) -> list[web.RouteDef]:
-        """For an aiohttp application."""
+        """The routes, for an aiohttp application."""
         from aiohttp import web
 
         return [

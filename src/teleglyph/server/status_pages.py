@@ -29,7 +29,7 @@ class StatusPages:
         self._access = access
 
     def routes(self) -> list[web.RouteDef]:
-        """For an aiohttp application."""
+        """The routes, for an aiohttp application."""
         from aiohttp import web
 
         return [

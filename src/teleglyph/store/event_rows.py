@@ -1,4 +1,4 @@
-"""How an event becomes rows of the tables."""
+"""Converts an event to rows of the tables."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ _MAX_DEBT = 10.0
 
 @dataclass(frozen=True, slots=True)
 class QueryLimits:
-    """How many queries may wait."""
+    """Limits on waiting queries."""
 
     queries: int = 2000
     per_client: int = 200

@@ -12,7 +12,7 @@ _RULES = {
     Audience.MANAGEMENT: "is_private + is_hidden > 0",
     Audience.DESCRIPTION: "is_hidden = 1",
 }
-"""By audience: the groups whose events only members may read."""
+"""SQL conditions by audience: the groups whose events only members may read."""
 
 
 def visible_to(readers: Set[str]) -> tuple[str, list[object]]:

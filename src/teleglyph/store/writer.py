@@ -29,7 +29,7 @@ _PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0)
 
 @dataclass(frozen=True, slots=True)
 class WriteLimits:
-    """How much may wait to be written, and for how long; times in seconds."""
+    """Limits on waiting writes; times in seconds."""
 
     jobs: int = 20_000
     bytes: int = 64 << 20

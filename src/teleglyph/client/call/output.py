@@ -1,4 +1,4 @@
-"""Where a call's frames and notices go: the terminal, or standard output as a pipe."""
+"""Outputs for a call's frames and notices: the terminal, or standard output as a pipe."""
 
 from __future__ import annotations
 
