@@ -464,7 +464,7 @@ def test_games_are_read_again_by_who_has_the_token(start_server: StartServer, tm
     file.write_text('[rooms]\ngame = ["go:x"]\n')
     status, answer = ask(server, "/reload", {}, f"Bearer {token}")
     assert (status, answer["games"]) == (409, ["go", "whist"])
-    assert "'go:x' is no game" in answer["problems"][0]
+    assert "'go:x' is not a game" in answer["problems"][0]
     statuses = [ask(server, "/reload", {}, "Bearer wrong")[0] for _ in range(6)]
     assert (statuses[0], statuses[-1]) == (403, 429)
     assert token not in "".join(server.log)
@@ -519,7 +519,7 @@ def test_a_certificate_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> No
     (tmp_path / "junk.pem").write_text("junk")
     for options, code, text in (
         (["--tls-cert", str(tmp_path / "junk.pem")], 4, "junk.pem' cannot be used"),
-        (["--tls-cert", str(tmp_path / "none.pem")], 4, "No such file"),
+        (["--tls-cert", str(tmp_path / "none.pem")], 4, "no such file or directory."),
         (["--tls-key", "x"], 2, "--tls-key needs the certificate"),
         (["--admin-token", "short"], 2, "at least 16 characters"),
         (["--database", "mysql://secret"], 2, "write postgresql://user@host/name"),

@@ -442,7 +442,7 @@ def test_games_are_read_again_and_a_mistake_changes_nothing(
     assert again.enter().player == 0, "a room that is there goes on"
     file.write_text('[rooms]\ngmae = ["x"]\n')
     server.process.send_signal(signal.SIGHUP)
-    server.wait_for_log("The games were not reloaded: .*did you mean 'game'")
+    server.wait_for_log("The games were not reloaded: .*Did you mean 'game'")
     people(server, JoinRequest("go", "t", create=True)).enter()
 
 

@@ -26,6 +26,6 @@ def load_tls(certificate: Path, key: Path | None, context: ssl.SSLContext | None
     except (OSError, ssl.SSLError) as error:
         raise ConfigurationError(
             f"The certificate '{certificate}'{f' with the key {str(key)!r}' if key else ''} cannot be used: "
-            f"{getattr(error, 'reason', None) or reason_of(error)}"
+            f"{getattr(error, 'reason', None) or reason_of(error)}."
         ) from error
     return context
