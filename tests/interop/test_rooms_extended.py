@@ -520,9 +520,9 @@ def test_a_certificate_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> No
     for options, code, text in (
         (["--tls-cert", str(tmp_path / "junk.pem")], 4, "junk.pem' cannot be used"),
         (["--tls-cert", str(tmp_path / "none.pem")], 4, "no such file or directory."),
-        (["--tls-key", "x"], 2, "--tls-key needs the certificate"),
+        (["--tls-key", "x"], 2, "--tls-key needs a certificate. Add --tls-cert."),
         (["--admin-token", "short"], 2, "at least 16 characters"),
-        (["--database", "mysql://secret"], 2, "write postgresql://user@host/name"),
+        (["--database", "mysql://secret"], 2, "Write postgresql://user@host/name"),
         (["--database", "postgresql://ann:secret@127.0.0.1:9/x", "--game", "go"], 105, "cannot be reached"),
     ):
         result = subprocess.run(
