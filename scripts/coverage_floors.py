@@ -11,18 +11,18 @@ from collections import defaultdict
 from pathlib import Path, PurePath
 
 FLOORS = {
-    "call": 73,
-    "cli": 61,
-    "client": 59,
-    "events": 70,
-    "keys": 91,
+    "call": 90,
+    "cli": 63,
+    "client": 61,
+    "events": 72,
+    "keys": 92,
     "media": 92,
-    "net": 84,
-    "rooms": 68,
-    "server": 55,
-    "store": 93,
+    "net": 85,
+    "rooms": 69,
+    "server": 59,
+    "store": 94,
     "teleglyph": 82,
-    "wire": 94,
+    "wire": 96,
 }
 """Percent of lines: what one run of the unit tests measured, less two.  Raise a floor when its package gets better."""
 

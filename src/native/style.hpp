@@ -30,8 +30,8 @@ struct Glyph {
 class Style {
 public:
     // `characters` run from dark to light: 1 to 255 of them, each one character in UTF-8 (1 to 4 bytes).
-    // `dithered` spreads the error of 16 and 256 colours over neighbouring cells by an ordered pattern.
-    // Throws std::invalid_argument if they do not, or if background mode is asked for without colours.
+    // `dithered` mixes 16 and 256 colours in an ordered pattern over neighbouring cells.
+    // Throws std::invalid_argument for other characters, or for background mode without colours.
     Style(ColorLevel color, RenderMode render, const std::vector<std::string>& characters, bool dithered);
 
     ColorLevel color;

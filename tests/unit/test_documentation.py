@@ -35,7 +35,7 @@ SOURCES = sorted(
     if path.suffix in (".py", ".mjs", ".cpp", ".hpp", ".html", ".js") and "node_modules" not in path.parts
 )
 CITATION = re.compile(r"docs/[\w/.-]+\.md(?:#[\w-]+)?")
-LOST_CITATION = re.compile(r"\bspec (?:acip|rooms|event|\d)")
+LOST_CITATION = re.compile(r"\bspec (?:acip|rooms|event|\d)|\bmedia\.md\b")
 LINK = re.compile(r"\]\((?!https?:|mailto:)([^)\s]*)\)")
 FENCE = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 EXAMPLE = re.compile(r"^```python\n(?P<source>[^`]+?)\n```\n```hex\n(?P<bytes>[^`]*?)```$", re.MULTILINE)

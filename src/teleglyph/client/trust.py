@@ -71,9 +71,14 @@ class ServerTrust:
         if identity is None and is_loopback(address.rpartition(":")[0].strip("[]")):
             return
         if not self._accept_new:
+            advice = (
+                "Nothing proves that it is the right server. To join anyway, use --accept-new-server."
+                if identity is None
+                else "Compare the key with its host, then use --server-key or --accept-new-server."
+            )
             raise UnknownServerError(
                 f"You have not joined {_both(name, address)} before. It shows {shown}, and there is no terminal to "
-                "ask you on. Compare the key with its host, then use --server-key or --accept-new-server.",
+                f"ask you on. {advice}",
                 address,
                 identity,
                 name=name,

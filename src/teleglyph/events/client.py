@@ -26,7 +26,7 @@ from teleglyph.wire.nostr.keys import public_key
 _OPEN_SECONDS = 5.0
 _CLOSE_SECONDS = 1.0
 _ANSWER_SECONDS = 10.0
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0
+_FIRST_PAUSE, _MAX_PAUSE = 0.5, 15.0
 _RESUBSCRIBE_SECONDS = 5.0
 """Until a subscription that the relay closed is sent again."""
 _MAX_MESSAGE = 1 << 20
@@ -195,7 +195,7 @@ class NostrClient:
                         )
                 await self._broadcast(Trouble(f"Connection lost{reason}. Reconnecting."))
             await asyncio.sleep(pause * random.uniform(0.75, 1.25))  # noqa: S311 - spreads attempts, keeps no secret
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            pause = min(2 * pause, _MAX_PAUSE)
             try:
                 await self._open()
             except CONNECT_ERRORS:

@@ -133,7 +133,7 @@ def apply_update(body: bytes, whole: bool, grid: _native.Grid) -> None:
         widths = bytes(map(glyph_width, _native.update_glyphs(body)))
         _native.apply_update(body, whole, widths, grid)
     except ValueError as error:
-        raise BadDataError(f"malformed screen update: {error}") from error
+        raise BadDataError(f"Malformed screen update: {error}.") from error
 
 
 @functools.lru_cache(4096)

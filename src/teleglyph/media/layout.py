@@ -79,7 +79,7 @@ def crop(places: Sequence[Placement]) -> tuple[tuple[Placement, ...], int, int]:
 
 
 def _round(value: float) -> int:
-    """Round half up, as ACIP peers do (media.md section 1.5)."""
+    """Round half up, as ascii-chat's programs do."""
     return int(value + 0.5)
 
 

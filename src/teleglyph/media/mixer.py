@@ -1,7 +1,7 @@
 """Computes all mixes at once: one sum, minus each listener's own voice.
 
-The stages and their numbers are those of media.md section 5.5, but gains change smoothly within a block, and
-coefficients match the block size (section 5.6).
+The stages and their numbers are those of docs/sound.md#the-mix.  Gains change smoothly within a block, and coefficients
+match the block size.
 """
 
 from __future__ import annotations

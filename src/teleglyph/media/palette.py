@@ -1,4 +1,4 @@
-"""Palettes: the glyphs of foreground mode, from dark to light (media.md section 2.4)."""
+"""Palettes: the glyphs of foreground mode, from dark to light."""
 
 from __future__ import annotations
 

@@ -163,8 +163,7 @@ def _identify(index: int | None, *, playback: bool) -> Any:
             raise SoundError(f"There is no {kind} {index}. {missing} Leave --{option} out to join without it.")
         some = ", ".join(f"{number} ({device['name']})" for number, device in enumerate(found[:_MAX_LISTED]))
         raise SoundError(
-            f"There is no {kind} {index}. There is {some}; teleglyph --list-{kind.removeprefix('loud').rstrip('s')}s "
-            "lists all."
+            f"There is no {kind} {index}. The first ones are {some}. 'teleglyph --list-{kind}s' lists all."
         )
     return found[index]["id"]
 

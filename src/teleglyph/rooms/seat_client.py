@@ -38,7 +38,7 @@ from teleglyph.wire.rooms.extended import (
 )
 from teleglyph.wire.rooms.messages import JoinReply, JoinRequest, decode_error
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 4.0
+_FIRST_PAUSE, _MAX_PAUSE = 0.25, 4.0
 _OPEN_SECONDS = 5.0
 _SILENCE_FACTOR = 2.5
 """Intervals without a sign of life after which a relay that promised them counts as gone."""
@@ -226,7 +226,7 @@ class SeatClient:
                 if time.monotonic() + pause > deadline:
                     raise ConnectionLostError(str(error)) from error
             await asyncio.sleep(pause * random.uniform(0.75, 1.25))  # noqa: S311 - spreads attempts, keeps no secret
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            pause = min(2 * pause, _MAX_PAUSE)
 
     async def _decode(self, message: bytes) -> Event | None:
         if self.is_extended and message[:1] == bytes([Extended.IDLE]):

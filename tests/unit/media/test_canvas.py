@@ -49,7 +49,7 @@ def grey(*values: int) -> list[tuple[int, int, int]]:
 COLORS = picture([RED, RED, GREEN, BLUE], [WHITE] * 4)
 
 
-# The vectors of media.md section 9 in their repaired form. Ours differ on purpose: a sequence is written only
+# Frames of ascii-chat's programs, repaired. Ours differ on purpose: a sequence is written only
 # on a change and lasts over the end of the row, there is no REP, half-blocks of one colour are spaces, and
 # 256-colour white is xterm's real white (231) rather than a light grey (255).
 

@@ -44,7 +44,6 @@ from teleglyph.wire.acip import (
 )
 
 _log = logging.getLogger(__name__)
-_STANDARD_PALETTE = 1
 
 
 def _ignore(*_: object) -> None:
@@ -214,7 +213,7 @@ class CallClient:
         """The capabilities without a custom palette, for which ascii-chat's server would disconnect us."""
         if self._has_screens or capabilities.palette_type != PaletteType.CUSTOM:
             return capabilities
-        return replace(capabilities, palette_type=_STANDARD_PALETTE, palette_custom="")
+        return replace(capabilities, palette_type=PaletteType.STANDARD, palette_custom="")
 
     def _receive(self, connection: Connection, message: Event) -> None:
         match message:

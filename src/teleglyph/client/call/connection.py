@@ -139,6 +139,4 @@ async def _shake_hands(connection: Connection, address: Address) -> HandshakeDon
     except HandshakeError:
         raise
     except ProtocolError as error:
-        raise ProtocolError(
-            f"{address} is not a call server, or another service is listening on this port ({error})"
-        ) from error
+        raise ProtocolError(f"{address} is not a call server. Check the address and the port. {error}") from error

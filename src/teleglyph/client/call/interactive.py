@@ -113,7 +113,9 @@ class _InteractiveCall:
         return {
             "1": KeyAction("show only one participant", partial(self._spotlight, 1), "1 to 9", self._has_choice),
             **digits,
-            "right": KeyAction("next one, also beyond 9", partial(self._step, 1), "Left, Right", self._has_choice),
+            "right": KeyAction(
+                "previous or next one, also beyond 9", partial(self._step, 1), "Left, Right", self._has_choice
+            ),
             "left": KeyAction("", partial(self._step, -1)),
             "0": KeyAction("show everyone", partial(self._spotlight, 0), works=self._has_choice),
         }
@@ -126,7 +128,7 @@ class _InteractiveCall:
         if not self._client.is_joined:
             return "You are not connected right now."
         if not self._client.has_screens:
-            return "This server cannot show only one participant."
+            return "This server always shows everyone."
         if self._places > 1 or self._place:
             return ""
         return _NOBODY if self._call.connected <= 1 else "There is only one participant to show."
@@ -151,7 +153,9 @@ class _InteractiveCall:
         if not why_not and place > self._places:
             why_not = f"There is no participant {place}."
         elif not why_not and place == self._place:
-            why_not = "You already see only them; 0 shows everyone." if place else "You already see everyone."
+            why_not = (
+                f"You already see only participant {place}; 0 shows everyone." if place else "You already see everyone."
+            )
         if why_not:
             self.show_message(why_not)
             return

@@ -61,7 +61,7 @@ _TEXTS = (
     ),
     (
         r"Illegal .*|Message too large\.|Failed to parse join request\.|Initial error during handshake\.",
-        "The server at {url} does not understand this program ({text}) Is one of them an older version?",
+        "The server at {url} does not understand this program: '{text}' Update the older of the two.",
     ),
     (
         r"Error in communication with .*|Lagging on internal channel.*",

@@ -310,8 +310,8 @@ class ClientHandshake(Handshake):
 
 def _password_not_asked() -> AuthenticationError:
     return AuthenticationError(
-        "The server does not ask for the password. It may not be the server you mean, or somebody is in the middle. "
-        "If it has no password, join without one."
+        "The server does not ask for the password. It may not be the server you mean, or someone may be intercepting "
+        "the connection. If it has no password, join without one."
     )
 
 

@@ -169,8 +169,8 @@ class PacketDecoder:
             raise ProtocolError(f"Not an ACIP packet: it begins with {text[:16].hex()}.")
         line, newline, _ = text.partition(b"\n")
         if newline or len(text) == _MAX_REFUSAL:
-            reason = line.decode("ascii", "replace").removeprefix("SERVER_FULL:").strip(" \r.")
-            raise ServerFullError(f"The server is full: {reason}.")
+            reason = line.decode("ascii", "replace").removeprefix("SERVER_FULL").lstrip(":").strip().rstrip(".")
+            raise ServerFullError(f"The server is full: {reason}." if reason else "The server is full.")
 
     def _consume(self, size: int) -> bytes:
         pieces = []

@@ -111,5 +111,6 @@ def verify_signature(identity: bytes, data: bytes, signature: bytes) -> None:
         nacl.signing.VerifyKey(identity).verify(data, signature)
     except (nacl.exceptions.BadSignatureError, nacl.exceptions.ValueError, ValueError):
         raise VerificationError(
-            f"The peer showed the identity {fingerprint(identity)}, but does not own it. Somebody may be in the middle."
+            f"The peer showed the identity {fingerprint(identity)}, but does not own it. "
+            "Someone may be intercepting the connection."
         ) from None

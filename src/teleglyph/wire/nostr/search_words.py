@@ -17,7 +17,7 @@ MAX_WORDS: Final = 50
 """Words of one search; more are ignored."""
 MAX_TEXT_WORDS: Final = 20_000
 """Words of one text; more are ignored, since PostgreSQL takes at most 1 MiB."""
-_LONGEST: Final = 64
+_MAX_WORD: Final = 64
 _EXTENSION: Final = re.compile(r"(?:include|domain|language|sentiment|nsfw):\S+")
 """Extensions of NIP-50: they are not words, and not supported."""
 _RUN: Final = re.compile(r"[^\W_]+")
@@ -57,12 +57,12 @@ def _runs(text: str) -> Iterator[str]:
 
 def _cut(run: str, *, with_single: bool) -> Iterator[str]:
     if run.isascii():
-        yield run[:_LONGEST]
+        yield run[:_MAX_WORD]
         return
     place = 0
     for found in _UNSPACED.finditer(run):
         if found.start() > place:
-            yield run[place : found.start()][:_LONGEST]
+            yield run[place : found.start()][:_MAX_WORD]
         characters = found[0]
         if with_single or len(characters) == 1:
             yield from characters
@@ -70,7 +70,7 @@ def _cut(run: str, *, with_single: bool) -> Iterator[str]:
             yield characters[index : index + 2]
         place = found.end()
     if place < len(run):
-        yield run[place:][:_LONGEST]
+        yield run[place:][:_MAX_WORD]
 
 
 def encode_words(words: Iterable[str]) -> str:
