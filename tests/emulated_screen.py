@@ -18,14 +18,14 @@ _BLOCKS = {" ": "lower lower", "▀": "ink lower", "▄": "lower ink", "█": "i
 
 
 def show(frame: bytes, columns: int, rows: int) -> pyte.Screen:
-    """A screen of exactly the frame's size after the frame was written to it."""
+    """A screen of exactly the frame's size, after writing the frame to it."""
     screen = pyte.Screen(columns, rows)
     pyte.Stream(screen).feed(frame.decode().replace("\n", "\r\n"))
     return screen
 
 
 def looks_of(screen: pyte.Screen, color: int, half_block: bool) -> list[list[Look]]:
-    """How every character of the screen looks, in the terms of the reference renderer."""
+    """The look of every character on the screen, in the terms of the reference renderer."""
     return [[_look(screen.buffer[y][x], color, half_block) for x in range(screen.columns)] for y in range(screen.lines)]
 
 

@@ -114,7 +114,7 @@ def plain(red: int, green: int, blue: int, width: int = 64, height: int = 36) ->
 def backgrounds(watching: Viewer) -> set[int]:
     """The background colours on a viewer's screen."""
     grid = watching.screen.grid
-    return set() if grid is None else {paper for _, paper, _ in grid.characters()}
+    return set() if grid is None else {background for _, background, _ in grid.characters()}
 
 
 def is_exact(watching: Viewer, picture: np.ndarray) -> bool:

@@ -1,4 +1,4 @@
-"""Both databases against the reference relay: the same answers for random events and filters."""
+"""Both databases against the reference relay, with random events and filters."""
 
 from __future__ import annotations
 
@@ -112,7 +112,9 @@ def empty(database: Database) -> None:
     batches=st.lists(st.lists(events, max_size=6), max_size=5),
     questions=st.lists(st.lists(filters, min_size=1, max_size=3), min_size=1, max_size=5),
 )
-def test_the_same_answers(database: Database, batches: list[list[NostrEvent]], questions: list[list[Filter]]) -> None:
+def test_databases_give_the_same_answers_as_the_reference(
+    database: Database, batches: list[list[NostrEvent]], questions: list[list[Filter]]
+) -> None:
     empty(database)
     store, reference = EventStore(database), ReferenceRelay()
     for batch in batches:
@@ -126,7 +128,7 @@ def test_the_same_answers(database: Database, batches: list[list[NostrEvent]], q
         assert [body for _, body in store.bodies(found).result()] == [by_id[number].text for number in expected]
         assert store.count(question, NOW).result()[0] == reference.count(question, NOW)
     while store.remove_expired(0).result():
-        pass  # what was deleted is out of sight at once, and removed step by step
+        pass  # deleted events are hidden at once, and their rows are removed in steps
     tags = sum(
         len({(tag[0], tag[1]) for tag in one.tags if len(tag) > 1 and len(tag[0]) == 1}) for one in reference.events
     )

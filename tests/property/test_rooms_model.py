@@ -1,4 +1,4 @@
-"""Rooms against a small model of them: random joins, losses, returns, takeovers, kicks, states, in any order."""
+"""Rooms against a small model: joins, disconnections, rejoins, takeovers, kicks and states in random order."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LIMIT, GRACE = 4, 30.0
 
 @dataclass
 class Guest:
-    """What the model knows of one."""
+    """What the model knows of a guest."""
 
     seat: Seat
     token: int
@@ -50,7 +50,7 @@ class Rooms(RuleBasedStateMachine):
         )
 
     def listen(self) -> None:
-        """Let the host draw its conclusions."""
+        """Let the host process what it received."""
         if self.host is None:
             return
         for message in self.host.take():
@@ -93,7 +93,7 @@ class Rooms(RuleBasedStateMachine):
         guest.link, guest.synced, guest.expected = link, False, []
         assert (link.reply.token != guest.token) == rotates
         if rotates and keeps:
-            # The new token has arrived; otherwise the player goes on with the old one, which is still good.
+            # The new token has arrived; otherwise the player continues with the old one, which is still valid.
             guest.token = link.reply.token
             self.room.receive(seat, link, TOKEN_KEPT, self.now)
 

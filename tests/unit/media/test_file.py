@@ -286,7 +286,7 @@ def test_sound_longer_than_the_picture_is_played_to_its_end_and_the_other_way_ro
 def test_a_loop_begins_again_when_both_are_over_and_stays_in_step(tmp_path: Path, lengths: tuple[float, float]) -> None:
     pictures = [(n * 0.04, GREEN if n == 0 else RED) for n in range(round(lengths[0] / 0.04))]
     film = make_timed_film(tmp_path / "film.mkv", pictures, [(0.12, 0.24), (lengths[1] - 0.12, 0.12)])
-    played = Played(film, sound=True, loop=True, most_pictures=len(pictures) * 4, least_sound=2.2 * max(lengths))
+    played = Played(film, sound=True, loop=True, max_pictures=len(pictures) * 4, min_sound=2.2 * max(lengths))
     starts = [shown for shown, color in zip(played.times, played.colors, strict=True) if color[1] > color[0]]
     assert len(starts) == 4
     assert np.diff(starts) == pytest.approx([max(lengths)] * 3, abs=0.05)
