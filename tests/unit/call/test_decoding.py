@@ -1,4 +1,4 @@
-"""Decoding strangers' pictures: in processes that may die, for senders who may be hostile."""
+"""Decoding pictures of possibly hostile senders in processes that may die."""
 
 import asyncio
 import contextlib
@@ -36,7 +36,7 @@ needs_confinement = pytest.mark.skipif(not confinement_available(), reason="this
 
 
 def outputs(count: int, size: tuple[int, int] = (64, 48)) -> list[bytes]:
-    """Encoded pictures of which each is a little brighter; the first is a keyframe."""
+    """Encoded pictures, each a little brighter than the one before; the first is a keyframe."""
     encoder = HevcEncoder(*size, 30, keyframe_seconds=100)
     pictures = (np.full((size[1], size[0], 3), 10 + number % 200, np.uint8) for number in range(count))
     return [encoder.encode(picture)[0].data for picture in pictures]
@@ -250,7 +250,7 @@ def test_a_sender_that_uses_up_its_time_loses_frames_and_nobody_else_does(confin
             assert late.counters.pictures_in == 1
             assert late.lost > 0
             late.queue(pictures[0])
-            assert late.counters.pictures_skipped == 10, "a keyframe is of no use without time"
+            assert late.counters.pictures_skipped == 10, "a keyframe does not help without time"
             assert other.counters.pictures_skipped == 0
             assert other.counters.decode_seconds > 0
             for sender in (late, other):

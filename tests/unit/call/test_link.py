@@ -17,7 +17,7 @@ class Link:
         self._arrivals: list[tuple[float, int]] = []
 
     def run(self, seconds: float, size: int, rate: float = 60) -> int:
-        """Send frames of a size as often as the meter allows; how many went."""
+        """Send frames of a size as often as the meter allows; return how many."""
         sent, end = 0, self.now + seconds
         while self.now < end:
             self.now += 1 / rate

@@ -1,4 +1,4 @@
-"""Finding the step of quality that a link carries, and staying there."""
+"""Finding the level of quality that a link carries, and keeping it."""
 
 import itertools
 
@@ -47,7 +47,7 @@ def test_a_level_is_found_and_kept(carries: int) -> None:
     viewer.run(60)
     settled = [level for at, level in viewer.levels if at > 45]
     assert abs(viewer.control.level - carries) <= 1
-    # Now and then it tries one finer, and comes back.
+    # Now and then it tries a finer level, and returns.
     assert len(settled) <= 4
     assert set(settled) <= {carries - 1, carries}
 

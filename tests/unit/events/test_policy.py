@@ -50,7 +50,7 @@ ANNS, BOBS = make(ANN).pubkey, make(BOB).pubkey
         ({"ALLOWED_KEY": [ANNS], "ALLOWED_KIND": ["7"]}, False, False, True),
     ],
 )
-def test_lists_let_in_and_keep_out(rules: dict[str, list[str]], ann: bool, bob: bool, other_kind: bool) -> None:
+def test_lists_admit_and_refuse(rules: dict[str, list[str]], ann: bool, bob: bool, other_kind: bool) -> None:
     lists = policy(**rules)
     assert is_let_in(lists, make(ANN)) is ann
     assert is_let_in(lists, make(BOB)) is bob
@@ -69,7 +69,7 @@ def test_anyones_request_to_vanish_is_honoured() -> None:
     assert not is_let_in(policy(BANNED_EVENT=[make(ANN, 62).id]), make(ANN, 62))
 
 
-def test_nothing_from_before_a_request_to_vanish_comes_back() -> None:
+def test_events_from_before_a_request_to_vanish_are_refused() -> None:
     lists = policy()
     lists.load(ModerationRecord(vanished={ANNS: 100}))
     assert not is_let_in(lists, make(ANN, 1, 100))

@@ -88,7 +88,7 @@ def test_half_blocks_change_both_colours_in_one_sequence_and_draw_black_as_black
     [(RED, 77), (GREEN, 149), (BLUE, 29), (WHITE, 255), ((128,) * 3, 128), ((1,) * 3, 1)],
 )
 def test_luminance_has_the_weights_of_bt601(color: tuple[int, int, int], luminance: int) -> None:
-    glyphs = "".join(map(chr, range(0x3400, 0x3400 + 255)))  # any 255 characters that differ
+    glyphs = "".join(map(chr, range(0x3400, 0x3400 + 255)))  # any 255 different characters
     numbered = _native.Style(ColorLevel.NONE, FOREGROUND, list(glyphs))
     text = _native.render(_native.Canvas(1, 1, 1, 1), [Draw(picture([color]), 0, 0, 1, 1)], numbered).decode()
     assert ord(text) - 0x3400 == (luminance * 254 + 127) // 255

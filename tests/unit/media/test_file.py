@@ -337,7 +337,7 @@ def test_music_with_a_cover_shows_it_and_plays_to_its_end(tmp_path: Path, ending
     assert is_near(played.pictures[0].pixels, RED)
     (span,) = played.loud(tolerance=0.1)
     assert span == pytest.approx((0.0, 4.0), abs=0.1)
-    assert len(Played(path).pictures) == 1, "where nobody wants sound, the cover is a picture"
+    assert len(Played(path).pictures) == 1, "without sound, the cover is a picture"
 
 
 def test_music_plays_although_its_cover_is_broken(tmp_path: Path) -> None:
@@ -421,7 +421,7 @@ def test_a_still_picture_costs_nothing_once_it_is_shown(tmp_path: Path, kind: st
     source.close()
 
 
-def test_threads_and_descriptors_are_given_back(tmp_path: Path) -> None:
+def test_closing_releases_threads_and_descriptors(tmp_path: Path) -> None:
     film = str(make_film_with_sound(tmp_path / "film.mkv", 0.2, flash_at=0.1))
 
     def play() -> None:
@@ -450,7 +450,7 @@ def test_the_error_for_an_mp4_from_a_pipe_explains_what_to_do(tmp_path: Path) ->
             container.mux(stream.encode(av.VideoFrame.from_ndarray(noise, format="rgb24")))
         container.mux(stream.encode(None))
     data = path.read_bytes()
-    assert len(data) > 200_000, "more than can be looked at before it is read"
+    assert len(data) > 200_000, "more than can be peeked at"
     writer = threading.Thread(target=lambda: write_pipe(fifo, data))
     writer.start()
     with pytest.raises(MediaOpenError, match=r"index at the end.*\+faststart.*Matroska or MPEG-TS"):

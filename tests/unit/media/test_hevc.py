@@ -39,7 +39,7 @@ def test_the_encoder_is_part_of_the_installation() -> None:
     assert hevc_available()
 
 
-def test_pictures_come_back_recognisable_one_for_one() -> None:
+def test_decoded_pictures_resemble_the_originals() -> None:
     pictures = film(40)
     _, outputs = encoded(pictures)
     decoder = HevcDecoder()
@@ -53,7 +53,7 @@ def test_pictures_come_back_recognisable_one_for_one() -> None:
 
 
 @pytest.mark.parametrize(("size", "coded"), [((33, 47), (32, 46)), ((1, 1), (32, 32)), ((479, 270), (478, 270))])
-def test_odd_and_tiny_pictures_are_coded_in_the_size_that_the_encoder_tells(
+def test_odd_and_tiny_pictures_are_encoded_in_the_size_that_the_encoder_reports(
     size: tuple[int, int], coded: tuple[int, int]
 ) -> None:
     encoder, outputs = encoded([np.full((size[1], size[0], 3), 200, np.uint8)])

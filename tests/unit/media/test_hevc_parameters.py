@@ -20,7 +20,7 @@ MANY_REFERENCES = "ref=16:bframes=0:allow-non-conformance=1"
 def packets(
     width: int, height: int, pixel_format: str = "yuv420p", parameters: str = "", pictures: int = 3
 ) -> list[bytes]:
-    """What libx265 makes of some noise, Annex B."""
+    """Noise encoded by libx265, as an Annex B stream."""
     context = av.CodecContext.create("libx265", "w")
     context.width, context.height, context.pix_fmt = width, height, pixel_format
     context.time_base = Fraction(1, 30)

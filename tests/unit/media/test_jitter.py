@@ -148,7 +148,7 @@ def test_samples_are_taken_as_they_are() -> None:
     waiting = 0
     while (first := buffer.pull(480)) is None:
         waiting += 480
-    assert waiting <= 0.12 * SAMPLE_RATE, "it is not kept for ever when nothing follows"
+    assert waiting <= 0.12 * SAMPLE_RATE, "it is not kept forever if nothing follows"
     second = buffer.pull(480)
     assert second is not None
     np.testing.assert_allclose(first[240:], ramp[240:480], atol=0.02)

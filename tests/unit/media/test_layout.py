@@ -33,11 +33,11 @@ def test_one_picture_takes_the_screen_and_is_centred() -> None:
     assert arrange([9 / 16], 80, 24) == (Placement(26, 0, 27, 24),)
 
 
-def test_two_wide_pictures_stand_side_by_side_on_a_wide_screen() -> None:
+def test_two_wide_pictures_are_side_by_side_on_a_wide_screen() -> None:
     assert arrange([WIDE, WIDE], 160, 24) == (Placement(0, 0, 80, 23), Placement(80, 0, 80, 23))
 
 
-def test_two_wide_pictures_stand_above_each_other_on_a_narrow_screen() -> None:
+def test_two_wide_pictures_are_stacked_on_a_narrow_screen() -> None:
     assert arrange([WIDE, WIDE], 80, 46) == (Placement(0, 0, 80, 23), Placement(0, 23, 80, 23))
 
 

@@ -1,4 +1,4 @@
-"""Pictures come out upright, opaque, in their colours, and small."""
+"""Pictures become upright, opaque, correctly coloured and small."""
 
 import struct
 from fractions import Fraction
@@ -13,7 +13,7 @@ from teleglyph.media.picture_chain import fit_pixels
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 UPRIGHT = {
-    # EXIF's orientation: the stored picture as it is to be seen, by its quarters in reading order.
+    # EXIF orientations: the quarters of the stored picture as they should be seen, in reading order.
     1: (RED, GREEN, BLUE, WHITE),
     2: (GREEN, RED, WHITE, BLUE),
     3: (WHITE, BLUE, GREEN, RED),

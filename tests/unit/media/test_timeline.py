@@ -1,4 +1,4 @@
-"""One timeline for all streams: which stamps are corrected."""
+"""One timeline for all streams: which time stamps are corrected."""
 
 import itertools
 import math

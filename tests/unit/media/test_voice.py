@@ -95,7 +95,7 @@ def test_without_the_extra_a_participant_has_the_gate_only(monkeypatch: pytest.M
 
 
 def test_a_participants_own_speakers_are_not_sent_back() -> None:
-    """What is played comes back through the microphone; hardly anything of it passes."""
+    """The microphone picks up what the speakers play; hardly any of it passes."""
     sound = CallSound()
     assert sound.process_voice() is True
     sent: list[np.ndarray] = []

@@ -140,7 +140,7 @@ def test_bytes_left_behind_by_a_costly_peer_are_not_read() -> None:
         assert len(session.fed) < 10
         assert not ledger.is_alone
         await connection.close()
-        assert ledger.is_alone, "it is not counted any more"
+        assert ledger.is_alone, "it no longer counts"
 
     asyncio.run(run())
 

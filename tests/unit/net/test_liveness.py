@@ -64,7 +64,7 @@ def test_a_peer_that_only_listens_is_probed() -> None:
 
 
 class Sink:
-    """A transport of which nothing comes back."""
+    """A transport that never delivers anything."""
 
     def pause_reading(self) -> None:
         pass
@@ -88,7 +88,7 @@ def test_a_peer_that_is_read_slowly_is_probed() -> None:
         assert [second for second in range(20) if asked(connection, now + second)] == [6, 12, 18]
 
     def asked(connection: Connection, now: float) -> bool:
-        connection.last_received = now  # as a reader that waits for its turn notes
+        connection.last_received = now  # as a reader that waits for its turn does
         if needs_ping(connection, EventLimits(), now):
             connection.last_probed = now
             return True

@@ -1,4 +1,4 @@
-"""The files of a SQLite database: who may read them, and that what is written can be found again."""
+"""The files of a SQLite database: permissions, and whether written data can be found again."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_only_the_owner_reads_the_files_whatever_the_directory_and_the_mask(tmp_
         database.close()
     finally:
         os.umask(old)
-    (tmp_path / "base").chmod(0o644)  # as earlier versions made it
+    (tmp_path / "base").chmod(0o644)  # as created by earlier versions
     database = open_database(tmp_path / "base", 1)
     assert set(modes(tmp_path).values()) == {0o600}
     database.close()
