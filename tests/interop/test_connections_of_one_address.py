@@ -113,11 +113,11 @@ def test_a_tls_handshake_has_a_deadline(tmp_path: Path) -> None:
         context.load_cert_chain(certificate(tmp_path, "localhost"))
         seen: list[str] = []
 
-        def let_in(peer: str) -> Callable[[], None]:
+        def admit(peer: str) -> Callable[[], None]:
             seen.append(f"{peer} came")
             return lambda: seen.append("left")
 
-        listener = TlsListener(context, let_in, lambda _: asyncio.Protocol(), 0.2)
+        listener = TlsListener(context, admit, lambda _: asyncio.Protocol(), 0.2)
         reader, writer = await asyncio.open_connection("127.0.0.1", listener.listen("127.0.0.1", 0))
         with contextlib.suppress(ConnectionError):
             async with asyncio.timeout(10):

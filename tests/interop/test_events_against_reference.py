@@ -85,8 +85,8 @@ class Generator:
         chance.shuffle(tags)
         return tags
 
-    def some(self, values: list[Any], most: int = 4) -> list[Any]:
-        return self.chance.choices(values, k=self.chance.randint(1, most))
+    def some(self, values: list[Any], maximum: int = 4) -> list[Any]:
+        return self.chance.choices(values, k=self.chance.randint(1, maximum))
 
     def filter(self) -> dict[str, Any]:
         chance = self.chance
@@ -114,7 +114,7 @@ class Generator:
             wanted["limit"] = chance.choice([0, 1, 2, 10, 100, 499, 501, 5000, 5001])
         return wanted
 
-    def question(self) -> list[dict[str, Any]]:
+    def query(self) -> list[dict[str, Any]]:
         return [self.filter() for _ in range(self.chance.choice([1, 1, 1, 2, 3]))]
 
 
@@ -156,9 +156,9 @@ def test_random_events_and_filters_get_the_same_answers_as_from_the_reference(
             reference.put(read_event(known))
         live = {}
         for number in range(6):
-            question = [{**wanted, "limit": 0} for wanted in generator.question()]
-            live[f"live {number}"] = [read_filter(wanted) for wanted in question]
-            reader.say("REQ", f"live {number}", *question)
+            query = [{**wanted, "limit": 0} for wanted in generator.query()]
+            live[f"live {number}"] = [read_filter(wanted) for wanted in query]
+            reader.say("REQ", f"live {number}", *query)
             assert reader.get() == ["EOSE", f"live {number}"]
         outcomes: Counter[str] = Counter()
         delivered = 0
@@ -183,10 +183,10 @@ def test_random_events_and_filters_get_the_same_answers_as_from_the_reference(
         bodies = {event.id: json.loads(event.text) for event in reference.events}
         found = 0
         for number in range(FILTERS):
-            question = generator.question()
-            filters = [read_filter(wanted) for wanted in question]
+            query = generator.query()
+            filters = [read_filter(wanted) for wanted in query]
             ids = reference.find(filters, DEFAULT_LIMIT, MAX_LIMIT, now)
-            assert writer.ask(*question, name=f"q{number}") == [bodies[one] for one in ids], question
-            assert writer.count(*question)["count"] == reference.count(filters, now), question
+            assert writer.ask(*query, name=f"q{number}") == [bodies[one] for one in ids], query
+            assert writer.count(*query)["count"] == reference.count(filters, now), query
             found += bool(ids)
         assert FILTERS / 3 < found < FILTERS, "some filters find something, and some do not"

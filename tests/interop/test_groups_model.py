@@ -71,9 +71,9 @@ class Play:
         elif kind == "two":
             tags.insert(self.random.randint(0, 1), ["h", choose(["lobby", self.name])])
         number = 9 if kind == "two" else int(str(kind))
-        self.tell(key, number, tags, roles, opened, has_two_groups=kind == "two")
+        self.publish(key, number, tags, roles, opened, has_two_groups=kind == "two")
 
-    def tell(
+    def publish(
         self,
         key: str,
         kind: int,
@@ -177,7 +177,7 @@ def playing(server: ServerProcess, seed: int) -> Iterator[Play]:
 @pytest.mark.parametrize("seed", range(12))
 def test_everybody_sees_what_the_model_says(relay: ServerProcess, seed: int) -> None:
     with playing(relay, seed) as play:
-        play.tell(next(iter(play.keys)), 9007, [["h", play.name]], [], [])
+        play.publish(next(iter(play.keys)), 9007, [["h", play.name]], [], [])
         for _ in range(40):
             play.step()
         play.check_live()

@@ -99,7 +99,7 @@ class Rooms(RuleBasedStateMachine):
 
     @precondition(lambda self: not self.over and any(guest.link for guest in self.guests))
     @rule(data=st.data(), orderly=st.booleans())
-    def go(self, data: st.DataObject, orderly: bool) -> None:
+    def leave(self, data: st.DataObject, orderly: bool) -> None:
         guest = data.draw(st.sampled_from([guest for guest in self.guests if guest.link]))
         assert guest.link is not None
         if orderly:
@@ -122,7 +122,7 @@ class Rooms(RuleBasedStateMachine):
 
     @precondition(lambda self: not self.over and self.host is not None and self.guests)
     @rule(data=st.data(), kind=st.sampled_from([2, 3, 4]))
-    def tell_one(self, data: st.DataObject, kind: int) -> None:
+    def send_to_one(self, data: st.DataObject, kind: int) -> None:
         assert self.host is not None
         guest = data.draw(st.sampled_from(self.guests))
         message = bytes([kind]) + b"hand"

@@ -64,10 +64,10 @@ OPUS_FRAMES = st.lists(st.binary(min_size=1, max_size=60), min_size=1, max_size=
 SAMPLES = st.integers(1, 100).flatmap(lambda count: st.binary(min_size=4 * count, max_size=4 * count))
 
 
-def text(most: int) -> st.SearchStrategy[str]:
-    """Text without NUL of at most so many bytes in UTF-8."""
+def text(maximum: int) -> st.SearchStrategy[str]:
+    """Text without NUL of at most ``maximum`` bytes in UTF-8."""
     characters = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
-    return st.text(characters, max_size=most).filter(lambda value: len(value.encode()) <= most)
+    return st.text(characters, max_size=maximum).filter(lambda value: len(value.encode()) <= maximum)
 
 
 def image(width: int, height: int, data: bytes, timestamp: int) -> ImageFrame:

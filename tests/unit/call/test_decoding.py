@@ -80,7 +80,7 @@ def both(test: Callable[..., None]) -> Callable[..., None]:
 
 
 @both
-def test_pictures_are_those_of_a_decoder_of_ones_own(confined: bool) -> None:
+def test_pictures_equal_those_of_a_separate_decoder(confined: bool) -> None:
     async def run() -> None:
         async with opened(confined=confined) as decoding:
             assert isinstance(decoding, ConfinedDecoding if confined else ThreadDecoding)
@@ -213,7 +213,7 @@ def test_a_process_that_hangs_is_killed_and_the_third_time_its_sender_is_refused
 @pytest.mark.parametrize(
     "answer", [b"\xff" * 17, b"\1" + b"\xff" * 8 + b"\0" * 8, b"\1" + b"\0" * 16, b"\3" + b"\0" * 16]
 )
-def test_a_process_that_was_taken_over_is_not_believed(answer: bytes) -> None:
+def test_a_compromised_process_is_not_trusted(answer: bytes) -> None:
     async def run() -> None:
         async with opened() as decoding:
             assert isinstance(decoding, ConfinedDecoding)
@@ -348,7 +348,7 @@ def test_a_costly_sender_moves_to_the_other_process_at_a_keyframe_without_a_loss
     asyncio.run(run())
 
 
-def test_the_budget_takes_from_the_largest_only() -> None:
+def test_the_budget_evicts_the_largest_only() -> None:
     memory, lost = DecoderMemory(100, 60), []
     for name, amount in (("a", 50), ("b", 30), ("c", 20)):
         memory.reserve(name, amount, lambda name=name: lost.append(name))  # type: ignore[misc]

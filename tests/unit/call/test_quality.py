@@ -52,7 +52,7 @@ def test_a_level_is_found_and_kept(carries: int) -> None:
     assert set(settled) <= {carries - 1, carries}
 
 
-def test_trouble_ends_and_all_detail_comes_back() -> None:
+def test_full_quality_returns_when_the_trouble_ends() -> None:
     viewer = Viewer(6)
     viewer.run(10)
     viewer.carries = 0

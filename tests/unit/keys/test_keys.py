@@ -344,7 +344,7 @@ def gpg_key(kind: str) -> str:
 
 
 @pytest.mark.usefixtures("gnupg")
-def test_gnupg_signs_as_everybody_else_does() -> None:
+def test_gnupg_signatures_are_ordinary_ones() -> None:
     name = gpg_key("ed25519")
     for key_id in (name, name[-16:], "0x" + name[-8:]):
         identity = load_identity(f"gpg:{key_id}")
@@ -353,7 +353,7 @@ def test_gnupg_signs_as_everybody_else_does() -> None:
 
 
 @pytest.mark.usefixtures("gnupg")
-def test_gnupg_keys_of_other_kinds_and_unknown_ones_are_refused() -> None:
+def test_unknown_gnupg_keys_and_other_kinds_are_refused() -> None:
     name = gpg_key("rsa2048")
     with pytest.raises(KeyFileError, match=r"not an Ed25519 key\. Make one"):
         load_identity(f"gpg:{name}")

@@ -42,7 +42,7 @@ def is_near(pixels: np.ndarray, color: tuple[int, int, int]) -> bool:
     return bool(np.abs(pixels.reshape(-1, 3).mean(0) - color).max() < 12)
 
 
-def test_a_film_gives_its_pictures_in_order_and_then_ends(tmp_path: Path) -> None:
+def test_a_film_plays_its_pictures_in_order_and_then_ends(tmp_path: Path) -> None:
     source = open_file(str(make_film(tmp_path / "film.mp4", [RED, RED, GREEN])))
     pictures = [source.read() for _ in range(4)]
     assert pictures[3] is None
@@ -113,7 +113,7 @@ def test_closing_ends_a_read_that_waits(tmp_path: Path) -> None:
     source.close()
 
 
-def test_a_films_sound_comes_with_its_pictures(tmp_path: Path) -> None:
+def test_a_films_sound_is_in_step_with_its_pictures(tmp_path: Path) -> None:
     heard: list[tuple[float, float]] = []
     seen: list[tuple[float, float]] = []
     source = open_file(
@@ -197,7 +197,7 @@ def test_slides_are_shown_at_their_times(tmp_path: Path, ending: str, codec: str
 
 
 @pytest.mark.parametrize(("ending", "sound_codec"), [("mkv", "pcm_s16le"), ("mp4", "aac"), ("ts", "mp2")])
-def test_slides_with_sound_keep_it_at_its_place(tmp_path: Path, ending: str, sound_codec: str) -> None:
+def test_slides_with_sound_keep_it_in_step(tmp_path: Path, ending: str, sound_codec: str) -> None:
     codec = "mpeg2video" if ending == "ts" else "mpeg4"
     slides = [(0.0, RED), (3.0, GREEN), (6.0, RED)]
     tones = [(0.0, 0.48), (3.0, 0.48), (6.0, 0.48)]
@@ -378,7 +378,7 @@ NAMES = [
     "name", [*NAMES, "http:.mp4", "file:x.mp4", b"\xff\xfe.mp4".decode("utf-8", "surrogateescape")]
 )
 @pytest.mark.parametrize("is_relative", [True, False])
-def test_a_file_is_a_file_however_it_is_called(
+def test_any_file_name_opens_that_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, is_relative: bool
 ) -> None:
     data = make_film(tmp_path / "film.mp4", [RED, GREEN]).read_bytes()
@@ -388,7 +388,7 @@ def test_a_file_is_a_file_however_it_is_called(
 
 
 @pytest.mark.parametrize("name", ["%d.png", "img%03d.png", "12:30.png", "*.png"])
-def test_a_picture_is_itself_and_not_a_pattern_for_others(
+def test_a_file_name_is_not_a_pattern_for_other_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     for other in ("1.png", "img001.png", "0.png"):
@@ -468,7 +468,7 @@ def write_all(descriptor: int, data: bytes) -> None:
         os.write(descriptor, data)
 
 
-def test_a_film_with_sound_comes_through_a_pipe(tmp_path: Path) -> None:
+def test_a_film_with_sound_plays_from_a_pipe(tmp_path: Path) -> None:
     fifo = tmp_path / "pipe"
     os.mkfifo(fifo)
     data = make_film_with_sound(tmp_path / "film.mkv", 2.0).read_bytes()
@@ -480,7 +480,7 @@ def test_a_film_with_sound_comes_through_a_pipe(tmp_path: Path) -> None:
     assert [begin for begin, _ in played.loud()] == pytest.approx([0.5, 1.5], abs=0.05)
 
 
-def test_closing_ends_a_read_of_a_pipe_that_says_nothing_more(tmp_path: Path) -> None:
+def test_closing_ends_a_read_of_a_silent_pipe(tmp_path: Path) -> None:
     fifo = tmp_path / "pipe"
     os.mkfifo(fifo)
     data = make_film(tmp_path / "film.ts", [RED] * 100).read_bytes()
@@ -506,7 +506,7 @@ def test_closing_ends_a_read_of_a_pipe_that_says_nothing_more(tmp_path: Path) ->
     os.close(keep)
 
 
-def test_no_error_shows_a_number_of_ffmpegs(tmp_path: Path) -> None:
+def test_errors_contain_no_ffmpeg_numbers(tmp_path: Path) -> None:
     (tmp_path / "noise.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 40)
     (tmp_path / "noise.mp4").write_bytes(b"\0\0\0\x20ftypisom" + bytes(range(256)) * 40)
     for name in ("noise.png", "noise.mp4", "nothing://x", "http://127.0.0.1:9/film"):
@@ -517,7 +517,7 @@ def test_no_error_shows_a_number_of_ffmpegs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 3, 9, 11, 40, 64])
-def test_channels_without_positions_are_all_heard(tmp_path: Path, channels: int) -> None:
+def test_channels_without_positions_are_all_mixed(tmp_path: Path, channels: int) -> None:
     tone = np.sin(2 * np.pi * 1000 * np.arange(48_000) / 48_000) * 20_000
     with wave.open(str(tmp_path / "sound.wav"), "wb") as file:
         file.setnchannels(channels)

@@ -198,12 +198,12 @@ def test_all_text_without_controls_may_be_drawn(text: str) -> None:
 
 
 @pytest.mark.parametrize("kinds", [b"", b"\x05", b"\x01\x01"])
-def test_the_native_code_takes_no_wrong_kinds(kinds: bytes) -> None:
+def test_the_native_code_refuses_invalid_kinds(kinds: bytes) -> None:
     with pytest.raises(ValueError, match="kind"):
         _native.fit_text("é".encode(), [0xE9], kinds, 10, 10)
 
 
-def test_the_native_code_fits_nothing_that_may_not_be_drawn() -> None:
+def test_the_native_code_refuses_undrawable_text() -> None:
     with pytest.raises(ValueError, match="drawn"):
         _native.fit_text(b"\x1b[2J", [], b"", 10, 10)
     with pytest.raises(ValueError, match="at least one"):

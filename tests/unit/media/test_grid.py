@@ -63,7 +63,7 @@ def ids(style: Style) -> str:
 def test_black_is_spaces_on_a_black_background(style: Style, level: int) -> None:
     grid = composed(np.full((60, 80, 3), level, np.uint8), style)
     blacks = {DEFAULT_COLOR} if style.shows_light_by_coverage else BLACKS[style.color]
-    assert {paper for _, paper, _ in grid.characters()} <= blacks
+    assert {background for _, background, _ in grid.characters()} <= blacks
     text = SEQUENCE.sub("", Painter().all(grid).decode())
     assert set(text) == {" ", "\n"}
 

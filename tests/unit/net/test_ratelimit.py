@@ -31,7 +31,7 @@ def test_allow_takes_nothing_when_it_refuses() -> None:
     assert bucket.allow(1.0)
 
 
-def test_a_clock_that_steps_back_gives_nothing_away() -> None:
+def test_a_clock_that_steps_back_gives_no_tokens() -> None:
     bucket = TokenBucket(rate=1, burst=1)
     assert bucket.allow(100.0)
     assert not bucket.allow(50.0)
@@ -237,7 +237,7 @@ def test_guesses_of_many_addresses_are_remembered_in_bounded_memory() -> None:
     assert len(limiter) == 0, "right passwords leave nothing to remember"
 
 
-def test_a_clock_that_steps_back_gives_no_guesses_away() -> None:
+def test_a_clock_that_steps_back_gives_no_guesses() -> None:
     limiter = GuessLimiter()
     assert sum(guess_wrong(limiter, 100.0) for _ in range(40)) == 5
     assert not guess_wrong(limiter, 50.0)

@@ -678,7 +678,7 @@ def test_only_players_that_ask_get_notices_about_kept_seats() -> None:
     assert table.links["bob"].text == "Server has left the game."
 
 
-def test_a_host_that_asks_can_tell_a_lost_guest_from_one_that_left() -> None:
+def test_a_host_can_distinguish_a_lost_guest_from_one_that_left() -> None:
     table = NotifyingTable()
     for name in ("ann", "bob"):
         table.join(name)

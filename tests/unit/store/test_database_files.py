@@ -19,7 +19,7 @@ def modes(directory: Path) -> dict[str, int]:
     return {path.name: stat.S_IMODE(path.stat().st_mode) for path in directory.iterdir()}
 
 
-def test_only_the_owner_reads_the_files_whatever_the_directory_and_the_mask(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_the_files_with_any_directory_and_umask(tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
     old = os.umask(0)
     try:
@@ -70,7 +70,7 @@ def test_writes_that_cannot_be_found_again_are_not_acknowledged(
     database.close()
 
 
-def test_a_directory_that_is_gone_is_noticed(tmp_path: Path) -> None:
+def test_a_deleted_directory_is_detected(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     database = open_database(tmp_path / "data" / "base", 1)
     (tmp_path / "data").rename(tmp_path / "elsewhere")

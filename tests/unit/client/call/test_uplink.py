@@ -107,7 +107,7 @@ def test_pictures_are_no_larger_than_they_are_seen() -> None:
     send(Codec.RAW, work)
 
 
-def test_pictures_come_as_often_as_they_are_seen_and_at_once_when_that_changes() -> None:
+def test_pictures_are_sent_at_the_requested_rate_and_at_once_when_it_changes() -> None:
     async def work(uplink: Uplink, line: Line) -> None:
         uplink.request(PictureRequest(0, 0, 3000))
         await asyncio.sleep(1.0)
@@ -154,7 +154,7 @@ def test_another_size_and_a_request_bring_a_keyframe() -> None:
     send(Codec.HEVC, work)
 
 
-def test_a_server_that_asks_for_nothing_gets_everything_with_frequent_keyframes() -> None:
+def test_a_server_without_requests_gets_everything_with_frequent_keyframes() -> None:
     async def work(uplink: Uplink, line: Line) -> None:
         uplink.request(PictureRequest(10, 10, 3000))
         uplink.joined(takes_requests=False)

@@ -79,7 +79,7 @@ def test_colours_follow_the_environment_and_terminfo(environment: dict[str, str]
 
 
 @pytest.mark.parametrize("reply", [b"48:2:1:2:3", b"0;48;2;1;2;3", b"48:2::1:2:3"])
-def test_a_terminal_that_shows_a_direct_colour_says_so_when_asked(reply: bytes) -> None:
+def test_a_terminal_that_confirms_a_direct_colour_has_truecolor(reply: bytes) -> None:
     found, _ = looked_at(answering(b"\x1bP1$r" + reply + b"m\x1b\\"), TERM="xterm-256color")
     assert found.color is ColorLevel.TRUECOLOR
     assert found.color_source == "the terminal's answer"
@@ -160,7 +160,7 @@ def test_keys_typed_at_a_silent_terminal_are_not_lost() -> None:
     assert KeyParser().feed(read, 0.0) == ["c", "1", "q"]
 
 
-def test_answers_that_come_too_late_are_not_keys() -> None:
+def test_late_answers_are_not_keys() -> None:
     found, read = SlowAnswer(ANSWERS[0][:5], ANSWERS[0][5:], *ANSWERS[1:], pause=PIECE_SECONDS + 0.3).ask()
     assert len(found.typed) < len(read), "detection ended before the answers"
     assert KeyParser().feed(read + b"q", 0.0) == ["q"]

@@ -40,7 +40,7 @@ def test_every_typing_error_is_detected() -> None:
                     decode_key(text[:place] + letter + text[place + 1 :], "npub")
 
 
-def test_a_secret_is_not_taken_for_a_public_key_and_is_not_shown() -> None:
+def test_a_secret_key_is_not_accepted_as_a_public_key_and_not_shown() -> None:
     with pytest.raises(KeyFileError, match="begin with npub1") as caught:
         decode_key(EXAMPLES[1][2], "npub")
     assert "vl029" not in str(caught.value)

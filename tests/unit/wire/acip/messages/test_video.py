@@ -43,7 +43,7 @@ def ascii_frame(
 
 class TestImageFrame:
     @pytest.mark.parametrize("pixel_format", [1, 2, 3, 4])
-    def test_pixels_are_rgb_whatever_the_format_says(self, pixel_format: int) -> None:
+    def test_pixels_are_rgb_with_any_format(self, pixel_format: int) -> None:
         frame = ImageFrame.decode_payload(image(2, 1, b"abcdef", pixel_format))
         assert frame == ImageFrame(2, 1, b"abcdef", pixel_format, 7)
 
