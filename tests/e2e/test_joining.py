@@ -168,7 +168,7 @@ def test_without_a_terminal_a_wrong_password_is_one_sentence(
 
 @pytest.fixture
 def guarded(start_server: StartServer, tmp_path: Path) -> ServerProcess:
-    """A server that admits only one key; :func:`admit` says which."""
+    """A server that admits only one key, which nobody else has."""
     host = write_identity(tmp_path / "host", None, "host")
     (tmp_path / "friends").write_text(format_public_key(host.public_key))
     return start_server("--client-keys", str(tmp_path / "friends"), "--key", str(tmp_path / "host"))

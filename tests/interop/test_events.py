@@ -473,7 +473,7 @@ def test_a_client_that_sends_only_nonsense_is_closed(events_server: StartServer,
 # --- order (docs/protocol/nostr.md#order) -----------------------------------------------------------------------------
 
 
-def test_t1_rapid_events_down_one_connection(events_server: StartServer, join: Join) -> None:
+def test_rapid_events_arrive_in_order_on_one_connection(events_server: StartServer, join: Join) -> None:
     server = events_server(*FAST)
     writer, reader = join(server), join(server)
     reader.say("REQ", "s", OURS)
@@ -568,7 +568,7 @@ def test_a_subscription_is_replaced_at_once(events_server: StartServer, join: Jo
 
 
 @pytest.mark.parametrize("size", [4096, 60_000, 65_536])
-def test_t2_large_events_stay_whole_among_small_ones(events_server: StartServer, join: Join, size: int) -> None:
+def test_large_events_stay_whole_among_small_ones(events_server: StartServer, join: Join, size: int) -> None:
     server = events_server(*FAST)
     writer, reader = join(server), join(server)
     reader.say("REQ", "s", OURS)
@@ -588,7 +588,7 @@ def memory_mib(server: ServerProcess) -> float:
     return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
 
-def test_t3_ten_of_a_hundred_readers_stall(events_server: StartServer, join: Join) -> None:
+def test_ten_stalled_readers_do_not_affect_ninety_others(events_server: StartServer, join: Join) -> None:
     server = events_server(*FAST)
     readers = [join(server) for _ in range(90)]
     stalled = [join(server, max_queue=1) for _ in range(10)]

@@ -90,7 +90,7 @@ def again(name: str, says: str = "", accepted: bool = True) -> Step:
 
 
 def ask(*filters: dict[str, Any], finds: str) -> Step:
-    """Send REQ; ``names`` are the events in the expected order."""
+    """Send REQ; ``finds`` names the events in the expected order."""
 
     def step(world: World) -> None:
         found = world.peer.ask(*world.filters(filters))

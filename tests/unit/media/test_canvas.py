@@ -49,9 +49,9 @@ def grey(*values: int) -> list[tuple[int, int, int]]:
 COLORS = picture([RED, RED, GREEN, BLUE], [WHITE] * 4)
 
 
-# The vectors of media.md section 9 in their repaired form. Ours differ on purpose: a sequence is written only
-# on a change and lasts over the end of the row, there is no REP, half-blocks of one colour are spaces, and
-# 256-colour white is xterm's real white (231) rather than a light grey (255).
+# ACIP's test vectors with corrections. Ours differ on purpose: a sequence is written only on a change and lasts over
+# the end of the row, there is no REP, half-blocks of one colour are spaces, and 256-colour white is xterm's real white
+# (231) rather than a light grey (255).
 
 
 def test_truecolor_foreground_equals_that_of_acip_peers() -> None:

@@ -199,7 +199,7 @@ def test_a_kick_of_an_unknown_player_changes_nothing(message: bytes) -> None:
 # --- the host leaves and returns --------------------------------------------------------------------------------------
 
 
-def test_a_returned_host_gets_present_players_and_held_messages() -> None:  # R1
+def test_a_returned_host_gets_present_players_and_held_messages() -> None:
     table = Table()
     table.join("ann")
     table.lose("host")
@@ -212,7 +212,7 @@ def test_a_returned_host_gets_present_players_and_held_messages() -> None:  # R1
     assert table.got("host") == [b"\x02\x00\x01go"]
 
 
-def test_an_old_timer_does_not_end_a_room_whose_host_left_again() -> None:  # R2
+def test_an_old_timer_does_not_end_a_room_whose_host_left_again() -> None:
     table = Table()
     table.join("ann")
     table.lose("host")
@@ -228,7 +228,7 @@ def test_an_old_timer_does_not_end_a_room_whose_host_left_again() -> None:  # R2
     assert table.ended == ["the host did not return"]
 
 
-def test_a_host_returns_after_300_guests_came_and_went() -> None:  # R4, R5
+def test_a_host_returns_after_300_guests_came_and_went() -> None:
     table = Table()
     for number in range(300):
         table.join(f"guest {number}")
@@ -244,7 +244,7 @@ def test_a_host_returns_after_300_guests_came_and_went() -> None:  # R4, R5
     assert table.got("host") == [player_came(301)]
 
 
-def test_present_guests_get_the_returned_hosts_state_before_changes() -> None:  # R6
+def test_present_guests_get_the_returned_hosts_state_before_changes() -> None:
     table = Table()
     table.join("ann")
     table.say("host", FULL)
@@ -257,7 +257,7 @@ def test_present_guests_get_the_returned_hosts_state_before_changes() -> None:  
     assert table.got("ann") == [FULL, DELTA]
 
 
-def test_guests_may_join_while_the_host_is_away() -> None:  # R9, R11
+def test_guests_may_join_while_the_host_is_away() -> None:
     table = Table()
     table.join("ann")
     table.lose("host")
@@ -270,7 +270,7 @@ def test_guests_may_join_while_the_host_is_away() -> None:  # R9, R11
     assert table.got("host") == [player_came(1), player_came(2)], "a guest who came and left meanwhile is not announced"
 
 
-def test_the_host_may_take_its_seat_from_a_dead_connection() -> None:  # R12
+def test_the_host_may_take_its_seat_from_a_dead_connection() -> None:
     table = Table()
     table.join("ann")
     old = table.links["host"]
@@ -314,7 +314,7 @@ def test_a_guest_returns_to_its_seat() -> None:
     assert table.got("ann") == [], "its state is old"
 
 
-def test_a_seat_has_one_connection() -> None:  # R7
+def test_a_seat_has_one_connection() -> None:
     table = Table()
     first = table.join("ann")
     seat = table.seats["ann"]
@@ -329,7 +329,7 @@ def test_a_seat_has_one_connection() -> None:  # R7
     assert table.room.guests == [1]
 
 
-def test_the_limit_applies_to_returning_players_unless_their_seat_was_kept() -> None:  # R8
+def test_the_limit_applies_to_returning_players_unless_their_seat_was_kept() -> None:
     table = Table(max_players=2)
     table.join("ann")
     table.lose("ann")
@@ -396,7 +396,7 @@ def test_every_refusal_has_its_text(request_: JoinRequest | bytes, text: str) ->
     assert rooms.rooms == before
 
 
-def test_rooms_with_equal_names_are_distinguished_by_their_game() -> None:  # I6, I7
+def test_rooms_with_equal_names_are_distinguished_by_their_game() -> None:
     rooms = relay()
     first = enter(rooms, JoinRequest("chess", "r", create=True))
     other = enter(rooms, JoinRequest("go", "r", create=True))
@@ -412,7 +412,7 @@ def test_rooms_with_equal_names_are_distinguished_by_their_game() -> None:  # I6
     assert other.text is None
 
 
-def test_a_removed_game_keeps_its_rooms() -> None:  # G5
+def test_a_removed_game_keeps_its_rooms() -> None:
     rooms = relay()
     host = enter(rooms, JoinRequest("chess", "r", create=True))
     rooms.set_games([GameRules("go")])
@@ -421,7 +421,7 @@ def test_a_removed_game_keeps_its_rooms() -> None:  # G5
         enter(rooms, JoinRequest("chess", "r"))
 
 
-def test_rooms_are_bounded_in_all_and_for_each_address() -> None:  # I2
+def test_rooms_are_bounded_in_all_and_for_each_address() -> None:
     rooms = relay(rooms=3, rooms_per_address=2)
     hosts = [enter(rooms, JoinRequest("go", name, create=True)) for name in "ab"]
     with pytest.raises(SeatRefusedError, match="Too many rooms"):
@@ -434,7 +434,7 @@ def test_rooms_are_bounded_in_all_and_for_each_address() -> None:  # I2
     enter(rooms, JoinRequest("go", "c", create=True))
 
 
-def test_guessing_tokens_is_limited() -> None:  # I4
+def test_guessing_tokens_is_limited() -> None:
     rooms = relay()
     host = enter(rooms, JoinRequest("go", "r", create=True))
     for _ in range(3):

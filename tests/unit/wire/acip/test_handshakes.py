@@ -285,7 +285,7 @@ def test_a_key_that_the_client_does_not_own_is_refused_before_anything_else() ->
     "proof", [OTHER_IDENTITY.sign(SERVER_NONCE), IDENTITY.sign(CLIENT_NONCE), IDENTITY.sign(CLIENT_PUBLIC), CLIENT_TAG]
 )
 def test_a_key_is_proved_only_by_signing_this_challenge(proof: bytes) -> None:
-    """A recorded key exchange is not enough, and the short form without a signature is refused (weakness 13)."""
+    """A recorded key exchange is not enough, and the short form without a signature is refused."""
     server = server_wanting_keys()
     feed(server, shown(IDENTITY))
     assert server.data_to_send() == encode(AuthChallenge(2, SERVER_NONCE))
