@@ -3,11 +3,11 @@
 Three clips of 640x360, sixty pictures each, on 160x48 characters: a talking head in front of a still background, a face
 that moves as a whole, and a photo whose light changes, all with sensor noise.  For every mode:
 
-* bytes of a frame as text, as every viewer would get it without updates, and of an update at each tolerance, as it is
-  and compressed; and the text that the client writes to its terminal for it;
+* bytes of a frame as text, which every viewer would get without updates; of an update at each tolerance, uncompressed
+  and compressed; and of the text that the client writes to its terminal for it;
 * microseconds for drawing a frame's characters from its pixels, for making an update, and for painting it;
-* how near the frame comes to the picture, drawn back to pixels with DejaVu Sans Mono and seen from a distance (PSNR and
-  SSIM after a blur), beside chafa with the same cells and colours, and what tolerance costs of it.
+* the similarity of the frame, drawn with DejaVu Sans Mono and seen from a distance, to the picture (PSNR and SSIM after
+  a blur), compared with chafa with the same cells and colours, and the loss caused by tolerance.
 
 The clips and the quality measure come from the folder --prototype (mkframes.py and score.py, which need numpy, OpenCV,
 SciPy and scikit-image).  Without it our own clip is used, and the quality is not measured.

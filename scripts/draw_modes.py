@@ -100,12 +100,12 @@ def rasterize(grid: Grid, font: ImageFont.FreeTypeFont) -> NDArray[np.uint8]:
     """A grid of terminal colours as pixels."""
     pixels = np.zeros((ROWS * HEIGHT, COLUMNS * WIDTH, 3))
     inks: dict[int, Cell] = {}
-    for place, (ink, paper, glyph) in enumerate(grid.characters()):
+    for place, (foreground, background, glyph) in enumerate(grid.characters()):
         y, x = divmod(place, COLUMNS)
         if glyph not in inks:
             inks[glyph] = ink_of(chr(glyph), font)
         cover = inks[glyph][..., None]
-        color = np.array(rgb(ink, (229, 229, 229))) * cover + np.array(rgb(paper, (0, 0, 0))) * (1 - cover)
+        color = np.array(rgb(foreground, (229, 229, 229))) * cover + np.array(rgb(background, (0, 0, 0))) * (1 - cover)
         pixels[y * HEIGHT : (y + 1) * HEIGHT, x * WIDTH : (x + 1) * WIDTH] = color
     return (pixels + 0.5).astype(np.uint8)
 

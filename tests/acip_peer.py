@@ -1,7 +1,7 @@
-"""An ACIP client written from the description of the protocol alone, on a blocking socket.
+"""An ACIP client on a blocking socket, written from the description of the protocol alone.
 
 It shares no code with the package, so that a misreading in the package's wire layer cannot hide behind the same
-misreading here.  Tests use it as a well-behaved participant, and as a hostile one: every step can be done by hand.
+misreading here.  Tests use it as a well-behaved participant and as a hostile one: every step can be done separately.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ class AcipPeer:
         key: nacl.signing.SigningKey | None = None,
         server_key: bytes | None = None,
     ) -> None:
-        """Everything up to the session; raises RefusedError where the server refuses."""
+        """Complete the handshake; raises RefusedError if the server refuses."""
         mode = 3 if password or key else 1
         self.send_raw(packet(PROTOCOL_VERSION, struct.pack(">HHBBBH7x", 1, 0, mode, 0, 0, 0)))
         assert self.expect_outer(PROTOCOL_VERSION, 16)[4] == mode
@@ -250,7 +250,7 @@ class AcipPeer:
                 return
 
     def wait_for(self, kind: int, accept: Callable[[bytes], bool] = lambda _: True, seconds: float = 10.0) -> bytes:
-        """The payload of the next packet of a kind that is accepted; pings are answered meanwhile."""
+        """Return the payload of the next packet of this type that is accepted; pings are answered meanwhile."""
         alive = time.monotonic()
         for got, payload in self.packets(seconds):
             if got == kind and accept(payload):
@@ -261,7 +261,7 @@ class AcipPeer:
         raise AssertionError(f"no packet of type {kind} within {seconds} s")
 
     def frame(self, accept: Callable[[str], bool] = lambda _: True, seconds: float = 10.0) -> str:
-        """The text of the next ASCII frame that is accepted."""
+        """Return the text of the next ASCII frame that is accepted."""
         found: list[str] = []
 
         def check(payload: bytes) -> bool:
@@ -274,7 +274,7 @@ class AcipPeer:
         return found[0]
 
     def wait_closed(self, seconds: float = 10.0) -> list[tuple[int, bytes]]:
-        """Read until the server closes; returns what came before."""
+        """Read until the server closes; return the packets received before."""
         packets = []
         try:
             for item in self.packets(seconds):

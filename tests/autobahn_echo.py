@@ -53,7 +53,7 @@ async def echo(request: web.Request) -> web.StreamResponse:
 
 
 def answer_text(connection: Connection, session: WebSocketSession, data: bytes) -> None:
-    """As the relay does: a text that is not UTF-8 ends the connection; messages are compressed if that was agreed."""
+    """Like the relay: text that is not UTF-8 closes the connection; messages are compressed if negotiated."""
     outbox = connection.outbox
     try:
         data.decode()
@@ -65,7 +65,7 @@ def answer_text(connection: Connection, session: WebSocketSession, data: bytes) 
 
 
 class _Nothing(web.Response):
-    """Satisfies aiohttp, whose transport was taken over."""
+    """A response that satisfies aiohttp, whose transport was taken over."""
 
     async def prepare(self, request: web.BaseRequest) -> None:
         return None

@@ -1,7 +1,7 @@
-"""A server that behaves as ascii-chat's C program was seen to, written from its description alone.
+"""A server that imitates the observed behaviour of ascii-chat's C program, written from its description alone.
 
-It shares no code with the package.  It knows neither screens nor deltas: it sends frames of text, with REP and with
-more rows than were asked for, about 57 times per second whether or not anything changed, and it may end connections
+It shares no code with the package.  It knows neither screens nor deltas: it sends text frames, with REP and with
+more rows than requested, about 57 times per second whether or not anything changed, and it may close connections
 before its first byte.
 """
 
@@ -32,11 +32,11 @@ class CServer:
     """Listens on ``port`` of 127.0.0.1 until it is closed; a context manager.
 
     Attributes:
-        draw: makes the frames from now on; None sends none.
-        resets: how many of the next connections are reset before a byte is said; -1 all.
-        accepted: connections so far, with those that were reset.
-        joined: handshakes that were completed.
-        sizes: the columns and rows that clients asked for.
+        draw: draws the frames from now on; None sends no frames.
+        resets: how many of the next connections are reset before the first byte; -1 for all.
+        accepted: connections so far, including those that were reset.
+        joined: completed handshakes.
+        sizes: the columns and rows that clients requested.
     """
 
     def __init__(self, draw: Draw | None, resets: int = 0) -> None:
@@ -125,7 +125,7 @@ class _Connection:
 
     def _shake_hands(self) -> None:
         self._expect(acip.PROTOCOL_VERSION)
-        # No feature beyond the protocol is answered.
+        # Features beyond the protocol are not acknowledged.
         self._socket.sendall(acip.packet(acip.PROTOCOL_VERSION, struct.pack(">HHBBBH7x", 1, 0, 1, 0, 0, 0)))
         self._expect(acip.CRYPTO_CAPABILITIES)
         self._socket.sendall(acip.packet(acip.CRYPTO_PARAMETERS, _PARAMETERS))
@@ -145,7 +145,7 @@ class _Connection:
         elif kind == acip.PING:
             self._send(acip.PONG)
         else:
-            # It ends connections for types that it does not know.
+            # It closes connections that send an unknown type.
             known = (acip.CLIENT_JOIN, acip.CLIENT_LEAVE, acip.STREAM_START, acip.STREAM_STOP, acip.PONG)
             assert kind in (*known, acip.IMAGE_FRAME, acip.IMAGE_FRAME_H265, acip.AUDIO_OPUS_BATCH), kind
 
@@ -170,14 +170,14 @@ class _Connection:
 
 
 def run_of(glyph: str, count: int) -> str:
-    """A glyph so many times, with REP where that is shorter."""
+    """A repeated glyph, with REP if that is shorter."""
     return f"{glyph}\x1b[{count - 1}b" if count - 1 > len(str(count - 1)) + 3 else glyph * count
 
 
 def half_blocks(columns: int, rows: int) -> bytes:
-    """A frame of half-blocks: padding for twice the rows, then one row less than were asked for.
+    """A frame of half-blocks: padding for twice the rows, then one row less than requested.
 
-    Each row begins with the number of the row, so that it is seen which are shown.
+    Each row begins with its number, which shows what is on the screen.
     """
     lines = []
     for row in range(rows - 1):
@@ -190,7 +190,7 @@ def half_blocks(columns: int, rows: int) -> bytes:
 
 
 def shades(columns: int, rows: int) -> bytes:
-    """A frame without colour: all of the rows asked for, with runs, and with one that a terminal would have to cut."""
+    """A frame without colour: all requested rows, with runs, and with one that a terminal would have to cut."""
     lines = [f"{row:02d}{run_of('░', columns - 2)}" for row in range(rows - 1)]
     return "\n".join([*lines, f"{rows - 1:02d}{run_of('█', columns + 40)}"]).encode()
 

@@ -12,7 +12,7 @@ from cryptography.x509.oid import NameOID
 
 
 def certificate(directory: Path, name: str) -> Path:
-    """A self-signed one, key and all in one file."""
+    """Write a self-signed certificate and its key into one file."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.UTC)

@@ -26,7 +26,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate"))
 
 
 class ServerProcess:
-    """A ``teleglyph server`` on a port of its own, with its log."""
+    """A ``teleglyph server`` on its own port, with its log."""
 
     def __init__(self, *options: str, environment: dict[str, str] | None = None) -> None:
         command = [sys.executable, "-m", "teleglyph", "--log-level", "debug", "server", "127.0.0.1"]
@@ -91,7 +91,7 @@ class ServerProcess:
 
 @pytest.fixture
 def start_server() -> Iterator[Callable[..., ServerProcess]]:
-    """Starts servers; they are stopped at the end, and must end in good order."""
+    """Starts servers; they are stopped at the end, and must stop cleanly."""
     servers: list[ServerProcess] = []
 
     def start(*options: str, **kwargs: dict[str, str]) -> ServerProcess:
@@ -104,7 +104,7 @@ def start_server() -> Iterator[Callable[..., ServerProcess]]:
 
 @pytest.fixture(scope="module")
 def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., ServerProcess]]:
-    """One server for each set of options, with HTTP and events, for those tests of a module that leave nothing behind.
+    """One server with HTTP and events for each set of options, shared by the tests of a module that leave no traces.
 
     Starting a server takes longer than most such tests.
     """
@@ -156,7 +156,7 @@ def connect() -> Iterator[Callable[[ServerProcess], AcipPeer]]:
 def postgresql() -> Iterator[str]:
     """A PostgreSQL server, by its URL."""
     script = Path(__file__).parent.parent / "scripts" / "postgresql"
-    # Not below pytest's own directory, which only its user may enter: as root the server runs as somebody else.
+    # Not below pytest's directory, which only its user may enter: started by root, PostgreSQL runs as another user.
     directory = tempfile.mkdtemp(prefix="teleglyph-postgresql-")
     try:
         yield subprocess.run(
@@ -172,7 +172,7 @@ _numbers = itertools.count()
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The place of an empty database; every test that names it runs with SQLite and with PostgreSQL."""
+    """The place of an empty database; every test that uses it runs with SQLite and with PostgreSQL."""
     if request.param == "sqlite":
         return str(tmp_path / "base.sqlite3")
     url: str = request.getfixturevalue("postgresql")

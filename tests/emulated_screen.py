@@ -14,18 +14,18 @@ _INDEX_OF_FOREGROUND = {pyte.graphics.FG_ANSI[30 + i]: i for i in range(8)} | {
 _INDEX_OF_BACKGROUND = {pyte.graphics.BG_ANSI[40 + i]: i for i in range(8)} | {
     pyte.graphics.BG_AIXTERM[100 + i]: 8 + i for i in range(8)
 }
-_BLOCKS = {" ": "lower lower", "▀": "ink lower", "▄": "lower ink", "█": "ink ink"}
+_BLOCKS = {" ": "lower lower", "▀": "foreground lower", "▄": "lower foreground", "█": "foreground foreground"}
 
 
 def show(frame: bytes, columns: int, rows: int) -> pyte.Screen:
-    """A screen of exactly the frame's size after the frame was written to it."""
+    """A screen of exactly the frame's size, after writing the frame to it."""
     screen = pyte.Screen(columns, rows)
     pyte.Stream(screen).feed(frame.decode().replace("\n", "\r\n"))
     return screen
 
 
 def looks_of(screen: pyte.Screen, color: int, half_block: bool) -> list[list[Look]]:
-    """How every character of the screen looks, in the terms of the reference renderer."""
+    """The look of every character on the screen, in the terms of the reference renderer."""
     return [[_look(screen.buffer[y][x], color, half_block) for x in range(screen.columns)] for y in range(screen.lines)]
 
 
@@ -35,12 +35,12 @@ def _look(character: pyte.screens.Char, color: int, half_block: bool) -> Look:
     if color == NONE:
         assert character.fg == character.bg == "default"
         return Look(character.data, None, None, None)
-    ink = _color(character.fg, color, _INDEX_OF_FOREGROUND)
+    foreground = _color(character.fg, color, _INDEX_OF_FOREGROUND)
     if half_block:
-        halves = {"ink": ink, "lower": background}
+        halves = {"foreground": foreground, "lower": background}
         upper, lower = (halves[name] for name in _BLOCKS[character.data].split())
         return Look("", None, upper, lower)
-    return Look(character.data, None if character.data == " " else ink, background, background)
+    return Look(character.data, None if character.data == " " else foreground, background, background)
 
 
 def _color(name: str, level: int, names: dict[str, int]) -> Color | int | None:

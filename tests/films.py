@@ -22,7 +22,7 @@ def make_film(
     rate: int = 50,
     aspect: Fraction | None = None,
 ) -> Path:
-    """A film of plain colours, one picture each."""
+    """A film with one picture of each colour."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=rate, options={"crf": "10"})
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
@@ -81,7 +81,7 @@ def make_timed_film(
         size: width and height of the pictures.
         codec: of the pictures, as FFmpeg calls it.
         sound_codec: of the sound.
-        rate: pictures per second.
+        rate: in pictures per second.
         duration: of each picture, in seconds; None leaves it out.
         format: as FFmpeg calls it; None for the file name's.
     """
@@ -142,7 +142,7 @@ def four_corners(width: int = 48, height: int = 32) -> np.ndarray:
 
 
 def exif(orientation: int) -> bytes:
-    """Metadata that only says how the picture is to be turned, as TIFF."""
+    """Metadata with only the picture's orientation, as TIFF."""
     return b"II*\0" + struct.pack("<IHHHIHHI", 8, 1, 0x112, 3, 1, orientation, 0, 0)
 
 
@@ -183,16 +183,16 @@ def png_chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def instant_clock() -> MediaClock:
-    """A clock for which every time has come and nothing is late."""
+    """A clock on which everything is due and nothing is late."""
     return MediaClock(now=lambda: 0.0, sleep=lambda _seconds, _closed: True)
 
 
 class Played:
-    """What a source shows and plays, with the times in the film: as fast as it can be decoded.
+    """The pictures and sound of a source with their times in the film, decoded as fast as possible.
 
     Args:
-        most_pictures: the source is closed after so many, and when there is ``least_sound``.
-        least_sound: in seconds.
+        max_pictures: the source is closed after this many, and once there is ``min_sound``.
+        min_sound: in seconds.
     """
 
     def __init__(
@@ -201,8 +201,8 @@ class Played:
         *,
         sound: bool = False,
         loop: bool = False,
-        most_pictures: int = 10_000,
-        least_sound: float = 0.0,
+        max_pictures: int = 10_000,
+        min_sound: float = 0.0,
         max_size: tuple[int, int] = (480, 270),
     ) -> None:
         self.pictures: list[Picture] = []
@@ -217,12 +217,12 @@ class Played:
         assert isinstance(source, FileSource)
         self.has_picture = source.has_picture
         try:
-            while len(self.pictures) < most_pictures and (picture := source.next_picture()) is not None:
+            while len(self.pictures) < max_pictures and (picture := source.next_picture()) is not None:
                 if self.pictures and picture is self.pictures[-1]:
-                    break  # a picture that stays
+                    break  # a picture that does not change
                 self.pictures.append(picture)
             deadline = time.monotonic() + 20
-            while sum(map(len, self._pieces)) < least_sound * 48_000:
+            while sum(map(len, self._pieces)) < min_sound * 48_000:
                 assert time.monotonic() < deadline
                 time.sleep(0.01)
         finally:
@@ -245,7 +245,7 @@ class Played:
         return np.concatenate([np.zeros(0, np.float32), *self._pieces])
 
     def loud(self, tolerance: float = 0.03) -> list[tuple[float, float]]:
-        """From when to when there is sound, in seconds; what is shorter than the tolerance does not count."""
+        """Intervals with sound, in seconds; sounds and gaps shorter than the tolerance do not count."""
         block = 480
         levels = [
             float(np.abs(self.samples[start : start + block]).max()) for start in range(0, len(self.samples), block)

@@ -1,4 +1,4 @@
-"""The other side of a set reconciliation, of lists and loops: slow, and written from the protocol's text alone."""
+"""The other side of a set reconciliation, made of lists and loops and written from the protocol's text alone."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def fingerprint(items: list[Item]) -> bytes:
 
 
 class Parser:
-    """Reads a message; whatever is wrong with it is an AssertionError."""
+    """Reads a message; any mistake in it is an AssertionError."""
 
     def __init__(self, message: bytes) -> None:
         assert message[:1] == b"\x61"
@@ -49,7 +49,7 @@ class Parser:
         """Lower and upper bound, mode and payload."""
         lower, time = START, 0
         while self.rest:
-            assert lower[0] != INFINITY, "something follows the end"
+            assert lower[0] != INFINITY, "nothing follows the end"
             difference = self.number()
             time = INFINITY if difference == 0 else time + difference - 1
             upper = (time, self.take(self.number()).ljust(32, b"\0"))
@@ -67,11 +67,11 @@ class Parser:
 
 
 class Initiator:
-    """Who asks.
+    """The side that starts.
 
     Attributes:
         have: ids that only we have.
-        need: ids that only the others have.
+        need: ids that only the other side has.
     """
 
     def __init__(self, items: list[Item], *, buckets: int = 16, max_bytes: int = 60_000) -> None:
@@ -96,7 +96,7 @@ class Initiator:
         return [(bound, 1, fingerprint(part)) for bound, part in zip(uppers, parts, strict=True)]
 
     def next(self, answer: bytes) -> bytes | None:
-        """What to say to an answer; None if everything is known."""
+        """Return the reply to an answer, or None if everything is known."""
         asked: list[tuple[Item, int, bytes]] = []
         for lower, upper, mode, payload in Parser(answer).ranges():
             own = self.between(lower, upper)
@@ -128,11 +128,11 @@ def encode(ranges: list[tuple[Item, int, bytes]]) -> bytes:
 
 
 def reconcile(initiator: Initiator, respond: Callable[[bytes], bytes], rounds: int = 10_000) -> int:
-    """Carry it through; how many messages it took."""
+    """Run the reconciliation; return the number of messages."""
     message: bytes | None = initiator.first()
     count = 0
     while message is not None:
         count += 1
-        assert count <= rounds, "it does not end"
+        assert count <= rounds, "it ends"
         message = initiator.next(respond(message))
     return count

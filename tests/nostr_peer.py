@@ -1,4 +1,4 @@
-"""A Nostr client of few lines, with a library that knows nothing of Nostr."""
+"""A small Nostr client, made with a library that does not know Nostr."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ANN, BOB = bytes([1]) * 32, bytes([2]) * 32
 
 
 def make(content: str = "", key: bytes = ANN, kind: int = 1, *tags: list[str], at: int | None = None) -> NostrEvent:
-    """A signed event of now."""
+    """A signed event, by default of this moment."""
     return sign_event(key, int(time.time()) if at is None else at, kind, tags, content)
 
 
@@ -34,7 +34,7 @@ class NostrPeer:
 
     def say(self, *message: Any) -> None:
         text = json.dumps(message)
-        # Halves of surrogate pairs can only be sent escaped; everything else goes as it is.
+        # Halves of surrogate pairs can only be sent escaped; everything else is sent unchanged.
         self.socket.send(text if "\\ud" in text else json.dumps(message, ensure_ascii=False))
 
     def get(self, timeout: float = 10.0) -> Any:
@@ -50,7 +50,7 @@ class NostrPeer:
         return answer  # type: ignore[no-any-return]
 
     def ask(self, *filters: Any, name: str = "q") -> list[Any]:
-        """Stored events in the order of arrival; the subscription is closed again.  A refusal is raised."""
+        """Return stored events in the order of arrival and close the subscription.  Raises on a refusal."""
         self.say("REQ", name, *filters)
         events: list[Any] = []
         while True:
@@ -80,7 +80,7 @@ class NostrPeer:
         return answer  # type: ignore[no-any-return]
 
     def close_code(self) -> int | None:
-        """The code with which the server closes; what comes before is thrown away."""
+        """Return the code with which the server closes; discard earlier messages."""
         with contextlib.suppress(ConnectionClosed):
             while True:
                 self.socket.recv(10)

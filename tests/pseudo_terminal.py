@@ -15,10 +15,10 @@ import pyte
 
 
 class PseudoTerminal:
-    """Our program's end is ``fd``; what is written there is drawn on ``screen`` and kept in ``written``.
+    """A terminal; bytes written to ``fd`` are drawn on ``screen`` and stored in ``written``.
 
     Args:
-        answer: gets all bytes written so far after each piece, and returns what the terminal types in answer.
+        answer: is called after each piece with all bytes written so far, and returns the terminal's reply.
     """
 
     def __init__(self, columns: int = 40, rows: int = 10, answer: Callable[[bytes], bytes] = lambda _: b"") -> None:
@@ -43,13 +43,13 @@ class PseudoTerminal:
                 return
             with self._lock:
                 self.written += data
-                # pyte prints CAN and does not know the alternate screen; both are looked at in ``written``.
+                # pyte prints CAN and does not know the alternate screen; tests check both in ``written``.
                 self._stream.feed(data.replace(b"\x18", b""))
                 if typed := self._answer(self.written):
                     os.write(self._other, typed)
 
     def resize(self, columns: int, rows: int) -> None:
-        """Give the terminal another size; nobody is told."""
+        """Resize the terminal without a signal."""
         with self._lock:
             fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
             self.screen.resize(rows, columns)
@@ -60,7 +60,7 @@ class PseudoTerminal:
 
     @property
     def rows(self) -> list[str]:
-        """What stands on the screen."""
+        """The text on the screen."""
         with self._lock:
             return [row.rstrip() for row in self.screen.display]
 

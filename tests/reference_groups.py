@@ -1,4 +1,4 @@
-"""What a group is, in the plainest way: who may do what, and who sees what.  Nothing here is the relay's code."""
+"""A plain model of groups: permissions and visibility.  It shares no code with the relay."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ FLAGS = ("private", "hidden", "restricted", "closed")
 
 @dataclass
 class Said:
-    """An event that was accepted."""
+    """An accepted event."""
 
     id: str
     author: str
@@ -18,7 +18,7 @@ class Said:
 
 @dataclass
 class ReferenceGroup:
-    """One group, from before it is made until after it is deleted."""
+    """One group, from before its creation until after its deletion."""
 
     exists: bool = False
     flags: set[str] = field(default_factory=set)
@@ -35,7 +35,7 @@ class ReferenceGroup:
         return "moderator" in self.roles.get(who, ())
 
     def accepts(self, who: str, kind: int, tags: dict[str, list[str]]) -> bool:
-        """Whether an event comes in."""
+        """Whether an event is accepted."""
         if kind == 5:
             return True
         if kind == 9007:
@@ -56,7 +56,7 @@ class ReferenceGroup:
         return kind == 9005 or (kind == 9001 and not any(self.roles.get(key) for key in tags["p"]))
 
     def take(self, event: Said, tags: dict[str, list[str]], roles: list[str]) -> None:
-        """An event came in."""
+        """Apply an accepted event."""
         who, kind = event.author, event.kind
         if kind == 9007:
             self.exists, self.roles = True, {who: {"admin"}}
@@ -84,7 +84,7 @@ class ReferenceGroup:
                     self.codes.pop(number, None)
 
     def sees(self, reader: str | None, one: Said) -> bool:
-        """Whether an event that is still there is for a reader."""
+        """Whether a reader may see an event that still exists."""
         if one.id in self.removed:
             return False
         if one.author == reader:

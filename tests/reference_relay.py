@@ -1,4 +1,4 @@
-"""The smallest thing that keeps and finds events as the specification says: lists and loops, nothing clever."""
+"""The smallest store of events that follows the specification: lists and loops, nothing clever."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class ReferenceRelay:
         self.requests: list[NostrEvent] = []
 
     def put(self, event: NostrEvent) -> str:
-        """What becomes of an event: stored, duplicate, older or deleted."""
+        """Store an event; return "stored", "duplicate", "older" or "deleted"."""
         if any(old.id == event.id for old in self.events):
             return "duplicate"
         if event.kind != 5 and any(self._deletes(request, event) for request in self.requests):
@@ -90,7 +90,7 @@ class ReferenceRelay:
         return [event.id for event in sorted(self.events, key=order) if event.id in chosen]
 
     def count(self, filters: Sequence[Filter], now: float) -> int:
-        """How many match."""
+        """The number of matching events."""
         return sum(
             self._lives(event, now) and any(self._matches(event, wanted) for wanted in filters) for event in self.events
         )

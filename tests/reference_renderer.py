@@ -1,4 +1,4 @@
-"""What a frame must look like, worked out cell by cell from the definitions, without a thought of speed.
+"""The correct look of a frame, computed cell by cell from the definitions, without regard to speed.
 
 It shares no code with the package.  Tests compare its answer with what a terminal emulator shows.
 """
@@ -37,14 +37,14 @@ BAYER = ((0, 8, 2, 10), (12, 4, 14, 6), (3, 11, 1, 9), (15, 7, 13, 5))
 
 
 class Look(NamedTuple):
-    """How one character looks: glyph, ink of the glyph, and the colours above and below the middle.
+    """The look of a character: glyph, foreground, and the background colours above and below the middle.
 
     The glyph is empty for coloured half-blocks, where only the two colours count.
     A colour is None (the terminal's default), an (R, G, B) tuple, or the number of a palette colour.
     """
 
     glyph: str
-    ink: Color | int | None
+    foreground: Color | int | None
     upper: Color | int | None
     lower: Color | int | None
 
@@ -75,7 +75,7 @@ def is_dark(color: Color, limit: int) -> bool:
 
 
 def glyph_of(color: Color, glyphs: str, level: int) -> str:
-    """The glyph of a colour; dark ones are blank if the palette begins with a space."""
+    """The glyph of a colour; dark colours are blank if the palette begins with a space."""
     if glyphs[0] == " " and is_dark(color, 64 if level == ANSI16 else 29):
         return " "
     return glyphs[(luminance(color) * (len(glyphs) - 1) + 127) // 255]
@@ -103,7 +103,7 @@ def oklab(colors: np.ndarray) -> np.ndarray:
 
 
 def five_bits(color: Color) -> Color:
-    """The colour that stands for all that agree in the upper five bits of each channel."""
+    """The colour that represents all with the same upper five bits in each channel."""
     red, green, blue = ((channel >> 3) << 3 | channel >> 5 for channel in color)
     return red, green, blue
 
@@ -118,7 +118,7 @@ def nearest(color: Color, level: int) -> int:
 
 
 class ReferenceRenderer:
-    """The canvas of the definitions: ``columns`` x ``rows`` characters of ``subrows`` cells."""
+    """The canvas as defined: ``columns`` x ``rows`` characters of ``subrows`` cells."""
 
     def __init__(self, columns: int, rows: int, color: int, render: int, glyphs: str) -> None:
         self.columns, self.rows = columns, rows
@@ -144,8 +144,8 @@ class ReferenceRenderer:
         if self.render == BACKGROUND:
             return Look(" ", None, self._shown(cell), self._shown(cell))
         glyph = glyph_of(cell, self.glyphs, self.color)
-        ink = None if glyph == " " or self.color == NONE else self._shown(cell)
-        return Look(glyph, ink, None, None)
+        foreground = None if glyph == " " or self.color == NONE else self._shown(cell)
+        return Look(glyph, foreground, None, None)
 
     def _half_block_look(self, x: int, y: int) -> Look:
         upper, lower = self.cells[2 * y][x], self.cells[2 * y + 1][x]
@@ -175,7 +175,7 @@ def frame_looks(
     style: tuple[int, int, str],
     draws: Sequence[tuple[np.ndarray, int, int, int, int, bool]],
 ) -> list[list[Look]]:
-    """How a frame looks; ``style`` is the colour level, the render mode and the glyphs."""
+    """The look of a frame; ``style`` is the colour level, the render mode and the glyphs."""
     renderer = ReferenceRenderer(columns, rows, *style)
     for draw in draws:
         renderer.draw(*draw)

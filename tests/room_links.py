@@ -1,4 +1,4 @@
-"""Connections to a room that only write down what they get."""
+"""Connections to a room that only record messages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from teleglyph.wire.rooms.messages import JoinReply, decode_error
 
 
 class FakeLink:
-    """What a player got."""
+    """A connection that records a player's messages."""
 
     def __init__(self, *, is_extended: bool = False) -> None:
         self.is_extended = is_extended
@@ -28,6 +28,6 @@ class FakeLink:
         return JoinReply.decode(self.messages[0])
 
     def take(self) -> list[bytes]:
-        """What came since the last call, without the reply to the join request."""
+        """The messages since the last call, without the reply to the join request."""
         taken, self.messages = self.messages, self.messages[:1] if decode_error(self.messages[0]) is None else []
         return taken[1:]

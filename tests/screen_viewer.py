@@ -1,4 +1,4 @@
-"""A viewer of our own kind without a terminal, a sender whose pictures tell the time, and a slow link for either."""
+"""A viewer of our own without a terminal, a sender whose pictures tell the time, and a slow link for either."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ BACKGROUND, HALF_BLOCK, TRUECOLOR = 1, 2, 3
 
 
 class SlowLink:
-    """A TCP proxy that passes so many bytes a second towards the client, and now and then nothing for a while.
+    """A TCP proxy that limits bytes per second toward the client, and sometimes stalls.
 
     Args:
-        port: where to.
-        rate: bytes a second.
+        port: of the server.
+        rate: bytes per second.
         stall: seconds without a byte, every ``stall_every`` seconds.
 
     Attributes:
-        overslept: seconds by which each nap was longer than it should be, in which the link passed nothing.
+        overslept: seconds by which each nap was too long; the link forwarded nothing then.
     """
 
     def __init__(self, port: int, rate: float, stall: float = 0.0, stall_every: float = 3.0) -> None:
@@ -71,7 +71,7 @@ class SlowLink:
                 await writer.wait_closed()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # Little is held on the way, so that the link's own queue is what the sender makes of it.
+        # Small buffers on the way, so that the link's queue is what the sender puts there.
         sock = socket.socket()
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         sock.setblocking(False)
@@ -109,10 +109,10 @@ async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 @dataclass
 class Viewer:
-    """Joins, keeps what it is shown, and notes how old that was.
+    """Joins, stores its frames, and records how old each one was.
 
     Attributes:
-        ages: of each screen in seconds, with the moment at which it was seen.
+        ages: of each screen in seconds, with the moment of its arrival.
     """
 
     port: int
@@ -148,7 +148,7 @@ class Viewer:
     async def sees(self, condition: object, seconds: float = 10) -> None:
         """Wait until a condition of this viewer holds.
 
-        Counted in naps instead of seconds: where everything is slow because the machine is busy, naps are, too.
+        Counts naps instead of seconds: on a busy machine everything is slow, and naps are, too.
         """
         naps = round(seconds / 0.02)
         while not condition(self):  # type: ignore[operator]
@@ -165,12 +165,12 @@ class Viewer:
         return "\n".join(glyphs[at : at + grid.columns] for at in range(0, len(glyphs), grid.columns))
 
     def rate(self, since: float) -> float:
-        """Screens a second from a moment on."""
+        """Screens per second since a moment."""
         seen = [at for at, _ in self.ages if at >= since]
         return len(seen) / (time.monotonic() - since)
 
     def age(self, part: float, since: float) -> float:
-        """So large a part of the time since a moment the screen was no older than this."""
+        """The age of the screen in seconds that was not exceeded for this share of the time since a moment."""
         samples: list[float] = []
         for (at, age), (until, _) in zip(self.ages, [*self.ages[1:], (time.monotonic(), 0.0)], strict=True):
             if at >= since:
@@ -189,7 +189,7 @@ class Viewer:
                 self.ages.append((now, now - sent))
 
     def _time_shown(self, now: float) -> float | None:
-        """The time that the picture tells, which fills the screen's width."""
+        """The time shown by a picture that fills the screen's width."""
         grid = self.screen.grid
         if grid is None or grid.columns < BITS:
             return None
@@ -205,12 +205,12 @@ class Viewer:
 
 
 def _green(color: int) -> int:
-    """The green of a grid's colour, which may be one of the palette's."""
+    """The green channel of a grid's colour, which may be a palette colour."""
     return PALETTE_256[color & 0xFF][1] if color >> 24 == 0x01 else color >> 8 & 0xFF
 
 
 def time_picture(now: float, generator: np.random.Generator, moving: float = 1.0) -> np.ndarray:
-    """A picture whose upper fifth tells the time; of the rest a part moves."""
+    """A picture whose upper fifth tells the time; part of the rest moves."""
     picture = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     yy, xx = np.mgrid[0:HEIGHT, 0:WIDTH]
     picture[..., 0] = 128 + 100 * np.sin(xx / 9)
@@ -226,7 +226,7 @@ def time_picture(now: float, generator: np.random.Generator, moving: float = 1.0
 
 
 class Sender:
-    """Sends pictures that tell the time, 30 a second."""
+    """Sends pictures that tell the time, 30 per second."""
 
     def __init__(self, server: ServerProcess, moving: float = 1.0, name: str = "sender") -> None:
         self.moving = moving

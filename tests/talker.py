@@ -1,4 +1,4 @@
-"""Participants who speak and listen at their pace, and how to measure what they hear."""
+"""Participants who speak and listen in real time, and measurements of what they hear."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def opus_batch(*frames: bytes, duration: int = 20, rate: int = RATE) -> bytes:
 
 
 class Talker(threading.Thread):
-    """Sends sound at its pace and collects what it hears, in packets of 20 ms."""
+    """Sends sound in real time and records what it receives, in packets of 20 ms."""
 
     def __init__(self, peer: AcipPeer, samples: Samples, clock: float = 1.0) -> None:
         super().__init__(daemon=True)
@@ -96,7 +96,7 @@ def talk(peers: Sequence[AcipPeer], sounds: Sequence[Samples], clocks: Sequence[
 
 
 def level_of(sound: Samples, frequency: float) -> float:
-    """Level of a tone in dB, 0 is full scale: the median of five parts, so that one hiccup does not count."""
+    """Level of a tone in dB of full scale: the median of five parts, so that one hiccup does not count."""
     levels = []
     for part in np.split(sound[: len(sound) // 5 * 5], 5):
         window = np.hanning(len(part))
@@ -107,7 +107,7 @@ def level_of(sound: Samples, frequency: float) -> float:
 
 
 def middle(sound: Samples, seconds: float = 1.0) -> Samples:
-    """A second out of the middle, without beginnings and ends."""
+    """One second from the middle."""
     assert len(sound) > 1.5 * seconds * RATE, f"only {len(sound) / RATE:.2f} s were heard"
     start = (len(sound) - int(seconds * RATE)) // 2
     return sound[start : start + int(seconds * RATE)]

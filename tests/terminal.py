@@ -1,4 +1,4 @@
-"""A real terminal for programs under test: a tmux server of its own, with a shell that is ready for input."""
+"""A real terminal for programs under test: a separate tmux server, with a shell that is ready for input."""
 
 import contextlib
 import subprocess
@@ -11,7 +11,7 @@ _PROMPT = "ready$ "
 
 
 def wait_for(condition: Callable[[], bool], what: str, state: Callable[[], str] = str) -> None:
-    """Return once the condition holds; fails with ``what`` and the ``state`` when it never does."""
+    """Return once the condition holds; fail with ``what`` and the ``state`` if it never does."""
     deadline = time.monotonic() + DEADLINE
     while not condition():
         assert time.monotonic() < deadline, f"{what}\n{state()}"
@@ -39,7 +39,7 @@ class Terminal:
         self.press("Enter")
 
     def begin(self, command: str, wipe: str = "clear") -> None:
-        """Type a command on an empty screen, so that nothing seen afterwards is left from an earlier one."""
+        """Type a command on an empty screen, so that no earlier output is seen afterwards."""
         self.type(wipe)
         self.wait(lambda screen: screen.strip() == _PROMPT.strip(), "the screen was not wiped")
         self.type(command)
@@ -54,7 +54,7 @@ class Terminal:
 
     @property
     def screen(self) -> str:
-        """What a person sees now."""
+        """The visible text."""
         return self.tmux("capture-pane", "-p")
 
     @property

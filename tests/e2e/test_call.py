@@ -1,4 +1,4 @@
-"""A call between people: the server and two clients, each in a terminal of its own."""
+"""A call between people: the server and two clients, each in its own terminal."""
 
 import os
 import re
@@ -32,7 +32,7 @@ def start_server(window: Terminal, *options: str) -> int:
 
 
 def glyphs(screen: str, glyph: str) -> int:
-    """How often a glyph stands in the picture, which is everything above the status line."""
+    """How often a glyph occurs in the picture, which is everything above the status line."""
     return "\n".join(screen.rstrip("\n").split("\n")[:-1]).count(glyph)
 
 
@@ -72,7 +72,7 @@ def test_two_people_see_each_other_until_one_leaves(tmp_path: Path, codec: str) 
             assert line in host.screen
 
 
-def test_a_resize_a_key_and_the_camera_switch_are_followed_at_once(tmp_path: Path) -> None:
+def test_resizes_keys_and_the_camera_switch_take_effect_at_once(tmp_path: Path) -> None:
     with terminal(100, 30) as host, terminal(90, 30) as ann:
         port = start_server(host)
         ann.type(f"{TELEGLYPH} client :{port} --file {still(tmp_path / 'bright.pgm', 250)} {QUIET}; echo code=$?")
@@ -99,21 +99,21 @@ def test_a_resize_a_key_and_the_camera_switch_are_followed_at_once(tmp_path: Pat
         ann.wait(lambda s: glyphs(s, "M") > 500, "the picture is back")
         ann.press("q")
         ann.expect("code=0")
-        assert "NDELAY" not in ann.screen, "the shell finds its terminal as it was"
+        assert "NDELAY" not in ann.screen, "the terminal is restored"
         assert is_restored(ann)
 
 
-def test_a_connection_that_takes_too_little_is_told_on_a_narrow_status_line() -> None:
+def test_a_slow_connection_shows_on_a_narrow_status_line() -> None:
     with terminal(100, 30) as host, terminal(80, 24) as ann:
         port = start_server(host)
         ann.type(f"{TELEGLYPH} client :{port} --pattern plasma --max-bitrate 40k --no-audio; echo code=$?")
         ann.expect("slow connection: detail -")
         ann.press("q")
         ann.expect("code=0")
-        assert "NDELAY" not in ann.screen, "the shell finds its terminal as it was"
+        assert "NDELAY" not in ann.screen, "the terminal is restored"
 
 
-def test_a_lost_server_is_told_on_the_screen_and_found_again(tmp_path: Path) -> None:
+def test_a_lost_server_shows_on_the_screen_and_is_found_again(tmp_path: Path) -> None:
     with terminal(100, 30) as host, terminal(90, 24) as ann:
         port = start_server(host)
         ann.type(f"{TELEGLYPH} client :{port} --file {still(tmp_path / 'bright.pgm', 250)} {QUIET}; echo code=$?")
@@ -125,10 +125,10 @@ def test_a_lost_server_is_told_on_the_screen_and_found_again(tmp_path: Path) -> 
         ann.wait(lambda s: "Reconnecting" not in s and glyphs(s, "M") > 300, "the picture is back")
         ann.press("q")
         ann.expect("code=0")
-        assert "NDELAY" not in ann.screen, "the shell finds its terminal as it was"
+        assert "NDELAY" not in ann.screen, "the terminal is restored"
 
 
-def test_ctrl_z_gives_the_terminal_back_and_fg_takes_it_again(tmp_path: Path) -> None:
+def test_ctrl_z_restores_the_terminal_and_fg_resumes_the_call(tmp_path: Path) -> None:
     with terminal(100, 30) as host, terminal(90, 24) as ann:
         port = start_server(host)
         ann.type("set -m")
@@ -152,7 +152,7 @@ def test_a_second_signal_ends_the_client_at_once_and_still_restores_the_terminal
         ann.type("set +m")
         ann.type(f"sh -c 'echo $$ >{pid}; exec {TELEGLYPH} client :{port} --file {picture} {QUIET}'; echo code=$?")
         ann.wait(lambda s: glyphs(s, "M") > 300, "the picture is shown")
-        # A stopped process cannot act on the first signal before the second has arrived as well.
+        # A stopped process cannot act on the first signal before the second one arrives.
         for number in (signal.SIGSTOP, signal.SIGINT, signal.SIGTERM, signal.SIGCONT):
             os.kill(int(pid.read_text()), number)
         ann.expect("code=1")
@@ -160,7 +160,7 @@ def test_a_second_signal_ends_the_client_at_once_and_still_restores_the_terminal
         assert "M" * 40 not in ann.screen
 
 
-def test_a_mirror_shows_a_file_and_follows_its_keys(tmp_path: Path) -> None:
+def test_a_mirror_shows_a_file_and_obeys_its_keys(tmp_path: Path) -> None:
     with terminal(90, 30) as ann:
         ann.type(f"{TELEGLYPH} mirror {still(tmp_path / 'bright.pgm', 250)} {PLAIN}; echo code=$?")
         ann.wait(lambda s: glyphs(s, "M") == 90 * 25, "the picture fills the window")
@@ -168,11 +168,11 @@ def test_a_mirror_shows_a_file_and_follows_its_keys(tmp_path: Path) -> None:
         ann.wait(lambda s: glyphs(s, "M") == 40 * 11, "the picture follows the window")
         ann.press("q")
         ann.expect("code=0")
-        assert "NDELAY" not in ann.screen, "the shell finds its terminal as it was"
+        assert "NDELAY" not in ann.screen, "the terminal is restored"
         assert is_restored(ann)
 
 
-def test_the_sound_of_a_call_is_shown_and_muted_on_the_status_line() -> None:
+def test_the_status_line_shows_sound_and_mute() -> None:
     with terminal(100, 30) as host, terminal(140, 24) as ann, terminal(140, 24) as bob:
         port = start_server(host)
         ann.type(f"{TELEGLYPH} client :{port} --no-video --sound-test {PLAIN}; echo code=$?")
@@ -183,7 +183,7 @@ def test_the_sound_of_a_call_is_shown_and_muted_on_the_status_line() -> None:
         ann.expect("volume 90%")
         ann.press("q")
         ann.expect("code=0")
-        assert "NDELAY" not in ann.screen, "the shell finds its terminal as it was"
+        assert "NDELAY" not in ann.screen, "the terminal is restored"
         bob.type(f"{TELEGLYPH} client :{port} --no-video {QUIET}; echo code=$?")
         bob.expect("1 in the call")
         bob.press("m")
@@ -193,7 +193,7 @@ def test_the_sound_of_a_call_is_shown_and_muted_on_the_status_line() -> None:
         assert is_restored(bob)
 
 
-def test_keys_that_cannot_do_anything_say_why_and_one_alone_is_named() -> None:
+def test_keys_without_effect_say_why_and_a_spotlight_is_named() -> None:
     with terminal(100, 30) as host, terminal(110, 24) as ann, terminal(80, 24) as bob:
         port = start_server(host)
         ann.type(f"{TELEGLYPH} client :{port} --test-pattern --name ann {QUIET}; echo code=$?")
@@ -234,10 +234,10 @@ def test_keys_that_cannot_do_anything_say_why_and_one_alone_is_named() -> None:
         ann.expect("bob left; you see everyone again.")
         ann.press("q")
         ann.expect("code=0")
-        assert "NDELAY" not in ann.screen, "the shell finds its terminal as it was"
+        assert "NDELAY" not in ann.screen, "the terminal is restored"
 
 
-def test_an_outage_blanks_what_is_not_known_any_more() -> None:
+def test_an_outage_removes_stale_fields_from_the_status_line() -> None:
     with terminal(100, 30) as host, terminal(100, 24) as ann:
         port = start_server(host)
         ann.type(f"{TELEGLYPH} client :{port} --test-pattern {QUIET}; echo code=$?")
@@ -246,10 +246,10 @@ def test_an_outage_blanks_what_is_not_known_any_more() -> None:
         ann.wait(lambda s: "| reconnecting" in s and "in the call" not in s and "frames/s" not in s, "nothing is stale")
         ann.press("q")
         ann.expect("code=0")
-        assert "NDELAY" not in ann.screen, "the shell finds its terminal as it was"
+        assert "NDELAY" not in ann.screen, "the terminal is restored"
 
 
-def test_a_call_that_was_suspended_is_drawn_whole_again(tmp_path: Path) -> None:
+def test_a_resumed_call_is_redrawn(tmp_path: Path) -> None:
     with terminal(100, 30) as host, terminal(100, 24) as ann:
         port = start_server(host)
         ann.type("bash --norc -i")

@@ -1,4 +1,4 @@
-"""People write to each other in terminals; events go out of a relay's database and into another's."""
+"""People chat in terminals; events are exported from one relay's database and imported into another's."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_presence_names_the_live_activity_of_the_room(start_server: StartServer,
         assert address[2:] == [f"ws://127.0.0.1:{server.http_port}/", "root"]
         kind, pubkey, room = address[1].split(":")
         assert [room] == [tag[1] for tag in presence["tags"] if tag[0] == "h"] == ["lobby"]
-        assert len(peer.ask({"kinds": [int(kind)], "authors": [pubkey], "#d": [room]})) == 1, "it is there"
+        assert len(peer.ask({"kinds": [int(kind)], "authors": [pubkey], "#d": [room]})) == 1, "the call is announced"
 
 
 def refused(*options: str) -> subprocess.CompletedProcess[str]:
@@ -113,7 +113,7 @@ def refused(*options: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_relay_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+def test_a_missing_relay_and_an_exposed_key_are_reported_in_one_sentence(tmp_path: Path) -> None:
     result = refused("--relay", "127.0.0.1:9", "--key", str(tmp_path / "k"))
     assert result.returncode == 42
     assert "Nobody listens on 127.0.0.1:9. Is the server running?" in result.stderr
@@ -124,7 +124,7 @@ def test_a_relay_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     assert "chmod 600" in result.stderr
 
 
-def test_a_group_is_run_over_the_relay_and_found_again(start_server: StartServer, tmp_path: Path) -> None:
+def test_a_group_is_managed_over_the_relay_and_survives_a_restart(start_server: StartServer, tmp_path: Path) -> None:
     data = tmp_path / "data"
     server = relay(start_server, data, "--event-rate", "0")
     ann, bob, stranger = NostrPeer(server), NostrPeer(server), NostrPeer(server)
@@ -152,7 +152,7 @@ def test_a_group_is_run_over_the_relay_and_found_again(start_server: StartServer
     bob.authenticate(server, BOB)
     texts = [event["content"] for event in bob.ask({"#h": ["club"], "kinds": [9]})]
     assert texts == ["hello"]
-    assert stranger.ask({"kinds": [9]}) == [], "also a filter that does not name the group shows nothing of it"
+    assert stranger.ask({"kinds": [9]}) == [], "even a filter that does not name the group shows nothing of it"
     assert bob.ask({"kinds": [9009]}) == []
     spam = make("spam", BOB, 9, ["h", "club"])
     bob.publish(spam)
@@ -179,7 +179,7 @@ def test_a_group_is_run_over_the_relay_and_found_again(start_server: StartServer
     deadline = time.monotonic() + 5
     answer = ["CLOSED"]
     while answer[0] == "CLOSED" and time.monotonic() < deadline:
-        # Closed to everybody until nothing is left of it.
+        # The group is closed to everybody until it is erased.
         time.sleep(0.05)
         ann.say("REQ", "w", {"#h": ["club"]})
         answer = ann.get()
@@ -195,7 +195,7 @@ def test_a_group_is_run_over_the_relay_and_found_again(start_server: StartServer
         peer.close()
 
 
-def test_events_go_out_and_in(start_server: StartServer, tmp_path: Path, database_place: str) -> None:
+def test_events_are_exported_and_imported(start_server: StartServer, tmp_path: Path, database_place: str) -> None:
     server = relay(start_server, tmp_path / "one", "--event-rate", "0")
     peer = NostrPeer(server)
     events = [make(f"{number} \u2028 é", at=1000 + number) for number in range(50)]
@@ -259,7 +259,7 @@ asyncio.run(main())
 """
 
 
-def test_chat_on_a_relay_that_nobody_here_wrote(tmp_path: Path) -> None:
+def test_chat_works_on_a_relay_of_another_project(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", _FOREIGN], stdout=subprocess.PIPE, text=True) as foreign:
         assert foreign.stdout is not None
         url = re.search(r"ws://[0-9.:]+", foreign.stdout.readline())

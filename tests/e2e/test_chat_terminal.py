@@ -1,4 +1,4 @@
-"""The chat's line editor in a real terminal, and a relay that means harm."""
+"""The chat's line editor in a real terminal, and a hostile relay."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ StartServer = Callable[..., ServerProcess]
 
 
 class Person:
-    """A chat on a pseudo terminal."""
+    """A chat in a pseudo terminal."""
 
     def __init__(
         self, port: int, home: Path, *options: str, columns: int = 60, rows: int = 20, **environment: str
@@ -100,7 +100,7 @@ def relay(start_server: StartServer, tmp_path: Path) -> ServerProcess:
     return server
 
 
-def test_a_half_typed_line_outlives_what_comes_and_can_be_edited(
+def test_a_half_typed_line_survives_incoming_messages_and_can_be_edited(
     relay: ServerProcess, person: Callable[..., Person], tmp_path: Path
 ) -> None:
     ann, peer = person(relay.http_port, tmp_path / "ann", "--name", "Ann"), NostrPeer(relay)
@@ -138,7 +138,7 @@ def test_a_half_typed_line_outlives_what_comes_and_can_be_edited(
 
 
 @pytest.mark.parametrize("emoji", ["👨‍👩‍👧", "👍🏽", "🇩🇪", "❤️", "é", "日", "👍"])
-def test_an_emoji_of_several_characters_is_moved_over_and_deleted_as_one(
+def test_the_cursor_treats_an_emoji_of_several_characters_as_one(
     relay: ServerProcess, person: Callable[..., Person], tmp_path: Path, emoji: str
 ) -> None:
     ann, peer = person(relay.http_port, tmp_path / "ann", "--name", "Ann"), NostrPeer(relay)
@@ -155,7 +155,7 @@ def test_an_emoji_of_several_characters_is_moved_over_and_deleted_as_one(
 
 
 @pytest.mark.parametrize("how", ["ctrl-c", "ctrl-d", "quit", "SIGTERM", "SIGINT"])
-def test_however_a_chat_ends_the_terminal_is_as_before(
+def test_every_way_out_of_a_chat_restores_the_terminal(
     relay: ServerProcess, person: Callable[..., Person], tmp_path: Path, how: str
 ) -> None:
     ann = person(relay.http_port, tmp_path / "ann")
@@ -209,7 +209,7 @@ def test_every_command_is_answered_and_none_is_sent(
 
 
 @pytest.mark.parametrize("environment", [{"TERM": "dumb"}, {"NO_COLOR": "1"}, {"LC_ALL": "C"}])
-def test_what_the_terminal_cannot_show_is_not_sent_to_it(
+def test_characters_that_the_terminal_cannot_show_are_replaced(
     relay: ServerProcess, person: Callable[..., Person], tmp_path: Path, environment: dict[str, str]
 ) -> None:
     ann, peer = person(relay.http_port, tmp_path / "ann", **environment), NostrPeer(relay)
@@ -233,7 +233,7 @@ EVIL = "\x1b[2J\x1b]0;owned\x07\x9b31m\u202e\r* ann left\n* ann left"
 
 @contextlib.contextmanager
 def hostile_relay() -> Iterator[int]:
-    """Answers everything with escape sequences; ends a connection when it is told "drop"."""
+    """Answers everything with escape sequences; drops a connection on the message "drop"."""
 
     def handle(socket: ServerConnection) -> None:
         def say(*message: Any) -> None:
@@ -308,7 +308,7 @@ def test_a_hostile_relay_cannot_steer_the_terminal_or_forge_a_line(
         assert not any(line.startswith(b"* ann") for line in done.stdout.splitlines())
 
 
-def test_lines_from_a_pipe_are_all_acknowledged_before_the_end(relay: ServerProcess, tmp_path: Path) -> None:
+def test_all_lines_from_a_pipe_are_acknowledged_before_the_end(relay: ServerProcess, tmp_path: Path) -> None:
     text = "".join(f"line {number}\n" for number in range(60)) + "same\nsame\nlast without a line feed"
     done = subprocess.run(
         [
@@ -361,7 +361,7 @@ def test_a_message_that_is_too_long_is_refused_before_it_is_sent(relay: ServerPr
 
 @contextlib.contextmanager
 def forgetful_relay() -> Iterator[int]:
-    """Ends the first connection; on the second one there are three messages, which it sends the newest first."""
+    """Drops the first connection; sends three messages on the second one, the newest first."""
     connections: list[ServerConnection] = []
 
     def handle(socket: ServerConnection) -> None:
@@ -390,9 +390,7 @@ def forgetful_relay() -> Iterator[int]:
         thread.join(10)
 
 
-def test_what_was_missed_while_the_connection_was_lost_is_shown_in_its_order(
-    person: Callable[..., Person], tmp_path: Path
-) -> None:
+def test_messages_missed_during_an_outage_are_shown_in_order(person: Callable[..., Person], tmp_path: Path) -> None:
     with forgetful_relay() as port:
         ann = person(port, tmp_path / "ann", "--name", "Ann", columns=100, rows=40)
         ann.see("Reconnected.")

@@ -1,4 +1,4 @@
-"""The client's ends: what it says and returns when something is wrong, and what it writes without a terminal."""
+"""The client's error messages and exit codes, and its output without a terminal."""
 
 import os
 import re
@@ -38,7 +38,7 @@ def unused_port() -> int:
 
 @pytest.fixture
 def foreign_service() -> Iterator[Callable[[bytes], int]]:
-    """Services that are no call servers: each says one thing to whoever comes, and then nothing more."""
+    """Services that are not call servers: each sends the same greeting to every client, and then nothing more."""
     listeners: list[socket.socket] = []
     accepted: list[socket.socket] = []
 
@@ -64,14 +64,14 @@ def foreign_service() -> Iterator[Callable[[bytes], int]]:
 
 
 def complaint(done: subprocess.CompletedProcess[str]) -> str:
-    """The one line of an error; fails if there is more, or a traceback."""
+    """The only line of an error message; fails if there are more lines, or a traceback."""
     lines = [line for line in done.stderr.splitlines() if "Others cannot see you" not in line]
     assert len(lines) == 1, done.stderr
     assert done.stdout == ""
     return lines[0]
 
 
-def test_a_server_that_is_not_there_is_one_line_and_code_42() -> None:
+def test_a_missing_server_is_one_line_and_code_42() -> None:
     done = run(f"127.0.0.1:{unused_port()}")
     assert "Nobody listens on 127.0.0.1:" in complaint(done)
     assert done.returncode == 42
@@ -92,7 +92,7 @@ def test_another_service_on_the_port_is_one_line_and_code_44(
     assert done.returncode == 44
 
 
-def test_a_service_that_says_nothing_is_one_line_and_code_43(foreign_service: Callable[[bytes], int]) -> None:
+def test_a_silent_service_is_one_line_and_code_43(foreign_service: Callable[[bytes], int]) -> None:
     done = run(f"127.0.0.1:{foreign_service(b'')}")
     assert "did not respond within" in complaint(done)
     assert done.returncode == 43
@@ -118,14 +118,14 @@ def test_a_wrong_password_is_one_line_and_code_62(start_server: StartServer) -> 
     assert "horse" not in "".join(server.log)
 
 
-def test_a_missing_password_is_one_line_and_code_62_when_nobody_can_be_asked(start_server: StartServer) -> None:
+def test_a_missing_password_without_a_terminal_is_one_line_and_code_62(start_server: StartServer) -> None:
     server = start_server(environment={"TELEGLYPH_PASSWORD": "correct horse"})
     done = run(f"127.0.0.1:{server.port}")
     assert "password" in complaint(done)
     assert done.returncode == 62
 
 
-def test_on_a_terminal_a_missing_password_is_asked_for_without_an_echo(start_server: StartServer) -> None:
+def test_in_a_terminal_the_password_prompt_does_not_echo(start_server: StartServer) -> None:
     server = start_server(environment={"TELEGLYPH_PASSWORD": "correct horse"})
     arguments = [*CLIENT[1:], f"127.0.0.1:{server.port}", "--test-pattern", "--snapshot", "-D", "0", "-x", "40"]
     child = pexpect.spawn(CLIENT[0], arguments, timeout=60, encoding="utf-8")
@@ -161,7 +161,7 @@ def test_on_a_terminal_a_missing_password_is_asked_for_without_an_echo(start_ser
         (["--snapshto"], "--snapshot"),
     ],
 )
-def test_options_that_cannot_be_are_refused_with_code_2(arguments: list[str], words: str) -> None:
+def test_invalid_options_are_refused_with_code_2(arguments: list[str], words: str) -> None:
     done = run(*arguments)
     assert words in done.stderr, done.stderr
     assert "Traceback" not in done.stderr
@@ -169,7 +169,7 @@ def test_options_that_cannot_be_are_refused_with_code_2(arguments: list[str], wo
 
 
 @pytest.mark.parametrize(("file", "code"), [("missing.mp4", 106), (".", 106), ("text.mp4", 27)])
-def test_a_file_that_cannot_be_shown_is_one_line_and_its_code(tmp_path: Path, file: str, code: int) -> None:
+def test_an_unusable_file_is_one_line_and_its_code(tmp_path: Path, file: str, code: int) -> None:
     (tmp_path / "text.mp4").write_text("this is no film\n" * 50)
     done = run("--file", str(tmp_path / file))
     assert str(tmp_path) in complaint(done)
@@ -186,7 +186,7 @@ def test_a_snapshot_prints_one_picture_without_cursor_moves(server: ServerProces
     assert len(set(done.stdout)) > 5
 
 
-def test_colours_are_printed_into_a_pipe_when_asked_for(server: ServerProcess) -> None:
+def test_colours_can_be_written_to_a_pipe(server: ServerProcess) -> None:
     options = ["--test-pattern", "--snapshot", "-D", "0", "--color-mode", "truecolor", "--utf8", "true"]
     done = run(f"127.0.0.1:{server.port}", *options)
     assert done.returncode == 0, done.stderr
@@ -194,7 +194,7 @@ def test_colours_are_printed_into_a_pipe_when_asked_for(server: ServerProcess) -
     assert not re.search(r"\x1b\[[\d;?]*[A-Za-ln-z]", done.stdout), "nothing but colours"
 
 
-def test_without_a_terminal_frames_go_out_one_after_the_other_until_nobody_reads(server: ServerProcess) -> None:
+def test_without_a_terminal_frames_are_written_until_the_reader_leaves(server: ServerProcess) -> None:
     with subprocess.Popen(
         [*CLIENT, f"127.0.0.1:{server.port}", "--pattern", "clock", "-x", "40", "-y", "10"],
         stdout=subprocess.PIPE,
@@ -211,7 +211,7 @@ def test_without_a_terminal_frames_go_out_one_after_the_other_until_nobody_reads
 
 
 @pytest.mark.parametrize("options", [[], ["--snapshot", "-D", "0"]], ids=["frame after frame", "snapshot"])
-def test_an_output_that_cannot_be_written_is_one_line_and_code_105(server: ServerProcess, options: list[str]) -> None:
+def test_an_unwritable_output_is_one_line_and_code_105(server: ServerProcess, options: list[str]) -> None:
     with open("/dev/full", "wb") as full:
         done = subprocess.run(
             [*CLIENT, f"127.0.0.1:{server.port}", "--pattern", "clock", "-x", "40", "-y", "10", *options],
@@ -227,7 +227,7 @@ def test_an_output_that_cannot_be_written_is_one_line_and_code_105(server: Serve
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_ends_it_in_good_order(server: ServerProcess, number: int) -> None:
+def test_a_signal_ends_the_client_cleanly(server: ServerProcess, number: int) -> None:
     with subprocess.Popen(
         [*CLIENT, f"127.0.0.1:{server.port}", "--test-pattern", "--name", "visitor"],
         stdout=subprocess.DEVNULL,
@@ -239,7 +239,7 @@ def test_a_signal_ends_it_in_good_order(server: ServerProcess, number: int) -> N
     server.wait_for_log(r"visitor is gone \(left\)")
 
 
-def test_the_name_is_told_and_the_picture_travels_as_hevc(server: ServerProcess) -> None:
+def test_the_server_gets_the_name_and_hevc_pictures(server: ServerProcess) -> None:
     options = ["--pattern", "face", "--name", "Zoë", "--snapshot", "-D", "2"]
     assert run(f"127.0.0.1:{server.port}", *options).returncode == 0
     line = server.wait_for_log("Zoë is gone")

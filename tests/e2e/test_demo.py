@@ -8,7 +8,7 @@ import pytest
 from terminal import terminal
 
 
-def test_without_a_terminal_it_prints_one_picture_of_the_call_and_ends() -> None:
+def test_without_a_terminal_the_demo_prints_one_frame_and_ends() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "teleglyph", "demo"], capture_output=True, text=True, timeout=60, check=False
     )
@@ -27,7 +27,7 @@ def blocks(screen: str) -> int:
 
 
 @pytest.mark.parametrize("key", ["q", "C-c"])
-def test_in_a_terminal_it_draws_follows_a_resize_and_restores_the_terminal(key: str) -> None:
+def test_in_a_terminal_the_demo_follows_a_resize_and_restores_the_terminal(key: str) -> None:
     with terminal(100, 30) as window:
         window.type("echo before")
         window.expect("\nbefore")
@@ -43,7 +43,7 @@ def test_in_a_terminal_it_draws_follows_a_resize_and_restores_the_terminal(key: 
         assert window.mode("alternate_on", "cursor_flag", "wrap_flag") == ["0", "1", "1"]
 
 
-def test_its_people_are_heard() -> None:
+def test_the_demos_people_are_heard() -> None:
     with terminal(100, 30) as window:
         window.type(f"{sys.executable} -m teleglyph demo --sound-test")
         window.wait(lambda screen: "room ##" in screen, "the meter of the room moves")

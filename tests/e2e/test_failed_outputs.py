@@ -1,4 +1,4 @@
-"""Every command whose output cannot be written ends with one sentence or none, never with a traceback."""
+"""A command that cannot write its output ends with at most one sentence, never with a traceback."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _run(words: tuple[str, ...], ending: str, home: Path) -> subprocess.Complete
 
 @pytest.mark.parametrize("name", _COMMANDS)
 @pytest.mark.parametrize("ending", [">/dev/full", ">&-"])
-def test_a_full_disk_or_a_closed_output_is_told_in_one_line(name: str, ending: str, tmp_path: Path) -> None:
+def test_a_full_disk_or_a_closed_output_is_reported_in_one_line(name: str, ending: str, tmp_path: Path) -> None:
     done = _run(_COMMANDS[name], ending, tmp_path)
     lines = [line for line in done.stderr.splitlines() if "standard output" in line]
     assert "Traceback" not in done.stderr
@@ -72,7 +72,7 @@ def test_a_reader_that_leaves_ends_a_command_quietly(name: str, tmp_path: Path) 
 
 @pytest.mark.parametrize("ending", [">/dev/full", ">&-"])
 @pytest.mark.parametrize("options", [_SNAPSHOT, ("--width", "40", "--height", "10")])
-def test_a_call_whose_pictures_cannot_be_written_ends(
+def test_a_call_whose_frames_cannot_be_written_ends(
     start_server: Callable[..., ServerProcess], ending: str, options: tuple[str, ...], tmp_path: Path
 ) -> None:
     server = start_server()
@@ -83,7 +83,7 @@ def test_a_call_whose_pictures_cannot_be_written_ends(
 
 
 @pytest.mark.parametrize("target", ["> /dev/full", ">&-", "/dev/full"])
-def test_an_export_that_cannot_be_written_says_where_it_should_have_gone(target: str, tmp_path: Path) -> None:
+def test_a_failed_export_names_its_destination(target: str, tmp_path: Path) -> None:
     event = sign_event(secrets.token_bytes(32), int(time.time()), 1, [], "hello")
     command = [sys.executable, "-m", "teleglyph", "events"]
     subprocess.run([*command, "import", "--data-dir", tmp_path], input=event.text, check=True, timeout=60)

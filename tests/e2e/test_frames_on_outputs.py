@@ -1,4 +1,4 @@
-"""What becomes of a command whose frames cannot be written: full disks, readers that leave, no output at all."""
+"""Commands that cannot write their frames: full disks, readers that leave, closed outputs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_full_disk_is_one_line_and_code_105(command: list[str]) -> None:
     assert (code, errors) == (105, b"teleglyph: Cannot write to standard output: no space left on device.\n")
 
 
-def test_nobody_reading_ends_it_quietly(command: list[str]) -> None:
+def test_a_reader_that_leaves_ends_the_command_quietly(command: list[str]) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     try:
@@ -46,6 +46,6 @@ def test_nobody_reading_ends_it_quietly(command: list[str]) -> None:
         os.close(writer)
 
 
-def test_no_output_at_all_is_one_line_and_code_105(command: list[str]) -> None:
+def test_a_closed_output_is_one_line_and_code_105(command: list[str]) -> None:
     code, errors = run(["sh", "-c", '"$@" >&-', "sh", *command], subprocess.DEVNULL)
     assert (code, errors) == (105, b"teleglyph: Cannot write to standard output: bad file descriptor.\n")

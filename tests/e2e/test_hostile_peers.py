@@ -113,7 +113,7 @@ def memory_mib(server: ServerProcess) -> float:
     return int(found[1]) / 1024
 
 
-def test_a_viewer_that_stops_reading_costs_the_others_and_the_memory_nothing(
+def test_a_viewer_that_stops_reading_costs_neither_others_nor_memory(
     server: ServerProcess, victims: Victims, connect: Connect
 ) -> None:
     stalled = connect(server).join(columns=200, rows=60)
@@ -127,7 +127,9 @@ def test_a_viewer_that_stops_reading_costs_the_others_and_the_memory_nothing(
     assert memory_mib(server) < before + 16
 
 
-def test_a_viewer_that_resumes_sees_a_fresh_picture(server: ServerProcess, victims: Victims, connect: Connect) -> None:
+def test_a_viewer_that_resumes_reading_gets_a_fresh_picture(
+    server: ServerProcess, victims: Victims, connect: Connect
+) -> None:
     stalled = connect(server).join(columns=200, rows=60, video=False)
     for _ in range(15):
         stalled.send(acip.PING)
@@ -157,7 +159,7 @@ def test_a_flood_of_pings_is_throttled(server: ServerProcess, victims: Victims, 
     drain.join(5)
 
 
-def test_a_flood_of_pings_whose_answers_are_not_read_ends_that_peer_only(
+def test_a_flood_of_pings_without_reading_disconnects_that_peer_only(
     server: ServerProcess, victims: Victims, connect: Connect
 ) -> None:
     flooder = connect(server).join(video=False)
@@ -204,7 +206,7 @@ def test_pictures_over_the_rate_are_dropped_and_counted(
         (65535, b"", None),
     ],
 )
-def test_bad_packets_end_the_connection_with_the_reason_where_the_protocol_has_one(
+def test_bad_packets_end_the_connection_with_a_reason_if_the_protocol_has_one(
     server: ServerProcess, victims: Victims, connect: Connect, kind: int, payload: bytes, reason: str | None
 ) -> None:
     peer = connect(server).join()
@@ -233,7 +235,7 @@ def test_bad_packets_end_the_connection_with_the_reason_where_the_protocol_has_o
     ],
     ids=["noise", "ssh", "huge length", "wrong checksum", "too early", "mode 0"],
 )
-def test_garbage_instead_of_a_handshake_is_closed(
+def test_garbage_instead_of_a_handshake_closes_the_connection(
     server: ServerProcess, victims: Victims, connect: Connect, data: bytes
 ) -> None:
     peer = connect(server)
@@ -242,10 +244,10 @@ def test_garbage_instead_of_a_handshake_is_closed(
         peer.receive_outer()
 
 
-def test_a_browser_at_a_port_for_calls_is_told(server: ServerProcess) -> None:
+def test_a_browser_on_the_call_port_gets_an_explanation(server: ServerProcess) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as browser:
         for byte in b"GET / HTTP/1.1\r\nHost: x\r\n\r\n":
-            with contextlib.suppress(OSError):  # it may be answered before it has asked to the end
+            with contextlib.suppress(OSError):  # the answer may arrive before the request is complete
                 browser.send(bytes([byte]))
         answer = b""
         with contextlib.suppress(ConnectionError):
@@ -271,7 +273,7 @@ def test_replayed_and_damaged_packets_end_the_connection(
     truncator.wait_closed()
 
 
-def test_half_open_connections_are_ended_and_do_not_keep_others_out(
+def test_half_open_connections_are_closed_and_do_not_block_others(
     server: ServerProcess, victims: Victims, connect: Connect
 ) -> None:
     silent = [connect(server) for _ in range(60)]
@@ -284,7 +286,7 @@ def test_half_open_connections_are_ended_and_do_not_keep_others_out(
             peer.receive_outer()
 
 
-def test_one_byte_a_second_does_not_keep_a_handshake_open(
+def test_a_byte_per_second_does_not_keep_a_handshake_open(
     server: ServerProcess, victims: Victims, connect: Connect
 ) -> None:
     peer = connect(server)
@@ -296,7 +298,7 @@ def test_one_byte_a_second_does_not_keep_a_handshake_open(
     server.wait_for_log("did not finish the handshake within 5 s")
 
 
-def test_a_peer_that_falls_silent_is_ended(server: ServerProcess, victims: Victims, connect: Connect) -> None:
+def test_a_silent_peer_is_disconnected(server: ServerProcess, victims: Victims, connect: Connect) -> None:
     peer = connect(server).join()
     peer.wait_for(acip.SERVER_STATE)
     deadline = time.monotonic() + 20
@@ -306,7 +308,7 @@ def test_a_peer_that_falls_silent_is_ended(server: ServerProcess, victims: Victi
     server.wait_for_log("sent nothing for")
 
 
-def test_a_stream_that_is_no_hevc_harms_only_its_sender(
+def test_an_invalid_hevc_stream_harms_only_its_sender(
     server: ServerProcess, victims: Victims, connect: Connect
 ) -> None:
     peer = connect(server).join()
@@ -319,7 +321,7 @@ def test_a_stream_that_is_no_hevc_harms_only_its_sender(
     assert peer.frame(lambda text: "38;2;109;108;107m" in text)
 
 
-def test_connections_that_come_and_go_leave_nothing_behind(server: ServerProcess, victims: Victims) -> None:
+def test_closed_connections_leave_nothing_behind(server: ServerProcess, victims: Victims) -> None:
     descriptors = Path(f"/proc/{server.process.pid}/fd")
 
     def storm(count: int) -> None:
@@ -340,7 +342,7 @@ def test_connections_that_come_and_go_leave_nothing_behind(server: ServerProcess
     assert memory_mib(server) < before + 8
 
 
-def test_one_address_cannot_take_all_the_places(start_server: Callable[..., ServerProcess], connect: Connect) -> None:
+def test_one_address_cannot_take_all_places(start_server: Callable[..., ServerProcess], connect: Connect) -> None:
     server = start_server("--connections-per-address", "3")
     first, second, third = (connect(server) for _ in range(3))
     first.join()
@@ -371,7 +373,7 @@ def is_open(peer: AcipPeer) -> bool:
         return False
 
 
-def test_a_burst_of_connections_does_not_slip_through_the_bound(
+def test_a_burst_of_connections_stays_within_the_limit(
     start_server: Callable[..., ServerProcess], connect: Connect
 ) -> None:
     server = start_server("--connections-per-address", "3")

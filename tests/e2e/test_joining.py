@@ -1,4 +1,4 @@
-"""What a person is asked when joining: real servers, our client in a real terminal and without one."""
+"""Prompts on joining: real servers, our client with a real terminal and without one."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def snapshot(environment: dict[str, str], port: int, *options: str) -> subproces
 
 
 def start(window: Terminal, environment: dict[str, str], *words: str) -> None:
-    """Begin our program in a terminal; the shell says how it ended."""
+    """Start our program in a terminal; the shell prints its exit code."""
     settings = [f"{name}={shlex.quote(value)}" for name, value in environment.items()]
     window.begin(" ".join(["env", *settings, sys.executable, "-m teleglyph", *words, "; echo code=$?"]))
 
@@ -85,9 +85,7 @@ def answer(window: Terminal, question: str, text: str, count: int = 1) -> None:
 # --- passwords --------------------------------------------------------------------------------------------------------
 
 
-def test_a_wrong_password_is_asked_for_again_three_times(
-    start_server: StartServer, environment: dict[str, str]
-) -> None:
+def test_the_password_prompt_appears_three_times(start_server: StartServer, environment: dict[str, str]) -> None:
     server = start_server("--password", PASSWORD)
     with terminal() as window:
         join(window, environment, server.port)
@@ -112,8 +110,8 @@ def test_the_right_password_after_a_wrong_one_joins(start_server: StartServer, e
         window.expect("code=0")
 
 
-def test_nobody_waits_at_the_server_while_a_person_types(environment: dict[str, str]) -> None:
-    """So that no time limit of the server's can end the question."""
+def test_the_client_disconnects_while_a_person_types(environment: dict[str, str]) -> None:
+    """So that no deadline of the server can end the prompt."""
     with foreign_server(None) as server, terminal() as window:
         join(window, environment, server.port)
         window.expect("Password for 127.0.0.1:")
@@ -125,7 +123,7 @@ def test_nobody_waits_at_the_server_while_a_person_types(environment: dict[str, 
 
 @pytest.mark.parametrize("key", ["C-c", "C-d"])
 @pytest.mark.parametrize("question", ["password", "server", "pass phrase", "new pass phrase"])
-def test_a_question_can_be_left(
+def test_a_prompt_can_be_cancelled(
     start_server: StartServer, environment: dict[str, str], tmp_path: Path, key: str, question: str
 ) -> None:
     write_identity(tmp_path / "server", None, "")
@@ -170,13 +168,13 @@ def test_without_a_terminal_a_wrong_password_is_one_sentence(
 
 @pytest.fixture
 def guarded(start_server: StartServer, tmp_path: Path) -> ServerProcess:
-    """A server that only lets one key in; :func:`admit` says which."""
+    """A server that admits only one key, which nobody else has."""
     host = write_identity(tmp_path / "host", None, "host")
     (tmp_path / "friends").write_text(format_public_key(host.public_key))
     return start_server("--client-keys", str(tmp_path / "friends"), "--key", str(tmp_path / "host"))
 
 
-def test_the_default_key_is_used_when_a_server_asks_for_one(
+def test_the_default_key_is_used_if_a_server_requires_a_key(
     start_server: StartServer, environment: dict[str, str], tmp_path: Path
 ) -> None:
     ours = default_key(environment)
@@ -194,7 +192,7 @@ def test_the_default_key_may_be_held_by_an_agent(
     ours = default_key(environment)
     path = Path(environment["XDG_CONFIG_HOME"]) / "teleglyph" / "id_ed25519"
     server = start_server("--client-keys", f"{path}.pub")
-    directory = Path(tempfile.mkdtemp(prefix="tg"))  # a socket's path has to be short
+    directory = Path(tempfile.mkdtemp(prefix="tg"))  # a socket's path must be short
     with subprocess.Popen(["ssh-agent", "-D", "-a", str(directory / "s")], stdout=subprocess.DEVNULL) as agent:
         wait_for((directory / "s").exists, "the agent never began")
         environment = {**environment, "SSH_AUTH_SOCK": str(directory / "s")}
@@ -207,7 +205,7 @@ def test_the_default_key_may_be_held_by_an_agent(
     server.wait_for_log(f"proved the key {re.escape(fingerprint(ours.public_key))}")
 
 
-def test_a_key_is_not_opened_for_a_server_that_does_not_ask(
+def test_a_key_is_not_opened_for_a_server_that_requires_none(
     start_server: StartServer, environment: dict[str, str]
 ) -> None:
     path = Path(environment["XDG_CONFIG_HOME"]) / "teleglyph" / "id_ed25519"
@@ -217,7 +215,7 @@ def test_a_key_is_not_opened_for_a_server_that_does_not_ask(
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_the_pass_phrase_of_the_default_key_is_asked_for_three_times(
+def test_the_prompt_for_the_default_keys_pass_phrase_appears_three_times(
     guarded: ServerProcess, environment: dict[str, str], tmp_path: Path
 ) -> None:
     ours = default_key(environment, PASSPHRASE)
@@ -237,7 +235,7 @@ def test_the_pass_phrase_of_the_default_key_is_asked_for_three_times(
         window.expect("code=0")
 
 
-def test_somebody_without_a_key_is_told_how_to_get_in(guarded: ServerProcess, environment: dict[str, str]) -> None:
+def test_a_person_without_a_key_learns_how_to_get_in(guarded: ServerProcess, environment: dict[str, str]) -> None:
     done = snapshot(environment, guarded.port, "--accept-new-server")
     assert done.returncode == 62
     assert "only admits keys that its host knows" in done.stderr
@@ -249,7 +247,7 @@ def test_somebody_without_a_key_is_told_how_to_get_in(guarded: ServerProcess, en
     assert "--key ~/.ssh/id_ed25519" in snapshot(environment, guarded.port).stderr
 
 
-def test_a_key_that_is_not_listed_is_named(guarded: ServerProcess, environment: dict[str, str], tmp_path: Path) -> None:
+def test_an_unlisted_key_is_named(guarded: ServerProcess, environment: dict[str, str], tmp_path: Path) -> None:
     by_default, chosen = default_key(environment), write_identity(tmp_path / "other", None, "")
     for options, key in (((), by_default), (("--key", str(tmp_path / "other")), chosen)):
         done = snapshot(environment, guarded.port, "--accept-new-server", *options)
@@ -271,7 +269,7 @@ class Foreign:
 
 @contextmanager
 def foreign_server(identity: FileIdentity | None, behind_a_refusal: bytes = b"") -> Iterator[Foreign]:
-    """A server that knows nothing beyond the protocol, as ascii-chat's; it has a password that nobody types."""
+    """A server without our extensions, like ascii-chat's; nobody knows its password."""
     left = threading.Event()
     listener = socket.create_server(("127.0.0.1", 0))
 
@@ -306,7 +304,7 @@ def foreign_server(identity: FileIdentity | None, behind_a_refusal: bytes = b"")
         thread.join(5)
 
 
-def test_the_form_of_ascii_chat_is_shown_beside_ours_for_its_servers(environment: dict[str, str]) -> None:
+def test_ascii_chats_fingerprint_is_shown_beside_ours_for_its_servers(environment: dict[str, str]) -> None:
     identity = FileIdentity(bytes(range(32)))
     key = identity.public_key
     with foreign_server(identity) as server:
@@ -322,7 +320,7 @@ def test_the_form_of_ascii_chat_is_shown_beside_ours_for_its_servers(environment
 
 
 @pytest.mark.parametrize("is_same", [True, False])
-def test_what_is_known_of_a_name_at_another_address_is_said(environment: dict[str, str], is_same: bool) -> None:
+def test_a_known_name_at_a_new_address_is_reported(environment: dict[str, str], is_same: bool) -> None:
     identity, other = FileIdentity(bytes(range(32))), FileIdentity(bytes(32))
     hosts = KnownHosts(Path(environment["XDG_CONFIG_HOME"]) / "teleglyph" / "known_hosts", [])
     with foreign_server(identity) as server, terminal(120, 40) as window:
@@ -339,7 +337,7 @@ def test_what_is_known_of_a_name_at_another_address_is_said(environment: dict[st
             assert fingerprint(other.public_key) in text
 
 
-def test_what_a_server_says_about_a_refusal_is_shown_harmlessly(environment: dict[str, str]) -> None:
+def test_a_servers_explanation_of_a_refusal_is_made_safe(environment: dict[str, str]) -> None:
     text = "Wait 4 s.\x1b[2J\x1b]0;owned\x07\nteleglyph: all is well \u202e"
     log = encode(RemoteLog(LogLevel.WARN, LogDirection.SERVER_TO_CLIENT, text))
     with foreign_server(None, log) as server:
@@ -355,10 +353,10 @@ def test_what_a_server_says_about_a_refusal_is_shown_harmlessly(environment: dic
             window.wait(lambda screen: screen.count("Wrong password. The server says: Wait 4 s.") == 2, "it is shown")
 
 
-# --- servers that are known -------------------------------------------------------------------------------------------
+# --- known servers ----------------------------------------------------------------------------------------------------
 
 
-def test_a_server_is_forgotten_by_the_name_that_was_typed(
+def test_a_server_is_forgotten_by_its_typed_name(
     start_server: StartServer, environment: dict[str, str], tmp_path: Path
 ) -> None:
     write_identity(tmp_path / "host", None, "")
@@ -380,7 +378,7 @@ def test_a_server_is_forgotten_by_the_name_that_was_typed(
     assert run(environment, "known-hosts", "list").stdout == ""
 
 
-def test_the_server_shows_its_host_what_people_are_asked_to_compare(
+def test_the_server_shows_its_host_the_fingerprint_that_others_compare(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
     identity = write_identity(tmp_path / "host", None, "")

@@ -1,4 +1,4 @@
-"""Two people play in two terminals, and the client library comes back after lost connections."""
+"""Two people play in two terminals, and the client library rejoins after lost connections."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ StartServer = Callable[..., ServerProcess]
 
 @pytest.fixture
 def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Seats that are saved go to a directory of the test's own."""
+    """Seats are saved in the test's own directory."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
 
@@ -49,7 +49,7 @@ def test_two_terminals_play_to_the_end(start_server: StartServer) -> None:
         ann.press("4")
         ann.expect("You won")
         bob.expect("You lost")
-        # One more is in the status line that says which stones are one's own.
+        # One more is in the status line, which names the player's own stones.
         assert (ann.screen.count("●"), bob.screen.count("●")) == (5, 4)
         assert (ann.screen.count("○"), bob.screen.count("○")) == (3, 4)
         bob.press("n")
@@ -63,7 +63,7 @@ def test_two_terminals_play_to_the_end(start_server: StartServer) -> None:
         assert "●" not in bob.screen
 
 
-def test_one_can_leave_a_game_whose_server_is_gone(start_server: StartServer) -> None:
+def test_a_player_can_leave_a_game_whose_server_stopped(start_server: StartServer) -> None:
     server = game_server(start_server)
     play = f"{sys.executable} -m teleglyph play table --server 127.0.0.1:{server.http_port}"
     with terminal(90, 24) as ann, terminal(90, 24) as bob:
@@ -82,7 +82,7 @@ def test_one_can_leave_a_game_whose_server_is_gone(start_server: StartServer) ->
             assert "Traceback" not in window.screen
 
 
-def test_what_cannot_be_is_one_sentence(start_server: StartServer) -> None:
+def test_errors_are_one_sentence(start_server: StartServer) -> None:
     server = game_server(start_server)
     play = f"{sys.executable} -m teleglyph play"
     with terminal(100, 24) as window:
@@ -100,7 +100,7 @@ def test_what_cannot_be_is_one_sentence(start_server: StartServer) -> None:
 
 
 class Wire:
-    """A way to the server that can be cut and mended."""
+    """A path to the server that can be cut and repaired."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -118,7 +118,7 @@ class Wire:
         for writer in self._writers:
             writer.transport.abort()
         self._writers.clear()
-        # Their ends are noticed one step of the event loop later, and closed another one later.
+        # Their ends are noticed one step of the event loop later, and closed after another step.
         for _ in range(5):
             await asyncio.sleep(0.01)
 
@@ -143,7 +143,7 @@ class Wire:
                 end.transport.abort()
 
 
-def test_host_and_guest_come_back_by_themselves(start_server: StartServer) -> None:
+def test_host_and_guest_rejoin_by_themselves(start_server: StartServer) -> None:
     server = game_server(start_server)
 
     async def run() -> None:

@@ -1,4 +1,4 @@
-"""Games that outlive their processes: killed hosts and guests, lost servers, in real terminals."""
+"""Games that survive their processes: killed hosts and guests, lost servers, in real terminals."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def game_server(start_server: StartServer, *options: str) -> ServerProcess:
 
 
 class Side:
-    """One player: a terminal, and the command that is typed there again and again."""
+    """One player: a terminal, and the command that is repeatedly typed there."""
 
     def __init__(self, server: ServerProcess, window: Terminal, state: Path, *, hosts: bool, options: str = "") -> None:
         self.window = window
@@ -94,7 +94,7 @@ def two_sides(server: ServerProcess, tmp_path: Path, options: str = "") -> Itera
 
 
 def stones(side: Side) -> tuple[int, int]:
-    """Without the one in the status line."""
+    """The stones on the board, without the one in the status line."""
     board = "\n".join(row for row in side.window.rows if "│" in row)
     return board.count("●"), board.count("○")
 
@@ -120,7 +120,7 @@ def until_ended(server: ServerProcess, number: int) -> dict[str, Any]:
     return record(server, number)
 
 
-def test_a_killed_guest_and_a_killed_host_go_on_with_their_game_and_it_is_recorded_once(
+def test_a_killed_guest_and_a_killed_host_resume_their_game_and_it_is_recorded_once(
     start_server: StartServer, database_place: str, tmp_path: Path
 ) -> None:
     where = (
@@ -189,7 +189,7 @@ def test_a_killed_guest_and_a_killed_host_go_on_with_their_game_and_it_is_record
         assert list(ann.state.glob("*.json")) == list(bob.state.glob("*.json")) == []
 
 
-def test_a_key_shows_who_won_also_after_the_process_was_killed(start_server: StartServer, tmp_path: Path) -> None:
+def test_a_key_shows_who_won_even_after_the_process_was_killed(start_server: StartServer, tmp_path: Path) -> None:
     server = game_server(start_server, "--http-port", "0", "--data-dir", str(tmp_path / "data"))
     keys = {}
     for name in ("ann", "bob"):
@@ -235,7 +235,7 @@ def test_a_key_shows_who_won_also_after_the_process_was_killed(start_server: Sta
         bob.expect("Resumed your game as guest")
 
 
-def test_a_host_that_stays_away_ends_the_game_in_words_and_its_next_game_is_a_new_one(
+def test_an_absent_host_ends_the_game_with_a_message_and_starts_a_new_one_later(
     start_server: StartServer, tmp_path: Path
 ) -> None:
     server = game_server(start_server, "--http-port", "0", "--room-grace", "3", "--data-dir", str(tmp_path / "data"))
@@ -255,7 +255,7 @@ def test_a_host_that_stays_away_ends_the_game_in_words_and_its_next_game_is_a_ne
         bob.expect("The other player's turn")
 
 
-def test_a_guest_that_stays_away_ends_the_game_in_words(start_server: StartServer, tmp_path: Path) -> None:
+def test_an_absent_guest_ends_the_game_with_a_message(start_server: StartServer, tmp_path: Path) -> None:
     server = game_server(start_server, "--http-port", "0", "--room-grace", "3", "--data-dir", str(tmp_path / "data"))
     with two_sides(server, tmp_path) as (ann, bob):
         move(ann, bob, "4")
@@ -326,7 +326,7 @@ def test_a_second_window_does_not_take_the_seat(start_server: StartServer, tmp_p
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_a_game_goes_on_when_the_server_is_started_again(
+def test_a_game_continues_when_the_server_restarts(
     start_server: StartServer, tmp_path: Path, number: signal.Signals
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -347,7 +347,7 @@ def test_a_game_goes_on_when_the_server_is_started_again(
         has_stones(ann, 1, 1)
 
 
-def test_a_server_that_stays_away_ends_the_game_in_words(start_server: StartServer, tmp_path: Path) -> None:
+def test_an_absent_server_ends_the_game_with_a_message(start_server: StartServer, tmp_path: Path) -> None:
     server = game_server(start_server)
     with two_sides(server, tmp_path, "--wait 2") as (ann, bob):
         server.process.send_signal(signal.SIGTERM)
@@ -356,10 +356,10 @@ def test_a_server_that_stays_away_ends_the_game_in_words(start_server: StartServ
             side.expect("code=47")
 
 
-def test_ctrl_z_gives_the_shell_back_and_fg_the_game(start_server: StartServer, tmp_path: Path) -> None:
+def test_ctrl_z_restores_the_shell_and_fg_resumes_the_game(start_server: StartServer, tmp_path: Path) -> None:
     server = game_server(start_server)
     with terminal(100, 24) as left, terminal(80, 20) as right:
-        # Without anything behind it, so that the shell stops and continues exactly this.
+        # With nothing after it, so that the shell stops and continues exactly this command.
         ann = Side(server, left, tmp_path / "ann", hosts=True)
         left.type("exec bash --norc -i")
         left.type(ann.line.removesuffix("; echo code=$?"))
@@ -395,7 +395,7 @@ def test_ascii_terminals_see_ascii(start_server: StartServer, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("term", ["dumb", "", "paper"])
-def test_terminals_that_cannot_move_the_cursor_are_told_so(term: str, tmp_path: Path) -> None:
+def test_a_terminal_without_a_cursor_gets_an_error(term: str, tmp_path: Path) -> None:
     (tmp_path / "paper.ti").write_text(
         "paper|a terminal that prints,\n\tam, cols#80, bel=^G, cr=\\r, cud1=\\n, ind=\\n,\n"
     )
@@ -424,11 +424,11 @@ def test_a_game_survives_kills_at_random_moments(start_server: StartServer, tmp_
                 victim.start()
                 victim.expect("Resumed your game as")
             if len(victims) == 1:
-                # A board that comes late is not taken for an agreement.
+                # A late board must not count as agreement.
                 (ann if victims == [bob] else bob).expect("The other player is back")
             time.sleep(0.5)
             wait_for(lambda: stones(ann) == stones(bob), "both see the same", lambda: ann.screen + bob.screen)
-            # The move was made, or was lost together with its player; nothing else can have happened.
+            # Either the move was made, or it was lost together with its player.
             assert sum(stones(ann)) in (placed, placed + 1)
             if sum(stones(ann)) == placed:
                 mover.window.press(column)
@@ -492,11 +492,11 @@ asyncio.run(main())
 
 
 @pytest.mark.parametrize("role", ["host", "guest"])
-def test_a_process_that_is_killed_at_any_moment_of_sitting_down_leaves_a_token_that_works(
+def test_a_process_killed_at_any_moment_of_joining_leaves_a_working_token(
     start_server: StartServer, tmp_path: Path, role: str
 ) -> None:
     def play_through(url: str, number: int, moments: list[int]) -> None:
-        """Each number has a table of its own; the second place is the only one for guests."""
+        """Each number has its own table; the second place is the only one for guests."""
         script = _SITS_DOWN.replace('"table"', f'"table {number}"')
         for moment in [*moments, 0]:
             done = subprocess.run(
@@ -531,15 +531,15 @@ def test_a_process_that_is_killed_at_any_moment_of_sitting_down_leaves_a_token_t
     first = [[moment] for low in range(1, 9) for moment in (low, low + 8)]
     later = [[16, second] for second in range(1, 13)]
     later += [[random.randint(8, 16), random.randint(1, 12), random.randint(1, 12)] for _ in range(4)]
-    # Tokens of seats that were never given count as guesses of the address: two of them for each server.
+    # Tokens without a seat count as guesses of the address: two for each server.
     for plans in (first[:4], first[4:8], first[8:12], first[12:] + later):
         asyncio.run(with_hosts(plans))
 
 
-# --- what cannot be ---------------------------------------------------------------------------------------------------
+# --- errors -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_server_without_the_game_or_without_rooms_says_what_to_do(start_server: StartServer, tmp_path: Path) -> None:
+def test_a_server_without_the_game_or_without_rooms_is_explained(start_server: StartServer, tmp_path: Path) -> None:
     chess = start_server("--http", "--http-port", "0", "--game", "chess")
     nothing = start_server("--http", "--http-port", "0")
     with terminal(100, 24) as window:
@@ -556,7 +556,7 @@ def test_a_server_without_the_game_or_without_rooms_says_what_to_do(start_server
 
 
 @pytest.mark.parametrize("name", ["", "a\x1b[2Jb", "two\nlines", "n" * 129, "ü" * 65, b"\xff\xfe"])
-def test_names_that_cannot_be_are_refused_before_anything_is_sent(name: str | bytes, tmp_path: Path) -> None:
+def test_invalid_names_are_refused_before_anything_is_sent(name: str | bytes, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "teleglyph", "play", name],
         capture_output=True,
@@ -608,7 +608,7 @@ _REPLY = b"\x06\x00\x01\x00\x00" + bytes(8)
         [_REPLY + b"x"],
     ],
 )
-def test_a_hostile_relay_gets_nothing_past_the_gate(messages: list[bytes | str], tmp_path: Path) -> None:
+def test_a_hostile_relay_cannot_steer_the_terminal(messages: list[bytes | str], tmp_path: Path) -> None:
     def speak(connection: ServerConnection) -> None:
         for message in messages:
             connection.send(message)

@@ -1,4 +1,4 @@
-"""The program in docs/rooms.md, run as it stands there."""
+"""The program in docs/rooms.md, run unchanged."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from conftest import ServerProcess
 PAGE = Path(__file__).parents[2] / "docs" / "rooms.md"
 
 
-def test_the_counter_counts(start_server: Callable[..., ServerProcess], tmp_path: Path) -> None:
+def test_the_documented_program_works(start_server: Callable[..., ServerProcess], tmp_path: Path) -> None:
     found = re.search(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     assert found
     (tmp_path / "counter.py").write_text(found[1])

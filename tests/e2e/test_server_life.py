@@ -1,4 +1,4 @@
-"""How a server starts, tells about itself and ends."""
+"""How a server starts, reports and ends."""
 
 import json
 import re
@@ -22,7 +22,7 @@ Connect = Callable[[ServerProcess], AcipPeer]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_server_in_good_order_with_people_in_the_call(
+def test_a_signal_ends_the_server_cleanly_during_a_call(
     start_server: StartServer, connect: Connect, number: int
 ) -> None:
     server = start_server()
@@ -39,7 +39,7 @@ def test_a_signal_ends_the_server_in_good_order_with_people_in_the_call(
 def test_a_second_signal_ends_it_at_once_with_code_1(start_server: StartServer, connect: Connect) -> None:
     server = start_server()
     connect(server).join()
-    # Stopped processes cannot act on the first signal before the second has arrived as well.
+    # A stopped process cannot act on the first signal before the second one arrives.
     server.process.send_signal(signal.SIGSTOP)
     server.process.send_signal(signal.SIGINT)
     server.process.send_signal(signal.SIGTERM)
@@ -58,7 +58,7 @@ def test_sigusr1_writes_every_stack_to_the_log_and_nothing_ends(start_server: St
     second.join()
 
 
-def test_statistics_come_at_their_interval_and_at_the_end(start_server: StartServer, connect: Connect) -> None:
+def test_statistics_are_logged_at_their_interval_and_at_the_end(start_server: StartServer, connect: Connect) -> None:
     server = start_server("--statistics-interval", "0.2")
     peer = connect(server)
     peer.join()
@@ -123,7 +123,7 @@ def test_health_and_statistics_are_served_over_http(tmp_path: Path) -> None:
         (["--log-file", "/nonexistent/x.log", "server"], 4, "Cannot write the log file"),
     ],
 )
-def test_what_cannot_be_is_one_sentence_and_its_code(arguments: list[str], code: int, words: str) -> None:
+def test_errors_are_one_sentence_and_their_code(arguments: list[str], code: int, words: str) -> None:
     done = subprocess.run([*TELEGLYPH, *arguments], capture_output=True, text=True, timeout=60)
     assert words in done.stderr
     assert "Traceback" not in done.stderr
@@ -150,7 +150,7 @@ def test_every_command_explains_itself(command: list[str]) -> None:
     assert done.stderr == ""
 
 
-def test_the_terminal_and_the_cameras_are_told(tmp_path: Path) -> None:
+def test_capabilities_and_cameras_are_listed(tmp_path: Path) -> None:
     shown = subprocess.run([*TELEGLYPH, "--show-capabilities"], capture_output=True, text=True, timeout=60)
     assert shown.returncode == 0
     assert "not a terminal" in shown.stdout

@@ -1,4 +1,4 @@
-"""Whole commands on terminals that are slow, plain, or not what they seem."""
+"""Whole commands in terminals that are slow, plain, or not what they claim to be."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ StartServer = Callable[..., ServerProcess]
 
 
 class Program:
-    """A command on a terminal of its own."""
+    """A command in its own terminal."""
 
     def __init__(self, home: Path, *arguments: str, answers: tuple[bytes, ...] = (), **environment: str) -> None:
         self._answers = list(answers)
@@ -60,11 +60,11 @@ class Program:
             time.sleep(pause)
 
     def end(self) -> tuple[int, str]:
-        """Wait until the command ends; its exit code and all that it wrote."""
+        """Wait until the command ends; return its exit code and its output."""
         try:
             code = self.process.wait(30)
         except subprocess.TimeoutExpired:
-            # It says where its threads are.
+            # It prints the stacks of its threads.
             self.process.send_signal(signal.SIGABRT)
             self.process.wait(10)
             time.sleep(0.1)
@@ -106,14 +106,14 @@ CUT = [
 ]
 
 
-def test_nothing_that_a_network_cuts_leaves_or_changes_the_picture(start: Callable[..., Program]) -> None:
+def test_split_escape_sequences_do_not_act_as_keys(start: Callable[..., Program]) -> None:
     program = start(*MIRROR, TERM="xterm-256color", LC_ALL="C.UTF-8")
     program.terminal.wait_for(lambda: "256 colours, quadrant" in program.status)
     for pieces in CUT:
         program.type(*pieces, pause=0.12)
     program.type(b"\x1b")
     time.sleep(0.7)
-    # For a moment the status line says of the cursor keys that they do nothing here.
+    # For a moment the status line says that the cursor keys do nothing here.
     program.terminal.wait_for(lambda: "quadrant" in program.status)
     assert "256 colours, quadrant" in program.status
     program.type(b"c")
@@ -180,7 +180,7 @@ def test_a_terminal_without_a_cursor_gets_a_picture_as_text(start: Callable[...,
     ("environment", "is_ascii"),
     [({"LANG": "C"}, True), ({}, True), ({"LC_ALL": "C.UTF-8"}, False), ({"LANG": "C", "LC_CTYPE": "C.UTF-8"}, False)],
 )
-def test_what_is_drawn_is_in_the_users_character_set(
+def test_drawing_uses_the_users_character_set(
     start: Callable[..., Program], environment: dict[str, str], is_ascii: bool
 ) -> None:
     program = start(*MIRROR, TERM="xterm-256color", **environment)
@@ -191,7 +191,7 @@ def test_what_is_drawn_is_in_the_users_character_set(
     assert written.isascii() is is_ascii
 
 
-def test_a_family_joins_a_call_whole_and_is_shown_in_two_columns(
+def test_a_family_emoji_in_a_name_stays_whole_and_takes_two_columns(
     start: Callable[..., Program], start_server: StartServer
 ) -> None:
     server = start_server()

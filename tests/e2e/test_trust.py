@@ -1,4 +1,4 @@
-"""Who gets in, and whom a person joins: real servers, our client and an independent one, every combination."""
+"""Who gets in, and which servers a person joins: our client and an independent one, in every combination."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ StartServer = Callable[..., ServerProcess]
 
 @dataclass
 class People:
-    """Keys on disk, and a place where a client remembers servers."""
+    """Keys on disk, and a directory for a client's known hosts."""
 
     directory: Path
     friend: FileIdentity
@@ -59,7 +59,7 @@ def people(tmp_path: Path) -> People:
     for name in ("friend", "stranger", "server", "other-server"):
         write_identity(tmp_path / name, None, name)
     seeds = {
-        name: subprocess.run(  # the public halves, as OpenSSH says them
+        name: subprocess.run(  # the public halves, in OpenSSH's form
             ["ssh-keygen", "-y", "-f", str(tmp_path / name)], capture_output=True, text=True, check=True
         ).stdout
         for name in ("friend", "server")
@@ -85,7 +85,7 @@ def signing_key(people: People, name: str) -> nacl.signing.SigningKey:
 # --- who gets in: every combination -----------------------------------------------------------------------------------
 
 # wanted, offered: exit code, words of our client, words in the server's log, reasons an independent client gets
-# (None: it is let in; 0: it gives up by itself)
+# (None: it is admitted; 0: it gives up by itself)
 OUTCOMES: dict[tuple[str, str], tuple[int, str, str, int | None]] = {
     ("nothing", "nothing"): (0, "", "", None),
     ("nothing", "password"): (62, "does not ask for the password", "", None),
@@ -119,7 +119,7 @@ OFFERS = {
 
 
 def assert_no_secret(people: People, written: str) -> None:
-    """No password, nothing made of one, and no private key, in any of the forms they have."""
+    """Assert that a text contains no password, nothing derived from one, and no private key, in any encoding."""
     secrets = [PASSWORD.encode(), WRONG_PASSWORD.encode()]
     secrets += [derive_password_key(password) for password in (PASSWORD, WRONG_PASSWORD)]
     for name in ("friend", "stranger", "server"):
@@ -183,10 +183,10 @@ def test_every_combination_has_its_outcome(
     assert_no_secret(people, "".join(server.log) + done.stderr + done.stdout)
 
 
-# --- whom a person joins ----------------------------------------------------------------------------------------------
+# --- which servers a person joins -------------------------------------------------------------------------------------
 
 
-def test_a_pinned_server_must_show_what_is_pinned(start_server: StartServer, people: People) -> None:
+def test_a_pinned_server_must_prove_the_pinned_identity(start_server: StartServer, people: People) -> None:
     good, other, none = (
         start_server("--key", people.path("server")),
         start_server("--key", people.path("other-server")),
@@ -200,9 +200,7 @@ def test_a_pinned_server_must_show_what_is_pinned(start_server: StartServer, peo
     assert (missing.returncode, "shows no identity" in missing.stderr) == (64, True), missing.stderr
 
 
-def test_a_server_with_several_identities_shows_the_one_that_is_expected(
-    start_server: StartServer, people: People
-) -> None:
+def test_a_server_with_several_identities_proves_the_expected_one(start_server: StartServer, people: People) -> None:
     server = start_server("--key", people.path("other-server"), "--key", people.path("server"))
     assert people.client(server.port, "--server-key", people.path("server.pub")).returncode == 0
     peer = AcipPeer(server.port)
@@ -212,7 +210,7 @@ def test_a_server_with_several_identities_shows_the_one_that_is_expected(
     patient = AcipPeer(server.port)
     patient.handshake()
     assert patient.identity is not None
-    assert patient.identity != people.server.public_key, "who says nothing gets the first"
+    assert patient.identity != people.server.public_key, "a client that expects none gets the first"
     patient.close()
 
 
@@ -282,7 +280,7 @@ def test_a_person_is_asked_about_a_new_server(start_server: StartServer, people:
 
 
 def guess(server: ServerProcess, password: str) -> tuple[int, str]:
-    """One attempt: the bits of AUTH_FAILED, 0 if it was let in, and the sentence if it was not looked at."""
+    """One attempt: the bits of AUTH_FAILED, or 0 if admitted, and the sentence if it was not verified."""
     peer = AcipPeer(server.port)
     try:
         peer.handshake(password)
@@ -294,7 +292,7 @@ def guess(server: ServerProcess, password: str) -> tuple[int, str]:
             assert re.fullmatch(r"Too many wrong passwords from your address\. Try again in \d+ s\.", sentence)
             if code == 46:
                 return refused.reasons, sentence
-            assert code == 62, "it was looked at, and the next one has to wait"
+            assert code == 62, "it was verified, and the next one has to wait"
         return refused.reasons, ""
     finally:
         peer.close()
@@ -311,23 +309,23 @@ def test_a_neighbour_with_the_right_password_joins_after_wrong_guesses_from_the_
         assert guess(server, PASSWORD) == (0, ""), "a right password uses nothing up"
     assert guess(server, WRONG_PASSWORD) == (0x02, "")
     reasons, sentence = guess(server, PASSWORD)
-    assert reasons == 0, "nobody says that it is wrong"
+    assert reasons == 0, "the password is not called wrong"
     assert re.search(r"Try again in [12] s", sentence)
     time.sleep(2.1)
     assert guess(server, PASSWORD) == (0, ""), "the pause is over"
 
 
-def test_of_many_guesses_at_once_only_a_few_are_looked_at(start_server: StartServer) -> None:
+def test_of_many_simultaneous_guesses_only_a_few_are_verified(start_server: StartServer) -> None:
     server = start_server("--password", PASSWORD)
     with ThreadPoolExecutor(40) as pool:
         outcomes = list(pool.map(lambda number: guess(server, f"wrong password {number}"), range(40)))
     seen = [sentence for _, sentence in outcomes if not sentence]
-    # Five at once, and one more for every two seconds that the forty take on a busy machine.
+    # Five at once, and one more for every two seconds that the forty need on a busy machine.
     assert 5 <= len(seen) <= 7
     assert all(reasons == (0 if sentence else 0x02) for reasons, sentence in outcomes)
 
 
-def test_a_listed_key_is_not_held_up_by_the_guesses_of_others(start_server: StartServer, people: People) -> None:
+def test_guesses_of_others_do_not_delay_a_listed_key(start_server: StartServer, people: People) -> None:
     server = serve(start_server, people, "both", with_identity=False)
     for _ in range(12):
         peer = AcipPeer(server.port)
@@ -340,7 +338,7 @@ def test_a_listed_key_is_not_held_up_by_the_guesses_of_others(start_server: Star
     friend.close()
 
 
-def test_guesses_have_to_wait_longer_and_longer(start_server: StartServer, people: People) -> None:
+def test_guessers_wait_longer_and_longer(start_server: StartServer, people: People) -> None:
     server = start_server("--password", PASSWORD)
     for _ in range(5):
         assert guess(server, WRONG_PASSWORD) == (0x02, "")
@@ -367,7 +365,7 @@ def member(start_server: StartServer, people: People) -> Iterator[tuple[ServerPr
     peer.close()
 
 
-def test_the_list_is_read_again_without_ending_calls(member: tuple[ServerProcess, AcipPeer], people: People) -> None:
+def test_the_key_list_is_reloaded_without_ending_calls(member: tuple[ServerProcess, AcipPeer], people: People) -> None:
     server, peer = member
     stranger = (people.directory / "stranger.pub").read_text()
     (people.directory / "friends").write_text(stranger)
@@ -381,7 +379,7 @@ def test_the_list_is_read_again_without_ending_calls(member: tuple[ServerProcess
         late.handshake(key=signing_key(people, "friend"))
     late.close()
     peer.send(acip.PING)
-    assert peer.wait_for(acip.PONG) == b"", "who was in stays in"
+    assert peer.wait_for(acip.PONG) == b"", "people in the call stay in it"
     (people.directory / "friends").unlink()
     server.process.send_signal(signal.SIGHUP)
     server.wait_for_log("were not reloaded: Cannot read the list of keys")
@@ -400,7 +398,7 @@ def test_a_key_that_cannot_be_used_ends_the_command_with_its_code(people: People
     assert (done.returncode, "need encryption" in done.stderr) == (2, True)
 
 
-def test_keygen_makes_what_the_others_take(tmp_path: Path) -> None:
+def test_the_keys_that_keygen_creates_are_accepted_everywhere(tmp_path: Path) -> None:
     def run(*options: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "teleglyph", "keygen", *options],
@@ -421,7 +419,7 @@ def test_keygen_makes_what_the_others_take(tmp_path: Path) -> None:
     assert (again.returncode, "exists already" in again.stderr) == (61, True)
 
 
-def test_nothing_that_is_written_gives_a_secret_away(start_server: StartServer, people: People, tmp_path: Path) -> None:
+def test_no_output_contains_a_secret(start_server: StartServer, people: People, tmp_path: Path) -> None:
     """The most verbose level, statistics all the time, stacks of all tasks, a wrong guess, an error on each side."""
     server = start_server(
         *("--password", PASSWORD, "--client-keys", people.path("friends"), "--key", people.path("server")),

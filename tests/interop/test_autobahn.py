@@ -1,7 +1,7 @@
 """WebSockets against the Autobahn test suite, which runs on Python 2.7.
 
 The gate runs the groups that take seconds; ``AUTOBAHN=all`` runs all 517 cases, which takes about ten minutes.
-``PYTHON27`` names a Python 2.7 that is not found by itself.
+``PYTHON27`` names a Python 2.7 elsewhere.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ CASES = 517 if EVERYTHING else 247
 SLOW_GROUPS = ["9.*", "12.*", "13.*"]
 SECONDS = 1800 if EVERYTHING else 300
 EXPECTED = {
-    # A close amid a fragmented message is answered with 1002, for the message cannot be finished any more.
+    # A close in the middle of a fragmented message is answered with 1002, because the message cannot be completed.
     "7.1.5": ("FAILED", "WRONG CODE"),
-    # Of these the suite only reports the close code.
+    # The suite only reports the close code of these.
     "7.1.6": ("INFORMATIONAL", "INFORMATIONAL"),
     "7.13.1": ("INFORMATIONAL", "INFORMATIONAL"),
     "7.13.2": ("INFORMATIONAL", "INFORMATIONAL"),
@@ -38,13 +38,13 @@ START = "import site; site.addsitedir({!r}); from autobahntestsuite.wstest impor
 
 
 def python_2_7() -> str | None:
-    """A Python 2.7 that works, from PYTHON27, the PATH or pyenv."""
+    """Find a working Python 2.7: PYTHON27, the PATH or pyenv."""
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     candidates = [os.environ.get("PYTHON27"), shutil.which("python2.7"), shutil.which("python2")]
     candidates += map(str, sorted(pyenv.glob("versions/2.7*/bin/python2.7"), reverse=True))
     for candidate in filter(None, candidates):
         try:
-            # A shim of pyenv's is there even when no Python stands behind it.
+            # pyenv's shim exists even without a Python behind it.
             result = subprocess.run([candidate, "--version"], capture_output=True, text=True, timeout=20, check=False)
         except OSError:
             continue
@@ -55,7 +55,7 @@ def python_2_7() -> str | None:
 
 @pytest.fixture(scope="module")
 def suite() -> list[str]:
-    """The command that runs the suite, installed into build/ once."""
+    """Return the command that runs the suite; install it into build/ first if necessary."""
     python = python_2_7()
     if python is None:
         pytest.skip("The Autobahn suite needs Python 2.7; name one with PYTHON27.")
@@ -87,7 +87,7 @@ def echo_server() -> Iterator[int]:
     assert process.stdout is not None
     try:
         yield int(process.stdout.readline())
-        assert process.poll() is None, "the server has ended by itself"
+        assert process.poll() is None, "the server ended by itself"
     finally:
         process.kill()
         process.wait(10)
@@ -95,7 +95,7 @@ def echo_server() -> Iterator[int]:
 
 
 @pytest.mark.timeout(SECONDS + 500)
-def test_every_case_passes_that_is_not_excepted(suite: list[str], echo_server: int) -> None:
+def test_all_cases_pass_except_known_exceptions(suite: list[str], echo_server: int) -> None:
     with tempfile.TemporaryDirectory() as directory:
         specification = {
             "outdir": f"{directory}/report",

@@ -1,4 +1,4 @@
-"""Our client on a server that behaves as ascii-chat's C program: on a terminal, in a pipe and for a snapshot."""
+"""Our client with a server that behaves like ascii-chat's C program: in a terminal, with a pipe, and for a snapshot."""
 
 from __future__ import annotations
 
@@ -106,14 +106,14 @@ def pipe(server: CServer, *options: str) -> Iterator[Pipe]:
 
 
 class ClientTerminal(PseudoTerminal):
-    """A terminal with one row more than the picture has, and the client that runs on it."""
+    """A terminal one row higher than the picture, and the client that runs in it."""
 
     client: subprocess.Popen[bytes]
 
 
 @contextlib.contextmanager
 def on_terminal(server: CServer, *options: str) -> Iterator[ClientTerminal]:
-    """A client on a terminal."""
+    """A client in a terminal."""
     terminal = ClientTerminal(COLUMNS, ROWS + 1)
     client = terminal.client = subprocess.Popen(
         command(server, *options),
@@ -212,26 +212,26 @@ def test_a_window_that_changes_its_size_gets_frames_that_fit() -> None:
 SENTENCE = "The server's frames cannot be shown: they contain the escape sequence ESC ]."
 
 
-def is_told(rows: list[str]) -> bool:
-    """Whether the sentence is on a terminal, in two lines of a box."""
+def has_notice(rows: list[str]) -> bool:
+    """Whether the terminal shows the notice, in two lines of a box."""
     head, reason = SENTENCE.split(": ")
     return any(f"  {head}:" in row and f"  {reason}" in below for row, below in itertools.pairwise(rows))
 
 
-def test_the_terminal_says_so_while_its_frames_cannot_be_shown() -> None:
+def test_the_terminal_shows_a_notice_while_frames_cannot_be_shown() -> None:
     with CServer(hostile) as server, on_terminal(server, *COLORED) as terminal:
-        terminal.wait_for(lambda: is_told(terminal.rows))
+        terminal.wait_for(lambda: has_notice(terminal.rows))
         assert b"gotcha" not in terminal.written
         server.draw = half_blocks
         terminal.wait_for(lambda: is_half_block_picture(terminal.rows))
         server.draw = hostile
-        terminal.wait_for(lambda: is_told(terminal.rows))
+        terminal.wait_for(lambda: has_notice(terminal.rows))
         server.draw = half_blocks
         terminal.wait_for(lambda: is_half_block_picture(terminal.rows))
         assert b"gotcha" not in terminal.written
 
 
-def test_a_single_frame_that_cannot_be_shown_is_not_worth_a_word() -> None:
+def test_a_single_bad_frame_shows_no_notice() -> None:
     count = 0
 
     def draw(columns: int, rows: int) -> bytes:
@@ -245,7 +245,7 @@ def test_a_single_frame_that_cannot_be_shown_is_not_worth_a_word() -> None:
         assert SENTENCE[:30].encode() not in terminal.written
 
 
-def test_in_a_pipe_the_log_says_so_and_nothing_is_written() -> None:
+def test_with_a_pipe_bad_frames_are_logged_and_not_written() -> None:
     with CServer(hostile) as server, pipe(server, *COLORED) as client:
         client.wait_for_log(SENTENCE.encode())
         time.sleep(2.5)
@@ -255,14 +255,14 @@ def test_in_a_pipe_the_log_says_so_and_nothing_is_written() -> None:
         assert client.log.count(SENTENCE.encode()) == 1
 
 
-def test_a_snapshot_of_frames_that_cannot_be_shown_fails_with_a_sentence() -> None:
+def test_a_snapshot_of_bad_frames_fails_with_one_sentence() -> None:
     with CServer(hostile) as server:
         done = snapshot(server, *COLORED)
     assert (done.returncode, done.stdout) == (44, "")
     assert done.stderr == f"teleglyph: {SENTENCE}\n"
 
 
-def test_damaged_frames_are_told_as_such() -> None:
+def test_damaged_frames_are_reported_as_damaged() -> None:
     with CServer(lambda _columns, _rows: b"a\0b") as server:
         done = snapshot(server, *COLORED)
     assert (done.returncode, done.stdout) == (44, "")
@@ -272,7 +272,7 @@ def test_damaged_frames_are_told_as_such() -> None:
 # --- connections that are reset before a byte -------------------------------------------------------------------------
 
 
-def test_joining_just_after_somebody_left_takes_a_few_quiet_attempts() -> None:
+def test_joining_just_after_somebody_left_is_retried_quietly() -> None:
     with CServer(half_blocks, resets=3) as server:
         done = snapshot(server, *COLORED)
         assert (done.returncode, done.stderr) == (0, "")
@@ -287,7 +287,7 @@ def test_joining_just_after_somebody_left_takes_a_few_quiet_attempts() -> None:
         assert (server.accepted, server.joined) == (12, 3)
 
 
-def test_a_client_that_lost_its_connection_is_back_in_spite_of_resets() -> None:
+def test_a_disconnected_client_rejoins_despite_resets() -> None:
     with CServer(half_blocks) as server, on_terminal(server, *COLORED) as terminal:
         terminal.wait_for(lambda: is_half_block_picture(terminal.rows))
         server.resets = 3
@@ -295,7 +295,7 @@ def test_a_client_that_lost_its_connection_is_back_in_spite_of_resets() -> None:
         terminal.wait_for(lambda: server.joined == 2 and is_half_block_picture(terminal.rows))
 
 
-def test_a_server_that_resets_every_connection_is_given_up_with_several_reasons() -> None:
+def test_a_server_that_resets_every_connection_is_given_up_with_likely_reasons() -> None:
     with CServer(half_blocks, resets=-1) as server:
         done = snapshot(server, *COLORED)
         assert 4 <= server.accepted <= 8
@@ -305,7 +305,7 @@ def test_a_server_that_resets_every_connection_is_given_up_with_several_reasons(
     assert "or another service may be listening on this port. Check the address" in line
 
 
-def test_a_server_that_says_that_it_takes_no_more_is_believed_at_once() -> None:
+def test_a_server_that_says_it_is_full_is_not_retried() -> None:
     count = 0
 
     def refuse(listener: socket.socket) -> None:
@@ -332,7 +332,7 @@ def test_a_server_that_says_that_it_takes_no_more_is_believed_at_once() -> None:
     assert "Wait 30 s." in done.stderr
 
 
-def test_the_user_may_leave_while_it_is_tried_again() -> None:
+def test_the_user_can_leave_during_retries() -> None:
     with CServer(half_blocks, resets=-1) as server:
         client = Pipe(server, *COLORED)
         deadline = time.monotonic() + 20

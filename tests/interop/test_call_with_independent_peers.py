@@ -49,7 +49,7 @@ def test_two_peers_see_both_pictures_each_in_its_own_terminal(server: ServerProc
     assert [len(row) for row in rows_of(text)] == [120] * 40
 
 
-def test_the_password_lets_in_who_knows_it(start_server: StartServer, connect: Connect) -> None:
+def test_a_peer_with_the_right_password_joins(start_server: StartServer, connect: Connect) -> None:
     server = start_server("--password", "correct horse")
     peer = connect(server).join("correct horse")
     peer.send_color(101, 102, 103)
@@ -78,7 +78,7 @@ def test_a_wrong_password_is_refused_with_the_reason(
     assert "correct horse" not in "".join(server.log)
 
 
-def test_the_server_says_what_the_c_client_expects_to_hear(server: ServerProcess, connect: Connect) -> None:
+def test_the_server_sends_the_messages_the_c_client_expects(server: ServerProcess, connect: Connect) -> None:
     peer = connect(server).join(columns=80, rows=24, video=False)
     peer.send(acip.CLIENT_JOIN, struct.pack(">I32sI", 0, b"bob", 3))
     peer.send(acip.STREAM_START, struct.pack(">I", 3))
@@ -110,7 +110,7 @@ def test_only_packet_types_that_the_c_client_accepts_are_sent(server: ServerProc
     assert {kind for kind, _ in peer.received} <= {3000, 4000, 4001, 5008, 2003, 2004, 5001, 5002, 5007}
 
 
-def test_everybody_is_told_who_comes_and_goes(server: ServerProcess, connect: Connect) -> None:
+def test_everybody_is_notified_of_joins_and_leaves(server: ServerProcess, connect: Connect) -> None:
     first = connect(server).join()
     first.send_color(1, 1, 1)
     first.wait_for(acip.SERVER_STATE, lambda body: struct.unpack_from(">II", body) == (1, 1))
@@ -189,7 +189,7 @@ def test_a_custom_palette_is_used(server: ServerProcess, connect: Connect) -> No
 
 
 @pytest.mark.parametrize("custom", [b"", b"\x1b[2J", " 世".encode(), "\u202e#".encode(), b"\0"])
-def test_who_names_a_palette_that_cannot_be_drawn_sees_the_standard_one(
+def test_an_unusable_palette_is_replaced_by_the_standard_one(
     server: ServerProcess, connect: Connect, custom: bytes
 ) -> None:
     peer = connect(server).join(color=0, palette=6, custom=custom)
@@ -208,9 +208,7 @@ def test_the_desired_frame_rate_is_kept_for_each_viewer(server: ServerProcess, c
     assert frames <= 12
 
 
-def test_no_frame_is_sent_again_when_nothing_changes_but_the_link_stays_alive(
-    server: ServerProcess, connect: Connect
-) -> None:
+def test_unchanged_frames_are_not_resent_but_the_link_stays_alive(server: ServerProcess, connect: Connect) -> None:
     peer = connect(server).join()
     peer.send_color(107, 107, 107)
     peer.frame(lambda text: (107, 107, 107) in colors_of(text))
@@ -225,7 +223,7 @@ def test_no_frame_is_sent_again_when_nothing_changes_but_the_link_stays_alive(
     assert acip.PONG in kinds
 
 
-def test_a_full_server_says_so_before_anything_else(start_server: StartServer, connect: Connect) -> None:
+def test_a_full_server_says_so_first(start_server: StartServer, connect: Connect) -> None:
     server = start_server("--max-clients", "1")
     first = connect(server).join()
     first.send_color(1, 2, 3)
@@ -240,7 +238,7 @@ def test_a_full_server_says_so_before_anything_else(start_server: StartServer, c
     assert connect(server).join().wait_for(acip.SERVER_STATE)
 
 
-def test_too_many_connections_from_one_address_are_closed_without_a_word(start_server: StartServer) -> None:
+def test_too_many_connections_from_one_address_are_closed_silently(start_server: StartServer) -> None:
     server = start_server("--connection-rate", "3")
     peers = [AcipPeer(server.port) for _ in range(4)]
     for peer in peers[:3]:
@@ -251,7 +249,7 @@ def test_too_many_connections_from_one_address_are_closed_without_a_word(start_s
         peer.close()
 
 
-def test_plaintext_peers_are_let_in_only_when_asked_for(start_server: StartServer, connect: Connect) -> None:
+def test_plaintext_peers_may_join_only_if_the_server_allows_it(start_server: StartServer, connect: Connect) -> None:
     strict, lenient = start_server(), start_server("--no-encrypt")
     refused, plain, secret = connect(strict), connect(lenient), connect(lenient)
     refused.send_raw(acip.packet(acip.CLIENT_CAPABILITIES, acip.capabilities()))
@@ -268,7 +266,7 @@ def test_plaintext_peers_are_let_in_only_when_asked_for(start_server: StartServe
     assert secret.frame(lambda text: (103, 105, 107) in colors_of(text))
 
 
-def test_a_viewer_that_wants_few_frames_does_not_hold_up_one_that_wants_many(
+def test_a_viewer_with_a_low_frame_rate_does_not_delay_one_with_a_high_rate(
     server: ServerProcess, connect: Connect
 ) -> None:
     slow = connect(server).join(video=False, fps=1)

@@ -1,4 +1,4 @@
-"""Connections are counted from their first packet on, whatever they are for."""
+"""Connections are counted from the moment they open, whatever they are for."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HEALTH = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 @contextlib.contextmanager
 def silent(port: int, count: int, source: str = "127.0.0.1") -> Iterator[list[socket.socket]]:
-    """Connections on which nothing is said."""
+    """Connections that send nothing."""
     with contextlib.ExitStack() as stack:
         yield [
             stack.enter_context(socket.create_connection(("127.0.0.1", port), 10, source_address=(source, 0)))
@@ -56,7 +56,7 @@ def answer(port: int, request: bytes, seconds: float = 10) -> bytes:
     return data
 
 
-def test_silent_connections_of_http_are_counted(start_server: StartServer, tmp_path: Path) -> None:
+def test_silent_http_connections_are_counted(start_server: StartServer, tmp_path: Path) -> None:
     limit = ["--connections-per-address", "5"]
     server = start_server("--http", "--http-port", "0", "--events", "--data-dir", str(tmp_path), *limit)
     with silent(server.http_port, 5) as peers:
@@ -64,7 +64,7 @@ def test_silent_connections_of_http_are_counted(start_server: StartServer, tmp_p
         refused = answer(server.http_port, HEALTH)
         assert refused.startswith(b"HTTP/1.1 429 ")
         assert refused.endswith(b"it already has 5 connections\n")
-        assert answer(server.port, HEALTH) == b"", "nor on the port of calls"
+        assert answer(server.port, HEALTH) == b"", "nor on the call port"
         peers[0].close()
         wait_for(lambda: answer(server.http_port, HEALTH).startswith(b"HTTP/1.1 200 "), "a place is free again")
 
@@ -113,11 +113,11 @@ def test_a_tls_handshake_has_a_deadline(tmp_path: Path) -> None:
         context.load_cert_chain(certificate(tmp_path, "localhost"))
         seen: list[str] = []
 
-        def let_in(peer: str) -> Callable[[], None]:
+        def admit(peer: str) -> Callable[[], None]:
             seen.append(f"{peer} came")
             return lambda: seen.append("left")
 
-        listener = TlsListener(context, let_in, lambda _: asyncio.Protocol(), 0.2)
+        listener = TlsListener(context, admit, lambda _: asyncio.Protocol(), 0.2)
         reader, writer = await asyncio.open_connection("127.0.0.1", listener.listen("127.0.0.1", 0))
         with contextlib.suppress(ConnectionError):
             async with asyncio.timeout(10):
@@ -129,7 +129,7 @@ def test_a_tls_handshake_has_a_deadline(tmp_path: Path) -> None:
     assert asyncio.run(run()) == ["127.0.0.1 came", "left"]
 
 
-def test_an_upgrade_lifts_no_deadline(start_server: StartServer, tmp_path: Path) -> None:
+def test_an_upgrade_does_not_lift_the_deadline(start_server: StartServer, tmp_path: Path) -> None:
     options = ["--events", "--relay-admin", "79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798"]
     server = start_server("--http", "--http-port", "0", "--data-dir", str(tmp_path), *options)
     began = time.monotonic()
@@ -139,7 +139,7 @@ def test_an_upgrade_lifts_no_deadline(start_server: StartServer, tmp_path: Path)
     assert 10 < time.monotonic() - began < 35
 
 
-def test_a_flood_of_connections_leaves_descriptors_for_those_in_the_call(
+def test_a_flood_of_connections_leaves_descriptors_for_participants(
     start_server: StartServer, connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("subprocess.Popen", few_descriptors(300))
@@ -153,7 +153,7 @@ def test_a_flood_of_connections_leaves_descriptors_for_those_in_the_call(
                 peer.send_color(1, 2, 3)
                 peer.frame()
                 last_is_refused = not is_open(flood[-1])
-        assert last_is_refused, "there is no place for all of them"
+        assert last_is_refused, "not all of them fit"
     wait_for(lambda: answer(server.http_port, HEALTH).startswith(b"HTTP/1.1 200 "), "they are gone")
     assert "out of system resource" not in "".join(server.log)
 

@@ -1,4 +1,4 @@
-"""What one address may cost on a real server, whatever it sends, while somebody else is there."""
+"""What one address may cost a real server, whatever it sends, while somebody else is connected."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def upgraded(port: int, request: bytes) -> socket.socket:
 
 @contextlib.contextmanager
 def flood(port: int, data: bytes, connections: int) -> Iterator[None]:
-    """Send the same without a break, on several connections; whoever is closed comes again."""
+    """Send the same without a break on several connections; reconnect those that are closed."""
     over = threading.Event()
     upgrade = (
         b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -103,7 +103,7 @@ def test_a_flood_costs_no_more_than_its_share(start_server: StartServer, tmp_pat
     limits = ["--address-load", str(SHARE), "--event-rate", "0"]
     server = start_server("--http", "--http-port", "0", "--events", "--data-dir", str(tmp_path), *limits)
     with contextlib.closing(NostrPeer(server)) as other, flood(server.http_port, FLOODS[kind], 8):
-        time.sleep(1.5)  # until what the address may cost at once is used up
+        time.sleep(1.5)  # until the burst of the address is used up
         began, used = time.monotonic(), processor_seconds(server.process.pid)
         answered = 0
         while time.monotonic() - began < SECONDS:
@@ -111,5 +111,5 @@ def test_a_flood_costs_no_more_than_its_share(start_server: StartServer, tmp_pat
             answered += 1
             time.sleep(0.02)
         share = (processor_seconds(server.process.pid) - used) / (time.monotonic() - began)
-    assert share < 5 * SHARE / 100, "a server without accounts spends all of its time"
+    assert share < 5 * SHARE / 100, "a server without accounts would spend all of its time"
     assert answered > 10

@@ -1,4 +1,4 @@
-"""What a client of the relay may not do too often, on real sockets."""
+"""Limits for clients of the relay, on real sockets."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_connection_authenticates_a_bounded_number_of_keys(start_server: Start
     peer.close()
 
 
-def test_connecting_again_gives_no_new_burst_of_events(start_server: StartServer, tmp_path: Path) -> None:
+def test_reconnecting_does_not_renew_the_burst_of_events(start_server: StartServer, tmp_path: Path) -> None:
     server = relay(start_server, tmp_path, "--event-rate", "1")
     accepted = []
     for connection in range(20):

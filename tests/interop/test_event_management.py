@@ -1,4 +1,4 @@
-"""The administrator manages the relay over HTTP (NIP-86), and what is decided holds at once and for good."""
+"""Managing the relay over HTTP (NIP-86): decisions take effect at once and survive restarts."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def pub(key: bytes) -> str:
     return make("", key).pubkey
 
 
-def test_a_banned_key_publishes_nothing_and_nothing_of_it_is_left(start: StartServer, join: Join) -> None:
+def test_a_banned_key_cannot_publish_and_its_events_are_deleted(start: StartServer, join: Join) -> None:
     server = start()
     ann, bob = join(server), join(server)
     for number in range(600):
@@ -117,7 +117,7 @@ def test_a_banned_key_publishes_nothing_and_nothing_of_it_is_left(start: StartSe
     assert ann.publish(make("again"))[1] is True
 
 
-def test_a_ban_in_the_midst_of_publishing_leaves_nothing(start: StartServer, join: Join) -> None:
+def test_a_ban_during_publishing_leaves_no_events(start: StartServer, join: Join) -> None:
     server = start()
     peer, reader = join(server), join(server)
     texts = [json.loads(make(str(number)).text) for number in range(3000)]
@@ -139,7 +139,7 @@ def test_a_ban_in_the_midst_of_publishing_leaves_nothing(start: StartServer, joi
     assert join(start()).ask({"authors": [pub(ANN)]}) == []
 
 
-def test_only_allowed_keys_publish_until_the_list_is_given_up(start: StartServer, join: Join) -> None:
+def test_only_allowed_keys_publish_until_the_list_is_empty(start: StartServer, join: Join) -> None:
     server = start()
     peer = join(server)
     assert call(server, "banpubkey", pub(ANN)) is True
@@ -157,7 +157,7 @@ def test_only_allowed_keys_publish_until_the_list_is_given_up(start: StartServer
     assert peer.publish(make("b", BOB))[1] is True
 
 
-def test_a_banned_event_stays_away_until_it_is_allowed(start: StartServer, join: Join) -> None:
+def test_a_banned_event_is_refused_until_it_is_allowed(start: StartServer, join: Join) -> None:
     server = start()
     peer = join(server)
     one, two = make("one"), make("two")
@@ -187,10 +187,10 @@ def test_kinds_are_allowed_and_disallowed(start: StartServer, join: Join) -> Non
     assert (call(server, "listallowedkinds"), call(server, "listdisallowedkinds")) == ([7, 20001], [])
     assert peer.publish(make("", ANN, 7))[1] is True
     assert peer.publish(make("b"))[1:] == [False, "blocked: kind 1 is not accepted here"]
-    assert peer.publish(make("", ANN, 20002))[2].startswith("blocked: "), "ephemeral ones, too"
+    assert peer.publish(make("", ANN, 20002))[2].startswith("blocked: "), "ephemeral events, too"
 
 
-def test_a_blocked_address_is_turned_away_and_its_connections_end(start: StartServer, join: Join) -> None:
+def test_a_blocked_address_is_refused_and_its_connections_are_closed(start: StartServer, join: Join) -> None:
     server = start()
     peer = join(server)
     assert call(server, "blockip", "127.0.0.9", "elsewhere") is True
@@ -205,7 +205,7 @@ def test_a_blocked_address_is_turned_away_and_its_connections_end(start: StartSe
     assert join(server).publish(make("b"))[1] is True
 
 
-def test_decisions_outlast_the_process(start: StartServer, join: Join) -> None:
+def test_decisions_survive_a_restart(start: StartServer, join: Join) -> None:
     server = start("--relay-description", "as configured")
     join(server).publish(make("a", BOB))
     for method, *params in (
@@ -241,7 +241,7 @@ def information(server: ServerProcess) -> dict[str, Any]:
     return document
 
 
-# --- who may, and how it is asked ------------------------------------------------------------------------------------
+# --- permissions and requests ----------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -251,7 +251,7 @@ def server(start_server: StartServer, tmp_path: Path) -> ServerProcess:
     return started
 
 
-def test_all_methods_are_named(server: ServerProcess) -> None:
+def test_all_methods_are_listed(server: ServerProcess) -> None:
     named = call(server, "supportedmethods")
     assert set(named) == {
         *("banpubkey", "unbanpubkey", "listbannedpubkeys", "allowpubkey", "unallowpubkey", "listallowedpubkeys"),
@@ -265,7 +265,7 @@ def test_all_methods_are_named(server: ServerProcess) -> None:
         assert (status, list(content)) == (400, ["error"]), method
 
 
-def test_pages_from_anywhere_may_ask(server: ServerProcess) -> None:
+def test_pages_of_any_origin_may_use_the_api(server: ServerProcess) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=10)
     connection.request("OPTIONS", "/", headers={"Access-Control-Request-Headers": "authorization,content-type"})
     headers = connection.getresponse().headers
@@ -276,21 +276,21 @@ def test_pages_from_anywhere_may_ask(server: ServerProcess) -> None:
         assert given["Access-Control-Allow-Origin"] == "*", status
 
 
-def test_without_an_authentication_nobody_manages(server: ServerProcess) -> None:
+def test_management_needs_authentication(server: ServerProcess) -> None:
     for _ in range(10):
         status, content, headers = post(server, b'{"method":"supportedmethods","params":[]}', {})
         assert (status, list(content)) == (401, ["error"])
         assert headers["WWW-Authenticate"] == "Nostr"
-    assert call(server, "listbannedpubkeys") == [], "to say nothing is no guess"
+    assert call(server, "listbannedpubkeys") == [], "a request without a proof is not a guess"
 
 
-def test_only_the_administrator_manages(server: ServerProcess) -> None:
+def test_only_the_administrator_can_manage(server: ServerProcess) -> None:
     status, content, _ = ask(server, "banpubkey", pub(BOB), key=ANN)
     assert (status, list(content)) == (403, ["error"])
     assert call(server, "listbannedpubkeys") == []
 
 
-def test_an_authentication_is_used_once_and_for_its_body(server: ServerProcess) -> None:
+def test_an_authentication_is_valid_once_and_for_its_body_only(server: ServerProcess) -> None:
     body = b'{"method":"listbannedpubkeys","params":[]}'
     headers = {"Authorization": authentication(server, body)}
     assert post(server, body, headers)[0] == 200
@@ -301,7 +301,7 @@ def test_an_authentication_is_used_once_and_for_its_body(server: ServerProcess) 
     assert call(server, "listbannedpubkeys") == []
 
 
-def test_an_authentication_is_used_once_also_after_a_restart(start: StartServer) -> None:
+def test_an_authentication_is_valid_once_even_across_a_restart(start: StartServer) -> None:
     server = start()
     port = server.http_port
     body = b'{"method":"listbannedpubkeys","params":[]}'
@@ -329,7 +329,7 @@ def test_a_wrong_authentication_is_refused(server: ServerProcess, changes: dict[
     assert content["error"].endswith(".")
 
 
-def test_who_guesses_has_to_wait(server: ServerProcess) -> None:
+def test_guessers_have_to_wait(server: ServerProcess) -> None:
     statuses = [ask(server, "supportedmethods", key=ANN)[0] for _ in range(8)]
     assert statuses[:3] == [403] * 3
     assert statuses[-1] == 429
@@ -365,7 +365,7 @@ def test_who_guesses_has_to_wait(server: ServerProcess) -> None:
         ("listeventsneedingmoderation",),
     ],
 )
-def test_what_cannot_be_is_refused_in_words(shared_server: StartServer, params: tuple[Any, ...]) -> None:
+def test_impossible_requests_are_refused_with_a_reason(shared_server: StartServer, params: tuple[Any, ...]) -> None:
     status, content, _ = ask(shared_server(*MANAGED), *params)
     assert (status, list(content)) == (400, ["error"])
     assert content["error"][0].isupper()
@@ -375,14 +375,14 @@ def test_what_cannot_be_is_refused_in_words(shared_server: StartServer, params: 
 @pytest.mark.parametrize(
     "body", [b"", b"[]", b"{", b'{"method":1}', b'{"method":"supportedmethods","params":{}}', b"\xff"]
 )
-def test_what_is_no_request_is_refused_in_words(shared_server: StartServer, body: bytes) -> None:
+def test_invalid_requests_are_refused_with_a_reason(shared_server: StartServer, body: bytes) -> None:
     server = shared_server(*MANAGED)
     status, content, _ = post(server, body, {"Authorization": authentication(server, body)})
     assert (status, list(content)) == (400, ["error"])
     assert "Expecting" not in content["error"]
 
 
-def test_a_body_has_a_bound_and_a_type(server: ServerProcess) -> None:
+def test_the_size_and_type_of_a_body_are_checked(server: ServerProcess) -> None:
     body = b'{"method":"supportedmethods","params":[]}'
     large = body + b" " * (64 << 10)
     assert post(server, large, {"Authorization": authentication(server, large)})[0] == 413
@@ -400,10 +400,12 @@ def test_without_an_administrator_there_is_no_management(start_server: StartServ
     assert not {86, 98} & set(information(server)["supported_nips"])
 
 
-def test_management_shows_nothing_of_private_events(server: ServerProcess, join: Join) -> None:
+def test_management_does_not_reveal_private_events(server: ServerProcess, join: Join) -> None:
     peer = join(server)
     wrap = make("sealed", BOB, 1059, ["p", pub(ANN)])
     assert peer.publish(wrap)[1] is True
     for number in (wrap.id, "ab" * 32):
-        assert ask(server, "banevent", number)[:2] == (200, {"result": True}), "it says nothing of what was there"
+        assert ask(server, "banevent", number)[:2] == (200, {"result": True}), (
+            "it does not reveal whether the event existed"
+        )
     assert all("sealed" not in json.dumps(one) for one in call(server, "listbannedevents"))

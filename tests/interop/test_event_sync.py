@@ -1,4 +1,4 @@
-"""Reconciling events with the relay (NIP-77), on real sockets."""
+"""Reconciling events with the relay (NIP-77) on real sockets."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def ids(*events: NostrEvent) -> set[str]:
     return {event.id for event in events}
 
 
-def test_both_sides_learn_what_the_other_one_lacks(relay: ServerProcess, join: Join) -> None:
+def test_both_sides_learn_what_the_other_side_lacks(relay: ServerProcess, join: Join) -> None:
     peer = join(relay)
     events = [make(str(number), ANN, 1, at=1_700_000_000 + number // 3) for number in range(300)]
     for event in events[50:]:
@@ -79,7 +79,7 @@ def test_both_sides_learn_what_the_other_one_lacks(relay: ServerProcess, join: J
     assert sync(peer, {"search": "299"}, []) == (set(), ids(events[299]))
 
 
-def test_a_sync_finds_what_a_question_finds(relay: ServerProcess, join: Join) -> None:
+def test_a_sync_finds_the_same_events_as_a_query(relay: ServerProcess, join: Join) -> None:
     ann, bob = join(relay), join(relay)
     ann.authenticate(relay)
     open_event = make("open", ANN, 1)
@@ -118,7 +118,7 @@ def test_a_sync_finds_what_a_question_finds(relay: ServerProcess, join: Join) ->
         (("NEG-OPEN", "n" * 65, {}, EMPTY), "invalid: "),
     ],
 )
-def test_a_sync_that_cannot_be_ends_with_an_error(
+def test_an_invalid_sync_ends_with_an_error(
     shared_server: StartServer, join: Join, message: tuple[Any, ...], error: str
 ) -> None:
     peer = join(shared_server("--event-rate", "0"))
@@ -131,7 +131,7 @@ def test_a_sync_that_cannot_be_ends_with_an_error(
     assert sync(peer, {"kinds": [1]}, []) == (set(), set())
 
 
-def test_only_so_many_are_open_and_a_name_is_used_again(relay: ServerProcess, join: Join) -> None:
+def test_open_syncs_are_limited_and_a_name_can_be_reused(relay: ServerProcess, join: Join) -> None:
     peer = join(relay)
     for name in ("1", "2", "3", "4"):
         peer.say("NEG-OPEN", name, {"kinds": [1]}, EMPTY)
@@ -147,7 +147,7 @@ def test_only_so_many_are_open_and_a_name_is_used_again(relay: ServerProcess, jo
     assert peer.get()[2].startswith("closed: ")
 
 
-def test_a_long_exchange_is_slowed_down_and_not_refused(relay: ServerProcess, join: Join) -> None:
+def test_a_long_exchange_is_throttled_and_not_refused(relay: ServerProcess, join: Join) -> None:
     peer = join(relay)
     peer.say("NEG-OPEN", "n", {"kinds": [1]}, EMPTY)
     assert peer.get() == ["NEG-MSG", "n", EMPTY]
@@ -156,7 +156,7 @@ def test_a_long_exchange_is_slowed_down_and_not_refused(relay: ServerProcess, jo
         assert peer.get() == ["NEG-MSG", "n", EMPTY]
 
 
-def test_another_version_is_answered_with_ours(relay: ServerProcess, join: Join) -> None:
+def test_an_unknown_version_is_answered_with_ours(relay: ServerProcess, join: Join) -> None:
     peer = join(relay)
     peer.say("NEG-OPEN", "n", {}, "62")
     assert peer.get() == ["NEG-MSG", "n", "61"]
@@ -173,7 +173,7 @@ def test_rust_nostr_reconciles_both_ways(relay: ServerProcess, tmp_path: Path) -
     events = [made(number) for number in range(400)]
 
     async def run() -> None:
-        # Its callbacks come on threads of their own and do not find the loop by themselves.
+        # Its callbacks run in threads of their own, which do not know the loop.
         nostr_sdk.uniffi_set_event_loop(asyncio.get_running_loop())
         url = nostr_sdk.RelayUrl.parse(f"ws://127.0.0.1:{relay.http_port}")
         publisher = nostr_sdk.ClientBuilder().build()

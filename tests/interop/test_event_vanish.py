@@ -65,7 +65,7 @@ def wait_until_left(peer: NostrPeer, left: set[str], *filters: object) -> None:
     raise AssertionError((found, left))
 
 
-def test_everything_of_an_author_goes_and_stays_away(start: StartServer, join: Join) -> None:
+def test_all_events_of_an_author_are_deleted_for_good(start: StartServer, join: Join) -> None:
     server = start()
     peer, reader = join(server), join(server)
     now = int(time.time())
@@ -91,7 +91,7 @@ def test_everything_of_an_author_goes_and_stays_away(start: StartServer, join: J
     assert peer.publish(make("back again", ANN, 1, at=now + 6))[1] is True
 
 
-def test_what_comes_right_behind_a_request_does_not_slip_through(start: StartServer, join: Join) -> None:
+def test_events_sent_right_after_a_request_are_refused(start: StartServer, join: Join) -> None:
     server = start()
     peer = join(server)
     now = int(time.time())
@@ -124,9 +124,7 @@ def test_what_comes_right_behind_a_request_does_not_slip_through(start: StartSer
         ([], False),
     ],
 )
-def test_a_request_has_to_be_for_this_relay(
-    start: StartServer, join: Join, tags: list[list[str]], is_for_us: bool
-) -> None:
+def test_a_request_must_name_this_relay(start: StartServer, join: Join, tags: list[list[str]], is_for_us: bool) -> None:
     server = start()
     peer = join(server)
     old = make("old", ANN, 1, at=int(time.time()) - 5)
@@ -139,13 +137,13 @@ def test_a_request_has_to_be_for_this_relay(
     wait_until_left(peer, ids(request) if is_for_us else ids(old), {"authors": [pub(ANN)]})
 
 
-def test_it_is_honoured_for_those_who_may_not_publish(start: StartServer, join: Join) -> None:
+def test_requests_of_people_who_may_not_publish_are_honoured(start: StartServer, join: Join) -> None:
     peer = join(start("--event-auth"))
     assert peer.publish(make("x"))[2].startswith("auth-required: ")
     assert peer.publish(make("", ANN, 62, ["relay", "ALL_RELAYS"]))[1] is True
 
 
-def test_who_vanishes_leaves_all_groups(start: StartServer, join: Join) -> None:
+def test_a_vanished_person_leaves_all_groups(start: StartServer, join: Join) -> None:
     server = start()
     ann, bob = join(server), join(server)
     ann.authenticate(server, ANN)
@@ -171,7 +169,7 @@ def test_who_vanishes_leaves_all_groups(start: StartServer, join: Join) -> None:
     assert eve.publish(make("", EVE, 9021, ["h", "g"], ["code", "sesame"]))[2].startswith("restricted: ")
 
 
-def test_many_events_go_although_the_server_dies(start: StartServer, join: Join) -> None:
+def test_many_events_are_deleted_even_if_the_server_is_killed(start: StartServer, join: Join) -> None:
     server = start()
     peer = join(server)
     now = int(time.time())
@@ -205,7 +203,7 @@ def test_an_import_honours_requests_and_lists(tmp_path: Path) -> None:
     assert (code, "Line 1: blocked: " in said, "0 stored, 1 refused" in said) == (1, True, True), said
 
 
-def test_only_so_many_vanish_from_one_address(start: StartServer, join: Join) -> None:
+def test_requests_from_one_address_are_limited(start: StartServer, join: Join) -> None:
     peer = join(start())
     answers = [peer.publish(make("", bytes([9, number]) * 16, 62, ["relay", "ALL_RELAYS"])) for number in range(21)]
     assert [accepted for _, accepted, _ in answers] == [True] * 20 + [False]

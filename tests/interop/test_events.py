@@ -1,4 +1,4 @@
-"""The Nostr relay on real sockets: every row of the table of what others do wrong, and the order of things."""
+"""The Nostr relay on real sockets: common mistakes, options, limits, and the order of messages."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ def members(event: NostrEvent) -> dict[str, Any]:
     return decoded
 
 
-# --- what others get wrong --------------------------------------------------------------------------------------------
+# --- common mistakes --------------------------------------------------------------------------------------------------
 
 
-def test_a_duplicate_is_accepted_and_called_one(events_server: StartServer, join: Join) -> None:
+def test_a_duplicate_is_accepted_and_reported_as_duplicate(events_server: StartServer, join: Join) -> None:
     peer, event = join(events_server()), make("x")
     assert peer.publish(event) == [event.id, True, ""]
     assert peer.publish(event) == [event.id, True, "duplicate: this event is stored already"]
@@ -81,7 +81,7 @@ def test_a_wrong_id_or_signature_is_refused(events_server: StartServer, join: Jo
     assert peer.ask(OURS) == []
 
 
-def test_what_is_no_message_gets_a_notice_and_the_connection_stays(events_server: StartServer, join: Join) -> None:
+def test_an_invalid_message_gets_a_notice_and_the_connection_stays_open(events_server: StartServer, join: Join) -> None:
     peer = join(events_server())
     for junk in ("nonsense", "{}", '["NOPE"]', '["EVENT"]', "[" * 5000, '["REQ",1,{}]', '[{"a":1,"a":2}]', "[NaN]"):
         peer.socket.send(junk)
@@ -108,7 +108,7 @@ def test_events_are_counted(events_server: StartServer, join: Join) -> None:
     assert sum(value > 0 for value in registers) == 2
 
 
-def test_limit_0_is_followed_by_what_comes_live(events_server: StartServer, join: Join) -> None:
+def test_a_limit_of_0_gives_live_events_only(events_server: StartServer, join: Join) -> None:
     peer = join(events_server())
     peer.publish(make("old"))
     peer.say("REQ", "s", {"limit": 0})
@@ -119,7 +119,7 @@ def test_limit_0_is_followed_by_what_comes_live(events_server: StartServer, join
 
 
 @pytest.mark.parametrize("name", ["", "x" * 65])
-def test_names_of_subscriptions_have_a_length(shared_server: StartServer, join: Join, name: str) -> None:
+def test_the_length_of_subscription_names_is_limited(shared_server: StartServer, join: Join, name: str) -> None:
     peer = join(shared_server())
     peer.say("REQ", name, {})
     verb, answered, text = peer.get()
@@ -141,7 +141,7 @@ def test_names_of_subscriptions_have_a_length(shared_server: StartServer, join: 
         (["x"], "invalid: "),
     ],
 )
-def test_filters_that_cannot_be_are_closed(
+def test_invalid_filters_are_answered_with_closed(
     shared_server: StartServer, join: Join, filters: list[Any], text: str
 ) -> None:
     peer = join(shared_server())
@@ -152,7 +152,7 @@ def test_filters_that_cannot_be_are_closed(
         assert answer[2].startswith(text)
 
 
-def test_of_versions_at_the_same_time_the_lowest_id_wins(events_server: StartServer, join: Join) -> None:
+def test_of_versions_with_equal_times_the_lowest_id_wins(events_server: StartServer, join: Join) -> None:
     peer = join(events_server())
     now = int(time.time())
     versions = sorted((make(str(number), ANN, 0, at=now) for number in range(4)), key=lambda event: event.id)
@@ -163,7 +163,7 @@ def test_of_versions_at_the_same_time_the_lowest_id_wins(events_server: StartSer
     assert peer.ask({"kinds": [0]}) == [members(versions[0])]
 
 
-def test_an_older_version_is_neither_kept_nor_passed_on(events_server: StartServer, join: Join) -> None:
+def test_an_older_version_is_neither_stored_nor_delivered(events_server: StartServer, join: Join) -> None:
     server = events_server()
     peer, reader = join(server), join(server)
     reader.say("REQ", "s", {"limit": 0})
@@ -181,7 +181,7 @@ def test_an_older_version_is_neither_kept_nor_passed_on(events_server: StartServ
     assert peer.ask({"kinds": [30000]}) == [members(new), members(other)]
 
 
-def test_of_equal_times_the_lowest_ids_come_first(events_server: StartServer, join: Join) -> None:
+def test_events_with_equal_times_are_sorted_by_id(events_server: StartServer, join: Join) -> None:
     peer = join(events_server())
     now = int(time.time())
     events = [make(str(number), at=now) for number in range(6)]
@@ -193,7 +193,7 @@ def test_of_equal_times_the_lowest_ids_come_first(events_server: StartServer, jo
     assert peer.ask({**OURS, "limit": 5001}) == ordered
 
 
-def test_what_was_deleted_does_not_come_back(events_server: StartServer, join: Join) -> None:
+def test_a_deleted_event_is_refused(events_server: StartServer, join: Join) -> None:
     peer = join(events_server())
     event, early = make("x"), make("not yet there")
     peer.publish(event)
@@ -209,7 +209,7 @@ def test_what_was_deleted_does_not_come_back(events_server: StartServer, join: J
     assert peer.count({"ids": [request.id]})["count"] == 1, "a request against a request has no effect"
 
 
-def test_ephemeral_events_are_passed_on_and_not_kept(events_server: StartServer, join: Join) -> None:
+def test_ephemeral_events_are_delivered_and_not_stored(events_server: StartServer, join: Join) -> None:
     peer = join(events_server())
     peer.say("REQ", "s", OURS)
     assert peer.get() == ["EOSE", "s"]
@@ -219,7 +219,7 @@ def test_ephemeral_events_are_passed_on_and_not_kept(events_server: StartServer,
     assert peer.ask(OURS) == []
 
 
-def test_what_has_expired_is_refused_and_what_expires_is_not_found(events_server: StartServer, join: Join) -> None:
+def test_expired_events_are_refused_and_not_found(events_server: StartServer, join: Join) -> None:
     peer = join(events_server())
     now = int(time.time())
     assert peer.publish(make("", ANN, 1, ["expiration", str(now - 1)]))[1:] == [False, "invalid: the event has expired"]
@@ -235,7 +235,7 @@ def test_what_has_expired_is_refused_and_what_expires_is_not_found(events_server
     assert peer.count(OURS) == {"count": 0}
 
 
-def test_protected_events_come_from_their_authors_only(events_server: StartServer, join: Join) -> None:
+def test_protected_events_are_accepted_from_their_authors_only(events_server: StartServer, join: Join) -> None:
     server = events_server()
     peer, event = join(server), make("mine", ANN, 1, ["-"])
     assert peer.publish(event)[2].startswith("auth-required: ")
@@ -247,13 +247,13 @@ def test_protected_events_come_from_their_authors_only(events_server: StartServe
     assert peer.publish(repost)[2] == "blocked: protected events may not be reposted"
 
 
-def test_an_authentication_is_no_event(events_server: StartServer, join: Join) -> None:
+def test_an_authentication_is_not_accepted_as_an_event(events_server: StartServer, join: Join) -> None:
     peer = join(events_server())
     assert peer.publish(make("", ANN, 22242))[2].startswith("invalid: ")
     assert peer.ask(OURS) == []
 
 
-def test_an_authentication_is_for_this_connection_and_this_relay(events_server: StartServer, join: Join) -> None:
+def test_an_authentication_is_valid_for_this_connection_and_relay_only(events_server: StartServer, join: Join) -> None:
     server = events_server()
     peer, other = join(server), join(server)
     assert peer.challenge != other.challenge
@@ -271,7 +271,7 @@ def test_an_authentication_is_for_this_connection_and_this_relay(events_server: 
     assert peer.authenticate(server)[1] is True
 
 
-def test_a_date_far_ahead_is_refused(events_server: StartServer, join: Join) -> None:
+def test_a_date_far_in_the_future_is_refused(events_server: StartServer, join: Join) -> None:
     peer = join(events_server())
     now = int(time.time())
     assert peer.publish(make("", at=now + 31_000_000))[1:] == [
@@ -282,7 +282,9 @@ def test_a_date_far_ahead_is_refused(events_server: StartServer, join: Join) -> 
     assert peer.publish(make("", at=1))[1] is True
 
 
-def test_control_characters_have_the_id_that_others_give_them(events_server: StartServer, join: Join) -> None:
+def test_ids_of_events_with_control_characters_match_other_implementations(
+    events_server: StartServer, join: Join
+) -> None:
     event = make("".join(map(chr, range(32))))
     peer = join(events_server())
     assert peer.publish(event)[1] is True
@@ -304,7 +306,7 @@ def test_control_characters_have_the_id_that_others_give_them(events_server: Sta
         ({"tags": [["t", "x"]] * 2001}, "at most 2000 tags"),
     ],
 )
-def test_what_python_would_take_is_invalid(
+def test_malformed_and_oversized_members_are_invalid(
     shared_server: StartServer, join: Join, change: dict[str, Any], text: str
 ) -> None:
     peer = join(shared_server())
@@ -317,7 +319,7 @@ def test_what_python_would_take_is_invalid(
 # --- options and limits -----------------------------------------------------------------------------------------------
 
 
-def test_who_must_authenticate_first(events_server: StartServer, join: Join) -> None:
+def test_clients_must_authenticate_if_the_option_is_set(events_server: StartServer, join: Join) -> None:
     server = events_server("--event-auth")
     peer = join(server)
     assert peer.publish(make("x"))[2].startswith("auth-required: ")
@@ -330,7 +332,7 @@ def test_who_must_authenticate_first(events_server: StartServer, join: Join) -> 
     assert len(peer.ask(OURS)) == 1
 
 
-def test_work_that_is_too_little_is_refused(events_server: StartServer, join: Join) -> None:
+def test_too_little_proof_of_work_is_refused(events_server: StartServer, join: Join) -> None:
     peer = join(events_server("--event-work", "4"))
     now = int(time.time())
     worked = [make(str(number), at=now) for number in range(400)]
@@ -346,7 +348,7 @@ def test_work_that_is_too_little_is_refused(events_server: StartServer, join: Jo
     assert peer.publish(modest)[1:] == [False, "pow: target difficulty 2 is less than 4"]
 
 
-def test_words_are_found(events_server: StartServer, join: Join) -> None:
+def test_search_finds_words(events_server: StartServer, join: Join) -> None:
     peer = join(events_server())
     now = int(time.time())
     texts = ["the quick brown fox", "a fox, a fox, only a fox", "nothing of the kind", 'quoted "fox" OR -x*', "fo x"]
@@ -354,7 +356,7 @@ def test_words_are_found(events_server: StartServer, join: Join) -> None:
         peer.publish(make(text, at=now - number))
     found = [event["content"] for event in peer.ask({"search": "fox"})]
     assert sorted(found) == sorted([texts[0], texts[1], texts[3]])
-    assert found[0] == texts[1], "the best comes first"
+    assert found[0] == texts[1], "the best match comes first"
     assert [event["content"] for event in peer.ask({"search": "FOX quick language:en"})] == [texts[0]]
     assert peer.ask({"search": 'fox" OR "kind'}) == []
     assert len(peer.ask({"search": "fox", "limit": 1})) == 1
@@ -362,13 +364,13 @@ def test_words_are_found(events_server: StartServer, join: Join) -> None:
     assert len(peer.ask({**OURS, "search": ""})) == 5
 
 
-def test_without_search_it_is_unsupported(events_server: StartServer, join: Join) -> None:
+def test_search_is_refused_if_disabled(events_server: StartServer, join: Join) -> None:
     peer = join(events_server("--no-event-search"))
     peer.say("REQ", "s", {"search": "fox"})
     assert peer.get() == ["CLOSED", "s", "unsupported: this relay has no search"]
 
 
-def test_the_relay_says_what_it_enforces(events_server: StartServer, join: Join) -> None:
+def test_the_relay_publishes_the_limits_it_enforces(events_server: StartServer, join: Join) -> None:
     server = events_server("--relay-name", "Attic", "--relay-contact", "mailto:a@b.example", "--event-work", "1")
     request = urllib.request.Request(
         f"http://127.0.0.1:{server.http_port}/", headers={"Accept": "application/nostr+json"}
@@ -399,7 +401,7 @@ def test_the_relay_says_what_it_enforces(events_server: StartServer, join: Join)
     peer.say("REQ", "one more", {})
     assert peer.get() == ["CLOSED", "one more", "rate-limited: at most 32 subscriptions"]
     peer.say("REQ", "7", {"limit": 0})
-    assert peer.get() == ["EOSE", "7"], "a subscription that is there may be replaced"
+    assert peer.get() == ["EOSE", "7"], "an existing subscription may be replaced"
     padding = limits["max_message_length"] - len(b'["REQ","7",{"limit":0}]')
     peer.socket.send('["REQ","7",{"limit":0}]' + " " * padding)
     assert peer.get() == ["EOSE", "7"]
@@ -408,16 +410,14 @@ def test_the_relay_says_what_it_enforces(events_server: StartServer, join: Join)
 
 
 @pytest.mark.parametrize("verb", ["NEG-OPEN", "NEG-MSG"])
-def test_a_client_that_wants_to_reconcile_does_not_wait_for_ever(
-    events_server: StartServer, join: Join, verb: str
-) -> None:
+def test_a_sync_without_support_is_answered(events_server: StartServer, join: Join, verb: str) -> None:
     peer = join(events_server("--no-event-sync"))
     peer.say(verb, "n", {"kinds": [1]}, "6100")
     assert peer.get() == ["NEG-ERR", "n", "blocked: NIP-77 is disabled here, use REQ"]
 
 
 @pytest.mark.parametrize("number", ["x", "AB" * 32, "ab" * 33, "\ud800"])
-def test_an_event_with_a_wrong_id_is_answered_by_it(shared_server: StartServer, join: Join, number: str) -> None:
+def test_the_answer_to_a_wrong_id_names_that_id(shared_server: StartServer, join: Join, number: str) -> None:
     peer = join(shared_server())
     for verb in ("EVENT", "AUTH"):
         peer.say(verb, {**members(make("x")), "id": number})
@@ -427,7 +427,7 @@ def test_an_event_with_a_wrong_id_is_answered_by_it(shared_server: StartServer, 
         assert answer[1] == number.replace("\ud800", "?")
 
 
-def test_who_is_too_fast_is_told(events_server: StartServer, join: Join) -> None:
+def test_a_client_over_the_rate_gets_a_reason(events_server: StartServer, join: Join) -> None:
     server = events_server("--event-rate", "10")
     peer, other = join(server), join(server)
     events = [make(str(number)) for number in range(200)]
@@ -435,7 +435,7 @@ def test_who_is_too_fast_is_told(events_server: StartServer, join: Join) -> None
     assert 1 <= len(refused) <= 150
     assert refused[0][2] == "rate-limited: at most 10 events per second"
     accepted = sum(other.publish(make(f"other {number}"))[1] for number in range(48))
-    assert accepted < 40, "the address has one rate for all, or it would have been all of them"
+    assert accepted < 40, "the connections of an address share one rate; otherwise all would be accepted"
     for _ in range(80):
         peer.say("COUNT", "c", {})
     answers = [peer.get() for _ in range(80)]
@@ -447,7 +447,7 @@ def test_who_is_too_fast_is_told(events_server: StartServer, join: Join) -> None
     ("message", "code"),
     [(b"binary", 1003), ("not utf-8", 1007)],
 )
-def test_other_messages_close_the_connection(
+def test_binary_and_non_utf_8_messages_close_the_connection(
     events_server: StartServer, join: Join, message: bytes | str, code: int
 ) -> None:
     peer = join(events_server())
@@ -458,7 +458,7 @@ def test_other_messages_close_the_connection(
     assert peer.close_code() == code
 
 
-def test_who_only_talks_nonsense_is_closed(events_server: StartServer, join: Join) -> None:
+def test_a_client_that_sends_only_nonsense_is_closed(events_server: StartServer, join: Join) -> None:
     server = events_server(*FAST)
     peer = join(server)
     for _ in range(20):
@@ -470,10 +470,10 @@ def test_who_only_talks_nonsense_is_closed(events_server: StartServer, join: Joi
     assert forger.close_code() == 1008
 
 
-# --- the order of things (docs/protocol/nostr.md#order) ---------------------------------------------------------------
+# --- order (docs/protocol/nostr.md#order) -----------------------------------------------------------------------------
 
 
-def test_t1_rapid_events_down_one_connection(events_server: StartServer, join: Join) -> None:
+def test_rapid_events_arrive_in_order_on_one_connection(events_server: StartServer, join: Join) -> None:
     server = events_server(*FAST)
     writer, reader = join(server), join(server)
     reader.say("REQ", "s", OURS)
@@ -485,7 +485,7 @@ def test_t1_rapid_events_down_one_connection(events_server: StartServer, join: J
     assert [reader.get() for _ in events] == [["EVENT", "s", members(event)] for event in events]
 
 
-def test_answers_keep_the_order_of_the_questions(events_server: StartServer, join: Join) -> None:
+def test_answers_keep_the_order_of_the_requests(events_server: StartServer, join: Join) -> None:
     peer = join(events_server(*FAST))
     good = [make(str(number)) for number in range(18)]
     expected = []
@@ -509,7 +509,7 @@ def test_an_ok_comes_before_the_event_itself(events_server: StartServer, join: J
         assert [peer.get()[0], peer.get()[0]] == ["OK", "EVENT"]
 
 
-def test_no_gap_and_no_double_at_the_end_of_what_is_stored(events_server: StartServer, join: Join) -> None:
+def test_no_event_is_lost_or_doubled_between_stored_and_live_events(events_server: StartServer, join: Join) -> None:
     server = events_server(*FAST)
     writer = join(server)
     total, readers = 2000, 6
@@ -556,7 +556,7 @@ def test_a_subscription_is_replaced_at_once(events_server: StartServer, join: Jo
     while messages[-1:] != [["EVENT", "s", members(like)]]:
         messages.append(reader.get())
     ends = [number for number, message in enumerate(messages) if message[0] == "EOSE"]
-    assert len(ends) == 1, "the first one was not finished, and is not said to be"
+    assert len(ends) == 1, "the first one never finished, so it gets no EOSE"
     assert all(message[2]["kind"] == 1 for message in messages[: ends[0]])
     assert len(messages) == ends[0] + 2
     reader.say("CLOSE", "s")
@@ -568,7 +568,7 @@ def test_a_subscription_is_replaced_at_once(events_server: StartServer, join: Jo
 
 
 @pytest.mark.parametrize("size", [4096, 60_000, 65_536])
-def test_t2_large_events_stay_whole_among_small_ones(events_server: StartServer, join: Join, size: int) -> None:
+def test_large_events_stay_whole_among_small_ones(events_server: StartServer, join: Join, size: int) -> None:
     server = events_server(*FAST)
     writer, reader = join(server), join(server)
     reader.say("REQ", "s", OURS)
@@ -588,7 +588,7 @@ def memory_mib(server: ServerProcess) -> float:
     return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
 
-def test_t3_a_hundred_readers_of_whom_ten_stall(events_server: StartServer, join: Join) -> None:
+def test_ten_stalled_readers_do_not_affect_ninety_others(events_server: StartServer, join: Join) -> None:
     server = events_server(*FAST)
     readers = [join(server) for _ in range(90)]
     stalled = [join(server, max_queue=1) for _ in range(10)]
@@ -614,14 +614,14 @@ def test_t3_a_hundred_readers_of_whom_ten_stall(events_server: StartServer, join
     for thread in threads:
         thread.join(60)
     assert got == [[event.id for event in events]] * len(readers), "everything, in order"
-    assert memory_mib(server) < before + 60, "ten of them may have 1 MiB each, and share it"
+    assert memory_mib(server) < before + 60, "each of the ten may queue 1 MiB, and payloads are shared"
     with urllib.request.urlopen(f"http://127.0.0.1:{server.http_port}/statistics", timeout=10) as answer:
         counters = json.load(answer)["events"]
     assert counters["subscriptions_ended"] == 10
     assert counters["events_purged"] > 0
 
 
-def test_who_stalls_is_told_what_ended(events_server: StartServer, join: Join) -> None:
+def test_a_stalled_reader_learns_which_subscriptions_ended(events_server: StartServer, join: Join) -> None:
     server = events_server(*FAST)
     slow, writer = join(server, max_queue=1), join(server)
     slow.say("REQ", "s", {"limit": 0})
@@ -636,14 +636,16 @@ def test_who_stalls_is_told_what_ended(events_server: StartServer, join: Join) -
             assert message == ["CLOSED", "s", "error: too slow, subscription ended"]
             break
         texts.append(message[2]["id"])
-    assert texts == [event.id for event in events][: len(texts)], "what came is whole, in order, and without a gap"
+    assert texts == [event.id for event in events][: len(texts)], (
+        "the received events are whole, in order, and without a gap"
+    )
     assert len(texts) < len(events)
     slow.say("REQ", "again", {"limit": 0})
     assert slow.get() == ["EOSE", "again"]
 
 
 @pytest.mark.parametrize("name", ["short", "x" * 1000], ids=["stored events", "refusals"])
-def test_a_client_that_does_not_read_its_answers_cannot_outrun_itself(
+def test_a_client_that_never_reads_uses_bounded_memory_and_is_closed(
     events_server: StartServer, join: Join, name: str
 ) -> None:
     server = events_server(*FAST)
@@ -676,11 +678,11 @@ def test_a_client_that_does_not_read_its_answers_cannot_outrun_itself(
     deadline = time.monotonic() + 25
     while clients() > 1 and time.monotonic() < deadline:
         time.sleep(0.2)
-    assert clients() == 1, "who does not read for ten seconds is closed"
+    assert clients() == 1, "a client that does not read for ten seconds is closed"
     greedy.socket.socket.close()
 
 
-def test_at_the_end_everybody_is_told(events_server: StartServer, join: Join) -> None:
+def test_all_clients_are_notified_of_a_shutdown(events_server: StartServer, join: Join) -> None:
     server = events_server()
     peer = join(server)
     server.process.send_signal(signal.SIGTERM)
@@ -688,7 +690,7 @@ def test_at_the_end_everybody_is_told(events_server: StartServer, join: Join) ->
     assert server.process.wait(10) == 0
 
 
-def test_nothing_is_left_of_clients_that_are_gone(events_server: StartServer, join: Join) -> None:
+def test_disconnected_clients_leave_no_state(events_server: StartServer, join: Join) -> None:
     server = events_server(*FAST)
 
     def figures() -> tuple[int, int]:
@@ -718,7 +720,7 @@ def test_without_the_option_there_is_no_relay(start_server: StartServer) -> None
     assert refused.value.response.status_code == 404
 
 
-def test_pages_from_anywhere_may_use_it(events_server: StartServer, join: Join) -> None:
+def test_pages_of_any_origin_may_connect(events_server: StartServer, join: Join) -> None:
     peer = join(events_server(), "/events", additional_headers={"Origin": "https://elsewhere.example"})
     assert peer.publish(make("x"))[1] is True
 
@@ -750,7 +752,7 @@ def test_a_call_is_announced_until_it_ends(
     assert int(ended["starts"]) <= int(ended["ends"]) <= time.time() + 5
 
 
-def test_a_server_that_stops_ends_the_call_that_it_announced(
+def test_a_stopping_server_ends_its_announced_call(
     events_server: StartServer, join: Join, connect: Callable[[ServerProcess], AcipPeer]
 ) -> None:
     server = events_server("--announce", "calls.example")
@@ -763,7 +765,7 @@ def test_a_server_that_stops_ends_the_call_that_it_announced(
         message = peer.get(20)
         statuses += [tag[1] for tag in message[2]["tags"] if tag[0] == "status"] if message[0] == "EVENT" else []
     assert server.stop() == 0
-    assert {tag[0]: tag[1] for tag in peer.get()[2]["tags"]}["status"] == "ended", "subscribers hear it at once"
+    assert {tag[0]: tag[1] for tag in peer.get()[2]["tags"]}["status"] == "ended", "subscribers get it at once"
     assert peer.close_code() == 1001
     again = join(events_server())
     (stored,) = again.ask({"kinds": [30311]})
@@ -781,11 +783,11 @@ def test_the_relay_says_who_is_live_in_a_group(events_server: StartServer, join:
     soon = int(time.time()) + 4
     assert peer.publish(make("", ANN, 10312, ["h", "lobby"], ["expiration", str(soon)]))[1] is True
     assert [tag for tag in reader.get()[2]["tags"] if tag[0] == "participant"] == [["participant", ann]]
-    assert reader.get()[2]["tags"] == [["d", "lobby"]], "and when nobody is"
+    assert reader.get()[2]["tags"] == [["d", "lobby"]], "and when nobody is live"
 
 
 @pytest.mark.parametrize("bits", [None, 8, 9, 10, 14, 15])
-def test_events_are_compressed_with_the_window_that_was_agreed_on(
+def test_events_are_compressed_with_the_negotiated_window(
     events_server: StartServer, join: Join, bits: int | None
 ) -> None:
     server = events_server("--event-compression")
@@ -793,7 +795,7 @@ def test_events_are_compressed_with_the_window_that_was_agreed_on(
     reader, writer = join(server, compression=None, extensions=[offer]), join(server)
     reader.say("REQ", "s", {"limit": 0})
     assert reader.get() == ["EOSE", "s"]
-    # Repeated from further behind than a small window reaches.
+    # It repeats text from further back than a small window reaches.
     noise = "".join(random.Random(1).choices("abcdefghijklmnop", k=20_000))
     event = make(noise * 2)
     assert writer.publish(event)[1] is True
@@ -801,7 +803,7 @@ def test_events_are_compressed_with_the_window_that_was_agreed_on(
 
 
 @pytest.mark.parametrize("wanted", ["deflate", None])
-def test_events_are_compressed_for_who_asks(events_server: StartServer, join: Join, wanted: str | None) -> None:
+def test_events_are_compressed_on_request(events_server: StartServer, join: Join, wanted: str | None) -> None:
     server = events_server("--event-compression")
     peer = join(server, compression=wanted)
     assert bool(peer.socket.protocol.extensions) is (wanted is not None)
@@ -816,9 +818,7 @@ def test_events_are_compressed_for_who_asks(events_server: StartServer, join: Jo
     assert peer.close_code() == 1009
 
 
-def test_what_was_acknowledged_survives_being_killed(
-    start_server: StartServer, database_place: str, tmp_path: Path
-) -> None:
+def test_acknowledged_events_survive_a_kill(start_server: StartServer, database_place: str, tmp_path: Path) -> None:
     where = (
         ("--database", database_place)
         if database_place.startswith("postgresql")

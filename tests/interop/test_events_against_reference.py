@@ -1,4 +1,4 @@
-"""The relay over real connections against a naive one made of lists: random events, then random filters.
+"""The relay on real connections compared with a naive one made of lists: random events, then random filters.
 
 ``DIFFERENTIAL=SEED:EVENTS:FILTERS`` makes a longer run, for example ``DIFFERENTIAL=7:20000:3000``.
 """
@@ -58,14 +58,14 @@ class Generator:
         else:
             kinds = chance.choices([REGULAR, REPLACEABLE, ADDRESSABLE, (EPHEMERAL,)], [60, 15, 20, 5])[0]
             kind = chance.choice(kinds)
-            # Only an addressable event has one d at most; elsewhere it is a tag like any other.
+            # Only addressable events have at most one d tag; elsewhere it is a tag like any other.
             tags = [["d", chance.choice(WORDS[:6])]] if kind in ADDRESSABLE and chance.random() < 0.9 else []
             event = sign_event(KEYS[key], self.time(), kind, tags + self.tags(), str(chance.random()))
         self.made.append(event)
         return event
 
     def targets(self, pubkey: str) -> list[list[str]]:
-        """Of a deletion: mostly the author's own events, ids and addresses."""
+        """Tags of a deletion: ids and addresses, mostly of the author's own events."""
         own = [event for event in self.made[-500:] if event.pubkey == pubkey]
         tags = []
         for event in self.chance.choices(own or self.made, k=2) + self.chance.choices(self.made, k=1):
@@ -85,8 +85,8 @@ class Generator:
         chance.shuffle(tags)
         return tags
 
-    def some(self, values: list[Any], most: int = 4) -> list[Any]:
-        return self.chance.choices(values, k=self.chance.randint(1, most))
+    def some(self, values: list[Any], maximum: int = 4) -> list[Any]:
+        return self.chance.choices(values, k=self.chance.randint(1, maximum))
 
     def filter(self) -> dict[str, Any]:
         chance = self.chance
@@ -114,7 +114,7 @@ class Generator:
             wanted["limit"] = chance.choice([0, 1, 2, 10, 100, 499, 501, 5000, 5001])
         return wanted
 
-    def question(self) -> list[dict[str, Any]]:
+    def query(self) -> list[dict[str, Any]]:
         return [self.filter() for _ in range(self.chance.choice([1, 1, 1, 2, 3]))]
 
 
@@ -131,7 +131,7 @@ def published(writer: NostrPeer, events: list[NostrEvent]) -> list[tuple[bool, s
 
 
 def live_until_now(reader: NostrPeer) -> list[tuple[str, str]]:
-    """Names of subscriptions and ids of events that came."""
+    """Subscription names and event ids that arrived."""
     reader.say("COUNT", "now", {"ids": ["ab" * 32]})
     came = []
     while (message := reader.get())[0] != "COUNT":
@@ -141,7 +141,7 @@ def live_until_now(reader: NostrPeer) -> list[tuple[str, str]]:
 
 
 @pytest.mark.timeout(170 + (EVENTS + FILTERS) // 20)
-def test_random_events_and_filters_have_the_answers_of_the_reference(
+def test_random_events_and_filters_get_the_same_answers_as_from_the_reference(
     start_server: Callable[..., ServerProcess], database_place: str, tmp_path: Path
 ) -> None:
     directory = ["--data-dir", str(tmp_path)]
@@ -152,13 +152,13 @@ def test_random_events_and_filters_have_the_answers_of_the_reference(
     generator, reference = Generator(chance, int(now) - SPAN - 1000), ReferenceRelay()
     with contextlib.closing(NostrPeer(server)) as writer, contextlib.closing(NostrPeer(server)) as reader:
         assert published(writer, generator.made) == [(True, "")]
-        for known in writer.ask({}):  # with what the relay says of its own group
+        for known in writer.ask({}):  # including the relay's own events about the group
             reference.put(read_event(known))
         live = {}
         for number in range(6):
-            question = [{**wanted, "limit": 0} for wanted in generator.question()]
-            live[f"live {number}"] = [read_filter(wanted) for wanted in question]
-            reader.say("REQ", f"live {number}", *question)
+            query = [{**wanted, "limit": 0} for wanted in generator.query()]
+            live[f"live {number}"] = [read_filter(wanted) for wanted in query]
+            reader.say("REQ", f"live {number}", *query)
             assert reader.get() == ["EOSE", f"live {number}"]
         outcomes: Counter[str] = Counter()
         delivered = 0
@@ -183,10 +183,10 @@ def test_random_events_and_filters_have_the_answers_of_the_reference(
         bodies = {event.id: json.loads(event.text) for event in reference.events}
         found = 0
         for number in range(FILTERS):
-            question = generator.question()
-            filters = [read_filter(wanted) for wanted in question]
+            query = generator.query()
+            filters = [read_filter(wanted) for wanted in query]
             ids = reference.find(filters, DEFAULT_LIMIT, MAX_LIMIT, now)
-            assert writer.ask(*question, name=f"q{number}") == [bodies[one] for one in ids], question
-            assert writer.count(*question)["count"] == reference.count(filters, now), question
+            assert writer.ask(*query, name=f"q{number}") == [bodies[one] for one in ids], query
+            assert writer.count(*query)["count"] == reference.count(filters, now), query
             found += bool(ids)
-        assert FILTERS / 3 < found < FILTERS, "filters that find something, and filters that do not"
+        assert FILTERS / 3 < found < FILTERS, "some filters find something, and some do not"

@@ -1,4 +1,4 @@
-"""Questions with texts that UTF-8 cannot hold, on real sockets and both databases."""
+"""Requests with texts that UTF-8 cannot encode, on real sockets and both databases."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FILTERS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_half_a_surrogate_pair_is_refused_wherever_it_stands(
+def test_half_a_surrogate_pair_is_refused_anywhere(
     start_server: Callable[..., ServerProcess], tmp_path: Path, postgresql: str, kind: str
 ) -> None:
     where = ("--data-dir", str(tmp_path)) if kind == "sqlite" else ("--database", postgresql)

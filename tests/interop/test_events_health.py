@@ -1,4 +1,4 @@
-"""``GET /health`` says whether the database does its work."""
+"""``GET /health`` reports whether the database works."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def health(server: ServerProcess) -> tuple[int, dict[str, Any]]:
             return error.code, json.load(error)
 
 
-def test_a_database_that_hangs_is_told_and_a_database_that_works_again_too(
+def test_health_follows_a_database_that_hangs_and_recovers(
     start_server: Callable[..., ServerProcess], postgresql: str
 ) -> None:
     with psycopg.connect(postgresql, autocommit=True) as base:

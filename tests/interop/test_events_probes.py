@@ -1,4 +1,4 @@
-"""What testers of public relays check, as a table: each probe is a few messages and the answers they must have."""
+"""A table of what testers of public relays check: each probe is a few messages and the answers they must get."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _numbers = numbers(1)
 
 @dataclass
 class World:
-    """One probe's connection, people and events; nobody else has the same keys."""
+    """One probe's connection, people and events; its keys are its own."""
 
     server: ServerProcess
     peer: NostrPeer
@@ -90,7 +90,7 @@ def again(name: str, says: str = "", accepted: bool = True) -> Step:
 
 
 def ask(*filters: dict[str, Any], finds: str) -> Step:
-    """REQ; the names of the events in the order in which they have to come."""
+    """Send REQ; ``finds`` names the events in the expected order."""
 
     def step(world: World) -> None:
         found = world.peer.ask(*world.filters(filters))
@@ -111,7 +111,7 @@ def count(*filters: dict[str, Any], is_: int) -> Step:
 
 
 def refused(*filters: dict[str, Any], says: str) -> Step:
-    """REQ that is answered with CLOSED."""
+    """Send a REQ that is answered with CLOSED."""
 
     def step(world: World) -> None:
         world.peer.say("REQ", "r", *world.filled(filters))

@@ -1,4 +1,4 @@
-"""The relay with clients that nobody here wrote: rust-nostr, and four of npm's libraries."""
+"""The relay with clients of other projects: rust-nostr and four npm libraries."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def relay(start_server: StartServer, tmp_path: Path) -> ServerProcess:
 
 
 def npm_packages() -> Path:
-    """A directory with the clients and ws, made once."""
+    """A directory with the clients and ws, created once."""
     directory = ROOT / "build" / "npm-clients"
     environment = dict(os.environ)
     if SYSTEM_CERTIFICATES.is_file():
-        # Node has a list of its own; the system's may know an authority more.  Empty, it means none.
+        # Node has its own list; the system's may have another authority.  Empty means no extra authorities.
         environment["NODE_EXTRA_CA_CERTS"] = environment.get("NODE_EXTRA_CA_CERTS") or str(SYSTEM_CERTIFICATES)
     directory.mkdir(parents=True, exist_ok=True)
     installed = directory / "installed"
@@ -154,7 +154,7 @@ def test_rust_nostr(relay: ServerProcess) -> None:
         return nostr_sdk.ReqTarget.auto([nostr_sdk.Filter.from_json(json.dumps(members))])
 
     async def run() -> None:
-        # Its callbacks come on threads of their own and do not find the loop by themselves.
+        # Its callbacks run in threads of their own, which do not know the loop.
         nostr_sdk.uniffi_set_event_loop(asyncio.get_running_loop())
         builder = nostr_sdk.ClientBuilder().authenticator(nostr_sdk.SignerAuthenticator(keys))
         client = builder.build()

@@ -1,7 +1,7 @@
-"""The first frame of a text viewer: a picture, if one is about to come.
+"""The first frame of a text viewer: a picture, if one is about to arrive.
 
 The peer sends what ascii-chat's client sends, in its order: capabilities, STREAM_START, pictures a little later.  How
-long that client bears silence is tried in ``test_first_frame_patience.py``.
+long that client tolerates silence is tested in ``test_first_frame_patience.py``.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def test_the_first_frame_of_a_sender_is_its_own_picture(
     assert "38;2;200;10;10m" in text
 
 
-def test_a_watcher_waits_for_the_picture_of_somebody_else(server: ServerProcess, connect: Connect) -> None:
+def test_a_viewer_waits_for_somebody_elses_picture(server: ServerProcess, connect: Connect) -> None:
     sender = connect(server).join()
     watcher = connect(server).join(video=False)
     time.sleep(0.8)
@@ -56,20 +56,18 @@ def test_a_watcher_waits_for_the_picture_of_somebody_else(server: ServerProcess,
     assert "38;2;10;200;10m" in first_frame(watcher)
 
 
-def test_in_a_room_where_nobody_sends_that_is_said_soon(server: ServerProcess, connect: Connect) -> None:
+def test_in_a_room_without_senders_the_placeholder_comes_soon(server: ServerProcess, connect: Connect) -> None:
     started = time.monotonic()
     assert PLACEHOLDER in first_frame(connect(server).join(video=False))
     assert time.monotonic() - started < 2.5
 
 
-def test_a_sender_who_sends_nothing_is_not_waited_for_longer_than_a_few_seconds(
-    server: ServerProcess, connect: Connect
-) -> None:
+def test_a_silent_sender_delays_a_frame_by_a_few_seconds_at_most(server: ServerProcess, connect: Connect) -> None:
     connect(server).join()
     assert PLACEHOLDER in first_frame(connect(server).join(video=False), 8)
 
 
-def test_switching_video_on_and_off_does_not_keep_the_others_waiting(server: ServerProcess, connect: Connect) -> None:
+def test_switching_video_on_and_off_does_not_delay_others(server: ServerProcess, connect: Connect) -> None:
     toggler, watcher = connect(server).join(), connect(server).join(video=False)
     toggler.send(acip.STREAM_STOP, VIDEO)
     assert PLACEHOLDER in first_frame(watcher)
@@ -80,9 +78,7 @@ def test_switching_video_on_and_off_does_not_keep_the_others_waiting(server: Ser
     assert time.monotonic() - started < 2.5
 
 
-def test_somebody_who_leaves_before_the_first_picture_is_not_waited_for(
-    server: ServerProcess, connect: Connect
-) -> None:
+def test_a_sender_who_left_before_the_first_picture_delays_nobody(server: ServerProcess, connect: Connect) -> None:
     sender, watcher = connect(server).join(), connect(server).join(video=False)
     sender.send(acip.CLIENT_LEAVE)
     started = time.monotonic()

@@ -1,7 +1,7 @@
-"""Who waits how long for a first picture, beside what ``test_first_frame.py`` tries.
+"""How long viewers wait for a first picture; see also ``test_first_frame.py``.
 
 The peers send what ascii-chat's client sends, in its order: capabilities, STREAM_START, and pictures once the camera
-is open.  They lose their patience after a second of silence, as that client does.
+is open.  They give up after a second of silence, as that client does.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ LONGEST_SILENCE = 1.0
 
 
 class CClient:
-    """What ascii-chat's client does on a connection, one step at a time."""
+    """ascii-chat's client on a connection, one step at a time."""
 
     def __init__(self, peer: AcipPeer, **terminal: Any) -> None:
         self.peer = peer
@@ -42,7 +42,7 @@ class CClient:
     def watch(self, seconds: float, until_frame: bool = False) -> float:
         """Receive for a while, or until a frame has come; returns the seconds since it joined.
 
-        Fails if the server is silent for as long as the client takes for a dead link.
+        Fails if the server is silent for so long that the client would take the link for dead.
         """
         deadline, heard, pinged = time.monotonic() + seconds, time.monotonic(), 0.0
         while (now := time.monotonic()) < deadline and not (until_frame and self.frames):
@@ -83,25 +83,23 @@ def test_the_first_frame_is_the_viewers_own_first_picture(
 
 
 @pytest.mark.parametrize("flags", [0x03, 0x01, 0x02])
-def test_what_a_client_claims_to_be_able_to_do_is_not_waited_for(
-    server: ServerProcess, connect: Connect, flags: int
-) -> None:
+def test_a_client_that_only_claims_video_is_not_waited_for(server: ServerProcess, connect: Connect, flags: int) -> None:
     viewer = CClient(connect(server))
     viewer.peer.send(acip.CLIENT_JOIN, struct.pack(">I32sI", 0, b"ann", flags))
     assert viewer.watch(10, until_frame=True) < 4
     assert viewer.frames == [PLACEHOLDER]
 
 
-def test_a_camera_that_never_opens_is_not_waited_for_without_end(server: ServerProcess, connect: Connect) -> None:
+def test_the_wait_for_a_camera_that_never_opens_is_bounded(server: ServerProcess, connect: Connect) -> None:
     viewer = CClient(connect(server))
     viewer.start_video()
     assert 2 < viewer.watch(20, until_frame=True) < 12
     assert viewer.frames == [PLACEHOLDER]
     late = CClient(connect(server))
-    assert late.watch(20, until_frame=True) < 4, "the others' promises are old"
+    assert late.watch(20, until_frame=True) < 4, "the others have had time to send"
 
 
-def test_who_has_seen_pictures_is_told_at_once_when_they_end(server: ServerProcess, connect: Connect) -> None:
+def test_viewers_see_the_placeholder_at_once_when_pictures_end(server: ServerProcess, connect: Connect) -> None:
     viewer = CClient(connect(server))
     viewer.start_video()
     viewer.peer.send_color(250, 0, 0)
@@ -113,13 +111,13 @@ def test_who_has_seen_pictures_is_told_at_once_when_they_end(server: ServerProce
     stopped = time.monotonic()
     viewer.peer.send(acip.STREAM_STOP, VIDEO)
     viewer.watch(10, until_frame=True)
-    assert time.monotonic() - stopped < 2, "nobody goes on seeing a picture that has ended"
+    assert time.monotonic() - stopped < 2, "a picture that has ended disappears"
     assert viewer.frames[0] == PLACEHOLDER
     other.watch(0.2)
     assert other.frames, "it saw the picture that has ended"
 
 
-def test_newcomers_one_after_another_keep_no_viewer_waiting(server: ServerProcess, connect: Connect) -> None:
+def test_a_series_of_newcomers_delays_no_viewer(server: ServerProcess, connect: Connect) -> None:
     viewer = CClient(connect(server))
     while not viewer.frames:
         CClient(connect(server)).start_video()

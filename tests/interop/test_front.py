@@ -40,7 +40,7 @@ def front(start_server: StartServer, tmp_path: Path) -> StartServer:
 
 
 class Relayer:
-    """A program in the middle that passes everything on, with another head if it is told to.
+    """A man in the middle that forwards everything, and may change request heads.
 
     Args:
         target: port of the server.
@@ -114,7 +114,7 @@ def knock(url: str, port: int, **options: Any) -> None:
 
 
 def authenticate(url: str, port: int, relay: str | None = None) -> list[Any]:
-    """What a victim does: it signs for the relay that it believes to talk to."""
+    """Act as a victim: sign for the relay it believes it is talking to."""
     with dial(url, port) as peer:
         challenge = json.loads(peer.recv(10))[1]
         event = make("", ANN, 22242, ["relay", relay or url], ["challenge", challenge])
@@ -186,7 +186,9 @@ def test_an_authentication_for_a_relay_in_the_middle_is_refused(
         assert "evil.example" not in text
 
 
-def test_an_authentication_for_a_name_of_ours_is_accepted(front: StartServer, relayer: Callable[..., Relayer]) -> None:
+def test_an_authentication_for_one_of_our_names_is_accepted(
+    front: StartServer, relayer: Callable[..., Relayer]
+) -> None:
     server = front("--relay-url", "wss://relay.example", "--relay-url", "ws://other.example:99")
     port, proxy = server.http_port, relayer(server.http_port, adding("X-Forwarded-For: 192.0.2.1"))
     for name in (f"127.0.0.1:{port}", f"localhost:{port}", "[::1]", "relay.example", "other.example:99"):
@@ -197,7 +199,7 @@ def test_an_authentication_for_a_name_of_ours_is_accepted(front: StartServer, re
     assert authenticate("ws://other.example/", port)[0] is False
 
 
-def test_an_identity_is_not_proved_to_a_room_through_a_relay_in_the_middle(
+def test_an_identity_proof_through_a_relay_in_the_middle_is_refused(
     front: StartServer, relayer: Callable[..., Relayer]
 ) -> None:
     server = front("--relay-url", "wss://relay.example")
@@ -211,7 +213,7 @@ def test_an_identity_is_not_proved_to_a_room_through_a_relay_in_the_middle(
     assert prove(f"ws://localhost:{port}/rooms", port, "d") is None
 
 
-def test_a_page_whose_name_leads_to_this_machine_reads_nothing(front: StartServer) -> None:
+def test_a_page_whose_name_resolves_to_this_machine_reads_nothing(front: StartServer) -> None:
     server = front()
     port = server.http_port
     assert get(port, "/statistics")[0] == get(port, "/metrics/", host=f"127.0.0.1:{port}")[0] == 200
@@ -240,7 +242,7 @@ def test_a_page_whose_name_leads_to_this_machine_reads_nothing(front: StartServe
         "X-Forwarded-For: garbage, , ;",
     ],
 )
-def test_what_comes_through_a_proxy_is_not_this_machine(
+def test_a_client_behind_a_proxy_does_not_count_as_local(
     shared_server: StartServer, relayer: Callable[..., Relayer], options: tuple[str, ...], line: str
 ) -> None:
     proxy = relayer(shared_server(*options).http_port, adding(line))
@@ -249,7 +251,7 @@ def test_what_comes_through_a_proxy_is_not_this_machine(
     assert get(proxy.port, "/health")[0] == 200
 
 
-def test_the_administrator_reads_the_figures_from_everywhere(
+def test_the_administrator_can_read_statistics_from_anywhere(
     front: StartServer, relayer: Callable[..., Relayer]
 ) -> None:
     server = front("--admin-token", TOKEN, "--trusted-proxy", "127.0.0.1")
@@ -261,7 +263,7 @@ def test_the_administrator_reads_the_figures_from_everywhere(
     statuses = [get(ann.port, "/statistics", "Authorization: Bearer wrong")[0] for _ in range(6)]
     assert statuses[0] == 403
     assert statuses[-1] == 429
-    # Whoever guesses is paused, and nobody else behind the same proxy.
+    # Only the guesser is paused, and nobody else behind the same proxy.
     assert get(ann.port, "/metrics", right)[0] == 429
     assert get(bob.port, "/metrics", right)[0] == 200
     assert get(server.http_port, "/metrics")[0] == 200
@@ -281,7 +283,7 @@ def test_limits_and_logs_know_the_clients_behind_a_trusted_proxy(
         server.wait_for_log(r"192\.0\.2\.1 was refused")
 
 
-def test_a_proxy_that_nobody_trusts_counts_as_one_client(front: StartServer, relayer: Callable[..., Relayer]) -> None:
+def test_an_untrusted_proxy_counts_as_one_client(front: StartServer, relayer: Callable[..., Relayer]) -> None:
     server = front("--connections-per-address", "2")
     one = relayer(server.http_port, adding("X-Forwarded-For: 192.0.2.1"))
     two = relayer(server.http_port, adding("X-Forwarded-For: 192.0.2.2"))
@@ -306,7 +308,7 @@ def test_a_slash_at_the_end_changes_nothing(front: StartServer) -> None:
 
 @pytest.mark.parametrize("line", ["Sec-WebSocket-Protocol:", "Sec-WebSocket-Protocol: ", "Sec-WebSocket-Protocol: ,"])
 @pytest.mark.parametrize("path", ["/", "/rooms"])
-def test_an_empty_list_of_subprotocols_is_none(shared_server: StartServer, line: str, path: str) -> None:
+def test_an_empty_list_of_subprotocols_is_ignored(shared_server: StartServer, line: str, path: str) -> None:
     key = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13")
     port = shared_server("--game", "chess:3").http_port
     status, head, _ = get(port, path, *key, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", line, "Via: a")
@@ -314,7 +316,7 @@ def test_an_empty_list_of_subprotocols_is_none(shared_server: StartServer, line:
     assert "sec-websocket-protocol" not in head.lower()
 
 
-def test_requests_that_are_none_get_a_sentence_and_leave_no_stack(front: StartServer) -> None:
+def test_malformed_requests_get_a_sentence_and_log_no_traceback(front: StartServer) -> None:
     server = front()
     upgrade = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x\r\n\r\n"
     for data in (
@@ -387,7 +389,7 @@ PYTHON = re.compile(
         '["NEG-OPEN","s"]',
     ],
 )
-def test_no_answer_of_the_relay_quotes_python(front_once: ServerProcess, message: str) -> None:
+def test_the_relays_answers_contain_no_python_errors(front_once: ServerProcess, message: str) -> None:
     with dial("ws://localhost/", front_once.http_port) as peer:
         peer.recv(10)
         peer.send(message)
@@ -407,7 +409,7 @@ def front_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProce
     assert "Traceback" not in "".join(server.log)
 
 
-def test_a_port_of_http_that_is_in_use_is_named_before_anything_is_said_to_listen() -> None:
+def test_an_http_port_in_use_is_reported_before_the_server_claims_to_listen() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         words = ["server", "127.0.0.1", "--port", "0", "--http-port", str(port)]
@@ -421,7 +423,7 @@ def test_a_port_of_http_that_is_in_use_is_named_before_anything_is_said_to_liste
     assert "Errno" not in done.stderr
 
 
-def test_the_relay_says_what_it_is_to_those_who_accept_that(front: StartServer) -> None:
+def test_the_relays_information_is_sent_to_clients_that_accept_it(front: StartServer) -> None:
     port = front().http_port
     for lines, is_information in (
         (["Accept: application/nostr+json"], True),
@@ -462,7 +464,7 @@ http {{
 
 
 @pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed")
-def test_behind_nginx_as_the_documentation_sets_it_up(front: StartServer, tmp_path: Path) -> None:
+def test_the_documented_nginx_configuration_works(front: StartServer, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     server = front(
@@ -483,7 +485,7 @@ def test_behind_nginx_as_the_documentation_sets_it_up(front: StartServer, tmp_pa
         assert authenticate("ws://relay.example/", port, "wss://relay.example/")[0] is True
         assert authenticate("ws://localhost/", port)[0] is False
         assert prove("ws://relay.example/rooms", port, "a") is None
-        # nginx heard 127.0.0.1, which is trusted here, so what stands in front of it tells these two apart.
+        # nginx adds 127.0.0.1, which is trusted here, so the entry before it tells these two apart.
         ann = {"additional_headers": {"X-Forwarded-For": "192.0.2.1"}}
         bob = {"additional_headers": {"X-Forwarded-For": "192.0.2.2"}}
         with dial("ws://relay.example/", port, **ann):

@@ -1,4 +1,4 @@
-"""Outsiders, members, moderators and admins try everything on a real relay, and everybody sees what the model says."""
+"""Outsiders, members, moderators and admins try everything on a real relay; each sees what the model says."""
 
 from __future__ import annotations
 
@@ -71,9 +71,9 @@ class Play:
         elif kind == "two":
             tags.insert(self.random.randint(0, 1), ["h", choose(["lobby", self.name])])
         number = 9 if kind == "two" else int(str(kind))
-        self.tell(key, number, tags, roles, opened, has_two_groups=kind == "two")
+        self.publish(key, number, tags, roles, opened, has_two_groups=kind == "two")
 
-    def tell(
+    def publish(
         self,
         key: str,
         kind: int,
@@ -141,7 +141,7 @@ class Play:
         return message
 
     def check_live(self) -> None:
-        """At the end, for the other answers come over the same connections."""
+        """Last, because the other answers come over the same connections."""
         sentinel: NostrEvent = make("end", bytes.fromhex(next(iter(self.keys))), 20001)
         assert self.writer.publish(sentinel)[1] is True
         for reader, peer in self.peers.items():
@@ -175,9 +175,9 @@ def playing(server: ServerProcess, seed: int) -> Iterator[Play]:
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_everybody_sees_what_is_for_them(relay: ServerProcess, seed: int) -> None:
+def test_everybody_sees_what_the_model_says(relay: ServerProcess, seed: int) -> None:
     with playing(relay, seed) as play:
-        play.tell(next(iter(play.keys)), 9007, [["h", play.name]], [], [])
+        play.publish(next(iter(play.keys)), 9007, [["h", play.name]], [], [])
         for _ in range(40):
             play.step()
         play.check_live()
@@ -185,7 +185,7 @@ def test_everybody_sees_what_is_for_them(relay: ServerProcess, seed: int) -> Non
 
 
 @pytest.mark.parametrize("seed", range(100, 104))
-def test_everybody_sees_what_is_for_them_at_any_time(relay: ServerProcess, seed: int) -> None:
+def test_everybody_sees_what_the_model_says_in_a_long_run(relay: ServerProcess, seed: int) -> None:
     with playing(relay, seed) as play:
         for peer in play.peers.values():
             peer.say("CLOSE", "live")

@@ -55,7 +55,7 @@ def test_pages_and_calls_share_a_port(start_server: StartServer, connect: Connec
     peer.frame()
 
 
-def test_the_relay_and_rooms_answer_there(start_server: StartServer, tmp_path: Path) -> None:
+def test_the_relay_and_rooms_answer_on_the_call_port(start_server: StartServer, tmp_path: Path) -> None:
     server = both(start_server, tmp_path)
     with connect_websocket(f"ws://127.0.0.1:{server.port}/", compression=None) as relay:
         assert json.loads(relay.recv(10))[0] == "AUTH"
@@ -67,7 +67,7 @@ def test_the_relay_and_rooms_answer_there(start_server: StartServer, tmp_path: P
 
 
 @pytest.mark.parametrize("pause", [0.0, 0.002])
-def test_requests_are_answered_whatever_the_cuts(start_server: StartServer, tmp_path: Path, pause: float) -> None:
+def test_requests_are_answered_however_they_are_split(start_server: StartServer, tmp_path: Path, pause: float) -> None:
     server = both(start_server, tmp_path)
     request = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
     last = b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
@@ -75,7 +75,7 @@ def test_requests_are_answered_whatever_the_cuts(start_server: StartServer, tmp_
     assert answer.count(b"HTTP/1.1 200 OK") == 2, "one after the other on one connection"
 
 
-def test_a_slow_head_has_the_deadline_of_http(start_server: StartServer, tmp_path: Path) -> None:
+def test_a_slow_request_head_has_the_http_deadline(start_server: StartServer, tmp_path: Path) -> None:
     server = both(start_server, tmp_path)
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as peer:
         peer.sendall(b"GET / HTTP/1.1\r\n")
@@ -84,7 +84,7 @@ def test_a_slow_head_has_the_deadline_of_http(start_server: StartServer, tmp_pat
         assert time.monotonic() - started > 5, "not that of a handshake"
 
 
-def test_a_peer_that_says_nothing_is_closed_and_its_place_is_free(start_server: StartServer, tmp_path: Path) -> None:
+def test_a_silent_peer_is_closed_and_frees_its_place(start_server: StartServer, tmp_path: Path) -> None:
     server = both(start_server, tmp_path, "--connections-per-address", "2")
     silent = [socket.create_connection(("127.0.0.1", server.port), timeout=20) for _ in range(2)]
     assert ask(server.port, b"GET /health HTTP/1.1\r\nConnection: close\r\n\r\n") == b"", "their places are taken"
@@ -97,7 +97,7 @@ def test_a_peer_that_says_nothing_is_closed_and_its_place_is_free(start_server: 
         peer.close()
 
 
-def test_without_http_a_browser_is_told(start_server: StartServer) -> None:
+def test_without_http_a_browser_gets_an_explanation(start_server: StartServer) -> None:
     server = start_server()
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(f"http://127.0.0.1:{server.port}/", timeout=10)
@@ -105,7 +105,7 @@ def test_without_http_a_browser_is_told(start_server: StartServer) -> None:
     assert "port for calls" in refused.value.read().decode()
 
 
-def test_with_a_certificate_the_other_port_is_named(start_server: StartServer, tmp_path: Path) -> None:
+def test_with_a_certificate_browsers_are_pointed_to_the_https_port(start_server: StartServer, tmp_path: Path) -> None:
     server = start_server("--http", "--http-port", "0", "--tls-cert", str(certificate(tmp_path, "localhost")))
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(f"http://127.0.0.1:{server.port}/", timeout=10)

@@ -72,7 +72,7 @@ def ask(
 
 @pytest.fixture
 def extended() -> Iterator[Callable[..., ClientConnection]]:
-    """Connects with a library that knows nothing of rooms, and asks for the sub-protocol."""
+    """A client made with a library that does not know rooms; it requests the sub-protocol."""
     opened: list[Any] = []
 
     def open_socket(server: ServerProcess, request: JoinRequest, extras: JoinExtras | None = None) -> ClientConnection:
@@ -128,7 +128,7 @@ def test_connections_end_with_a_code_and_the_reason(start_server: StartServer, e
     assert (code, text.startswith(reason), len(reason.encode()) <= 123) == (4001, True, True)
 
 
-def test_tokens_change_with_each_return(start_server: StartServer, extended: Any) -> None:
+def test_tokens_change_with_each_rejoin(start_server: StartServer, extended: Any) -> None:
     server = room_server(start_server)
     first = JoinReply.decode(get(extended(server, JoinRequest("go", "r", create=True)))).token
     again = extended(server, JoinRequest("go", "r", token=first), JoinExtras(rotates=True))
@@ -155,7 +155,7 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-def test_hands_stay_hidden_and_players_are_known(start_server: StartServer) -> None:
+def test_hands_stay_hidden_and_players_are_identified(start_server: StartServer) -> None:
     server = room_server(start_server)
     url, key = f"ws://127.0.0.1:{server.http_port}/rooms", Key()
 
@@ -184,7 +184,7 @@ def test_hands_stay_hidden_and_players_are_known(start_server: StartServer) -> N
     asyncio.run(play())
 
 
-def test_the_library_comes_back_with_a_new_token_each_time(start_server: StartServer) -> None:
+def test_the_library_rejoins_with_a_new_token_each_time(start_server: StartServer) -> None:
     server = room_server(start_server)
     url, key = f"ws://127.0.0.1:{server.http_port}/rooms", Key()
 
@@ -214,8 +214,8 @@ def test_the_library_comes_back_with_a_new_token_each_time(start_server: StartSe
     asyncio.run(play())
 
 
-def test_a_relay_of_the_plain_protocol_is_understood(start_server: StartServer) -> None:
-    """Ours, when the sub-protocol is taken out of the request on the way."""
+def test_a_relay_with_the_plain_protocol_works(start_server: StartServer) -> None:
+    """Our server, behind a proxy that removes the sub-protocol from the request."""
     server = room_server(start_server)
 
     async def strip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -271,7 +271,7 @@ def test_public_rooms_are_listed_in_pages(start_server: StartServer, extended: A
         assert ask(server, f"/rooms?{wrong}")[0] == 400, wrong
 
 
-def test_a_public_room_has_a_group_for_chat_as_long_as_it_lives(
+def test_a_public_room_has_a_chat_group_while_it_exists(
     start_server: StartServer, extended: Any, tmp_path: Path
 ) -> None:
     server = room_server(start_server, "--events", "--data-dir", str(tmp_path / "data"))
@@ -298,9 +298,7 @@ def test_a_public_room_has_a_group_for_chat_as_long_as_it_lives(
     host.send(b"\x00")
     closed_with(host)
     until_described({"lobby"})
-    assert [event["content"] for event in peer.ask({"#h": [group]})] == ["good game"], (
-        "nothing that was accepted is lost"
-    )
+    assert [event["content"] for event in peer.ask({"#h": [group]})] == ["good game"], "no accepted report is lost"
     get(extended(server, JoinRequest("go", "salon", create=True)))
     until_described({"lobby", group})
     peer.close()
@@ -312,7 +310,7 @@ def test_a_public_room_has_a_group_for_chat_as_long_as_it_lives(
     peer.close()
 
 
-def test_what_somebody_played_with_a_key(start_server: StartServer, database_place: str, tmp_path: Path) -> None:
+def test_records_of_a_key_can_be_read(start_server: StartServer, database_place: str, tmp_path: Path) -> None:
     where = (
         ("--database", database_place)
         if database_place.startswith("postgresql")
@@ -347,7 +345,7 @@ def test_what_somebody_played_with_a_key(start_server: StartServer, database_pla
     assert ask(again, "/games/4")[1]["end_reason"] == "the server stopped"
 
 
-def test_rounds_are_reported_once_and_may_be_given_up(
+def test_rounds_are_reported_once_and_may_be_abandoned(
     start_server: StartServer, extended: Any, database_place: str, tmp_path: Path
 ) -> None:
     where = (
@@ -387,7 +385,7 @@ def test_rounds_are_reported_once_and_may_be_given_up(
     assert ask(server, "/games/1")[1]["outcomes"] == {"0": "win", "1": "loss"}
 
 
-def test_only_players_that_ask_for_it_hear_who_is_away(start_server: StartServer, extended: Any) -> None:
+def test_only_players_that_ask_get_notices_of_absences(start_server: StartServer, extended: Any) -> None:
     server = room_server(start_server, "--room-grace", "2")
     told = JoinExtras(wants_absences=True)
     host = extended(server, JoinRequest("go", "r", create=True), told)
@@ -416,7 +414,7 @@ def test_only_players_that_ask_for_it_hear_who_is_away(start_server: StartServer
     stack.close()
 
 
-def test_a_guest_that_sends_nonsense_changes_nothing_for_a_game_in_the_terminal(
+def test_nonsense_from_a_guest_does_not_affect_a_terminal_game(
     start_server: StartServer, extended: Any, tmp_path: Path
 ) -> None:
     server = start_server("--http", "--http-port", "0", "--game", "four")
@@ -427,7 +425,7 @@ def test_a_guest_that_sends_nonsense_changes_nothing_for_a_game_in_the_terminal(
         guest = extended(server, JoinRequest("four", "t"))
         get(guest)
         window.expect("Your turn")
-        # Not its turn yet, columns that are none, a rematch of a game that goes on, escape sequences.
+        # A move out of turn, columns that do not exist, a rematch of a game in progress, escape sequences.
         for call in (b"\x00", b"\x07", b"\xff", b"", b"again", b"\x1b[2J\x1b]0;owned\x07", bytes(60_000)):
             guest.send(b"\x02" + call)
         second = extended(server, JoinRequest("four", "t"))
@@ -443,7 +441,7 @@ def test_a_guest_that_sends_nonsense_changes_nothing_for_a_game_in_the_terminal(
         window.expect("code=0")
 
 
-def test_games_are_read_again_by_who_has_the_token(start_server: StartServer, tmp_path: Path) -> None:
+def test_the_tokens_owner_can_reload_games(start_server: StartServer, tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
     file.write_text('[rooms]\ngame = ["chess:2"]\n')
     token = "0123456789abcdef!"
@@ -470,7 +468,7 @@ def test_games_are_read_again_by_who_has_the_token(start_server: StartServer, tm
     assert token not in "".join(server.log)
 
 
-def test_without_a_token_nobody_reloads(start_server: StartServer) -> None:
+def test_reloading_games_needs_a_token(start_server: StartServer) -> None:
     assert ask(room_server(start_server), "/reload", {}, "Bearer ") == (
         403,
         {"error": "Nobody may do this. To allow it, start the server with --admin-token."},
@@ -515,7 +513,7 @@ def test_rooms_over_tls(start_server: StartServer, tmp_path: Path) -> None:
             guest.recv(10)
 
 
-def test_a_certificate_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
+def test_an_unusable_certificate_is_reported_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "junk.pem").write_text("junk")
     for options, code, text in (
         (["--tls-cert", str(tmp_path / "junk.pem")], 4, "junk.pem' cannot be used"),
@@ -538,7 +536,7 @@ def test_a_certificate_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> No
         assert "Traceback" not in result.stderr
 
 
-def test_slow_requests_are_ended_and_cost_nobody_else_anything(start_server: StartServer, tmp_path: Path) -> None:
+def test_slow_requests_are_closed_and_harm_nobody_else(start_server: StartServer, tmp_path: Path) -> None:
     """Connections without a request, with half of one, and with one and then half of the next; with TLS without any."""
     plain = room_server(start_server)
     tls = room_server(start_server, "--tls-cert", str(certificate(tmp_path, "c")))
@@ -579,4 +577,4 @@ def test_slow_requests_are_ended_and_cost_nobody_else_anything(start_server: Sta
         stop.set()
         thread.join()
         host.send(only_for(1, b"\x04x"))
-        assert decode_error(get(host)) == "Illegal Server -> Client command.", "the room was there all the time"
+        assert decode_error(get(host)) == "Illegal Server -> Client command.", "the room existed all the time"

@@ -35,7 +35,7 @@ def room_server(start_server: StartServer, *options: str) -> ServerProcess:
 
 
 class Player:
-    """A player with a library that knows nothing of rooms."""
+    """A player made with a library that does not know rooms."""
 
     def __init__(
         self, server: ServerProcess, request: JoinRequest | bytes | None, path: str = "/ws", **options: Any
@@ -56,7 +56,7 @@ class Player:
         return self.reply
 
     def ends_with(self) -> str | None:
-        """The text of the last message; the connection must be closed behind it, without a code."""
+        """The text of the last message; the connection must be closed after it, without a code."""
         text = decode_error(self.get())
         with pytest.raises(ConnectionClosed) as caught:
             self.socket.recv(10)
@@ -64,12 +64,12 @@ class Player:
         return text
 
     def close(self) -> None:
-        """Leave as one should."""
+        """Leave with a goodbye."""
         with contextlib.suppress(OSError, ConnectionClosed):
             self._context.__exit__(None, None, None)
 
     def break_off(self) -> None:
-        """Lose the connection without a word."""
+        """Drop the connection without a goodbye."""
         raw = self.socket.socket
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         raw.close()
@@ -124,7 +124,7 @@ def test_a_host_and_guests_play(start_server: StartServer, people: Come, path: s
     assert people(server, JoinRequest("chess", "lobby")).ends_with() == ("Room lobby does not exist for game chess.")
 
 
-def test_a_lost_host_finds_its_room_as_it_was(start_server: StartServer, people: Come) -> None:
+def test_a_disconnected_host_finds_its_room_unchanged(start_server: StartServer, people: Come) -> None:
     server = room_server(start_server)
     host = people(server, JoinRequest("go", "r", create=True))
     token = host.enter().token
@@ -143,13 +143,13 @@ def test_a_lost_host_finds_its_room_as_it_was(start_server: StartServer, people:
     assert [again.get(), again.get(), again.get()] == [player_came(1), player_left(2), b"\x02\x00\x01go"]
     again.socket.send(DELTA)
     again.socket.send(FULL)
-    assert ann.get() == FULL, "the change before the state is not for who has none"
+    assert ann.get() == FULL, "a change is not sent to players without a state"
     bob_again = people(server, JoinRequest("go", "r", token=bob.reply.token))
     assert bob_again.enter().player == 2
     assert again.get() == player_came(2)
 
 
-def test_drop_return_drop(start_server: StartServer, people: Come) -> None:
+def test_a_player_may_disconnect_rejoin_and_disconnect_again(start_server: StartServer, people: Come) -> None:
     server = room_server(start_server, "--room-grace", "1.5")
     host = people(server, JoinRequest("go", "r", create=True))
     host.enter()
@@ -166,7 +166,7 @@ def test_drop_return_drop(start_server: StartServer, people: Come) -> None:
     assert time.monotonic() - gone > 1.2, "the whole time of grace, counted from the second loss"
 
 
-def test_three_hundred_leavers_and_a_host_that_returns(start_server: StartServer, people: Come) -> None:
+def test_a_host_rejoins_after_three_hundred_guests_left(start_server: StartServer, people: Come) -> None:
     server = room_server(start_server, "--room-grace", "5")
     host = people(server, JoinRequest("go", "r", create=True))
     token = host.enter().token
@@ -185,10 +185,12 @@ def test_three_hundred_leavers_and_a_host_that_returns(start_server: StartServer
     assert again.enter().player == 0
     assert again.get() == player_came(301)
     stays.socket.send(RPC)
-    assert again.get() == b"\x02" + (301).to_bytes(2, "big") + b"go", "nothing of those who left comes between"
+    assert again.get() == b"\x02" + (301).to_bytes(2, "big") + b"go", "nothing from the guests who left comes between"
 
 
-def test_a_lost_seat_is_kept_and_a_left_one_is_free(start_server: StartServer, people: Come) -> None:
+def test_a_disconnected_players_seat_is_kept_and_a_leavers_seat_is_free(
+    start_server: StartServer, people: Come
+) -> None:
     server = room_server(start_server, "--room-grace", "1.5")
     people(server, JoinRequest("chess", "r", create=True)).enter()
     ann, bob = (people(server, JoinRequest("chess", "r")) for _ in range(2))
@@ -233,7 +235,7 @@ def test_floods_of_names_are_refused_and_forgotten(start_server: StartServer, pe
     assert watcher.get() == player_came(1)
 
 
-def test_two_sockets_on_one_seat(start_server: StartServer, people: Come) -> None:
+def test_a_seat_has_one_socket_at_a_time(start_server: StartServer, people: Come) -> None:
     server = room_server(start_server)
     host = people(server, JoinRequest("go", "r", create=True))
     host.enter()
@@ -257,16 +259,14 @@ def test_two_sockets_on_one_seat(start_server: StartServer, people: Come) -> Non
         (JoinRequest("go", "r", token=5), "Room r no longer exists for game go."),
     ],
 )
-def test_a_refusal_is_the_last_word(
+def test_a_refusal_is_the_last_message(
     start_server: StartServer, people: Come, request_: JoinRequest | bytes, text: str
 ) -> None:
     assert people(room_server(start_server), request_).ends_with() == text
 
 
 @pytest.mark.parametrize("size", [65_537, 70_001, 200_000])
-def test_a_message_that_is_too_large_is_told_so_before_the_close(
-    start_server: StartServer, people: Come, size: int
-) -> None:
+def test_a_too_large_message_gets_a_reason_before_the_close(start_server: StartServer, people: Come, size: int) -> None:
     server = room_server(start_server)
     host = people(server, JoinRequest("chess", "lobby", create=True))
     host.enter()
@@ -278,7 +278,7 @@ def test_a_message_that_is_too_large_is_told_so_before_the_close(
     assert caught.value.rcvd.code == 1009
 
 
-def test_who_says_nothing_or_leaves_at_once_is_gone(start_server: StartServer, people: Come) -> None:
+def test_vanished_connections_leave_no_descriptors(start_server: StartServer, people: Come) -> None:
     server = room_server(start_server)
     silent = people(server, None)
     for _ in range(20):
@@ -296,7 +296,7 @@ def test_who_says_nothing_or_leaves_at_once_is_gone(start_server: StartServer, p
     assert len(list(descriptors.iterdir())) <= count + 2
 
 
-def test_too_large_messages_end_their_sender(start_server: StartServer, people: Come) -> None:
+def test_too_large_messages_disconnect_their_sender(start_server: StartServer, people: Come) -> None:
     server = room_server(start_server, "--room-message-bytes", "5000")
     host = people(server, JoinRequest("go", "r", create=True))
     host.enter()
@@ -365,7 +365,7 @@ def test_a_host_that_stops_reading_is_not_waited_for(start_server: StartServer, 
             ann.get(1)
 
 
-def test_pages_of_strangers_may_not_connect(start_server: StartServer, people: Come) -> None:
+def test_pages_of_other_origins_may_not_connect(start_server: StartServer, people: Come) -> None:
     server = room_server(start_server, "--origin", "https://friend.example")
     for origin in ("https://friend.example", f"http://127.0.0.1:{server.http_port}"):
         player = people(server, JoinRequest("go", origin, create=True), additional_headers={"Origin": origin})
@@ -375,7 +375,7 @@ def test_pages_of_strangers_may_not_connect(start_server: StartServer, people: C
     assert caught.value.response.status_code == 403
 
 
-def test_what_is_no_websocket_gets_an_answer_and_the_server_lives(start_server: StartServer, people: Come) -> None:
+def test_a_request_without_an_upgrade_gets_an_answer(start_server: StartServer, people: Come) -> None:
     server = room_server(start_server)
     with pytest.raises(urllib.error.HTTPError) as caught:
         urllib.request.urlopen(f"http://127.0.0.1:{server.http_port}/ws", timeout=10)
@@ -399,7 +399,7 @@ def test_what_is_no_websocket_gets_an_answer_and_the_server_lives(start_server: 
         assert json.load(answer)["rooms_open"] == 1, "the room waits for its host"
 
 
-def test_one_address_has_so_many_connections(start_server: StartServer, people: Come) -> None:
+def test_connections_per_address_are_limited(start_server: StartServer, people: Come) -> None:
     server = room_server(start_server, "--connections-per-address", "2")
     people(server, JoinRequest("go", "r", create=True)).enter()
     second = people(server, JoinRequest("go", "r"))
@@ -412,7 +412,7 @@ def test_one_address_has_so_many_connections(start_server: StartServer, people: 
     people(server, JoinRequest("go", "r")).enter()
 
 
-def test_the_server_takes_leave_of_players_when_it_stops(start_server: StartServer, people: Come) -> None:
+def test_players_are_notified_of_a_shutdown(start_server: StartServer, people: Come) -> None:
     server = room_server(start_server)
     host = people(server, JoinRequest("go", "r", create=True))
     host.enter()
@@ -423,7 +423,7 @@ def test_the_server_takes_leave_of_players_when_it_stops(start_server: StartServ
     assert server.process.wait(10) == 0
 
 
-def test_games_are_read_again_and_a_mistake_changes_nothing(
+def test_games_are_reloaded_and_an_invalid_file_changes_nothing(
     start_server: StartServer, people: Come, tmp_path: Path
 ) -> None:
     file = tmp_path / "config.toml"
@@ -439,14 +439,14 @@ def test_games_are_read_again_and_a_mistake_changes_nothing(
     assert people(server, JoinRequest("chess", "s", create=True)).ends_with() == "Unknown game chess."
     host.break_off()
     again = people(server, JoinRequest("chess", "r", token=host.reply.token))
-    assert again.enter().player == 0, "a room that is there goes on"
+    assert again.enter().player == 0, "an existing room continues"
     file.write_text('[rooms]\ngmae = ["x"]\n')
     server.process.send_signal(signal.SIGHUP)
     server.wait_for_log("The games were not reloaded: .*Did you mean 'game'")
     people(server, JoinRequest("go", "t", create=True)).enter()
 
 
-def test_metrics_count(start_server: StartServer, people: Come) -> None:
+def test_metrics_count_rooms_and_players(start_server: StartServer, people: Come) -> None:
     server = room_server(start_server)
     people(server, JoinRequest("go", "r", create=True)).enter()
     with urllib.request.urlopen(f"http://127.0.0.1:{server.http_port}/metrics", timeout=10) as answer:
@@ -469,7 +469,7 @@ def ask(server: ServerProcess, path: str, body: object = None, token: int | None
             return error.code, json.load(error)
 
 
-def test_what_was_played_is_kept_and_only_the_host_says_how_it_ended(
+def test_rounds_are_recorded_and_only_the_host_reports_the_outcome(
     start_server: StartServer, people: Come, tmp_path: Path
 ) -> None:
     data = ("--data-dir", str(tmp_path / "data"))
@@ -485,7 +485,7 @@ def test_what_was_played_is_kept_and_only_the_host_says_how_it_ended(
     result = {"game_id": "chess", "room_code": "lobby", "result": {"moves": 12}, "outcomes": {"0": "win", "1": "loss"}}
     assert ask(server, "/games/result", result)[0] == 403
     assert ask(server, "/games/result", result, ann.reply.token)[0] == 403
-    assert ask(server, "/games/result", {**result, "outcomes": {"2": "win"}}, token)[0] == 400, "who was kicked is out"
+    assert ask(server, "/games/result", {**result, "outcomes": {"2": "win"}}, token)[0] == 400, "a kicked player is out"
     assert ask(server, "/games/result", {**result, "outcomes": {"1": "great"}}, token)[0] == 400
     assert ask(server, "/games/result", {**result, "room_code": "other"}, token)[0] == 404
     assert ask(server, "/games/result", ["nonsense"], token)[0] == 400
@@ -515,7 +515,7 @@ def test_the_hosts_token_cannot_be_guessed_over_http(start_server: StartServer, 
     assert ask(server, "/games/result", result, token)[0] == 200
 
 
-def test_who_asks_too_often_is_turned_away(start_server: StartServer) -> None:
+def test_requests_over_the_rate_are_refused(start_server: StartServer) -> None:
     server = room_server(start_server, "--connection-rate", "50")
     answers = []
     connection = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=10)

@@ -1,4 +1,4 @@
-"""What viewers of our own kind see of a call, on a real server."""
+"""What our own viewers see of a call, on a real server."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ NAMED = ViewSettings(BACKGROUND, ViewFlag.NAMES)
 
 
 class Pictures(Uplink):
-    """An uplink that sends what a test says, and keeps what the server asks for."""
+    """An uplink that sends what a test wants, and stores the server's requests."""
 
     def __init__(self) -> None:
         self.requests: list[PictureRequest] = []
@@ -65,7 +65,7 @@ class Pictures(Uplink):
 
 
 class Person:
-    """Joins a call and sends what the test says."""
+    """A participant that sends what the test wants."""
 
     def __init__(self, server: ServerProcess, name: str, sound: CallSound | None = None) -> None:
         self.pictures = Pictures()
@@ -89,7 +89,7 @@ class Person:
         height, width = picture.shape[:2]
         await self.say(ImageFrame(width, height, picture.tobytes()))
 
-    async def asked_for(self, width: int, height: int, seconds: float = 5) -> PictureRequest:
+    async def request_for(self, width: int, height: int, seconds: float = 5) -> PictureRequest:
         """The server's request for pictures of that size."""
         deadline = time.monotonic() + seconds
         while not (found := [r for r in self.pictures.requests if (r.width, r.height) == (width, height)]):
@@ -111,10 +111,10 @@ def plain(red: int, green: int, blue: int, width: int = 64, height: int = 36) ->
     return np.full((height, width, 3), (red, green, blue), np.uint8)
 
 
-def papers(watching: Viewer) -> set[int]:
+def backgrounds(watching: Viewer) -> set[int]:
     """The background colours on a viewer's screen."""
     grid = watching.screen.grid
-    return set() if grid is None else {paper for _, paper, _ in grid.characters()}
+    return set() if grid is None else {background for _, background, _ in grid.characters()}
 
 
 def is_exact(watching: Viewer, picture: np.ndarray) -> bool:
@@ -136,28 +136,28 @@ MARKED = re.compile("\N{BLACK CIRCLE} [12] Ann")
 RED, GREEN = direct_color(200, 0, 0), direct_color(0, 200, 0)
 
 
-def test_names_stand_under_pictures_and_who_has_none_has_a_place(server: ServerProcess) -> None:
+def test_names_are_below_pictures_and_everybody_has_a_tile(server: ServerProcess) -> None:
     async def scenario() -> None:
         ann = Person(server, "Ann")
-        await ann.asked_for(*(await _some_request(ann)))  # she is in the call, as the first
+        await ann.request_for(*(await _some_request(ann)))  # she is in the call, as the first
         watching = viewer(server, "Bob")
         await ann.show(plain(200, 0, 0))
-        await watching.sees(lambda w: RED in papers(w))
+        await watching.sees(lambda w: RED in backgrounds(w))
         await watching.sees(lambda w: "1 Ann" in w.text() and "2 Bob" in w.text())
         assert "camera off" in watching.text()
         await ann.say(StreamStop(StreamKind.VIDEO))
-        await watching.sees(lambda w: RED not in papers(w) and w.text().count("camera off") == 2, 2)
+        await watching.sees(lambda w: RED not in backgrounds(w) and w.text().count("camera off") == 2, 2)
         await ann.say(StreamStart(StreamKind.VIDEO))
         await ann.show(plain(0, 200, 0))
-        await watching.sees(lambda w: GREEN in papers(w))
+        await watching.sees(lambda w: GREEN in backgrounds(w))
         await ann.leave()
-        await watching.sees(lambda w: GREEN not in papers(w) and "Ann" not in w.text() and "1 Bob" in w.text())
+        await watching.sees(lambda w: GREEN not in backgrounds(w) and "Ann" not in w.text() and "1 Bob" in w.text())
         await watching.leave()
 
     run(scenario())
 
 
-def test_a_picture_that_stands_still_is_called_frozen_within_two_seconds(server: ServerProcess) -> None:
+def test_a_stalled_picture_is_marked_frozen_within_two_seconds(server: ServerProcess) -> None:
     async def scenario() -> None:
         ann, watching = Person(server, "Ann"), viewer(server)
         for shade in range(100, 110):
@@ -166,14 +166,14 @@ def test_a_picture_that_stands_still_is_called_frozen_within_two_seconds(server:
         assert "frozen" not in watching.text()
         await watching.sees(lambda w: "Ann (frozen)" in w.text(), 2.2)
         await ann.show(plain(0, 200, 0))
-        await watching.sees(lambda w: GREEN in papers(w) and "frozen" not in w.text(), 2)
+        await watching.sees(lambda w: GREEN in backgrounds(w) and "frozen" not in w.text(), 2)
         await ann.leave()
         await watching.leave()
 
     run(scenario())
 
 
-def test_who_speaks_is_marked(server: ServerProcess) -> None:
+def test_speakers_are_marked(server: ServerProcess) -> None:
     async def scenario() -> None:
         sound = CallSound()
         ann, watching = Person(server, "Ann", sound), viewer(server)
@@ -193,14 +193,14 @@ def test_who_speaks_is_marked(server: ServerProcess) -> None:
     run(scenario())
 
 
-def test_one_is_shown_alone_until_it_leaves_or_all_are_wanted_again(server: ServerProcess) -> None:
+def test_a_spotlight_lasts_until_the_person_leaves_or_it_is_switched_off(server: ServerProcess) -> None:
     async def scenario() -> None:
         ann, bob = Person(server, "Ann"), Person(server, "Bob")
         await ann.show(plain(200, 0, 0))
         await asyncio.sleep(0.2)
         await bob.show(plain(0, 200, 0))
         watching = viewer(server)
-        await watching.sees(lambda w: {RED, GREEN} <= papers(w))
+        await watching.sees(lambda w: {RED, GREEN} <= backgrounds(w))
         order = sorted(("Ann", "Bob"), key=watching.text().index)
         place = order.index("Bob") + 1
 
@@ -208,17 +208,17 @@ def test_one_is_shown_alone_until_it_leaves_or_all_are_wanted_again(server: Serv
             watching.client.update(watching.capabilities, ViewSettings(BACKGROUND, ViewFlag.NAMES, number))
 
         pin(place)
-        await watching.sees(lambda w: GREEN in papers(w) and RED not in papers(w))
+        await watching.sees(lambda w: GREEN in backgrounds(w) and RED not in backgrounds(w))
         assert f"{place} Bob" in watching.text()
         pin(0)
-        await watching.sees(lambda w: {RED, GREEN} <= papers(w))
+        await watching.sees(lambda w: {RED, GREEN} <= backgrounds(w))
         pin(9)
         await asyncio.sleep(0.3)
-        assert {RED, GREEN} <= papers(watching)
+        assert {RED, GREEN} <= backgrounds(watching)
         pin(place)
-        await watching.sees(lambda w: RED not in papers(w))
+        await watching.sees(lambda w: RED not in backgrounds(w))
         await bob.leave()
-        await watching.sees(lambda w: RED in papers(w) and GREEN not in papers(w))
+        await watching.sees(lambda w: RED in backgrounds(w) and GREEN not in backgrounds(w))
         await ann.leave()
         await watching.leave()
 
@@ -226,25 +226,25 @@ def test_one_is_shown_alone_until_it_leaves_or_all_are_wanted_again(server: Serv
 
 
 @pytest.mark.parametrize(("flag", "left_is_red"), [(ViewFlag(0), True), (ViewFlag.MIRRORED_SELF, False)])
-def test_ones_own_picture_can_be_mirrored(server: ServerProcess, flag: ViewFlag, left_is_red: bool) -> None:
+def test_a_viewers_own_picture_can_be_mirrored(server: ServerProcess, flag: ViewFlag, left_is_red: bool) -> None:
     async def scenario() -> None:
         watching = viewer(server, settings=ViewSettings(BACKGROUND, flag))
         ann = Person(server, "Ann")
         picture = np.concatenate([plain(200, 0, 0, 32), plain(0, 200, 0, 32)], 1)
         await ann.show(picture)
-        await watching.sees(lambda w: {RED, GREEN} <= papers(w))
+        await watching.sees(lambda w: {RED, GREEN} <= backgrounds(w))
         connection = watching.client._connection
         assert connection is not None
         connection.outbox.queue_control(encode(ImageFrame(64, 36, picture.tobytes())))
         await ann.leave()
-        await watching.sees(lambda w: {RED, GREEN} <= papers(w) and w.screen.grid.characters()[6 * 40 + 5][1] != 0)
+        await watching.sees(lambda w: {RED, GREEN} <= backgrounds(w) and w.screen.grid.characters()[6 * 40 + 5][1] != 0)
         await watching.sees(lambda w: (w.screen.grid.characters()[6 * 40 + 10][1] == RED) is left_is_red)
         await watching.leave()
 
     run(scenario())
 
 
-def test_ones_own_picture_can_be_left_out_and_who_is_alone_is_told(server: ServerProcess) -> None:
+def test_a_viewer_can_hide_their_own_picture_and_then_sees_a_notice_if_alone(server: ServerProcess) -> None:
     async def scenario() -> None:
         watching = viewer(server, settings=ViewSettings(BACKGROUND, ViewFlag.NAMES | ViewFlag.WITHOUT_SELF))
         await watching.sees(lambda w: "Nobody else is here yet" in w.text())
@@ -253,8 +253,8 @@ def test_ones_own_picture_can_be_left_out_and_who_is_alone_is_told(server: Serve
         connection.outbox.queue_control(encode(ImageFrame(64, 36, plain(200, 0, 0).tobytes())))
         ann = Person(server, "Ann")
         await ann.show(plain(0, 200, 0))
-        await watching.sees(lambda w: GREEN in papers(w))
-        assert RED not in papers(watching)
+        await watching.sees(lambda w: GREEN in backgrounds(w))
+        assert RED not in backgrounds(watching)
         assert "viewer" not in watching.text()
         await ann.leave()
         await watching.leave()
@@ -262,7 +262,7 @@ def test_ones_own_picture_can_be_left_out_and_who_is_alone_is_told(server: Serve
     run(scenario())
 
 
-def test_what_stands_still_is_exact_within_half_a_second(server: ServerProcess) -> None:
+def test_a_still_picture_is_exact_within_half_a_second(server: ServerProcess) -> None:
     async def scenario() -> None:
         generator = np.random.default_rng(7)
         picture = generator.integers(40, 200, (96, 160, 3), np.uint8)
@@ -270,7 +270,7 @@ def test_what_stands_still_is_exact_within_half_a_second(server: ServerProcess) 
         ann = Person(server, "Ann")
         for step in (0, 1, 2, 1):
             await ann.show(np.ascontiguousarray(picture + np.uint8(step)))
-            await watching.sees(lambda w: len(papers(w)) > 100)
+            await watching.sees(lambda w: len(backgrounds(w)) > 100)
             await asyncio.sleep(0.05)
         await watching.sees(lambda w: is_exact(w, picture + np.uint8(1)), 0.5)
         await ann.leave()
@@ -279,15 +279,15 @@ def test_what_stands_still_is_exact_within_half_a_second(server: ServerProcess) 
     run(scenario())
 
 
-def test_a_lost_update_is_noticed_and_a_whole_screen_comes(server: ServerProcess) -> None:
+def test_a_lost_delta_is_noticed_and_a_full_frame_follows(server: ServerProcess) -> None:
     async def scenario() -> None:
         watching, ann = viewer(server), Person(server, "Ann")
         await ann.show(plain(200, 0, 0))
-        await watching.sees(lambda w: RED in papers(w))
+        await watching.sees(lambda w: RED in backgrounds(w))
         whole = sum(update.base == 0 for update in watching.updates)
         watching.screen.number = 12345  # as if one had been missed
         await ann.show(plain(0, 200, 0))
-        await watching.sees(lambda w: GREEN in papers(w) and RED not in papers(w))
+        await watching.sees(lambda w: GREEN in backgrounds(w) and RED not in backgrounds(w))
         assert sum(update.base == 0 for update in watching.updates) == whole + 1
         await ann.leave()
         await watching.leave()
@@ -295,13 +295,13 @@ def test_a_lost_update_is_noticed_and_a_whole_screen_comes(server: ServerProcess
     run(scenario())
 
 
-def test_a_whole_screen_comes_after_a_resize_and_a_change_of_mode_and_changes_otherwise(
+def test_a_full_frame_follows_a_resize_or_mode_change_and_deltas_otherwise(
     server: ServerProcess,
 ) -> None:
     async def scenario() -> None:
         watching, ann = viewer(server), Person(server, "Ann")
         await ann.show(plain(200, 0, 0))
-        await watching.sees(lambda w: RED in papers(w))
+        await watching.sees(lambda w: RED in backgrounds(w))
         await asyncio.sleep(0.3)
         for number in range(5):
             await ann.show(plain(200, number * 20, 0))
@@ -319,16 +319,16 @@ def test_a_whole_screen_comes_after_a_resize_and_a_change_of_mode_and_changes_ot
     run(scenario())
 
 
-def test_senders_are_asked_for_what_is_seen(server: ServerProcess) -> None:
+def test_the_server_requests_only_what_viewers_see(server: ServerProcess) -> None:
     async def scenario() -> None:
         ann = Person(server, "Ann")
         await ann.show(plain(200, 0, 0, 640, 360))
         # Her own small window of 20x5 characters: four rows for the picture, one for the name.
-        first = await ann.asked_for(*(await _some_request(ann)))
+        first = await ann.request_for(*(await _some_request(ann)))
         assert first.width <= 20
         assert first.interval >= 900
         watching = viewer(server, columns=160, rows=48, settings=ViewSettings(4))
-        large = await ann.asked_for(320, 135)
+        large = await ann.request_for(320, 135)
         assert large.interval <= 17
         await watching.leave()
         deadline = time.monotonic() + 5
@@ -346,7 +346,7 @@ async def _some_request(person: Person) -> tuple[int, int]:
     return person.pictures.requests[-1].width, person.pictures.requests[-1].height
 
 
-def test_a_sender_of_whose_pictures_some_were_left_out_is_asked_for_a_keyframe(server: ServerProcess) -> None:
+def test_a_keyframe_is_requested_after_dropped_pictures(server: ServerProcess) -> None:
     async def scenario() -> None:
         ann, watching = Person(server, "Ann"), viewer(server)
         encoder = HevcEncoder(64, 36, 30, keyframe_seconds=100)
@@ -354,7 +354,7 @@ def test_a_sender_of_whose_pictures_some_were_left_out_is_asked_for_a_keyframe(s
         await ann.say(HevcFrame(64, 36, pictures[0]))
         await asyncio.sleep(0.5)
         assert not any(request.keyframe for request in ann.pictures.requests)
-        # More at once than a sender may send.  A busy server may read them so slowly that they are not: then once more.
+        # More at once than a sender may send.  A busy server may read them too slowly to drop any: then try again.
         for turn in range(250):
             if any(request.keyframe for request in ann.pictures.requests):
                 break
@@ -369,17 +369,17 @@ def test_a_sender_of_whose_pictures_some_were_left_out_is_asked_for_a_keyframe(s
     run(scenario())
 
 
-def test_a_sender_whose_stream_cannot_be_decoded_is_asked_for_a_keyframe(server: ServerProcess) -> None:
+def test_a_keyframe_is_requested_for_an_undecodable_stream(server: ServerProcess) -> None:
     async def scenario() -> None:
         ann, watching = Person(server, "Ann"), viewer(server)
-        # Slices of pictures that build on others, which never came.
+        # Slices of pictures that refer to others, which were never sent.
         lost = HevcFrame(64, 36, b"\0\0\0\1\x02\x01" + bytes(40))
         await ann.say(lost)
         deadline = time.monotonic() + 5
         while not any(request.keyframe for request in ann.pictures.requests):
             assert time.monotonic() < deadline, ann.pictures.requests
             await asyncio.sleep(0.02)
-        # Those that were under way meanwhile are no reason to ask for one keyframe after the other.
+        # Pictures that were already on their way must not cause a series of requests.
         for _ in range(20):
             await ann.say(lost)
             await asyncio.sleep(0.03)
@@ -390,7 +390,7 @@ def test_a_sender_whose_stream_cannot_be_decoded_is_asked_for_a_keyframe(server:
     run(scenario())
 
 
-def test_programs_of_ascii_chat_still_get_text_of_pictures_alone(
+def test_ascii_chat_clients_get_text_frames_with_pictures_only(
     server: ServerProcess, connect: Callable[[ServerProcess], AcipPeer]
 ) -> None:
     peer = connect(server).join(video=False)
@@ -398,7 +398,7 @@ def test_programs_of_ascii_chat_still_get_text_of_pictures_alone(
     async def scenario() -> None:
         ann, watching = Person(server, "Ann"), viewer(server)
         await ann.show(plain(200, 0, 0))
-        await watching.sees(lambda w: RED in papers(w))
+        await watching.sees(lambda w: RED in backgrounds(w))
         text = await asyncio.to_thread(peer.frame, lambda text: "Nobody" not in text)
         assert "Ann" not in text
         assert "camera" not in text
@@ -408,7 +408,7 @@ def test_programs_of_ascii_chat_still_get_text_of_pictures_alone(
     run(scenario())
 
 
-def test_viewers_are_told_whom_they_see_and_more_than_nine_can_be_shown_alone(server: ServerProcess) -> None:
+def test_viewers_learn_whom_they_see_and_can_spotlight_more_than_nine(server: ServerProcess) -> None:
     async def scenario() -> None:
         watching = viewer(server, columns=80, rows=24)
         people = []
@@ -440,7 +440,7 @@ def test_viewers_are_told_whom_they_see_and_more_than_nine_can_be_shown_alone(se
 
 
 def spotlight(watching: Viewer, place: int) -> None:
-    """Ask for one participant, as a key of the client does."""
+    """Request a spotlight, as a key of the client does."""
     watching.client.update(watching.capabilities, replace(NAMED, spotlight=place))
 
 
@@ -451,7 +451,7 @@ async def until(is_so: Callable[[], bool], seconds: float = 10) -> None:
         await asyncio.sleep(0.02)
 
 
-def test_viewers_that_did_not_ask_are_not_told_whom_they_see(server: ServerProcess) -> None:
+def test_viewers_that_did_not_ask_do_not_learn_whom_they_see(server: ServerProcess) -> None:
     async def scenario() -> None:
         watching = viewer(server)
         await until(lambda: watching.client.view is not None)

@@ -1,4 +1,4 @@
-"""Our client on a server that knows no screens, as ascii-chat's: frames of text, and no word that it would refuse."""
+"""Our client with a server that knows no screens, like ascii-chat's: text frames, and no messages it would refuse."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ class Source:
 
 
 async def until(frames: list[SafeFrame], text: bytes, count: int) -> None:
-    """Wait until the newest frame has so many of something."""
+    """Wait until the newest frame contains a character this many times."""
     deadline = time.monotonic() + 10
     while not frames or frames[-1].count(text) < count:
         assert time.monotonic() < deadline, frames[-1:]
         await asyncio.sleep(0.05)
 
 
-def test_frames_of_text_come_and_nothing_is_said_about_screens(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text_frames_arrive_and_no_screen_messages_are_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(call_admission, "Feature", SimpleNamespace(SCREEN_UPDATES=Feature.NONE))
 
     async def scenario() -> None:
@@ -63,14 +63,14 @@ def test_frames_of_text_come_and_nothing_is_said_about_screens(monkeypatch: pyte
         task = asyncio.create_task(client.run())
         try:
             await until(frames, b"M", 300)
-            # The server ends connections that say what it does not know.
+            # The server closes connections that send what it does not know.
             own = Capabilities(60, 20, palette_type=6, palette_custom="abc")
             client.update(own, ViewSettings(5, spotlight=1))
             client.acknowledge(1)
             await until(frames, b"\n", 19)
             assert not task.done()
             assert not any(b"Ann" in frame for frame in frames)  # type: ignore[comparison-overlap]
-            # Nor a palette of one's own, for which ascii-chat's server ends the connection.
+            # Nor a custom palette, for which ascii-chat's server closes the connection.
             assert b"M" in frames[-1]  # type: ignore[comparison-overlap]
             assert b"c" not in frames[-1]  # type: ignore[comparison-overlap]
         finally:

@@ -1,4 +1,4 @@
-"""Viewers behind slow links see a fresh picture, as much of it as the link carries, and nobody else notices."""
+"""Viewers behind slow links see a fresh picture, as good as the link allows, and nobody else is affected."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ IDLE_AGE, IDLE_RATE = 0.1, 29.0
 
 @dataclass
 class Seen:
-    """What a viewer behind a link, and one beside it without, saw in the time that they were watched.
+    """What a viewer behind a slow link and another without one saw during a measurement.
 
-    A third one watches the same on a server of its own.  It shows what the machine can do meanwhile.
+    A third viewer watches the same on another server.  It shows what the machine could do meanwhile.
 
     Attributes:
-        median_age, age: of the slow one's screen in seconds, at half of the moments and at 95 % of them.
-        rate: its screens a second.
-        bits: that it got in a second, everything counted.
-        levels: of all its updates, also those before.
-        other_age, other_rate: the same of the other.
-        own_age, own_rate: the same of the one with a server of its own.
-        passed: the part of the time in which the link's program could pass something on.
+        median_age, age: of the slow viewer's screen in seconds: the median and the 95th percentile.
+        rate: its screens per second.
+        bits: all that it received, per second.
+        levels: of all its updates, including earlier ones.
+        other_age, other_rate: the same for the other viewer.
+        own_age, own_rate: the same for the viewer on the other server.
+        passed: the fraction of the time in which the link could forward data.
         paused: the longest time in which it could not, in seconds.
     """
 
@@ -63,14 +63,14 @@ class Seen:
         return float((min(1.0, self.own_rate / IDLE_RATE) * self.passed) ** 2)
 
     def assert_others_do_not_notice(self) -> None:
-        """The other one saw what it would see without the slow one."""
+        """Whether the other viewer saw what it would see without the slow one."""
         assert self.other_age <= max(0.15, self.own_age + 0.05)
         assert self.other_rate >= min(25.0, 0.85 * self.own_rate)
 
 
 @pytest.fixture
 def servers(start_server: Callable[..., ServerProcess]) -> Servers:
-    """One server to be watched, and one to compare it with."""
+    """One server to measure, and one to compare it with."""
     return start_server(), start_server()
 
 
@@ -113,7 +113,7 @@ def watch(
 @pytest.mark.parametrize(
     ("rate", "p95", "frames"), [(64 << 10, 1.0, 2), (256 << 10, 0.3, 8), (1 << 20, 0.2, 20)], ids=["64K", "256K", "1M"]
 )
-def test_the_picture_stays_fresh_and_others_do_not_notice(
+def test_the_picture_stays_fresh_and_others_are_unaffected(
     servers: Servers, rate: int, p95: float, frames: float
 ) -> None:
     seen = watch(servers, rate)
@@ -141,16 +141,16 @@ def test_a_slow_link_gets_coarser_pictures_before_it_gets_fewer(servers: Servers
     assert changes <= 14
 
 
-def test_a_limit_for_the_bit_rate_is_kept(servers: Servers) -> None:
+def test_the_bit_rate_stays_within_its_limit(servers: Servers) -> None:
     seen = watch(servers, 50e6, settings=ViewSettings(2, max_bitrate=800_000))
     assert max(seen.levels) > 0
     assert seen.age <= 0.4 + seen.late
     assert seen.rate > 5 * seen.speed
-    # Sound and signs of life are not part of it, but there is little of them here.
+    # Sound and pings do not count toward it, but there is little of both here.
     assert 400_000 * seen.speed <= seen.bits <= 880_000
 
 
-def test_a_viewer_that_never_acknowledges_gets_little_and_harms_nobody(servers: Servers) -> None:
+def test_a_viewer_that_never_acknowledges_gets_few_frames_and_harms_nobody(servers: Servers) -> None:
     async def run() -> None:
         server, own_server = servers
         senders = [Sender(one) for one in servers]
@@ -171,7 +171,7 @@ def test_a_viewer_that_never_acknowledges_gets_little_and_harms_nobody(servers: 
     asyncio.run(run())
 
 
-def test_a_program_of_ascii_chat_behind_a_slow_link_gets_compressed_frames_and_others_do_not(
+def test_only_ascii_chat_clients_behind_a_slow_link_get_compressed_frames(
     server: ServerProcess, connect: Callable[[ServerProcess], AcipPeer]
 ) -> None:
     """Seen from the packets' flags; the texts come out whole in both ways."""

@@ -1,4 +1,4 @@
-"""Two of our clients talk through a real server process, driven where a sound card would drive them."""
+"""Two of our clients talk through a real server process; the test plays the part of their sound cards."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Person:
         self._task = asyncio.create_task(self._client.run())
 
     async def live(self, said: Samples, mute_from: int | None = None) -> None:
-        """Say something, and keep what is heard meanwhile, block by block as a sound card would."""
+        """Play samples into the microphone and record the speakers meanwhile, in blocks like a sound card's."""
         await self.joined.wait()
         await asyncio.sleep(0.2)
         started = time.monotonic()
@@ -62,7 +62,7 @@ class Person:
 
 
 def talk(server: ServerProcess, *sounds: Samples, mute_from: int | None = None) -> list[Samples]:
-    """What each of some people hears while each says something; the first may mute itself at a sample."""
+    """What each person hears while all speak; the first may mute itself at a sample."""
 
     async def run() -> list[Samples]:
         people = [Person(server, f"person-{number}") for number in range(len(sounds))]
@@ -77,7 +77,7 @@ def talk(server: ServerProcess, *sounds: Samples, mute_from: int | None = None) 
 
 
 class Line:
-    """A connection that delivers what is sent over it at once."""
+    """A connection that delivers messages at once."""
 
     def __init__(self, deliver: Callable[[OpusBatch], None]) -> None:
         self.outbox = Outbox()
@@ -126,7 +126,7 @@ async def converse(time: Simulated, *sounds: Samples) -> list[Samples]:
     return [np.concatenate(blocks) for blocks in heard]
 
 
-def test_each_hears_the_other_and_not_itself(server: ServerProcess) -> None:
+def test_each_client_gets_the_others_sound_and_not_its_own(server: ServerProcess) -> None:
     ann, bob = talk(server, tone(440, 3.0), tone(880, 3.0))
     for heard, own, other in ((ann, 440, 880), (bob, 880, 440)):
         # A busy machine makes gaps, which sound like noise: so the clearest half second counts.
@@ -136,7 +136,7 @@ def test_each_hears_the_other_and_not_itself(server: ServerProcess) -> None:
         assert level_of(clearest, own) < -60
 
 
-def test_each_hears_the_other_and_not_itself_at_any_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_client_gets_the_others_sound_and_not_its_own_at_any_time(monkeypatch: pytest.MonkeyPatch) -> None:
     ann, bob = asyncio.run(converse(Simulated(monkeypatch), tone(440, 3.0), tone(880, 3.0)))
     for heard, own, other in ((ann, 440, 880), (bob, 880, 440)):
         middle = heard[RATE : 2 * RATE]
@@ -144,7 +144,7 @@ def test_each_hears_the_other_and_not_itself_at_any_time(monkeypatch: pytest.Mon
         assert level_of(middle, own) < -60
 
 
-def test_who_is_muted_is_not_heard_any_more(server: ServerProcess) -> None:
+def test_a_muted_client_is_silent(server: ServerProcess) -> None:
     _, bob = talk(server, tone(440, 4.0), np.zeros(4 * RATE, np.float32), mute_from=2 * RATE)
     assert level_of(bob[RATE : RATE + RATE // 2], 440) > -20
     assert np.abs(bob[3 * RATE :]).max() < 0.01
@@ -206,7 +206,7 @@ def test_a_device_that_vanishes_is_reported_and_so_is_its_return(server: ServerP
         await person.joined.wait()
         card = person.sound._microphone._card
         assert card is not None
-        card.close()  # as when a headset is unplugged: nothing comes from it any more
+        card.close()  # as when a headset is unplugged: it delivers nothing any more
         deadline = time.monotonic() + 30
         while len(notices) < 2 and time.monotonic() < deadline:
             await asyncio.sleep(0.05)

@@ -76,7 +76,7 @@ def test_hostile_sound_leaves_no_gap_in_what_others_hear(
     stop = threading.Event()
 
     def keep_attacking() -> None:
-        """Whoever is thrown out comes back, four times a second at most."""
+        """Reconnect attackers that were disconnected, at most four times a second."""
         chance = np.random.default_rng(7)
         for number in itertools.count():
             if stop.wait(0.25 if number else 0):
@@ -102,7 +102,7 @@ def test_hostile_sound_leaves_no_gap_in_what_others_hear(
     for listener, other in ((ann, 880.0), (bob, 440.0)):
         # The first half second belongs to the buffers, the last one to the silence after the end.
         levels = envelope(listener.sound, other)[50:-60]
-        assert len(levels) > 100 * (SECONDS - 1.5), "as much was heard as was said"
+        assert len(levels) > 100 * (SECONDS - 1.5), "all that was said was heard"
         # Three voices and one that leads: 20 log10(0.2 / sqrt(3)) - 6 dB = -24.7 dB, in the compressor up to 6 less.
         assert float(np.mean(levels < -36)) < 0.02, f"gaps in what was said: {np.sort(levels)[:20].round()}"
     assert server.process.poll() is None

@@ -1,4 +1,4 @@
-"""Tones through a real server: everybody hears exactly the others, from a peer written from the specification alone."""
+"""Tones through a real server: peers written from the specification alone hear exactly the others."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_three_tones_each_listener_hears_the_two_others_and_not_its_own(
                 assert abs(level - EXPECTED) < 3, f"{frequency} Hz is heard at {level:.1f} dB"
 
 
-def test_who_leads_ducks_the_others(server: ServerProcess, connect: Connect) -> None:
+def test_a_leading_voice_ducks_the_others(server: ServerProcess, connect: Connect) -> None:
     peers = [connect(server).join(video=False) for _ in TONES]
     loud, quiet = tone(TONES[0], 3.0, 0.4), tone(TONES[1], 3.0, 0.05)
     listener = talk(peers, [loud, quiet, np.zeros(3 * RATE, np.float32)])[2]
@@ -72,9 +72,7 @@ def test_noise_below_the_gate_is_not_heard(server: ServerProcess, connect: Conne
 
 
 @pytest.mark.parametrize("clock", [0.98, 1.02])
-def test_a_clock_that_is_wrong_does_not_spoil_what_others_hear(
-    server: ServerProcess, connect: Connect, clock: float
-) -> None:
+def test_a_wrong_clock_does_not_spoil_the_sound(server: ServerProcess, connect: Connect, clock: float) -> None:
     peers = [connect(server).join(video=False) for _ in TONES]
     talkers = talk(peers, [tone(frequency, 3.0) for frequency in TONES], [clock, 1.0, 1.0])
     good = middle(talkers[2].sound)
@@ -149,4 +147,4 @@ def test_a_films_flash_and_click_arrive_together(server: ServerProcess, connect:
     # On a busy machine the film's sound arrives unevenly, and the server holds it back for as long as it does.
     report = server.wait_for_log(r"film.* audio_jitter_ms=")
     uneven = float(report.split("audio_jitter_ms=")[1].split()[0]) / 1000
-    assert sorted(distances)[2] < 0.06 + 0.02 + uneven, "a packet of 20 ms is heard while it lasts"
+    assert sorted(distances)[2] < 0.06 + 0.02 + uneven, "a packet of 20 ms plays for 20 ms"

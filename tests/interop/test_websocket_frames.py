@@ -1,6 +1,6 @@
 """WebSocket rules (RFC 6455) of our endpoint, frame by frame, with a client that can break each of them.
 
-The cases follow the Autobahn suite's groups 1 to 7 and 10; the relay answers each text that is no message with a
+The cases follow the Autobahn suite's groups 1 to 7 and 10; the relay answers each text that is not a message with a
 NOTICE, which stands for the suite's echo.
 """
 
@@ -85,7 +85,7 @@ class RawSocket:
         return opcode, self._take(size)
 
     def close_code(self) -> int | None:
-        """The code of the close that comes next; None if it has none.  The connection has to end behind it."""
+        """The code of the next close frame, or None.  The connection must end after it."""
         while True:
             opcode, data = self.receive()
             if opcode == CLOSE:
@@ -123,7 +123,7 @@ def raw(server: ServerProcess) -> Iterator[RawSocket]:
 
 
 @pytest.mark.parametrize("size", [0, 125, 126, 127, 128, 65535, 65536, 100_000])
-def test_texts_of_all_lengths(raw: RawSocket, size: int) -> None:
+def test_texts_of_all_lengths_are_answered(raw: RawSocket, size: int) -> None:
     raw.send(TEXT, b" " * max(0, size - len(ASK)) + ASK if size >= len(ASK) else b" " * size)
     opcode, data = raw.receive()
     assert opcode == TEXT
@@ -131,7 +131,7 @@ def test_texts_of_all_lengths(raw: RawSocket, size: int) -> None:
     assert raw.works()
 
 
-def test_a_text_in_single_bytes(raw: RawSocket) -> None:
+def test_a_text_may_arrive_in_single_bytes(raw: RawSocket) -> None:
     for byte in raw.frame(TEXT, ASK):
         raw.socket.sendall(bytes([byte]))
     assert raw.receive() == (TEXT, ANSWER)
@@ -159,7 +159,7 @@ def test_control_frames_have_at_most_125_bytes(raw: RawSocket, opcode: int) -> N
 
 @pytest.mark.parametrize("reserved", [1, 2, 4, 7])
 @pytest.mark.parametrize("opcode", [TEXT, PING, CLOSE])
-def test_reserved_bits_mean_nothing_here(raw: RawSocket, opcode: int, reserved: int) -> None:
+def test_reserved_bits_are_refused(raw: RawSocket, opcode: int, reserved: int) -> None:
     raw.send(opcode, b"", reserved=reserved)
     assert raw.close_code() == 1002
 
@@ -171,7 +171,7 @@ def test_unknown_opcodes_are_refused(raw: RawSocket, opcode: int) -> None:
     assert raw.close_code() == 1002
 
 
-def test_a_text_in_pieces_with_pings_between(raw: RawSocket) -> None:
+def test_pings_may_arrive_between_the_fragments_of_a_text(raw: RawSocket) -> None:
     raw.send(TEXT, ASK[:5], fin=False)
     raw.send(PING, b"one")
     assert raw.receive() == (PONG, b"one")
@@ -182,7 +182,7 @@ def test_a_text_in_pieces_with_pings_between(raw: RawSocket) -> None:
     assert [raw.receive(), raw.receive()] == [(PONG, b"two"), (TEXT, ANSWER)]
 
 
-def test_pieces_that_do_not_belong_together(server: ServerProcess) -> None:
+def test_fragments_that_do_not_belong_together_are_refused(server: ServerProcess) -> None:
     for frames in (
         [(CONT, True)],
         [(CONT, False)],
@@ -208,12 +208,12 @@ def test_a_frame_without_a_mask_is_refused(raw: RawSocket) -> None:
     "data",
     [b"\xff", b"\xc3", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xc0\xaf", b"ok \xe2\x82", b"\xf8\x88\x80\x80\x80"],
 )
-def test_a_text_that_is_no_utf_8(raw: RawSocket, data: bytes) -> None:
+def test_a_text_that_is_not_utf_8_is_refused(raw: RawSocket, data: bytes) -> None:
     raw.send(TEXT, data)
     assert raw.close_code() == 1007
 
 
-def test_a_letter_may_be_cut_between_pieces(raw: RawSocket) -> None:
+def test_a_character_may_be_split_between_fragments(raw: RawSocket) -> None:
     message = '["REQ","ü€😀",{"limit":0}]'.encode()
     for place in range(len(message)):
         raw.send(TEXT if place == 0 else CONT, message[place : place + 1], fin=place == len(message) - 1)
@@ -235,22 +235,22 @@ def test_a_close_without_a_code_is_answered(raw: RawSocket) -> None:
     "data",
     [b"\x03", *(struct.pack(">H", code) for code in (0, 999, 1004, 1005, 1006, 1015, 1016, 2000, 2999, 5000, 65535))],
 )
-def test_a_close_that_cannot_be(raw: RawSocket, data: bytes) -> None:
+def test_an_invalid_close_is_refused(raw: RawSocket, data: bytes) -> None:
     raw.send(CLOSE, data)
     assert raw.close_code() == 1002
 
 
-def test_a_close_whose_reason_is_no_utf_8(raw: RawSocket) -> None:
+def test_a_close_whose_reason_is_not_utf_8_is_refused(raw: RawSocket) -> None:
     raw.send(CLOSE, struct.pack(">H", 1000) + b"\xff")
     assert raw.close_code() in (1002, 1007)
 
 
-def test_nothing_is_answered_behind_a_close(raw: RawSocket) -> None:
+def test_nothing_is_answered_after_a_close(raw: RawSocket) -> None:
     raw.socket.sendall(raw.frame(CLOSE, struct.pack(">H", 1000)) + raw.frame(TEXT, ASK) + raw.frame(PING, b""))
     assert raw.close_code() == 1000
 
 
-def test_a_message_in_many_pieces(raw: RawSocket) -> None:
+def test_a_message_may_have_many_fragments(raw: RawSocket) -> None:
     padding = b" " * 60_000
     raw.send(TEXT, ASK, fin=False)
     for start in range(0, len(padding), 100):
@@ -258,13 +258,13 @@ def test_a_message_in_many_pieces(raw: RawSocket) -> None:
     assert raw.receive() == (TEXT, ANSWER)
 
 
-def test_a_message_that_is_too_large_in_pieces(raw: RawSocket) -> None:
+def test_a_fragmented_message_that_is_too_large_is_refused(raw: RawSocket) -> None:
     raw.send(TEXT, b" " * 70_000, fin=False)
     raw.send(CONT, b" " * 70_000)
     assert raw.close_code() == 1009
 
 
-def test_a_message_whose_length_is_a_lie(raw: RawSocket) -> None:
+def test_a_message_with_a_false_length_is_refused(raw: RawSocket) -> None:
     raw.socket.sendall(b"\x81\xff" + struct.pack(">Q", 1 << 62) + bytes(4) + b"x" * 1000)
     assert raw.close_code() == 1009
 
@@ -304,7 +304,7 @@ def test_messages_and_a_close_in_one_read_are_answered_in_their_order(raw: RawSo
         raw.receive()
 
 
-def test_what_is_answered_later_is_not_sent_after_a_close(raw: RawSocket) -> None:
+def test_late_answers_are_not_sent_after_a_close(raw: RawSocket) -> None:
     event = make("late", ANN, 1).text
     raw.socket.sendall(
         raw.frame(TEXT, b'["EVENT",' + event + b"]") + raw.frame(TEXT, ASK) + raw.frame(CLOSE, struct.pack(">H", 1000))
@@ -318,7 +318,7 @@ def test_a_nonsense_message_and_a_close_in_one_read_end_with_one_close(raw: RawS
 
 
 @pytest.mark.parametrize("last", ["whole", "ping", "too large"])
-def test_many_thousand_pieces_are_one_message(raw: RawSocket, last: str) -> None:
+def test_thousands_of_fragments_are_one_message(raw: RawSocket, last: str) -> None:
     raw.send(TEXT, ASK, fin=False)
     raw.socket.sendall(raw.frame(CONT, b"", fin=False) * 3000 + raw.frame(CONT, b" ", fin=False) * 3000)
     if last == "ping":

@@ -1,4 +1,4 @@
-"""Films with damage anywhere: what is whole is shown, and nothing hangs or falls over."""
+"""Films with damage anywhere: undamaged parts are shown, and nothing hangs or crashes."""
 
 import functools
 import tempfile
@@ -23,7 +23,7 @@ KINDS = {
 
 @functools.cache
 def whole(kind: str) -> bytes:
-    """A film of four seconds whose sound is a tone all the time."""
+    """A film of four seconds with a continuous tone."""
     ending, codec, sound_codec = KINDS[kind]
     colors: list[Color] = [(200, 20, 20), (20, 200, 20), (20, 20, 200), (200, 200, 20)]
     pictures = [(number * 0.04, colors[number % 4]) for number in range(PICTURES)]
@@ -43,7 +43,7 @@ def play(kind: str, data: bytes) -> Played:
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(place=st.floats(0.15, 0.8), length=st.integers(1, 300), seed=st.integers(0, 2**32 - 1))
-def test_one_damaged_place_costs_little(kind: str, place: float, length: int, seed: int) -> None:
+def test_one_damaged_place_loses_little(kind: str, place: float, length: int, seed: int) -> None:
     data = bytearray(whole(kind))
     start = round(place * len(data))
     data[start : start + length] = np.random.default_rng(seed).bytes(length)
@@ -59,13 +59,13 @@ def test_one_damaged_place_costs_little(kind: str, place: float, length: int, se
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(part=st.floats(0.0, 1.0))
-def test_a_film_may_break_off_anywhere(kind: str, part: float) -> None:
+def test_a_truncated_film_plays_to_its_end(kind: str, part: float) -> None:
     data = whole(kind)
     try:
         played = play(kind, data[: round(part * len(data))])
     except (MediaOpenError, MediaDecodeError) as error:
         assert str(error).endswith(".")
-        # The index of an MP4 comes last.
+        # The index of an MP4 is at its end.
         assert part < 0.2 or (kind == "mp4" and part < 1.0)
     else:
         assert len(played.pictures) >= (part - 0.2) * PICTURES
@@ -74,7 +74,7 @@ def test_a_film_may_break_off_anywhere(kind: str, part: float) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(seed=st.integers(0, 2**32 - 1), places=st.integers(2, 200))
-def test_damage_everywhere_ends_in_pictures_or_in_a_sentence(kind: str, seed: int, places: int) -> None:
+def test_damage_everywhere_gives_pictures_or_one_sentence(kind: str, seed: int, places: int) -> None:
     data = bytearray(whole(kind))
     generator = np.random.default_rng(seed)
     for place in generator.integers(0, len(data), places):

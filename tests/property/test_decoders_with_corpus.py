@@ -1,6 +1,6 @@
-"""Every decoder of what comes from outside, fed with damaged examples: a result or a clean error, nothing else.
+"""Every decoder of foreign data, fed with damaged examples: it gives a result or a clean error, nothing else.
 
-The examples lie in ``tests/corpus``, a directory for each decoder.  ``HYPOTHESIS_PROFILE=long`` makes a long run.
+The examples are in ``tests/corpus``, one directory per decoder.  ``HYPOTHESIS_PROFILE=long`` makes a long run.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def private_key(data: bytes) -> None:
     try:
         assert len(load_identity(str(path)).public_key) == 32
     except KeyFileError as error:
-        assert str(error).isprintable(), "whatever stands in a file does not reach the terminal"
+        assert str(error).isprintable(), "the contents of a file never reach the terminal"
 
 
 def key_list(data: bytes) -> None:
@@ -76,7 +76,7 @@ def _handshake(session: Session, data: bytes) -> None:
     session.receive_data(data)
     try:
         while (event := session.next_event()) is not None:
-            assert not isinstance(event, HandshakeDone), "nobody can answer a fresh challenge from a recording"
+            assert not isinstance(event, HandshakeDone), "a recording cannot answer a fresh challenge"
     except PeerError as error:
         assert session.state is SessionState.FAILED
         assert str(error)
@@ -105,7 +105,7 @@ _NUMBERS = st.sampled_from([0, 1, 2, 31, 33, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFF
 
 @st.composite
 def damaged(draw: st.DrawFn, seeds: list[bytes]) -> bytes:
-    """An example with a few faults: bits turned, pieces cut out, doubled or put in from another, lengths replaced."""
+    """An example with a few faults: flipped bits; pieces removed, doubled or taken from another; replaced lengths."""
     data = bytearray(draw(st.sampled_from(seeds)))
     for _ in range(draw(st.integers(0, 4))):
         place = draw(st.integers(0, len(data)))
@@ -127,7 +127,7 @@ def damaged(draw: st.DrawFn, seeds: list[bytes]) -> bytes:
 
 
 @pytest.mark.parametrize("name", DECODERS)
-def test_the_examples_themselves_are_taken(name: str) -> None:
+def test_undamaged_examples_are_accepted(name: str) -> None:
     for seed in SEEDS[name]:
         DECODERS[name](seed)
 
@@ -142,7 +142,7 @@ def test_damaged_examples_give_a_result_or_a_clean_error(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", DECODERS)
-def test_junk_gives_a_result_or_a_clean_error(name: str) -> None:
+def test_random_bytes_give_a_result_or_a_clean_error(name: str) -> None:
     @given(st.binary(max_size=400))
     def check(data: bytes) -> None:
         DECODERS[name](data)

@@ -1,4 +1,4 @@
-"""Stored events are for the same readers as live ones: the condition in SQL against the rule in Python."""
+"""Stored events have the same readers as live ones: the condition in SQL against the rule in Python."""
 
 from __future__ import annotations
 

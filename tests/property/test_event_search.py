@@ -1,4 +1,4 @@
-"""Both databases find the same texts, and these are the ones that live subscriptions get."""
+"""Both databases find the same texts, and live subscriptions match the same ones."""
 
 from __future__ import annotations
 
@@ -89,7 +89,9 @@ def empty(database: Database) -> None:
     texts=st.lists(phrases, max_size=6, unique=True),
     searches=st.lists(phrases, min_size=1, max_size=6),
 )
-def test_the_same_hits_everywhere(databases: list[Database], texts: list[str], searches: list[str]) -> None:
+def test_databases_and_live_subscriptions_find_the_same_texts(
+    databases: list[Database], texts: list[str], searches: list[str]
+) -> None:
     events: list[NostrEvent] = [
         sign_event(KEY, number, 1, [], text.encode("utf-8", "ignore").decode()) for number, text in enumerate(texts)
     ]

@@ -1,4 +1,4 @@
-"""Both databases against the reference relay: the same answers for random events and filters."""
+"""Both databases against the reference relay, with random events and filters."""
 
 from __future__ import annotations
 
@@ -110,23 +110,25 @@ def empty(database: Database) -> None:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     batches=st.lists(st.lists(events, max_size=6), max_size=5),
-    questions=st.lists(st.lists(filters, min_size=1, max_size=3), min_size=1, max_size=5),
+    queries=st.lists(st.lists(filters, min_size=1, max_size=3), min_size=1, max_size=5),
 )
-def test_the_same_answers(database: Database, batches: list[list[NostrEvent]], questions: list[list[Filter]]) -> None:
+def test_databases_give_the_same_answers_as_the_reference(
+    database: Database, batches: list[list[NostrEvent]], queries: list[list[Filter]]
+) -> None:
     empty(database)
     store, reference = EventStore(database), ReferenceRelay()
     for batch in batches:
         outcomes = [outcome.name.lower() for outcome in store.store_events(batch).result()]
         assert outcomes == [reference.put(one) for one in batch]
     by_id = {one.id: one for one in reference.events}
-    for question in questions:
-        expected = reference.find(question, 3, 4, NOW)
-        found = store.find(question, 3, 4, NOW).result()
+    for query in queries:
+        expected = reference.find(query, 3, 4, NOW)
+        found = store.find(query, 3, 4, NOW).result()
         assert [one.id.hex() for one in found] == expected
         assert [body for _, body in store.bodies(found).result()] == [by_id[number].text for number in expected]
-        assert store.count(question, NOW).result()[0] == reference.count(question, NOW)
+        assert store.count(query, NOW).result()[0] == reference.count(query, NOW)
     while store.remove_expired(0).result():
-        pass  # what was deleted is out of sight at once, and removed step by step
+        pass  # deleted events are hidden at once, and their rows are removed in steps
     tags = sum(
         len({(tag[0], tag[1]) for tag in one.tags if len(tag) > 1 and len(tag[0]) == 1}) for one in reference.events
     )

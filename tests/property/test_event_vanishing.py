@@ -1,4 +1,4 @@
-"""Random events and requests to vanish against a model of lists and loops, on both databases."""
+"""Random events and requests to vanish on both databases, against a model of lists and loops."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ steps = st.lists(events | st.sampled_from(["restart", "slice", "finish"]), max_s
 
 
 class Model:
-    """Requests hold at once, and completely."""
+    """A model in which requests take full effect at once."""
 
     def __init__(self) -> None:
         self.events: list[NostrEvent] = []
@@ -91,7 +91,7 @@ def empty(database: Database) -> None:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(steps=steps)
-def test_what_is_left_is_what_the_model_has(database: Database, steps: list[NostrEvent | str]) -> None:
+def test_the_remaining_events_are_those_of_the_model(database: Database, steps: list[NostrEvent | str]) -> None:
     empty(database)
     store, moderation, policy, model = EventStore(database), ModerationStore(database), Policy(), Model()
     for step in steps:

@@ -1,4 +1,4 @@
-"""Whatever a server sends as a frame: the gate refuses it, or a terminal shows what was meant and nothing else."""
+"""Whatever a server sends as a frame, the gate refuses it or a terminal shows exactly what was meant."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ sizes = st.tuples(st.integers(1, 24), st.integers(1, 6))
 
 
 def expanded(text: str, columns: int) -> list[str]:
-    """The rows of a frame, each with the SGR sequences of all before it, cut, and with REP written out.
+    """The rows of a frame, cut, each with all earlier SGR sequences, and with REP expanded.
 
-    Written from what xterm was seen to do: a repetition counts only right behind a character.
+    It follows the observed behaviour of xterm: a repetition counts only right after a character.
     """
     rows, colors, row = [], "", ""
     room, last, repeats, is_full = columns, "", False, False
@@ -81,7 +81,7 @@ def expanded(text: str, columns: int) -> list[str]:
 
 
 def shown(rows: list[str], columns: int, height: int) -> list[list[pyte.screens.Char]]:
-    """What a terminal shows of rows, each drawn without the colours of the others."""
+    """A terminal's screen after drawing rows, each without the colours of the others."""
     screen = pyte.Screen(columns + 1, height)
     stream = pyte.Stream(screen)
     for y, row in enumerate(rows):
@@ -90,7 +90,7 @@ def shown(rows: list[str], columns: int, height: int) -> list[list[pyte.screens.
 
 
 def assert_is_safe(frame: bytes, columns: int, rows: int) -> None:
-    """Only characters, row ends and colours; no row too wide, and not too many."""
+    """Assert that a frame has only characters, row ends and colours, and that it fits."""
     bare = re.sub(r"\x1b\[[0-9;]*m", "", frame.decode())
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", bare)
     lines = bare.split("\n")
@@ -100,7 +100,7 @@ def assert_is_safe(frame: bytes, columns: int, rows: int) -> None:
 
 @settings(max_examples=500)
 @given(pieces=st.lists(allowed, max_size=60), size=sizes)
-def test_a_frame_of_what_is_allowed_looks_as_its_expansion_does(pieces: list[bytes], size: tuple[int, int]) -> None:
+def test_an_allowed_frame_looks_like_its_expansion(pieces: list[bytes], size: tuple[int, int]) -> None:
     columns, rows = size
     text = b"".join(pieces)
     frame = check_frame(text, columns, rows)
@@ -109,12 +109,12 @@ def test_a_frame_of_what_is_allowed_looks_as_its_expansion_does(pieces: list[byt
     expected = expanded(text.decode(), columns)
     after = re.sub(r"\x1b\[[0-9;]*[mb]", "", text.decode().rpartition("\n")[2])
     if len(expected) > 1 and not any(wcwidth.wcwidth(character) for character in after):
-        expected.pop()  # nothing begins behind the last line feed
+        expected.pop()  # no row begins after the last line feed
     lines = frame.decode().split("\n")
     assert frame.rows == len(lines) == min(rows, len(expected))
     assert frame.narrowest == min(wcwidth.wcswidth(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in lines)
     assert shown(lines, columns, rows) == shown(expected[-rows:], columns, rows)
-    # The same when it is written as it is: no row leaves its colours to the next one or to what comes after.
+    # Written unchanged it looks the same: no row leaves its colours to the next one or to later output.
     screen = pyte.Screen(columns + 1, rows + 1)
     pyte.Stream(screen).feed((frame + b"\n").decode().replace("\n", "\r\n") + "!")
     assert [[screen.buffer[y][x] for x in range(columns)] for y in range(len(lines))] == shown(
@@ -125,7 +125,7 @@ def test_a_frame_of_what_is_allowed_looks_as_its_expansion_does(pieces: list[byt
 
 @settings(max_examples=300)
 @given(before=st.lists(allowed, max_size=20), bad=st.sampled_from(FORBIDDEN), after=st.lists(allowed, max_size=20))
-def test_a_frame_with_anything_else_in_it_is_refused(before: list[bytes], bad: bytes, after: list[bytes]) -> None:
+def test_a_frame_with_anything_else_is_refused(before: list[bytes], bad: bytes, after: list[bytes]) -> None:
     rest = b"".join(after)
     if bad == b"\x1b" and rest.startswith(b"["):
         return
@@ -134,14 +134,14 @@ def test_a_frame_with_anything_else_in_it_is_refused(before: list[bytes], bad: b
 
 @settings(max_examples=500)
 @given(text=st.binary(max_size=60), size=sizes)
-def test_bytes_that_mean_nothing_are_refused_or_harmless(text: bytes, size: tuple[int, int]) -> None:
+def test_random_bytes_are_refused_or_harmless(text: bytes, size: tuple[int, int]) -> None:
     if (frame := check_frame(text, *size)) is not None:
         assert_is_safe(frame, *size)
 
 
 @settings(max_examples=500)
 @given(text=st.text(st.one_of(st.sampled_from("\n\x1b[0123456789;mb"), st.characters()), max_size=60), size=sizes)
-def test_characters_of_all_kinds_are_refused_or_harmless(text: str, size: tuple[int, int]) -> None:
+def test_random_characters_are_refused_or_harmless(text: str, size: tuple[int, int]) -> None:
     if (frame := check_frame(text.encode(errors="surrogatepass"), *size)) is not None:
         assert_is_safe(frame, *size)
         assert check_frame(frame, *size) == frame

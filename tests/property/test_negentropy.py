@@ -1,4 +1,4 @@
-"""Set reconciliation against a side that shares no code with ours; and whatever a hostile side may send."""
+"""Set reconciliation with a side that shares no code with ours, and with hostile messages."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def check(ours: list[Item], theirs: list[Item], frame: int, initiator: Initiator
 
 
 @given(sets, sets, sets, st.sampled_from([2, 3, 16]))
-def test_both_sides_learn_what_only_one_of_them_has(
+def test_both_sides_learn_what_only_one_side_has(
     common: list[Item], ours: list[Item], theirs: list[Item], buckets: int
 ) -> None:
     times = {number: time for time, number in [*theirs, *ours, *common]}
@@ -91,7 +91,7 @@ def test_one_missing_record_among_many_is_found_with_few_bytes() -> None:
     assert sent < 10_000
 
 
-def test_another_version_is_answered_with_ours() -> None:
+def test_an_unknown_version_is_answered_with_ours() -> None:
     for version in (0x60, 0x62, 0x6F):
         assert respond(Records([]), bytes([version]) + b"anything", 60_000) == b"\x61"
 
@@ -112,13 +112,13 @@ def test_another_version_is_answered_with_ours() -> None:
         (b"\x61" + b"\xff" * 9 + b"\x7f", "64 bits"),
     ],
 )
-def test_what_is_malformed_is_refused(message: bytes, reason: str) -> None:
+def test_malformed_messages_are_refused(message: bytes, reason: str) -> None:
     with pytest.raises(EventRefusedError, match=f"^invalid: .*{reason}"):
         respond(Records(many(100, 3, 5)), message, 60_000)
 
 
 @given(st.binary(max_size=200).map(lambda tail: b"\x61" + tail), st.integers(0, 200))
-def test_any_bytes_are_answered_in_form_or_refused(message: bytes, count: int) -> None:
+def test_any_bytes_are_answered_correctly_or_refused(message: bytes, count: int) -> None:
     try:
         answer = respond(Records(many(count, 4, 3)), message, MIN_FRAME)
     except EventRefusedError as error:
@@ -139,7 +139,7 @@ def test_any_bytes_are_answered_in_form_or_refused(message: bytes, count: int) -
     ),
     st.integers(0, 400),
 )
-def test_any_ranges_in_order_get_an_answer_in_order(ranges: list[tuple[Item, int, bytes]], count: int) -> None:
+def test_ordered_ranges_get_an_ordered_answer(ranges: list[tuple[Item, int, bytes]], count: int) -> None:
     message = encode([(bound, mode, (b"", digest, b"\0")[mode]) for bound, mode, digest in sorted(ranges)])
     answer = respond(Records(many(count, 5, 5)), message, MIN_FRAME)
     assert len(answer) <= MIN_FRAME
@@ -147,11 +147,11 @@ def test_any_ranges_in_order_get_an_answer_in_order(ranges: list[tuple[Item, int
 
 
 @given(st.integers(0, 2**64 - 1))
-def test_numbers_are_written_the_same_by_both_sides(value: int) -> None:
+def test_both_sides_encode_numbers_alike(value: int) -> None:
     assert encode_varint(value) == varint(value)
 
 
-def test_a_fingerprint_is_that_of_the_sum_of_the_ids_and_their_number() -> None:
+def test_a_fingerprint_hashes_the_sum_of_the_ids_and_their_count() -> None:
     ids = [bytes([255]) * 32, bytes([2]) + bytes(31)]
     records = Records([(1, number) for number in ids])
     total = (2**256 - 1 + 2) % 2**256

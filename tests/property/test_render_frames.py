@@ -1,4 +1,4 @@
-"""Frames of random pictures, sizes and styles look, on an emulated terminal, as the reference says."""
+"""Frames of random pictures, sizes and styles look like the reference's on an emulated terminal."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ styles = st.builds(
 
 
 def check_against_reference(columns: int, rows: int, draws: list[Draw], style: Style) -> None:
-    """Glyphs, inks and colours of every character equal the reference's."""
+    """Assert that the glyph and colours of every character equal the reference's."""
     frame = Canvas.of(columns, rows, style).render(draws, style)
     half_block = style.render is RenderMode.HALF_BLOCK
     shown = looks_of(show(frame, columns, rows), style.color, half_block)
@@ -87,7 +87,7 @@ def check_against_reference(columns: int, rows: int, draws: list[Draw], style: S
 @pytest.mark.parametrize("mode", MODES, ids=lambda mode: f"{mode[0].name}-{mode[1].name}".lower())
 @settings(max_examples=40, deadline=None)
 @given(frame=frames(), palette=st.sampled_from(PALETTES))
-def test_a_frame_looks_as_the_reference_says(
+def test_a_frame_looks_like_the_references(
     mode: tuple[ColorLevel, RenderMode], palette: Palette, frame: tuple[int, int, list[Draw]]
 ) -> None:
     check_against_reference(*frame, Style.create(*mode, palette, True))
@@ -96,7 +96,7 @@ def test_a_frame_looks_as_the_reference_says(
 @pytest.mark.parametrize("palette", PALETTES, ids=lambda palette: palette.glyphs.strip())
 @settings(max_examples=15, deadline=None)
 @given(frame=frames(), color=st.sampled_from(ColorLevel))
-def test_every_palette_looks_as_the_reference_says(
+def test_every_palette_looks_like_the_references(
     palette: Palette, frame: tuple[int, int, list[Draw]], color: ColorLevel
 ) -> None:
     check_against_reference(*frame, Style.create(color, RenderMode.FOREGROUND, palette, True))
@@ -104,7 +104,9 @@ def test_every_palette_looks_as_the_reference_says(
 
 @settings(max_examples=200, deadline=None)
 @given(frame=frames(), style=styles)
-def test_a_frame_is_rows_of_equal_width_and_colours_only(frame: tuple[int, int, list[Draw]], style: Style) -> None:
+def test_a_frame_contains_only_colours_and_rows_of_equal_width(
+    frame: tuple[int, int, list[Draw]], style: Style
+) -> None:
     columns, rows, draws = frame
     text = Canvas.of(columns, rows, style).render(draws, style).decode()
     lines = SEQUENCE.sub("", text).split("\n")
@@ -117,9 +119,7 @@ def test_a_frame_is_rows_of_equal_width_and_colours_only(frame: tuple[int, int, 
 
 @settings(max_examples=200, deadline=None)
 @given(frame=frames(), style=styles)
-def test_no_colour_is_active_where_a_terminal_could_paint_with_it(
-    frame: tuple[int, int, list[Draw]], style: Style
-) -> None:
+def test_no_background_is_active_at_the_end_of_a_row(frame: tuple[int, int, list[Draw]], style: Style) -> None:
     columns, rows, draws = frame
     text = Canvas.of(columns, rows, style).render(draws, style)
     cursor = show(text, columns, rows).cursor
@@ -133,7 +133,7 @@ def test_no_colour_is_active_where_a_terminal_could_paint_with_it(
 
 @settings(max_examples=100, deadline=None)
 @given(frame=frames(), style=styles)
-def test_a_sequence_changes_what_is_seen(frame: tuple[int, int, list[Draw]], style: Style) -> None:
+def test_every_escape_sequence_changes_a_colour(frame: tuple[int, int, list[Draw]], style: Style) -> None:
     columns, rows, draws = frame
     for line in Canvas.of(columns, rows, style).render(draws, style).decode().split("\n"):
         body = line.removesuffix("\x1b[0m")
@@ -145,7 +145,7 @@ def test_a_sequence_changes_what_is_seen(frame: tuple[int, int, list[Draw]], sty
 
 @settings(max_examples=100, deadline=None)
 @given(frame=frames(), style=styles, data=st.data())
-def test_drawing_step_by_step_equals_drawing_at_once(
+def test_drawing_in_steps_equals_drawing_at_once(
     frame: tuple[int, int, list[Draw]], style: Style, data: st.DataObject
 ) -> None:
     columns, rows, draws = frame
@@ -158,7 +158,7 @@ def test_drawing_step_by_step_equals_drawing_at_once(
 
 @settings(max_examples=50, deadline=None)
 @given(jobs=st.lists(st.tuples(frames(), styles), max_size=5))
-def test_a_batch_gives_what_single_calls_give(jobs: list[tuple[tuple[int, int, list[Draw]], Style]]) -> None:
+def test_a_batch_gives_the_same_frames_as_single_calls(jobs: list[tuple[tuple[int, int, list[Draw]], Style]]) -> None:
     def prepared() -> list[tuple[Canvas, list[Draw], Style]]:
         return [(Canvas.of(columns, rows, style), draws, style) for (columns, rows, draws), style in jobs]
 

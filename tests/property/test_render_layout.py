@@ -26,7 +26,7 @@ def covered(places: tuple[Placement, ...]) -> int:
 
 @settings(max_examples=300, deadline=None)
 @given(pictures=pictures, columns=sides, rows=sides)
-def test_pictures_stay_on_the_screen_and_apart(pictures: list[float], columns: int, rows: int) -> None:
+def test_pictures_stay_on_the_screen_and_do_not_overlap(pictures: list[float], columns: int, rows: int) -> None:
     places = arrange(pictures, columns, rows)
     assert len(places) == len(pictures)
     taken: set[tuple[int, int]] = set()
@@ -45,7 +45,7 @@ def test_pictures_stay_on_the_screen_and_apart(pictures: list[float], columns: i
 
 @settings(max_examples=300, deadline=None)
 @given(pictures=pictures, columns=sides, rows=sides)
-def test_no_other_grid_shows_more(pictures: list[float], columns: int, rows: int) -> None:
+def test_no_other_grid_covers_more(pictures: list[float], columns: int, rows: int) -> None:
     pictures = pictures[: columns * rows]
     area = covered(arrange(pictures, columns, rows))
     for grid_columns in range(1, min(len(pictures), columns) + 1):
@@ -70,7 +70,7 @@ def test_pictures_keep_their_shape(pictures: list[float], columns: int, rows: in
 
 @settings(max_examples=200, deadline=None)
 @given(pictures=equal, columns=sides, rows=sides)
-def test_equal_pictures_read_row_by_row(pictures: list[float], columns: int, rows: int) -> None:
+def test_equal_pictures_are_in_reading_order(pictures: list[float], columns: int, rows: int) -> None:
     places = arrange(pictures, columns, rows)
     assert list(places) == sorted(places, key=lambda place: (place.y, place.x))
     assert len({(place.width, place.height) for place in places}) == 1
@@ -85,6 +85,6 @@ def test_different_pictures_keep_their_order(pictures: list[float], columns: int
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 9, 16, 30, 100, 256])
-def test_a_call_of_usual_pictures_uses_the_screen(count: int) -> None:
+def test_pictures_of_a_usual_shape_cover_half_the_screen(count: int) -> None:
     places = arrange([16 / 9] * count, 160, 45)
     assert covered(places) >= 0.5 * 160 * 45

@@ -1,4 +1,4 @@
-"""Rooms against a small model of them: random joins, losses, returns, takeovers, kicks, states, in any order."""
+"""Rooms against a small model: joins, disconnections, rejoins, takeovers, kicks and states in random order."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LIMIT, GRACE = 4, 30.0
 
 @dataclass
 class Guest:
-    """What the model knows of one."""
+    """What the model knows of a guest."""
 
     seat: Seat
     token: int
@@ -50,7 +50,7 @@ class Rooms(RuleBasedStateMachine):
         )
 
     def listen(self) -> None:
-        """Let the host draw its conclusions."""
+        """Let the host process what it received."""
         if self.host is None:
             return
         for message in self.host.take():
@@ -93,13 +93,13 @@ class Rooms(RuleBasedStateMachine):
         guest.link, guest.synced, guest.expected = link, False, []
         assert (link.reply.token != guest.token) == rotates
         if rotates and keeps:
-            # The new token has arrived; otherwise the player goes on with the old one, which is still good.
+            # The new token has arrived; otherwise the player continues with the old one, which is still valid.
             guest.token = link.reply.token
             self.room.receive(seat, link, TOKEN_KEPT, self.now)
 
     @precondition(lambda self: not self.over and any(guest.link for guest in self.guests))
     @rule(data=st.data(), orderly=st.booleans())
-    def go(self, data: st.DataObject, orderly: bool) -> None:
+    def leave(self, data: st.DataObject, orderly: bool) -> None:
         guest = data.draw(st.sampled_from([guest for guest in self.guests if guest.link]))
         assert guest.link is not None
         if orderly:
@@ -122,7 +122,7 @@ class Rooms(RuleBasedStateMachine):
 
     @precondition(lambda self: not self.over and self.host is not None and self.guests)
     @rule(data=st.data(), kind=st.sampled_from([2, 3, 4]))
-    def tell_one(self, data: st.DataObject, kind: int) -> None:
+    def send_to_one(self, data: st.DataObject, kind: int) -> None:
         assert self.host is not None
         guest = data.draw(st.sampled_from(self.guests))
         message = bytes([kind]) + b"hand"

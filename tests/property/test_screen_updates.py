@@ -1,4 +1,4 @@
-"""After any sequence of frames, skips, resizes and joins a terminal shows what its viewer should see."""
+"""After any sequence of frames, skips, resizes and joins, a terminal shows what its viewer should see."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ sizes = st.tuples(st.integers(1, 30), st.integers(1, 9))
 
 @st.composite
 def pictures(draw: st.DrawFn) -> np.ndarray:
-    """Noise, little noise on a plain colour, or steps: what needs everything, nothing or some things sent anew."""
+    """Noise, slight noise on a plain colour, or steps: pictures of which all, no or some cells must be sent again."""
     height, width = draw(st.tuples(st.integers(1, 24), st.integers(1, 60)))
     generator = np.random.default_rng(draw(st.integers(0, 2**32)))
     kind = draw(st.sampled_from(["noise", "quiet", "steps"]))
@@ -63,17 +63,17 @@ def pictures(draw: st.DrawFn) -> np.ndarray:
 
 
 def look(character: tuple[int, int, int]) -> tuple[object, object, str]:
-    """How a grid's character looks: halves are two colours, whatever glyph and order shows them."""
-    ink, paper, glyph = character
+    """How a grid's character looks: halves are two colours, with whichever glyph and order."""
+    foreground, background, glyph = character
     text = chr(glyph) if glyph else ""
-    ink = ink or FOREGROUND
+    foreground = foreground or FOREGROUND
     if text == "▀":
-        return ink, paper, "halves"
+        return foreground, background, "halves"
     if text == "▄":
-        return paper, ink, "halves"
+        return background, foreground, "halves"
     if text == " ":
-        return paper, paper, "halves"
-    return ink, paper, text
+        return background, background, "halves"
+    return foreground, background, text
 
 
 def pyte_color(name: str) -> int:
@@ -82,7 +82,7 @@ def pyte_color(name: str) -> int:
     names = ["black", "red", "green", "brown", "blue", "magenta", "cyan", "white"]
     if name.removeprefix("bright") in names:
         return indexed_color(names.index(name.removeprefix("bright")) + 8 * name.startswith("bright"))
-    if name in ("bfightmagenta", "brightyellow"):  # as pyte spells two of them
+    if name in ("bfightmagenta", "brightyellow"):  # pyte's names for two of them
         return indexed_color(13 if name == "bfightmagenta" else 11)
     return direct_color(*bytes.fromhex(name))
 
@@ -95,7 +95,7 @@ def resolved(color: int) -> int:
 
 
 class Terminal:
-    """A terminal without automatic margins, one row higher than the picture, as the client uses it."""
+    """A terminal as the client uses it: without automatic margins, one row higher than the picture."""
 
     def __init__(self, columns: int, rows: int) -> None:
         self.screen = pyte.Screen(columns, rows + 1)
@@ -117,7 +117,7 @@ class Terminal:
 
 @dataclass
 class Viewer:
-    """One viewer: what the server thinks that it sees, what it received, and what its terminal shows."""
+    """One viewer: what the server thinks it sees, what it received, and what its terminal shows."""
 
     columns: int
     rows: int
@@ -133,7 +133,7 @@ class Viewer:
         self.terminal = Terminal(self.columns, self.rows)
 
     def send(self, wanted: Grid, previous: Grid | None, tolerance: int, settle: tuple[int, int]) -> int:
-        """Bring the viewer up to date; how many characters are left a little off."""
+        """Update the viewer; return how many characters remain inexact."""
         whole = self.shown is None
         shown = self.shown or Grid(self.columns, self.rows)
         (update,) = encode_updates([Encoding(wanted, shown, self.style, tolerance, whole, previous, settle)])
@@ -145,8 +145,10 @@ class Viewer:
 
 
 def assert_shows(viewer: Viewer, grid: Grid) -> None:
-    """The terminal shows a grid of terminal colours."""
-    expected = [look((resolved(ink), resolved(paper), glyph)) for ink, paper, glyph in grid.characters()]
+    """Assert that the terminal shows a grid of terminal colours."""
+    expected = [
+        look((resolved(foreground), resolved(background), glyph)) for foreground, background, glyph in grid.characters()
+    ]
     shown = viewer.terminal.looks(viewer.rows)
     for place, (one, other) in enumerate(zip(shown, expected, strict=True)):
         assert one == other, place
@@ -154,7 +156,7 @@ def assert_shows(viewer: Viewer, grid: Grid) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(size=sizes, style=styles, data=st.data())
-def test_a_terminal_shows_what_was_sent_whatever_came_before(
+def test_a_terminal_shows_the_sent_frame_after_any_history(
     size: tuple[int, int], style: Style, data: st.DataObject
 ) -> None:
     columns, rows = size
@@ -176,7 +178,7 @@ def test_a_terminal_shows_what_was_sent_whatever_came_before(
             if data.draw(st.booleans()):
                 continue  # its connection is busy
             if data.draw(st.integers(0, 5)) == 0:
-                viewer.shown = None  # it has asked for a whole screen
+                viewer.shown = None  # it has requested a full frame
             inexact = viewer.send(wanted, previous, tolerance, (begin, end))
             assert viewer.shown is not None
             assert_shows(viewer, on_terminal(viewer.shown, style))
@@ -186,10 +188,10 @@ def test_a_terminal_shows_what_was_sent_whatever_came_before(
 
 @settings(max_examples=100, deadline=None)
 @given(size=sizes, mode=st.sampled_from(RenderMode), first=pictures(), second=pictures(), tolerance=st.integers(1, 900))
-def test_colours_are_never_further_off_than_the_tolerance(
+def test_colours_stay_within_the_tolerance(
     size: tuple[int, int], mode: RenderMode, first: np.ndarray, second: np.ndarray, tolerance: int
 ) -> None:
-    """In modes whose characters are one or two plain pixels; the others are told by their parts."""
+    """In modes whose characters are one or two plain pixels; another test compares the parts of the others."""
     columns, rows = size
     if mode not in (RenderMode.BACKGROUND, RenderMode.HALF_BLOCK):
         return
@@ -207,7 +209,7 @@ def test_colours_are_never_further_off_than_the_tolerance(
 
 @settings(max_examples=100, deadline=None)
 @given(size=sizes, style=styles, picture=pictures(), tolerance=st.sampled_from([30, 200, 800]))
-def test_what_stands_still_becomes_exact(
+def test_a_still_picture_becomes_exact(
     size: tuple[int, int], style: Style, picture: np.ndarray, tolerance: int
 ) -> None:
     columns, rows = size
@@ -224,7 +226,7 @@ def test_what_stands_still_becomes_exact(
 
 @settings(max_examples=300, deadline=None)
 @given(body=st.binary(max_size=200), size=sizes, whole=st.booleans())
-def test_updates_from_elsewhere_change_the_grid_or_are_refused(body: bytes, size: tuple[int, int], whole: bool) -> None:
+def test_foreign_updates_change_the_grid_or_are_refused(body: bytes, size: tuple[int, int], whole: bool) -> None:
     grid = Grid(*size)
     try:
         apply_update(body, whole, grid)
@@ -241,17 +243,17 @@ def test_characters_that_could_harm_a_terminal_become_question_marks(glyph: int)
     style = Style.create(ColorLevel.TRUECOLOR, RenderMode.FOREGROUND, BUILT_IN["standard"], True)
     (update,) = encode_updates([Encoding(grid, shown, style)])
     apply_update(update.body, False, received)
-    # What was to be the second half of a wide character is a blank then.
+    # The second half of a wide character is then a blank.
     assert Painter().all(received) == b"? A"
 
 
 def number(value: int) -> bytes:
-    """A number as updates hold it: seven bits a byte, the lowest first."""
+    """A number as encoded in updates: seven bits per byte, the lowest first."""
     return bytes([value]) if value < 128 else bytes([value & 127 | 128]) + number(value >> 7)
 
 
 def update_of(glyphs: dict[int, int]) -> bytes:
-    """An update in the terminal's own colours that puts code points into places, whatever they are."""
+    """An update in the terminal's default colours that draws any code points at given places."""
     table = sorted(set(glyphs.values()))
     body = number(len(table)) + b"".join(number(glyph << 4) for glyph in table)
     mask = bytearray(max(glyphs, default=-1) // 8 + 1)
@@ -263,15 +265,15 @@ def update_of(glyphs: dict[int, int]) -> bytes:
     return body
 
 
-# Controls, halves, wide, combining, invisible, unassigned and private ones, and squares that are emoji.
+# Controls, halves, wide, combining, invisible, unassigned and private characters, and squares that are emoji.
 HOSTILE = [0, 0, 0x1B, 0x07, 0x0A, 0x0D, 0x7F, 0x85, 0x9B, 0x41, 0xE9, 0x4E16, 0x4E16, 0x1F600, 0x25FD, 0x25FE, 0x2580]
-HOSTILE += [0x2EBE1, 0x1FAE9]  # newer than some tables
+HOSTILE += [0x2EBE1, 0x1FAE9]  # newer than some width tables
 HOSTILE += [0x0301, 0xFE0F, 0x200B, 0x200D, 0x202E, 0x2028, 0xD800, 0xDFFF, 0xE000, 0xFFFF, 0x10FFFF, 0x3000, 0xA0]
 
 
 @settings(max_examples=300, deadline=None)
 @given(size=sizes, data=st.data())
-def test_whatever_glyphs_a_server_names_each_row_is_drawable_and_has_its_width(
+def test_with_any_glyphs_from_a_server_each_row_is_drawable_and_has_its_width(
     size: tuple[int, int], data: st.DataObject
 ) -> None:
     columns, rows = size
@@ -290,7 +292,7 @@ def test_whatever_glyphs_a_server_names_each_row_is_drawable_and_has_its_width(
 
 @settings(max_examples=200, deadline=None)
 @given(size=sizes, whole=st.booleans(), cut=st.integers(1, 40), glyph=st.sampled_from(HOSTILE))
-def test_an_update_that_is_cut_short_changes_nothing(size: tuple[int, int], whole: bool, cut: int, glyph: int) -> None:
+def test_a_truncated_update_changes_nothing(size: tuple[int, int], whole: bool, cut: int, glyph: int) -> None:
     grid = Grid(*size)
     apply_update(update_of({0: 0x41}), True, grid)
     before = grid.characters()
@@ -302,30 +304,30 @@ def test_an_update_that_is_cut_short_changes_nothing(size: tuple[int, int], whol
 
 @settings(max_examples=60, deadline=None)
 @given(size=sizes, mode=st.sampled_from([RenderMode.QUADRANT, RenderMode.SEXTANT]), picture=pictures())
-def test_blocks_show_their_parts_as_well_as_two_colours_can(
+def test_blocks_approximate_their_parts_with_the_best_two_colours(
     size: tuple[int, int], mode: RenderMode, picture: np.ndarray
 ) -> None:
-    """Against all ways to divide the parts; nearly plain cells may have one colour instead."""
+    """Compared with all ways to divide the parts; nearly plain cells may have one colour instead."""
     columns, rows = size
     style = Style.create(ColorLevel.TRUECOLOR, mode, BUILT_IN["standard"], True)
     subcolumns, subrows = style.subcolumns, style.subrows
     grid = Grid(columns, rows)
     compose([Composition(grid, Canvas.of(*size, style), [Draw(picture, 0, 0, columns, rows)], style)])
-    # The means of the parts, through a mode of one cell a part.
+    # The means of the parts, from a mode with one cell per part.
     plain = Style.create(ColorLevel.TRUECOLOR, RenderMode.BACKGROUND, BUILT_IN["standard"], True)
     fine = Grid(columns * subcolumns, rows * subrows)
     canvas = Canvas.of(fine.columns, fine.rows, plain)
     compose([Composition(fine, canvas, [Draw(picture, 0, 0, fine.columns, fine.rows)], plain)])
-    papers = np.array([character[1] for character in fine.characters()], np.uint32)
-    pixels = np.stack([papers >> shift & 0xFF for shift in (0, 8, 16)], -1).astype(np.float64)
+    backgrounds = np.array([character[1] for character in fine.characters()], np.uint32)
+    pixels = np.stack([backgrounds >> shift & 0xFF for shift in (0, 8, 16)], -1).astype(np.float64)
     parts = pixels.reshape(rows, subrows, columns, subcolumns, 3).transpose(0, 2, 1, 3, 4)
     parts = parts.reshape(rows * columns, subrows * subcolumns, 3)
     count = parts.shape[1]
     masks = np.array([[mask >> part & 1 for part in range(count)] for mask in range(1 << (count - 1))], bool)
-    for (ink, paper, glyph), cell in zip(grid.characters(), parts, strict=True):
+    for (foreground, background, glyph), cell in zip(grid.characters(), parts, strict=True):
         least = min(_error(cell, mask) for mask in masks)
         chosen = _mask_of(chr(glyph), count)
-        colors = np.array([[color >> shift & 0xFF for shift in (0, 8, 16)] for color in (paper, ink)])
+        colors = np.array([[color >> shift & 0xFF for shift in (0, 8, 16)] for color in (background, foreground)])
         shown = colors[chosen.astype(int)]
         rounding = 0.5 * np.abs(shown - cell).sum() + count
         slack = 8 + rounding + (60 if not chosen.any() else 0)

@@ -1,4 +1,4 @@
-"""Any message survives any chunking; any damage gives a message or a clean error, and never anything else.
+"""Any message survives any chunking; any damage gives a message or a clean error.
 
 ``HYPOTHESIS_PROFILE=long`` (see tests/conftest.py) tries a hundred times as many inputs.
 """
@@ -64,10 +64,10 @@ OPUS_FRAMES = st.lists(st.binary(min_size=1, max_size=60), min_size=1, max_size=
 SAMPLES = st.integers(1, 100).flatmap(lambda count: st.binary(min_size=4 * count, max_size=4 * count))
 
 
-def text(most: int) -> st.SearchStrategy[str]:
-    """Text without NUL whose UTF-8 has at most so many bytes."""
+def text(maximum: int) -> st.SearchStrategy[str]:
+    """Text without NUL of at most ``maximum`` bytes in UTF-8."""
     characters = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
-    return st.text(characters, max_size=most).filter(lambda value: len(value.encode()) <= most)
+    return st.text(characters, max_size=maximum).filter(lambda value: len(value.encode()) <= maximum)
 
 
 def image(width: int, height: int, data: bytes, timestamp: int) -> ImageFrame:
@@ -177,7 +177,7 @@ def chunks(data: bytes, cuts: list[int]) -> list[bytes]:
 
 
 def same(one: Event, other: Event) -> bool:
-    """Equal; pictures come back as views of the bytes that were received."""
+    """Whether messages are equal; received pictures are views of the received bytes."""
     return type(one) is type(other) and encode(one) == encode(other)  # type: ignore[arg-type]
 
 
@@ -223,7 +223,7 @@ def test_damaged_packets_give_packets_or_a_clean_error(message: Message, harm: l
 
 
 def run(session: Session, data: bytes, cuts: list[int]) -> list[Event]:
-    """Feed a session; its events until the end or the first error, which must be a clean one."""
+    """Feed a session; return its events until the end or the first error, which must be clean."""
     received: list[Event] = []
     try:
         for chunk in chunks(data, cuts):
@@ -237,7 +237,7 @@ def run(session: Session, data: bytes, cuts: list[int]) -> list[Event]:
 
 
 @given(st.binary(max_size=300), CUTS, st.booleans(), st.booleans())
-def test_junk_never_establishes_a_session(data: bytes, cuts: list[int], is_server: bool, password: bool) -> None:
+def test_random_bytes_never_establish_a_session(data: bytes, cuts: list[int], is_server: bool, password: bool) -> None:
     key = PASSWORD_KEY if password else None
     session = ServerSession(password_key=key) if is_server else ClientSession(password_key=key)
     assert run(session, data, cuts) == []
@@ -245,7 +245,7 @@ def test_junk_never_establishes_a_session(data: bytes, cuts: list[int], is_serve
 
 
 @given(st.lists(damages(), min_size=1, max_size=2), st.integers(0, 3), st.booleans(), st.booleans(), CUTS)
-def test_a_damaged_handshake_ends_cleanly_or_in_the_same_secret(
+def test_a_damaged_handshake_ends_cleanly_or_with_the_same_secret(
     harm: list[Damage], hit: int, of_server: bool, password: bool, cuts: list[int]
 ) -> None:
     key = PASSWORD_KEY if password else None
@@ -264,7 +264,7 @@ def test_a_damaged_handshake_ends_cleanly_or_in_the_same_secret(
 
 
 @given(st.lists(ANY_MESSAGE, min_size=1, max_size=3), st.lists(damages(), min_size=1, max_size=2), CUTS, st.booleans())
-def test_damaged_encrypted_streams_give_what_was_sent_or_a_clean_error(
+def test_damaged_encrypted_streams_give_sent_messages_or_a_clean_error(
     messages: list[Message], harm: list[Damage], cuts: list[int], to_server: bool
 ) -> None:
     server, client = established()
@@ -275,4 +275,4 @@ def test_damaged_encrypted_streams_give_what_was_sent_or_a_clean_error(
     sent = [encode(message) for message in messages]
     for event in run(receiver, data, cuts):
         if isinstance(event, Message):
-            assert encode(event) in sent, "nothing arrives that was not sent"
+            assert encode(event) in sent, "only sent messages arrive"

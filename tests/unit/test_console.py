@@ -58,7 +58,7 @@ def _writes(tree: ast.AST) -> Iterator[tuple[int, str]]:
             yield node.lineno, name
 
 
-def test_only_the_modules_with_a_gate_write_to_the_standard_streams() -> None:
+def test_only_modules_with_a_gate_write_to_the_standard_streams() -> None:
     offenders = []
     for path in sorted(_SOURCE.rglob("*.py")):
         name = path.relative_to(_SOURCE).as_posix()
@@ -68,7 +68,7 @@ def test_only_the_modules_with_a_gate_write_to_the_standard_streams() -> None:
 
 
 @pytest.mark.parametrize("statement", ["print(x)", "sys.stdout.write(x)", "click.echo(x)", "os.write(1, x)"])
-def test_the_walk_over_call_sites_finds_what_it_looks_for(statement: str) -> None:
+def test_the_search_for_call_sites_finds_known_ones(statement: str) -> None:
     assert list(_writes(ast.parse(statement)))
 
 
@@ -83,7 +83,7 @@ def _environment() -> dict[str, str]:
     return dict(os.environ)
 
 
-def test_text_from_elsewhere_cannot_steer_the_terminal() -> None:
+def test_foreign_text_cannot_steer_the_terminal() -> None:
     done = _run(r"from teleglyph.console import echo; echo('a\x1b[2Jb\rc\nd\u202ee')")
     assert done.stdout == "a\ufffd[2Jb c\nd\ufffde\n"
 
@@ -97,7 +97,7 @@ def test_a_full_disk_is_one_sentence() -> None:
     assert (done.returncode, done.stderr) == (0, "Cannot write to standard output: no space left on device.\n")
 
 
-def test_descriptors_that_were_closed_are_never_given_to_something_else() -> None:
+def test_closed_standard_descriptors_are_never_reused() -> None:
     code = (
         "import os, teleglyph.console as c; c.reserve_standard_streams()\n"
         "new = os.open('/dev/null', os.O_RDONLY); raise SystemExit(new)"

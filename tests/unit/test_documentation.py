@@ -57,7 +57,7 @@ class Table(NamedTuple):
 
 @cache
 def anchors(page: Path) -> frozenset[str]:
-    """What a link to a page may name: its headings as GitHub spells them, and explicit anchors."""
+    """The anchors of a page: its headings as GitHub spells them, and explicit anchors."""
     source = FENCE.sub("", page.read_text())
     names = re.findall(r'<a id="([^"]+)">', source)
     seen: Counter[str] = Counter()
@@ -70,7 +70,7 @@ def anchors(page: Path) -> frozenset[str]:
 
 
 def fault_of(target: str, folder: Path, page: Path | None = None) -> str | None:
-    """Why a link leads nowhere; None if it does not."""
+    """What is wrong with a link; None if nothing is."""
     path, _, anchor = target.partition("#")
     found = (folder / path).resolve() if path or page is None else page
     if not found.exists():
@@ -113,11 +113,11 @@ def table(page: str, *columns: str, heading: str | None = None) -> Table:
 # --- citations and links ------------------------------------------------------------------------------------------
 
 
-def test_what_the_code_cites_exists() -> None:
+def test_everything_the_code_cites_exists() -> None:
     cited = [(path, target) for path in SOURCES for target in CITATION.findall(path.read_text())]
     faults = [f"{path.relative_to(ROOT)}: {fault}" for path, target in cited if (fault := fault_of(target, ROOT))]
     assert not faults
-    assert len(cited) > 50, "the search for citations finds none"
+    assert len(cited) > 50, "the search for citations finds some"
 
 
 def test_the_code_cites_nothing_outside_the_repository() -> None:
@@ -127,13 +127,13 @@ def test_the_code_cites_nothing_outside_the_repository() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_lead_somewhere(page: Path) -> None:
+def test_links_have_targets(page: Path) -> None:
     source = FENCE.sub("", page.read_text())
     faults = [fault for target in LINK.findall(source) if (fault := fault_of(target, page.parent, page))]
     assert not faults
 
 
-def test_every_page_of_the_protocol_is_in_its_index() -> None:
+def test_every_protocol_page_is_in_the_index() -> None:
     index = (PROTOCOL / "README.md").read_text()
     assert [page.name for page in PROTOCOL.glob("*.md") if page.name != "README.md" and page.name not in index] == []
 
@@ -145,7 +145,7 @@ def name_in(cell: str) -> str:
     return re.sub(r"\[([^\]]*)\]\(.*\)", r"\1", cell)
 
 
-def test_the_packet_types_are_those_of_the_code() -> None:
+def test_packet_types_match_the_code() -> None:
     used = table("messages.md", "Number", "Name", "Direction").rows
     reserved = table("messages.md", "Number", "Name", "Number").rows
     pairs = [(int(row[0]), name_in(row[1])) for row in used]
@@ -163,7 +163,7 @@ def message_types() -> dict[str, type[messages.Message]]:
 
 
 def documented_sizes(cell: str) -> Callable[[int], bool]:
-    """Whether a payload may have a size, as the table of packet types says it."""
+    """Whether the table of packet types allows a payload of a size."""
     if match := re.fullmatch(r"(\d+) \+ [a-z ]+", cell):
         return lambda size: size >= int(match[1])
     ranges = []
@@ -173,7 +173,7 @@ def documented_sizes(cell: str) -> Callable[[int], bool]:
     return lambda size: any(size in sizes for sizes in ranges)
 
 
-def test_payload_sizes_are_those_of_the_code() -> None:
+def test_payload_sizes_match_the_code() -> None:
     kinds = message_types()
     checked = set()
     for row in table("messages.md", "Number", "Name", "Direction").rows:
@@ -242,7 +242,7 @@ def fields_of(layout: struct.Struct) -> list[tuple[int, int]]:
 
 
 @pytest.mark.parametrize(("page", "heading"), STRUCTS)
-def test_layouts_are_those_of_the_code(page: str, heading: str) -> None:
+def test_layouts_match_the_code(page: str, heading: str) -> None:
     layout = STRUCTS[page, heading]
     rows = table(page, "Offset", "Size", "Type", heading=heading).rows
     fixed = [(int(row[0]), int(row[1])) for row in rows if row[0].isdecimal() and row[1].isdecimal()]
@@ -266,7 +266,7 @@ def test_types_in_layouts_have_their_sizes() -> None:
     ("page", "column", "flags"),
     [("handshake.md", "Reason", messages.AuthFailure), ("screens.md", "Flag", messages.ViewFlag)],
 )
-def test_bits_are_those_of_the_code(page: str, column: str, flags: Any) -> None:
+def test_bits_match_the_code(page: str, column: str, flags: Any) -> None:
     assert [int(row[0].strip("`"), 16) for row in table(page, "Bit", column).rows] == [flag.value for flag in flags]
 
 
@@ -304,7 +304,7 @@ LIMITS = [
 
 
 @pytest.mark.parametrize("limit", LIMITS, ids=lambda row: row[2].strip("`"))
-def test_limits_are_those_of_the_code(limit: list[str]) -> None:
+def test_limits_match_the_code(limit: list[str]) -> None:
     assert value_in(limit[1]) == value_of(limit[2].strip("`"))
 
 
@@ -317,17 +317,17 @@ def test_published_limits_of_the_relay_are_documented() -> None:
 # --- rooms --------------------------------------------------------------------------------------------------------
 
 
-def test_close_codes_of_rooms_are_those_of_the_code() -> None:
+def test_close_codes_of_rooms_match_the_code() -> None:
     rows = table("rooms.md", "Code", "Name", "When").rows
     assert [(int(row[0]), row[1]) for row in rows] == [(code.value, code.name) for code in extended.CloseCode]
 
 
-def test_first_bytes_of_the_extension_are_those_of_the_code() -> None:
+def test_first_bytes_of_the_extension_match_the_code() -> None:
     rows = table("rooms.md", "First byte", "Direction").rows
     assert [int(row[0]) for row in rows] == list(extended.Extended)
 
 
-def test_texts_of_rooms_are_those_of_the_code() -> None:
+def test_texts_of_rooms_match_the_code() -> None:
     source = (PROTOCOL / "rooms.md").read_text()
     values = [
         getattr(module, name) for module in (end_texts, relay, service) for name in vars(module) if name.isupper()
@@ -371,11 +371,11 @@ def test_there_are_examples() -> None:
 
 
 @pytest.mark.parametrize(("source", "dump"), EXAMPLES)
-def test_examples_give_the_bytes_beside_them(source: str, dump: str) -> None:
+def test_examples_give_the_documented_bytes(source: str, dump: str) -> None:
     assert eval(source, dict(NAMES)).hex() == bytes.fromhex(dump).hex()  # noqa: S307 - our own pages
 
 
-def test_the_example_of_a_screen_shows_what_the_page_says() -> None:
+def test_the_example_of_a_screen_shows_the_documented_cells() -> None:
     page = (PROTOCOL / "screens.md").read_text()
     updates = [
         screen.ScreenUpdate.decode_payload(packet.parse_packet(bytes.fromhex(match["bytes"])).payload)

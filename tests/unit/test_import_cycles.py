@@ -9,7 +9,7 @@ import grimp
 
 
 def import_cycle(imports: Mapping[str, set[str]]) -> list[str]:
-    """Modules of which each imports the next, and the last is the first; empty if there are none."""
+    """A cycle: each module imports the next, and the last is the first; empty if there is no cycle."""
     try:
         TopologicalSorter(imports).prepare()
     except CycleError as error:

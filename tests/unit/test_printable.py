@@ -44,10 +44,10 @@ texts = st.one_of(
         "សួស្តី\u200bពិភពលោក",  # Khmer, with spaces that have no width
         "שָׁל֥וֹם \u200fעולם\u200e",
         "ก้ำ Tiếng Việt e\u0301\u0323",
-        "\U0001fae8",  # newer than the tables of some versions of Python
+        "\U0001fae8",  # newer than the Unicode tables of some Python versions
     ],
 )
-def test_text_of_people_stays_as_it_is(text: str) -> None:
+def test_ordinary_text_is_unchanged(text: str) -> None:
     assert printable(text) == text
 
 
@@ -67,17 +67,17 @@ def test_text_of_people_stays_as_it_is(text: str) -> None:
         ("", ""),
     ],
 )
-def test_what_could_steer_a_terminal_or_hide_is_replaced(text: str, shown: str) -> None:
+def test_invisible_and_terminal_control_characters_are_replaced(text: str, shown: str) -> None:
     assert printable(text) == shown
 
 
-def test_lines_may_stay_and_nothing_else_of_the_kind() -> None:
+def test_line_feeds_may_stay_and_no_other_controls() -> None:
     assert printable("a\r\nb\rc\td\x0b", lines=True) == "a\nb c d "
     assert printable(printable("a\nb", lines=True)) == "a b"
 
 
 @given(texts, st.booleans())
-def test_the_result_is_safe_and_stays_the_same(text: str, lines: bool) -> None:
+def test_the_result_is_safe_and_a_second_pass_changes_nothing(text: str, lines: bool) -> None:
     shown = printable(text, lines=lines)
     assert isinstance(shown, Printable)
     assert printable(str(shown), lines=lines) == shown
@@ -89,8 +89,8 @@ def test_the_result_is_safe_and_stays_the_same(text: str, lines: bool) -> None:
 
 
 @given(st.text(st.characters(max_codepoint=0x7F), max_size=60))
-def test_plain_ascii_goes_the_same_way_as_everything_else(text: str) -> None:
-    # A letter outside ASCII keeps the text off the short way.
+def test_ascii_text_gets_the_same_result_on_both_paths(text: str) -> None:
+    # A letter outside ASCII keeps the text off the fast path.
     assert printable(text + "é") == printable(text) + "é"
     for columns in range(8):
         assert fit(text, columns) == printable(text)[:columns]
@@ -99,7 +99,7 @@ def test_plain_ascii_goes_the_same_way_as_everything_else(text: str) -> None:
 
 @pytest.mark.parametrize("part", ["\u0301", "\u200d", "\U000e0061", "\ufe0f", "\u0489", "\u1161", "\U0001f3fd"])
 @pytest.mark.parametrize("before", ["", "a", "\N{MAN}", "\u1100"])
-def test_piles_on_one_character_are_cut(part: str, before: str) -> None:
+def test_piles_of_combining_marks_are_cut(part: str, before: str) -> None:
     assert len(printable(before + part * 10_000)) <= 1 + 8 + len(before)
     assert len(fit(before + part * 10_000, 2)) <= 20
 

@@ -1,4 +1,4 @@
-"""Decoding strangers' pictures: in processes that may die, for senders who may be hostile."""
+"""Decoding pictures of possibly hostile senders in processes that may die."""
 
 import asyncio
 import contextlib
@@ -36,7 +36,7 @@ needs_confinement = pytest.mark.skipif(not confinement_available(), reason="this
 
 
 def outputs(count: int, size: tuple[int, int] = (64, 48)) -> list[bytes]:
-    """Encoded pictures of which each is a little brighter; the first is a keyframe."""
+    """Encoded pictures, each a little brighter than the one before; the first is a keyframe."""
     encoder = HevcEncoder(*size, 30, keyframe_seconds=100)
     pictures = (np.full((size[1], size[0], 3), 10 + number % 200, np.uint8) for number in range(count))
     return [encoder.encode(picture)[0].data for picture in pictures]
@@ -80,7 +80,7 @@ def both(test: Callable[..., None]) -> Callable[..., None]:
 
 
 @both
-def test_pictures_are_those_of_a_decoder_of_ones_own(confined: bool) -> None:
+def test_pictures_equal_those_of_a_separate_decoder(confined: bool) -> None:
     async def run() -> None:
         async with opened(confined=confined) as decoding:
             assert isinstance(decoding, ConfinedDecoding if confined else ThreadDecoding)
@@ -213,7 +213,7 @@ def test_a_process_that_hangs_is_killed_and_the_third_time_its_sender_is_refused
 @pytest.mark.parametrize(
     "answer", [b"\xff" * 17, b"\1" + b"\xff" * 8 + b"\0" * 8, b"\1" + b"\0" * 16, b"\3" + b"\0" * 16]
 )
-def test_a_process_that_was_taken_over_is_not_believed(answer: bytes) -> None:
+def test_a_compromised_process_is_not_trusted(answer: bytes) -> None:
     async def run() -> None:
         async with opened() as decoding:
             assert isinstance(decoding, ConfinedDecoding)
@@ -250,7 +250,7 @@ def test_a_sender_that_uses_up_its_time_loses_frames_and_nobody_else_does(confin
             assert late.counters.pictures_in == 1
             assert late.lost > 0
             late.queue(pictures[0])
-            assert late.counters.pictures_skipped == 10, "a keyframe is of no use without time"
+            assert late.counters.pictures_skipped == 10, "a keyframe does not help without time"
             assert other.counters.pictures_skipped == 0
             assert other.counters.decode_seconds > 0
             for sender in (late, other):
@@ -348,7 +348,7 @@ def test_a_costly_sender_moves_to_the_other_process_at_a_keyframe_without_a_loss
     asyncio.run(run())
 
 
-def test_the_budget_takes_from_the_largest_only() -> None:
+def test_the_budget_evicts_the_largest_only() -> None:
     memory, lost = DecoderMemory(100, 60), []
     for name, amount in (("a", 50), ("b", 30), ("c", 20)):
         memory.reserve(name, amount, lambda name=name: lost.append(name))  # type: ignore[misc]

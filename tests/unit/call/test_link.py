@@ -17,7 +17,7 @@ class Link:
         self._arrivals: list[tuple[float, int]] = []
 
     def run(self, seconds: float, size: int, rate: float = 60) -> int:
-        """Send frames of a size as often as the meter allows; how many went."""
+        """Send frames of a size as often as the meter allows; return how many."""
         sent, end = 0, self.now + seconds
         while self.now < end:
             self.now += 1 / rate
@@ -55,7 +55,7 @@ def test_a_fast_link_takes_every_frame() -> None:
     assert Link(50e6, 0.01).run(5, 20_000) == pytest.approx(300, abs=2)
 
 
-def test_a_link_that_becomes_slow_is_noticed() -> None:
+def test_a_link_that_becomes_slow_is_detected() -> None:
     link = Link(10e6, 0.02)
     link.run(5, 10_000)
     link.rate = 100e3

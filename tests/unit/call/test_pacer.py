@@ -1,4 +1,4 @@
-"""Ticks: equal viewers share their frames, busy ones are left out, nothing happens without a change."""
+"""Ticks: equal viewers share their frames, full ones are skipped, and nothing happens without a change."""
 
 import asyncio
 from typing import Any

@@ -37,7 +37,7 @@ def test_only_the_transitions_of_the_table_are_allowed(before: State, after: Sta
             life.advance(after)
 
 
-def test_a_participant_goes_through_its_life(open_call: Any) -> None:
+def test_a_participant_passes_through_all_states(open_call: Any) -> None:
     async def scenario() -> None:
         async with open_call() as call:
             peer = call.connect()

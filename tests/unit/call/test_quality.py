@@ -1,4 +1,4 @@
-"""Finding the step of quality that a link carries, and staying there."""
+"""Finding the level of quality that a link carries, and keeping it."""
 
 import itertools
 
@@ -47,12 +47,12 @@ def test_a_level_is_found_and_kept(carries: int) -> None:
     viewer.run(60)
     settled = [level for at, level in viewer.levels if at > 45]
     assert abs(viewer.control.level - carries) <= 1
-    # Now and then it tries one finer, and comes back.
+    # Now and then it tries a finer level, and returns.
     assert len(settled) <= 4
     assert set(settled) <= {carries - 1, carries}
 
 
-def test_trouble_ends_and_all_detail_comes_back() -> None:
+def test_full_quality_returns_when_the_trouble_ends() -> None:
     viewer = Viewer(6)
     viewer.run(10)
     viewer.carries = 0

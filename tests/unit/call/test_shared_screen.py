@@ -54,13 +54,13 @@ def test_names_are_numbered_in_order_and_marked() -> None:
     assert "camera off" not in text
 
 
-def test_of_two_people_the_one_without_a_camera_keeps_a_place() -> None:
+def test_of_two_people_the_one_without_a_camera_keeps_a_tile() -> None:
     text = "\n".join(rows_of(screen(80, 24), (tile(1, "Ann"), tile(2, "Bob", video=False))))
     assert "camera off" in text
     assert "2 Bob" in text
 
 
-def test_somebody_alone_without_a_camera_has_a_place() -> None:
+def test_a_lone_person_without_a_camera_has_a_tile() -> None:
     text = "\n".join(rows_of(screen(80, 24), (tile(1, "Ann", video=False),)))
     assert "camera off" in text
     assert "1 Ann" in text
@@ -169,7 +169,7 @@ def test_ascii_stays_ascii() -> None:
 @pytest.mark.parametrize("color", ColorLevel)
 @pytest.mark.parametrize("render", RenderMode)
 @pytest.mark.parametrize("utf8", [True, False])
-def test_a_place_without_a_picture_has_nothing_but_its_words(color: ColorLevel, render: RenderMode, utf8: bool) -> None:
+def test_a_tile_without_a_picture_contains_only_text(color: ColorLevel, render: RenderMode, utf8: bool) -> None:
     style = Style.create(color, render, STANDARD, utf8)
     view = screen(60, 20, style=style)
     rows_of(view, (tile(1, "Ann", video=False),))
@@ -181,7 +181,7 @@ def test_a_place_without_a_picture_has_nothing_but_its_words(color: ColorLevel, 
         assert backgrounds == {DEFAULT_COLOR}
 
 
-def test_a_picture_that_ends_leaves_nothing_in_its_place() -> None:
+def test_a_picture_that_ends_leaves_nothing_in_its_tile() -> None:
     style = Style.create(ColorLevel.ANSI16, RenderMode.SHAPE, STANDARD, False)
     view = screen(60, 20, style=style)
     assert "QQ" in "".join(rows_of(view, (tile(1, "Ann"),), 1))
@@ -196,7 +196,7 @@ def test_a_family_in_a_name_takes_two_columns() -> None:
     assert len(text) == 60 * 20 - 1
 
 
-def test_wide_names_take_their_columns() -> None:
+def test_wide_names_take_two_columns_per_character() -> None:
     text = "".join(rows_of(screen(60, 20), (tile(1, "世界"),)))
     assert "1 世界" in text
     assert len(text) == 60 * 20 - 2
@@ -221,7 +221,7 @@ def test_a_spotlight_on_somebody_who_left_shows_all() -> None:
     assert "Ann" in "".join(rows_of(view, (tile(1, "Ann"),), 2))
 
 
-def test_needs_are_pixels_of_the_place() -> None:
+def test_needs_are_the_pixels_of_a_tile() -> None:
     style = Style.create(ColorLevel.TRUECOLOR, RenderMode.SEXTANT, STANDARD, True)
     view = screen(40, 12, ViewPreferences(names=False), style)
     rows_of(view, (tile(5, "Ann"),))

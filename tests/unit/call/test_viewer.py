@@ -161,7 +161,7 @@ def test_a_viewer_that_asks_for_a_full_frame_while_a_delta_is_drawn_does_not_get
     asyncio.run(scenario())
 
 
-def test_the_viewer_learns_whom_it_sees_alone_even_if_its_request_cannot_be_met(open_call: Any) -> None:
+def test_a_viewer_learns_its_spotlight_even_if_its_request_cannot_be_met(open_call: Any) -> None:
     async def scenario() -> None:
         async with open_call() as call:
             ann = call.join("Ann", has_screens=True)
@@ -175,7 +175,7 @@ def test_the_viewer_learns_whom_it_sees_alone_even_if_its_request_cannot_be_met(
     asyncio.run(scenario())
 
 
-def test_the_spotlight_follows_the_person_and_not_the_place(open_call: Any) -> None:
+def test_the_spotlight_follows_the_person_and_not_the_tile(open_call: Any) -> None:
     async def scenario() -> None:
         async with open_call() as call:
             ann, bob = call.join("Ann", has_screens=True), call.join("Bob")

@@ -75,7 +75,7 @@ def test_a_pass_phrase_that_is_too_long_is_refused(tmp_path: Path) -> None:
     assert (done.returncode, "at most 72" in done.stderr) == (61, True), done.stderr
 
 
-def test_the_pass_phrase_is_asked_for_twice_and_compared(tmp_path: Path) -> None:
+def test_the_pass_phrase_is_entered_twice_and_compared(tmp_path: Path) -> None:
     with terminal() as window:
         window.type(f"cd {tmp_path}; clear; {sys.executable} -m teleglyph keygen key; echo code=$?")
         for question, count, typed in (

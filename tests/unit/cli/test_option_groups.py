@@ -64,7 +64,7 @@ def test_an_object_without_values_has_the_defaults() -> None:
         ("names", "network", "name", ""),
     ],
 )
-def test_an_option_with_a_table_knows_its_place_in_the_file(name: str, table: str, key: str, comment: str) -> None:
+def test_an_option_with_a_table_has_its_key_in_the_file(name: str, table: str, key: str, comment: str) -> None:
     command = click.command()(with_options(listening=Listening, naming=Naming)(lambda **_: None))
     found = next(each for each in command.params if each.name == name)
     assert isinstance(found, Configurable)

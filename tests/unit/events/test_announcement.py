@@ -7,41 +7,41 @@ import pytest
 from teleglyph.events.announcement import Activity, Announcer
 
 
-def told(activity: Activity | None) -> tuple[str, int, int, int | None] | None:
+def summary(activity: Activity | None) -> tuple[str, int, int, int | None] | None:
     if activity is None:
         return None
     return activity.status, activity.participants, activity.starts, activity.ends
 
 
-def test_news_are_announced_and_live_calls_again_before_they_count_as_ended() -> None:
+def test_changes_are_announced_and_live_calls_renewed_before_they_expire() -> None:
     announcer = Announcer("lobby", "a.example")
-    assert told(announcer.due(0, 100)) == ("planned", 0, 100, None)
+    assert summary(announcer.due(0, 100)) == ("planned", 0, 100, None)
     assert announcer.due(0, 99_999) is None
-    assert told(announcer.due(2, 100_000)) == ("live", 2, 100_000, None)
+    assert summary(announcer.due(2, 100_000)) == ("live", 2, 100_000, None)
     assert announcer.due(2, 100_005) is None
-    assert told(announcer.due(3, 100_010)) == ("live", 3, 100_000, None), "it is the same call"
-    assert told(announcer.due(3, 101_300)) == ("live", 3, 100_000, None)
+    assert summary(announcer.due(3, 100_010)) == ("live", 3, 100_000, None), "it is the same call"
+    assert summary(announcer.due(3, 101_300)) == ("live", 3, 100_000, None)
 
 
-def test_a_call_that_empties_has_ended_and_the_next_one_is_another() -> None:
+def test_an_emptied_call_has_ended_and_the_next_one_is_new() -> None:
     announcer = Announcer("lobby", "a.example")
     announcer.due(1, 100)
-    assert told(announcer.due(0, 160.7)) == ("ended", 0, 100, 160)
+    assert summary(announcer.due(0, 160.7)) == ("ended", 0, 100, 160)
     assert announcer.due(0, 99_999) is None, "an end needs no renewal"
-    assert told(announcer.due(1, 100_000)) == ("live", 1, 100_000, None)
+    assert summary(announcer.due(1, 100_000)) == ("live", 1, 100_000, None)
 
 
 @pytest.mark.parametrize("participants", [0, 3])
 def test_a_server_that_stops_ends_its_announcements_and_makes_no_more(participants: int) -> None:
     announcer = Announcer("lobby", "a.example")
     announcer.due(participants, 100)
-    assert told(announcer.end(200)) == ("ended", 0, 100, 200)
+    assert summary(announcer.end(200)) == ("ended", 0, 100, 200)
     assert announcer.due(participants, 201) is None
     assert announcer.due(5, 99_999) is None
     assert announcer.end(300) is None
 
 
-def test_an_announcement_that_was_not_made_or_has_ended_is_not_ended_again() -> None:
+def test_only_a_live_announcement_is_ended() -> None:
     assert Announcer("lobby", "a.example").end(100) is None
     announcer = Announcer("lobby", "a.example")
     announcer.due(1, 100)
@@ -49,7 +49,7 @@ def test_an_announcement_that_was_not_made_or_has_ended_is_not_ended_again() -> 
     assert announcer.end(300) is None
 
 
-def test_an_announcement_says_where_and_whether() -> None:
+def test_an_announcement_has_address_and_status() -> None:
     tags = Activity("lobby", "a.example:99", 2, 7).tags("ab" * 32)
     assert ["d", "lobby"] in tags
     assert ["status", "live"] in tags

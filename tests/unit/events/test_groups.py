@@ -82,7 +82,7 @@ def test_the_author_of_a_group_is_its_admin(place: Place) -> None:
     assert place.refused(ANN, 9007, group="more").startswith("restricted: at most 20 groups")
 
 
-def test_everybody_writes_in_an_open_group_and_members_in_a_restricted_one(place: Place) -> None:
+def test_anyone_may_write_in_an_open_group_and_members_in_a_restricted_one(place: Place) -> None:
     place.say(BOB, 9)
     place.say(ANN, 9002, ["restricted"])
     assert place.refused(BOB, 9) == "restricted: only members may write in this group"
@@ -94,7 +94,7 @@ def test_everybody_writes_in_an_open_group_and_members_in_a_restricted_one(place
     assert place.described(GroupKind.METADATA) == [["d", "g"], ["name", "Friends"], ["restricted"]]
 
 
-def test_joining_and_leaving(place: Place) -> None:
+def test_people_join_and_leave_a_group(place: Place) -> None:
     plan = place.say(BOB, 9021)
     assert plan is not None
     assert plan.templates[0] == (9000, [["h", "g"], ["p", pub(BOB)]])
@@ -106,7 +106,7 @@ def test_joining_and_leaving(place: Place) -> None:
     assert place.refused(BOB, 9022).startswith("invalid: you are not a member")
 
 
-def test_a_closed_group_takes_an_invitation(place: Place) -> None:
+def test_a_closed_group_can_be_joined_with_an_invitation(place: Place) -> None:
     place.say(ANN, 9002, ["closed"])
     assert place.refused(BOB, 9021).startswith("restricted: this group is closed")
     assert place.refused(BOB, 9009, ["code", "x"]).startswith("restricted: your role")
@@ -144,7 +144,7 @@ def test_each_role_allows_its_own_actions(place: Place) -> None:
     assert place.refused(ANN, 9009).startswith("invalid")
 
 
-def test_private_and_hidden_groups_are_for_members(place: Place) -> None:
+def test_only_members_read_private_and_hidden_groups(place: Place) -> None:
     place.say(BOB, 9)
     message = place.kept[-1]
     assert place.reads(message)
@@ -170,7 +170,7 @@ def test_only_the_relay_describes_groups(place: Place) -> None:
     place.groups.check(sign_event(RELAY, NOW, GroupKind.METADATA, [["d", "g"]]), NOW)
 
 
-def test_events_that_are_late_or_for_no_group(place: Place) -> None:
+def test_late_events_and_requests_to_unknown_groups_are_refused(place: Place) -> None:
     assert place.refused(BOB, 9, at=NOW - 3601).startswith("invalid: in groups created_at")
     place.say(BOB, 9, group="unmanaged")
     assert place.refused(BOB, 9021, group="unmanaged").startswith("invalid: there is no group")
@@ -195,7 +195,7 @@ def test_a_deleted_group_is_closed_to_everybody_until_nothing_is_left_of_it(plac
     place.say(BOB, 9007)
 
 
-def test_groups_of_an_older_database_are_found_in_their_descriptions(place: Place) -> None:
+def test_groups_of_an_older_database_are_restored_from_their_descriptions(place: Place) -> None:
     place.say(ANN, 9002, ["about", "us"], ["closed"], ["private"])
     place.say(ANN, 9009, ["code", "sesame"])
     place.say(BOB, 9021, ["code", "sesame"])
@@ -213,7 +213,7 @@ def test_groups_of_an_older_database_are_found_in_their_descriptions(place: Plac
     assert forged.get("g") is None
 
 
-# --- what has one meaning only ----------------------------------------------------------------------------------------
+# --- ambiguous events -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", [9, 9000, 9001, 9002, 9005, 9008, 9009, 9010, 9021, 9022, 30023])
@@ -225,7 +225,7 @@ def test_an_event_with_two_groups_is_refused(place: Place, kind: int, second: li
     )
 
 
-def test_codes_say_one_thing(place: Place) -> None:
+def test_ambiguous_codes_are_refused(place: Place) -> None:
     place.say(ANN, 9002, ["closed"])
     for codes in ([], [["code", ""]], [["code", "a"], ["code", "b"]], [["code", "x" * 257]], [["code", "a\nb"]]):
         assert place.refused(ANN, 9009, *codes).startswith("invalid: an invitation")
@@ -234,13 +234,13 @@ def test_codes_say_one_thing(place: Place) -> None:
 
 
 @pytest.mark.parametrize("kind", [9000, 9001, 9002, 9005, 9007, 9008, 9010])
-def test_decisions_do_not_expire(place: Place, kind: int) -> None:
+def test_moderation_events_must_not_expire(place: Place, kind: int) -> None:
     tags = [["p", pub(BOB)], ["e", "ab" * 32], ["expiration", str(NOW + 100)]]
     group = "new" if kind == 9007 else "g"
     assert "may not expire" in place.refused(ANN, kind, *tags, group=group)
 
 
-# --- what is said of a group ------------------------------------------------------------------------------------------
+# --- metadata ---------------------------------------------------------------------------------------------------------
 
 
 def flags(place: Place) -> set[str]:
@@ -270,13 +270,13 @@ def test_fields_that_are_not_mentioned_are_unchanged(place: Place) -> None:
         (["private", "true"], {"private", "hidden", "closed", "restricted"}),
     ],
 )
-def test_a_group_is_opened_on_request_only(place: Place, tag: list[str], left: set[str]) -> None:
+def test_a_group_is_opened_only_on_explicit_request(place: Place, tag: list[str], left: set[str]) -> None:
     place.say(ANN, 9002, ["private"], ["hidden"], ["closed"], ["restricted"])
     place.say(ANN, 9002, tag)
     assert flags(place) == left
 
 
-def test_of_contradicting_flags_the_closing_one_holds(place: Place) -> None:
+def test_the_stricter_of_contradicting_flags_wins(place: Place) -> None:
     place.say(ANN, 9002, ["private"])
     place.say(ANN, 9002, ["private"], ["public"], ["private", "false"])
     assert flags(place) == {"private"}
@@ -340,7 +340,7 @@ def test_pins_are_one_ordered_list(place: Place) -> None:
 
 
 @pytest.mark.parametrize("how", ["its author", "another", "a moderator", "time"])
-def test_an_invitation_ends(place: Place, how: str) -> None:
+def test_an_invitation_can_end(place: Place, how: str) -> None:
     place.say(ANN, 9000, ["p", pub(EVE), "moderator"])
     place.say(ANN, 9002, ["closed"])
     ends = [["expiration", str(NOW + 1)]] if how == "time" else []
@@ -374,14 +374,14 @@ def test_events_that_manage_a_hidden_group_are_hidden(place: Place) -> None:
     assert place.reads(place.kept[-1]), "a hidden group that is not private"
 
 
-def test_direct_messages_are_for_those_they_name(place: Place) -> None:
+def test_only_sender_and_recipients_read_direct_messages(place: Place) -> None:
     for kind in (4, 1059, 21059):
         message = sign_event(EVE, NOW, kind, [["p", pub(ANN)], ["p", pub(BOB)]])
         assert [place.reads(message, key) for key in (ANN, BOB, EVE, RELAY)] == [True, True, True, False]
         assert not place.reads(message)
 
 
-def test_rooms_have_groups_that_nobody_else_makes(place: Place) -> None:
+def test_only_the_relay_creates_groups_of_rooms(place: Place) -> None:
     assert room_group("chess", "lobby-1") == "room-chess-lobby-1"
     others = [room_group(*names) for names in (("a-b", "c"), ("a", "b-c"), ("chess", "Große Runde"), ("go", "x" * 99))]
     assert others[1] == "room-a-b-c"

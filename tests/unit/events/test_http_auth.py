@@ -40,12 +40,12 @@ def without(name: str, *instead: list[str]) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("at", [-60, -1, 0, 1, 60])
-def test_a_right_one_is_its_authors(at: int) -> None:
+def test_a_correct_proof_identifies_its_author(at: int) -> None:
     event = signed(int(NOW) + at) if abs(at) < 60 else signed(int(NOW) + at - (at > 0) * 0 + (at < 0))
     assert check_http_authentication(request(header(event)), NOW).pubkey == event.pubkey
 
 
-def test_an_empty_path_is_the_root_and_a_path_has_to_fit() -> None:
+def test_an_empty_path_is_the_root_and_paths_must_match() -> None:
     event = signed(tags=without("u", ["u", "http://relay.example"]))
     assert check_http_authentication(request(header(event)), NOW).id == event.id
     event = signed(tags=without("u", ["u", "http://relay.example/events?a=b"]))
@@ -77,7 +77,7 @@ def test_an_empty_path_is_the_root_and_a_path_has_to_fit() -> None:
         (signed(tags=[*TAGS, *(["t", "x"] for _ in range(30))]), "no valid event"),
     ],
 )
-def test_an_authentication_that_does_not_fit_is_refused(event: NostrEvent, reason: str) -> None:
+def test_a_proof_for_another_request_is_refused(event: NostrEvent, reason: str) -> None:
     with pytest.raises(EventRefusedError, match=reason):
         check_http_authentication(request(header(event)), NOW)
 

@@ -83,7 +83,7 @@ def test_answers_come_in_order_and_before_the_event() -> None:
         events, asked, future = store.batches[0]
         assert [event.content for event in events] == ["one", "forged", "known", "sent again"]
         assert asked == {1, 3}
-        assert writer.log == [], "nothing is answered before it is durable, and nothing overtakes"
+        assert writer.log == [], "nothing is answered before it is durable, and the order is kept"
         future.set_result([Outcome.STORED, Outcome.ABSENT, Outcome.OLDER, Outcome.DUPLICATE])
         await run_ready_tasks()
 
@@ -99,7 +99,7 @@ def test_answers_come_in_order_and_before_the_event() -> None:
     ]
 
 
-def test_a_store_that_fails_is_an_error_for_all_and_the_next_ones_go_on() -> None:
+def test_a_failed_batch_is_an_error_for_all_its_events_only() -> None:
     async def test(ingest: Ingest, store: SlowStore, writer: Writer) -> None:
         ingest.submit(writer, make("lost"))
         await run_ready_tasks()
@@ -175,7 +175,7 @@ def test_an_event_that_changes_a_group_is_decided_alone() -> None:
         for number, content in enumerate(["before", "9007", "9000", "9001", "9002", "after"]):
             await run_ready_tasks()
             assert [event.content for event in store.batches[-1][0]] == [content]
-            assert len(store.batches) == number + 1, "nothing else is on its way"
+            assert len(store.batches) == number + 1, "nothing else is being stored"
             refused = store.batches[-1][1] == {0}
             store.batches[-1][2].set_result([Outcome.ABSENT if refused else Outcome.STORED])
             await run_ready_tasks()
@@ -212,7 +212,7 @@ def test_a_change_of_a_group_is_answered_after_its_description_is_stored() -> No
     ]
 
 
-def test_a_change_that_was_not_written_does_not_hold() -> None:
+def test_a_change_that_was_not_stored_has_no_effect() -> None:
     async def test(ingest: Ingest, store: SlowStore, writer: Writer) -> None:
         ingest.submit(writer, in_group(9007))
         await run_ready_tasks()

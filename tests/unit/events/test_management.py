@@ -49,7 +49,7 @@ async def ask(management: Management, method: str, *params: object, uptime: floa
     return await management.answer(request(method, *params), time.time(), uptime)
 
 
-def test_a_decision_that_cannot_be_written_is_taken_back(database: Database) -> None:
+def test_a_decision_that_cannot_be_stored_is_undone(database: Database) -> None:
     full = "CREATE TRIGGER full BEFORE INSERT ON relay_rules BEGIN SELECT RAISE(ABORT, 'disk is full'); END"
     policy, changes = Policy(), []  # type: Policy, list[RuleChange]
 
@@ -69,7 +69,7 @@ def test_a_decision_that_cannot_be_written_is_taken_back(database: Database) -> 
     assert policy.rules[Rule.SETTING] == {}
 
 
-def test_lists_and_rates_have_bounds(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lists_and_rates_are_bounded(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_ENTRIES", 3)
 
     async def main() -> None:
@@ -90,7 +90,7 @@ def test_lists_and_rates_have_bounds(database: Database, monkeypatch: pytest.Mon
     asyncio.run(main())
 
 
-def test_neither_the_administrator_nor_the_relay_is_banned(database: Database) -> None:
+def test_neither_the_administrator_nor_the_relay_can_be_banned(database: Database) -> None:
     async def main() -> None:
         management = made(database, Policy(), [])
         for key in (sign_event(ADMIN, 1, 1).pubkey, "cd" * 32):

@@ -47,11 +47,11 @@ class Relay:
         self.now = 1_000_000.0
         self.own = OwnEvents(KEY, self.store, lambda: self.now)  # type: ignore[arg-type]
 
-    def tell(self, *members: str) -> asyncio.Future[None]:
+    def publish_members(self, *members: str) -> asyncio.Future[None]:
         return self.own.replace(MEMBERS, "g", lambda: [["d", "g"], *(["p", one] for one in members)])
 
     @property
-    def told(self) -> list[list[str]]:
+    def published(self) -> list[list[str]]:
         return [[tag[1] for tag in event.tags[1:]] for event in self.store.events if event.kind == MEMBERS]
 
 
@@ -90,16 +90,16 @@ def test_a_version_is_signed_in_another_thread_and_stored() -> None:
 def test_waiting_versions_become_one_and_all_waiters_are_notified() -> None:
     async def scene(relay: Relay) -> None:
         relay.store.holds = True
-        first = relay.tell("a")
+        first = relay.publish_members("a")
         await until(lambda: bool(relay.store.events))
-        later = [relay.tell(*"abcdefgh"[: count + 2]) for count in range(6)]
+        later = [relay.publish_members(*"abcdefgh"[: count + 2]) for count in range(6)]
         await asyncio.sleep(0.05)
-        assert relay.told == [["a"]]
+        assert relay.published == [["a"]]
         assert not first.done()
         relay.store.holds = False
         relay.store.answer()
         await asyncio.gather(first, *later)
-        assert relay.told == [["a"], [*"abcdefg"]]
+        assert relay.published == [["a"], [*"abcdefg"]]
 
     run(scene)
 
@@ -107,7 +107,7 @@ def test_waiting_versions_become_one_and_all_waiters_are_notified() -> None:
 def test_each_version_is_later_than_the_one_before() -> None:
     async def scene(relay: Relay) -> None:
         for number in range(10):
-            await relay.tell(str(number))
+            await relay.publish_members(str(number))
         assert [event.created_at - 1_000_000 for event in relay.store.events] == list(range(10))
 
     run(scene)
@@ -116,8 +116,8 @@ def test_each_version_is_later_than_the_one_before() -> None:
 def test_versions_do_not_run_ahead_of_the_clock() -> None:
     async def scene(relay: Relay) -> None:
         for number in range(own_events._AHEAD + 1):
-            await relay.tell(str(number))
-        more = relay.tell("more")
+            await relay.publish_members(str(number))
+        more = relay.publish_members("more")
         await asyncio.sleep(0.2)
         assert not more.done(), "the clock has to go on first"
         relay.now += 1
@@ -131,10 +131,10 @@ def test_large_versions_leave_time_for_others(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(own_events, "_REST", 1e9)
 
     async def scene(relay: Relay) -> None:
-        await relay.tell("a")
-        later = relay.tell("b")
+        await relay.publish_members("a")
+        later = relay.publish_members("b")
         await asyncio.sleep(0.1)
-        assert relay.told == [["a"]]
+        assert relay.published == [["a"]]
         assert not later.done()
         await relay.own.replace(MEMBERS, "another", lambda: [["d", "another"]])
 
@@ -146,10 +146,10 @@ def test_events_of_a_wrong_clock_are_deleted_and_published_again() -> None:
         old = sign_event(KEY, 1_000_000 + 365 * 86_400, MEMBERS, [["d", "g"], ["p", "a"]])
         relay.own.remember(old)
         assert relay.own.is_from_the_future(MEMBERS, "g")
-        await relay.tell("a")
-        deletion, told = relay.store.events
+        await relay.publish_members("a")
+        deletion, published = relay.store.events
         assert (deletion.kind, deletion.tags) == (5, [["e", old.id]])
-        assert told.created_at == 1_000_000
+        assert published.created_at == 1_000_000
         assert not relay.own.is_from_the_future(MEMBERS, "g")
 
     run(scene)
@@ -157,9 +157,9 @@ def test_events_of_a_wrong_clock_are_deleted_and_published_again() -> None:
 
 def test_a_clock_that_was_set_back_does_not_stop_the_relay() -> None:
     async def scene(relay: Relay) -> None:
-        await relay.tell("a")
+        await relay.publish_members("a")
         relay.now -= 3600
-        await relay.tell("b")
+        await relay.publish_members("b")
         assert [event.kind for event in relay.store.events] == [MEMBERS, 5, MEMBERS]
         assert relay.store.events[-1].created_at == 1_000_000 - 3600
 
@@ -169,7 +169,7 @@ def test_a_clock_that_was_set_back_does_not_stop_the_relay() -> None:
 def test_an_event_stored_earlier_is_replaced_by_a_later_one() -> None:
     async def scene(relay: Relay) -> None:
         relay.own.remember(sign_event(KEY, 1_000_005, MEMBERS, [["d", "g"]]))
-        await relay.tell("a")
+        await relay.publish_members("a")
         assert relay.store.events[0].created_at == 1_000_006
 
     run(scene)
@@ -180,20 +180,20 @@ def test_an_event_that_could_not_be_stored_is_published_again(monkeypatch: pytes
 
     async def scene(relay: Relay) -> None:
         relay.store.accepts = False
-        await relay.tell("a")
+        await relay.publish_members("a")
         relay.store.accepts = True
         await until(lambda: len(relay.store.events) == 2)
         await asyncio.sleep(0.2)
-        assert relay.told == [["a"], ["a"]], "again, and then no more"
+        assert relay.published == [["a"], ["a"]], "published once more, and then never again"
 
     run(scene)
 
 
 def test_nothing_more_is_published_for_a_removed_address() -> None:
     async def scene(relay: Relay) -> None:
-        await relay.tell("a")
+        await relay.publish_members("a")
         relay.now -= 2
-        waiting = relay.tell("b")
+        waiting = relay.publish_members("b")
         assert await relay.own.remove("g", [MEMBERS])
         await waiting
         await asyncio.sleep(0.05)
@@ -202,7 +202,7 @@ def test_nothing_more_is_published_for_a_removed_address() -> None:
         assert deletion.tags == [["a", f"{MEMBERS}:{public_key(KEY)}:g"]]
         assert deletion.created_at >= relay.store.events[0].created_at
         assert len(relay.own) == 0
-        await relay.tell("c")
+        await relay.publish_members("c")
         assert relay.store.events[-1].created_at > deletion.created_at, "or it would be deleted already"
 
     run(scene)

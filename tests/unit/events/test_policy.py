@@ -24,7 +24,7 @@ def policy(**rules: list[str]) -> Policy:
     return made
 
 
-def is_let_in(lists: Policy, event: NostrEvent) -> bool:
+def is_admitted(lists: Policy, event: NostrEvent) -> bool:
     try:
         lists.check(event)
     except EventRefusedError as error:
@@ -50,12 +50,12 @@ ANNS, BOBS = make(ANN).pubkey, make(BOB).pubkey
         ({"ALLOWED_KEY": [ANNS], "ALLOWED_KIND": ["7"]}, False, False, True),
     ],
 )
-def test_lists_let_in_and_keep_out(rules: dict[str, list[str]], ann: bool, bob: bool, other_kind: bool) -> None:
+def test_lists_admit_and_refuse(rules: dict[str, list[str]], ann: bool, bob: bool, other_kind: bool) -> None:
     lists = policy(**rules)
-    assert is_let_in(lists, make(ANN)) is ann
-    assert is_let_in(lists, make(BOB)) is bob
-    assert is_let_in(lists, make(ANN, 7)) is other_kind
-    assert is_let_in(lists, make(RELAY)), "the relay's own events are never kept out"
+    assert is_admitted(lists, make(ANN)) is ann
+    assert is_admitted(lists, make(BOB)) is bob
+    assert is_admitted(lists, make(ANN, 7)) is other_kind
+    assert is_admitted(lists, make(RELAY)), "the relay's own events are never kept out"
 
 
 def test_anyones_request_to_vanish_is_honoured() -> None:
@@ -65,22 +65,22 @@ def test_anyones_request_to_vanish_is_honoured() -> None:
         {"ALLOWED_KIND": ["1"]},
         {"DISALLOWED_KIND": ["62"]},
     ):
-        assert is_let_in(policy(**rules), make(ANN, 62))
-    assert not is_let_in(policy(BANNED_EVENT=[make(ANN, 62).id]), make(ANN, 62))
+        assert is_admitted(policy(**rules), make(ANN, 62))
+    assert not is_admitted(policy(BANNED_EVENT=[make(ANN, 62).id]), make(ANN, 62))
 
 
-def test_nothing_from_before_a_request_to_vanish_comes_back() -> None:
+def test_events_from_before_a_request_to_vanish_are_refused() -> None:
     lists = policy()
     lists.load(ModerationRecord(vanished={ANNS: 100}))
-    assert not is_let_in(lists, make(ANN, 1, 100))
-    assert not is_let_in(lists, make(ANN, 62, 99))
-    assert is_let_in(lists, make(ANN, 1, 101))
-    assert not is_let_in(lists, make(BOB, 1059, 100, ["p", BOBS], ["p", ANNS]))
-    assert is_let_in(lists, make(BOB, 1059, 101, ["p", ANNS]))
-    assert is_let_in(lists, make(BOB, 1, 50, ["p", ANNS]))
+    assert not is_admitted(lists, make(ANN, 1, 100))
+    assert not is_admitted(lists, make(ANN, 62, 99))
+    assert is_admitted(lists, make(ANN, 1, 101))
+    assert not is_admitted(lists, make(BOB, 1059, 100, ["p", BOBS], ["p", ANNS]))
+    assert is_admitted(lists, make(BOB, 1059, 101, ["p", ANNS]))
+    assert is_admitted(lists, make(BOB, 1, 50, ["p", ANNS]))
     lists.record_vanished(make(ANN, 62, 150))
     lists.record_vanished(make(ANN, 62, 120))
-    assert not is_let_in(lists, make(ANN, 1, 150))
+    assert not is_admitted(lists, make(ANN, 1, 150))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Who is live in a group."""
+"""The people live in a group."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def here(key: bytes, at: int, ends: int | None = None, *groups: str) -> NostrEve
     return sign_event(key, at, EventKind.PRESENCE, tags if ends is None else [*tags, ["expiration", str(ends)]])
 
 
-def test_people_come_stay_and_leave() -> None:
+def test_joins_and_leaves_are_changes_and_renewals_are_not() -> None:
     presence = Presence()
     presence.record(here(ANN, 100, 250), 100)
     assert presence.changes(100) == [("g", (PUBKEYS[0],))]
     presence.record(here(ANN, 160, 310), 160)
-    assert presence.changes(160) == [], "whoever stays is no news"
+    assert presence.changes(160) == [], "a renewal is not a change"
     presence.record(here(BOB, 170, 320), 170)
     assert presence.changes(170) == [("g", tuple(PUBKEYS))]
     presence.record(here(ANN, 180, 182), 180)
@@ -30,7 +30,7 @@ def test_people_come_stay_and_leave() -> None:
     assert presence.changes(401) == []
 
 
-def test_a_presence_that_never_ends_ends() -> None:
+def test_a_presence_without_a_near_end_expires() -> None:
     presence = Presence()
     presence.record(here(ANN, 100, 1 << 40), 100)
     presence.record(here(BOB, 100), 100)
@@ -38,7 +38,7 @@ def test_a_presence_that_never_ends_ends() -> None:
     assert presence.changes(401) == [("g", ())]
 
 
-def test_other_events_and_several_groups_say_nothing() -> None:
+def test_other_events_and_several_groups_are_ignored() -> None:
     presence = Presence()
     presence.record(sign_event(ANN, 100, 9, [["h", "g"]]), 100)
     presence.record(here(ANN, 100, 250, "g", "other"), 100)
@@ -46,7 +46,7 @@ def test_other_events_and_several_groups_say_nothing() -> None:
     assert presence.changes(100) == []
 
 
-def test_a_crowd_has_a_bound() -> None:
+def test_the_number_of_people_is_bounded() -> None:
     presence = Presence()
     for number in range(MAX_PEOPLE + 10):
         event = here(ANN, 100, 250)

@@ -78,7 +78,7 @@ def test_a_filter_that_finds_too_much_is_refused(store: EventStore) -> None:
     assert said[3][2].startswith("blocked: ")
 
 
-def test_a_silent_one_is_closed(store: EventStore) -> None:
+def test_an_idle_sync_is_closed(store: EventStore) -> None:
     async def test(syncs: Syncs, ledger: SyncLedger) -> None:
         step = await opened(syncs, "n", Filter(since=1))
         syncs.close_idle(step.sync.used_at + 60.0)
@@ -93,7 +93,7 @@ def test_a_silent_one_is_closed(store: EventStore) -> None:
     assert said[1][2].startswith("closed: ")
 
 
-def test_one_that_was_closed_meanwhile_is_not_answered(store: EventStore) -> None:
+def test_a_sync_closed_meanwhile_is_not_answered(store: EventStore) -> None:
     async def test(syncs: Syncs, ledger: SyncLedger) -> None:
         step = SyncStep(syncs.open("n"), EMPTY, Filter(since=1))
         answering = asyncio.ensure_future(syncs.answer(step, frozenset()))
@@ -106,7 +106,7 @@ def test_one_that_was_closed_meanwhile_is_not_answered(store: EventStore) -> Non
     assert run(store, test) == []
 
 
-def test_a_name_that_is_used_again_ends_the_one_before(store: EventStore) -> None:
+def test_reusing_a_name_ends_the_earlier_sync(store: EventStore) -> None:
     async def test(syncs: Syncs, ledger: SyncLedger) -> None:
         first = await opened(syncs, "n", Filter(since=1))
         await opened(syncs, "n", Filter(since=8))

@@ -34,7 +34,7 @@ MESSAGE = bytes(range(32))
 
 
 def keygen(path: Path, *options: str, kind: str = "ed25519", passphrase: str = "") -> bytes | None:
-    """Have OpenSSH make a key; returns its 32 public bytes if it has so few."""
+    """Have OpenSSH create a key; return its public bytes if there are 32."""
     subprocess.run(
         ["ssh-keygen", "-q", "-t", kind, "-N", passphrase, "-C", "somebody", "-f", str(path), *options], check=True
     )
@@ -83,7 +83,7 @@ def test_an_encrypted_key_opens_with_its_pass_phrase(
     assert len(asked) == (2 if way == "typed" else 0)
 
 
-def test_a_wrong_or_missing_pass_phrase_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_or_missing_pass_phrase_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     keygen(tmp_path / "key", passphrase="open sesame")
     with pytest.raises(KeyFileError, match=r"no terminal to ask for it on\. Set TELEGLYPH_KEY_PASSWORD"):
         load_identity(str(tmp_path / "key"))
@@ -103,7 +103,7 @@ def test_a_wrong_or_missing_pass_phrase_is_said(tmp_path: Path, monkeypatch: pyt
     assert "secret-wrong" not in str(caught.value)
 
 
-def test_a_wrong_pass_phrase_in_the_environment_is_said_and_asked_for(
+def test_a_wrong_pass_phrase_in_the_environment_is_reported_and_prompted_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     public_key = keygen(tmp_path / "key", passphrase="open sesame")
@@ -178,7 +178,7 @@ def test_public_keys_are_not_private_ones(value: str) -> None:
         load_identity(value)
 
 
-def test_damaged_and_missing_files_are_said(tmp_path: Path) -> None:
+def test_damaged_and_missing_files_are_reported(tmp_path: Path) -> None:
     with pytest.raises(KeyFileError, match="There is no key file"):
         load_identity(str(tmp_path / "none"))
     keygen(tmp_path / "key")
@@ -202,7 +202,7 @@ def test_a_key_that_takes_minutes_to_open_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("passphrase", [None, "open sesame"])
-def test_keys_that_we_make_are_read_by_openssh(tmp_path: Path, passphrase: str | None) -> None:
+def test_openssh_reads_our_keys(tmp_path: Path, passphrase: str | None) -> None:
     path = tmp_path / "new" / "id"
     made = write_identity(path, passphrase, "ann@example")
     assert oct(path.stat().st_mode)[-3:] == "600"
@@ -216,7 +216,7 @@ def test_keys_that_we_make_are_read_by_openssh(tmp_path: Path, passphrase: str |
         write_identity(path, None, "")
 
 
-def test_a_place_for_a_new_key_is_checked_beforehand(tmp_path: Path) -> None:
+def test_the_path_of_a_new_key_is_checked_first(tmp_path: Path) -> None:
     check_new_identity(tmp_path / "new")
     write_identity(tmp_path / "taken", None, "")
     (tmp_path / "half.pub").write_text("")
@@ -246,7 +246,7 @@ def test_a_key_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("passphrase", "fits"), [("x" * 72, True), ("x" * 73, False), ("ü" * 36, True), ("ü" * 37, False)]
 )
-def test_a_pass_phrase_has_a_length_that_openssh_takes(tmp_path: Path, passphrase: str, fits: bool) -> None:
+def test_a_pass_phrase_may_be_as_long_as_openssh_accepts(tmp_path: Path, passphrase: str, fits: bool) -> None:
     if fits:
         made = write_identity(tmp_path / "key", passphrase, "")
         assert load_identity(str(tmp_path / "key"), lambda _: passphrase).public_key == made.public_key
@@ -256,7 +256,7 @@ def test_a_pass_phrase_has_a_length_that_openssh_takes(tmp_path: Path, passphras
         assert not (tmp_path / "key").exists()
 
 
-def test_too_long_a_pass_phrase_is_a_wrong_one(tmp_path: Path) -> None:
+def test_a_pass_phrase_that_is_too_long_is_wrong(tmp_path: Path) -> None:
     keygen(tmp_path / "key", passphrase="open sesame")
     with pytest.raises(KeyFileError, match="None of these"):
         load_identity(str(tmp_path / "key"), lambda _: "x" * 5000)
@@ -279,7 +279,7 @@ def test_secrets_do_not_appear_in_output() -> None:
 
 @pytest.fixture
 def agent(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An ssh-agent of our own; its socket's path has to be short."""
+    """A separate ssh-agent; the path of its socket must be short."""
     directory = Path(tempfile.mkdtemp(prefix="tg"))
     with subprocess.Popen(["ssh-agent", "-D", "-a", str(directory / "s")], stdout=subprocess.DEVNULL) as process:
         monkeypatch.setenv("SSH_AUTH_SOCK", str(directory / "s"))
@@ -308,7 +308,7 @@ def test_the_agent_signs_for_a_file_that_it_holds(tmp_path: Path) -> None:
         identity.sign(MESSAGE)
 
 
-def test_no_agent_and_a_broken_one_hold_no_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_or_broken_agent_has_no_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert agent_keys() == []
     monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "none"))
     assert agent_keys() == []
@@ -344,7 +344,7 @@ def gpg_key(kind: str) -> str:
 
 
 @pytest.mark.usefixtures("gnupg")
-def test_gnupg_signs_as_everybody_else_does() -> None:
+def test_gnupg_signatures_are_ordinary_ones() -> None:
     name = gpg_key("ed25519")
     for key_id in (name, name[-16:], "0x" + name[-8:]):
         identity = load_identity(f"gpg:{key_id}")
@@ -353,7 +353,7 @@ def test_gnupg_signs_as_everybody_else_does() -> None:
 
 
 @pytest.mark.usefixtures("gnupg")
-def test_gnupg_keys_of_other_kinds_and_unknown_ones_are_refused() -> None:
+def test_unknown_gnupg_keys_and_other_kinds_are_refused() -> None:
     name = gpg_key("rsa2048")
     with pytest.raises(KeyFileError, match=r"not an Ed25519 key\. Make one"):
         load_identity(f"gpg:{name}")
@@ -403,7 +403,7 @@ def test_a_list_may_come_from_any_editor(tmp_path: Path, encoding: str, end: str
     assert parse_public_keys(str(tmp_path / "friends")) == [KEY, OTHER]
 
 
-def test_utf_16_without_a_mark_is_said(tmp_path: Path) -> None:
+def test_utf_16_without_a_mark_is_reported(tmp_path: Path) -> None:
     (tmp_path / "friends").write_bytes(LINE.encode("utf-16-le"))
     with pytest.raises(ConfigurationError, match="null characters; save the file as UTF-8"):
         parse_public_keys(str(tmp_path / "friends"))
@@ -420,7 +420,7 @@ def test_utf_16_without_a_mark_is_said(tmp_path: Path) -> None:
         'permitopen="host:80",permitopen="host:81"',
     ],
 )
-def test_options_that_mean_nothing_in_a_call_are_passed_over(options: str) -> None:
+def test_options_without_meaning_in_a_call_are_ignored(options: str) -> None:
     assert parse_line(f"{options} {LINE} ann, with a comma") == KEY
     assert parse_line(f"{options}\t{LINE}") == KEY
 
@@ -448,7 +448,7 @@ def test_options_that_restrict_a_key_are_named(
 
 
 @pytest.mark.parametrize("kind", ["OpenSSH", "PEM", "PuTTY", "nsec", "text"])
-def test_a_private_key_is_refused_loudly(tmp_path: Path, kind: str) -> None:
+def test_a_private_key_in_a_list_is_refused(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "id_ed25519"
     if kind == "OpenSSH":
         write_identity(path, None, "x")
@@ -494,13 +494,13 @@ def test_values_that_are_not_keys_are_explained(value: str, words: str) -> None:
     assert caught.value.exit_code == 4
 
 
-def test_a_list_of_nothing_is_an_error(tmp_path: Path) -> None:
+def test_an_empty_list_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "empty").write_text("# nobody yet\n")
     with pytest.raises(ConfigurationError, match="no Ed25519 key"):
         KeyList([str(tmp_path / "empty")])
 
 
-def test_a_list_is_read_again_and_stays_as_it_was_if_that_fails(tmp_path: Path) -> None:
+def test_a_list_is_reloaded_and_unchanged_if_that_fails(tmp_path: Path) -> None:
     path = tmp_path / "friends"
     path.write_text(LINE)
     friends = KeyList([str(path)])
@@ -543,13 +543,13 @@ def openssh_shows(directory: Path, keys: list[bytes]) -> list[tuple[str, str]]:
     return [(lines[at].split()[1], "\n".join(lines[at + 1 : at + 12])) for at in range(0, len(lines), 12)]
 
 
-def test_fingerprint_and_picture_are_exactly_those_of_openssh(tmp_path: Path) -> None:
+def test_fingerprint_and_picture_equal_openssh(tmp_path: Path) -> None:
     keys = [bytes(nacl.signing.SigningKey.generate().verify_key) for _ in range(2000)]
     keys += [bytes(32), b"\xff" * 32, KEY, OTHER]
     assert [(fingerprint(key), randomart(key)) for key in keys] == openssh_shows(tmp_path, keys)
 
 
-def test_a_key_that_we_make_is_shown_by_openssh_as_we_show_it(tmp_path: Path) -> None:
+def test_openssh_shows_our_key_like_we_do(tmp_path: Path) -> None:
     made = write_identity(tmp_path / "key", None, "ann").public_key
     shown = subprocess.run(
         ["ssh-keygen", "-lv", "-f", str(tmp_path / "key")], capture_output=True, text=True, check=True

@@ -28,7 +28,7 @@ def test_a_server_is_new_then_known_then_changed(hosts: KnownHosts) -> None:
     assert hosts.judge(THERE, KEY)[0] is Verdict.NEW
 
 
-def test_a_server_with_an_identity_must_show_it_again(hosts: KnownHosts) -> None:
+def test_a_server_with_an_identity_must_prove_it_again(hosts: KnownHosts) -> None:
     hosts.add(HERE, KEY)
     assert hosts.judge(HERE, None)[0] is Verdict.CHANGED
     hosts.add(HERE, None)
@@ -44,7 +44,7 @@ def test_several_keys_may_be_known_of_one_server(hosts: KnownHosts) -> None:
     assert hosts.judge(HERE, KEY)[0] is hosts.judge(HERE, OTHER)[0] is Verdict.KNOWN
 
 
-def test_the_file_is_that_of_the_specification_and_private(hosts: KnownHosts) -> None:
+def test_the_file_has_the_specified_form_and_is_private(hosts: KnownHosts) -> None:
     hosts.add(HERE, KEY)
     hosts.add(THERE, None)
     assert hosts.own.read_text() == (
@@ -65,7 +65,7 @@ def test_the_file_of_ascii_chat_is_read_and_never_written(hosts: KnownHosts, tmp
     assert theirs.read_bytes() == before
 
 
-def test_a_server_can_be_forgotten_and_the_others_stay(hosts: KnownHosts) -> None:
+def test_forgetting_a_server_keeps_the_others(hosts: KnownHosts) -> None:
     hosts.own.parent.mkdir()
     hosts.own.write_text(f"# mine\n{HERE} x25519 {KEY.hex()} a\n{THERE} x25519 {KEY.hex()} b")
     hosts.add(HERE, OTHER)
@@ -75,18 +75,18 @@ def test_a_server_can_be_forgotten_and_the_others_stay(hosts: KnownHosts) -> Non
     assert hosts.judge(HERE, OTHER)[0] is Verdict.NEW
 
 
-def test_a_file_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+def test_an_unwritable_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(KeyFileError, match=r"Cannot write .*file exists\.$"):
         KnownHosts(tmp_path / "file" / "known_hosts", []).add(HERE, KEY)
     assert KnownHosts(tmp_path / "none", []).forget(HERE) == []
 
 
-def test_the_name_that_was_typed_is_kept_where_other_programs_do_not_look(hosts: KnownHosts) -> None:
+def test_the_typed_name_is_stored_where_other_programs_ignore_it(hosts: KnownHosts) -> None:
     hosts.add(HERE, KEY, "example.org:27224")
     assert hosts.own.read_text() == f"{HERE} x25519 {KEY.hex()} teleglyph name=example.org:27224\n"
     assert [entry.name for entry in hosts.entries()] == ["example.org:27224"]
-    # What ascii-chat's programs take from a line: three words.
+    # What ascii-chat's programs read from a line: three words.
     assert hosts.own.read_text().split()[:3] == [HERE, "x25519", KEY.hex()]
     hosts.add(THERE, KEY, THERE)
     assert hosts.own.read_text().splitlines()[1].endswith(" teleglyph"), "an address is not repeated as a name"
@@ -96,7 +96,7 @@ def test_the_name_that_was_typed_is_kept_where_other_programs_do_not_look(hosts:
     "name",
     ["a b:1", "x\ny:1", "\x1b[31mred:1", "a" * 300 + ":1", "", "name=x:1", "\u202ebad:1", "# evil:1", "\udcff:1"],
 )
-def test_a_name_that_could_do_harm_is_not_written(hosts: KnownHosts, name: str) -> None:
+def test_a_harmful_name_is_not_written(hosts: KnownHosts, name: str) -> None:
     hosts.add(HERE, KEY, name)
     assert hosts.own.read_text() == f"{HERE} x25519 {KEY.hex()} teleglyph\n"
 
@@ -105,7 +105,7 @@ def test_a_name_that_could_do_harm_is_not_written(hosts: KnownHosts, name: str) 
     "comment",
     ["", "ann", "name=", "name=\x1b[2J", "name=" + "a" * 400, "teleglyph name=a name=b", "x name=münchen.example:1 y"],
 )
-def test_any_comment_can_be_read(hosts: KnownHosts, comment: str) -> None:
+def test_any_comment_is_accepted(hosts: KnownHosts, comment: str) -> None:
     hosts.own.parent.mkdir()
     hosts.own.write_text(f"{HERE} x25519 {KEY.hex()} {comment}\n")
     (entry,) = hosts.entries()
@@ -113,7 +113,7 @@ def test_any_comment_can_be_read(hosts: KnownHosts, comment: str) -> None:
     assert entry.name in ("", "a", "münchen.example:1")
 
 
-def test_further_names_of_a_server_are_added_up_to_a_bound(hosts: KnownHosts, tmp_path: Path) -> None:
+def test_more_names_of_a_server_are_added_up_to_a_limit(hosts: KnownHosts, tmp_path: Path) -> None:
     hosts.add(HERE, KEY, "one.example:27224")
     for number in range(20):
         for _ in range(2):
@@ -140,7 +140,7 @@ def test_bytes_that_are_not_text_survive_forgetting(hosts: KnownHosts) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32", "crlf"])
-def test_known_servers_stay_known_after_an_editor_was_there(tmp_path: Path, encoding: str) -> None:
+def test_known_servers_stay_known_after_editing_the_file(tmp_path: Path, encoding: str) -> None:
     path = tmp_path / "known_hosts"
     hosts = KnownHosts(path, [])
     hosts.add("10.0.0.1:27224", KEY, "one.example:27224")

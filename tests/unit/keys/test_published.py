@@ -43,7 +43,7 @@ def certificate(path: Path, name: str) -> None:
 
 @dataclass
 class Service:
-    """What answers, and whom its clients trust."""
+    """A server, and the certificates that its clients trust."""
 
     host: str = ""
     trust: ssl.SSLContext = field(default_factory=ssl.create_default_context)
@@ -80,7 +80,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
     server.server_close()
 
 
-def test_keys_are_fetched_and_kept_for_when_the_service_is_away(service: Service, tmp_path: Path) -> None:
+def test_fetched_keys_are_stored_for_outages_of_the_service(service: Service, tmp_path: Path) -> None:
     service.answers["/ann.keys"] = (200, LINE)
 
     def fetch(user: str) -> str:
@@ -100,7 +100,7 @@ def test_keys_are_fetched_and_kept_for_when_the_service_is_away(service: Service
         fetch("eve")
 
 
-def test_a_service_that_cannot_prove_its_name_is_not_believed(service: Service, tmp_path: Path) -> None:
+def test_a_service_without_a_valid_certificate_is_refused(service: Service, tmp_path: Path) -> None:
     service.answers["/ann.keys"] = (200, LINE)
     with pytest.raises(KeyFetchError, match="CERTIFICATE_VERIFY_FAILED"):
         fetch_published("github", "ann", cache=tmp_path, host=service.host)

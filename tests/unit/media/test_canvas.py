@@ -49,9 +49,9 @@ def grey(*values: int) -> list[tuple[int, int, int]]:
 COLORS = picture([RED, RED, GREEN, BLUE], [WHITE] * 4)
 
 
-# Frames of ascii-chat's programs, repaired. Ours differ on purpose: a sequence is written only
-# on a change and lasts over the end of the row, there is no REP, half-blocks of one colour are spaces, and
-# 256-colour white is xterm's real white (231) rather than a light grey (255).
+# ACIP's test vectors with corrections. Ours differ on purpose: a sequence is written only on a change and lasts over
+# the end of the row, there is no REP, half-blocks of one colour are spaces, and 256-colour white is xterm's real white
+# (231) rather than a light grey (255).
 
 
 def test_truecolor_foreground_equals_that_of_acip_peers() -> None:
@@ -88,7 +88,7 @@ def test_half_blocks_change_both_colours_in_one_sequence_and_draw_black_as_black
     [(RED, 77), (GREEN, 149), (BLUE, 29), (WHITE, 255), ((128,) * 3, 128), ((1,) * 3, 1)],
 )
 def test_luminance_has_the_weights_of_bt601(color: tuple[int, int, int], luminance: int) -> None:
-    glyphs = "".join(map(chr, range(0x3400, 0x3400 + 255)))  # any 255 characters that differ
+    glyphs = "".join(map(chr, range(0x3400, 0x3400 + 255)))  # any 255 different characters
     numbered = _native.Style(ColorLevel.NONE, FOREGROUND, list(glyphs))
     text = _native.render(_native.Canvas(1, 1, 1, 1), [Draw(picture([color]), 0, 0, 1, 1)], numbered).decode()
     assert ord(text) - 0x3400 == (luminance * 254 + 127) // 255

@@ -1,4 +1,4 @@
-"""The clock that picture and sound share."""
+"""The clock shared by picture and sound."""
 
 import threading
 
@@ -28,7 +28,7 @@ def test_the_first_wait_starts_the_clock_and_the_others_follow_it() -> None:
     assert clock.wait(3.0, leads=False)
     assert time.now == 1003.0
     assert clock.wait(2.5, leads=True)
-    assert time.now == 1003.0, "late things are not waited for"
+    assert time.now == 1003.0, "there is no pause for late pictures"
     assert clock.lateness(2.5) == 0.5
 
 

@@ -5,7 +5,7 @@ from teleglyph.media.damage import Damage, DamagePolicy
 POLICY = DamagePolicy(seconds=10.0, packets=5, max_packets=100, max_bytes=10_000)
 
 
-def test_damage_between_good_frames_is_counted_and_never_gives_up() -> None:
+def test_damage_between_good_frames_is_counted_and_tolerated() -> None:
     damage = Damage(POLICY)
     for number in range(1000):
         assert not damage.record_failure(number * 5.0, 100, failed=True)
@@ -27,7 +27,7 @@ def test_a_stream_without_progress_in_time_is_given_up_by_packets_or_bytes() -> 
     assert [large.record_failure(0.0, 4000, failed=True) for _ in range(3)] == [False, False, True]
 
 
-def test_a_decoder_that_waits_for_more_has_lost_nothing() -> None:
+def test_a_decoder_that_waits_for_more_is_not_damaged() -> None:
     damage = Damage(POLICY)
     damage.record_failure(0.0, 1, failed=False)
     assert damage.lost == 0

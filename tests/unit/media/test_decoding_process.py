@@ -27,7 +27,7 @@ os._exit(0)
 
 
 def attempt(code: str, before: str = "") -> str:
-    """What comes of some code in a confined process."""
+    """The output of some code in a confined process."""
     program = _CONFINED.format(attempt=code, before=before)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr

@@ -42,7 +42,7 @@ def is_near(pixels: np.ndarray, color: tuple[int, int, int]) -> bool:
     return bool(np.abs(pixels.reshape(-1, 3).mean(0) - color).max() < 12)
 
 
-def test_a_film_gives_its_pictures_in_order_and_then_ends(tmp_path: Path) -> None:
+def test_a_film_plays_its_pictures_in_order_and_then_ends(tmp_path: Path) -> None:
     source = open_file(str(make_film(tmp_path / "film.mp4", [RED, RED, GREEN])))
     pictures = [source.read() for _ in range(4)]
     assert pictures[3] is None
@@ -113,7 +113,7 @@ def test_closing_ends_a_read_that_waits(tmp_path: Path) -> None:
     source.close()
 
 
-def test_a_films_sound_comes_with_its_pictures(tmp_path: Path) -> None:
+def test_a_films_sound_is_in_step_with_its_pictures(tmp_path: Path) -> None:
     heard: list[tuple[float, float]] = []
     seen: list[tuple[float, float]] = []
     source = open_file(
@@ -197,7 +197,7 @@ def test_slides_are_shown_at_their_times(tmp_path: Path, ending: str, codec: str
 
 
 @pytest.mark.parametrize(("ending", "sound_codec"), [("mkv", "pcm_s16le"), ("mp4", "aac"), ("ts", "mp2")])
-def test_slides_with_sound_keep_it_at_its_place(tmp_path: Path, ending: str, sound_codec: str) -> None:
+def test_slides_with_sound_keep_it_in_step(tmp_path: Path, ending: str, sound_codec: str) -> None:
     codec = "mpeg2video" if ending == "ts" else "mpeg4"
     slides = [(0.0, RED), (3.0, GREEN), (6.0, RED)]
     tones = [(0.0, 0.48), (3.0, 0.48), (6.0, 0.48)]
@@ -286,7 +286,7 @@ def test_sound_longer_than_the_picture_is_played_to_its_end_and_the_other_way_ro
 def test_a_loop_begins_again_when_both_are_over_and_stays_in_step(tmp_path: Path, lengths: tuple[float, float]) -> None:
     pictures = [(n * 0.04, GREEN if n == 0 else RED) for n in range(round(lengths[0] / 0.04))]
     film = make_timed_film(tmp_path / "film.mkv", pictures, [(0.12, 0.24), (lengths[1] - 0.12, 0.12)])
-    played = Played(film, sound=True, loop=True, most_pictures=len(pictures) * 4, least_sound=2.2 * max(lengths))
+    played = Played(film, sound=True, loop=True, max_pictures=len(pictures) * 4, min_sound=2.2 * max(lengths))
     starts = [shown for shown, color in zip(played.times, played.colors, strict=True) if color[1] > color[0]]
     assert len(starts) == 4
     assert np.diff(starts) == pytest.approx([max(lengths)] * 3, abs=0.05)
@@ -337,7 +337,7 @@ def test_music_with_a_cover_shows_it_and_plays_to_its_end(tmp_path: Path, ending
     assert is_near(played.pictures[0].pixels, RED)
     (span,) = played.loud(tolerance=0.1)
     assert span == pytest.approx((0.0, 4.0), abs=0.1)
-    assert len(Played(path).pictures) == 1, "where nobody wants sound, the cover is a picture"
+    assert len(Played(path).pictures) == 1, "without sound, the cover is a picture"
 
 
 def test_music_plays_although_its_cover_is_broken(tmp_path: Path) -> None:
@@ -378,7 +378,7 @@ NAMES = [
     "name", [*NAMES, "http:.mp4", "file:x.mp4", b"\xff\xfe.mp4".decode("utf-8", "surrogateescape")]
 )
 @pytest.mark.parametrize("is_relative", [True, False])
-def test_a_file_is_a_file_however_it_is_called(
+def test_any_file_name_opens_that_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, is_relative: bool
 ) -> None:
     data = make_film(tmp_path / "film.mp4", [RED, GREEN]).read_bytes()
@@ -388,7 +388,7 @@ def test_a_file_is_a_file_however_it_is_called(
 
 
 @pytest.mark.parametrize("name", ["%d.png", "img%03d.png", "12:30.png", "*.png"])
-def test_a_picture_is_itself_and_not_a_pattern_for_others(
+def test_a_file_name_is_not_a_pattern_for_other_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     for other in ("1.png", "img001.png", "0.png"):
@@ -421,7 +421,7 @@ def test_a_still_picture_costs_nothing_once_it_is_shown(tmp_path: Path, kind: st
     source.close()
 
 
-def test_threads_and_descriptors_are_given_back(tmp_path: Path) -> None:
+def test_closing_releases_threads_and_descriptors(tmp_path: Path) -> None:
     film = str(make_film_with_sound(tmp_path / "film.mkv", 0.2, flash_at=0.1))
 
     def play() -> None:
@@ -450,7 +450,7 @@ def test_the_error_for_an_mp4_from_a_pipe_explains_what_to_do(tmp_path: Path) ->
             container.mux(stream.encode(av.VideoFrame.from_ndarray(noise, format="rgb24")))
         container.mux(stream.encode(None))
     data = path.read_bytes()
-    assert len(data) > 200_000, "more than can be looked at before it is read"
+    assert len(data) > 200_000, "more than can be peeked at"
     writer = threading.Thread(target=lambda: write_pipe(fifo, data))
     writer.start()
     with pytest.raises(MediaOpenError, match=r"index at the end.*\+faststart.*Matroska or MPEG-TS"):
@@ -468,7 +468,7 @@ def write_all(descriptor: int, data: bytes) -> None:
         os.write(descriptor, data)
 
 
-def test_a_film_with_sound_comes_through_a_pipe(tmp_path: Path) -> None:
+def test_a_film_with_sound_plays_from_a_pipe(tmp_path: Path) -> None:
     fifo = tmp_path / "pipe"
     os.mkfifo(fifo)
     data = make_film_with_sound(tmp_path / "film.mkv", 2.0).read_bytes()
@@ -480,7 +480,7 @@ def test_a_film_with_sound_comes_through_a_pipe(tmp_path: Path) -> None:
     assert [begin for begin, _ in played.loud()] == pytest.approx([0.5, 1.5], abs=0.05)
 
 
-def test_closing_ends_a_read_of_a_pipe_that_says_nothing_more(tmp_path: Path) -> None:
+def test_closing_ends_a_read_of_a_silent_pipe(tmp_path: Path) -> None:
     fifo = tmp_path / "pipe"
     os.mkfifo(fifo)
     data = make_film(tmp_path / "film.ts", [RED] * 100).read_bytes()
@@ -506,7 +506,7 @@ def test_closing_ends_a_read_of_a_pipe_that_says_nothing_more(tmp_path: Path) ->
     os.close(keep)
 
 
-def test_no_error_shows_a_number_of_ffmpegs(tmp_path: Path) -> None:
+def test_errors_contain_no_ffmpeg_numbers(tmp_path: Path) -> None:
     (tmp_path / "noise.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 40)
     (tmp_path / "noise.mp4").write_bytes(b"\0\0\0\x20ftypisom" + bytes(range(256)) * 40)
     for name in ("noise.png", "noise.mp4", "nothing://x", "http://127.0.0.1:9/film"):
@@ -517,7 +517,7 @@ def test_no_error_shows_a_number_of_ffmpegs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 3, 9, 11, 40, 64])
-def test_channels_without_positions_are_all_heard(tmp_path: Path, channels: int) -> None:
+def test_channels_without_positions_are_all_mixed(tmp_path: Path, channels: int) -> None:
     tone = np.sin(2 * np.pi * 1000 * np.arange(48_000) / 48_000) * 20_000
     with wave.open(str(tmp_path / "sound.wav"), "wb") as file:
         file.setnchannels(channels)

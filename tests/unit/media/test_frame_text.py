@@ -23,7 +23,7 @@ def fitted(text: bytes, columns: int = 20, rows: int = 5) -> bytes:
     return bytes(frame)
 
 
-# --- what is kept -----------------------------------------------------------------------------------------------------
+# --- accepted frames --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_invisible_characters_are_dropped_and_unassigned_ones_become_question_ma
     assert len(fitted(piled)) == 1 + 8 * 2
 
 
-# --- what is refused --------------------------------------------------------------------------------------------------
+# --- refused frames ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_whatever_else_a_server_could_send_is_refused_with_the_reason(text: byte
     for before in (b"", b"before\n", b"\x1b[31ma\x1b[3b"):
         assert check_frame(before + text, 20, 5) is None
         assert explain_refusal(before + text).endswith(reason)
-    # Nor in what would not be seen anyway.
+    # Nor in rows that would not be visible anyway.
     assert check_frame(text + b"\n" * 30, 20, 5) is None
     assert check_frame(b"x" * 30 + text, 20, 5) is None
 
@@ -198,12 +198,12 @@ def test_all_text_without_controls_may_be_drawn(text: str) -> None:
 
 
 @pytest.mark.parametrize("kinds", [b"", b"\x05", b"\x01\x01"])
-def test_the_native_code_takes_no_wrong_kinds(kinds: bytes) -> None:
+def test_the_native_code_refuses_invalid_kinds(kinds: bytes) -> None:
     with pytest.raises(ValueError, match="kind"):
         _native.fit_text("é".encode(), [0xE9], kinds, 10, 10)
 
 
-def test_the_native_code_fits_nothing_that_may_not_be_drawn() -> None:
+def test_the_native_code_refuses_undrawable_text() -> None:
     with pytest.raises(ValueError, match="drawn"):
         _native.fit_text(b"\x1b[2J", [], b"", 10, 10)
     with pytest.raises(ValueError, match="at least one"):
@@ -228,7 +228,7 @@ def calls_of(tree: ast.AST) -> list[str]:
 
 
 def test_only_the_gate_makes_safe_frames_and_only_known_places_write_bytes() -> None:
-    """A frame's way to a terminal: Screen, FrameWriter and console.write_frame, which take nothing but safe frames.
+    """A frame's path to a terminal: Screen, FrameWriter and console.write_frame, which accept only safe frames.
 
     The decoding process has no terminal: its one descriptor is a socket to the server.
     """

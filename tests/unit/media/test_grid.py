@@ -63,15 +63,17 @@ def ids(style: Style) -> str:
 def test_black_is_spaces_on_a_black_background(style: Style, level: int) -> None:
     grid = composed(np.full((60, 80, 3), level, np.uint8), style)
     blacks = {DEFAULT_COLOR} if style.shows_light_by_coverage else BLACKS[style.color]
-    assert {paper for _, paper, _ in grid.characters()} <= blacks
+    assert {background for _, background, _ in grid.characters()} <= blacks
     text = SEQUENCE.sub("", Painter().all(grid).decode())
     assert set(text) == {" ", "\n"}
 
 
 @pytest.mark.parametrize("style", [style for style in dict.fromkeys(STYLES) if style.shows_light_by_coverage], ids=ids)
-def test_the_noise_of_a_dark_picture_is_not_seen_as_ink(style: Style) -> None:
+def test_the_noise_of_a_dark_picture_draws_no_characters(style: Style) -> None:
     noise = np.random.default_rng(7).integers(0, 29, (60, 80, 3), np.uint8)
-    assert {(paper, chr(glyph)) for _, paper, glyph in composed(noise, style).characters()} == {(DEFAULT_COLOR, " ")}
+    assert {(background, chr(glyph)) for _, background, glyph in composed(noise, style).characters()} == {
+        (DEFAULT_COLOR, " ")
+    }
 
 
 @pytest.mark.parametrize("render", [RenderMode.FOREGROUND, RenderMode.SHAPE, RenderMode.BRAILLE])
@@ -85,11 +87,11 @@ def test_a_dark_room_in_16_colours_is_not_full_of_dots(render: RenderMode, utf8:
 @pytest.mark.parametrize("style", dict.fromkeys(STYLES), ids=ids)
 def test_grey_is_seen_in_every_style(style: Style) -> None:
     grid = composed(np.full((60, 80, 3), 100, np.uint8), style)
-    shown = {(paper, chr(glyph)) for _, paper, glyph in grid.characters()}
+    shown = {(background, chr(glyph)) for _, background, glyph in grid.characters()}
     assert shown != {(DEFAULT_COLOR, " ")}
 
 
-def test_a_palette_that_begins_with_ink_keeps_it_in_the_dark() -> None:
+def test_a_palette_without_a_blank_draws_its_first_glyph_in_the_dark() -> None:
     style = Style.create(ColorLevel.NONE, RenderMode.FOREGROUND, custom_palette("@%#*+=-:. "), True)
     assert {chr(glyph) for _, _, glyph in composed(np.zeros((9, 9, 3), np.uint8), style).characters()} == {"@"}
 

@@ -39,7 +39,7 @@ def test_the_encoder_is_part_of_the_installation() -> None:
     assert hevc_available()
 
 
-def test_pictures_come_back_recognisable_one_for_one() -> None:
+def test_decoded_pictures_resemble_the_originals() -> None:
     pictures = film(40)
     _, outputs = encoded(pictures)
     decoder = HevcDecoder()
@@ -53,7 +53,7 @@ def test_pictures_come_back_recognisable_one_for_one() -> None:
 
 
 @pytest.mark.parametrize(("size", "coded"), [((33, 47), (32, 46)), ((1, 1), (32, 32)), ((479, 270), (478, 270))])
-def test_odd_and_tiny_pictures_are_coded_in_the_size_that_the_encoder_tells(
+def test_odd_and_tiny_pictures_are_encoded_in_the_size_that_the_encoder_reports(
     size: tuple[int, int], coded: tuple[int, int]
 ) -> None:
     encoder, outputs = encoded([np.full((size[1], size[0], 3), 200, np.uint8)])
@@ -64,7 +64,7 @@ def test_odd_and_tiny_pictures_are_coded_in_the_size_that_the_encoder_tells(
     assert abs(float(decoded.mean()) - 200) < 4
 
 
-def test_keyframes_come_about_once_a_second_and_on_request() -> None:
+def test_keyframes_are_about_once_per_second_and_on_request() -> None:
     _, outputs = encoded(film(65))
     assert [number for number, output in enumerate(outputs) if starts_with_keyframe(output)] == [0, 30, 60]
     encoder, _ = encoded(film(5))
@@ -98,14 +98,14 @@ def test_a_picture_that_is_larger_than_allowed_is_refused() -> None:
 
 
 @pytest.mark.parametrize("garbage", [b"\0", b"no start code", b"\0\0\1", b"\0\0\0\1\x40\1" + b"\xff" * 200])
-def test_garbage_gives_no_picture_and_no_crash(garbage: bytes) -> None:
+def test_garbage_gives_neither_a_picture_nor_a_crash(garbage: bytes) -> None:
     try:
         assert HevcDecoder().decode(garbage) is None
     except MediaDecodeError as error:
         assert "HEVC" in str(error)
 
 
-def test_damaged_streams_give_pictures_or_an_error_and_a_new_decoder_goes_on() -> None:
+def test_damaged_streams_give_pictures_or_an_error_and_a_new_decoder_works() -> None:
     _, outputs = encoded(film(10))
     chance = random.Random(5)
     outcomes = {"picture": 0, "error": 0, "nothing": 0}

@@ -20,7 +20,7 @@ MANY_REFERENCES = "ref=16:bframes=0:allow-non-conformance=1"
 def packets(
     width: int, height: int, pixel_format: str = "yuv420p", parameters: str = "", pictures: int = 3
 ) -> list[bytes]:
-    """What libx265 makes of some noise, Annex B."""
+    """Noise encoded by libx265, as an Annex B stream."""
     context = av.CodecContext.create("libx265", "w")
     context.width, context.height, context.pix_fmt = width, height, pixel_format
     context.time_base = Fraction(1, 30)
@@ -148,7 +148,7 @@ def test_other_kinds_of_pictures_are_refused_before_decoding(pixel_format: str, 
         StreamGate().check(encoded(64, 64, pixel_format, MANY_REFERENCES))
 
 
-def test_the_memory_of_a_stream_does_not_depend_on_its_promises() -> None:
+def test_the_memory_of_a_stream_does_not_depend_on_its_claims() -> None:
     modest, greedy = read_sps(made_sps(pictures=1)), read_sps(made_sps(pictures=16))
     assert (modest.pictures, greedy.pictures) == (1, 16)
     assert modest.buffer_bytes == greedy.buffer_bytes
@@ -168,7 +168,7 @@ def test_the_memory_of_a_stream_does_not_depend_on_its_promises() -> None:
         {"width": 644},
     ],
 )
-def test_a_set_that_asks_for_too_much_is_refused(fields: dict[str, int]) -> None:
+def test_a_parameter_set_with_excessive_values_is_refused(fields: dict[str, int]) -> None:
     assert read_sps(made_sps()).width == 640
     with pytest.raises(MediaDecodeError):
         read_sps(made_sps(**fields))

@@ -46,7 +46,7 @@ def arrivals(count: int, clock: float = 1.0, jitter: float = 0.0, seed: int = 1)
 
 
 @pytest.mark.parametrize(("jitter", "bound"), [(0.0, 0.045), (0.03, 0.08), (0.08, 0.15)])
-def test_unevenness_is_taken_out_with_no_more_delay_than_it_needs(jitter: float, bound: float) -> None:
+def test_jitter_is_removed_with_the_least_delay(jitter: float, bound: float) -> None:
     sound = packets(12)
     playing = Playing(JitterBuffer())
     heard = playing.play(sound, arrivals(len(sound), jitter=jitter), 12)[5 * SAMPLE_RATE : 11 * SAMPLE_RATE]
@@ -59,7 +59,7 @@ def test_unevenness_is_taken_out_with_no_more_delay_than_it_needs(jitter: float,
 
 
 @pytest.mark.parametrize("clock", [1.001, 0.999, 1.02, 0.98])
-def test_a_wrong_clock_is_followed(clock: float) -> None:
+def test_a_wrong_clock_is_compensated(clock: float) -> None:
     sound = packets(40)
     playing = Playing(JitterBuffer())
     heard = playing.play(sound, arrivals(len(sound), clock=clock), 40 / max(1.0, clock) - 0.5)
@@ -125,7 +125,7 @@ def test_an_announced_pause_is_neither_a_gap_nor_jitter() -> None:
     assert buffer.jitter < 0.001
 
 
-def test_a_burst_is_cut_down_instead_of_being_heard_late() -> None:
+def test_a_burst_is_shortened_instead_of_delayed() -> None:
     buffer = JitterBuffer()
     for packet in packets(5):
         buffer.push(packet, 0.0)
@@ -141,14 +141,14 @@ def test_packets_that_are_not_opus_are_counted_and_dropped() -> None:
     assert buffer.is_idle
 
 
-def test_samples_are_taken_as_they_are() -> None:
+def test_uncompressed_samples_are_unchanged() -> None:
     buffer = JitterBuffer()
     ramp = np.linspace(-0.5, 0.5, 4800, dtype=np.float32)
     buffer.push_samples(ramp, 0.0)
     waiting = 0
     while (first := buffer.pull(480)) is None:
         waiting += 480
-    assert waiting <= 0.12 * SAMPLE_RATE, "it is not kept for ever when nothing follows"
+    assert waiting <= 0.12 * SAMPLE_RATE, "it is not kept forever if nothing follows"
     second = buffer.pull(480)
     assert second is not None
     np.testing.assert_allclose(first[240:], ramp[240:480], atol=0.02)

@@ -33,11 +33,11 @@ def test_one_picture_takes_the_screen_and_is_centred() -> None:
     assert arrange([9 / 16], 80, 24) == (Placement(26, 0, 27, 24),)
 
 
-def test_two_wide_pictures_stand_side_by_side_on_a_wide_screen() -> None:
+def test_two_wide_pictures_are_side_by_side_on_a_wide_screen() -> None:
     assert arrange([WIDE, WIDE], 160, 24) == (Placement(0, 0, 80, 23), Placement(80, 0, 80, 23))
 
 
-def test_two_wide_pictures_stand_above_each_other_on_a_narrow_screen() -> None:
+def test_two_wide_pictures_are_stacked_on_a_narrow_screen() -> None:
     assert arrange([WIDE, WIDE], 80, 46) == (Placement(0, 0, 80, 23), Placement(0, 23, 80, 23))
 
 
@@ -64,12 +64,12 @@ def test_pictures_of_different_shapes_keep_them_in_equal_places() -> None:
     assert tall.x >= 80
 
 
-def test_of_equally_good_grids_the_one_with_fewer_empty_places_is_taken() -> None:
+def test_of_equally_good_grids_the_one_with_fewer_empty_places_wins() -> None:
     # Three squares cover 150 characters in one row of three, and in two rows of two with an empty place.
     assert [place.y for place in arrange([1.0] * 3, 30, 10)] == [2, 2, 2]
 
 
-def test_of_grids_without_any_difference_the_one_with_fewer_columns_is_taken() -> None:
+def test_of_otherwise_equal_grids_the_one_with_fewer_columns_wins() -> None:
     # Two squares cover 100 characters side by side and above each other.
     assert arrange([1.0] * 2, 20, 10) == (Placement(5, 0, 10, 5), Placement(5, 5, 10, 5))
 

@@ -79,7 +79,7 @@ def test_gains_glide_instead_of_jumping() -> None:
     assert np.abs(np.diff(heard)).max() < 1.2 * largest
 
 
-def test_places_are_given_again_without_the_past_of_others() -> None:
+def test_reused_places_have_no_trace_of_earlier_participants() -> None:
     mixer = mixer_for(3)
     mixed(mixer, np.sign(tones((100, 1.0), (100, 1.0), (100, 1.0))))
     mixer.remove(1)

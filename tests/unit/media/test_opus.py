@@ -12,7 +12,7 @@ def tone(frequency: float, samples: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("frame", [120, 240, 480, 960, 1920, 2880])
-def test_a_tone_comes_back_with_its_pitch_and_level(frame: int) -> None:
+def test_a_decoded_tone_has_its_pitch_and_level(frame: int) -> None:
     encoder, decoder = OpusEncoder(64_000), OpusDecoder()
     sent = tone(440, 48_000 // frame * frame)
     packets = [encoder.encode(sent[start : start + frame]) for start in range(0, len(sent), frame)]

@@ -69,7 +69,7 @@ def test_the_demuxer_waits_when_there_is_enough(items: list[Coded], most: int) -
     assert not thread.is_alive()
 
 
-def test_a_stream_that_has_nothing_lets_the_other_go_on_until_the_bytes_are_used_up() -> None:
+def test_an_empty_stream_lets_the_other_continue_within_the_byte_limit() -> None:
     queues = PacketQueues([PICTURE, SOUND], POLICY)
     thread, done = fill(queues, PICTURE, [coded(number * 0.1, 100) for number in range(1000)])
     assert wait_until_steady(done) == 100
@@ -134,7 +134,7 @@ def read(script: list[int | None], *, is_live: bool) -> tuple[int, PacketQueues,
 
 @pytest.mark.parametrize("passing", [errno.EIO, errno.EAGAIN, errno.EPROTO])
 @pytest.mark.parametrize("is_live", [True, False])
-def test_errors_that_pass_end_nothing(passing: int, is_live: bool) -> None:
+def test_temporary_errors_do_not_end_a_stream(passing: int, is_live: bool) -> None:
     count, queues, device, _ = read([None, passing, None, *[passing] * 40, None, None], is_live=is_live)
     assert count == 4
     assert queues.error is None
@@ -150,7 +150,7 @@ def test_a_camera_that_was_unplugged_ends_at_once_with_a_sentence(gone: int) -> 
     assert device.is_closed
 
 
-def test_a_camera_that_only_fails_is_given_up() -> None:
+def test_a_camera_that_always_fails_is_given_up() -> None:
     count, queues, _, _ = read([None, *[errno.EIO] * 10_000], is_live=True)
     assert count == 1
     assert isinstance(queues.error, MediaDecodeError)

@@ -7,7 +7,7 @@ from teleglyph.errors import UserError
 from teleglyph.media.palette import BUILT_IN, custom_palette
 
 
-def test_the_built_in_palettes_are_those_that_peers_know_and_one_of_measured_ink() -> None:
+def test_the_built_in_palettes_are_the_protocols_and_one_of_measured_ink() -> None:
     assert {name: palette.glyphs for name, palette in BUILT_IN.items()} == {
         "standard": "   ...',;:clodxkO0KXNWM",
         "blocks": "   \u2591\u2591\u2592\u2592\u2593\u2593\u2588\u2588",

@@ -1,4 +1,4 @@
-"""Pictures come out upright, opaque, in their colours, and small."""
+"""Pictures become upright, opaque, correctly coloured and small."""
 
 import struct
 from fractions import Fraction
@@ -13,7 +13,7 @@ from teleglyph.media.picture_chain import fit_pixels
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 UPRIGHT = {
-    # EXIF's orientation: the stored picture as it is to be seen, by its quarters in reading order.
+    # EXIF orientations: the quarters of the stored picture as they should be seen, in reading order.
     1: (RED, GREEN, BLUE, WHITE),
     2: (GREEN, RED, WHITE, BLUE),
     3: (WHITE, BLUE, GREEN, RED),
@@ -52,18 +52,18 @@ def check(played: Played, orientation: int) -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_jpeg_is_turned_and_mirrored_as_its_exif_data_says(tmp_path: Path, orientation: int) -> None:
+def test_a_jpeg_is_turned_and_mirrored_according_to_its_exif_data(tmp_path: Path, orientation: int) -> None:
     check(Played(make_jpeg(tmp_path / "photo.jpg", four_corners(), orientation)), orientation)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_png_is_turned_and_mirrored_as_its_exif_data_says(tmp_path: Path, orientation: int) -> None:
+def test_a_png_is_turned_and_mirrored_according_to_its_exif_data(tmp_path: Path, orientation: int) -> None:
     check(Played(make_png(tmp_path / "photo.png", four_corners(), orientation=orientation)), orientation)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("ending", ["mp4", "mov"])
-def test_a_film_is_turned_and_mirrored_as_its_matrix_says(tmp_path: Path, orientation: int, ending: str) -> None:
+def test_a_film_is_turned_and_mirrored_according_to_its_matrix(tmp_path: Path, orientation: int, ending: str) -> None:
     path = tmp_path / f"film.{ending}"
     a, b, c, d = MATRICES[orientation]
     with av.open(str(path), "w") as container:
@@ -229,7 +229,7 @@ def test_hdr_films_are_mapped_so_that_white_is_white(
     assert np.ptp(greys.astype(int), axis=1).max() <= 2, "grey stays grey"
 
 
-def test_pixels_that_are_not_square_are_made_so_and_absurd_ones_are_not_believed(tmp_path: Path) -> None:
+def test_non_square_pixels_become_square_and_absurd_aspects_are_ignored(tmp_path: Path) -> None:
     for aspect, shape in ((Fraction(2, 1), (48, 128)), (Fraction(1, 2), (48, 32)), (Fraction(1000, 1), (48, 64))):
         path = tmp_path / "film.mkv"
         with av.open(str(path), "w") as container:

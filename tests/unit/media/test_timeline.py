@@ -1,4 +1,4 @@
-"""One timeline for all streams: which stamps are corrected."""
+"""One timeline for all streams: which time stamps are corrected."""
 
 import itertools
 import math
@@ -115,5 +115,5 @@ def test_a_stream_that_begins_in_another_century_does_not_stop_the_film() -> Non
         ((1 / 3,), 1 / 3),
     ],
 )
-def test_absurd_rates_are_not_believed(candidates: tuple[float | None, ...], rate: float) -> None:
+def test_absurd_rates_are_ignored(candidates: tuple[float | None, ...], rate: float) -> None:
     assert usable_rate(*candidates) == rate

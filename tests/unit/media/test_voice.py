@@ -46,7 +46,7 @@ def test_the_extra_is_installed_for_the_tests() -> None:
     assert voice_available()
 
 
-def test_the_speakers_echo_goes_and_the_voice_stays() -> None:
+def test_the_echo_of_the_speakers_is_removed_and_the_voice_stays() -> None:
     far, near = syllables(8, 1, 150), syllables(8, 2, 220)
     echo = delayed(far, DELAY, 0.3)
     tail = slice(4 * RATE, None)
@@ -57,7 +57,7 @@ def test_the_speakers_echo_goes_and_the_voice_stays() -> None:
     assert level(voice[tail]) > level(near[tail]) - 6
 
 
-def test_steady_noise_is_held_down() -> None:
+def test_steady_noise_is_suppressed() -> None:
     noise = (0.01 * np.random.default_rng(3).standard_normal(6 * RATE)).astype(np.float32)
     cleaned = run(np.zeros_like(noise), noise)
     assert level(cleaned[3 * RATE :]) < level(noise) - 6
@@ -71,7 +71,7 @@ def test_blocks_of_any_length_are_played_but_only_whole_ones_processed() -> None
         processor.process(np.zeros(479, np.float32))
 
 
-def test_broken_numbers_do_no_harm() -> None:
+def test_invalid_samples_do_no_harm() -> None:
     processor = VoiceProcessor()
     for value in (np.nan, np.inf, -np.inf, 1e30):
         processor.played(np.full(BLOCK, value, np.float32))
@@ -95,7 +95,7 @@ def test_without_the_extra_a_participant_has_the_gate_only(monkeypatch: pytest.M
 
 
 def test_a_participants_own_speakers_are_not_sent_back() -> None:
-    """What is played comes back through the microphone; hardly anything of it passes."""
+    """The microphone picks up what the speakers play; hardly any of it passes."""
     sound = CallSound()
     assert sound.process_voice() is True
     sent: list[np.ndarray] = []

@@ -42,7 +42,7 @@ def test_frames_are_shown_for_their_times_and_the_last_one_too(tmp_path: Path) -
     frames = [part(RED, (32, 16), (0, 0), 3000, 0), part(GREEN, (32, 16), (0, 0), 500, 0)]
     path = make_webp(tmp_path / "slides.webp", frames)
     assert Played(path).times == [0.0, 3.0]
-    assert Played(path, loop=True, most_pictures=5).times == [0.0, 3.0, 3.5, 6.5, 7.0]
+    assert Played(path, loop=True, max_pictures=5).times == [0.0, 3.0, 3.5, 6.5, 7.0]
 
 
 @pytest.mark.parametrize(

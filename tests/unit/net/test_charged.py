@@ -23,7 +23,7 @@ async def work(steps: int) -> str:
     return "done"
 
 
-def test_steps_are_measured_and_the_result_comes_back() -> None:
+def test_steps_are_measured_and_the_result_is_returned() -> None:
     paid: list[float] = []
 
     async def run() -> str:

@@ -70,7 +70,7 @@ def reset(connection: socket.socket) -> None:
 
 
 async def opened(url: str, service: Service = CHAT, seconds: float = 5.0) -> str:
-    """What a person reads when this URL is tried."""
+    """The error message after a failed connection to this URL."""
     from websockets.asyncio.client import connect
 
     try:
@@ -150,7 +150,7 @@ def test_an_unknown_host_is_explained() -> None:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate that nobody signed, with its key."""
+    """A self-signed certificate with its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = datetime.datetime.now(datetime.UTC)

@@ -127,7 +127,7 @@ def test_a_thread_knows_how_long_it_waited_for_a_processor() -> None:
     assert 0 < before <= seconds_in_queue() < 3600
 
 
-def test_a_rest_forgives() -> None:
+def test_a_rest_clears_the_debt() -> None:
     meter = crowded(LIMITS).meter("a")
     assert meter is not None
     assert meter.charge(1.5, 0.0, elsewhere=True) > 0
@@ -136,7 +136,7 @@ def test_a_rest_forgives() -> None:
     assert not meter.is_exhausted(12.0)
 
 
-def test_modest_neighbours_of_a_costly_peer_are_not_closed() -> None:
+def test_modest_peers_at_the_address_of_a_costly_one_stay_connected() -> None:
     ledger = crowded(LIMITS)
     modest = ledger.meter("a")
     assert modest is not None

@@ -140,7 +140,7 @@ def test_bytes_left_behind_by_a_costly_peer_are_not_read() -> None:
         assert len(session.fed) < 10
         assert not ledger.is_alone
         await connection.close()
-        assert ledger.is_alone, "it is not counted any more"
+        assert ledger.is_alone, "it no longer counts"
 
     asyncio.run(run())
 
@@ -157,7 +157,7 @@ class Glue(asyncio.Protocol):
 
 
 @pytest.mark.parametrize("how", ["closes", "breaks off"])
-def test_a_costly_peer_that_leaves_is_noticed_while_it_is_not_read(how: str) -> None:
+def test_a_costly_peer_that_leaves_is_detected_while_it_is_not_read(how: str) -> None:
     """With "closes", its end waits in its own kernel until it gets something."""
 
     async def run() -> None:

@@ -24,13 +24,13 @@ from teleglyph.net.first_bytes import FirstProtocol, detect_protocol
         (b"\r\nGET / HTTP/1.1", FirstProtocol.OTHER),
     ],
 )
-def test_the_first_bytes_decide_whatever_the_cuts(data: bytes, kind: FirstProtocol) -> None:
+def test_the_first_bytes_decide_however_they_are_split(data: bytes, kind: FirstProtocol) -> None:
     assert detect_protocol(data) is kind
     answers = [detect_protocol(data[:size]) for size in range(1, len(data) + 1)]
     assert answers[-1] is kind
-    assert set(answers) <= {None, kind}, "nothing is taken back"
+    assert set(answers) <= {None, kind}, "a decision is final"
     assert None not in answers[7:], "eight bytes are enough"
 
 
-def test_nothing_is_nothing_yet() -> None:
+def test_no_bytes_decide_nothing() -> None:
     assert detect_protocol(b"") is None

@@ -55,10 +55,10 @@ F, X = "Forwarded", "X-Forwarded-For"
         ([(F, "for=192.0.2.7;for=198.51.100.1")], "127.0.0.1"),
         ([(F, "192.0.2.7")], "127.0.0.1"),
         ([(F, "for=192.0.2.7 proto=https")], "127.0.0.1"),
-        # Half a quoted string swallows nothing.
+        # An unterminated quoted string hides no entries.
         ([(F, 'for="x'), (F, "for=192.0.2.7")], "127.0.0.1"),
         ([(F, 'for=198.51.100.1;by="'), (F, 'for="[2001:db8::7]"')], "127.0.0.1"),
-        # Two headers that say different things.
+        # Two headers that disagree.
         ([(F, "for=198.51.100.1"), (X, "192.0.2.7")], "127.0.0.1"),
         ([("X-Real-IP", "192.0.2.7")], "127.0.0.1"),
         ([("Via", "1.1 proxy")], "127.0.0.1"),
@@ -96,7 +96,7 @@ def test_a_chain_without_end_is_cut() -> None:
 
 @given(st.lists(st.tuples(st.sampled_from([F, X]), st.text('for=",;[]:.\\ 12ab_', max_size=40)), max_size=4))
 def test_entries_forged_by_a_client_never_change_its_address(forged: list[tuple[str, str]]) -> None:
-    """The proxy appends; the answer is whom the proxy heard, or the proxy."""
+    """The proxy appends an entry; the result is the address that the proxy saw, or the proxy's."""
     for name, honest in ((F, "for=192.0.2.7"), (X, "192.0.2.7")):
         lines = [value for written, value in forged if written == name]
         other = [(written, value) for written, value in forged if written != name]

@@ -51,20 +51,20 @@ def test_a_peer_that_only_listens_is_probed() -> None:
     async def run() -> None:
         connection = Connection(WebSocketSession(REQUEST, origins=[None], max_message=1000), "a")
         timeouts = EventLimits()
-        asked = 0
+        probes = 0
         now = connection.last_received
         for second in range(1, round(timeouts.silence_timeout)):
             connection.last_sent = now + second
             if needs_ping(connection, timeouts, now + second):
                 connection.last_probed = now + second
-                asked += 1
-        assert asked > 1
+                probes += 1
+        assert probes > 1
 
     asyncio.run(run())
 
 
 class Sink:
-    """A transport of which nothing comes back."""
+    """A transport that never delivers anything."""
 
     def pause_reading(self) -> None:
         pass
@@ -85,10 +85,10 @@ def test_a_peer_that_is_read_slowly_is_probed() -> None:
         assert not needs_ping(connection, EventLimits(), now + 20)
         connection.bytes_received(bytes(2000))
         assert connection.is_reading_paused
-        assert [second for second in range(20) if asked(connection, now + second)] == [6, 12, 18]
+        assert [second for second in range(20) if is_probed(connection, now + second)] == [6, 12, 18]
 
-    def asked(connection: Connection, now: float) -> bool:
-        connection.last_received = now  # as a reader that waits for its turn notes
+    def is_probed(connection: Connection, now: float) -> bool:
+        connection.last_received = now  # as a reader that waits for its turn does
         if needs_ping(connection, EventLimits(), now):
             connection.last_probed = now
             return True

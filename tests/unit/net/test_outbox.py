@@ -37,7 +37,7 @@ def test_a_newer_frame_replaces_the_waiting_one_and_the_drop_is_counted() -> Non
     assert outbox.counters.video_frames == 1
 
 
-def test_the_prefix_of_a_dropped_frame_goes_out_before_the_newer_one() -> None:
+def test_the_prefix_of_a_dropped_frame_is_sent_before_the_newer_frame() -> None:
     outbox = Outbox()
     outbox.queue_frame(b"old", prefix=b"clear")
     outbox.queue_frame(b"new")
@@ -52,7 +52,7 @@ def test_the_prefix_is_sent_once() -> None:
     assert outbox.next_batch() == [sealed(b"two")]
 
 
-def test_the_oldest_sound_goes_when_more_than_the_bound_waits() -> None:
+def test_the_oldest_sound_is_dropped_over_the_limit() -> None:
     outbox = Outbox(OutboxLimits(audio_seconds=0.1))
     for number in range(8):
         outbox.queue_audio(b"%d" % number, 0.02)
@@ -60,13 +60,13 @@ def test_the_oldest_sound_goes_when_more_than_the_bound_waits() -> None:
     assert outbox.counters.audio_dropped == 3
 
 
-def test_one_sound_packet_longer_than_the_bound_is_still_sent() -> None:
+def test_one_sound_packet_over_the_limit_is_still_sent() -> None:
     outbox = Outbox(OutboxLimits(audio_seconds=0.1))
     outbox.queue_audio(b"long", 0.5)
     assert outbox.next_batch() == [sealed(b"long")]
 
 
-def test_control_over_its_bound_reports_the_peer_as_too_slow_once_and_drops_nothing() -> None:
+def test_control_over_its_limit_reports_a_slow_peer_once_and_drops_nothing() -> None:
     reports: list[str] = []
     outbox = Outbox(OutboxLimits(control_bytes=10), on_overflow=lambda: reports.append("slow"))
     for _ in range(4):
@@ -134,7 +134,7 @@ def test_queued_packets_of_a_group_can_be_purged() -> None:
     assert budget.used == 0
 
 
-def test_above_the_soft_bounds_an_outbox_is_congested_and_above_the_hard_ones_it_overflows() -> None:
+def test_an_outbox_is_congested_above_its_soft_limits_and_overflows_above_its_hard_ones() -> None:
     overflows: list[bool] = []
     limits = OutboxLimits(soft_bytes=100, soft_messages=3, control_bytes=200, control_messages=5)
     by_size = Outbox(limits, on_overflow=lambda: overflows.append(True))

@@ -119,7 +119,7 @@ def test_a_host_header_is_ours_or_not(own: str, host: str, is_own: bool) -> None
     assert names(own).is_own_host(host) is is_own
 
 
-def test_a_wildcard_is_one_label() -> None:
+def test_a_wildcard_matches_one_label() -> None:
     own = OwnNames((OwnName("*.example"),))
     assert own.is_own_url("wss://relay.example")
     assert not own.is_own_url("wss://example")

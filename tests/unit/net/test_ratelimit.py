@@ -31,7 +31,7 @@ def test_allow_takes_nothing_when_it_refuses() -> None:
     assert bucket.allow(1.0)
 
 
-def test_a_clock_that_steps_back_gives_nothing_away() -> None:
+def test_a_clock_that_steps_back_gives_no_tokens() -> None:
     bucket = TokenBucket(rate=1, burst=1)
     assert bucket.allow(100.0)
     assert not bucket.allow(50.0)
@@ -98,7 +98,7 @@ def guess_right(limiter: GuessLimiter, now: float, key: str = "nat") -> bool:
 
 
 def as_fast_as_it_goes(limiter: GuessLimiter, until: float, start: float = 0.0) -> list[float]:
-    """When the guesses of somebody are verified who asks again as soon as there is an attempt."""
+    """The times at which guesses are verified for somebody who retries as soon as possible."""
     times, now = [], start
     while now < until:
         wait = limiter.attempt("nat", now)
@@ -153,7 +153,7 @@ def test_the_fastest_guesser_gets_the_stated_number_through() -> None:
     limiter = GuessLimiter()
     assert len(as_fast_as_it_goes(limiter, HOUR)) <= 30
     assert len(as_fast_as_it_goes(GuessLimiter(), 24 * HOUR)) <= 310
-    # And one who lets the address be forgotten whenever the pauses have become long.
+    # And one who waits until the address is forgotten whenever the pauses have become long.
     limiter, guesses, start = GuessLimiter(), 0, 0.0
     while start < 24 * HOUR:
         times = as_fast_as_it_goes(limiter, start + 520, start)
@@ -174,7 +174,7 @@ def test_a_neighbour_of_a_person_who_mistypes_still_gets_in() -> None:
     limiter = GuessLimiter()
     for now in (0.0, 0.1, 0.2):
         assert guess_wrong(limiter, now)
-    assert all(guess_right(limiter, 0.3) for _ in range(20)), "a right password uses nothing up"
+    assert all(guess_right(limiter, 0.3) for _ in range(20)), "a right password uses up no attempt"
     assert guess_wrong(limiter, 5.0)
     assert guess_right(limiter, 5.0)
     for now, pause in ((10.0, 2.0), (20.0, 4.0), (30.0, 8.0)):
@@ -198,7 +198,7 @@ def test_a_neighbour_waits_exactly_the_reported_time_after_the_guesser_stopped()
     wait = limiter.attempt("nat", stopped + 1)
     assert wait > 0
     for tick in range(100):
-        assert limiter.attempt("nat", stopped + 1 + tick * wait / 101) > 0, "asking again and again gains nothing"
+        assert limiter.attempt("nat", stopped + 1 + tick * wait / 101) > 0, "repeated attempts gain nothing"
     assert guess_right(limiter, stopped + 1 + wait)
 
 
@@ -237,7 +237,7 @@ def test_guesses_of_many_addresses_are_remembered_in_bounded_memory() -> None:
     assert len(limiter) == 0, "right passwords leave nothing to remember"
 
 
-def test_a_clock_that_steps_back_gives_no_guesses_away() -> None:
+def test_a_clock_that_steps_back_gives_no_guesses() -> None:
     limiter = GuessLimiter()
     assert sum(guess_wrong(limiter, 100.0) for _ in range(40)) == 5
     assert not guess_wrong(limiter, 50.0)

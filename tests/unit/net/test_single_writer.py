@@ -1,4 +1,4 @@
-"""Each connection has one writer.  Checked in the source, because a second one would seem to work in most tests."""
+"""Each connection has one writer.  This checks the source, because a second writer would pass most tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ALLOWED = {
     # The writer itself, and the half-close at its end.
     ("net/connection.py", "write"): 2,
     ("net/connection.py", "write_eof"): 1,
-    # A connection that was never admitted: one sentence before it is closed.
+    # A connection that was never admitted gets one sentence before it is closed.
     ("net/tcp.py", "write"): 1,
 }
 TRANSPORTS = {"transport", "_transport", "sock", "socket", "_socket"}

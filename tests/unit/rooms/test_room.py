@@ -71,7 +71,7 @@ class Table:
         return self.links[name].take()
 
 
-# --- passing on -------------------------------------------------------------------------------------------------------
+# --- forwarding -------------------------------------------------------------------------------------------------------
 
 
 def test_the_reply_comes_first_and_has_the_player_number() -> None:
@@ -196,10 +196,10 @@ def test_a_kick_of_an_unknown_player_changes_nothing(message: bytes) -> None:
     assert table.room.counters.malformed_kicks == (len(message) < 3)
 
 
-# --- the host goes and comes ------------------------------------------------------------------------------------------
+# --- the host leaves and returns --------------------------------------------------------------------------------------
 
 
-def test_a_returned_host_gets_present_players_and_held_messages() -> None:  # R1
+def test_a_returned_host_gets_present_players_and_held_messages() -> None:
     table = Table()
     table.join("ann")
     table.lose("host")
@@ -212,7 +212,7 @@ def test_a_returned_host_gets_present_players_and_held_messages() -> None:  # R1
     assert table.got("host") == [b"\x02\x00\x01go"]
 
 
-def test_an_old_timer_does_not_end_a_room_whose_host_went_again() -> None:  # R2
+def test_an_old_timer_does_not_end_a_room_whose_host_left_again() -> None:
     table = Table()
     table.join("ann")
     table.lose("host")
@@ -228,7 +228,7 @@ def test_an_old_timer_does_not_end_a_room_whose_host_went_again() -> None:  # R2
     assert table.ended == ["the host did not return"]
 
 
-def test_a_host_returns_after_300_guests_came_and_went() -> None:  # R4, R5
+def test_a_host_returns_after_300_guests_came_and_went() -> None:
     table = Table()
     for number in range(300):
         table.join(f"guest {number}")
@@ -244,7 +244,7 @@ def test_a_host_returns_after_300_guests_came_and_went() -> None:  # R4, R5
     assert table.got("host") == [player_came(301)]
 
 
-def test_present_guests_get_the_returned_hosts_state_before_changes() -> None:  # R6
+def test_present_guests_get_the_returned_hosts_state_before_changes() -> None:
     table = Table()
     table.join("ann")
     table.say("host", FULL)
@@ -257,7 +257,7 @@ def test_present_guests_get_the_returned_hosts_state_before_changes() -> None:  
     assert table.got("ann") == [FULL, DELTA]
 
 
-def test_one_may_come_while_the_host_is_away() -> None:  # R9, R11
+def test_guests_may_join_while_the_host_is_away() -> None:
     table = Table()
     table.join("ann")
     table.lose("host")
@@ -267,17 +267,17 @@ def test_one_may_come_while_the_host_is_away() -> None:  # R9, R11
     table.join("eve")
     table.lose("eve")
     table.rejoin("host")
-    assert table.got("host") == [player_came(1), player_came(2)], "who came and went meanwhile is no ghost"
+    assert table.got("host") == [player_came(1), player_came(2)], "a guest who came and left meanwhile is not announced"
 
 
-def test_the_host_may_take_its_seat_from_a_dead_connection() -> None:  # R12
+def test_the_host_may_take_its_seat_from_a_dead_connection() -> None:
     table = Table()
     table.join("ann")
     old = table.links["host"]
     table.rejoin("host")
     assert old.text == "This seat was taken over by another connection."
     table.room.receive(table.room.host, old, END, 0.0)
-    assert not table.room.is_over, "the old connection has no say any more"
+    assert not table.room.is_over, "the old connection has no effect any more"
     table.room.leave(table.room.host, old, "Connection lost.", 0.0)
     table.wait(1000)
     assert not table.room.is_over
@@ -295,13 +295,13 @@ def test_messages_for_an_absent_host_are_bounded_and_no_guest_is_removed() -> No
     assert table.room.counters.refused_while_away == 3
     table.lose("ann")
     table.rejoin("host")
-    assert table.got("host") == [player_came(2), player_left(1)], "nothing of who has gone"
+    assert table.got("host") == [player_came(2), player_left(1)], "no messages of guests who left"
 
 
-# --- guests go and come -----------------------------------------------------------------------------------------------
+# --- guests leave and return ------------------------------------------------------------------------------------------
 
 
-def test_a_guest_comes_back_to_its_seat() -> None:
+def test_a_guest_returns_to_its_seat() -> None:
     table = Table()
     token = table.join("ann").reply.token
     table.say("host", FULL)
@@ -314,7 +314,7 @@ def test_a_guest_comes_back_to_its_seat() -> None:
     assert table.got("ann") == [], "its state is old"
 
 
-def test_a_seat_has_one_connection() -> None:  # R7
+def test_a_seat_has_one_connection() -> None:
     table = Table()
     first = table.join("ann")
     seat = table.seats["ann"]
@@ -329,7 +329,7 @@ def test_a_seat_has_one_connection() -> None:  # R7
     assert table.room.guests == [1]
 
 
-def test_the_limit_applies_to_returning_players_unless_their_seat_was_kept() -> None:  # R8
+def test_the_limit_applies_to_returning_players_unless_their_seat_was_kept() -> None:
     table = Table(max_players=2)
     table.join("ann")
     table.lose("ann")
@@ -347,7 +347,7 @@ def test_the_limit_applies_to_returning_players_unless_their_seat_was_kept() -> 
     assert table.room.player_count(table.now) == 2
 
 
-def test_numbers_run_out() -> None:
+def test_player_numbers_can_run_out() -> None:
     table = Table()
     table.room._next = 65_435
     assert table.join("last").reply.player == 65_435
@@ -396,7 +396,7 @@ def test_every_refusal_has_its_text(request_: JoinRequest | bytes, text: str) ->
     assert rooms.rooms == before
 
 
-def test_rooms_with_equal_names_are_distinguished_by_their_game() -> None:  # I6, I7
+def test_rooms_with_equal_names_are_distinguished_by_their_game() -> None:
     rooms = relay()
     first = enter(rooms, JoinRequest("chess", "r", create=True))
     other = enter(rooms, JoinRequest("go", "r", create=True))
@@ -412,7 +412,7 @@ def test_rooms_with_equal_names_are_distinguished_by_their_game() -> None:  # I6
     assert other.text is None
 
 
-def test_a_game_that_is_taken_away_keeps_its_rooms() -> None:  # G5
+def test_a_removed_game_keeps_its_rooms() -> None:
     rooms = relay()
     host = enter(rooms, JoinRequest("chess", "r", create=True))
     rooms.set_games([GameRules("go")])
@@ -421,7 +421,7 @@ def test_a_game_that_is_taken_away_keeps_its_rooms() -> None:  # G5
         enter(rooms, JoinRequest("chess", "r"))
 
 
-def test_rooms_are_bounded_in_all_and_for_each_address() -> None:  # I2
+def test_rooms_are_bounded_in_all_and_for_each_address() -> None:
     rooms = relay(rooms=3, rooms_per_address=2)
     hosts = [enter(rooms, JoinRequest("go", name, create=True)) for name in "ab"]
     with pytest.raises(SeatRefusedError, match="Too many rooms"):
@@ -434,7 +434,7 @@ def test_rooms_are_bounded_in_all_and_for_each_address() -> None:  # I2
     enter(rooms, JoinRequest("go", "c", create=True))
 
 
-def test_tokens_cannot_be_guessed_for_long() -> None:  # I4
+def test_guessing_tokens_is_limited() -> None:
     rooms = relay()
     host = enter(rooms, JoinRequest("go", "r", create=True))
     for _ in range(3):
@@ -446,7 +446,7 @@ def test_tokens_cannot_be_guessed_for_long() -> None:  # I4
     enter(rooms, JoinRequest("go", "r", token=host.reply.token), now=1.5)
 
 
-def test_no_token_is_kept_in_clear() -> None:
+def test_no_token_is_stored_in_clear() -> None:
     table = Table()
     token = table.join("ann").reply.token
     kept = repr(table.room._seats.by_player) + repr(table.room._seats.by_digest)
@@ -455,7 +455,7 @@ def test_no_token_is_kept_in_clear() -> None:
     assert repr(token.to_bytes(8, "big"))[2:-1] not in kept
 
 
-# --- for those who speak teleglyph.rooms.1 ----------------------------------------------------------------------------
+# --- teleglyph.rooms.1 ------------------------------------------------------------------------------------------------
 
 
 def test_a_message_for_one_player_reaches_no_other() -> None:
@@ -498,7 +498,7 @@ def test_a_seat_belongs_to_the_identity_that_was_proved_first() -> None:
     for wrong in (None, eve):
         with pytest.raises(SeatRefusedError, match="belongs to an identity"):
             table.rejoin("ann", wrong)
-    assert table.links["ann"].text is None, "who sits there stays"
+    assert table.links["ann"].text is None, "the seated player stays"
     table.rejoin("ann", ann)
     assert table.got("host") == [player_left(1), player_is(1, ann), player_came(1)]
     table.rejoin("bob", eve)
@@ -530,10 +530,10 @@ def test_a_new_token_replaces_the_old_one_when_it_has_arrived() -> None:
         with pytest.raises(SeatRefusedError):
             table.rejoin("ann")
     table.tokens["ann"] = fourth
-    assert table.rejoin("ann").reply.token == fourth, "who does not ask for it keeps the token"
+    assert table.rejoin("ann").reply.token == fourth, "a player that does not ask for rotation keeps the token"
 
 
-def test_the_hosts_token_counts_old_and_new_until_the_new_one_has_arrived() -> None:
+def test_the_hosts_old_and_new_tokens_are_valid_until_the_new_one_has_arrived() -> None:
     table = Table(is_extended=True)
     old = table.tokens["host"]
     new = table.rejoin("host", rotates=True).reply.token
@@ -624,11 +624,11 @@ def test_only_public_rooms_are_listed() -> None:
     assert [room.rules.name for room in relay.public_rooms()] == ["chess"]
 
 
-# --- who is away ------------------------------------------------------------------------------------------------------
+# --- absences ---------------------------------------------------------------------------------------------------------
 
 
-class TellingTable(Table):
-    """A room whose players want to know who is away, if they say so."""
+class NotifyingTable(Table):
+    """A room whose players may ask for notices of absences."""
 
     def __init__(self) -> None:
         super().__init__(is_extended=True)
@@ -657,7 +657,7 @@ class TellingTable(Table):
 
 
 def test_only_players_that_ask_get_notices_about_kept_seats() -> None:
-    table = TellingTable()
+    table = NotifyingTable()
     assert table.got("host") == [seat_kept(0, 30.0)]
     table.join_with_notices("ann")
     table.join("bob")
@@ -678,8 +678,8 @@ def test_only_players_that_ask_get_notices_about_kept_seats() -> None:
     assert table.links["bob"].text == "Server has left the game."
 
 
-def test_a_host_that_asks_can_tell_a_lost_guest_from_one_that_left() -> None:
-    table = TellingTable()
+def test_a_host_can_distinguish_a_lost_guest_from_one_that_left() -> None:
+    table = NotifyingTable()
     for name in ("ann", "bob"):
         table.join(name)
     table.got("host")
@@ -718,7 +718,7 @@ def test_a_token_that_a_player_made_up_opens_its_seat_until_the_relays_own_has_a
     assert table.rejoin(player, rotates=True).reply.player == number
 
 
-def test_a_made_up_token_that_another_seat_has_opens_only_that_one() -> None:
+def test_a_made_up_token_of_another_seat_opens_only_that_one() -> None:
     table = Table()
     ann = table.join("ann")
     thief = FakeLink(is_extended=True)

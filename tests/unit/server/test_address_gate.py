@@ -18,15 +18,15 @@ def gate(
     return AddressGate(per_address, per_minute, CostLimits(), descriptors, lambda network: network in guests)
 
 
-def fill(gate: AddressGate, peer: str, most: int = 10_000, *, is_proxy: bool = False) -> list[Callable[[], None]]:
-    """As many connections as are let in."""
+def fill(gate: AddressGate, peer: str, maximum: int = 10_000, *, is_proxy: bool = False) -> list[Callable[[], None]]:
+    """Connect until refused; return the functions that close the connections."""
     leaving: list[Callable[[], None]] = []
-    while len(leaving) < most and not isinstance(leave := gate.let_in(peer, is_proxy=is_proxy), str):
+    while len(leaving) < maximum and not isinstance(leave := gate.let_in(peer, is_proxy=is_proxy), str):
         leaving.append(leave)
     return leaving
 
 
-def test_an_address_has_so_many_connections_until_one_goes() -> None:
+def test_connections_per_address_are_limited_until_one_closes() -> None:
     it = gate()
     leaving = fill(it, "192.0.2.1")
     assert len(leaving) == len(it) == 3
@@ -45,7 +45,7 @@ def test_leaving_twice_counts_once() -> None:
     assert len(fill(it, "192.0.2.1")) == 1
 
 
-def test_the_addresses_of_a_network_are_one() -> None:
+def test_the_addresses_of_a_network_count_as_one() -> None:
     it = gate()
     assert [isinstance(it.let_in(f"2001:db8::{number}"), str) for number in range(4)] == [False, False, False, True]
 
@@ -81,7 +81,7 @@ def test_descriptors_are_kept_for_people_in_calls_and_for_this_machine() -> None
 
 
 @pytest.mark.parametrize("peer", ["192.0.2.1", "127.0.0.1"])
-def test_a_costly_address_is_refused_on_every_way(peer: str) -> None:
+def test_a_costly_address_is_refused_by_every_route(peer: str) -> None:
     it = AddressGate(0, 0, CostLimits(peer_share=0.1, peer_burst=0.1, max_overuse=1.0, busy=0.0), 1000, lambda _: False)
     it.meter("192.0.2.200")
     meter = it.meter(peer)

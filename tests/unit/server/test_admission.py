@@ -113,7 +113,7 @@ def test_nothing_that_is_sent_after_the_challenge_moves_its_deadline() -> None:
     serve(work, call=CallLimits(handshake_timeout=0.8, challenge_timeout=1.5))
 
 
-def test_of_one_address_only_a_few_may_take_so_long_and_a_place_is_free_again_afterwards() -> None:
+def test_only_a_few_of_an_address_may_take_so_long_at_once() -> None:
     def work(port: int) -> None:
         peers = [challenged(port)[0] for _ in range(4)]
         time.sleep(1.6)

@@ -40,7 +40,7 @@ def test_a_load_has_to_last(seconds: list[tuple[float, int, int]], is_overloaded
     assert (after(seconds).reason is not None) == is_overloaded
 
 
-def test_a_host_may_take_everybody_in() -> None:
+def test_a_host_may_admit_everybody() -> None:
     assert after([(1.0, 1, 1000)] * 10, max_load=1.0).reason is None
 
 

@@ -1,4 +1,4 @@
-"""What a server is called on a connection."""
+"""A server's names on a connection."""
 
 from __future__ import annotations
 
@@ -58,14 +58,14 @@ def write_certificate(path: Path, *names: x509.GeneralName) -> Path:
         (PROXIED, "", "ws://announced.example", True),
     ],
 )
-def test_without_configuration_it_is_how_the_connection_came_in(
+def test_the_default_name_is_how_the_connection_arrived(
     client: Client, local_address: str, url: str, is_own: bool
 ) -> None:
     known = KnownNames(ServerConfig(announce="announced.example:27224"))
     assert known.of(client, local_address, "evil.example").is_own_url(url) is is_own
 
 
-def test_the_names_of_the_certificate_count_and_are_read_again(tmp_path: Path) -> None:
+def test_the_certificates_names_count_and_are_reloaded(tmp_path: Path) -> None:
     address = x509.IPAddress(ipaddress.ip_address("2001:db8::1"))
     path = write_certificate(tmp_path / "a.pem", x509.DNSName("Relay.Example"), x509.DNSName("*.b.example"), address)
     known = KnownNames(ServerConfig(tls=(path, None)))

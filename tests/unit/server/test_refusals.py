@@ -23,4 +23,4 @@ def test_the_first_of_a_kind_is_logged_and_the_others_are_counted(caplog: pytest
     caplog.clear()
     log.flush(400.0)
     log.log_refusal("too often", "10.0.0.7 was refused: too often", 401.0)
-    assert caplog.messages == ["10.0.0.7 was refused: too often"], "after a quiet minute the next one is told again"
+    assert caplog.messages == ["10.0.0.7 was refused: too often"], "after a quiet minute the next one is logged again"

@@ -23,7 +23,7 @@ def lines(**changes: Any) -> list[str]:
     return [f"{logging.getLevelName(level)} {text}" for level, text in Welcome(**known).lines()]
 
 
-def test_an_open_server_warns_and_says_how_others_join() -> None:
+def test_an_open_server_warns_and_explains_how_others_join() -> None:
     said = lines()
     assert said[0].startswith("WARNING Anybody who can reach this machine can join")
     assert said[1:] == [
@@ -45,7 +45,7 @@ def test_an_open_server_warns_and_says_how_others_join() -> None:
         ({"has_password": True, "has_identity": True}, "the password and a look at the server's fingerprint"),
     ],
 )
-def test_a_guarded_server_says_what_people_need(changes: dict[str, bool], needed: str) -> None:
+def test_a_guarded_server_explains_what_people_need(changes: dict[str, bool], needed: str) -> None:
     said = lines(**changes)
     assert not any(line.startswith("WARNING") for line in said)
     assert any(line.startswith(f"INFO To join they need {needed}") for line in said)
@@ -64,6 +64,6 @@ def test_a_machine_without_a_network_names_no_address() -> None:
     )
 
 
-def test_a_server_for_this_machine_says_how_to_let_others_in() -> None:
+def test_a_local_server_explains_how_to_admit_others() -> None:
     said = lines(bound=[("127.0.0.1", 27224), ("::1", 27224)])
     assert said == ["INFO Only this machine can join. To let others in, start it with: teleglyph server 0.0.0.0 ::"]

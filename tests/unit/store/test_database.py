@@ -54,7 +54,7 @@ def test_a_cancelled_request_does_not_affect_others(database_place: str) -> None
     started = database.write(first)
     assert is_writing.wait(10)
     waiting = [database.write(lambda base, n=n: base.run(ADD, str(n))) for n in range(6)]  # type: ignore[misc]
-    assert not started.cancel(), "what is being written is written to the end"
+    assert not started.cancel(), "a started write is completed"
     assert [future.cancel() for future in waiting[::2]] == [True] * 3
     hold.set()
     assert started.result(10) == "first"
@@ -191,7 +191,7 @@ def test_a_postgresql_that_cannot_be_reached_is_named_without_the_password() -> 
     assert re.search(r"postgresql://ann@127\.0\.0\.1:9/base cannot be reached: .*refused", str(caught.value))
 
 
-def test_a_lost_connection_comes_back_and_reports_are_kept(postgresql: str) -> None:
+def test_a_lost_connection_is_restored_and_reports_are_kept(postgresql: str) -> None:
     with psycopg.connect(postgresql, autocommit=True) as base:
         base.execute("CREATE DATABASE lost")
     url = postgresql.replace("/postgres?", "/lost?")
@@ -222,7 +222,7 @@ def test_a_lost_connection_comes_back_and_reports_are_kept(postgresql: str) -> N
     database.close()
 
 
-def test_closing_while_the_database_is_away(postgresql: str) -> None:
+def test_closing_works_while_the_database_is_away(postgresql: str) -> None:
     with psycopg.connect(postgresql, autocommit=True) as base:
         base.execute("CREATE DATABASE gone")
     database = open_database(postgresql.replace("/postgres?", "/gone?"), 1)

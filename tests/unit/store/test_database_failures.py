@@ -116,7 +116,7 @@ def test_a_writer_that_ended_is_replaced(database_place: str, monkeypatch: pytes
     database.close()
 
 
-def test_a_stuck_job_is_noticed_and_nobody_waits_for_ever(database_place: str) -> None:
+def test_a_stuck_job_is_reported_and_nobody_waits_forever(database_place: str) -> None:
     database = open_soon(database_place)
     hold = threading.Event()
     stuck = database.write(lambda base: hold.wait(60))
@@ -135,7 +135,7 @@ def test_a_stuck_job_is_noticed_and_nobody_waits_for_ever(database_place: str) -
     until(lambda: database.health() is None)
     database.probe().result(10)
     rooms = database.read(lambda base: base.run("SELECT room_id FROM records")).result(10)
-    assert rooms == [("kept",)], "what was given up is not written later"
+    assert rooms == [("kept",)], "an abandoned job is not written later"
     database.close()
 
 

@@ -1,4 +1,4 @@
-"""The files of a SQLite database: who may read them, and that what is written can be found again."""
+"""The files of a SQLite database: permissions, and whether written data can be found again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def modes(directory: Path) -> dict[str, int]:
     return {path.name: stat.S_IMODE(path.stat().st_mode) for path in directory.iterdir()}
 
 
-def test_only_the_owner_reads_the_files_whatever_the_directory_and_the_mask(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_the_files_with_any_directory_and_umask(tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
     old = os.umask(0)
     try:
@@ -31,7 +31,7 @@ def test_only_the_owner_reads_the_files_whatever_the_directory_and_the_mask(tmp_
         database.close()
     finally:
         os.umask(old)
-    (tmp_path / "base").chmod(0o644)  # as earlier versions made it
+    (tmp_path / "base").chmod(0o644)  # as created by earlier versions
     database = open_database(tmp_path / "base", 1)
     assert set(modes(tmp_path).values()) == {0o600}
     database.close()
@@ -70,7 +70,7 @@ def test_writes_that_cannot_be_found_again_are_not_acknowledged(
     database.close()
 
 
-def test_a_directory_that_is_gone_is_noticed(tmp_path: Path) -> None:
+def test_a_deleted_directory_is_detected(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     database = open_database(tmp_path / "data" / "base", 1)
     (tmp_path / "data").rename(tmp_path / "elsewhere")

@@ -1,4 +1,4 @@
-"""A group's admins decide about their group's events, and about nobody else's; readers see what is for them."""
+"""A group's admins moderate only their own group's events; readers see only events meant for them."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_moderation_reaches_its_own_group_only(store: EventStore) -> None:
     store.store_events([own, other, free, second, invite]).result()
     erased = [event.id for event in (own, other, free, second, made, invite)]
     store.store_events([make(ANN, 6, 9005, "g")], changes={0: [GroupChange("g", erased=erased)]}).result()
-    assert kept(store)[:-1] == [made.text, other.text, free.text, second.text], "what made the group stays"
+    assert kept(store)[:-1] == [made.text, other.text, free.text, second.text], "the group's first event stays"
     assert store.store_events([own]).result() == [Outcome.DELETED]
 
 
@@ -82,7 +82,7 @@ def test_deleting_a_group_deletes_its_events_since_its_creation(store: EventStor
 
 
 @pytest.mark.parametrize("removed", ["by its author", "by nobody", "there was none"])
-def test_a_deleted_group_is_erased_whatever_became_of_the_event_that_made_it(
+def test_a_deleted_group_is_erased_whatever_happened_to_its_first_event(
     database: Database, store: EventStore, removed: str
 ) -> None:
     record = GroupRecord("g", flags=frozenset(["private"]), members={pub(ANN): ["admin"]})
@@ -124,7 +124,7 @@ def test_a_stored_group_is_found_again(database: Database, store: EventStore) ->
 # --- references -------------------------------------------------------------------------------------------------------
 
 
-def test_references_of_a_group_have_to_be_here(store: EventStore) -> None:
+def test_references_of_a_group_must_exist(store: EventStore) -> None:
     made = created(store, GroupRecord("g"))
     message = make(BOB, 3, 9, "g")
 
@@ -153,7 +153,7 @@ def test_a_limit_counts_only_readable_events(store: EventStore) -> None:
 
 
 @pytest.mark.parametrize("has_been_read", [False, True])
-def test_a_removed_member_gets_nothing_more(database: Database, store: EventStore, has_been_read: bool) -> None:
+def test_a_removed_member_gets_no_more_events(database: Database, store: EventStore, has_been_read: bool) -> None:
     members: dict[str, list[str]] = {pub(ANN): ["admin"], pub(BOB): []}
     created(store, GroupRecord("g", flags=frozenset(["private"]), members=members))
     store.store_events([make(ANN, 5, 9, "g")]).result()
@@ -177,7 +177,7 @@ def test_words_of_a_private_group_are_not_counted(store: EventStore) -> None:
     assert counted == (0, bytes(256).hex()), "nor their authors"
 
 
-def test_a_direct_message_is_for_those_it_names(store: EventStore) -> None:
+def test_only_sender_and_recipients_find_a_direct_message(store: EventStore) -> None:
     wraps = [sign_event(EVE, 3, kind, [["p", pub(ANN)], ["h", "g"]]) for kind in (4, 1059)]
     store.store_events(wraps).result()
     counts = [

@@ -27,7 +27,7 @@ def rows(database: Database) -> tuple[int, int]:
     ).result(20)
 
 
-def test_deleted_events_are_out_of_sight_at_once_and_removed_in_slices(database_place: str) -> None:
+def test_deleted_events_are_hidden_at_once_and_removed_in_slices(database_place: str) -> None:
     database = open_database(database_place, 1)
     store = EventStore(database)
     store.store_events(NOTES, now=2000).result(60)

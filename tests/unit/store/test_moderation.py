@@ -66,7 +66,7 @@ def test_a_banned_event_is_removed_in_the_same_transaction(store: ModerationStor
     store.write(RuleChange([(Rule.BANNED_EVENT, one.id, "")], erased=[one.id, "ab" * 32])).result()
     assert kept(events) == ids(other)
     assert events.count([Filter(search="findable")], NOW).result()[0] == 1
-    assert events.store_events([one]).result() == [Outcome.STORED], "the list keeps it away, not the store"
+    assert events.store_events([one]).result() == [Outcome.STORED], "the list refuses it, not the store"
 
 
 def test_a_ban_erases_all_of_an_author_in_slices(store: ModerationStore, events: EventStore) -> None:
@@ -148,7 +148,7 @@ def test_erasing_continues_after_the_process_died(database_place: str) -> None:
     database.close()
 
 
-def test_a_second_request_to_vanish_reaches_further(store: ModerationStore, events: EventStore) -> None:
+def test_a_second_request_to_vanish_covers_more(store: ModerationStore, events: EventStore) -> None:
     first, second = make(ANN, 10, 62), make(ANN, 20, 62)
     events.store_vanish_request(first).result()
     finish_erasures(store)
@@ -161,7 +161,7 @@ def test_a_second_request_to_vanish_reaches_further(store: ModerationStore, even
     assert store.load().result().vanished == {pub(ANN): 20}
 
 
-def test_no_deletion_takes_back_a_request_to_vanish(store: ModerationStore, events: EventStore) -> None:
+def test_a_request_to_vanish_cannot_be_deleted(store: ModerationStore, events: EventStore) -> None:
     request = make(ANN, 10, 62)
     assert events.store_events([make(ANN, 20, 5, ["e", request.id])]).result() == [Outcome.STORED]
     assert events.store_vanish_request(request).result() == [Outcome.STORED]
@@ -170,7 +170,7 @@ def test_no_deletion_takes_back_a_request_to_vanish(store: ModerationStore, even
     assert store.load().result().vanished == {pub(ANN): 10}
 
 
-def test_an_authentication_is_used_once(store: ModerationStore) -> None:
+def test_an_authentication_is_valid_once(store: ModerationStore) -> None:
     assert store.use_once("ab" * 64, 160, 100).result()
     assert not store.use_once("ab" * 64, 160, 101).result()
     assert not store.use_once("ab" * 64, 160, 160).result()

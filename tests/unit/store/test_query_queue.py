@@ -31,7 +31,7 @@ def order(queue: QueryQueue, cost: Callable[[str], float], now: float = 0.0) -> 
     return clients
 
 
-def test_equal_clients_take_turns_however_much_one_asks() -> None:
+def test_equal_clients_take_turns_even_if_one_asks_more() -> None:
     queue = QueryQueue(QueryLimits())
     for client in "aaaaabbc":
         queue.add(query(client))

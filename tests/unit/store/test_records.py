@@ -162,7 +162,7 @@ def test_a_report_that_is_sent_twice_counts_once(database_place: str, clock: Clo
     database.close()
 
 
-def test_a_round_that_was_given_up_has_a_reason_and_people_but_no_result(database_place: str, clock: Clock) -> None:
+def test_an_abandoned_round_has_a_reason_and_people_but_no_result(database_place: str, clock: Clock) -> None:
     database = open_database(database_place, 1)
     store = RecordStore(database, clock)
     key = "ab" * 32

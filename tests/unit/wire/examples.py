@@ -1,6 +1,6 @@
-"""Known bytes and how to get sessions into known states, for the tests of the wire package.
+"""Known bytes, and sessions in known states, for the tests of the wire package.
 
-The bytes are test vectors that do not come from this code; docs/protocol/ shows some of them.
+The bytes are test vectors that were not made by this code; docs/protocol/ shows some of them.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ IDENTITY_PUBLIC = bytes.fromhex("ea4a6c63e29c520abef5507b132ec5f9954776aebebe7b9
 
 
 class SeedIdentity:
-    """An Ed25519 identity made from 32 equal bytes."""
+    """An Ed25519 identity from a seed of 32 equal bytes."""
 
     def __init__(self, seed: int) -> None:
         self._key = nacl.signing.SigningKey(bytes([seed]) * 32)
@@ -282,13 +282,13 @@ def scripted(*values: bytes) -> Callable[[int], bytes]:
 
 
 def events(session: Session) -> Iterator[Event]:
-    """What a session reports until it needs more bytes."""
+    """A session's events until it needs more bytes."""
     while (event := session.next_event()) is not None:
         yield event
 
 
 def converse(server: ServerSession, client: ClientSession) -> tuple[list[Event], list[Event]]:
-    """Carry bytes between two sessions until neither sends any; the events of the server and of the client."""
+    """Carry bytes between two sessions until neither sends any; return the events of the server and of the client."""
     of_server, of_client = list(events(server)), list(events(client))
     while True:
         to_server, to_client = client.data_to_send(), server.data_to_send()
@@ -303,7 +303,7 @@ def converse(server: ServerSession, client: ClientSession) -> tuple[list[Event],
 def established(
     server: ServerSession | None = None, client: ClientSession | None = None, *, joined: bool = True
 ) -> tuple[ServerSession, ClientSession]:
-    """Two sessions after the handshake; ``joined`` says whether the client's capabilities have come too."""
+    """Two sessions after the handshake; ``joined`` if the client's capabilities have arrived, too."""
     server, client = server or ServerSession(), client or ClientSession()
     converse(server, client)
     if joined:

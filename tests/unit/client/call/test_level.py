@@ -5,7 +5,7 @@ import pytest
 from teleglyph.client.call.level import LevelMeter, NoiseGate
 
 
-def test_a_meter_falls_to_dark_by_itself_when_nothing_more_comes() -> None:
+def test_a_meter_falls_to_zero_without_samples() -> None:
     meter = LevelMeter()
     assert meter.bar(5.0) == "....."
     meter.add(1.0, 10.0)

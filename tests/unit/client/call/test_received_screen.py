@@ -39,7 +39,7 @@ def test_a_server_that_names_control_characters_gets_question_marks_on_the_scree
     assert screen.frame(3, 1) == b"???"
 
 
-def test_a_malformed_update_leaves_the_screen_as_it_was() -> None:
+def test_a_malformed_update_does_not_change_the_screen() -> None:
     screen = ReceivedScreen()
     assert screen.apply(update("abcd", "efgh"))
     with pytest.raises(BadDataError):

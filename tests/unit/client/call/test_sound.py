@@ -66,7 +66,7 @@ without_card = pytest.mark.skipif(bool(list_speakers() or list_microphones()), r
 
 
 @without_card
-def test_a_machine_without_a_card_says_what_is_missing_and_what_that_means() -> None:
+def test_without_a_sound_card_a_notice_says_what_is_missing() -> None:
     sound = CallSound()
     assert sound.open() == "No microphone and no speakers were found: you can neither speak nor hear."
     assert (sound.can_speak, sound.can_hear) == (False, False)
@@ -93,14 +93,14 @@ def test_a_chosen_device_that_is_missing_is_an_error(choice: dict[str, Any]) -> 
             attempt(**choice)
 
 
-def test_a_card_of_both_kinds_is_nothing_to_speak_of() -> None:
+def test_a_card_with_microphone_and_speakers_needs_no_notice() -> None:
     sound = CallSound()
     assert sound.open(silent=True) == ""
     assert (sound.can_speak, sound.can_hear) == (True, True)
     sound.close()
 
 
-def test_the_volume_says_when_it_is_at_its_end() -> None:
+def test_the_volume_reports_its_limits() -> None:
     sound = CallSound()
     assert sound.change_volume(1)
     assert sound.change_volume(30)
@@ -110,7 +110,7 @@ def test_the_volume_says_when_it_is_at_its_end() -> None:
     assert not sound.change_volume(-1)
 
 
-def test_a_card_that_is_only_a_clock_asks_for_samples_and_gives_silence() -> None:
+def test_a_simulated_card_pulls_samples_and_records_silence() -> None:
     asked: list[int] = []
     heard: list[Samples] = []
 

@@ -38,7 +38,7 @@ class Source:
 
 
 class Line:
-    """A connection that takes everything at once, and notes when."""
+    """A connection that sends everything at once, and records when."""
 
     def __init__(self) -> None:
         self.outbox = Outbox()
@@ -60,11 +60,11 @@ class Line:
                 self.others.append(message)
 
     def sizes(self, count: int) -> set[tuple[int, int]]:
-        """The sizes of the last so many pictures."""
+        """The sizes of the last ``count`` pictures."""
         return {(picture.width, picture.height) for _, picture in self.pictures[-count:]}
 
     async def more(self, count: int) -> int:
-        """Wait for so many more pictures.
+        """Wait for more pictures.
 
         Returns the number of naps of 10 ms until then.  A busy machine makes naps longer, and uplinks slower.
         """
@@ -97,7 +97,7 @@ def test_pictures_are_no_larger_than_they_are_seen() -> None:
         await line.more(3)
         assert line.sizes(100) == {(320, 180)}
         uplink.request(PictureRequest(80, 80, 17))
-        # The shape stays, and no side is smaller than what is seen.
+        # The shape stays, and neither side is smaller than what is seen.
         await line.more(5)
         assert line.sizes(3) == {(142, 80)}
         uplink.request(PictureRequest(4000, 3000, 17))
@@ -107,7 +107,7 @@ def test_pictures_are_no_larger_than_they_are_seen() -> None:
     send(Codec.RAW, work)
 
 
-def test_pictures_come_as_often_as_they_are_seen_and_at_once_when_that_changes() -> None:
+def test_pictures_are_sent_at_the_requested_rate_and_at_once_when_it_changes() -> None:
     async def work(uplink: Uplink, line: Line) -> None:
         uplink.request(PictureRequest(0, 0, 3000))
         await asyncio.sleep(1.0)
@@ -154,7 +154,7 @@ def test_another_size_and_a_request_bring_a_keyframe() -> None:
     send(Codec.HEVC, work)
 
 
-def test_a_server_that_asks_for_nothing_gets_everything_with_frequent_keyframes() -> None:
+def test_a_server_without_requests_gets_everything_with_frequent_keyframes() -> None:
     async def work(uplink: Uplink, line: Line) -> None:
         uplink.request(PictureRequest(10, 10, 3000))
         uplink.joined(takes_requests=False)
@@ -189,7 +189,7 @@ class Script:
 
 
 class SlowLine(Line):
-    """A connection whose writer takes something only now and then, and notes the order."""
+    """A connection whose writer sends only now and then, and records the order."""
 
     def __init__(self) -> None:
         super().__init__()

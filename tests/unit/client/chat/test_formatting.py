@@ -76,7 +76,7 @@ def test_any_time_can_be_shown(at: int) -> None:
     assert re.search(r"  3 \d\d:\d\d ann: x\n", terminal(80).format_message(message("x", at)))
 
 
-def test_a_person_keeps_one_color_and_none_is_used_where_none_is_wanted() -> None:
+def test_a_person_has_one_colour_and_none_without_colours() -> None:
     view = terminal(80, ColorLevel.ANSI256)
     one, two = view.format_message(message("a")), view.format_message(message("b"))
     color = re.compile(r"\x1b\[38;5;\d+mann")

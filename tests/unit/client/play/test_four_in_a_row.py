@@ -44,7 +44,7 @@ def test_diagonals_win() -> None:
 def test_illegal_moves_are_refused() -> None:
     board = played("000000")
     assert not board.drop(0, board.turn), "the column is full"
-    assert not board.drop(1, HOST + GUEST - board.turn), "it is not his turn"
+    assert not board.drop(1, HOST + GUEST - board.turn), "it is the other player's turn"
     assert not board.drop(7, board.turn)
     assert not board.drop(-1, board.turn)
     over = played("0011223")

@@ -22,7 +22,7 @@ ATTRIBUTES = b"\x1b[?62;22c"
 
 
 def looked_at(answer: Callable[[bytes], bytes], **environment: str) -> tuple[Terminal, bytes]:
-    """What is detected on a pseudo terminal that answers so, and what was asked."""
+    """The detected capabilities of a pseudo terminal with these answers, and the queries."""
     terminal = PseudoTerminal(answer=answer)
     before = termios.tcgetattr(terminal.fd)
     try:
@@ -38,7 +38,7 @@ def silent(_written: bytes) -> bytes:
 
 
 def answering(*answers: bytes) -> Callable[[bytes], bytes]:
-    """A terminal that answers all questions at once, the primary attributes last."""
+    """A terminal that answers all queries at once, the primary attributes last."""
     done = False
 
     def answer(written: bytes) -> bytes:
@@ -79,7 +79,7 @@ def test_colours_follow_the_environment_and_terminfo(environment: dict[str, str]
 
 
 @pytest.mark.parametrize("reply", [b"48:2:1:2:3", b"0;48;2;1;2;3", b"48:2::1:2:3"])
-def test_a_terminal_that_shows_a_direct_colour_says_so_when_asked(reply: bytes) -> None:
+def test_a_terminal_that_confirms_a_direct_colour_has_truecolor(reply: bytes) -> None:
     found, _ = looked_at(answering(b"\x1bP1$r" + reply + b"m\x1b\\"), TERM="xterm-256color")
     assert found.color is ColorLevel.TRUECOLOR
     assert found.color_source == "the terminal's answer"
@@ -103,7 +103,7 @@ def test_a_silent_terminal_costs_only_a_moment() -> None:
 
 
 class SlowAnswer:
-    """Types an answer in pieces, with pauses between them, once the questions were asked."""
+    """Types an answer in pieces, with pauses between them, after the queries."""
 
     def __init__(self, *pieces: bytes, pause: float) -> None:
         self._pieces, self._pause = pieces, pause
@@ -122,7 +122,7 @@ class SlowAnswer:
             self.terminal.type(piece)
 
     def ask(self) -> tuple[Terminal, bytes]:
-        """What is detected, and all that the keyboard gets to read in the end."""
+        """The detected capabilities, and everything that the keyboard reads afterwards."""
         fd = self.terminal.fd
         try:
             found = detect({"TERM": "xterm-256color"}, input_fd=fd, output_fd=fd)
@@ -160,9 +160,9 @@ def test_keys_typed_at_a_silent_terminal_are_not_lost() -> None:
     assert KeyParser().feed(read, 0.0) == ["c", "1", "q"]
 
 
-def test_answers_that_come_too_late_are_not_keys() -> None:
+def test_late_answers_are_not_keys() -> None:
     found, read = SlowAnswer(ANSWERS[0][:5], ANSWERS[0][5:], *ANSWERS[1:], pause=PIECE_SECONDS + 0.3).ask()
-    assert len(found.typed) < len(read), "the questions ended before the answers"
+    assert len(found.typed) < len(read), "detection ended before the answers"
     assert KeyParser().feed(read + b"q", 0.0) == ["q"]
 
 
@@ -225,7 +225,7 @@ def test_the_size_is_the_terminals_else_the_environments_else_80_by_24() -> None
 )
 def test_sextants_follow_the_terminals_name_and_version(version: bytes, draws: bool) -> None:
     answer = b"\x1bP>|" + version + b"\x1b\\"
-    # Whatever TERM says: within tmux it is the outer terminal's business, which tmux does not tell.
+    # Whatever TERM says: within tmux it depends on the outer terminal, which tmux does not reveal.
     assert looked_at(answering(answer), TERM="xterm-kitty")[0].sextants is draws
 
 

@@ -76,7 +76,7 @@ def test_the_category_comes_before_the_language() -> None:
 def test_without_a_record_of_the_first_environment_the_answer_is_the_same(
     environment: dict[str, str], utf8: bool
 ) -> None:
-    # UTF-8 mode that was asked for, or an LC_CTYPE that is not installed, hides what the user set.
+    # Requested UTF-8 mode, or an LC_CTYPE that is not installed, hides what the user set.
     assert answer(environment, "without a record")[0] is utf8
 
 

@@ -59,7 +59,7 @@ def test_a_console_font_has_half_blocks_at_best(color: ColorLevel, mode: RenderM
     ("asked", "told"),
     [(RenderMode.SEXTANT, 2), (RenderMode.QUADRANT, 2), (RenderMode.BRAILLE, 0), (RenderMode.SHAPE, 0)],
 )
-def test_servers_without_a_mode_are_asked_for_the_nearest_one(asked: RenderMode, told: int) -> None:
+def test_old_servers_get_the_nearest_mode_they_know(asked: RenderMode, told: int) -> None:
     shown = display(ColorLevel.TRUECOLOR, render=asked)
     assert shown.capabilities().render_mode == told
     assert shown.settings(ViewPreferences()).render_mode == asked
@@ -73,7 +73,7 @@ def test_preferences_are_sent_to_the_server() -> None:
     assert display(ColorLevel.ANSI256).settings(ViewPreferences()).flags == ViewFlag.NAMES
 
 
-def test_colours_go_round() -> None:
+def test_colours_cycle() -> None:
     seen = [now := display(ColorLevel.ANSI256)]
     for _ in range(4):
         seen.append(now := now.next_color())
@@ -97,7 +97,7 @@ def test_only_modes_that_make_a_difference_are_offered(color: ColorLevel, utf8: 
     assert seen == modes
 
 
-def test_palettes_go_round_and_without_utf8_only_ascii_ones_are_offered() -> None:
+def test_palettes_cycle_and_without_utf8_only_ascii_ones_are_offered() -> None:
     now, names = display(ColorLevel.NONE), []
     for _ in BUILT_IN:
         now = now.next_palette()
@@ -109,7 +109,7 @@ def test_palettes_go_round_and_without_utf8_only_ascii_ones_are_offered() -> Non
         assert now.palette.glyphs.isascii()
 
 
-def test_capabilities_say_what_is_really_used() -> None:
+def test_capabilities_contain_what_is_really_used() -> None:
     shown = replace(display(ColorLevel.ANSI16, render=RenderMode.HALF_BLOCK, utf8=False), palette=BUILT_IN["blocks"])
     message = shown.capabilities()
     assert (message.render_mode, message.palette_type, message.utf8) == (RenderMode.BACKGROUND, 1, False)

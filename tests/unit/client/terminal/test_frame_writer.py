@@ -83,7 +83,7 @@ def test_a_descriptor_that_cannot_be_written_is_an_error() -> None:
             frames.check()
 
 
-def test_an_output_that_takes_only_a_part_at_a_time_gets_all_of_it(pipe: tuple[int, int]) -> None:
+def test_an_output_that_accepts_partial_writes_gets_everything(pipe: tuple[int, int]) -> None:
     reader, writer = pipe
     fcntl.fcntl(writer, fcntl.F_SETFL, fcntl.fcntl(writer, fcntl.F_GETFL) | os.O_NONBLOCK)
     frames = FrameWriter(pytest.fail, writer)

@@ -68,7 +68,7 @@ def test_only_keys_are_parsed_as_keys(data: bytes, keys: list[str]) -> None:
 @pytest.mark.parametrize("pause", [0.0, WITHIN])
 def test_keys_do_not_depend_on_where_a_network_splits_them(data: bytes, keys: list[str], pause: float) -> None:
     if pause and b"\xc3\xa9" in data and data[0] == 0x1B:
-        return  # Alt and a character are told from Escape and a character by the pause alone
+        return  # Only the pause distinguishes Alt and a character from Escape and a character
     for cut in range(1, len(data)):
         parser = KeyParser()
         assert parser.feed(data[:cut], 0.0) + parser.expire(pause) + parser.feed(data[cut:], pause) == keys

@@ -187,7 +187,7 @@ class Source:
         self.number = 0
 
     def put(self, *lines: str) -> None:
-        """Write lines of text from the upper left on."""
+        """Write lines of text, starting at the upper left."""
         self.number += 1
         assert self.grid is not None
         with self.lock:
@@ -208,7 +208,7 @@ def test_only_changed_cells_of_a_grid_are_drawn_and_then_reported(terminal: Pseu
         source.put("one", "twO")
         screen.draw_grid(source, seen.append)
         terminal.wait_for(lambda: terminal.rows[1] == "twO" and seen == [1, 2])
-        # One character and a way to it, where a whole picture would be a hundred.
+        # One character and a cursor move, instead of a whole picture of a hundred.
         assert len(terminal.written) - before < 40
 
 

@@ -29,7 +29,7 @@ def test_keys_and_texts_are_aligned() -> None:
     assert page[-2] == ABOUT
 
 
-def test_alignment_goes_by_what_is_drawn() -> None:
+def test_alignment_follows_the_drawn_width() -> None:
     (page,) = help_pages(
         [("q", "quit"), ("世界", "wide"), ("\N{WOMAN}\N{ZERO WIDTH JOINER}\N{PERSONAL COMPUTER}", "x")], "", 40, 10
     )

@@ -57,7 +57,7 @@ def test_a_repeated_packet_is_refused() -> None:
             cipher.open(payload)
 
 
-def test_packets_may_come_late_within_the_window_once() -> None:
+def test_a_late_packet_is_accepted_once_within_the_window() -> None:
     cipher, payloads = receiver(), sealed(REORDER_WINDOW)
     cipher.open(payloads[-1])
     for payload in reversed(payloads[:-1]):
@@ -74,7 +74,7 @@ def test_a_packet_beyond_the_window_is_refused() -> None:
         cipher.open(payloads[0])
 
 
-def test_a_jump_beyond_the_window_forgets_nothing_that_could_be_repeated() -> None:
+def test_a_jump_beyond_the_window_does_not_allow_replays() -> None:
     cipher, payloads = receiver(), sealed(200)
     for payload in (*payloads[:3], payloads[150], payloads[140], payloads[199]):
         cipher.open(payload)
@@ -91,7 +91,7 @@ def test_a_counter_of_zero_is_refused() -> None:
         receiver().open(bytes(payload))
 
 
-def test_our_own_packet_that_comes_back_is_refused() -> None:
+def test_our_own_reflected_packet_is_refused() -> None:
     cipher = receiver()
     with pytest.raises(CryptoError, match="sent back"):
         cipher.open(b"".join(cipher.seal(PING)))
@@ -117,7 +117,7 @@ def test_a_forged_first_packet_pins_nothing_and_uses_up_no_counter() -> None:
 
 
 @pytest.mark.parametrize("position", range(len(SEALED_PING) - HEADER.size))
-def test_a_flipped_bit_anywhere_is_noticed(position: int) -> None:
+def test_a_flipped_bit_anywhere_is_detected(position: int) -> None:
     payload = bytearray(SEALED_PING[HEADER.size :])
     payload[position] ^= 0x10
     with pytest.raises(CryptoError):

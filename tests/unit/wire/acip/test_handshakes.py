@@ -1,4 +1,4 @@
-"""The handshakes of both roles: known bytes, every way they can end, and everything that is out of order."""
+"""The handshakes of both roles: known bytes, every possible end, and packets out of order."""
 
 import re
 from typing import Any
@@ -72,7 +72,7 @@ LOW_ORDER_POINT = bytes(32)
 
 
 def feed(session: Session, *messages: Message) -> None:
-    """Let a session take messages."""
+    """Feed messages to a session."""
     for message in messages:
         session.receive_data(encode(message))
         assert list(events(session)) in ([], [HandshakeDone(True)])
@@ -98,7 +98,7 @@ def refused(session: Session, data: bytes, kind: type[PeerError]) -> PeerError:
 # --- known bytes ------------------------------------------------------------------------------------------------------
 
 
-def test_a_server_without_password_says_the_known_bytes() -> None:
+def test_a_server_without_password_sends_the_known_bytes() -> None:
     server = ServerSession(random=scripted(SERVER_SECRET, SESSION_ID))
     feed(server, ProtocolVersion(1))
     assert server.data_to_send() == VECTORS["protocol version"][1]
@@ -110,7 +110,7 @@ def test_a_server_without_password_says_the_known_bytes() -> None:
     assert server.shared_key == SHARED
 
 
-def test_a_client_without_password_says_the_known_bytes() -> None:
+def test_a_client_without_password_sends_the_known_bytes() -> None:
     client = ClientSession(random=scripted(CLIENT_SECRET, SESSION_ID))
     assert client.data_to_send() == VECTORS["protocol version"][1]
     feed(client, ProtocolVersion(1))
@@ -123,7 +123,7 @@ def test_a_client_without_password_says_the_known_bytes() -> None:
     assert client.shared_key == SHARED
 
 
-def test_a_server_with_password_says_the_known_bytes() -> None:
+def test_a_server_with_password_sends_the_known_bytes() -> None:
     server = ServerSession(password_key=PASSWORD_KEY, random=scripted(SERVER_SECRET, SERVER_NONCE, SESSION_ID))
     feed(server, ProtocolVersion(3), CryptoCapabilities(preferred_authentication=1))
     server.data_to_send()
@@ -134,7 +134,7 @@ def test_a_server_with_password_says_the_known_bytes() -> None:
     assert server.data_to_send() == VECTORS["server auth response"][1]
 
 
-def test_a_client_with_password_says_the_known_bytes() -> None:
+def test_a_client_with_password_sends_the_known_bytes() -> None:
     client = ClientSession(password_key=PASSWORD_KEY, random=scripted(CLIENT_SECRET, CLIENT_NONCE, SESSION_ID))
     client.data_to_send()
     feed(client, ProtocolVersion(3))
@@ -147,7 +147,7 @@ def test_a_client_with_password_says_the_known_bytes() -> None:
     assert client.next_event() == HandshakeDone(encrypted=True, authenticated=True)
 
 
-def test_a_server_with_an_identity_shows_the_known_signature() -> None:
+def test_a_server_with_an_identity_sends_the_known_signature() -> None:
     server = ServerSession(identities=[IDENTITY], random=scripted(SERVER_SECRET, SESSION_ID))
     feed(server, ProtocolVersion(1), CryptoCapabilities())
     assert server.data_to_send().endswith(VECTORS["key exchange init with identity"][1])
@@ -162,7 +162,7 @@ CLIENT_KEYS = {"no key": None, "right key": IDENTITY, "wrong key": OTHER_IDENTIT
 
 
 def outcome(wants_password: bool, wants_key: bool, password: str, key: str) -> tuple[str, str]:
-    """What becomes of a client: the words that it gets, and those that the server gets; empty when it is let in."""
+    """The errors of the client and of the server; empty if the client is admitted."""
     if wants_password and password == "no password":
         return "The server wants a password", ""
     if wants_key and key == "no key":
@@ -181,7 +181,7 @@ def outcome(wants_password: bool, wants_key: bool, password: str, key: str) -> t
 @pytest.mark.parametrize("wants_key", [False, True], ids=["", "key wanted"])
 @pytest.mark.parametrize("server_password", SERVER_PASSWORDS)
 @pytest.mark.parametrize("identities", [[], [OTHER_IDENTITY], [OTHER_IDENTITY, IDENTITY]], ids=["0", "1", "2"])
-def test_who_has_what_is_wanted_gets_in_and_nobody_else(
+def test_only_clients_with_the_required_proofs_are_admitted(
     identities: list[SeedIdentity], server_password: str, wants_key: bool, password: str, key: str
 ) -> None:
     server = ServerSession(
@@ -219,11 +219,11 @@ def test_who_has_what_is_wanted_gets_in_and_nobody_else(
     if to_server:
         assert to_server in str(results["server"])
     else:
-        # Without a password or a list of keys the server lets everybody in: it is the client that leaves.
+        # Without a password or a list of keys the server admits everybody, and the client leaves.
         assert results["server"] is None or (not wants_password and not wants_key)
 
 
-def test_a_server_that_wants_keys_says_so_in_the_known_bytes() -> None:
+def test_a_server_that_requires_keys_sends_the_known_bytes() -> None:
     server = ServerSession(identities=[IDENTITY], admits=lambda key: True)
     feed(server, ProtocolVersion(3), CryptoCapabilities(preferred_authentication=1))
     assert server.data_to_send()[38:].startswith(
@@ -231,7 +231,7 @@ def test_a_server_that_wants_keys_says_so_in_the_known_bytes() -> None:
     )
 
 
-def test_a_client_key_makes_the_known_signatures() -> None:
+def test_a_client_key_gives_the_known_signatures() -> None:
     signer = OTHER_IDENTITY
     client = ClientSession(client_key=signer, random=scripted(CLIENT_SECRET, CLIENT_NONCE, SESSION_ID))
     feed(client, ProtocolVersion(3), CryptoParameters(verification=1, signature_size=64))
@@ -248,8 +248,8 @@ def test_a_client_key_makes_the_known_signatures() -> None:
     assert client.next_event() == HandshakeDone(True, authenticated=True)
 
 
-def test_a_server_of_ascii_chat_that_wants_keys_without_an_identity_is_understood() -> None:
-    """It takes the signature's beginning for our nonce (docs/protocol/handshake.md#crypto_auth_response)."""
+def test_an_ascii_chat_server_may_require_keys_without_an_identity() -> None:
+    """It reads the start of the signature as our nonce (docs/protocol/handshake.md#crypto_auth_response)."""
     client = ClientSession(client_key=IDENTITY, random=scripted(CLIENT_SECRET, CLIENT_NONCE, SESSION_ID))
     feed(client, ProtocolVersion(3), CryptoParameters(verification=1), KeyExchangeInit(SERVER_PUBLIC))
     client.data_to_send()
@@ -284,8 +284,8 @@ def test_a_key_that_the_client_does_not_own_is_refused_before_anything_else() ->
 @pytest.mark.parametrize(
     "proof", [OTHER_IDENTITY.sign(SERVER_NONCE), IDENTITY.sign(CLIENT_NONCE), IDENTITY.sign(CLIENT_PUBLIC), CLIENT_TAG]
 )
-def test_a_key_is_proven_only_by_signing_this_challenge(proof: bytes) -> None:
-    """A recorded key exchange is not enough, and the short form that skips the signature is none (weakness 13)."""
+def test_a_key_is_proved_only_by_signing_this_challenge(proof: bytes) -> None:
+    """A recorded key exchange is not enough, and the short form without a signature is refused."""
     server = server_wanting_keys()
     feed(server, shown(IDENTITY))
     assert server.data_to_send() == encode(AuthChallenge(2, SERVER_NONCE))
@@ -306,7 +306,7 @@ def test_with_a_password_and_keys_one_of_both_is_not_enough() -> None:
         assert server.data_to_send() == encode(AuthFailed(reason))
 
 
-def test_the_owner_may_change_his_mind_about_who_is_admitted() -> None:
+def test_admission_may_change_during_a_handshake() -> None:
     admitted: set[bytes] = set()
     for expected in (AuthFailed(0x08), None):
         server = ServerSession(admits=admitted.__contains__, random=scripted(SERVER_SECRET, SERVER_NONCE, SESSION_ID))
@@ -322,20 +322,20 @@ def test_the_owner_may_change_his_mind_about_who_is_admitted() -> None:
             assert isinstance(server.next_event(), HandshakeDone)
 
 
-def test_a_client_says_which_of_several_identities_it_expects() -> None:
+def test_a_client_names_the_identity_it_expects() -> None:
     server = ServerSession(identities=[IDENTITY, OTHER_IDENTITY])
     client = ClientSession(hello=OTHER_IDENTITY.public_key)
     _, of_client = converse(server, client)
     assert of_client == [HandshakeDone(True, OTHER_IDENTITY.public_key)]
 
 
-def test_a_challenge_that_asks_for_nothing_is_no_challenge() -> None:
+def test_a_challenge_without_requirements_is_refused() -> None:
     client = ClientSession(random=scripted(CLIENT_SECRET, CLIENT_NONCE))
     feed(client, ProtocolVersion(1), CryptoParameters(), KeyExchangeInit(SERVER_PUBLIC))
     refused(client, encode(AuthChallenge(0, SERVER_NONCE)), HandshakeError)
 
 
-def test_a_server_that_does_not_know_the_password_is_found_out() -> None:
+def test_a_server_that_does_not_know_the_password_is_detected() -> None:
     client = ClientSession(password_key=PASSWORD_KEY, random=scripted(CLIENT_SECRET, CLIENT_NONCE, SESSION_ID))
     feed(client, ProtocolVersion(3), CryptoParameters(), KeyExchangeInit(SERVER_PUBLIC), AuthChallenge(1, SERVER_NONCE))
     error = refused(client, encode(ServerAuthResponse(CLIENT_TAG)), AuthenticationError)
@@ -353,7 +353,7 @@ def test_a_client_can_refuse_a_servers_identity() -> None:
         server, client = ServerSession(identities=identities), ClientSession(check_identity=refuse)
         with pytest.raises(VerificationError, match="not the one I know"):
             converse(server, client)
-        assert client.data_to_send() in (b"", encode(Ping())), "our key is not given to it"
+        assert client.data_to_send() in (b"", encode(Ping())), "our key is not revealed to it"
     assert seen == [IDENTITY.public_key, None]
 
 
@@ -366,7 +366,7 @@ def test_an_identity_that_the_server_does_not_own_is_refused() -> None:
     assert_failed_for_good(client, error)
 
 
-def test_an_identity_that_was_announced_must_be_shown() -> None:
+def test_an_announced_identity_must_be_proved() -> None:
     client = ClientSession()
     feed(client, ProtocolVersion(1), CryptoParameters(authentication=1, identity_size=32, signature_size=64))
     assert "did not show it" in str(refused(client, encode(KeyExchangeInit(SERVER_PUBLIC)), VerificationError))
@@ -385,7 +385,7 @@ def test_a_client_may_choose_among_identities_or_take_the_default(hello: Message
     assert shown.identity == expected.public_key
 
 
-def test_a_server_with_one_identity_takes_a_hello_for_it_and_refuses_another() -> None:
+def test_a_server_with_one_identity_accepts_a_hello_for_it_only() -> None:
     server = ServerSession(identities=[IDENTITY])
     feed(server, ProtocolVersion(1), CryptoCapabilities(), ClientHello(IDENTITY.public_key))
     server.receive_data(encode(KeyExchangeResponse(CLIENT_PUBLIC)))
@@ -399,7 +399,7 @@ def test_a_server_with_one_identity_takes_a_hello_for_it_and_refuses_another() -
 
 
 @pytest.mark.parametrize("start", [CAPABILITIES, ProtocolVersion(0)])
-def test_plaintext_needs_a_server_that_allows_it(start: Message) -> None:
+def test_plaintext_works_only_if_the_server_allows_it(start: Message) -> None:
     willing = ServerSession(allow_plaintext=True)
     willing.receive_data(encode(start))
     assert willing.next_event() == HandshakeDone(encrypted=False)
@@ -408,21 +408,21 @@ def test_plaintext_needs_a_server_that_allows_it(start: Message) -> None:
 
 
 @pytest.mark.parametrize("start", [CAPABILITIES, ProtocolVersion(0)])
-def test_plaintext_never_goes_around_a_list_of_keys(start: Message) -> None:
+def test_plaintext_never_bypasses_a_list_of_keys(start: Message) -> None:
     server = ServerSession(admits=lambda key: True, allow_plaintext=True)
     refused(server, encode(start), AuthenticationError)
     assert server.data_to_send() == encode(AuthFailed(4))
 
 
 @pytest.mark.parametrize("start", [CAPABILITIES, ProtocolVersion(0)])
-def test_plaintext_never_goes_around_a_password(start: Message) -> None:
+def test_plaintext_never_bypasses_a_password(start: Message) -> None:
     server = ServerSession(password_key=PASSWORD_KEY, allow_plaintext=True)
     error = refused(server, encode(start), AuthenticationError)
     assert server.data_to_send() == encode(AuthFailed(1))
     assert_failed_for_good(server, error)
 
 
-def test_a_client_is_not_talked_out_of_encryption() -> None:
+def test_a_server_cannot_turn_off_a_clients_encryption() -> None:
     client = ClientSession()
     assert "chose 0x00" in str(refused(client, encode(ProtocolVersion(0)), HandshakeError))
     client = ClientSession(password_key=PASSWORD_KEY)
@@ -430,7 +430,7 @@ def test_a_client_is_not_talked_out_of_encryption() -> None:
 
 
 @pytest.mark.parametrize("mode", [2, 4, 0x81])
-def test_modes_that_mean_nothing_are_refused(mode: int) -> None:
+def test_unknown_modes_are_refused(mode: int) -> None:
     with pytest.raises(PeerError):
         server = ServerSession(allow_plaintext=True)
         server.receive_data(encode_packet(PacketType.PROTOCOL_VERSION, b"\0\1\0\0" + bytes([mode]) + bytes(11)))
@@ -440,7 +440,7 @@ def test_modes_that_mean_nothing_are_refused(mode: int) -> None:
 # --- weak and wrong parameters ----------------------------------------------------------------------------------------
 
 
-def test_keys_that_make_the_secret_predictable_are_refused() -> None:
+def test_keys_with_a_predictable_secret_are_refused() -> None:
     server, client = ServerSession(), ClientSession()
     feed(server, ProtocolVersion(1), CryptoCapabilities())
     assert "low order" in str(refused(server, encode(KeyExchangeResponse(LOW_ORDER_POINT)), HandshakeError))
@@ -467,14 +467,14 @@ def test_a_server_with_other_algorithms_is_refused(choice: dict[str, int]) -> No
 
 @pytest.mark.parametrize("change", [-1, 1])
 @pytest.mark.parametrize("name", ["crypto capabilities", "key exchange response", "auth response"])
-def test_a_servers_steps_take_only_payloads_of_the_right_size(name: str, change: int) -> None:
+def test_a_server_accepts_only_payloads_of_the_right_size(name: str, change: int) -> None:
     server = at_step(SERVER_STEPS, {"crypto": "algorithms", "key": "key", "auth": "answer"}[name.split(maxsplit=1)[0]])
     message, packet = VECTORS[name]
     payload = packet[22:] + bytes(change) if change > 0 else packet[22:change]
     refused(server, encode_packet(message.type, payload), PeerError)
 
 
-def test_a_full_server_is_told_from_a_broken_one() -> None:
+def test_a_full_server_is_distinguished_from_a_broken_one() -> None:
     client = ClientSession()
     error = refused(client, b"SERVER_FULL: Maximum client limit reached\n", ServerFullError)
     assert_failed_for_good(client, error)
@@ -482,7 +482,7 @@ def test_a_full_server_is_told_from_a_broken_one() -> None:
         refused(ClientSession(), b"HTTP/1.1 400 Bad Request\r\n\r\n" + bytes(40), ServerFullError)
 
 
-# --- everything that is out of order ----------------------------------------------------------------------------------
+# --- packets out of order ---------------------------------------------------------------------------------------------
 
 SERVER_STEPS: dict[str, tuple[dict[str, object], tuple[Message, ...], set[int]]] = {
     "version": ({}, (), {PacketType.PROTOCOL_VERSION}),
@@ -545,7 +545,7 @@ def test_a_server_refuses_every_packet_that_is_out_of_order(name: str) -> None:
         session = at_step(SERVER_STEPS, name)
         error = refused(session, encode_packet(kind, payload_of(kind)), HandshakeError)
         answer = session.data_to_send()
-        assert answer in (b"", encode(AuthFailed(0))), f"nothing is given away after {kind}"
+        assert answer in (b"", encode(AuthFailed(0))), f"nothing is revealed after {kind}"
         assert_failed_for_good(session, error)
 
 
@@ -578,7 +578,7 @@ def error_message(code: int) -> bytes:
     [(LOG, REFUSED), (REFUSED, LOG), (error_message(46), REFUSED), (REFUSED, error_message(62))],
     ids=["log, refusal", "refusal, log", "error, refusal", "refusal, error"],
 )
-def test_what_a_server_says_about_a_refusal_is_part_of_it(name: str, packets: tuple[bytes, ...]) -> None:
+def test_a_servers_explanation_is_part_of_a_refusal(name: str, packets: tuple[bytes, ...]) -> None:
     error = refused(at_step(CLIENT_STEPS, name), b"".join(packets), PeerError)
     assert isinstance(error, AuthenticationError)
     assert (error.reasons, error.explanation) == (AuthFailure.PASSWORD_INCORRECT, "Wait 4 s.")
@@ -590,7 +590,7 @@ def test_what_a_server_says_about_a_refusal_is_part_of_it(name: str, packets: tu
 @pytest.mark.parametrize(
     ("code", "kind"), [(46, RateLimitError), (48, ServerFullError), (62, AuthenticationError), (7, PeerError)]
 )
-def test_an_error_message_alone_ends_the_handshake_with_what_it_means(
+def test_an_error_message_alone_ends_the_handshake_with_its_meaning(
     name: str, code: int, kind: type[PeerError]
 ) -> None:
     error = refused(at_step(CLIENT_STEPS, name), error_message(code), PeerError)
@@ -598,7 +598,7 @@ def test_an_error_message_alone_ends_the_handshake_with_what_it_means(
     assert "Wait 4 s." in str(error)
 
 
-def test_a_server_that_only_talks_is_left() -> None:
+def test_a_server_that_sends_only_log_lines_is_given_up() -> None:
     error = refused(at_step(CLIENT_STEPS, "proof"), LOG * 9, PeerError)
     assert type(error) is HandshakeError
 
@@ -607,11 +607,11 @@ def test_a_log_line_alone_does_not_end_a_handshake() -> None:
     session = at_step(CLIENT_STEPS, "version")
     session.receive_data(LOG + encode(ProtocolVersion(1)))
     assert session.next_event() is None
-    assert session.data_to_send(), "it goes on"
+    assert session.data_to_send(), "the handshake continues"
 
 
 @pytest.mark.parametrize("identities", [(), (IDENTITY,)], ids=["no identity", "identity"])
-def test_a_key_is_only_shown_to_a_server_that_asks_for_keys(identities: tuple[Identity, ...]) -> None:
+def test_a_key_is_sent_only_to_a_server_that_requires_keys(identities: tuple[Identity, ...]) -> None:
     for wants_keys in (False, True):
         client = ClientSession(client_key=OTHER_IDENTITY)
         server = ServerSession(identities=identities, admits=(lambda _: True) if wants_keys else None)
@@ -627,14 +627,14 @@ def test_a_key_is_only_shown_to_a_server_that_asks_for_keys(identities: tuple[Id
 
 
 @pytest.mark.parametrize("name", SERVER_STEPS)
-def test_the_time_out_for_a_hello_only_acts_where_one_is_awaited(name: str) -> None:
+def test_the_hello_timeout_acts_only_while_a_hello_is_expected(name: str) -> None:
     server = at_step(SERVER_STEPS, name)
     assert isinstance(server, ServerSession)
     server.hello_timeout()
     assert bool(server.data_to_send()) is (name == "hello")
 
 
-# What the bits of a refusal mean to somebody who has no password or key, has one that was not sent, or sent it.
+# The meaning of a refusal's bits for somebody without a password or key, with one that was not sent, or that was sent.
 REFUSALS: dict[int, tuple[str, str, str]] = {
     1: ("wants a password. Ask the host for it", "before it took ours", "wants a password, and did not accept ours"),
     2: (
@@ -649,7 +649,7 @@ REFUSALS: dict[int, tuple[str, str, str]] = {
 
 
 def refuse(password: bool, key: bool, asks_for_key: bool, is_late: bool, reasons: int) -> tuple[bytes, PeerError]:
-    """What a client sent before a server refused it, before or after its answer to the challenge, and what it says."""
+    """What a client sent before it was refused, before or after its answer to the challenge, and its error."""
     client = ClientSession(
         password_key=PASSWORD_KEY if password else None,
         client_key=IDENTITY if key else None,
@@ -666,11 +666,11 @@ def refuse(password: bool, key: bool, asks_for_key: bool, is_late: bool, reasons
 @pytest.mark.parametrize("asks_for_key", [False, True], ids=["", "key asked for"])
 @pytest.mark.parametrize("key", [False, True], ids=["no key", "key"])
 @pytest.mark.parametrize("password", [False, True], ids=["no password", "password"])
-def test_a_refusal_is_told_as_what_was_really_sent_makes_it(
+def test_the_reason_for_a_refusal_depends_on_what_was_sent(
     password: bool, key: bool, asks_for_key: bool, is_late: bool
 ) -> None:
     if is_late and not password and not (key and asks_for_key):
-        return  # there is nothing that could be proved
+        return  # there is nothing to prove
     for reasons in range(64):
         sent, error = refuse(password, key, asks_for_key, is_late, reasons)
         password_state = 2 if CLIENT_TAG in sent else int(password)
@@ -692,19 +692,19 @@ def test_a_refusal_is_told_as_what_was_really_sent_makes_it(
                 assert "none" not in sentence
 
 
-def test_a_key_that_a_server_asks_for_but_had_no_place_for_is_not_called_missing() -> None:
+def test_a_key_that_the_server_gave_no_chance_to_send_is_not_called_missing() -> None:
     client = ClientSession(client_key=IDENTITY)
     feed(client, ProtocolVersion(3), CryptoParameters(), KeyExchangeInit(SERVER_PUBLIC))
     error = refused(client, encode(AuthChallenge(2, SERVER_NONCE)), AuthenticationError)
     assert "did not let us show ours" in str(error)
 
 
-def test_a_server_that_only_admits_client_keys_is_understood() -> None:
+def test_the_error_for_a_missing_key_names_client_keys() -> None:
     client = at_step(CLIENT_STEPS, "verdict")
     assert "client keys" in str(refused(client, encode(AuthChallenge(2, SERVER_NONCE)), AuthenticationError))
 
 
-def test_proofs_of_other_connections_prove_nothing() -> None:
+def test_proofs_of_other_connections_are_refused() -> None:
     server = ServerSession(password_key=PASSWORD_KEY)
     feed(server, ProtocolVersion(1), CryptoCapabilities(), KeyExchangeResponse(CLIENT_PUBLIC))
     server.data_to_send()

@@ -1,7 +1,7 @@
-"""Somebody sits between client and server and does at every step of the handshake what he can do.
+"""A man in the middle attacks every step of the handshake.
 
-What must hold, whatever he does: nobody is let in who should not be, no side believes that the other proved what it did
-not, and two sides that both believe to be connected share a key that he does not have.
+Whatever he does: nobody is admitted who should not be, neither side believes the other proved what it did not, and two
+sides that both believe they are connected share a key that he does not have.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Change = Callable[[int, str, bytes], list[tuple[str, bytes]]]
 
 @dataclass
 class Sides:
-    """Two sessions that both want everything that version 1 has."""
+    """Two sessions that both require everything that version 1 offers."""
 
     client: ClientSession
     server: ServerSession
@@ -54,7 +54,7 @@ class Sides:
         )
 
     def run(self, change: Change = lambda _number, to, packet: [(to, packet)]) -> dict[str, HandshakeDone | PeerError]:
-        """Let them talk through the man in the middle until nothing moves any more; what each side came to."""
+        """Let them talk through the man in the middle until neither sends any more; return the result of each side."""
         results: dict[str, HandshakeDone | PeerError] = {}
         number = itertools.count()
         inbox: dict[str, list[bytes]] = {"client": [], "server": []}
@@ -85,7 +85,7 @@ def split(data: bytes) -> Iterator[bytes]:
 
 
 def repacked(packet: bytes, payload: bytes) -> bytes:
-    """The packet with another payload and a header that fits it."""
+    """The packet with another payload and a matching header."""
     return encode_packet(HEADER.unpack_from(packet)[1], payload)
 
 
@@ -101,7 +101,7 @@ def assert_nothing_is_lost(sides: Sides, results: dict[str, HandshakeDone | Peer
 
 
 def conversation() -> list[tuple[str, bytes]]:
-    """Every packet of an undisturbed handshake, and who gets it."""
+    """Every packet of an undisturbed handshake, and its receiver."""
     seen: list[tuple[str, bytes]] = []
 
     def watch(_number: int, to: str, packet: bytes) -> list[tuple[str, bytes]]:
@@ -126,7 +126,7 @@ def name_of_step(step: int) -> str:
 each_step = pytest.mark.parametrize("step", STEPS, ids=name_of_step)
 
 
-def test_the_conversation_has_all_the_steps_there_are() -> None:
+def test_the_conversation_has_every_step() -> None:
     kinds = [HEADER.unpack_from(packet)[1] for _, packet in PACKETS]
     assert kinds == [
         PacketType.PROTOCOL_VERSION,
@@ -143,7 +143,7 @@ def test_the_conversation_has_all_the_steps_there_are() -> None:
 
 
 @each_step
-def test_every_bit_of_a_payload_may_be_turned(step: int) -> None:
+def test_flipping_any_bit_of_a_payload_gains_nothing(step: int) -> None:
     payload = PACKETS[step][1][HEADER.size :]
     for place in range(8 * len(payload)):
         sides = Sides.new()
@@ -159,7 +159,7 @@ def test_every_bit_of_a_payload_may_be_turned(step: int) -> None:
 
 
 @each_step
-def test_a_packet_may_be_swallowed_doubled_cut_or_sent_back(step: int) -> None:
+def test_dropping_doubling_truncating_or_reflecting_a_packet_gains_nothing(step: int) -> None:
     def cut(packet: bytes) -> bytes:
         return repacked(packet, packet[HEADER.size : -1])
 
@@ -180,8 +180,8 @@ def test_a_packet_may_be_swallowed_doubled_cut_or_sent_back(step: int) -> None:
 
 
 @each_step
-def test_a_packet_of_another_connection_may_be_put_in_its_place(step: int) -> None:
-    """Recorded before, with the same people: the same password, the same identities."""
+def test_a_packet_of_another_connection_gains_nothing(step: int) -> None:
+    """Recorded before, with the same password and the same identities."""
     for recorded in (PACKETS[step], conversation()[step]):
         sides = Sides.new()
         results = sides.run(
@@ -199,7 +199,7 @@ def test_a_packet_of_another_connection_may_be_put_in_its_place(step: int) -> No
 
 
 @each_step
-def test_two_packets_may_change_places(step: int) -> None:
+def test_swapping_two_packets_gains_nothing(step: int) -> None:
     held: list[tuple[str, bytes]] = []
     sides = Sides.new()
 
@@ -212,7 +212,7 @@ def test_two_packets_may_change_places(step: int) -> None:
     assert_nothing_is_lost(sides, sides.run(swap))
 
 
-def test_a_whole_recorded_client_is_not_let_in() -> None:
+def test_a_fully_recorded_client_is_refused() -> None:
     server = Sides.new().server
     with pytest.raises(PeerError):
         for to, packet in PACKETS:
@@ -222,7 +222,7 @@ def test_a_whole_recorded_client_is_not_let_in() -> None:
                     pass
 
 
-def test_a_whole_recorded_server_is_not_believed() -> None:
+def test_a_fully_recorded_server_is_refused() -> None:
     client = Sides.new().client
     with pytest.raises(PeerError):
         for to, packet in PACKETS:
@@ -239,8 +239,8 @@ def test_a_whole_recorded_server_is_not_believed() -> None:
         (PacketType.CRYPTO_PARAMETERS, CryptoParameters(verification=1, signature_size=64)),
     ],
 )
-def test_the_identity_cannot_be_talked_away(kind: PacketType, message: Message) -> None:
-    """The algorithms are not signed in version 1, but a pinned identity that is missing is noticed."""
+def test_removing_the_identity_is_detected(kind: PacketType, message: Message) -> None:
+    """Version 1 does not sign the algorithms, but a missing pinned identity is detected."""
     own = EphemeralKey(lambda count: bytes(range(count)))
     sides = Sides.new()
 
@@ -257,7 +257,7 @@ def test_the_identity_cannot_be_talked_away(kind: PacketType, message: Message) 
     assert_nothing_is_lost(sides, results)
 
 
-def test_a_worthless_signature_under_a_known_identity_is_noticed() -> None:
+def test_an_invalid_signature_under_a_known_identity_is_detected() -> None:
     own = EphemeralKey(lambda count: bytes(range(count)))
     for signature in (bytes(64), OTHER_IDENTITY.sign(own.public_key), IDENTITY.sign(bytes(32))):
         sides = Sides.new()
@@ -290,7 +290,7 @@ def is_refused(session: Session, *packets: bytes) -> bool:
     return False
 
 
-def test_sealed_packets_are_taken_once_in_order_and_from_their_connection_only() -> None:
+def test_sealed_packets_are_accepted_once_in_order_and_from_their_connection_only() -> None:
     client, server = connected()
     capabilities, *pings = (client.seal(encode(message)) for message in (CAPABILITIES, *[Ping()] * 80))
     assert not is_refused(server, capabilities, pings[0])

@@ -46,7 +46,7 @@ def test_known_bytes_are_one_packet_that_decodes_to_the_message(message: Message
 
 
 @vectors
-def test_a_packet_comes_with_its_last_byte_and_not_before(message: Message, data: bytes) -> None:
+def test_a_packet_is_complete_with_its_last_byte_and_not_before(message: Message, data: bytes) -> None:
     decoder = PacketDecoder()
     for byte in data[:-1]:
         decoder.feed(bytes([byte]))
@@ -84,7 +84,7 @@ def test_large_and_small_chunks_may_alternate_within_a_packet() -> None:
     assert decoder.next_packet() == Packet(3001, payload)
 
 
-def test_the_checksum_of_an_empty_payload_is_not_looked_at() -> None:
+def test_the_checksum_of_an_empty_payload_is_ignored() -> None:
     decoder = PacketDecoder()
     decoder.feed(header(crc=0x12345678))
     assert decoder.next_packet() == Packet(5001, b"")
@@ -99,7 +99,7 @@ def test_a_wrong_checksum_is_refused() -> None:
         decoder.next_packet()
 
 
-def test_a_payload_of_the_largest_size_is_taken() -> None:
+def test_a_payload_of_the_largest_size_is_accepted() -> None:
     decoder = PacketDecoder()
     decoder.feed(encode_packet(3001, bytes(MAX_PAYLOAD)))
     packet = decoder.next_packet()
@@ -135,7 +135,7 @@ def test_a_wrong_magic_that_is_split_over_chunks_is_refused() -> None:
         decoder.next_packet()
 
 
-def test_memory_follows_what_arrived_not_what_was_announced() -> None:
+def test_memory_grows_with_received_bytes_not_with_announced_sizes() -> None:
     decoder = PacketDecoder()
     tracemalloc.start()
     try:
@@ -149,7 +149,7 @@ def test_memory_follows_what_arrived_not_what_was_announced() -> None:
     assert used < 20_000
 
 
-def test_many_tiny_chunks_are_gathered() -> None:
+def test_many_tiny_chunks_are_joined() -> None:
     decoder = PacketDecoder()
     tracemalloc.start()
     try:
@@ -177,7 +177,7 @@ def test_a_full_servers_line_is_recognized_whole_and_byte_by_byte() -> None:
         slow.next_packet()
 
 
-def test_a_refusal_without_end_is_cut() -> None:
+def test_an_endless_refusal_is_cut() -> None:
     decoder = PacketDecoder(recognize_refusal=True)
     decoder.feed(b"SERVER_FULL: " + b"x" * 1000)
     with pytest.raises(ServerFullError) as caught:
@@ -192,7 +192,7 @@ def test_a_line_that_only_begins_like_a_refusal_is_junk() -> None:
         decoder.next_packet()
 
 
-def test_a_server_takes_the_refusal_for_junk() -> None:
+def test_a_server_treats_the_refusal_as_junk() -> None:
     decoder = PacketDecoder()
     decoder.feed(FULL)
     with pytest.raises(ProtocolError, match="Not an ACIP packet"):

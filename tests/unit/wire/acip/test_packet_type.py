@@ -5,11 +5,11 @@ import pytest
 from teleglyph.wire.acip.packet_type import HANDSHAKE_TYPES, PacketType, name_of
 
 
-def test_the_handshake_set_is_what_may_travel_unencrypted_on_an_encrypted_session() -> None:
+def test_handshake_types_are_those_allowed_unencrypted_in_an_encrypted_session() -> None:
     assert {1000, *range(1100, 1110), 1201, 1202, 1203} == HANDSHAKE_TYPES
 
 
-def test_the_first_packet_type_is_no_member_of_the_handshake_set() -> None:
+def test_the_first_packet_type_is_not_a_handshake_type() -> None:
     assert PacketType.PROTOCOL_VERSION not in HANDSHAKE_TYPES
 
 

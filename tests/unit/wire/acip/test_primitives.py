@@ -34,7 +34,7 @@ from unit.wire.examples import (
 )
 
 
-def test_both_sides_compute_the_same_known_secret() -> None:
+def test_both_sides_derive_the_known_secret() -> None:
     server, client = EphemeralKey(scripted(SERVER_SECRET)), EphemeralKey(scripted(CLIENT_SECRET))
     assert (server.public_key, client.public_key) == (SERVER_PUBLIC, CLIENT_PUBLIC)
     assert server.exchange(CLIENT_PUBLIC) == client.exchange(SERVER_PUBLIC) == SHARED
@@ -58,7 +58,7 @@ def test_passwords_of_a_wrong_length_are_refused_with_their_size(password: str) 
 
 
 @pytest.mark.parametrize("password", ["12345678", "äöüß", "x" * 256])
-def test_passwords_of_the_outermost_lengths_are_taken(password: str) -> None:
+def test_passwords_of_the_shortest_and_longest_lengths_are_accepted(password: str) -> None:
     assert len(derive_password_key(password)) == 32
 
 

@@ -1,4 +1,4 @@
-"""Sessions after the handshake: what each role takes, in which order, and what ends them."""
+"""Sessions after the handshake: what each role accepts, in which order, and what ends them."""
 
 import pytest
 
@@ -68,20 +68,20 @@ def pass_on(sender: Session, receiver: Session, packet: bytes) -> list[object]:
 
 
 @pytest.mark.parametrize("kind", sorted(SERVER_TAKES))
-def test_a_server_takes_what_clients_send(kind: PacketType) -> None:
+def test_a_server_accepts_client_messages(kind: PacketType) -> None:
     server, client = established()
     message = MESSAGES[kind]
     assert pass_on(client, server, encode(message)) == [message]
 
 
 @pytest.mark.parametrize("kind", sorted(CLIENT_TAKES))
-def test_a_client_takes_what_servers_send(kind: PacketType) -> None:
+def test_a_client_accepts_server_messages(kind: PacketType) -> None:
     server, client = established()
     message = MESSAGES[kind]
     assert pass_on(server, client, encode(message)) == [message]
 
 
-def test_log_lines_are_taken_in_their_direction_only() -> None:
+def test_log_lines_are_accepted_in_their_direction_only() -> None:
     server, client = established()
     to_client, to_server = RemoteLog(2, 1, "hello"), RemoteLog(2, 2, "hello")
     assert pass_on(server, client, encode(to_client)) == [to_client]
@@ -105,7 +105,7 @@ def test_everything_else_ends_a_clients_session() -> None:
             pass_on(server, client, encode_packet(kind, payload_of(kind)))
 
 
-def test_a_client_says_its_capabilities_first_but_may_ping_before() -> None:
+def test_a_client_sends_capabilities_first_but_may_ping_before() -> None:
     server, client = established(joined=False)
     assert pass_on(client, server, encode(Ping())) == [Ping()]
     assert pass_on(client, server, encode(CAPABILITIES)) == [CAPABILITIES]
@@ -115,7 +115,7 @@ def test_a_client_says_its_capabilities_first_but_may_ping_before() -> None:
             pass_on(client, server, encode(MESSAGES[kind]))
 
 
-def test_an_encrypted_session_takes_nothing_in_plain() -> None:
+def test_an_encrypted_session_accepts_no_plaintext() -> None:
     for message in (Ping(), CAPABILITIES, VECTORS["ascii frame"][0]):
         for session in established():
             session.receive_data(encode(message))
@@ -124,7 +124,7 @@ def test_an_encrypted_session_takes_nothing_in_plain() -> None:
 
 
 @pytest.mark.parametrize("kind", [PacketType.CRYPTO_REKEY_REQUEST, PacketType.CRYPTO_REKEY_RESPONSE, 1203])
-def test_requests_for_another_key_are_ignored_but_not_without_end(kind: int) -> None:
+def test_a_limited_number_of_rekey_requests_is_ignored(kind: int) -> None:
     server, client = established()
     packet = encode_packet(kind, CLIENT_PUBLIC if kind != 1203 else b"")
     server.receive_data(packet * 1000)
@@ -143,14 +143,14 @@ def test_requests_for_another_key_are_ignored_but_not_without_end(kind: int) -> 
         (PacketType.CRYPTO_NO_ENCRYPTION, "Encryption mode mismatch"),
     ],
 )
-def test_a_client_that_goes_back_to_the_handshake_is_told_why_it_is_closed(kind: PacketType, reason: str) -> None:
+def test_a_client_that_repeats_the_handshake_gets_a_reason_before_the_close(kind: PacketType, reason: str) -> None:
     server, _ = established()
     server.receive_data(encode_packet(kind, payload_of(kind)))
     with pytest.raises(BadDataError, match=reason):
         server.next_event()
 
 
-def test_a_handshake_does_not_begin_again() -> None:
+def test_a_handshake_cannot_be_repeated() -> None:
     server, client = established()
     client.receive_data(VECTORS["key exchange init"][1])
     with pytest.raises(HandshakeError, match="after the handshake"):
@@ -207,7 +207,7 @@ def test_events_before_a_fault_are_delivered_and_the_fault_stays() -> None:
         server.next_event()
 
 
-def test_a_failed_session_can_still_say_why() -> None:
+def test_a_failed_session_can_still_send_the_reason() -> None:
     server, client = established()
     server.receive_data(b"junk" * 10)
     with pytest.raises(ProtocolError):
@@ -222,7 +222,7 @@ def test_nothing_is_sealed_before_the_handshake_is_complete() -> None:
             session.seal(encode(Ping()))
 
 
-def test_messages_travel_in_plain_where_both_sides_agreed_to_it() -> None:
+def test_messages_are_unencrypted_if_both_sides_agreed() -> None:
     server, client = ServerSession(allow_plaintext=True), ClientSession(encrypt=False)
     assert not client.next_event().encrypted  # type: ignore[union-attr]
     server.receive_data(client.seal(encode(CAPABILITIES)))
@@ -243,14 +243,14 @@ def test_the_largest_message_arrives_and_a_larger_one_is_not_sealed() -> None:
         client.seal(bytes(MAX_PLAINTEXT + 1))
 
 
-def test_a_client_drops_frames_that_are_larger_than_it_wants() -> None:
+def test_a_client_drops_frames_over_its_size_limit() -> None:
     server, client = established(client=ClientSession(max_frame_text=100))
     small, large = AsciiFrame(80, 24, b"x" * 100), AsciiFrame(80, 24, b"x" * 101)
     received = pass_on(server, client, encode(large)) + pass_on(server, client, encode(small))
     assert [type(event).__name__ for event in received] == ["DroppedFrame", "AsciiFrame"]
 
 
-def test_no_secret_shows_in_a_session_or_its_handshake() -> None:
+def test_the_text_of_a_session_contains_no_secret() -> None:
     server, client = ServerSession(), ClientSession()
     converse(server, client)
     assert server.shared_key == client.shared_key
@@ -261,7 +261,7 @@ def test_no_secret_shows_in_a_session_or_its_handshake() -> None:
         assert repr(server.shared_key) not in repr(thing)
 
 
-def test_a_farewell_is_taken() -> None:
+def test_a_goodbye_is_accepted() -> None:
     server, client = established()
     message: Message = ClientLeave("bye")
     assert pass_on(client, server, encode(message)) == [message]

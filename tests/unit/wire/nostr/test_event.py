@@ -1,4 +1,4 @@
-"""Events and filters: the canonical form, every check in its order, and what JSON must not do to us."""
+"""Events and filters: the canonical form, every check in its order, and hostile JSON."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def members(event: NostrEvent) -> dict[str, Any]:
     return decoded
 
 
-def test_an_event_of_another_program_is_genuine() -> None:
-    """Signed by rust-nostr; the content has what JSON escapes and what it does not."""
+def test_an_event_signed_by_another_program_is_valid() -> None:
+    """Signed by rust-nostr; the content has characters that JSON escapes, and others."""
     event = read_event(FOREIGN)
     event.check_id()
     event.check_signature()
@@ -73,7 +73,7 @@ def test_the_canonical_form_escapes_what_json_escapes_and_nothing_else() -> None
     assert event_id(HEX, 7, 1, [["t", "\n"]], text) == hashlib.sha256(expected.encode()).hexdigest()
 
 
-def test_what_was_signed_is_genuine_and_nothing_else_is() -> None:
+def test_only_unchanged_signed_events_are_valid() -> None:
     event = sign_event(KEY, 1000, 1, [["e", HEX], ["x"]], "hello \U0001f600")
     read = read_event(members(event))
     assert read == event
@@ -94,7 +94,7 @@ def test_what_was_signed_is_genuine_and_nothing_else_is() -> None:
             read_event(wrong).check_signature()
 
 
-def test_members_that_do_not_belong_there_are_dropped() -> None:
+def test_unknown_members_are_dropped() -> None:
     event = sign_event(KEY, 1, 1)
     assert read_event({**members(event), "more": [1]}).text == event.text
 
@@ -131,14 +131,14 @@ def test_members_that_do_not_belong_there_are_dropped() -> None:
         ("content", "x" * 101, "content has at most 100 characters, this one has 101"),
     ],
 )
-def test_a_member_of_the_wrong_form_is_invalid(name: str, value: object, text: str) -> None:
+def test_a_malformed_member_is_invalid(name: str, value: object, text: str) -> None:
     good = members(sign_event(KEY, 1, 1))
     with pytest.raises(EventRefusedError, match=f"invalid: .*{text}"):
         read_event({**good, name: value}, max_tags=10, max_content=100)
 
 
 @pytest.mark.parametrize("name", ["pubkey", "created_at", "kind", "tags", "content", "sig"])
-def test_a_member_that_is_missing_is_named(name: str) -> None:
+def test_a_missing_member_is_named(name: str) -> None:
     good = members(sign_event(KEY, 1, 1))
     del good[name]
     with pytest.raises(EventRefusedError, match=f"invalid: the event has no {name}"):
@@ -146,14 +146,14 @@ def test_a_member_that_is_missing_is_named(name: str) -> None:
 
 
 @pytest.mark.parametrize("number", ["AB" * 32, "ab" * 33, "x", "ab" * 64])
-def test_a_wrong_id_is_answered_by_that_id(number: str) -> None:
+def test_the_error_for_a_wrong_id_has_that_id(number: str) -> None:
     with pytest.raises(EventRefusedError, match="invalid: id must have 64"):
         read_event({"id": number})
     assert readable_id({"id": number}) == number
 
 
 @pytest.mark.parametrize("event", [None, [], "x", {}, {"id": 7}, {"id": None}, {"id": ""}, {"id": "a" * 129}])
-def test_what_has_no_id_cannot_be_answered_with_ok(event: object) -> None:
+def test_an_event_without_an_id_is_an_invalid_message(event: object) -> None:
     with pytest.raises(InvalidMessageError):
         read_event(event)
 
@@ -178,7 +178,7 @@ def test_what_has_no_id_cannot_be_answered_with_ok(event: object) -> None:
         b"[1] x",
     ],
 )
-def test_what_is_no_json_is_one_sentence(data: bytes) -> None:
+def test_invalid_json_gives_one_sentence(data: bytes) -> None:
     with pytest.raises(InvalidMessageError, match="the message is"):
         parse_json(data)
 
@@ -195,7 +195,7 @@ def test_half_a_surrogate_pair_is_invalid_and_not_a_crash() -> None:
 
 
 @given(st.binary(max_size=200))
-def test_whatever_comes_is_read_or_refused(data: bytes) -> None:
+def test_any_bytes_are_parsed_or_refused(data: bytes) -> None:
     with contextlib.suppress(InvalidMessageError, SubscriptionRefusedError):
         read_message(data)
 
@@ -208,7 +208,7 @@ json_values = st.recursive(
 
 
 @given(st.sampled_from(["EVENT", "REQ", "COUNT", "CLOSE", "AUTH", "x"]), st.lists(json_values, max_size=4))
-def test_whatever_stands_in_a_message_is_read_or_refused(verb: str, rest: list[Any]) -> None:
+def test_any_json_in_a_message_is_parsed_or_refused(verb: str, rest: list[Any]) -> None:
     try:
         message = read_message(json.dumps([verb, *rest]).encode())
         for members_ in getattr(message, "filters", []):
@@ -222,7 +222,7 @@ def test_whatever_stands_in_a_message_is_read_or_refused(verb: str, rest: list[A
 @given(
     st.dictionaries(st.sampled_from(["id", "pubkey", "created_at", "kind", "tags", "content", "sig"]), json_values),
 )
-def test_damaged_events_are_read_or_refused(damage: dict[str, Any]) -> None:
+def test_damaged_events_are_parsed_or_refused(damage: dict[str, Any]) -> None:
     event = {**members(sign_event(KEY, 1, 1, [["t", "x"]], "y")), **damage}
     try:
         read = read_event(event)
@@ -236,7 +236,7 @@ def test_damaged_events_are_read_or_refused(damage: dict[str, Any]) -> None:
 # --- messages ---------------------------------------------------------------------------------------------------------
 
 
-def test_messages_are_read() -> None:
+def test_messages_are_parsed() -> None:
     assert read_message(b'["EVENT",{"id":1}]') == Publish({"id": 1})
     assert read_message(b'["AUTH",{}]') == Authenticate({})
     assert read_message(b'["REQ","s",{},{"limit":1}]') == Request("s", [{}, {"limit": 1}])
@@ -248,13 +248,13 @@ def test_messages_are_read() -> None:
     "data",
     [b"{}", b"[]", b"[1]", b'["NOPE"]', b'["EVENT"]', b'["EVENT",1,2]', b'["REQ"]', b'["REQ",7,{}]', b'["CLOSE",null]'],
 )
-def test_other_messages_are_answered_with_a_notice(data: bytes) -> None:
+def test_malformed_and_unknown_messages_are_invalid(data: bytes) -> None:
     with pytest.raises(InvalidMessageError):
         read_message(data)
 
 
 @pytest.mark.parametrize("data", [b'["REQ","",{}]', b'["REQ","%s",{}]' % (b"x" * 65), b'["REQ","s"]', b'["COUNT","s"]'])
-def test_requests_that_cannot_be_served_are_closed(data: bytes) -> None:
+def test_invalid_requests_are_refused(data: bytes) -> None:
     with pytest.raises(SubscriptionRefusedError, match=r"^invalid: "):
         read_message(data)
 
@@ -268,7 +268,7 @@ def test_answers_are_json() -> None:
 # --- filters ----------------------------------------------------------------------------------------------------------
 
 
-def test_filters_match_what_they_say() -> None:
+def test_filters_match_their_conditions() -> None:
     event = sign_event(KEY, 1000, 7, [["e", HEX, "relay"], ["t", "a"], ["t", "b"], ["E", "x"], ["long", "y"]], "z")
     matching: list[dict[str, Any]] = [
         {},
@@ -329,12 +329,12 @@ def test_filters_match_what_they_say() -> None:
         ({"kinds": list(range(11))}, "invalid: kinds has at most 10 values"),
     ],
 )
-def test_filters_of_the_wrong_form_are_refused(members_: Any, text: str) -> None:
+def test_malformed_filters_are_refused(members_: Any, text: str) -> None:
     with pytest.raises(EventRefusedError, match=text):
         read_filter(members_, max_values=10)
 
 
-def test_an_empty_filter_asks_for_everything() -> None:
+def test_an_empty_filter_matches_everything() -> None:
     assert read_filter({}) == Filter()
 
 
@@ -363,12 +363,14 @@ def make(kind: int, created_at: int = 1, *tags: list[str]) -> NostrEvent:
         (45, [], None, False),
     ],
 )
-def test_kinds_have_classes(kind: int, tags: list[list[str]], address: str | None, ephemeral: bool) -> None:
+def test_kinds_decide_addresses_and_ephemerality(
+    kind: int, tags: list[list[str]], address: str | None, ephemeral: bool
+) -> None:
     event = make(kind, 1, *tags)
     assert (event.address, event.is_ephemeral) == (address, ephemeral)
 
 
-def test_the_newer_version_wins_and_of_equal_ones_the_lower_id() -> None:
+def test_the_newer_version_wins_and_among_equals_the_lower_id() -> None:
     old, new = make(0, 1), make(0, 2)
     assert new.replaces(old)
     assert not old.replaces(new)
@@ -378,14 +380,14 @@ def test_the_newer_version_wins_and_of_equal_ones_the_lower_id() -> None:
     assert not one.replaces(one)
 
 
-def test_expiration_protection_and_difficulty() -> None:
+def test_expiration_protection_and_difficulty_are_read() -> None:
     assert make(1).expires_at is None
     assert make(1, 1, ["expiration", "77"]).expires_at == 77
     for wrong in ("soon", "", "-1", "1.5", "٣", "9" * 20):
         with pytest.raises(EventRefusedError, match="invalid: the expiration"):
             _ = make(1, 1, ["expiration", wrong]).expires_at
     assert make(1, 1, ["-"]).is_protected
-    assert make(1, 1, ["-", "x"]).is_protected, "whoever reads only the name must not decide otherwise"
+    assert make(1, 1, ["-", "x"]).is_protected, "a reader of the name alone must reach the same decision"
     easy = make(1)
     easy.id = "000f" + "f" * 60
     assert easy.difficulty == 12

@@ -24,14 +24,14 @@ EXAMPLES = [
 
 
 @pytest.mark.parametrize(("kind", "digits", "text"), EXAMPLES)
-def test_keys_are_the_known_texts(kind: str, digits: str, text: str) -> None:
+def test_keys_have_their_known_texts(kind: str, digits: str, text: str) -> None:
     assert encode_key(kind, bytes.fromhex(digits)) == text
     assert decode_key(text, kind).hex() == digits
     assert decode_key(f" {text.upper()}\n", kind).hex() == digits
     assert decode_key(digits, kind).hex() == digits
 
 
-def test_every_typing_error_is_noticed() -> None:
+def test_every_typing_error_is_detected() -> None:
     text = EXAMPLES[0][2]
     for place in range(5, len(text)):
         for letter in "qpz" + text[place - 1]:
@@ -40,7 +40,7 @@ def test_every_typing_error_is_noticed() -> None:
                     decode_key(text[:place] + letter + text[place + 1 :], "npub")
 
 
-def test_a_secret_is_not_taken_for_a_public_key_and_is_not_shown() -> None:
+def test_a_secret_key_is_not_accepted_as_a_public_key_and_not_shown() -> None:
     with pytest.raises(KeyFileError, match="begin with npub1") as caught:
         decode_key(EXAMPLES[1][2], "npub")
     assert "vl029" not in str(caught.value)
@@ -49,7 +49,7 @@ def test_a_secret_is_not_taken_for_a_public_key_and_is_not_shown() -> None:
             decode_key(wrong, "npub")
 
 
-def test_what_is_no_secret_key_is_refused() -> None:
+def test_invalid_secret_keys_are_refused() -> None:
     assert len(public_key(secrets.token_bytes(32))) == 64
     for wrong in (bytes(32), b"\xff" * 32, b"x" * 31):
         with pytest.raises(KeyFileError, match="not a secret Nostr key"):

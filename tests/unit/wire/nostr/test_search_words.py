@@ -1,4 +1,4 @@
-"""What a text is found by."""
+"""The words by which a text is found."""
 
 from __future__ import annotations
 
@@ -78,5 +78,5 @@ def test_words_are_plain_letters_once_they_are_encoded(text: str) -> None:
     assert len({*encoded.split()}) == len({*words})
 
 
-def test_long_texts_have_a_bound() -> None:
+def test_the_words_of_long_texts_are_bounded() -> None:
     assert len(words_of("会" * 100_000)) == MAX_TEXT_WORDS

@@ -33,14 +33,14 @@ NUMBERS = {127: "7f", 128: "80 01", 300: "ac 02", 16383: "ff 7f", 16384: "80 80 
 
 
 @pytest.mark.parametrize(("request_", "data"), EXAMPLES)
-def test_requests_are_the_known_bytes(request_: JoinRequest, data: str) -> None:
+def test_requests_have_their_known_bytes(request_: JoinRequest, data: str) -> None:
     assert request_.encode() == bytes.fromhex(data)
     assert JoinRequest.decode(bytes.fromhex(data)) == request_
-    assert JoinRequest.decode(bytes.fromhex(data) + b"more") == request_, "bytes behind it are ignored"
+    assert JoinRequest.decode(bytes.fromhex(data) + b"more") == request_, "bytes after it are ignored"
 
 
 @pytest.mark.parametrize(("value", "data"), NUMBERS.items())
-def test_numbers_are_the_known_bytes(value: int, data: str) -> None:
+def test_numbers_have_their_known_bytes(value: int, data: str) -> None:
     expected = bytes.fromhex("00 00" + data + "00 00")
     assert JoinRequest("", "", value).encode() == expected
     assert JoinRequest.decode(expected).variation == value
@@ -66,12 +66,12 @@ def test_numbers_are_the_known_bytes(value: int, data: str) -> None:
         *("too long", "65 bits", "huge name", "cut number"),
     ],
 )
-def test_what_is_no_request_is_refused(data: str) -> None:
+def test_invalid_requests_are_refused(data: str) -> None:
     with pytest.raises(ProtocolError):
         JoinRequest.decode(bytes.fromhex(data))
 
 
-def test_longer_forms_of_numbers_are_taken() -> None:
+def test_longer_forms_of_numbers_are_accepted() -> None:
     assert JoinRequest.decode(bytes.fromhex("00 00 80 00 00 00")).variation == 0
 
 
@@ -82,7 +82,7 @@ def test_longer_forms_of_numbers_are_taken() -> None:
     st.booleans(),
     st.none() | st.integers(0, 2**64 - 1),
 )
-def test_every_request_survives(game: str, room: str, variation: int, create: bool, token: int | None) -> None:
+def test_every_request_survives_encoding(game: str, room: str, variation: int, create: bool, token: int | None) -> None:
     request = JoinRequest(game, room, variation, create, token)
     data = request.encode()
     assert JoinRequest.decode(data) == request
@@ -91,7 +91,7 @@ def test_every_request_survives(game: str, room: str, variation: int, create: bo
             JoinRequest.decode(data[:end])
 
 
-def test_replies_are_the_known_bytes() -> None:
+def test_replies_have_their_known_bytes() -> None:
     for reply, data in (
         (JoinReply(0, 300, 0x0123456789ABCDEF), "06 00 00 01 2c 01 23 45 67 89 ab cd ef"),
         (JoinReply(7, 300, 0xFEDCBA9876543210), "06 00 07 01 2c fe dc ba 98 76 54 32 10"),
@@ -103,7 +103,7 @@ def test_replies_are_the_known_bytes() -> None:
             JoinReply.decode(bytes.fromhex(bad))
 
 
-def test_the_other_messages_are_the_known_bytes() -> None:
+def test_other_messages_have_their_known_bytes() -> None:
     expected = "05 49 6e 76 61 6c 69 64 20 72 65 63 6f 6e 6e 65 63 74 20 74 6f 6b 65 6e 2e"
     assert encode_error("Invalid reconnect token.") == bytes.fromhex(expected)
     assert decode_error(bytes.fromhex(expected)) == "Invalid reconnect token."

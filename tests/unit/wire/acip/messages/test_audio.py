@@ -41,36 +41,36 @@ def test_a_wrong_batch_is_refused_with_its_reason(payload: bytes, reason: str) -
 
 
 @pytest.mark.parametrize(("rate", "ms"), [(50, 20), (4096, 1000), (48000, 20)])
-def test_frame_lengths_are_taken_to_their_limits(rate: int, ms: int) -> None:
+def test_frame_lengths_are_accepted_up_to_their_limits(rate: int, ms: int) -> None:
     assert OpusBatch.decode_payload(opus(rate=rate, ms=ms)) == OpusBatch(rate, ms, (b"x",))
 
 
-def test_a_thousand_frames_are_taken() -> None:
+def test_a_thousand_frames_are_accepted() -> None:
     assert OpusBatch.decode_payload(opus(1000, (1,) * 1000, b"x" * 1000)).frames == (b"x",) * 1000
 
 
-def test_a_frame_that_exceeds_the_data_is_dropped_with_all_behind_it() -> None:
+def test_a_frame_that_exceeds_the_data_is_dropped_with_all_after_it() -> None:
     payload = opus(4, (2, 9, 1, 0), b"abcdef")
     assert OpusBatch.decode_payload(payload).frames == (b"ab",)
 
 
-def test_bytes_behind_the_last_frame_are_ignored() -> None:
+def test_bytes_after_the_last_frame_are_ignored() -> None:
     assert OpusBatch.decode_payload(opus(1, (1,), b"xyz")).frames == (b"x",)
 
 
-def test_batches_inside_a_batch_are_taken_apart() -> None:
+def test_nested_batches_are_unpacked() -> None:
     inner = tuple(OpusBatch(48000, 20, (frame,)).encode_payload() for frame in FRAMES)
     batch = OpusBatch.decode_payload(OpusBatch(48000, 20, (*inner, b"plain")).encode_payload())
     assert batch == OpusBatch(48000, 20, (*FRAMES, b"plain"))
 
 
 @pytest.mark.parametrize("cut", [1, 5, 6])
-def test_an_inner_batch_whose_size_does_not_fit_is_left_as_it_is(cut: int) -> None:
+def test_a_nested_batch_of_a_wrong_size_stays_a_frame(cut: int) -> None:
     inner = OpusBatch(48000, 20, (b"first",)).encode_payload()[:-cut]
     assert OpusBatch.decode_payload(OpusBatch(48000, 20, (inner,)).encode_payload()).frames == (inner,)
 
 
-def test_raw_samples_stay_as_they_are() -> None:
+def test_raw_samples_are_unchanged() -> None:
     assert AudioBatch.decode_payload(audio(2, b"abcdefgh", 44100, 2)) == AudioBatch(44100, 2, b"abcdefgh")
 
 
@@ -99,5 +99,5 @@ def test_a_wrong_raw_batch_ends_the_session_without_a_reason(payload: bytes) -> 
 
 @pytest.mark.parametrize("rate", [8000, 16000, 24000, 32000, 44100, 48000, 96000, 192000])
 @pytest.mark.parametrize("channels", [1, 8])
-def test_every_rate_and_number_of_channels_is_taken(rate: int, channels: int) -> None:
+def test_every_rate_and_number_of_channels_is_accepted(rate: int, channels: int) -> None:
     assert AudioBatch.decode_payload(audio(1, b"abcd", rate, channels)).sample_rate == rate

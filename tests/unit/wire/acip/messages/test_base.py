@@ -35,5 +35,5 @@ def test_a_padded_field_ends_at_its_first_nul(field: bytes, text: str) -> None:
     assert decode_padded(field) == text
 
 
-def test_wrong_utf8_becomes_replacement_characters() -> None:
+def test_invalid_utf8_becomes_replacement_characters() -> None:
     assert decode_text(b"a\xc3(") == "a\ufffd("

@@ -39,7 +39,7 @@ def patched(field: slice, data: bytes) -> bytes:
         ("desired_fps", 1, 144),
     ],
 )
-def test_each_number_is_taken_at_its_limits_and_refused_beyond(field: str, low: int, high: int) -> None:
+def test_each_number_is_accepted_at_its_limits_and_refused_beyond(field: str, low: int, high: int) -> None:
     for value in (low, high):
         assert getattr(Capabilities.decode_payload(changed(**{field: value})), field) == value
     with pytest.raises(BadDataError) as caught:
@@ -60,7 +60,7 @@ def test_a_frame_rate_of_zero_is_refused() -> None:
 
 
 @pytest.mark.parametrize("size", [0, 167, 169, 190])
-def test_another_size_is_refused_with_the_size(size: int) -> None:
+def test_a_wrong_size_is_refused_with_the_size(size: int) -> None:
     with pytest.raises(BadDataError) as caught:
         Capabilities.decode_payload((PAYLOAD + bytes(64))[:size])
     assert str(caught.value) == f"CLIENT_CAPABILITIES payload size {size} (expected 168)"

@@ -1,4 +1,4 @@
-"""Signals, joining and leaving, streams, the server's state."""
+"""Signals, joins and leaves, streams, and the server's state."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def join(name: bytes = b"bob", flags: int = 1) -> bytes:
 
 @pytest.mark.parametrize("kind", [Ping, Pong, ClearConsole])
 @pytest.mark.parametrize("payload", [b"", b"extra"])
-def test_signals_are_empty_and_ignore_what_comes_along(kind: type[Ping | Pong | ClearConsole], payload: bytes) -> None:
+def test_signals_are_empty_and_ignore_extra_bytes(kind: type[Ping | Pong | ClearConsole], payload: bytes) -> None:
     assert kind.decode_payload(payload) == kind()
     assert kind().encode_payload() == b""
 
 
 @pytest.mark.parametrize("flags", range(1, 16))
-def test_a_join_takes_all_known_flags(flags: int) -> None:
+def test_a_join_accepts_all_known_flags(flags: int) -> None:
     assert ClientJoin.decode_payload(join(flags=flags)) == ClientJoin("bob", flags)
 
 
@@ -63,7 +63,7 @@ def test_a_wrong_join_is_refused_with_its_reason(payload: bytes, reason: str) ->
 
 
 @pytest.mark.parametrize("text", ["", "bye", "x" * 256])
-def test_leaving_takes_up_to_256_bytes_of_text(text: str) -> None:
+def test_leaving_accepts_up_to_256_bytes_of_text(text: str) -> None:
     assert ClientLeave.decode_payload(text.encode()) == ClientLeave(text)
 
 
@@ -75,7 +75,7 @@ def test_leaving_with_more_text_is_refused_and_never_sent() -> None:
 
 @pytest.mark.parametrize("kind", [StreamStart, StreamStop])
 @pytest.mark.parametrize("kinds", [1, 2, 3])
-def test_streams_are_any_of_video_and_audio(kind: type[StreamStart | StreamStop], kinds: int) -> None:
+def test_streams_are_any_combination_of_video_and_audio(kind: type[StreamStart | StreamStop], kinds: int) -> None:
     assert kind.decode_payload(struct.pack(">I", kinds)) == kind(kinds)
 
 
@@ -94,7 +94,7 @@ def test_wrong_stream_flags_are_refused_with_the_reason(
 
 @pytest.mark.parametrize("kind", [StreamStart, StreamStop])
 @pytest.mark.parametrize("size", [0, 3, 5])
-def test_stream_packets_of_another_size_end_the_session_without_a_reason(
+def test_stream_packets_of_a_wrong_size_end_the_session_without_a_reason(
     kind: type[StreamStart | StreamStop], size: int
 ) -> None:
     with pytest.raises(ProtocolError) as caught:

@@ -41,7 +41,7 @@ def test_one_byte_more_or_less_is_refused(message: Message) -> None:
 
 
 @pytest.mark.parametrize("key_id", KEY_IDS)
-def test_a_client_identity_comes_with_an_optional_key_id(key_id: bytes) -> None:
+def test_a_client_identity_may_have_a_key_id(key_id: bytes) -> None:
     message = KeyExchangeResponse(CLIENT_PUBLIC, IDENTITY_PUBLIC, IDENTITY_SIGNATURE, key_id)
     payload = message.encode_payload()
     assert len(payload) == 129 + len(key_id)
@@ -55,7 +55,7 @@ def test_a_client_identity_may_lack_the_length_of_the_key_id() -> None:
 
 
 @pytest.mark.parametrize("key_id", KEY_IDS)
-def test_the_proof_of_a_client_key_comes_with_an_optional_key_id(key_id: bytes) -> None:
+def test_the_proof_of_a_client_key_may_have_a_key_id(key_id: bytes) -> None:
     message = AuthResponse(IDENTITY_SIGNATURE, CLIENT_NONCE, key_id)
     payload = message.encode_payload()
     assert len(payload) == 97 + len(key_id)
@@ -89,12 +89,12 @@ def test_the_servers_key_has_two_sizes(size: int) -> None:
         KeyExchangeInit.decode_payload(bytes(size))
 
 
-def test_all_fields_of_the_version_survive() -> None:
+def test_all_fields_of_the_version_survive_encoding() -> None:
     message = ProtocolVersion(3, 2, 7, 5, 9, 3)
     assert ProtocolVersion.decode_payload(message.encode_payload()) == message
 
 
-def test_secrets_do_not_show_in_messages_as_text() -> None:
+def test_the_text_of_messages_contains_no_secrets() -> None:
     assert CLIENT_TAG.hex() not in repr(AuthResponse(CLIENT_TAG, CLIENT_NONCE))
     assert "proof" not in repr(AuthResponse(CLIENT_TAG, CLIENT_NONCE))
 

@@ -1,4 +1,4 @@
-"""Messages about screens: bytes, limits, and who understands them."""
+"""Messages about screens: bytes, limits and negotiation."""
 
 import pytest
 
@@ -39,19 +39,19 @@ MESSAGES = [
 
 
 @pytest.mark.parametrize(("message", "payload"), MESSAGES, ids=lambda value: type(value).__name__)
-def test_messages_have_these_bytes(message: Message, payload: str) -> None:
+def test_messages_have_their_known_bytes(message: Message, payload: str) -> None:
     assert message.encode_payload() == bytes.fromhex(payload)
     assert type(message).decode_payload(bytes.fromhex(payload)) == message
 
 
-def test_a_compressed_update_is_the_same_update() -> None:
+def test_a_compressed_update_decodes_to_the_same_update() -> None:
     message = ScreenUpdate(1, 0, 200, 50, bytes(10_000), compress=True)
     payload = message.encode_payload()
     assert len(payload) < 200
     assert ScreenUpdate.decode_payload(payload) == message
 
 
-def test_the_quick_way_to_a_packet_gives_the_same_bytes() -> None:
+def test_the_fast_path_to_a_packet_gives_the_same_bytes() -> None:
     message = ScreenUpdate(3, 2, 10, 5, b"\1\2\3")
     assert message.encode_packet(message.body) == encode(message)
 
@@ -74,19 +74,19 @@ def test_malformed_updates_are_refused(payload: str) -> None:
         ScreenUpdate.decode_payload(bytes.fromhex(payload))
 
 
-def test_an_update_that_would_unpack_to_more_than_it_says_is_refused() -> None:
+def test_an_update_larger_than_its_stated_size_is_refused() -> None:
     payload = bytearray(ScreenUpdate(1, 0, 80, 24, bytes(100_000), compress=True).encode_payload())
     payload[16:20] = (1000).to_bytes(4, "big")
     with pytest.raises(ProtocolError):
         ScreenUpdate.decode_payload(bytes(payload))
 
 
-def test_settings_out_of_range_are_bad_data() -> None:
+def test_settings_out_of_range_are_refused() -> None:
     with pytest.raises(BadDataError, match="render_mode"):
         ViewSettings.decode_payload(bytes.fromhex("07 00 00 00 00000000"))
 
 
-def test_every_place_that_can_be_counted_can_be_asked_for() -> None:
+def test_any_place_up_to_the_maximum_can_have_the_spotlight() -> None:
     assert ViewSettings.decode_payload(bytes.fromhex("ff 00 ff 00 00000000")).spotlight == MAX_PLACES
 
 
@@ -106,7 +106,7 @@ def test_flags_of_later_versions_are_ignored() -> None:
 
 
 @pytest.mark.parametrize("kind", [ScreenAck, ViewSettings, PictureRequest, ViewState])
-def test_other_sizes_are_refused(kind: type[Message]) -> None:
+def test_wrong_sizes_are_refused(kind: type[Message]) -> None:
     with pytest.raises(ProtocolError):
         kind.decode_payload(b"")
 
@@ -129,7 +129,7 @@ def shake_hands(client: ClientSession, server: ServerSession) -> tuple[Handshake
 @pytest.mark.parametrize("ours", [Feature.NONE, Feature.SCREEN_UPDATES])
 @pytest.mark.parametrize("theirs", [Feature.NONE, Feature.SCREEN_UPDATES])
 @pytest.mark.parametrize("password_key", [None, b"k" * 32])
-def test_screens_are_used_only_where_both_sides_know_them(
+def test_screens_are_used_only_if_both_sides_support_them(
     ours: Feature, theirs: Feature, password_key: bytes | None
 ) -> None:
     client = ClientSession(features=ours, password_key=password_key)

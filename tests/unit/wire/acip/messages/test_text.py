@@ -19,14 +19,14 @@ def error(text: bytes, size: int | None = None) -> bytes:
 
 
 @pytest.mark.parametrize("text", [b"", b"x" * 511, b"x" * 512])
-def test_texts_up_to_512_bytes_are_taken(text: bytes) -> None:
+def test_texts_up_to_512_bytes_are_accepted(text: bytes) -> None:
     assert RemoteLog.decode_payload(log(text)) == RemoteLog(2, 2, text.decode())
     assert ErrorMessage.decode_payload(error(text)) == ErrorMessage(44, text.decode())
 
 
 @pytest.mark.parametrize("level", range(6))
 @pytest.mark.parametrize("direction", range(3))
-def test_every_level_and_direction_is_taken(level: int, direction: int) -> None:
+def test_every_level_and_direction_is_accepted(level: int, direction: int) -> None:
     assert RemoteLog.decode_payload(log(level=level, direction=direction)) == RemoteLog(level, direction, "hi")
 
 
@@ -90,5 +90,5 @@ def test_longer_error_texts_are_cut() -> None:
     assert ErrorMessage.decode_payload(payload) == ErrorMessage(44, "ä" * 255)
 
 
-def test_wrong_utf8_is_shown_as_replacement_characters() -> None:
+def test_invalid_utf8_becomes_replacement_characters() -> None:
     assert RemoteLog.decode_payload(log(b"\xff")).text == "\ufffd"

@@ -43,7 +43,7 @@ def ascii_frame(
 
 class TestImageFrame:
     @pytest.mark.parametrize("pixel_format", [1, 2, 3, 4])
-    def test_pixels_are_rgb_whatever_the_format_says(self, pixel_format: int) -> None:
+    def test_pixels_are_rgb_with_any_format(self, pixel_format: int) -> None:
         frame = ImageFrame.decode_payload(image(2, 1, b"abcdef", pixel_format))
         assert frame == ImageFrame(2, 1, b"abcdef", pixel_format, 7)
 
@@ -51,7 +51,7 @@ class TestImageFrame:
         assert ImageFrame.decode_payload(image(1, 1, b"abcdef")).pixels == b"abc"
 
     @pytest.mark.parametrize(("width", "height"), [(8192, 1), (1, 8192), (849, 823)])
-    def test_the_largest_pictures_are_taken(self, width: int, height: int) -> None:
+    def test_the_largest_pictures_are_accepted(self, width: int, height: int) -> None:
         frame = ImageFrame.decode_payload(image(width, height, bytes(3 * width * height)))
         assert (frame.width, frame.height) == (width, height)
 
@@ -96,7 +96,7 @@ class TestHevcFrame:
 
     @pytest.mark.parametrize("size", [(480, 270), (1, 1), (256, 1), (1, 256), (8192, 8192)])
     @pytest.mark.parametrize("code", [b"\0\0\1", START])
-    def test_a_second_header_is_skipped_and_its_flags_are_believed(self, size: tuple[int, int], code: bytes) -> None:
+    def test_a_second_header_is_skipped_and_its_flags_are_used(self, size: tuple[int, int], code: bytes) -> None:
         inner = hevc(code + b"\x26\1slice", 1, *size)
         assert HevcFrame.decode_payload(hevc(inner, 0, *size)) == HevcFrame(*size, code + b"\x26\1slice", keyframe=True)
 
@@ -105,7 +105,7 @@ class TestHevcFrame:
         frame = HevcFrame.decode_payload(hevc(START + b"\x40", flags))
         assert (frame.keyframe, frame.size_change) == (bool(flags & 1), bool(flags & 2))
 
-    def test_an_empty_body_is_no_fault(self) -> None:
+    def test_an_empty_body_is_valid(self) -> None:
         assert HevcFrame.decode_payload(hevc(b"")) == HevcFrame(480, 270, b"")
 
     def test_a_body_without_a_start_code_nearby_counts_as_empty(self) -> None:
@@ -122,12 +122,12 @@ class TestHevcFrame:
 
 
 class TestAsciiFrame:
-    def test_a_frame_is_taken_with_its_flags(self) -> None:
+    def test_a_frame_is_accepted_with_its_flags(self) -> None:
         frame = AsciiFrame.decode_payload(ascii_frame(flags=0x01 | 0x08))
         assert frame == AsciiFrame(80, 24, TEXT, color=True, stretched=True)
 
     @pytest.mark.parametrize("text", [TEXT, b"", b"x" * 100_000])
-    def test_a_compressed_frame_comes_out_as_it_went_in(self, text: bytes) -> None:
+    def test_a_compressed_frame_survives_encoding(self, text: bytes) -> None:
         frame = AsciiFrame(80, 24, text, compress=True)
         assert AsciiFrame.decode_payload(frame.encode_payload()) == frame
 
@@ -136,11 +136,11 @@ class TestAsciiFrame:
             packet = encode_ascii_frame(80, 24, TEXT, compress=compress)
             assert packet == encode(AsciiFrame(80, 24, TEXT, compress=compress))
 
-    def test_the_compression_flag_without_a_size_means_nothing(self) -> None:
+    def test_the_compression_flag_without_a_size_is_ignored(self) -> None:
         assert AsciiFrame.decode_payload(ascii_frame(flags=2)) == AsciiFrame(80, 24, TEXT)
 
     @pytest.mark.parametrize(("width", "height"), [(1, 1), (16384, 16384)])
-    def test_dimensions_are_taken_to_their_limits(self, width: int, height: int) -> None:
+    def test_dimensions_are_accepted_up_to_their_limits(self, width: int, height: int) -> None:
         frame = AsciiFrame.decode_payload(ascii_frame(width=width, height=height))
         assert frame == AsciiFrame(width, height, TEXT)
 
@@ -187,12 +187,12 @@ class TestAsciiFrame:
         payload = ascii_frame(body, size=size, compressed=announced or len(body), flags=2)
         assert isinstance(AsciiFrame.decode_payload(payload), DroppedFrame)
 
-    def test_the_limit_of_the_text_is_the_receivers(self) -> None:
+    def test_the_receiver_limits_the_text(self) -> None:
         payload = AsciiFrame(80, 24, TEXT, compress=True).encode_payload()
         assert AsciiFrame.decode_payload(payload, len(TEXT)) == AsciiFrame(80, 24, TEXT, compress=True)
         assert isinstance(AsciiFrame.decode_payload(payload, len(TEXT) - 1), DroppedFrame)
 
-    def test_a_small_packet_that_would_unpack_to_much_is_dropped(self) -> None:
+    def test_a_small_packet_that_would_decompress_to_much_is_dropped(self) -> None:
         bomb = zstd.compress(bytes(64 * 2**20))
         payload = ascii_frame(bomb, size=1000, compressed=len(bomb), flags=2)
         assert isinstance(AsciiFrame.decode_payload(payload), DroppedFrame)

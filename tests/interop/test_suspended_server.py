@@ -1,4 +1,4 @@
-"""A server that was stopped for a while throws nobody out for it."""
+"""A server that was suspended for a while drops nobody."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from conftest import ServerProcess
 SECONDS = 6.5
 
 
-def test_everybody_stays_in_the_call(server: ServerProcess, connect: Callable[[ServerProcess], AcipPeer]) -> None:
+def test_a_suspended_server_drops_nobody(server: ServerProcess, connect: Callable[[ServerProcess], AcipPeer]) -> None:
     peers = [connect(server).join() for _ in range(3)]
     failures: list[Exception] = []
     done = threading.Event()
