@@ -78,15 +78,16 @@ async def play(session: aiohttp.ClientSession, url: str, start: asyncio.Event, u
         await guest.receive_bytes()
         readers = [asyncio.create_task(listen(guest)), asyncio.create_task(listen(host))]
         await start.wait()
-        ends, count = time.monotonic() + until, 0
-        while (now := time.monotonic()) < ends:
+        due = time.monotonic()
+        ends = due + until
+        while time.monotonic() < ends:
             await host.send_bytes(b"\x04" + struct.pack("d", time.perf_counter()))
-            count += 1
-            await asyncio.sleep(max(0.0, now + 0.05 - time.monotonic()))
+            due += 0.05
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
         await asyncio.sleep(0.5)
         for reader in readers:
             reader.cancel()
-    missing = max(0, round(0.9 * count) - len(waits))
+    missing = max(0, round(0.9 * 20 * until) - len(waits))
     return 1000 * percentile([*waits, *[_LATE] * missing], 0.99)
 
 

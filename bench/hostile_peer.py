@@ -246,8 +246,8 @@ def together(attack: Attack, count: int) -> Attack:
 
 _PINGS = frame(0x89) * 20_000
 _FRAGMENTS = frame(0x01) + frame(0x00) * 20_000
-_QUESTION = json.dumps(["REQ", "q", *[{"search": f"word{number}", "limit": 500} for number in range(5)]]).encode()
-_QUERIES = frame(0x81, _QUESTION) * 100
+_QUERY = json.dumps(["REQ", "q", *[{"search": f"word{number}", "limit": 500} for number in range(5)]]).encode()
+_QUERIES = frame(0x81, _QUERY) * 100
 _JUNK = frame(0x81, json.dumps(["EVENT", {"id": "0" * 64, "content": "x" * 1000}]).encode()) * 100
 
 

@@ -112,10 +112,13 @@ def main() -> None:
             samples.append(((time.monotonic() - began) / seconds, process_usage(server.process.pid)[1]))
             if len(samples) % 60 == 0:
                 print(f"{(time.monotonic() - began) / 60:.0f} min: {samples[-1][1]:.1f} MiB", flush=True)
+        is_answered = True
         try:
             print("bystanders:", others.communicate(timeout=60)[0].strip())
         except subprocess.TimeoutExpired:
             others.kill()
+            others.communicate()
+            is_answered = False
             print("bystanders: no answer within 60 s")
         for thread in threads:
             thread.join(90)
@@ -129,7 +132,7 @@ def main() -> None:
     last = statistics.fmean(size for part, size in samples if part > 5 / 6)
     print(f"memory: {before[0]:.0f} MiB at the start, {first:.1f} early, {last:.1f} late ({last / first - 1:+.1%})")
     print(f"tasks: {before[1]} before, {after[1]} after; descriptors: {before[2]} before, {after[2]} after")
-    sys.exit(int(last / first - 1 > _MAX_GROWTH or after[1:] != before[1:]))
+    sys.exit(int(not is_answered or last / first - 1 > _MAX_GROWTH or after[1:] != before[1:]))
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 _PROTOCOL_CODE = 44
 _NAME_SECONDS = 5.0
 """A peer that has not sent its name after this time is announced by the one that the server gave it."""
-_HELLO_CHECKS, _HELLO_CHECK_SECONDS = 3, 0.08
+_HELLO_CHECKS, _HELLO_CHECK_SECONDS = 3, 0.085
 """A client says within 250 ms which identity it expects (docs/protocol/handshake.md#crypto_client_hello).  Its silence
 is counted in checks: a clock would also count the time in which this process was stopped."""
 

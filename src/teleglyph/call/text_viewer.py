@@ -44,7 +44,7 @@ class TextViewer(Viewer):
         size = limit_cells(capabilities.width, capabilities.height, self._limits.max_view_cells)
         key = SharedTextKey(*size, capabilities.wants_padding, style)
         if self.shared is None or self.shared.key != key:
-            self.close()
+            self._release_text()
             self.shared = self._room.texts.acquire(key)
             self._frame_number = self._layout = 0
             self._room.wake()
@@ -104,6 +104,9 @@ class TextViewer(Viewer):
 
     def close(self) -> None:
         """See :class:`Viewer`."""
+        self._release_text()
+
+    def _release_text(self) -> None:
         if self.shared is not None:
             self._room.texts.release(self.shared.key)
             self.shared = None

@@ -60,11 +60,14 @@ class Viewer(abc.ABC):
 
     @abc.abstractmethod
     def lacks_frame(self, moment: Moment) -> bool:
-        """Whether there is something that this viewer should see and does not."""
+        """Whether there is something that this viewer should see and does not; may set the alarm."""
 
     @abc.abstractmethod
     def can_receive(self, moment: Moment) -> bool:
-        """Whether a frame that is drawn now can leave at once; asked only if a frame is lacking."""
+        """Whether a frame that is drawn now can leave at once; asked only if a frame is lacking.
+
+        May set the alarm, and adapts the quality to the answer.
+        """
 
     @abc.abstractmethod
     def contribute(self, batch: Batch) -> None:

@@ -17,7 +17,7 @@ def requested_palette(capabilities: Capabilities) -> Palette:
     kind = PaletteType(capabilities.palette_type)
     if kind is PaletteType.CUSTOM:
         return custom_palette(capabilities.palette_custom)
-    return STANDARD if kind is PaletteType.UNSET else BUILT_IN[kind.name.lower()]
+    return STANDARD if kind is PaletteType.UNSET else BUILT_IN[kind.label]
 
 
 def requested_style(capabilities: Capabilities, render: int | None = None, *, dithered: bool = False) -> Style:

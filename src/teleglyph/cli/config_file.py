@@ -203,7 +203,8 @@ class Configuration:
                 kind = (
                     "true or false" if is_flag(option) else "a list of strings" if takes_many(option) else "one value"
                 )
-                return f"{setting} must be {kind}, not {value!r}."
+                shown = "this value" if setting.name in SECRETS else repr(value)
+                return f"{setting} must be {kind}, not {shown}."
             with click.Context(command, resilient_parsing=False) as context:
                 for item in value if isinstance(value, list) else [value]:
                     if fault := _conversion_fault(setting, option, item, context):

@@ -14,6 +14,7 @@ import click
 
 import teleglyph
 from teleglyph.cli.config_file import COMMANDS, Configuration, chosen_file, places
+from teleglyph.cli.lifecycle import enable_crash_reports
 from teleglyph.cli.logs import LogOptions
 from teleglyph.cli.option_groups import with_options
 from teleglyph.console import discard_output, echo, output_failure, reserve_standard_streams
@@ -159,6 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command line and exit with the code of its error, if any."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     reserve_standard_streams()
+    enable_crash_reports()
     try:
         code = cli.main(words, prog_name="teleglyph", standalone_mode=False, default_map=_configured(words))
     except click.ClickException as error:

@@ -81,7 +81,9 @@ def argument(*, table: str, comment: str, **attributes: Any) -> Any:
 def _field(declaration: Callable[[str], _Decorator], attributes: dict[str, Any]) -> Any:
     takes_many = attributes.get("multiple") or attributes.get("nargs") == -1
     empty = () if takes_many else False if attributes.get("is_flag") else None
-    default = attributes.get("default", empty)
+    default, kind = attributes.get("default", empty), attributes.get("type")
+    if isinstance(default, str) and isinstance(kind, click.ParamType):
+        default = kind.convert(default, None, None)
     metadata = {_DECLARATION: declaration}
     return field(default_factory=default if callable(default) else lambda: default, metadata=metadata)
 

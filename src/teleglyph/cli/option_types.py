@@ -103,7 +103,7 @@ def check_name(value: str) -> str:
 def default_name() -> str:
     """The user's name on this machine, as their name in a call."""
     try:
-        return getpass.getuser()[:_MAX_NAME_BYTES]
+        return getpass.getuser().encode()[:_MAX_NAME_BYTES].decode(errors="ignore")
     except (OSError, KeyError):
         return "guest"
 

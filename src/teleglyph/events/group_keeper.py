@@ -165,7 +165,9 @@ class GroupKeeper:
             while await asyncio.wrap_future(self._store.erase_group_slice(name)):
                 pass
         except StoreError as error:
-            _log.error("Erasing the events of deleted group %s failed: %s", name, error)
+            _log.error(
+                "Group %s is deleted, but its events are still stored; retrying at the next start: %s", name, error
+            )
             return
         self._carry_out(self._groups.plan_removal(name))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 ROOM_PREFIX = "room-"
-"""Nobody else may create groups whose ids begin with this."""
+"""Only the relay may create groups whose ids begin with this."""
 
 
 def room_group(game: str, room: str) -> str:

@@ -249,7 +249,7 @@ class EventsService:
             while removed := await asyncio.wrap_future(self.store.remove_expired(time.time())):
                 self.state.counters.expired += removed
         except StoreError as error:
-            _log.error("Removing expired events failed: %s", error)
+            _log.error("Removing expired events failed; retrying in a minute: %s", error)
         finally:
             self._sweeping = None
 

@@ -27,7 +27,7 @@ class Client(Protocol):
         """Handle a live event.
 
         Args:
-            subscription: one of this subscriber's.
+            subscription: one of this client's.
             event: matches the subscription.
             body: the event's text and the end of the message.
         """

@@ -18,6 +18,7 @@ from teleglyph.net.cost import CostMeter
 from teleglyph.net.fair_reading import FairReading
 from teleglyph.net.hang_up import has_hung_up
 from teleglyph.net.outbox import Outbox, OutboxBudget
+from teleglyph.net.stopwatch import Stopwatch
 from teleglyph.net.traffic import ConnectionLimits, Traffic
 from teleglyph.net.transport import ByteSession, Transport
 from teleglyph.net.waiters import resolve
@@ -71,8 +72,6 @@ class Connection:
         self.on_writable: Callable[[], None] | None = None
         """Called when a full transport accepts bytes again: the moment to render a fresh frame for this peer."""
         self._fairness = FairReading(self.limits, self.traffic, meter, feed_bytes)
-        self.stopwatch = self._fairness.stopwatch
-        """Charges the task that reads (:func:`teleglyph.net.charged`)."""
         self._chunks: deque[bytes | memoryview] = deque()
         self._unread = 0
         self._transport: Transport | None = None
@@ -89,6 +88,17 @@ class Connection:
         self._loop = asyncio.get_running_loop()
         self.outbox.on_ready = self._write_soon
         self.outbox.try_write = self._write_now
+
+    @property
+    def stopwatch(self) -> Stopwatch:
+        """Charges the task that reads (:func:`teleglyph.net.charged`)."""
+        return self._fairness.stopwatch
+
+    def use_stopwatch(self, stopwatch: Stopwatch) -> None:
+        """Have a stopwatch that already runs measure the reader; from now on it charges this peer."""
+        stopwatch.lap()
+        stopwatch.charge = self.charge
+        self._fairness.stopwatch = stopwatch
 
     def __repr__(self) -> str:
         return f"<Connection {self.peer} {self.session.state.name.lower()}>"
@@ -278,11 +288,11 @@ class Connection:
         waiting = self.outbox.queued_bytes
         self.fail(PeerTimeoutError(f"{self.peer} is too slow: {waiting} bytes wait for it"))
 
+    # --- writing --------------------------------------------------------------------------------------
+
     def send(self, message: Message) -> None:
         """Queue an ACIP message that must arrive, in order."""
         self.outbox.queue_control(encode(message))
-
-    # --- writing --------------------------------------------------------------------------------------
 
     def flush_handshake(self) -> None:
         """Send the session's own bytes.  Call it after any code but the reader advanced the session."""

@@ -102,7 +102,7 @@ class FairReading:
             await asyncio.sleep(0)
 
     async def after_message(self, reader: PacedReader, now: float) -> None:
-        """Do what :meth:`after_work` does, and keep the peer's messages within their rate.
+        """Like :meth:`after_work`, at most once per millisecond, and keep the peer's messages within their rate.
 
         Args:
             reader: the connection's; paused if necessary.
@@ -115,6 +115,7 @@ class FairReading:
         if self.is_in_debt or now - self._measured_at >= _MAX_SECONDS:
             self._measured_at = now
             await self.after_work(reader)
+            now = time.monotonic()  # the rate has recovered during a wait
         pause = self._packets.consume(1, now)
         self._messages += 1
         if pause > 0:

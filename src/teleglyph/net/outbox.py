@@ -143,14 +143,14 @@ class Outbox:
 
     def queue_control(self, packet: bytes) -> None:
         """Queue a packet that must arrive, in order."""
-        self._put_control(Outgoing(packet, raw=False))
+        self._queue_control(Outgoing(packet, raw=False))
 
     def queue_raw(self, data: bytes) -> None:
         """Queue bytes that are sent unchanged (handshake packets, frames), in order with the control packets."""
         if not (self._control or self._audio or self._picture or self._closed) and self.try_write(data):
             self.counters.control_packets += 1
         else:
-            self._put_control(Outgoing(data, raw=True))
+            self._queue_control(Outgoing(data, raw=True))
 
     def queue_last(self, data: bytes) -> None:
         """Queue the last bytes, and close the outbox."""
@@ -165,7 +165,7 @@ class Outbox:
             body: the second part, which several outboxes may share.
             group: identifies them for :meth:`purge`.
         """
-        self._put_control(Outgoing(head, True, body, group))
+        self._queue_control(Outgoing(head, True, body, group))
 
     def purge(self, group: object) -> int:
         """Remove the queued packets of a group; returns their number."""
@@ -326,7 +326,7 @@ class Outbox:
 
     # --- internals ------------------------------------------------------------------------------------
 
-    def _put_control(self, item: Outgoing) -> None:
+    def _queue_control(self, item: Outgoing) -> None:
         if self._closed:
             return
         self._control.append(item)

@@ -278,7 +278,7 @@ class Server:
             self.events.open_group(room_group(room.rules.name, room.name), f"{room.name} ({room.rules.name})")
 
     def _room_ended(self, room: RelayRoom, reason: str) -> None:
-        _log.info("Room %s closed: %s: %s", room.id, reason, asdict(room.counters))
+        _log.info("Room %s closed: reason=%s counters=%s", room.id, reason, asdict(room.counters))
         if self.records is not None:
             self.records.record_closing(room.id, reason)
         if self.events is not None and room.is_public:
@@ -309,7 +309,7 @@ class Server:
             try:
                 await asyncio.wrap_future(records.close_orphans())
             except StoreError as error:
-                _log.error("Closing orphaned records failed: %s", error)
+                _log.error("Closing orphaned records failed; retrying in a minute: %s", error)
 
     async def _report(self) -> None:
         """Log the counters at intervals, if they have changed."""

@@ -70,7 +70,7 @@ class ServerConfig:
     confined_decoding: bool = True
     """Decode HEVC in confined processes, where the system supports that; False: in a thread of this process."""
     admin_token: str | None = field(default=None, repr=False)
-    """Authorizes reloading over HTTP; None: nobody may reload."""
+    """Authorizes reloading, and reading statistics from elsewhere, over HTTP; None: nobody may."""
     tls: tuple[Path, Path | None] | None = None
     """Certificate and key of the HTTP port; None: no TLS."""
     relay_urls: tuple[OwnName, ...] = ()

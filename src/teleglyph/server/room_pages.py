@@ -32,6 +32,7 @@ _PATHS = ("/rooms", "/ws/rooms", "/ws")
 _OUTCOMES = ("win", "loss", "draw", None)
 _PER_PAGE, _MAX_PER_PAGE = 20, 100
 _MAX_PAGES = 100_000
+_WRONG_PAGE = {"error": f"page must be 1 to {_MAX_PAGES}, and per_page 1 to {_MAX_PER_PAGE}."}
 _MAX_REASON = 200
 """Characters of the reason why a round was abandoned."""
 _RESULT_FORM = (
@@ -97,7 +98,9 @@ class RoomPages:
         """List the public rooms, the oldest first."""
         page = _page(request)
         if page is None:
-            return json_answer({"error": f"page must be at least 1, and per_page 1 to {_MAX_PER_PAGE}."}, status=400)
+            return json_answer(
+                {"error": f"page must be 1 to {_MAX_PAGES}, and per_page 1 to {_MAX_PER_PAGE}."}, status=400
+            )
         number, per_page = page
         rooms = self._services.relay.public_rooms()
         shown = rooms[(number - 1) * per_page : number * per_page]
@@ -139,7 +142,9 @@ class RoomPages:
         if not _IDENTITY.fullmatch(identity):
             return json_answer({"error": "An identity is an Ed25519 key of 64 hexadecimal digits."}, status=400)
         if page is None:
-            return json_answer({"error": f"page must be at least 1, and per_page 1 to {_MAX_PER_PAGE}."}, status=400)
+            return json_answer(
+                {"error": f"page must be 1 to {_MAX_PAGES}, and per_page 1 to {_MAX_PER_PAGE}."}, status=400
+            )
         if self._services.records is None:
             return json_answer({"error": "This server stores no records."}, status=404)
         player = await asyncio.wrap_future(self._services.records.find_player(identity, *page))

@@ -54,9 +54,7 @@ class Upgrader:
             return json_answer({"error": refusal}, status=429)
         session = WebSocketSession(request_head(request), **options)
         connection = take_over(request, session, limits, budget, gate.meter(peer))
-        connection.stopwatch = stopwatch = cast(RequestHandler, request.protocol).stopwatch
-        stopwatch.lap()
-        stopwatch.charge = connection.charge
+        connection.use_stopwatch(cast(RequestHandler, request.protocol).stopwatch)
         if session.is_open:
             request[DEADLINE].reschedule(None)
             with contextlib.ExitStack() as stack:

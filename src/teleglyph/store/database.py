@@ -111,7 +111,7 @@ class Database:
         return None
 
     def probe(self) -> Future[None]:
-        """Do a small write to prove that the database works; StoreError if it does not.
+        """Run an empty transaction on the writing connection, to prove that it answers; StoreError if it does not.
 
         Callers share a probe that is under way, so probing often costs nothing.
         """

@@ -30,7 +30,9 @@ WRITE_SECONDS = 15.0
 """The longest time for one writing statement, and for one lock that it waits for."""
 _TCP = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
 """How soon a dead server is noticed, in seconds (the last one in milliseconds), unless the URL says otherwise."""
-_PASSWORD = re.compile(r"(://[^:/@]*):[^@]*@")
+_PASSWORD = re.compile(r"(://[^:/@?]*):[^?]*@")
+"""A password may itself contain "@", so it ends at the last one before the query."""
+_SECRET_PARAMETERS = re.compile(r"([?&](?:ssl)?password=)[^&]*")
 
 
 class PostgresqlBackend(Backend):
@@ -68,7 +70,7 @@ class PostgresqlBackend(Backend):
 
     @property
     def _url_without_password(self) -> str:
-        return _PASSWORD.sub(r"\1@", self._url)
+        return _SECRET_PARAMETERS.sub(r"\1***", _PASSWORD.sub(r"\1@", self._url))
 
     def _connect(self) -> PostgresqlConnection:
         try:

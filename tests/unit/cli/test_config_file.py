@@ -91,6 +91,7 @@ def test_every_kind_of_value_reaches_its_command(home: Path, monkeypatch: pytest
         ("[network]\nport = 99999", r"\[network\] port cannot be 99999"),
         ("[network]\nport = true", r"\[network\] port must be one value, not True"),
         ("[network]\nport = [1]", r"\[network\] port must be one value"),
+        ('[security]\npassword = ["hunter2"]', r"\[security\] password must be one value, not this value\.$"),
         ("[network]\nhttp = 1", r"\[network\] http must be true or false, not 1"),
         ("[security]\nclient_keys = [1]", r"client_keys must be a list of strings"),
         ('[network]\naddresses = ["example.org"]', r"not an IPv4 or IPv6 address"),

@@ -15,6 +15,7 @@ from teleglyph.cli.option_groups import Configurable, argument, option, source_o
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listening:
     addresses: tuple[str, ...] = argument(table="network", comment="Where to listen.", nargs=-1)
+    side: int = option("--side", type=click.IntRange(1), default="3")
     port: int = option("-p", "--http-port", table="network", type=int, default=80, help="Where HTTP is.")
 
 
@@ -69,3 +70,8 @@ def test_an_option_with_a_table_has_its_key_in_the_file(name: str, table: str, k
     found = next(each for each in command.params if each.name == name)
     assert isinstance(found, Configurable)
     assert (found.table, found.key, found.comment) == (table, key, comment)
+
+
+def test_a_group_that_is_made_by_hand_has_the_defaults_of_the_command() -> None:
+    assert Listening() == run()[0]
+    assert Listening().side == 3

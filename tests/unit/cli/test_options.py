@@ -3,7 +3,7 @@
 import click
 import pytest
 
-from teleglyph.cli.option_types import Number, check_name
+from teleglyph.cli.option_types import Number, check_name, default_name
 
 
 @pytest.mark.parametrize(
@@ -55,3 +55,8 @@ def test_an_open_range_excludes_infinity(text: str) -> None:
     with pytest.raises(click.BadParameter, match="is not a number"):
         Number(0).convert(text, None, None)
     assert Number(0).convert("1e9", None, None) == 1e9
+
+
+def test_a_long_user_name_is_cut_to_the_bytes_of_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("getpass.getuser", lambda: "é" * 31)
+    assert check_name(default_name()) == "é" * 15

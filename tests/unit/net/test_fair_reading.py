@@ -11,7 +11,7 @@ import time
 import pytest
 
 from teleglyph.errors import RateLimitError
-from teleglyph.net import Connection, ConnectionLimits, CostLedger, CostLimits, charged
+from teleglyph.net import Connection, ConnectionLimits, CostLedger, CostLimits, Stopwatch, charged
 from teleglyph.wire.acip import Event
 
 
@@ -188,5 +188,38 @@ def test_a_costly_peer_that_leaves_is_detected_while_it_is_not_read(how: str) ->
             await connection.close()
             while not connection.is_closed:  # noqa: ASYNC110 - nothing tells
                 await asyncio.sleep(0.001)
+
+    asyncio.run(run())
+
+
+def test_a_running_stopwatch_that_takes_over_lets_others_run_and_charges_the_peer() -> None:
+    """A WebSocket's reader continues the task of its HTTP request."""
+
+    async def run() -> None:
+        charged_before: list[float] = []
+        stopwatch = Stopwatch(charged_before.append)
+        ledger = CostLedger(CostLimits(peer_share=0.02, peer_burst=0.01, max_overuse=60.0))
+        ledger.meter("somebody else")
+        session = Greedy(seconds=0.002)
+        connection = Connection(session, "a", meter=ledger.meter("a"), feed_bytes=1)
+        connection.bytes_received(bytes(60))
+
+        async def serve() -> None:
+            connection.use_stopwatch(stopwatch)
+            async for _ in connection:
+                pass
+
+        reader = asyncio.create_task(charged(serve(), stopwatch))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert connection.stopwatch is stopwatch
+        assert 0 < len(session.fed) < 10, "the reader gives way within a step"
+        async with asyncio.timeout(20):
+            while not connection.traffic.throttled:  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(0.001)
+        connection.closed()
+        await reader
+        assert sum(charged_before) < 0.002
+        await connection.close()
 
     asyncio.run(run())
