@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import random
-import secrets
 import socket
 import struct
 import threading
@@ -252,10 +251,14 @@ _JUNK = frame(0x81, json.dumps(["EVENT", {"id": "0" * 64, "content": "x" * 1000}
 
 
 def group_changes(port: int, until: float) -> None:
-    """Create a group with 10 000 members, of which one leaves and returns repeatedly."""
-    key, now = secrets.token_bytes(32), int(time.time())
-    group = ["h", secrets.token_hex(8)]
-    crowd = [secrets.token_hex(32) for _ in range(9_990)]
+    """Create a group with 10 000 members, of which one leaves and returns repeatedly.
+
+    It is always the same group, so that attacking again leaves nothing else behind.
+    """
+    chance, now = random.Random(1), int(time.time())
+    key = chance.randbytes(32)
+    group = ["h", "hostile"]
+    crowd = [chance.randbytes(32).hex() for _ in range(9_990)]
     events = [sign_event(key, now, GroupKind.CREATE_GROUP, [group])]
     for start in range(0, len(crowd), 900):
         people = [["p", one] for one in crowd[start : start + 900]]

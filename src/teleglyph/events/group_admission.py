@@ -33,6 +33,8 @@ _KEY_BYTES = 74
 _MAX_ROLES_BYTES = 256 << 10
 """Limit for all members together, because one message describes all admins of a group."""
 MAX_GROUPS, MAX_OWN_GROUPS, MAX_MEMBERS, MAX_INVITES, MAX_PINS = 10_000, 20, 10_000, 1000, 100
+MAX_ALL_MEMBERS = 200_000
+"""Members of all groups together: the relay keeps them in memory, about 300 bytes each."""
 
 
 def check_group_event(event: NostrEvent, groups: Mapping[str, GroupRecord], now: float) -> None:
@@ -69,7 +71,7 @@ def check_group_event(event: NostrEvent, groups: Mapping[str, GroupRecord], now:
     elif event.kind in MODERATION:
         _check_moderation(event, group, groups)
     elif event.kind == GroupKind.JOIN_REQUEST:
-        _check_join(event, group, now)
+        _check_join(event, group, groups, now)
     elif event.kind == GroupKind.LEAVE_REQUEST:
         if event.pubkey not in group.members:
             raise EventRefusedError("invalid: you are not a member of this group")
@@ -107,11 +109,8 @@ def _check_moderation(event: NostrEvent, group: GroupRecord, groups: Mapping[str
                 raise EventRefusedError(f"invalid: kind {event.kind} must name public keys in tags p, each once")
             if not is_admin and any(group.members.get(key) for key in keys):
                 raise EventRefusedError("restricted: moderators may not remove members with a role")
-            if (
-                event.kind == GroupKind.PUT_USER
-                and len(group.members) + sum(key not in group.members for key in keys) > MAX_MEMBERS
-            ):
-                raise EventRefusedError(f"restricted: a group has at most {MAX_MEMBERS} members")
+            if event.kind == GroupKind.PUT_USER:
+                _check_room(group, groups, sum(key not in group.members for key in keys))
             if any(len(tag) > 2 + _MAX_ROLES for tag in event.tags):
                 raise EventRefusedError(f"invalid: a member has at most {_MAX_ROLES} roles")
             if any(len(role) > _MAX_ROLE for tag in event.tags for role in tag[2:]):
@@ -182,7 +181,7 @@ def _check_lasting(event: NostrEvent) -> None:
         raise EventRefusedError("invalid: moderation events may not expire")
 
 
-def _check_join(event: NostrEvent, group: GroupRecord, now: float) -> None:
+def _check_join(event: NostrEvent, group: GroupRecord, groups: Mapping[str, GroupRecord], now: float) -> None:
     if event.pubkey in group.members:
         raise EventRefusedError("duplicate: you are already a member of this group")
     codes = event.values("code")
@@ -191,5 +190,14 @@ def _check_join(event: NostrEvent, group: GroupRecord, now: float) -> None:
     valid = {one.code for one in group.invites.values() if one.expires_at is None or one.expires_at > now}
     if "closed" in group.flags and valid.isdisjoint(codes):
         raise EventRefusedError("restricted: this group is closed; join with an invitation code")
-    if len(group.members) >= MAX_MEMBERS:
+    _check_room(group, groups, 1)
+
+
+def _check_room(group: GroupRecord, groups: Mapping[str, GroupRecord], added: int) -> None:
+    """Check that a group, and all groups together, have room for more members."""
+    if not added:
+        return
+    if len(group.members) + added > MAX_MEMBERS:
         raise EventRefusedError(f"restricted: a group has at most {MAX_MEMBERS} members")
+    if sum(len(one.members) for one in groups.values()) + added > MAX_ALL_MEMBERS:
+        raise EventRefusedError(f"restricted: all groups of this relay have at most {MAX_ALL_MEMBERS} members together")

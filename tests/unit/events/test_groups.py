@@ -391,3 +391,17 @@ def test_only_the_relay_creates_groups_of_rooms(place: Place) -> None:
     assert place.groups.of_rooms() == ["room-chess-lobby-1"]
     place.say(BOB, 9, group="room-chess-lobby-1")
     assert place.refused(BOB, 9002, group="room-chess-lobby-1").startswith("restricted: your role")
+
+
+def test_all_groups_together_have_a_limited_number_of_members(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("teleglyph.events.group_admission.MAX_ALL_MEMBERS", 4)
+    place.say(BOB, 9007, group="other")
+    place.say(BOB, 9000, ["p", pub(EVE)], ["p", pub(RELAY)], group="other")
+    assert place.refused(ANN, 9000, ["p", pub(BOB)]) == (
+        "restricted: all groups of this relay have at most 4 members together"
+    )
+    assert place.refused(EVE, 9021).startswith("restricted: all groups")
+    place.say(ANN, 9000, ["p", pub(ANN), "admin", "founder"])
+    place.say(BOB, 9001, ["p", pub(RELAY)], group="other")
+    place.say(EVE, 9021)
+    assert place.described(GroupKind.MEMBERS) == [["d", "g"], ["p", pub(ANN)], ["p", pub(EVE)]]
