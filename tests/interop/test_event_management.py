@@ -107,7 +107,8 @@ def test_a_banned_key_cannot_publish_and_its_events_are_deleted(start: StartServ
         assert ann.get()[2] is True
     assert bob.publish(make("bob's", BOB))[1] is True
     assert call(server, "banpubkey", pub(ANN), "spam") is True
-    assert ann.publish(make("more")) == [make("more").id, False, "blocked: this key is banned here"]
+    more = make("more")
+    assert ann.publish(more) == [more.id, False, "blocked: this key is banned here"]
     wait_for_none(bob, {"authors": [pub(ANN)]})
     assert len(bob.ask({"authors": [pub(BOB)]})) == 1
     assert call(server, "listbannedpubkeys") == [{"pubkey": pub(ANN), "reason": "spam"}]
