@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
+from teleglyph.client.call.invitation import ALONE
 from teleglyph.client.call.options import CallOptions
 from teleglyph.client.call.output import TerminalOutput
 from teleglyph.client.call.reconnecting import ReconnectingCall
@@ -23,7 +24,6 @@ from teleglyph.wire.acip import ViewState
 _MAX_DIGIT = 9
 _SHORT_NAME_COLUMNS = 12
 """Width of a name in a narrow window."""
-_NOBODY = "Nobody else is here yet."
 
 
 async def watch_call(
@@ -131,7 +131,7 @@ class _InteractiveCall:
             return "This server always shows everyone."
         if self._places > 1 or self._place:
             return ""
-        return _NOBODY if self._call.connected <= 1 else "There is only one participant to show."
+        return ALONE if self._call.connected <= 1 else "There is only one participant to show."
 
     @property
     def _places(self) -> int:

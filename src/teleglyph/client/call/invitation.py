@@ -9,7 +9,7 @@ from teleglyph.client.address import DEFAULT_PORT, Address
 from teleglyph.net import is_loopback, own_addresses
 
 _CONNECT_SECONDS = 0.5
-_ALONE = "Nobody else is here yet."
+ALONE = "Nobody else is here yet."
 """The invitation is two short lines: it covers the picture, in small windows too."""
 
 
@@ -22,11 +22,11 @@ async def invitation(address: Address, numeric_host: str) -> tuple[str, ...]:
             shows whether the server listens there.
     """
     if not is_loopback(numeric_host):
-        return (f"{_ALONE} Others join with", f"teleglyph client {_as_typed(address)}")
+        return (f"{ALONE} Others join with", f"teleglyph client {_as_typed(address)}")
     for own in own_addresses():
         if await _accepts_connections(own, address.port):
-            return (f"{_ALONE} Others join with", f"teleglyph client {_as_typed(Address(own, address.port))}")
-    return (f"{_ALONE} Only this machine can join;", "to let others in: teleglyph server 0.0.0.0 ::")
+            return (f"{ALONE} Others join with", f"teleglyph client {_as_typed(Address(own, address.port))}")
+    return (f"{ALONE} Only this machine can join;", "to let others in: teleglyph server 0.0.0.0 ::")
 
 
 def _as_typed(address: Address) -> str:
