@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import logging
 import time
+from dataclasses import dataclass
 
 from teleglyph.call.decoding import Decoding
 from teleglyph.call.life_cycle import State
@@ -22,10 +23,26 @@ from teleglyph.wire.acip import AuthFailure, Feature, ServerSession, derive_pass
 _log = logging.getLogger(__name__)
 
 _MISSING = AuthFailure.PASSWORD_REQUIRED | AuthFailure.CLIENT_KEY_REQUIRED
-_FULL = b"SERVER_FULL: Maximum client limit reached\n"
-_BUSY = b"SERVER_FULL: Too many connections are being set up, try again\n"
 _CLOSE_SECONDS = 0.8
 """For farewells; together with the rest of the shutdown well under a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a peer may not join.
+
+    Attributes:
+        text: for the peer.
+        is_silent: an answer would cost too much, because the peer connects too often.
+    """
+
+    text: str
+    is_silent: bool = False
+
+    @property
+    def line(self) -> bytes:
+        """The line that ascii-chat's programs understand; empty if the peer gets no answer."""
+        return b"" if self.is_silent else b"SERVER_FULL: %s\n" % self.text.encode()
 
 
 class CallAdmission:
@@ -73,27 +90,42 @@ class CallAdmission:
             one.joined_at is not None and network_of(one.connection.peer) == network for one in self._sessions.values()
         )
 
+    def refuse(self, peer: str, *, is_counted: bool = False) -> Refusal | None:
+        """The reason for not letting a peer join; None if it may begin its handshake.
+
+        Args:
+            peer: its address.
+            is_counted: its connection counts for its address already.
+        """
+        if (reason := self.gate.refuse(peer, is_counted=is_counted)) is not None:
+            return Refusal(reason, is_silent=True)
+        unfinished = sum(1 for p in self._sessions.values() if p.state in (State.CONNECTED, State.SECURED))
+        if len(self._sessions) - unfinished >= self._config.call.max_participants:
+            self.gate.record_refusal("full", "the server is full", peer, "the server is full")
+            return Refusal("Maximum client limit reached")
+        if (reason := self._overload.reason) is not None:
+            self.gate.record_refusal("load", "overloaded", peer, reason)
+            return Refusal(f"{reason}, try again later")
+        if unfinished - len(self._proofs.places) >= self._config.max_handshakes:
+            text = f"{unfinished} handshakes are unfinished"
+            self.gate.record_refusal("handshakes", "too many unfinished handshakes", peer, text)
+            return Refusal("Too many connections are being set up, try again")
+        return None
+
+    def guard(self, peer: str) -> HandshakeGuard:
+        """A guard for the handshake of a peer that was not refused."""
+        return self._proofs.guard(peer)
+
     def admit(self, peer: str) -> Connection | bytes | None:
-        """Decide about a peer that speaks ACIP.
+        """Decide about a peer that speaks ACIP over TCP.
 
         Returns:
             its connection; the bytes that refuse it; or None to close without a word.
         """
-        if self.gate.refuse(peer) is not None:
-            return None
-        unfinished = sum(1 for p in self._sessions.values() if p.state in (State.CONNECTED, State.SECURED))
-        if len(self._sessions) - unfinished >= self._config.call.max_participants:
-            self.gate.record_refusal("full", "the server is full", peer, "the server is full")
-            return _FULL
-        if (reason := self._overload.reason) is not None:
-            self.gate.record_refusal("load", "overloaded", peer, reason)
-            return b"SERVER_FULL: %s, try again later\n" % reason.encode()
-        if unfinished - len(self._proofs.places) >= self._config.max_handshakes:
-            text = f"{unfinished} handshakes are unfinished"
-            self.gate.record_refusal("handshakes", "too many unfinished handshakes", peer, text)
-            return _BUSY
+        if (refusal := self.refuse(peer)) is not None:
+            return refusal.line or None
         config = self._config
-        guard = self._proofs.guard(peer)
+        guard = self.guard(peer)
         session = ServerSession(
             password_key=self._password_key,
             identities=config.identities,
@@ -107,18 +139,32 @@ class CallAdmission:
         return connection
 
     def accept(self, connection: Connection) -> None:
-        """Start the session of a connection that was admitted."""
+        """Start the session of a connection that :meth:`admit` returned."""
+        self.start(connection, *self._admitted.pop(connection))
+
+    def start(
+        self, connection: Connection, session: ServerSession, guard: HandshakeGuard, *, is_counted: bool = False
+    ) -> asyncio.Task[None]:
+        """Start the session of an open connection; returns the task that serves it.
+
+        Args:
+            connection: with an open transport.
+            session: the ACIP session on it.
+            guard: of the session's handshake.
+            is_counted: the connection counts for its address already.
+        """
         number = next(self._numbers)
         participant = Participant(number, connection, self._room, self._config.call, self._decoding)
-        session, guard = self._admitted.pop(connection)
         task = asyncio.get_running_loop().create_task(
             charged(self._serve(participant, session, guard), connection.stopwatch), name=f"session {number}"
         )
         self._sessions[task] = participant
         task.add_done_callback(self._sessions.pop)
         # Counted here, not in the task's first step: many connections may be accepted before that.
-        leave = self.gate.enter(connection.peer)
-        task.add_done_callback(lambda _: leave())
+        if not is_counted:
+            leave = self.gate.enter(connection.peer)
+            task.add_done_callback(lambda _: leave())
+        return task
 
     async def close(self) -> None:
         """End all sessions."""
