@@ -22,6 +22,7 @@ from teleglyph.wire import acip
 from teleglyph.wire.acip import cipher, messages, packet, primitives
 from teleglyph.wire.acip.messages import audio, capabilities, control, handshake, screen, text, video
 from teleglyph.wire.acip.packet_type import PacketType
+from teleglyph.wire.link2 import messages as link_messages
 from teleglyph.wire.rooms import extended
 from teleglyph.wire.rooms import messages as room_messages
 
@@ -155,6 +156,7 @@ def test_packet_types_match_the_code() -> None:
 
 def message_types() -> dict[str, type[messages.Message]]:
     found = [getattr(messages, name) for name in messages.__all__]
+    found += [getattr(link_messages, name) for name in ("LinkHello", "LinkChallenge", "LinkProof", "LinkWelcome")]
     return {
         kind.type.name: kind
         for kind in found
@@ -224,6 +226,8 @@ STRUCTS: dict[tuple[str, str], struct.Struct] = {
     ("screens.md", "VIEW_SETTINGS"): screen._SETTINGS,
     ("screens.md", "VIEW_STATE"): screen._STATE,
     ("screens.md", "PICTURE_REQUEST"): screen._REQUEST,
+    ("link2.md", "LINK_HELLO"): link_messages._HELLO,
+    ("link2.md", "LINK_CHALLENGE"): link_messages._CHALLENGE,
     ("rooms.md", "Reply"): room_messages._REPLY_FORMAT,
     ("rooms.md", "Kept"): extended._KEPT,
 }

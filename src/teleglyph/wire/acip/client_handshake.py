@@ -5,21 +5,13 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 
-from teleglyph.errors import (
-    AuthenticationError,
-    HandshakeError,
-    PeerError,
-    RateLimitError,
-    ServerFullError,
-    VerificationError,
-)
-from teleglyph.wire.acip.handshake import Handshake, HandshakeResult, Transitions
+from teleglyph.errors import AuthenticationError, HandshakeError, VerificationError
+from teleglyph.wire.acip.handshake import HandshakeResult, Transitions
 from teleglyph.wire.acip.messages.control import Ping
 from teleglyph.wire.acip.messages.handshake import (
     KEY_SIZE,
     SIGNATURE_SIZE,
     AuthChallenge,
-    AuthFailed,
     AuthFailure,
     AuthResponse,
     ChallengeFlag,
@@ -34,7 +26,6 @@ from teleglyph.wire.acip.messages.handshake import (
     ProtocolVersion,
     ServerAuthResponse,
 )
-from teleglyph.wire.acip.messages.text import ErrorMessage, RemoteLog
 from teleglyph.wire.acip.packet_type import PacketType
 from teleglyph.wire.acip.primitives import (
     EphemeralKey,
@@ -44,62 +35,10 @@ from teleglyph.wire.acip.primitives import (
     tags_equal,
     verify_signature,
 )
+from teleglyph.wire.acip.refusal import CredentialState, RefusableHandshake, password_not_asked, refusals
 
 IdentityCheck = Callable[[bytes | None], None]
 """Receives the server's proven identity, or None without one.  It raises a PeerError to refuse the server."""
-
-
-class CredentialState(enum.Enum):
-    """How far a password or a client key got."""
-
-    ABSENT = "we have none"
-    WITHHELD = "we have one, but did not send it"
-    SENT = "the server received it"
-
-
-_PASSWORD_SENTENCES = {
-    AuthFailure.PASSWORD_REQUIRED: {
-        CredentialState.ABSENT: "The server wants a password. Ask the host for it.",
-        CredentialState.WITHHELD: "The server wants a password, but refused us before it took ours. Ask the host why.",
-        CredentialState.SENT: "The server wants a password, and did not accept ours. Ask the host for the right one.",
-    },
-    AuthFailure.PASSWORD_INCORRECT: {
-        CredentialState.ABSENT: (
-            "The server reports a wrong password, but we sent none. It may not be the server you mean."
-        ),
-        CredentialState.WITHHELD: "The server reports a wrong password, but has not seen ours. Ask the host why.",
-        CredentialState.SENT: "Wrong password. Ask the host for the right one.",
-    },
-}
-_KEY_SENTENCES = {
-    AuthFailure.CLIENT_KEY_REQUIRED: {
-        CredentialState.ABSENT: (
-            "The server only admits known client keys, and we showed none. Ask the host to add yours."
-        ),
-        CredentialState.WITHHELD: (
-            "The server only admits known client keys, but did not let us show ours. Ask the host why."
-        ),
-        CredentialState.SENT: (
-            "The server only admits known client keys, and did not accept ours. Ask the host to add it."
-        ),
-    },
-    AuthFailure.CLIENT_KEY_REJECTED: {
-        CredentialState.ABSENT: (
-            "The server refuses our client key, but we showed none. It may not be the server you mean."
-        ),
-        CredentialState.WITHHELD: "The server refuses our client key, but has not seen it. Ask the host why.",
-        CredentialState.SENT: "The server does not know our client key. Ask the host to add it.",
-    },
-    AuthFailure.SIGNATURE_INVALID: {
-        CredentialState.ABSENT: (
-            "The server could not verify a signature, but we sent none. It may not be the server you mean."
-        ),
-        CredentialState.WITHHELD: "The server could not verify a signature, but we sent none. Ask the host why.",
-        CredentialState.SENT: "The server could not verify the signature of our client key.",
-    },
-}
-_KEYS_AS_WELL = "The server also asks for a known client key, and did not say whether it knows ours."
-_MAX_EXPLANATIONS = 8
 
 
 class ClientStep(enum.Enum):
@@ -114,7 +53,7 @@ class ClientStep(enum.Enum):
     DONE = "the handshake is over"
 
 
-class ClientHandshake(Handshake):
+class ClientHandshake(RefusableHandshake):
     """The client's side; its first packet is in ``outgoing`` from the start.
 
     Args:
@@ -127,6 +66,8 @@ class ClientHandshake(Handshake):
         features: the extensions that this client supports.
     """
 
+    refused_step = ClientStep.REFUSED
+
     def __init__(
         self,
         password_key: bytes | None,
@@ -136,7 +77,7 @@ class ClientHandshake(Handshake):
         random: RandomBytes,
         features: Feature = Feature.NONE,
     ) -> None:
-        super().__init__()
+        super().__init__(has_password=password_key is not None, has_key=client_key is not None)
         self.step: ClientStep = ClientStep.VERSION
         self._password_key = password_key
         self._client_key = client_key
@@ -149,14 +90,9 @@ class ClientHandshake(Handshake):
             CryptoMode.AUTHENTICATE if password_key is not None or client_key is not None else CryptoMode(0)
         )
         self._identity_announced = self._has_long_key = self._shows_key = self._signs_without_size = False
-        self._password_state = CredentialState.ABSENT if password_key is None else CredentialState.WITHHELD
-        self._key_state = CredentialState.ABSENT if client_key is None else CredentialState.WITHHELD
         self._identity: bytes | None = None
         self._shared = b""
         self._nonce = b""
-        self._reasons = 0
-        self._error_code: int | None = None
-        self._explanation: list[str] = []
         self.send(ProtocolVersion(self._mode, features=features))
 
     @property
@@ -167,17 +103,6 @@ class ClientHandshake(Handshake):
     def features(self) -> Feature:
         """The extensions that both sides support, once the server sent its version; none with ascii-chat."""
         return self._features
-
-    @property
-    def refusal(self) -> PeerError | None:
-        """Why the server refused us, with the texts it sent; None if it did not."""
-        if self.step is not ClientStep.REFUSED:
-            return None
-        text = " ".join(self._explanation)
-        if self._reasons or self._error_code in (None, AuthenticationError.exit_code):
-            return self._refused(self._reasons, text)
-        known = {kind.exit_code: kind for kind in (RateLimitError, ServerFullError)}
-        return known.get(self._error_code, PeerError)(f"The server ended the connection: {text}")
 
     def _on_version(self, message: ProtocolVersion) -> None:
         if message.mode != self._mode:
@@ -239,7 +164,7 @@ class ClientHandshake(Handshake):
 
     def _on_complete(self, _message: HandshakeComplete) -> None:
         if self._password_key is not None:
-            raise _password_not_asked()
+            raise password_not_asked()
         self._finish(authenticated=False)
 
     def _on_challenge(self, message: AuthChallenge) -> None:
@@ -253,7 +178,7 @@ class ClientHandshake(Handshake):
         if missing:
             raise self._refused(missing)
         if not wants_password and self._password_key is not None:
-            raise _password_not_asked()
+            raise password_not_asked()
         self._nonce = self._random(KEY_SIZE)
         if self._password_key is not None:
             tag = authentication_tag(self._password_key, message.nonce, self._shared)
@@ -278,58 +203,9 @@ class ClientHandshake(Handshake):
             raise AuthenticationError("The server does not know the password. It may not be the server you mean.")
         self._finish(authenticated=True)
 
-    def _on_refusal(self, message: AuthFailed) -> None:
-        self._reasons |= message.reasons
-        self.step = ClientStep.REFUSED
-
-    def _on_error(self, message: ErrorMessage) -> None:
-        self._error_code = message.code
-        self._explain(message.text)
-        self.step = ClientStep.REFUSED
-
-    def _on_log(self, message: RemoteLog) -> None:
-        self._explain(message.text)
-
-    def _explain(self, text: str) -> None:
-        """Store a text of the server: it may explain a refusal, before or after the packet that refuses us."""
-        if len(self._explanation) >= _MAX_EXPLANATIONS:
-            raise HandshakeError(f"The server sent more than {_MAX_EXPLANATIONS} texts during the handshake.")
-        if text.strip():
-            self._explanation.append(text.strip())
-
-    def _refused(self, reasons: int, explanation: str = "") -> AuthenticationError:
-        text = describe_refusal(reasons, self._password_state, self._key_state)
-        if explanation:
-            text += f" The server says: {explanation}"
-        return AuthenticationError(text, reasons, explanation)
-
     def _finish(self, *, authenticated: bool) -> None:
         self.result = HandshakeResult(self._shared, self._identity, authenticated, features=self._features)
         self.step = ClientStep.DONE
-
-
-def _password_not_asked() -> AuthenticationError:
-    return AuthenticationError(
-        "The server does not ask for the password. It may not be the server you mean, or someone may be intercepting "
-        "the connection. If it has no password, join without one."
-    )
-
-
-def describe_refusal(reasons: int, password: CredentialState, key: CredentialState) -> str:
-    """The reasons of AUTH_FAILED as sentences that fit what we sent.
-
-    Args:
-        reasons: bits of :class:`AuthFailure`, perhaps with unknown ones.
-        password: how far ours got.
-        key: how far ours got.
-    """
-    sentences = [by_state[password] for bit, by_state in _PASSWORD_SENTENCES.items() if reasons & bit]
-    for bit, by_state in _KEY_SENTENCES.items():
-        if reasons & bit:
-            # If ascii-chat's server asks for keys, it adds this bit to any wrong password.
-            is_remark = bit == AuthFailure.CLIENT_KEY_REQUIRED and reasons & AuthFailure.PASSWORD_INCORRECT
-            sentences.append(_KEYS_AS_WELL if is_remark and key is CredentialState.SENT else by_state[key])
-    return " ".join(sentences) or f"The server refused us for an unknown reason ({reasons:#04x})."
 
 
 _TRANSITIONS: Transitions = {
@@ -342,14 +218,5 @@ _TRANSITIONS: Transitions = {
     ),
     (ClientStep.VERDICT, PacketType.CRYPTO_AUTH_CHALLENGE): (AuthChallenge, ClientHandshake._on_challenge),
     (ClientStep.PROOF, PacketType.CRYPTO_SERVER_AUTH_RESP): (ServerAuthResponse, ClientHandshake._on_proof),
-    **{
-        (step, kind.type): (kind, act)
-        for step in ClientStep
-        if step is not ClientStep.DONE
-        for kind, act in (
-            (AuthFailed, ClientHandshake._on_refusal),
-            (ErrorMessage, ClientHandshake._on_error),
-            (RemoteLog, ClientHandshake._on_log),
-        )
-    },
+    **refusals(ClientStep, ClientStep.DONE),
 }

@@ -8,7 +8,8 @@ import enum
 class PacketType(enum.IntEnum):
     """Packet types of ACIP version 1; those from 6000 on belong to session discovery.
 
-    3100, 3101 and 5100 to 5102 are Teleglyph's own.  They need :attr:`Feature.SCREEN_UPDATES` on both sides.
+    3100, 3101 and 5100 to 5102 are Teleglyph's own and need :attr:`Feature.SCREEN_UPDATES` on both sides.  1300 to 1303
+    are the handshake of link 2.
     """
 
     PROTOCOL_VERSION = 1
@@ -27,6 +28,10 @@ class PacketType(enum.IntEnum):
     CRYPTO_REKEY_REQUEST = 1201
     CRYPTO_REKEY_RESPONSE = 1202
     CRYPTO_REKEY_COMPLETE = 1203
+    LINK_HELLO = 1300
+    LINK_CHALLENGE = 1301
+    LINK_PROOF = 1302
+    LINK_WELCOME = 1303
     SIZE_MESSAGE = 2000
     AUDIO_MESSAGE = 2001
     TEXT_MESSAGE = 2002
@@ -101,6 +106,7 @@ REKEY_TYPES = frozenset(
 HANDSHAKE_TYPES = (
     frozenset(kind for kind in PacketType if PacketType.CRYPTO_CAPABILITIES <= kind <= PacketType.CRYPTO_NO_ENCRYPTION)
     | {PacketType.CRYPTO_CLIENT_HELLO}
+    | {kind for kind in PacketType if PacketType.LINK_HELLO <= kind <= PacketType.LINK_WELCOME}
     | REKEY_TYPES
 )
 """Types that are never encrypted (docs/protocol/messages.md#never-encrypted)."""

@@ -48,6 +48,7 @@ from teleglyph.wire.acip.messages.video import MAX_FRAME_TEXT
 from teleglyph.wire.acip.packet import MAX_PAYLOAD, Packet, PacketDecoder, pack_header, parse_packet
 from teleglyph.wire.acip.packet_type import HANDSHAKE_TYPES, REKEY_TYPES, PacketType, name_of
 from teleglyph.wire.acip.primitives import Identity, RandomBytes
+from teleglyph.wire.acip.refusal import RefusableHandshake
 from teleglyph.wire.acip.server_handshake import Admission, ProofGuard, ServerHandshake
 
 PayloadDecoder = Callable[[bytes], Event | None]
@@ -77,6 +78,7 @@ class HandshakeDone(Event):
         authenticated: the client proved the password, its key, or both.
         client_identity: on a server that asks for keys, the client's proven Ed25519 key.
         features: the extensions that both sides support; their messages are accepted.
+        room: the call room that the client wants to join; empty for the lobby.
     """
 
     encrypted: bool
@@ -84,6 +86,7 @@ class HandshakeDone(Event):
     authenticated: bool = False
     client_identity: bytes | None = None
     features: Feature = Feature.NONE
+    room: str = ""
 
 
 class Session:
@@ -200,7 +203,12 @@ class Session:
             self._accepted = {**self._accepted, **self._extended}
         self.state = SessionState.ESTABLISHED
         return HandshakeDone(
-            self.encrypted, result.identity, result.authenticated, result.client_identity, result.features
+            self.encrypted or result.is_link,
+            result.identity,
+            result.authenticated,
+            result.client_identity,
+            result.features,
+            result.room,
         )
 
     def _next_packet(self) -> Packet | None:
@@ -239,8 +247,41 @@ class Session:
             raise ProtocolError(f"The peer sent more than {MAX_IGNORED} packets without effect.")
 
 
-class ServerSession(Session):
-    """The server's side of a connection.
+class ServerRole(Session):
+    """The server's side of a connection, after any handshake.
+
+    Args:
+        handshake: the server's side.
+        random: source of random bytes.
+    """
+
+    def __init__(self, handshake: Handshake, random: RandomBytes = os.urandom) -> None:
+        super().__init__(handshake, _SERVER_ACCEPTS, _SERVER_EXTENDED, recognize_refusal=False, random=random)
+        self._has_capabilities = False
+
+    @property
+    def waiting_for_hello(self) -> bool:
+        """The client may still choose one of several identities; see :meth:`hello_timeout`."""
+        return False
+
+    def hello_timeout(self) -> None:
+        """Go on with the default identity.  Call it if the client sends nothing for about 250 ms."""
+
+    def _on_message(self, packet: Packet) -> Event | None:
+        is_first = packet.type in (PacketType.CLIENT_CAPABILITIES, PacketType.VIEW_SETTINGS, PacketType.PING)
+        if not self._has_capabilities and not is_first:
+            raise ProtocolError(f"{name_of(packet.type)} came before CLIENT_CAPABILITIES.")
+        message = super()._on_message(packet)
+        self._has_capabilities = self._has_capabilities or isinstance(message, Capabilities)
+        return message
+
+    def _late_handshake(self, packet: Packet) -> PeerError:
+        reason = _LATE_HANDSHAKE.get(packet.type)
+        return BadDataError(reason) if reason else super()._late_handshake(packet)
+
+
+class ServerSession(ServerRole):
+    """The server's side of a connection with the handshake of ACIP.
 
     Args:
         password_key: from :func:`~teleglyph.wire.acip.primitives.derive_password_key`; None for no password.
@@ -266,35 +307,46 @@ class ServerSession(Session):
         self._server_handshake = ServerHandshake(
             password_key, identities, admits, allow_plaintext, random, features, guard
         )
-        super().__init__(
-            self._server_handshake, _SERVER_ACCEPTS, _SERVER_EXTENDED, recognize_refusal=False, random=random
-        )
-        self._has_capabilities = False
+        super().__init__(self._server_handshake, random)
 
     @property
     def waiting_for_hello(self) -> bool:
-        """The client may still choose one of several identities; see :meth:`hello_timeout`."""
         return self._server_handshake.waiting_for_hello
 
     def hello_timeout(self) -> None:
-        """Go on with the default identity.  Call it if the client sends nothing for about 250 ms."""
         self._server_handshake.hello_timeout()
 
-    def _on_message(self, packet: Packet) -> Event | None:
-        is_first = packet.type in (PacketType.CLIENT_CAPABILITIES, PacketType.VIEW_SETTINGS, PacketType.PING)
-        if not self._has_capabilities and not is_first:
-            raise ProtocolError(f"{name_of(packet.type)} came before CLIENT_CAPABILITIES.")
-        message = super()._on_message(packet)
-        self._has_capabilities = self._has_capabilities or isinstance(message, Capabilities)
-        return message
 
-    def _late_handshake(self, packet: Packet) -> PeerError:
-        reason = _LATE_HANDSHAKE.get(packet.type)
-        return BadDataError(reason) if reason else super()._late_handshake(packet)
+class ClientRole(Session):
+    """The client's side of a connection, after any handshake.
+
+    Args:
+        handshake: the client's side; None for a connection without one.
+        random: source of random bytes.
+        max_frame_text: a frame with a longer text is dropped, in bytes.
+    """
+
+    def __init__(
+        self,
+        handshake: RefusableHandshake | None,
+        random: RandomBytes = os.urandom,
+        max_frame_text: int = MAX_FRAME_TEXT,
+    ) -> None:
+        decode_frame = partial(AsciiFrame.decode_payload, max_text=max_frame_text)
+        accepted: dict[int, PayloadDecoder] = {**_CLIENT_ACCEPTS, PacketType.ASCII_FRAME: decode_frame}
+        super().__init__(handshake or NoHandshake(), accepted, _CLIENT_EXTENDED, recognize_refusal=True, random=random)
+        self._refusable = handshake
+
+    def _shake_hands(self) -> HandshakeDone | None:
+        done = super()._shake_hands()
+        # Only now, so that texts after the refusal are part of it.
+        if self._refusable is not None and (refusal := self._refusable.refusal) is not None:
+            raise refusal
+        return done
 
 
-class ClientSession(Session):
-    """The client's side of a connection.
+class ClientSession(ClientRole):
+    """The client's side of a connection with the handshake of ACIP.
 
     Args:
         password_key: from :func:`~teleglyph.wire.acip.primitives.derive_password_key`, or None.
@@ -323,22 +375,12 @@ class ClientSession(Session):
         self._client_handshake = (
             ClientHandshake(password_key, client_key, check_identity, hello, random, features) if encrypt else None
         )
-        decode_frame = partial(AsciiFrame.decode_payload, max_text=max_frame_text)
-        accepted: dict[int, PayloadDecoder] = {**_CLIENT_ACCEPTS, PacketType.ASCII_FRAME: decode_frame}
-        handshake = self._client_handshake or NoHandshake()
-        super().__init__(handshake, accepted, _CLIENT_EXTENDED, recognize_refusal=True, random=random)
+        super().__init__(self._client_handshake, random, max_frame_text)
 
     @property
     def features(self) -> Feature:
         """The extensions that both sides support, as far as the handshake got; none with ascii-chat."""
         return Feature.NONE if self._client_handshake is None else self._client_handshake.features
-
-    def _shake_hands(self) -> HandshakeDone | None:
-        done = super()._shake_hands()
-        # Only now, so that texts after the refusal are part of it.
-        if self._client_handshake is not None and (refusal := self._client_handshake.refusal) is not None:
-            raise refusal
-        return done
 
 
 def _log_from_client(payload: bytes) -> RemoteLog:

@@ -13,7 +13,7 @@ from teleglyph.wire.acip import (
     ProtocolVersion,
     RekeyComplete,
 )
-from teleglyph.wire.acip.packet_type import HANDSHAKE_TYPES
+from teleglyph.wire.acip.packet_type import HANDSHAKE_TYPES, PacketType
 from unit.wire.examples import (
     CLIENT_NONCE,
     CLIENT_PUBLIC,
@@ -24,7 +24,7 @@ from unit.wire.examples import (
     SERVER_PUBLIC,
 )
 
-HANDSHAKE = [MESSAGES[kind] for kind in sorted({1, *HANDSHAKE_TYPES})]
+HANDSHAKE = [MESSAGES[kind] for kind in sorted({1, *HANDSHAKE_TYPES}) if kind < PacketType.LINK_HELLO]
 KEY_IDS = (b"", b"DEADBEEF", b"0" * 16, b"F" * 40)
 
 

@@ -1,0 +1,222 @@
+"""The server's side of link 2's handshake (docs/protocol/link2.md)."""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from teleglyph.errors import AuthenticationError, HandshakeError, PeerError, RateLimitError, VerificationError
+from teleglyph.wire.acip.handshake import Handshake, HandshakeResult, Transitions
+from teleglyph.wire.acip.messages.handshake import (
+    KEY_SIZE,
+    SIGNATURE_SIZE,
+    AuthFailed,
+    AuthFailure,
+    ChallengeFlag,
+    Feature,
+)
+from teleglyph.wire.acip.messages.text import ErrorMessage
+from teleglyph.wire.acip.packet_type import PacketType
+from teleglyph.wire.acip.primitives import Identity, RandomBytes, fingerprint, tags_equal, verify_signature
+from teleglyph.wire.acip.server_handshake import Admission, ProofGuard
+from teleglyph.wire.link2.channel import Channel, Transcript
+from teleglyph.wire.link2.messages import NONE, VERSION, LinkChallenge, LinkHello, LinkProof, LinkWelcome
+from teleglyph.wire.link2.password import PasswordExchange
+
+
+class Requirements(Protocol):
+    """What a room asks of those who join it."""
+
+    @property
+    def password_key(self) -> bytes | None:
+        """The key of its password; None for no password."""
+
+    @property
+    def admits(self) -> Admission | None:
+        """Decides which client keys are admitted; None asks for no key.  With a password, both must be right."""
+
+
+RoomLookup = Callable[[str], Requirements]
+"""The requirements of a room by its name, empty for the lobby.  Raises a PeerError if there is no such room."""
+
+
+class LinkServerStep(enum.Enum):
+    """The packet that the server waits for."""
+
+    HELLO = "waiting for the client's first packet"
+    PROOF = "waiting for the client's proofs"
+    DONE = "the handshake is over"
+
+
+class LinkServerHandshake(Handshake):
+    """The server's side.
+
+    Args:
+        channel: the TLS connection.
+        identities: the server's keys; the first is the default.
+        find_room: the requirements of rooms.
+        features: the extensions that this server supports.
+        guard: limits how often passwords are tried; None for no limit.
+        random: makes the nonce (32 bytes), then the secret of the password exchange.
+    """
+
+    def __init__(
+        self,
+        channel: Channel,
+        identities: Sequence[Identity],
+        find_room: RoomLookup,
+        features: Feature,
+        guard: ProofGuard | None,
+        random: RandomBytes,
+    ) -> None:
+        super().__init__()
+        self.step: LinkServerStep = LinkServerStep.HELLO
+        self._channel = channel
+        self._identities = tuple(identities)
+        self._find_room = find_room
+        self._features = features
+        self._guard = guard
+        self._random = random
+        self._room = ""
+        self._required: Requirements | None = None
+        self._exchange: PasswordExchange | None = None
+        self._transcript: Transcript | None = None
+
+    @property
+    def transitions(self) -> Transitions:
+        return _TRANSITIONS
+
+    def _on_hello(self, message: LinkHello) -> None:
+        if message.version < VERSION:
+            raise HandshakeError(f"The client speaks version {message.version} of the link, which does not exist.")
+        try:
+            required = self._required = self._find_room(message.room)
+        except PeerError as error:
+            self.send(ErrorMessage(error.exit_code, str(error)))
+            raise
+        self._room = message.room
+        self._features &= message.features
+        challenge, identity = self._challenge(message, required)
+        self._transcript = Transcript(self._channel, message, challenge)
+        if identity is not None and identity.public_key != self._channel.certificate_key:
+            signature = identity.sign(self._transcript.server_text())
+            challenge = LinkChallenge(
+                challenge.features,
+                challenge.flags,
+                challenge.nonce,
+                challenge.identity,
+                challenge.exchange,
+                signature,
+            )
+        self.send(challenge)
+        if not challenge.flags:
+            self._finish(None, authenticated=False)
+            return
+        self.step = LinkServerStep.PROOF
+        if self._guard is not None:
+            self._guard.challenged()
+
+    def _challenge(self, hello: LinkHello, required: Requirements) -> tuple[LinkChallenge, Identity | None]:
+        """The challenge without its signature, and the identity that it names."""
+        default = self._identities[0] if self._identities else None
+        # A client that expects another key than ours is not refused: it gets ours, and knows better what to say.
+        identity = next((one for one in self._identities if one.public_key == hello.identity), default)
+        shown = NONE if identity is None else identity.public_key
+        nonce = self._random(KEY_SIZE)
+        flags, exchange = ChallengeFlag(0), b""
+        if required.password_key is not None:
+            flags |= ChallengeFlag.PASSWORD
+            self._exchange = PasswordExchange(
+                required.password_key, self._channel, shown, is_server=True, random=self._random
+            )
+            exchange = self._exchange.message
+        if required.admits is not None:
+            flags |= ChallengeFlag.CLIENT_KEY
+        return LinkChallenge(self._features, flags, nonce, shown, exchange), identity
+
+    def _on_proof(self, message: LinkProof) -> None:
+        required, transcript = self._required, self._transcript
+        if required is None or transcript is None:
+            raise RuntimeError("a proof needs a challenge")
+        # The key first: a client without an admitted key must not try passwords.
+        identity = None
+        if required.admits is not None:
+            identity = self._check_key(message, transcript, required.admits)
+        elif message.identity != NONE or message.signature != bytes(SIGNATURE_SIZE):
+            raise HandshakeError("The client shows a key, but was not asked for one.")
+        tag = bytes(KEY_SIZE)
+        if self._exchange is not None:
+            tag = self._check_password(message, transcript, self._exchange, identity)
+        elif message.exchange:
+            raise HandshakeError("The client proves a password, but was not asked for one.")
+        self.send(LinkWelcome(tag))
+        self._finish(identity, authenticated=True)
+
+    def _check_key(self, message: LinkProof, transcript: Transcript, admits: Admission) -> bytes:
+        identity = message.identity
+        if identity == NONE:
+            raise self._refuse(AuthFailure.CLIENT_KEY_REQUIRED, "The client showed no key.")
+        try:
+            verify_signature(identity, transcript.client_text(identity), message.signature)
+        except VerificationError:
+            raise self._refuse(
+                AuthFailure.SIGNATURE_INVALID,
+                f"The client showed the key {fingerprint(identity)}, but did not sign this connection with it.",
+            ) from None
+        if not admits(identity):
+            raise self._refuse(
+                AuthFailure.CLIENT_KEY_REJECTED, f"The client's key {fingerprint(identity)} is not admitted."
+            )
+        return identity
+
+    def _check_password(
+        self, message: LinkProof, transcript: Transcript, exchange: PasswordExchange, identity: bytes | None
+    ) -> bytes:
+        """Check the client's tag; returns ours."""
+        if not message.exchange:
+            raise self._refuse(AuthFailure.PASSWORD_REQUIRED, "The client sent no password.")
+        pause = self._guard.begin(identity) if self._guard is not None else 0.0
+        if pause > 0:
+            # No reason bit fits: the password may be right, and the client may try again by itself.
+            error = self._refuse(AuthFailure(0), "Too many wrong passwords; this one was not checked.")
+            self._send_pause(RateLimitError.exit_code, pause)
+            raise error
+        is_right = False
+        try:
+            key = exchange.finish(message.exchange)
+            is_right = tags_equal(message.tag, transcript.client_tag(key, message))
+        finally:
+            pause = self._guard.end(identity, is_right) if self._guard is not None else 0.0
+        if not is_right:
+            error = self._refuse(AuthFailure.PASSWORD_INCORRECT, "The client does not know the password.")
+            if pause > 0:
+                self._send_pause(AuthenticationError.exit_code, pause)
+            raise error
+        return transcript.server_tag(key, message)
+
+    def _send_pause(self, code: int, pause: float) -> None:
+        seconds = max(1, math.ceil(pause))
+        self.send(ErrorMessage(code, f"Too many wrong passwords from your address. Try again in {seconds} s."))
+
+    def _refuse(self, reason: AuthFailure, text: str) -> AuthenticationError:
+        self.send(AuthFailed(reason))
+        return AuthenticationError(text, reason)
+
+    def _finish(self, client_identity: bytes | None, *, authenticated: bool) -> None:
+        self.result = HandshakeResult(
+            None,
+            authenticated=authenticated,
+            client_identity=client_identity,
+            features=self._features,
+            room=self._room,
+            is_link=True,
+        )
+        self.step = LinkServerStep.DONE
+
+
+_TRANSITIONS: Transitions = {
+    (LinkServerStep.HELLO, PacketType.LINK_HELLO): (LinkHello, LinkServerHandshake._on_hello),
+    (LinkServerStep.PROOF, PacketType.LINK_PROOF): (LinkProof, LinkServerHandshake._on_proof),
+}
