@@ -62,6 +62,7 @@ class ServerProcess:
                 self.http_port = int(found[1])
             if found := re.search(r"listening on 127\.0\.0\.1:(\d+)", line):
                 self.port = int(found[1])
+                self.http_port = self.http_port or self.port
                 self._listening.set()
         self._listening.set()
 

@@ -87,7 +87,8 @@ def test_a_slow_request_head_has_the_http_deadline(start_server: StartServer, tm
 def test_a_silent_peer_is_closed_and_frees_its_place(start_server: StartServer, tmp_path: Path) -> None:
     server = both(start_server, tmp_path, "--connections-per-address", "2")
     silent = [socket.create_connection(("127.0.0.1", server.port), timeout=20) for _ in range(2)]
-    assert ask(server.port, b"GET /health HTTP/1.1\r\nConnection: close\r\n\r\n") == b"", "their places are taken"
+    refused = ask(server.port, b"GET /health HTTP/1.1\r\nConnection: close\r\n\r\n")
+    assert refused.startswith(b"HTTP/1.1 429 "), "their places are taken"
     assert [peer.recv(1) for peer in silent] == [b"", b""]
     wait_for(
         lambda: b"200 OK" in ask(server.port, b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"),
@@ -102,19 +103,36 @@ def test_without_http_a_browser_gets_an_explanation(start_server: StartServer) -
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(f"http://127.0.0.1:{server.port}/", timeout=10)
     assert refused.value.code == 404
-    assert "port for calls" in refused.value.read().decode()
+    assert "server for calls" in refused.value.read().decode()
 
 
-def test_with_a_certificate_browsers_are_pointed_to_the_https_port(start_server: StartServer, tmp_path: Path) -> None:
-    server = start_server("--http", "--http-port", "0", "--tls-cert", str(certificate(tmp_path, "localhost")))
-    with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(f"http://127.0.0.1:{server.port}/", timeout=10)
-    assert refused.value.code == 426
-    assert f"port {server.http_port}" in refused.value.read().decode()
+def test_with_a_certificate_browsers_are_pointed_to_https(start_server: StartServer, tmp_path: Path) -> None:
+    file = certificate(tmp_path, "localhost")
+    server = start_server("--http", "--http-port", "0", "--tls-cert", str(file))
+    for port in (server.port, server.http_port):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10)
+        assert refused.value.code == 426
+        assert "https://" in refused.value.read().decode()
+        context = ssl.create_default_context(cafile=file)
+        with urllib.request.urlopen(f"https://localhost:{port}/health", timeout=10, context=context) as answer:
+            assert answer.status == 200
+
+
+def test_without_a_certificate_the_server_makes_one(start_server: StartServer) -> None:
+    server = start_server("--http")
     context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with urllib.request.urlopen(f"https://127.0.0.1:{server.port}/health", timeout=10, context=context) as answer:
+        assert answer.status == 200
+
+
+def test_a_certificate_that_nobody_trusts_leaves_no_trace(start_server: StartServer) -> None:
+    server = start_server("--http")
     with (
         socket.create_connection(("127.0.0.1", server.port), timeout=10) as plain,
         pytest.raises((ssl.SSLError, ConnectionError)),
     ):
-        context.wrap_socket(plain, server_hostname="localhost")
-    server.wait_for_log("it speaks TLS")
+        ssl.create_default_context().wrap_socket(plain, server_hostname="localhost")
+    server.wait_for_log("the TLS handshake failed")
+    assert "Traceback" not in "".join(server.log)

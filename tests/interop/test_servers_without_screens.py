@@ -47,7 +47,7 @@ def test_text_frames_arrive_and_no_screen_messages_are_sent(monkeypatch: pytest.
     monkeypatch.setattr(call_admission, "Feature", SimpleNamespace(SCREEN_UPDATES=Feature.NONE))
 
     async def scenario() -> None:
-        server = app.Server(ServerConfig(addresses=("127.0.0.1",), port=0, http_port=None))
+        server = app.Server(ServerConfig(addresses=("127.0.0.1",), port=0, http=False))
         await server.start()
         frames: list[SafeFrame] = []
         uplink = Uplink(Source, Codec.RAW)

@@ -25,10 +25,10 @@ from teleglyph.wire.acip import (
     LogLevel,
     Ping,
     RemoteLog,
-    ServerSession,
     encode,
     fingerprint,
 )
+from teleglyph.wire.acip.session import ServerRole
 
 _log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ is counted in checks: a clock would also count the time in which this process wa
 
 
 async def run_participant(
-    participant: Participant, session: ServerSession, limits: CallLimits, on_handshake: Callable[[], None]
+    participant: Participant, session: ServerRole, limits: CallLimits, on_handshake: Callable[[], None]
 ) -> str:
     """Serve one peer until it leaves, breaks a rule or goes away.
 
@@ -81,7 +81,7 @@ async def run_participant(
 
 
 async def _serve(
-    participant: Participant, session: ServerSession, limits: CallLimits, on_handshake: Callable[[], None]
+    participant: Participant, session: ServerRole, limits: CallLimits, on_handshake: Callable[[], None]
 ) -> str:
     connection = participant.connection
     hello = _HelloTimer(connection, session)
@@ -146,7 +146,7 @@ def watch_connection(participant: Participant, limits: CallLimits, now: float) -
 class _HelloTimer:
     """Continues with the default identity if a client does not say which one it expects."""
 
-    def __init__(self, connection: Connection, session: ServerSession) -> None:
+    def __init__(self, connection: Connection, session: ServerRole) -> None:
         self._connection = connection
         self._session = session
         self._loop = asyncio.get_running_loop()

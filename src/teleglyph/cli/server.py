@@ -74,6 +74,7 @@ def server(
     ADDRESSES are the IPv4 and IPv6 addresses to listen on. By default, only this machine can connect (127.0.0.1 and
     ::1). Use '0.0.0.0 ::' to let others in.
     """
+    listen.check()
     access.check()
     web.check()
     relay.check(has_storage=bool(storage.data_dir or storage.database), has_http=listen.http)
@@ -81,7 +82,9 @@ def server(
     config = ServerConfig(
         addresses=listen.addresses,
         port=listen.port,
-        http_port=listen.http_port if listen.http else None,
+        http=listen.http,
+        http_port=listen.http_port,
+        acip=access.acip,
         password=access.password,
         identities=tuple(load_identity(key, ask_passphrase) for key in access.keys),
         client_keys=KeyList(access.client_keys) if access.client_keys else None,
@@ -153,7 +156,7 @@ async def _serve(config: ServerConfig, stop: asyncio.Event) -> int:
         _log.log(level, "%s", line)
     announce_identities(config.identities)
     if config.games and (config.password is not None or config.client_keys is not None):
-        _log.warning("--password and --client-keys protect calls only; anyone who reaches the HTTP port can use rooms")
+        _log.warning("--password and --client-keys protect calls only; anyone who reaches the server can use rooms")
     await stop.wait()
     await service.stop()
     return 0

@@ -11,7 +11,7 @@ import click
 from teleglyph.cli.option_groups import argument, option
 from teleglyph.cli.option_types import Number, check_database, check_password
 from teleglyph.net import CostLimits
-from teleglyph.server.config import DEFAULT_ADDRESSES, DEFAULT_HTTP_PORT, DEFAULT_PORT
+from teleglyph.server.config import DEFAULT_ADDRESSES, DEFAULT_PORT
 
 
 def _check_addresses(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -45,17 +45,22 @@ class ListenOptions:
         type=click.IntRange(0, 65535),
         default=DEFAULT_PORT,
         show_default=True,
-        help="TCP port for calls; 0 picks a free one.",
+        help="TCP port for everything: calls, chat, games and pages; 0 picks a free one.",
     )
-    http_port: int = option(
+    http_port: int | None = option(
         "--http-port",
         table="network",
         type=click.IntRange(0, 65535),
-        default=DEFAULT_HTTP_PORT,
-        show_default=True,
-        help="HTTP port for status pages (/health, /statistics), rooms and events.",
+        default=None,
+        help="A second TCP port, for HTTP only: for a proxy, or to keep pages apart from calls; 0 picks a free one.",
     )
-    http: bool = option("--http/--no-http", table="network", default=True, show_default=True, help="Serve HTTP.")
+    http: bool = option(
+        "--http/--no-http",
+        table="network",
+        default=True,
+        show_default=True,
+        help="Serve HTTP: status pages (/health, /statistics), rooms, events and calls over WebSocket.",
+    )
     max_clients: int = option(
         "--max-clients",
         table="network",
@@ -64,6 +69,15 @@ class ListenOptions:
         show_default=True,
         help="Maximum number of participants.",
     )
+
+    def check(self) -> None:
+        """Check that these options fit together.
+
+        Raises:
+            click.UsageError: they contradict each other.
+        """
+        if self.http_port is not None and not self.http:
+            raise click.UsageError("--http-port needs HTTP. Remove --no-http.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -100,6 +114,14 @@ class AccessOptions:
         default=True,
         show_default=True,
         help="--no-encrypt also admits clients that do not encrypt. Only for tests on one machine.",
+    )
+    acip: bool = option(
+        "--acip/--no-acip",
+        table="security",
+        default=True,
+        show_default=True,
+        help="--no-acip refuses ACIP, the protocol of ascii-chat's programs and of browsers, so that only Teleglyph's "
+        "own programs can join, over TLS.",
     )
     confined_decoding: bool = option(
         "--confined-decoding/--no-confined-decoding",

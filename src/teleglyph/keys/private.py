@@ -45,6 +45,11 @@ class FileIdentity:
     def __init__(self, seed: bytes) -> None:
         self._key = nacl.signing.SigningKey(seed)
 
+    @property
+    def seed(self) -> bytes:
+        """The 32 secret bytes."""
+        return bytes(self._key)
+
     def __repr__(self) -> str:
         return f"<FileIdentity {fingerprint(self.public_key)}>"
 

@@ -8,13 +8,14 @@ from teleglyph.net.addresses import DEFAULT_PORT, authority, is_loopback, networ
 from teleglyph.net.connection import Connection
 from teleglyph.net.cost import CostLedger, CostLimits, CostMeter
 from teleglyph.net.descriptors import raise_descriptor_limit
+from teleglyph.net.listener import Listener
 from teleglyph.net.liveness import StallDetector, needs_ping, timeout_error
 from teleglyph.net.loop_load import LoopLoad, seconds_in_queue
 from teleglyph.net.outbox import Outbox, OutboxBudget, OutboxCounters, OutboxLimits
 from teleglyph.net.own_names import OwnName, OwnNames
 from teleglyph.net.ratelimit import GuessLimiter, SlidingWindow, SlotPool, TokenBucket
 from teleglyph.net.stopwatch import Stopwatch, charged
-from teleglyph.net.tcp import Listener, connect_tcp
+from teleglyph.net.tcp import connect_tcp, connect_tls
 from teleglyph.net.traffic import ConnectionLimits, Traffic
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "authority",
     "charged",
     "connect_tcp",
+    "connect_tls",
     "is_loopback",
     "needs_ping",
     "network_of",

@@ -374,7 +374,10 @@ class Connection:
                         await self._drained.wait()
                 if (farewell or half_close) and not self._gone.is_set():
                     with contextlib.suppress(OSError, RuntimeError):
-                        self._transport.write_eof()
+                        if self._transport.can_write_eof():
+                            self._transport.write_eof()
+                        else:
+                            self._transport.close()
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(linger):
                             await self._gone.wait()

@@ -5,10 +5,13 @@ from __future__ import annotations
 import enum
 from typing import Final
 
+from teleglyph.wire.proxy_protocol import SIGNATURE
+
 _METHODS: Final = tuple(
     f"{method} ".encode() for method in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE")
 )
 _TLS_HANDSHAKE: Final = b"\x16\x03"
+_PROXY: Final = (SIGNATURE, b"PROXY ")
 
 
 class FirstProtocol(enum.Enum):
@@ -16,19 +19,22 @@ class FirstProtocol(enum.Enum):
 
     HTTP = "HTTP"
     TLS = "TLS"
+    PROXY = "the PROXY protocol"
     OTHER = "ACIP, or an unknown protocol"
 
 
 def detect_protocol(data: bytes) -> FirstProtocol | None:
     """The protocol that the first bytes belong to; None while more bytes are needed.
 
-    At most eight bytes are needed: a method and the space after it (RFC 9112, 3.1).  No method and no TLS record begins
-    with the first byte of an ACIP packet.
+    At most twelve bytes are needed, and eight without a proxy: a method and the space after it (RFC 9112, 3.1).  No
+    method, no TLS record and no PROXY header begins with the first byte of an ACIP packet.
     """
     if data.startswith(_METHODS):
         return FirstProtocol.HTTP
     if data.startswith(_TLS_HANDSHAKE):
         return FirstProtocol.TLS
-    if any(begin.startswith(data) for begin in (*_METHODS, _TLS_HANDSHAKE)):
+    if data.startswith(_PROXY):
+        return FirstProtocol.PROXY
+    if any(begin.startswith(data) for begin in (*_METHODS, _TLS_HANDSHAKE, *_PROXY)):
         return None
     return FirstProtocol.OTHER

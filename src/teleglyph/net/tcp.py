@@ -1,4 +1,4 @@
-"""TCP below :class:`~teleglyph.net.connection.Connection`: listening and connecting."""
+"""TCP and TLS below :class:`~teleglyph.net.connection.Connection`."""
 
 from __future__ import annotations
 
@@ -7,216 +7,148 @@ import contextlib
 import errno
 import os
 import socket
+import ssl
 from collections.abc import Callable, Sequence
-from typing import Protocol, cast
+from typing import cast
 
-from teleglyph.errors import BindError, ConnectError, reason_of
+from teleglyph.errors import ConnectError, reason_of
 from teleglyph.net.addresses import authority
 from teleglyph.net.connect_failure import tcp_failure
 from teleglyph.net.connection import Connection
-from teleglyph.net.first_bytes import FirstProtocol, detect_protocol
 from teleglyph.net.traffic import ConnectionLimits
-from teleglyph.wire.acip import Session
+from teleglyph.net.transport import ByteSession
 
-_BACKLOG = 128
 _SEND_BUFFER = 512 << 10
 """Kernel bytes per peer: a few frames, so that a slow peer never sees much outdated ones."""
 _UNSENT_LOW_WATER = 128 << 10
 _KEEPALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 8))
 
-Admission = Callable[[str], "Connection | bytes | None"]
-"""Decides about a new peer by its address: a connection to run, bytes to send before closing, or None to abort."""
 
+class ConnectionProtocol(asyncio.Protocol):
+    """Forwards asyncio's callbacks to a connection.
 
-class _TcpProtocol(asyncio.Protocol):
-    """Forwards asyncio's callbacks to a connection."""
+    Args:
+        connection: the connection.
+        on_open: called when it is open.
+    """
 
-    def __init__(self, admit: Admission, accepted: Callable[[Connection], None] | None = None) -> None:
-        self._admit = admit
-        self._accepted = accepted
-        self.connection: Connection | None = None
+    def __init__(self, connection: Connection, on_open: Callable[[Connection], object] | None = None) -> None:
+        self._connection = connection
+        self._on_open = on_open
 
     def connection_made(self, base: asyncio.BaseTransport) -> None:
         transport = cast(asyncio.Transport, base)
-        verdict = self._admit(peer_name(transport))
-        if not isinstance(verdict, Connection):
-            refuse(transport, verdict or b"")
-            return
         configure_socket(transport)
-        self.connection = verdict
-        verdict.opened(transport)
-        if self._accepted is not None:
-            self._accepted(verdict)
+        self._connection.opened(transport)
+        if self._on_open is not None:
+            self._on_open(self._connection)
 
     def data_received(self, data: bytes) -> None:
-        if self.connection is not None:
-            self.connection.bytes_received(data)
+        self._connection.bytes_received(data)
 
     def pause_writing(self) -> None:
-        if self.connection is not None:
-            self.connection.writing_paused()
+        self._connection.writing_paused()
 
     def resume_writing(self) -> None:
-        if self.connection is not None:
-            self.connection.writing_resumed()
+        self._connection.writing_resumed()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self.connection is not None:
-            self.connection.closed()
+        self._connection.closed()
 
 
-class PeerHandler(Protocol):
-    """Decides about peers that connect.  ``peer`` is their address."""
-
-    def peer_connected(self, peer: str) -> Callable[[], None] | None:
-        """Return a callback for when the first bytes are there or the peer left; None to close the connection."""
-
-    def admit(self, peer: str) -> Connection | bytes | None:
-        """For a peer that speaks ACIP: a connection to run, bytes to send before closing, or None to abort."""
-
-    def accepted(self, connection: Connection) -> None:
-        """Run a connection that was admitted; it is open now."""
-
-    def http_protocol(self, peer: str) -> asyncio.Protocol | bytes:
-        """For a peer that speaks HTTP: the protocol that serves it, or bytes to send before closing."""
-
-    def peer_timed_out(self, peer: str) -> None:
-        """Record that a peer was closed because its first bytes did not arrive in time."""
-
-    def tls_refused(self, peer: str) -> None:
-        """Record that a peer was closed because it speaks TLS."""
-
-
-class _NewPeer(asyncio.Protocol):
-    """A peer whose first bytes have not arrived yet.
-
-    Args:
-        handler: decides about the peer.
-        seconds: deadline for the first bytes.
-    """
-
-    def __init__(self, handler: PeerHandler, seconds: float) -> None:
-        self._handler = handler
-        self._seconds = seconds
-        self._data = b""
-        self._transport: asyncio.Transport | None = None
-        self._leave: Callable[[], None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
+class _OutgoingProtocol(ConnectionProtocol):
+    """For a connection that we opened; notes the address that was reached."""
 
     def connection_made(self, base: asyncio.BaseTransport) -> None:
-        transport = cast(asyncio.Transport, base)
-        self._leave = self._handler.peer_connected(peer_name(transport))
-        if self._leave is None:
-            transport.abort()
-            return
-        self._transport = transport
-        self._timer = asyncio.get_running_loop().call_later(self._seconds, self._expire)
-
-    def data_received(self, data: bytes) -> None:
-        if self._transport is None:
-            return
-        self._data += data
-        kind = detect_protocol(self._data)
-        if kind is not None:
-            transport, self._transport = self._transport, None
-            self._finish()
-            self._switch_protocol(transport, kind)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._transport = None
-        self._finish()
-
-    def _switch_protocol(self, transport: asyncio.Transport, kind: FirstProtocol) -> None:
-        peer = peer_name(transport)
-        if kind is FirstProtocol.TLS:
-            self._handler.tls_refused(peer)
-            transport.abort()
-            return
-        if kind is FirstProtocol.HTTP:
-            successor = self._handler.http_protocol(peer)
-        else:
-            successor = _TcpProtocol(self._handler.admit, self._handler.accepted)
-        if isinstance(successor, bytes):
-            refuse(transport, successor)
-            return
-        transport.set_protocol(successor)
-        successor.connection_made(transport)
-        if not transport.is_closing():
-            successor.data_received(self._data)
-
-    def _expire(self) -> None:
-        if self._transport is not None:
-            transport, self._transport = self._transport, None
-            self._handler.peer_timed_out(peer_name(transport))
-            transport.abort()
-
-    def _finish(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        leave, self._leave = self._leave, None
-        if leave is not None:
-            leave()
-
-
-class Listener:
-    """Listening sockets for all protocols of the call port.
-
-    Args:
-        handler: decides about peers.
-        first_bytes_timeout: seconds from a peer's connection to its first bytes.
-    """
-
-    def __init__(self, handler: PeerHandler, first_bytes_timeout: float) -> None:
-        self._handler = handler
-        self._first_bytes_timeout = first_bytes_timeout
-        self._servers: list[asyncio.Server] = []
-
-    async def listen(self, host: str, port: int) -> tuple[str, int]:
-        """Listen on one more address (an IPv4 or IPv6 literal); returns the bound address and port.
-
-        Raises:
-            BindError: the address is in use, not ours, or the port is reserved.
-        """
-        loop = asyncio.get_running_loop()
-        try:
-            server = await loop.create_server(
-                lambda: _NewPeer(self._handler, self._first_bytes_timeout), host, port, backlog=_BACKLOG
-            )
-        except OSError as error:
-            raise BindError(bind_failure([(host, error)], port, "calls", "--port")) from error
-        self._servers.append(server)
-        name = server.sockets[0].getsockname()
-        return str(name[0]), int(name[1])
-
-    async def close(self) -> None:
-        """Stop listening; accepted connections stay open."""
-        for server in self._servers:
-            server.close()
-        self._servers.clear()
+        name = base.get_extra_info("peername")
+        if name:
+            self._connection.numeric_peer = authority(str(name[0]), int(name[1]))
+        super().connection_made(base)
 
 
 async def connect_tcp(
-    host: str, port: int, session: Session, *, timeout: float = 3.0, limits: ConnectionLimits | None = None
+    host: str, port: int, session: ByteSession, *, timeout: float = 3.0, limits: ConnectionLimits | None = None
 ) -> Connection:
     """Connect to a server; tries every address of ``host`` in the resolver's order.
 
     Raises:
         ConnectError: no address could be reached within ``timeout`` seconds.
     """
-    where = authority(host, port)
-    connection = Connection(session, where, limits)
+    connection = Connection(session, authority(host, port), limits)
+    await _connect(lambda: _OutgoingProtocol(connection), host, port, timeout)
+    return connection
+
+
+async def connect_tls(
+    host: str,
+    port: int,
+    context: ssl.SSLContext,
+    make_session: Callable[[ssl.SSLObject, str], ByteSession],
+    *,
+    timeout: float = 3.0,
+    tls_timeout: float = 5.0,
+    limits: ConnectionLimits | None = None,
+) -> Connection:
+    """Connect to a server with TLS.
+
+    Args:
+        host: of the server; also the name for which its certificate is requested.
+        port: of the server.
+        context: for the TLS handshake.
+        make_session: makes the session from the finished handshake and the server's numeric address with the port.
+        timeout: seconds for the connection.
+        tls_timeout: seconds for the TLS handshake.
+        limits: of the connection.
+
+    Raises:
+        ConnectError: no address could be reached within ``timeout`` seconds.
+        TlsFailedError: the TLS handshake failed.
+    """
+    transport = await _connect(asyncio.Protocol, host, port, timeout)
+    numeric = authority(peer_name(transport), port)
     loop = asyncio.get_running_loop()
+    try:
+        if transport.is_closing():
+            raise ConnectionResetError
+        secure = await loop.start_tls(
+            transport, transport.get_protocol(), context, server_hostname=host, ssl_handshake_timeout=tls_timeout
+        )
+    except OSError as error:  # includes ssl.SSLError and TimeoutError
+        raise TlsFailedError(numeric, error) from error
+    except BaseException:
+        transport.abort()
+        raise
+    if secure is None:
+        raise TlsFailedError(numeric, ConnectionResetError())
+    session = make_session(secure.get_extra_info("ssl_object"), numeric)
+    connection = Connection(session, authority(host, port), limits)
+    protocol = _OutgoingProtocol(connection)
+    secure.set_protocol(protocol)
+    protocol.connection_made(secure)
+    return connection
 
-    def reached(numeric: str) -> Connection:
-        connection.numeric_peer = authority(numeric, port)
-        return connection
 
+class TlsFailedError(ConnectError):
+    """The TLS handshake with a server failed.
+
+    Attributes:
+        numeric_peer: the server's numeric address with the port.
+        cause: what failed.
+    """
+
+    def __init__(self, numeric_peer: str, cause: OSError) -> None:
+        super().__init__(f"The TLS handshake with {numeric_peer} failed.")
+        self.numeric_peer = numeric_peer
+        self.cause = cause
+
+
+async def _connect(factory: Callable[[], asyncio.Protocol], host: str, port: int, timeout: float) -> asyncio.Transport:
     try:
         async with asyncio.timeout(timeout):
-            await loop.create_connection(lambda: _TcpProtocol(reached), host, port)
+            transport, _ = await asyncio.get_running_loop().create_connection(factory, host, port)
     except OSError as error:
         raise ConnectError(tcp_failure(error, host, port, timeout)) from error
-    return connection
+    return transport
 
 
 def bind_failure(failures: Sequence[tuple[str, OSError]], port: int, service: str, option: str) -> str:

@@ -20,6 +20,12 @@ class Transport(Protocol):
     def resume_reading(self) -> None:
         """Deliver bytes again."""
 
+    def can_write_eof(self) -> bool:
+        """Whether one direction can be closed alone; not with TLS."""
+
+    def close(self) -> None:
+        """Close after sending buffered bytes."""
+
     def write_eof(self) -> None:
         """Close our side of the connection."""
 

@@ -36,6 +36,7 @@ from teleglyph.server.config import DEFAULT_ADDRESSES, ServerConfig
 from teleglyph.server.front_door import FrontDoor
 from teleglyph.server.http import HttpFront
 from teleglyph.server.overload import Overload
+from teleglyph.server.tls_certificate import ServerTls
 from teleglyph.store import Database, RecordStore, open_database
 
 if TYPE_CHECKING:
@@ -76,11 +77,10 @@ class Server:
         self._calls = CallAdmission(config, self.default_room, self._decoding, self.overload)
         self.gate = self._calls.gate
         """Limits the connections of each address."""
-        self._http = HttpFront(self)
-        door = FrontDoor(
-            self.gate.let_in, self._calls.admit, self._calls.accept, self._http.on_call_port, config.max_handshakes
-        )
-        self._listener = Listener(door, config.call.handshake_timeout)
+        self._tls = ServerTls(config.tls, config.identities[0] if config.identities else None)
+        self._http = HttpFront(self, self._tls)
+        self._listener = Listener(self._door(self._calls), config.call.handshake_timeout)
+        self._pages_listener = Listener(self._door(None), config.call.handshake_timeout, "HTTP", "--http-port")
         self._background: list[asyncio.Task[None]] = []
         self.relay = Relay(config.games, config.relay, on_start=self._room_started, on_end=self._room_ended)
         self.records: RecordStore | None = None
@@ -90,6 +90,12 @@ class Server:
         self.events: EventsService | None = None
         """The Nostr relay; None if it is disabled."""
         self._announcements: CallAnnouncements | None = None
+
+    def _door(self, calls: CallAdmission | None) -> FrontDoor:
+        config = self.config
+        return FrontDoor(
+            self.gate, config.trusted_proxies, self._tls, self._http.protocol_for, calls, config.max_handshakes
+        )
 
     # --- life cycle -----------------------------------------------------------------------------------
 
@@ -105,15 +111,18 @@ class Server:
             self.config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         await self._open_database()
         await self._calls.prepare()
-        if self.config.http_port is not None:
+        await asyncio.to_thread(self._tls.load)
+        if self.config.http:
             await self._http.prepare()
-        await self._listen()
-        if self.config.http_port is not None:
-            try:
-                await self._http.start(self.config.addresses, self.config.http_port)
-            except BindError:
-                await self._listener.close()
-                raise
+        self._listen()
+        if self.config.http:
+            if self.config.http_port is not None:
+                try:
+                    self._http.listen(self._pages_listener, self.config.addresses, self.config.http_port)
+                except BindError:
+                    self._listener.close()
+                    await self._http.stop()
+                    raise
             self._spawn(self.players.run(), "rooms")
             if self.events is not None:
                 self._spawn(self.events.run(), "events")
@@ -177,7 +186,8 @@ class Server:
 
     async def stop(self) -> None:
         """Stop listening, end all connections and release everything, in less than a second."""
-        await self._listener.close()
+        self._listener.close()
+        self._pages_listener.close()
         self.relay.close("The server is shutting down")
         if self._announcements is not None:
             await self._announcements.end()
@@ -233,14 +243,14 @@ class Server:
             _log.error("%s", problem)
         return problems
 
-    async def _listen(self) -> None:
+    def _listen(self) -> None:
         port = self.config.port
         for address in self.config.addresses:
             try:
-                bound = await self._listener.listen(address, port)
+                bound = self._listener.listen(address, port)
             except BindError as error:
                 if not self._is_optional(address):
-                    await self._listener.close()
+                    self._listener.close()
                     raise
                 _log.warning("%s Continuing without it.", error)
                 continue
@@ -262,7 +272,7 @@ class Server:
 
     @property
     def http_port(self) -> int | None:
-        """The HTTP port; None without HTTP."""
+        """The port for HTTP only; None without one."""
         return self._http.port or None
 
     @property

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from teleglyph.call.decoding import Decoding
@@ -13,16 +14,23 @@ from teleglyph.call.life_cycle import State
 from teleglyph.call.participant import Participant
 from teleglyph.call.room import CallRoom
 from teleglyph.call.session import run_participant
+from teleglyph.errors import HandshakeError, ServerFullError
 from teleglyph.net import Connection, charged, network_of, raise_descriptor_limit
+from teleglyph.net.tcp import ConnectionProtocol
 from teleglyph.server.address_gate import AddressGate
 from teleglyph.server.admission import HandshakeGuard, Proofs
 from teleglyph.server.config import ServerConfig
 from teleglyph.server.overload import Overload
-from teleglyph.wire.acip import AuthFailure, Feature, ServerSession, derive_password_key
+from teleglyph.wire.acip import AuthFailure, ErrorMessage, Feature, ServerSession, derive_password_key, encode
+from teleglyph.wire.acip.server_handshake import Admission
+from teleglyph.wire.acip.session import ServerRole
+from teleglyph.wire.link2 import Channel, LinkServerSession, Requirements
+from teleglyph.wire.link2.password import prepare as prepare_exchange
 
 _log = logging.getLogger(__name__)
 
 _MISSING = AuthFailure.PASSWORD_REQUIRED | AuthFailure.CLIENT_KEY_REQUIRED
+_NO_ACIP = "This server does not speak ACIP, the protocol of ascii-chat. Join it with a newer 'teleglyph client'."
 _CLOSE_SECONDS = 0.8
 """For farewells; together with the rest of the shutdown well under a second."""
 
@@ -43,6 +51,12 @@ class Refusal:
     def line(self) -> bytes:
         """The line that ascii-chat's programs understand; empty if the peer gets no answer."""
         return b"" if self.is_silent else b"SERVER_FULL: %s\n" % self.text.encode()
+
+
+@dataclass(frozen=True, slots=True)
+class _Requirements:
+    password_key: bytes | None
+    admits: Admission | None
 
 
 class CallAdmission:
@@ -71,13 +85,13 @@ class CallAdmission:
         self._password_key: bytes | None = None
         self._numbers = itertools.count(1)
         self._proofs = Proofs(config.call, self.gate.refused)
-        self._admitted: dict[Connection, tuple[ServerSession, HandshakeGuard]] = {}
         self._sessions: dict[asyncio.Task[None], Participant] = {}
 
     async def prepare(self) -> None:
         """Derive the key of the server's password."""
         if self._config.password is not None:
             self._password_key = await asyncio.to_thread(derive_password_key, self._config.password)
+            await asyncio.to_thread(prepare_exchange)
 
     @property
     def participants(self) -> list[Participant]:
@@ -116,15 +130,19 @@ class CallAdmission:
         """A guard for the handshake of a peer that was not refused."""
         return self._proofs.guard(peer)
 
-    def admit(self, peer: str) -> Connection | bytes | None:
-        """Decide about a peer that speaks ACIP over TCP.
+    def plain(self, peer: str, leave: Callable[[], None]) -> asyncio.Protocol | bytes:
+        """The protocol for a peer that speaks ACIP over TCP, or the bytes that refuse it.
 
-        Returns:
-            its connection; the bytes that refuse it; or None to close without a word.
+        Args:
+            peer: its address.
+            leave: called when its connection has ended.
         """
-        if (refusal := self.refuse(peer)) is not None:
-            return refusal.line or None
+        if (refusal := self.refuse(peer, is_counted=True)) is not None:
+            return refusal.line
         config = self._config
+        if not config.acip:
+            self.gate.record_refusal("acip", "ACIP", peer, "it speaks ACIP, which --no-acip refuses")
+            return encode(ErrorMessage(HandshakeError.exit_code, _NO_ACIP))
         guard = self.guard(peer)
         session = ServerSession(
             password_key=self._password_key,
@@ -134,24 +152,56 @@ class CallAdmission:
             features=Feature.SCREEN_UPDATES,
             guard=guard,
         )
-        connection = guard.connection = Connection(session, peer, config.connection, meter=self.gate.meter(peer))
-        self._admitted[connection] = session, guard
-        return connection
+        return self._protocol(peer, session, guard, leave)
 
-    def accept(self, connection: Connection) -> None:
-        """Start the session of a connection that :meth:`admit` returned."""
-        self.start(connection, *self._admitted.pop(connection))
+    def link(self, peer: str, channel: Channel, leave: Callable[[], None]) -> asyncio.Protocol | bytes:
+        """The protocol for a peer that speaks link 2, or the bytes that refuse it.
+
+        Args:
+            peer: its address.
+            channel: the TLS connection.
+            leave: called when its connection has ended.
+        """
+        if (refusal := self.refuse(peer, is_counted=True)) is not None:
+            if refusal.is_silent:
+                return b""
+            return encode(ErrorMessage(ServerFullError.exit_code, f"{refusal.text}."))
+        config = self._config
+        guard = self.guard(peer)
+        session = LinkServerSession(
+            channel,
+            self._find_room,
+            identities=config.identities,
+            features=Feature.SCREEN_UPDATES,
+            guard=guard,
+        )
+        return self._protocol(peer, session, guard, leave)
+
+    def _find_room(self, _name: str) -> Requirements:
+        return _Requirements(
+            self._password_key, None if self._config.client_keys is None else self._config.client_keys.admits
+        )
+
+    def _protocol(
+        self, peer: str, session: ServerRole, guard: HandshakeGuard, leave: Callable[[], None]
+    ) -> asyncio.Protocol:
+        connection = guard.connection = Connection(session, peer, self._config.connection, meter=self.gate.meter(peer))
+        return ConnectionProtocol(connection, lambda _: self.start(connection, session, guard, leave))
 
     def start(
-        self, connection: Connection, session: ServerSession, guard: HandshakeGuard, *, is_counted: bool = False
+        self,
+        connection: Connection,
+        session: ServerRole,
+        guard: HandshakeGuard,
+        leave: Callable[[], None] = lambda: None,
     ) -> asyncio.Task[None]:
         """Start the session of an open connection; returns the task that serves it.
 
         Args:
             connection: with an open transport.
-            session: the ACIP session on it.
+            session: on it.
             guard: of the session's handshake.
-            is_counted: the connection counts for its address already.
+            leave: called when the connection has ended.
         """
         number = next(self._numbers)
         participant = Participant(number, connection, self._room, self._config.call, self._decoding)
@@ -160,10 +210,7 @@ class CallAdmission:
         )
         self._sessions[task] = participant
         task.add_done_callback(self._sessions.pop)
-        # Counted here, not in the task's first step: many connections may be accepted before that.
-        if not is_counted:
-            leave = self.gate.enter(connection.peer)
-            task.add_done_callback(lambda _: leave())
+        task.add_done_callback(lambda _: leave())
         return task
 
     async def close(self) -> None:
@@ -175,7 +222,7 @@ class CallAdmission:
         for participant in self._sessions.values():
             participant.connection.abort()
 
-    async def _serve(self, participant: Participant, session: ServerSession, guard: HandshakeGuard) -> None:
+    async def _serve(self, participant: Participant, session: ServerRole, guard: HandshakeGuard) -> None:
         _log.debug("%s connected as %s", participant.connection.peer, participant.name)
         reason = await run_participant(participant, session, self._config.call, guard.over)
         self._log_departure(participant, reason)

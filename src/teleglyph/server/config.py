@@ -18,7 +18,6 @@ from teleglyph.rooms.service import RoomsLimits
 from teleglyph.wire.acip import Identity
 
 DEFAULT_PORT = 27224
-DEFAULT_HTTP_PORT = 27226
 DEFAULT_ADDRESSES = ("127.0.0.1", "::1")
 
 
@@ -29,8 +28,12 @@ class ServerConfig:
     addresses: tuple[str, ...] = DEFAULT_ADDRESSES
     port: int = DEFAULT_PORT
     """0 lets the system choose."""
-    http_port: int | None = DEFAULT_HTTP_PORT
-    """None disables HTTP."""
+    http: bool = True
+    """Serve HTTP and everything over it, on the port for calls."""
+    http_port: int | None = None
+    """A second port, for HTTP only; None for none."""
+    acip: bool = True
+    """Also admit peers without link 2: ascii-chat's programs and browsers."""
     password: str | None = field(default=None, repr=False)
     identities: tuple[Identity, ...] = ()
     """Keys that the server proves; the first is the default."""
@@ -72,7 +75,7 @@ class ServerConfig:
     admin_token: str | None = field(default=None, repr=False)
     """Authorizes reloading, and reading statistics from elsewhere, over HTTP; None: nobody may."""
     tls: tuple[Path, Path | None] | None = None
-    """Certificate and key of the HTTP port; None: no TLS."""
+    """Certificate and key for TLS; None: a certificate made for the first identity."""
     relay_urls: tuple[OwnName, ...] = ()
     """URLs by which clients know this server, besides those it finds by itself."""
     trusted_proxies: tuple[Network, ...] = ()

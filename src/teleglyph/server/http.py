@@ -1,4 +1,4 @@
-"""The HTTP port: its listeners, connections and request limits; other modules have the pages."""
+"""HTTP on all ports: its connections and request limits; other modules have the pages."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ import asyncio
 import errno
 import logging
 import re
-import ssl
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from teleglyph.errors import BindError
 from teleglyph.net import SlidingWindow, charged, network_of
-from teleglyph.net.forwarding import client_of, is_trusted
-from teleglyph.net.tcp import bind_failure
-from teleglyph.net.tls_listener import TlsListener
+from teleglyph.net.forwarding import Client, client_of, is_trusted
+from teleglyph.net.listener import Listener
 from teleglyph.server.access import HttpAccess
 from teleglyph.server.event_pages import EventPages
 from teleglyph.server.front_door import refusal
@@ -25,7 +23,7 @@ from teleglyph.server.own_names import KnownNames
 from teleglyph.server.room_pages import RoomPages
 from teleglyph.server.services import Services
 from teleglyph.server.status_pages import StatusPages
-from teleglyph.server.tls_certificate import load_tls
+from teleglyph.server.tls_certificate import ServerTls
 from teleglyph.server.upgrades import Upgrader
 
 if TYPE_CHECKING:
@@ -45,14 +43,16 @@ _MAX_PAUSE = 5.0
 
 
 class HttpFront:
-    """Serves HTTP on its own port and on the call port.
+    """Serves HTTP, on the port for calls and perhaps on one of its own.
 
     Args:
         services: that the pages show.
+        tls: the server's certificate.
     """
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, tls: ServerTls) -> None:
         self._services = services
+        self._tls = tls
         self._access = HttpAccess(services.config)
         upgrader = Upgrader(services.gate, self._access)
         self._pages = (
@@ -61,19 +61,18 @@ class HttpFront:
             EventPages(services, self._access, upgrader),
         )
         self._runner: web.AppRunner | None = None
-        self._listeners: list[asyncio.Server | TlsListener] = []
-        self._tls: ssl.SSLContext | None = None
         self._guard = HeadGuard()
         self._watcher: asyncio.Task[None] | None = None
         self.port = 0
+        """The port for HTTP only; 0 without one."""
         limit = _REQUESTS_PER_MINUTE if services.config.connections_per_minute else 0
         self._requests = SlidingWindow(limit, 60.0, max_keys=_REMEMBERED_ADDRESSES)
 
     async def prepare(self) -> None:
-        """Set up the pages and read the certificate.
+        """Set up the pages.
 
         Raises:
-            ConfigurationError: the certificate cannot be used.
+            ConfigurationError: the certificate's names cannot be read.
         """
         from aiohttp import web
 
@@ -84,92 +83,72 @@ class HttpFront:
             app, access_log=None, handle_signals=False, keepalive_timeout=_KEEPALIVE_SECONDS, shutdown_timeout=0.5
         )
         await self._runner.setup()
-        if self._services.config.tls is not None:
-            self._tls = await asyncio.to_thread(load_tls, *self._services.config.tls)
         self._access.names = await asyncio.to_thread(KnownNames, self._services.config)
+        handlers = cast("web.Server", self._runner.server)
+        self._watcher = asyncio.get_running_loop().create_task(self._watch(handlers), name="http guard")
 
-    def on_call_port(self) -> asyncio.Protocol | bytes:
-        """The protocol for a peer of the call port that speaks HTTP, or the response that refuses it."""
+    def protocol_for(self, client: Client, is_secure: bool, leave: Callable[[], None]) -> asyncio.Protocol | bytes:
+        """The protocol for a peer that speaks HTTP, or the response that refuses it.
+
+        Args:
+            client: the peer.
+            is_secure: it speaks TLS.
+            leave: called when its connection has ended.
+        """
         if self._runner is None or self._runner.server is None:
-            return refusal("404 Not Found", "This is a Teleglyph server's port for calls; it serves no pages.")
-        if self._tls is not None:
-            return refusal(
-                "426 Upgrade Required", f"This port is for calls only. Use https:// or wss:// on port {self.port}."
-            )
-        return self._protocol()
+            return refusal("404 Not Found", "This is a Teleglyph server for calls; it serves no pages.")
+        if self._tls.is_public and not is_secure and not self._is_proxy(client.address):
+            return refusal("426 Upgrade Required", "This server speaks TLS. Use https:// or wss:// on this port.")
+        from teleglyph.server.http_requests import RequestHandler
 
-    async def start(self, addresses: Sequence[str], port: int) -> None:
-        """Listen on the given addresses; those that this machine does not have are logged and skipped.
+        return RequestHandler(
+            client,
+            leave,
+            self._charge,
+            self._runner.server,
+            loop=asyncio.get_running_loop(),
+            access_log=cast(logging.Logger, None),
+            keepalive_timeout=_KEEPALIVE_SECONDS,
+        )
+
+    def listen(self, listener: Listener, addresses: Sequence[str], port: int) -> None:
+        """Listen on a port for HTTP only; addresses that this machine does not have are logged and skipped.
 
         Raises:
-            BindError: the port is in use on one of them, or none of them can be used.
+            BindError: the port is in use on one of the addresses, or none of them can be used.
         """
-        if self._runner is None:
-            raise RuntimeError("prepare comes first")
-        handlers = cast("web.Server", self._runner.server)
-        failures: list[tuple[str, OSError]] = []
+        failures: list[BindError] = []
         for address in addresses:
             try:
-                port = await self._listen(address, port)
-            except OSError as error:
-                failures.append((address, error))
+                port = listener.listen(address, port)[1]
+            except BindError as error:
+                failures.append(error)
         # Another program has the port on one of our addresses; half of the clients would reach that program.
-        is_taken = any(error.errno == errno.EADDRINUSE for _, error in failures)
+        is_taken = any(cast(OSError, failure.__cause__).errno == errno.EADDRINUSE for failure in failures)
         if failures and (is_taken or len(failures) == len(addresses)):
-            await self.stop()
-            raise BindError(bind_failure(failures, port, "HTTP", "--http-port"))
+            listener.close()
+            raise failures[0]
         for failure in failures:
-            _log.warning("%s Continuing without it.", bind_failure([failure], port, "HTTP", "--http-port"))
+            _log.warning("%s Continuing without it.", failure)
         self.port = port
-        self._watcher = asyncio.get_running_loop().create_task(self._watch(handlers), name="http guard")
-        _log.info("Serving %s on port %d", "HTTP" if self._tls is None else "HTTP with TLS", self.port)
+        _log.info("Serving HTTP on port %d as well", port)
 
     async def stop(self) -> None:
-        """Stop listening and close all connections."""
+        """Close all connections."""
         if self._watcher is not None:
             self._watcher.cancel()
-        for listener in self._listeners:
-            listener.close()
         if self._runner is not None:
             await self._runner.cleanup()
 
     def reload_tls(self) -> None:
-        """Reload the certificate; new connections use it.
+        """Reload the certificate and its names; new connections use it.
 
         Raises:
             ConfigurationError: it cannot be used; the old one stays.
         """
-        if self._tls is not None and self._services.config.tls is not None:
-            load_tls(*self._services.config.tls)
-            if self._access.names is not None:
-                self._access.names.reload()
-            load_tls(*self._services.config.tls, context=self._tls)
-
-    def _protocol(self, leave: Callable[[], None] | None = None) -> asyncio.Protocol:
-        """The protocol for a new connection.
-
-        Args:
-            leave: called when the connection is closed, if it was counted already.
-        """
-        from teleglyph.server.http_requests import RequestHandler
-
-        if self._runner is None or self._runner.server is None:
-            raise RuntimeError("prepare comes first")
-        no_log = cast(logging.Logger, None)
-        loop = asyncio.get_running_loop()
-        let_in = self._let_in if leave is None else lambda _: leave
-        return RequestHandler(
-            let_in,
-            self._charge,
-            self._runner.server,
-            loop=loop,
-            access_log=no_log,
-            keepalive_timeout=_KEEPALIVE_SECONDS,
-        )
-
-    def _let_in(self, peer: str) -> Callable[[], None] | str:
-        """Count a connection; returns a function that uncounts it, or the reason for refusing it."""
-        return self._services.gate.let_in(peer, is_proxy=self._is_proxy(peer))
+        if self._access.names is not None:
+            self._access.names.reload()
+        self._tls.load()
 
     def _charge(self, peer: str, seconds: float) -> None:
         """Charge work to the address of a connection, except to a proxy, whose clients are charged instead."""
@@ -178,15 +157,6 @@ class HttpFront:
 
     def _is_proxy(self, peer: str) -> bool:
         return is_trusted(peer, self._services.config.trusted_proxies)
-
-    async def _listen(self, address: str, port: int) -> int:
-        if self._tls is not None:
-            secure = TlsListener(self._tls, self._let_in, self._protocol, HEAD_SECONDS)
-            self._listeners.append(secure)
-            return secure.listen(address, port)
-        listener = await asyncio.get_running_loop().create_server(self._protocol, address, port)
-        self._listeners.append(listener)
-        return int(listener.sockets[0].getsockname()[1])
 
     async def _watch(self, handlers: web.Server) -> None:
         """Close connections whose next request is late."""
@@ -207,7 +177,10 @@ class HttpFront:
                 hosts = request.headers.getall("Host", [])
                 if len(hosts) > 1 or (not hosts and request.version >= (1, 1)) or any(map(_INVALID_HOST.search, hosts)):
                     return json_answer({"error": "A request must have one valid Host header."}, status=400)
-                client = client_of(request.remote or "", request.headers.items(), self._services.config.trusted_proxies)
+                peer = cast(RequestHandler, request.protocol).client
+                client = client_of(peer.address, request.headers.items(), self._services.config.trusted_proxies)
+                if not peer.is_direct:
+                    client = Client(client.address, is_direct=False)
                 request = request.clone(remote=client.address)
                 request[CLIENT] = client
                 return await charged(serve(request, handler), cast(RequestHandler, request.protocol).stopwatch)

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from teleglyph.net import Connection, ConnectionLimits, OutboxBudget, OwnNames, network_of
-from teleglyph.net.tcp import peer_name
 from teleglyph.net.websocket import WebSocketSession, request_head, take_over
 from teleglyph.server.access import HttpAccess
 from teleglyph.server.address_gate import AddressGate
@@ -49,7 +48,7 @@ class Upgrader:
         from teleglyph.server.http_requests import RequestHandler
 
         gate, peer = self._gate, request.remote or ""
-        is_counted = peer == peer_name(request.transport)
+        is_counted = peer == cast(RequestHandler, request.protocol).client.address
         if (refusal := gate.refuse(peer, is_counted=is_counted)) is not None:
             return json_answer({"error": refusal}, status=429)
         session = WebSocketSession(request_head(request), **options)

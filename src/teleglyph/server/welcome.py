@@ -75,9 +75,9 @@ class Welcome:
         return " and ".join(wanted) or "nothing"
 
     def _ports(self, port: int) -> str:
-        if self.http_port is None or self.http_port == port:
+        if self.http_port is None:
             return f"TCP port {port}"
-        return f"TCP port {port} (calls, chat and games; {self.http_port} is a second one for pages, if you want it)"
+        return f"TCP port {port} ({self.http_port} is a second one for pages, if you want it)"
 
 
 def _as_typed(address: str, port: int) -> str:

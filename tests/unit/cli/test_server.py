@@ -42,9 +42,7 @@ def test_a_starting_server_reloads_and_continues(monkeypatch: pytest.MonkeyPatch
         await asyncio.sleep(0.3)
 
     async def serve(stop: asyncio.Event) -> int:
-        serving = asyncio.create_task(
-            server._serve(ServerConfig(addresses=("127.0.0.1",), port=0, http_port=None), stop)
-        )
+        serving = asyncio.create_task(server._serve(ServerConfig(addresses=("127.0.0.1",), port=0, http=False), stop))
         await has_started.wait()
         was_stopped.append(stop.is_set())
         if not stop.is_set():

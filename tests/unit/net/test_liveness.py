@@ -72,6 +72,9 @@ class Sink:
     def write(self, data: bytes) -> None:
         pass
 
+    def can_write_eof(self) -> bool:
+        return True
+
     def __getattr__(self, name: str) -> Callable[..., None]:
         return lambda *_: None
 

@@ -33,7 +33,7 @@ def serve(work: Callable[[int], Result], **settings: object) -> Result:
     """Run ``work``, which gets the port, beside a server."""
 
     async def main() -> Result:
-        config = ServerConfig(addresses=("127.0.0.1",), port=0, http_port=None, password=PASSWORD, **settings)  # type: ignore[arg-type]
+        config = ServerConfig(addresses=("127.0.0.1",), port=0, http=False, password=PASSWORD, **settings)  # type: ignore[arg-type]
         server = Server(config)
         await server.start()
         try:

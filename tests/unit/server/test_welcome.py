@@ -30,8 +30,7 @@ def test_an_open_server_warns_and_explains_how_others_join() -> None:
         "INFO Others join with: teleglyph client 192.168.1.5",
         "INFO Others join with: teleglyph client fd00::5",
         "INFO To join they need nothing",
-        "INFO In a firewall, open TCP port 27224 (calls, chat and games; "
-        "27226 is a second one for pages, if you want it)",
+        "INFO In a firewall, open TCP port 27224 (27226 is a second one for pages, if you want it)",
         "INFO For people on the internet, have your router forward TCP port 27224 to this machine",
     ]
 
