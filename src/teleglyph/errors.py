@@ -77,6 +77,10 @@ class VerificationError(PeerError):
     exit_code = 64
 
 
+class DowngradeError(VerificationError):
+    """A server that speaks link 2 only offers an older protocol now."""
+
+
 class UnknownServerError(VerificationError):
     """The server is new, and the user has not accepted it yet.
 

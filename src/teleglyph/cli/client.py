@@ -27,7 +27,7 @@ from teleglyph.cli.option_groups import source_of, with_options
 from teleglyph.cli.option_types import ask_passphrase
 from teleglyph.cli.source_options import Source, SourceOptions
 from teleglyph.client.address import parse_address
-from teleglyph.client.call.connection import Credentials
+from teleglyph.client.call.connection import CallProtocol, Credentials
 from teleglyph.client.call.interactive import watch_call
 from teleglyph.client.call.options import CallOptions
 from teleglyph.client.call.pipe import pipe_call
@@ -106,19 +106,25 @@ def client(
 
 
 def _credentials(joining: JoinOptions) -> Credentials:
+    protocol = CallProtocol(joining.protocol)
     return Credentials(
         joining.name,
         derive_password_key(joining.password) if joining.password else None,
         load_identity(joining.key, ask_passphrase) if joining.key else None,
-        _trust(joining.server_key, joining.accept_new_server) if joining.encrypt else None,
+        _trust(joining, protocol) if joining.encrypt else None,
         joining.encrypt,
+        protocol,
     )
 
 
-def _trust(server_key: str | None, accept_new: bool) -> ServerTrust:
-    pinned = parse_public_keys(server_key) if server_key else []
+def _trust(joining: JoinOptions, protocol: CallProtocol) -> ServerTrust:
+    pinned = parse_public_keys(joining.server_key) if joining.server_key else []
     return ServerTrust(
-        KnownHosts(), pinned, accept_new=accept_new, on_new=lambda text: echo(f"teleglyph: {text}", err=True)
+        KnownHosts(),
+        pinned,
+        accept_new=joining.accept_new_server,
+        allows_downgrade=protocol is CallProtocol.ACIP,
+        on_new=lambda text: echo(f"teleglyph: {text}", err=True),
     )
 
 

@@ -9,6 +9,7 @@ import click
 from teleglyph.cli.option_groups import option
 from teleglyph.cli.option_types import Bitrate, check_name, check_password, default_name
 from teleglyph.client.address import DEFAULT_PORT
+from teleglyph.client.call.connection import CallProtocol
 from teleglyph.client.terminal.display import ViewPreferences
 
 
@@ -57,6 +58,15 @@ class JoinOptions:
         show_default=True,
         help="--no-encrypt only works if the server uses it, too.",
     )
+    protocol: str = option(
+        "--protocol",
+        table="network",
+        type=click.Choice([protocol.value for protocol in CallProtocol], case_sensitive=False),
+        default=CallProtocol.AUTO.value,
+        show_default=True,
+        help="How to talk to the server: 2 is Teleglyph's secure link over TLS, acip is ascii-chat's protocol. auto "
+        "tries the secure link first, and never gives it up for a server that has it.",
+    )
     name: str = option(
         "--name",
         table="network",
@@ -76,6 +86,8 @@ class JoinOptions:
             raise click.UsageError("--password needs encryption. Remove --no-encrypt.")
         if (self.key or self.server_key) and not self.encrypt:
             raise click.UsageError("--key and --server-key need encryption. Remove --no-encrypt.")
+        if self.protocol == CallProtocol.LINK2.value and not self.encrypt:
+            raise click.UsageError("--protocol 2 needs encryption. Remove --no-encrypt.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Sequence
 
-from teleglyph.errors import KeyFileError, UnknownServerError, VerificationError
+from teleglyph.errors import DowngradeError, KeyFileError, UnknownServerError, VerificationError
 from teleglyph.keys import KnownHosts, ascii_chat_fingerprint, fingerprint
 from teleglyph.keys.known_hosts import Entry, Verdict
 from teleglyph.net import is_loopback
@@ -22,6 +22,7 @@ class ServerTrust:
         hosts: the known servers.
         pinned: the only accepted identities; if empty, ``hosts`` decides.
         accept_new: remember new servers without asking.
+        allows_downgrade: accept servers that spoke link 2 before and do not now.
         on_new: called with a sentence when a server is remembered.
     """
 
@@ -31,14 +32,25 @@ class ServerTrust:
         pinned: Sequence[bytes] = (),
         *,
         accept_new: bool = False,
+        allows_downgrade: bool = False,
         on_new: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.hosts = hosts
         self.pinned = tuple(pinned)
+        self.allows_downgrade = allows_downgrade
         self._accept_new = accept_new
         self._on_new = on_new
 
-    def check(self, address: str, identity: bytes | None, *, name: str = "", is_ascii_chat: bool = False) -> None:
+    def check(
+        self,
+        address: str,
+        identity: bytes | None,
+        *,
+        name: str = "",
+        is_ascii_chat: bool = False,
+        has_link2: bool = False,
+        is_certified: bool = False,
+    ) -> None:
         """Accept a server, or raise an error.
 
         Args:
@@ -46,20 +58,29 @@ class ServerTrust:
             identity: the Ed25519 key that it has proven; None if it has none.
             name: host and port as the user typed them; remembered with the server.
             is_ascii_chat: the server is one of ascii-chat's programs, which print fingerprints in another form.
+            has_link2: the connection is link 2, which is remembered with the server.
+            is_certified: an authority that this machine trusts has certified the server's name.
 
         Raises:
             VerificationError: this is another server, or the connection is intercepted.
+            DowngradeError: the server spoke link 2 before.
             UnknownServerError: the server is new, and the user has to decide.
             KeyFileError: the server could not be remembered.
         """
+        if not has_link2:
+            self.check_downgrade(address, name)
         shown = describe_identity(identity, is_ascii_chat=is_ascii_chat)
+        verdict, entries = self.hosts.judge(address, identity)
         if self.pinned:
             self._check_pinned(address, identity, shown)
+            if has_link2:
+                self._remember_pinned(verdict, entries, address, identity, name)
             return
-        verdict, entries = self.hosts.judge(address, identity)
         if verdict is Verdict.KNOWN:
-            with contextlib.suppress(KeyFileError):  # the name is only a convenience
+            with contextlib.suppress(KeyFileError):  # the server is known without these
                 self.hosts.add_name(entries, name)
+                if has_link2 and not all(entry.has_link2 for entry in entries):
+                    self.hosts.mark_link2(self.hosts.judge(address, identity)[1])
             return
         if verdict is Verdict.CHANGED:
             before = " or ".join(dict.fromkeys(describe_identity(entry.identity) for entry in entries))
@@ -70,7 +91,7 @@ class ServerTrust:
             )
         if identity is None and is_loopback(address.rpartition(":")[0].strip("[]")):
             return
-        if not self._accept_new:
+        if not self._accept_new and not is_certified:
             advice = (
                 "Nothing proves that it is the right server. To join anyway, use --accept-new-server."
                 if identity is None
@@ -84,8 +105,40 @@ class ServerTrust:
                 name=name,
                 is_ascii_chat=is_ascii_chat,
             )
-        self.hosts.add(address, identity, name)
-        self._on_new(f"{_both(name, address)} is new and shows {shown}. It is now a known server.")
+        if identity is None and is_certified:
+            return  # there is nothing to compare with next time but its certificate
+        self.hosts.add(address, identity, name, has_link2=has_link2)
+        why = ", and has a valid certificate" if is_certified else ""
+        self._on_new(f"{_both(name, address)} is new and shows {shown}{why}. It is now a known server.")
+
+    def check_downgrade(self, address: str, name: str = "") -> None:
+        """Refuse a server that does not speak link 2, if it did before.
+
+        Args:
+            address: its numeric address and port, IPv6 in brackets.
+            name: host and port as the user typed them.
+
+        Raises:
+            DowngradeError: it did before.
+        """
+        if self.allows_downgrade or not self.hosts.speaks_link2(address, name):
+            return
+        raise DowngradeError(
+            f"{_both(name, address)} spoke Teleglyph's secure link before, and now only offers the older protocol "
+            "ACIP. Someone may be blocking the secure link, to listen or to impersonate the server. Ask its host, over "
+            "another channel, whether an older program replaced the server. If so: "
+            f"teleglyph known-hosts forget '{name or address}'; or join once with --protocol acip."
+        )
+
+    def _remember_pinned(
+        self, verdict: Verdict, entries: Sequence[Entry], address: str, identity: bytes | None, name: str
+    ) -> None:
+        """Remember that a server with a pinned key speaks link 2, so that it cannot be downgraded."""
+        with contextlib.suppress(KeyFileError):  # the pinned key protects without this
+            if verdict is Verdict.NEW:
+                self.hosts.add(address, identity, name, has_link2=True)
+            elif verdict is Verdict.KNOWN and not any(entry.has_link2 for entry in entries):
+                self.hosts.mark_link2(entries)
 
     def _check_pinned(self, address: str, identity: bytes | None, shown: str) -> None:
         if identity is None:

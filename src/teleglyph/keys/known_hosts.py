@@ -24,6 +24,8 @@ _NO_IDENTITY = "no-identity"
 _WORDS = 3
 _NAME = re.compile(r"name=([\w.\-:%\[\]]{1,270})")
 """A host name (at most 253 characters) and a port.  Nothing else is written to the file, or read from it."""
+_LINK2 = "link=2"
+"""The word in the comment of a server that speaks link 2."""
 _MAX_NAMES = 8
 """Lines for one server that was joined under different names."""
 
@@ -46,6 +48,7 @@ class Entry:
         file: the file with the line.
         line: its number, from 1.
         name: host and port as the user typed them; empty if they are not known.
+        has_link2: the server speaks link 2.
     """
 
     address: str
@@ -53,6 +56,7 @@ class Entry:
     file: Path
     line: int
     name: str = ""
+    has_link2: bool = False
 
     @property
     def place(self) -> str:
@@ -104,19 +108,34 @@ class KnownHosts:
             known = all(entry.identity is None for entry in found)
         return (Verdict.KNOWN if known else Verdict.CHANGED), found
 
-    def add(self, address: str, identity: bytes | None, name: str = "") -> None:
+    def speaks_link2(self, address: str, name: str = "") -> bool:
+        """Whether a server spoke link 2 before.
+
+        Args:
+            address: numeric, with the port.
+            name: host and port as the user typed them.
+        """
+        return any(
+            entry.has_link2 and (entry.address == address or (name != "" and entry.name == name))
+            for entry in self.entries()
+        )
+
+    def add(self, address: str, identity: bytes | None, name: str = "", *, has_link2: bool = False) -> None:
         """Remember a server.
 
         Args:
             address: numeric, with the port.
             identity: its Ed25519 key; None for a server without one.
             name: host and port as the user typed them; omitted if equal to the address.
+            has_link2: it speaks link 2.
 
         Raises:
             KeyFileError: the file cannot be written.
         """
         kind = _NO_IDENTITY if identity is None else "x25519"
         line = f"{address} {kind} {(identity or bytes(32)).hex()} teleglyph"
+        if has_link2:
+            line += f" {_LINK2}"
         if name != address and _NAME.fullmatch(f"name={name}"):
             line += f" name={name}"
         self._append(line + "\n")
@@ -136,7 +155,28 @@ class KnownHosts:
         own = [entry for entry in entries if entry.file == self.own]
         is_known = any(name in (entry.name, entry.address) for entry in own)
         if own and not is_known and len(own) < _MAX_NAMES and _NAME.fullmatch(f"name={name}"):
-            self.add(own[0].address, own[0].identity, name)
+            self.add(own[0].address, own[0].identity, name, has_link2=own[0].has_link2)
+
+    def mark_link2(self, entries: Sequence[Entry]) -> None:
+        """Remember that a known server speaks link 2.
+
+        Args:
+            entries: from :meth:`judge`.
+
+        Raises:
+            KeyFileError: the file cannot be written.
+        """
+        own = [entry for entry in entries if entry.file == self.own]
+        if not own:
+            for entry in entries[:1]:
+                self.add(entry.address, entry.identity, has_link2=True)
+            return
+        numbers = {entry.line for entry in own if not entry.has_link2}
+        try:
+            lines = _lines(self.own.read_bytes())
+            self._replace([f"{line.rstrip()} {_LINK2}" if at in numbers else line for at, line in enumerate(lines, 1)])
+        except OSError as error:
+            raise self._unwritable(error) from error
 
     def forget(self, *addresses: str) -> list[Entry]:
         """Remove servers from our file.
@@ -219,4 +259,5 @@ def parse_entries(lines: Iterable[str], file: Path) -> Iterator[Entry]:
         comment = words[_WORDS].split() if len(words) > _WORDS else []
         names = [found[1] for word in comment if (found := _NAME.fullmatch(word))]
         is_none = words[1] == _NO_IDENTITY
-        yield Entry(words[0], None if is_none else key, file, number, names[0] if names else "")
+        identity = None if is_none else key
+        yield Entry(words[0], identity, file, number, names[0] if names else "", _LINK2 in comment)

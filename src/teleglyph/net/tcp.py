@@ -120,7 +120,11 @@ async def connect_tls(
         raise
     if secure is None:
         raise TlsFailedError(numeric, ConnectionResetError())
-    session = make_session(secure.get_extra_info("ssl_object"), numeric)
+    try:
+        session = make_session(secure.get_extra_info("ssl_object"), numeric)
+    except BaseException:
+        secure.abort()
+        raise
     connection = Connection(session, authority(host, port), limits)
     protocol = _OutgoingProtocol(connection)
     secure.set_protocol(protocol)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from teleglyph.client.address import Address
-from teleglyph.client.call.connection import Credentials, open_connection
+from teleglyph.client.call.connection import Credentials, ServerConnector
 from teleglyph.client.call.keep_alive import keep_alive
 from teleglyph.client.call.sound import CallSound
 from teleglyph.client.call.uplink import Uplink
@@ -106,6 +106,7 @@ class CallClient:
         """Called when :attr:`view` changes."""
         self._address = address
         self._credentials = credentials
+        self._connector = ServerConnector(address, credentials)
         self._capabilities = capabilities
         self._settings = _with_view_state(settings or ViewSettings())
         self._has_screens = False
@@ -146,7 +147,7 @@ class CallClient:
         Raises:
             PeerError: always: the server cannot be reached, refuses us, breaks the protocol or disappears.
         """
-        connection, done = await open_connection(self._address, self._credentials)
+        connection, done = await self._connector.open()
         tasks: list[asyncio.Task[None]] = []
         farewell: list[bytes] = []
         try:

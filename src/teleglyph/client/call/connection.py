@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import enum
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from teleglyph.client.address import Address
 from teleglyph.client.call.backoff import UNANSWERED_PAUSES
+from teleglyph.client.call.link_connection import LinkAttempt, NoLinkError
 from teleglyph.client.trust import NotPinnedError, ServerTrust
 from teleglyph.errors import (
     ConnectError,
@@ -18,6 +21,7 @@ from teleglyph.errors import (
     PeerTimeoutError,
     ProtocolError,
     RateLimitError,
+    UnknownServerError,
 )
 from teleglyph.net import Connection, connect_tcp
 from teleglyph.wire.acip import ClientSession, Feature, HandshakeDone, Identity
@@ -26,6 +30,17 @@ _log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 3.0
 HANDSHAKE_SECONDS = 5.0
+
+Opened = tuple[Connection, HandshakeDone]
+
+
+class CallProtocol(enum.Enum):
+    """How a client talks to a server."""
+
+    AUTO = "auto"
+    """Link 2, and ACIP with servers that never spoke link 2."""
+    LINK2 = "2"
+    ACIP = "acip"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +53,7 @@ class Credentials:
         client_key: our own identity, for servers that require one.
         trust: decides about the server's identity; None accepts any.
         encrypt: False only for servers that run without encryption.
+        protocol: how to talk to the server.
     """
 
     name: str
@@ -45,6 +61,7 @@ class Credentials:
     client_key: Identity | None = field(default=None, repr=False)
     trust: ServerTrust | None = None
     encrypt: bool = True
+    protocol: CallProtocol = CallProtocol.AUTO
 
 
 class NoAnswerError(RateLimitError):
@@ -58,85 +75,157 @@ class NoAnswerError(RateLimitError):
         )
 
 
-async def open_connection(address: Address, credentials: Credentials) -> tuple[Connection, HandshakeDone]:
-    """Connect and complete the handshake.
+class ServerConnector:
+    """Connects to one server, perhaps several times.
 
-    Returns:
-        The connection, and what the handshake agreed on.
-
-    Raises:
-        PeerError: the server cannot be reached, is not the expected one, or refuses us.
+    Args:
+        address: the server.
+        credentials: how to join.
     """
-    trust = credentials.trust
-    try:
-        return await _retry_unanswered(address, credentials)
-    except NotPinnedError:
-        # A server with several identities shows the one that the client names. ascii-chat's server has only one and
-        # closes the connection if a client names any, so this comes second
-        # (docs/protocol/handshake.md#crypto_client_hello).
-        for pinned in trust.pinned if trust is not None else ():
-            with contextlib.suppress(PeerError):
-                return await _retry_unanswered(address, credentials, pinned)
-        raise
 
+    def __init__(self, address: Address, credentials: Credentials) -> None:
+        self._address = address
+        self._credentials = credentials
+        self._protocol = credentials.protocol if credentials.encrypt else CallProtocol.ACIP
 
-async def _retry_unanswered(
-    address: Address, credentials: Credentials, hello: bytes | None = None
-) -> tuple[Connection, HandshakeDone]:
-    """Retry a few times while the server closes the connection before its first byte."""
-    for pause in UNANSWERED_PAUSES:
+    async def open(self) -> Opened:
+        """Connect and complete the handshake.
+
+        Returns:
+            The connection, and what the handshake agreed on.
+
+        Raises:
+            PeerError: the server cannot be reached, is not the expected one, or refuses us.
+        """
+        if self._protocol is CallProtocol.ACIP:
+            return await self._try_identities(self._try_acip)
         try:
-            return await _try_once(address, credentials, hello)
-        except NoAnswerError:
-            _log.debug("%s closed the connection before its first byte: retry in %g s", address, pause)
-        await asyncio.sleep(pause)
-    return await _try_once(address, credentials, hello)
+            return await self._try_identities(self._try_link)
+        except NoLinkError as error:
+            if self._protocol is CallProtocol.LINK2 or error.speaks_tls:
+                raise
+            if self._credentials.trust is not None:
+                self._credentials.trust.check_downgrade(error.numeric_peer, str(self._address))
+            _log.debug("%s does not speak link 2; trying ACIP", self._address)
+        opened = await self._try_identities(self._try_acip)
+        # Reconnecting does not have to find this out again.
+        self._protocol = CallProtocol.ACIP
+        return opened
 
-
-async def _try_once(
-    address: Address, credentials: Credentials, hello: bytes | None
-) -> tuple[Connection, HandshakeDone]:
-    trust = credentials.trust
-
-    def check(identity: bytes | None) -> None:
-        if trust is not None:
-            is_ascii_chat = session.features == Feature.NONE
-            trust.check(connection.numeric_peer, identity, name=str(address), is_ascii_chat=is_ascii_chat)
-
-    session = ClientSession(
-        password_key=credentials.password_key,
-        client_key=credentials.client_key,
-        encrypt=credentials.encrypt,
-        check_identity=check,
-        hello=hello,
-        features=Feature.SCREEN_UPDATES,
-    )
-    try:
-        connection = await connect_tcp(*address, session, timeout=CONNECT_SECONDS)
-    except ConnectError as error:
-        # A reset may arrive while the event loop is still setting up the connection.
-        if isinstance(error.__cause__, ConnectionResetError | ConnectionAbortedError | BrokenPipeError):
-            raise NoAnswerError(address) from error
-        raise
-    try:
-        return connection, await _shake_hands(connection, address)
-    except BaseException:
-        await connection.close()
-        raise
-
-
-async def _shake_hands(connection: Connection, address: Address) -> HandshakeDone:
-    try:
-        return await connection.handshake(HANDSHAKE_SECONDS)
-    except PeerTimeoutError:
-        raise PeerTimeoutError(
-            f"{address} did not respond within {HANDSHAKE_SECONDS:g} s. Is a call server listening on that port?"
-        ) from None
-    except ConnectionLostError:
-        if connection.traffic.bytes_in:
+    async def _try_identities(self, attempt: Callable[[bytes | None], Awaitable[Opened]]) -> Opened:
+        """Let a server with several identities show one that is pinned."""
+        trust = self._credentials.trust
+        try:
+            return await self._retry_unanswered(attempt, None)
+        except NotPinnedError:
+            # A server with several identities shows the one that the client names. ascii-chat's server has only one and
+            # closes the connection if a client names any, so this comes second
+            # (docs/protocol/handshake.md#crypto_client_hello).
+            for pinned in trust.pinned if trust is not None else ():
+                with contextlib.suppress(PeerError):
+                    return await self._retry_unanswered(attempt, pinned)
             raise
-        raise NoAnswerError(address) from None
-    except HandshakeError:
-        raise
-    except ProtocolError as error:
-        raise ProtocolError(f"{address} is not a call server. Check the address and the port. {error}") from error
+
+    async def _retry_unanswered(
+        self, attempt: Callable[[bytes | None], Awaitable[Opened]], expected: bytes | None
+    ) -> Opened:
+        """Retry a few times while the server closes the connection before its first byte."""
+        for pause in UNANSWERED_PAUSES:
+            try:
+                return await attempt(expected)
+            except NoAnswerError:
+                _log.debug("%s closed the connection before its first byte: retry in %g s", self._address, pause)
+            await asyncio.sleep(pause)
+        return await attempt(expected)
+
+    # --- link 2 -----------------------------------------------------------------------------------------
+
+    async def _try_link(self, expected: bytes | None) -> Opened:
+        attempt = self._link_attempt(expected)
+        try:
+            return await self._finish_link(attempt)
+        except UnknownServerError as unknown:
+            if not attempt.has_authority:
+                raise
+            try:
+                return await self._finish_link(self._link_attempt(expected, verify=True), is_certified=True)
+            except NoLinkError:
+                raise unknown from None
+        except NoLinkError as error:
+            trust = self._credentials.trust
+            is_known = trust is not None and trust.hosts.speaks_link2(error.numeric_peer, str(self._address))
+            if error.was_silent and (is_known or self._protocol is CallProtocol.LINK2):
+                raise NoAnswerError(self._address) from error
+            raise
+
+    def _link_attempt(self, expected: bytes | None, *, verify: bool = False) -> LinkAttempt:
+        credentials = self._credentials
+        return LinkAttempt(self._address, credentials.password_key, credentials.client_key, expected, verify=verify)
+
+    async def _finish_link(self, attempt: LinkAttempt, *, is_certified: bool = False) -> Opened:
+        trust = self._credentials.trust
+
+        def check(identity: bytes | None) -> None:
+            if trust is not None:
+                trust.check(
+                    attempt.numeric_peer,
+                    identity,
+                    name=str(self._address),
+                    has_link2=True,
+                    is_certified=is_certified,
+                )
+
+        return await self._shake_hands(await attempt.open(check, CONNECT_SECONDS))
+
+    # --- ACIP -------------------------------------------------------------------------------------------
+
+    async def _try_acip(self, hello: bytes | None) -> Opened:
+        credentials, trust = self._credentials, self._credentials.trust
+
+        def check(identity: bytes | None) -> None:
+            if trust is not None:
+                is_ascii_chat = session.features == Feature.NONE
+                trust.check(connection.numeric_peer, identity, name=str(self._address), is_ascii_chat=is_ascii_chat)
+
+        session = ClientSession(
+            password_key=credentials.password_key,
+            client_key=credentials.client_key,
+            encrypt=credentials.encrypt,
+            check_identity=check,
+            hello=hello,
+            features=Feature.SCREEN_UPDATES,
+        )
+        try:
+            connection = await connect_tcp(*self._address, session, timeout=CONNECT_SECONDS)
+        except ConnectError as error:
+            # A reset may arrive while the event loop is still setting up the connection.
+            if isinstance(error.__cause__, ConnectionResetError | ConnectionAbortedError | BrokenPipeError):
+                raise NoAnswerError(self._address) from error
+            raise
+        return await self._shake_hands(connection)
+
+    # --- both -------------------------------------------------------------------------------------------
+
+    async def _shake_hands(self, connection: Connection) -> Opened:
+        try:
+            return connection, await self._handshake(connection)
+        except BaseException:
+            await connection.close()
+            raise
+
+    async def _handshake(self, connection: Connection) -> HandshakeDone:
+        address = self._address
+        try:
+            return await connection.handshake(HANDSHAKE_SECONDS)
+        except PeerTimeoutError:
+            raise PeerTimeoutError(
+                f"{address} did not respond within {HANDSHAKE_SECONDS:g} s. Is a call server listening on that port?"
+            ) from None
+        except ConnectionLostError:
+            if connection.traffic.bytes_in:
+                raise
+            raise NoAnswerError(address) from None
+        except HandshakeError:
+            raise
+        except ProtocolError as error:
+            raise ProtocolError(f"{address} is not a call server. Check the address and the port. {error}") from error

@@ -1,0 +1,143 @@
+"""Opens connections over link 2 (docs/protocol/link2.md)."""
+
+from __future__ import annotations
+
+import hashlib
+import ssl
+
+from teleglyph.client.address import Address
+from teleglyph.errors import PeerError
+from teleglyph.keys.certificate import ed25519_key_of, is_self_signed
+from teleglyph.net import Connection, connect_tls
+from teleglyph.net.tcp import TlsFailedError
+from teleglyph.wire.acip import Feature, Identity
+from teleglyph.wire.acip.client_handshake import IdentityCheck
+from teleglyph.wire.link2 import ALPN, Channel, LinkClientSession
+
+_TLS_SECONDS = 5.0
+
+
+class NoLinkError(PeerError):
+    """The server does not speak link 2.
+
+    Attributes:
+        numeric_peer: its numeric address and port.
+        was_silent: it closed the connection without a byte, which says nothing about its protocols.
+        speaks_tls: it speaks TLS, so it is not one of ascii-chat's programs.
+    """
+
+    exit_code = 44
+
+    def __init__(self, message: str, numeric_peer: str, *, was_silent: bool = False, speaks_tls: bool = False) -> None:
+        super().__init__(message)
+        self.numeric_peer = numeric_peer
+        self.was_silent = was_silent
+        self.speaks_tls = speaks_tls
+
+
+class LinkAttempt:
+    """One attempt to open a link; afterwards it knows the server's certificate.
+
+    Args:
+        address: the server.
+        password_key: of the call; None for none.
+        client_key: our own identity; None for none.
+        expected: the identity that a server with several must show; None for any.
+        verify: also require a certificate that this machine trusts, for the server's name.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        password_key: bytes | None,
+        client_key: Identity | None,
+        expected: bytes | None,
+        *,
+        verify: bool = False,
+    ) -> None:
+        self.numeric_peer = ""
+        """The server's numeric address and port, once it was reached."""
+        self._address = address
+        self._password_key = password_key
+        self._client_key = client_key
+        self._expected = expected
+        self._verify = verify
+        self._certificate = b""
+
+    @property
+    def has_authority(self) -> bool:
+        """Whether an authority may have issued the server's certificate."""
+        return bool(self._certificate) and not is_self_signed(self._certificate)
+
+    async def open(self, check_identity: IdentityCheck, timeout: float) -> Connection:
+        """Connect; the handshake of the session is still to come.
+
+        Args:
+            check_identity: decides about the server's identity.
+            timeout: seconds for the TCP connection.
+
+        Raises:
+            ConnectError: the server cannot be reached.
+            NoLinkError: it does not speak link 2, or its certificate is not trusted.
+        """
+
+        def make_session(tls: ssl.SSLObject, numeric_peer: str) -> LinkClientSession:
+            self.numeric_peer = numeric_peer
+            if tls.selected_alpn_protocol() != ALPN:
+                raise NoLinkError(
+                    f"{self._address} speaks TLS, but is not a call server. Check the address and the port. If the "
+                    f"call is behind a web server, write wss://{self._address.host}.",
+                    numeric_peer,
+                    speaks_tls=True,
+                )
+            self._certificate = tls.getpeercert(binary_form=True) or b""
+            return LinkClientSession(
+                _channel_of(self._certificate, numeric_peer),
+                password_key=self._password_key,
+                client_key=self._client_key,
+                check_identity=check_identity,
+                expected=self._expected,
+                features=Feature.SCREEN_UPDATES,
+            )
+
+        try:
+            return await connect_tls(
+                self._address.host,
+                self._address.port,
+                _context(verify=self._verify),
+                make_session,
+                timeout=timeout,
+                tls_timeout=_TLS_SECONDS,
+            )
+        except TlsFailedError as error:
+            raise self._failure(error) from error
+
+    def _failure(self, error: TlsFailedError) -> NoLinkError:
+        reason = (error.cause.reason or "") if isinstance(error.cause, ssl.SSLError) else ""
+        speaks_tls = "ALERT" in reason or isinstance(error.cause, ssl.SSLCertVerificationError)
+        is_end = isinstance(error.cause, ConnectionError) or "EOF" in reason
+        if speaks_tls:
+            words = reason.lower().replace("_", " ")
+            text = f"{self._address} refused the TLS connection ({words}). Is it a Teleglyph server?"
+        else:
+            text = f"{self._address} does not speak Teleglyph's secure link."
+        return NoLinkError(text, error.numeric_peer, was_silent=is_end and not speaks_tls, speaks_tls=speaks_tls)
+
+
+def _channel_of(certificate: bytes, numeric_peer: str) -> Channel:
+    try:
+        return Channel(hashlib.sha256(certificate).digest(), ed25519_key_of(certificate))
+    except ValueError:
+        raise NoLinkError(
+            f"{numeric_peer} shows a certificate that cannot be read.", numeric_peer, speaks_tls=True
+        ) from None
+
+
+def _context(*, verify: bool) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.set_alpn_protocols([ALPN])
+    if not verify:
+        # The server is known by its key, as with SSH: docs/protocol/link2.md#tls.
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
