@@ -18,6 +18,8 @@ class NotPinnedError(VerificationError):
 class ServerTrust:
     """Decides whether to accept a server's identity.
 
+    A new server on this machine is accepted, and remembered if it has an identity.
+
     Args:
         hosts: the known servers.
         pinned: the only accepted identities; if empty, ``hosts`` decides.
@@ -50,7 +52,7 @@ class ServerTrust:
         Raises:
             VerificationError: this is another server, or the connection is intercepted.
             UnknownServerError: the server is new, and the user has to decide.
-            KeyFileError: the server could not be remembered.
+            KeyFileError: a server on another machine could not be remembered.
         """
         shown = describe_identity(identity, is_ascii_chat=is_ascii_chat)
         if self.pinned:
@@ -68,9 +70,11 @@ class ServerTrust:
                 f"({entries[0].place}). Someone may be intercepting the connection. Ask its host, over another "
                 f"channel, whether the key is new. If it is: {self._remedy(address, entries)}."
             )
-        if identity is None and is_loopback(address.rpartition(":")[0].strip("[]")):
+        # No network is in between, so a question would only teach people to say yes.
+        is_local = is_loopback(address.rpartition(":")[0].strip("[]"))
+        if identity is None and is_local:
             return
-        if not self._accept_new:
+        if not self._accept_new and not is_local:
             advice = (
                 "Nothing proves that it is the right server. To join anyway, use --accept-new-server."
                 if identity is None
@@ -84,7 +88,12 @@ class ServerTrust:
                 name=name,
                 is_ascii_chat=is_ascii_chat,
             )
-        self.hosts.add(address, identity, name)
+        try:
+            self.hosts.add(address, identity, name)
+        except KeyFileError:
+            if not is_local:
+                raise
+            return
         self._on_new(f"{_both(name, address)} is new and shows {shown}. It is now a known server.")
 
     def _check_pinned(self, address: str, identity: bytes | None, shown: str) -> None:
