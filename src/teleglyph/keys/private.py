@@ -182,7 +182,9 @@ def _inspect(path: Path, data: bytes) -> tuple[bytes, bytes]:
     import base64
 
     start, end = data.find(_BEGIN), data.find(_END)
-    if start < 0 or end < start:
+    if start >= 0 and end < start:
+        raise DamagedKeyError(f"The key '{path}' is damaged: its last line is missing.")
+    if start < 0:
         if b"PRIVATE KEY" in data or data.startswith(b"PuTTY-User-Key-File"):
             raise KeyFileError(
                 f"'{path}' is a private key, but not in OpenSSH's format, so it cannot be read. {_MAKE_ONE}"
