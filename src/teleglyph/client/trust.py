@@ -100,7 +100,7 @@ class ServerTrust:
         if identity is None:
             raise VerificationError(
                 f"{address} shows no identity, but --server-key requires one. Someone may be intercepting the "
-                "connection, or its host started it without --key."
+                "connection, or its host started it with --ephemeral."
             )
         if identity not in self.pinned:
             expected = " or ".join(fingerprint(key) for key in self.pinned[:3])
