@@ -38,7 +38,7 @@ class StorageOptions:
         "--ephemeral",
         table="network",
         is_flag=True,
-        help="Store nothing: no identity, no records and no Nostr relay.",
+        help="Store nothing: no records, no Nostr relay, and no identity without --key.",
     )
 
     def resolved(self) -> Self:
