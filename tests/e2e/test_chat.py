@@ -252,7 +252,7 @@ def test_events_are_exported_and_imported(start_server: StartServer, tmp_path: P
     assert f"There is no directory '{tmp_path / 'xdg' / 'teleglyph'}'" in missing.stderr
     assert "--data-dir or --database" in missing.stderr
     (tmp_path / "xdg").mkdir()
-    (tmp_path / "two").rename(tmp_path / "xdg" / "teleglyph")
+    (tmp_path / "one").rename(tmp_path / "xdg" / "teleglyph")
     default = subprocess.run([*command, "export"], capture_output=True, check=True, timeout=30, env=elsewhere)
     assert len(default.stdout.splitlines()) == len(lines)
 
