@@ -138,7 +138,7 @@ def start_http(port: int, *options: str) -> subprocess.Popen[str]:
 
 
 def start_relay(port: int) -> subprocess.Popen[str]:
-    return start_http(port, "--game", "bench", "--rooms-per-address", "0")
+    return start_http(port, "--ephemeral", "--game", "bench", "--rooms-per-address", "0")
 
 
 def start_bare(port: int) -> subprocess.Popen[str]:

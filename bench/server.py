@@ -57,7 +57,7 @@ class ServerProcess:
                 "100",
                 "--max-clients",
                 "200",
-                *(options or ["--no-http"]),
+                *(options or ["--no-http", "--ephemeral"]),
             ],
             stderr=subprocess.PIPE,
             text=True,

@@ -19,16 +19,33 @@ import pytest
 from hypothesis import settings
 
 from acip_peer import AcipPeer
+from teleglyph.net import own_addresses
 
 settings.register_profile("gate", deadline=None)
 settings.register_profile("long", deadline=None, max_examples=20_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate"))
 
 
+_STORAGE = {"--data-dir", "--database", "--events", "--ephemeral"}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_data_of_the_developer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Servers must not write into the developer's data directory."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("xdg-data")))
+        yield
+
+
 class ServerProcess:
-    """A ``teleglyph server`` on its own port, with its log."""
+    """A ``teleglyph server`` on its own port, with its log.
+
+    Without an option for storage it stores nothing.  Its default data directory is its own.
+    """
 
     def __init__(self, *options: str, environment: dict[str, str] | None = None) -> None:
+        self._data = tempfile.TemporaryDirectory(prefix="teleglyph-data-")
+        storage = () if _STORAGE & set(options) else ("--ephemeral",)
         command = [sys.executable, "-m", "teleglyph", "--log-level", "debug", "server", "127.0.0.1"]
         self.process = subprocess.Popen(
             [
@@ -40,11 +57,12 @@ class ServerProcess:
                 "0",
                 "--connections-per-address",
                 "0",
+                *storage,
                 *options,
             ],
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, **(environment or {})},
+            env={**os.environ, "XDG_DATA_HOME": self._data.name, **(environment or {})},
         )
         self.log: list[str] = []
         self.port = self.http_port = 0
@@ -87,6 +105,7 @@ class ServerProcess:
         self._reader.join(5)
         if self.process.stderr is not None:
             self.process.stderr.close()
+        self._data.cleanup()
         return code
 
 
@@ -151,6 +170,15 @@ def connect() -> Iterator[Callable[[ServerProcess], AcipPeer]]:
     yield open_peer
     for peer in peers:
         peer.close()
+
+
+@pytest.fixture
+def lan_address() -> str:
+    """An address of this machine that others could reach; clients do not trust it as they trust a loopback address."""
+    found = [address for address in own_addresses() if ":" not in address]
+    if not found:
+        pytest.skip("this machine has no network")
+    return found[0]
 
 
 @pytest.fixture(scope="session")

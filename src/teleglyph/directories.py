@@ -21,12 +21,26 @@ def cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
+def data() -> Path:
+    """The directory for data that must not be lost; ours is ``teleglyph`` in it.
+
+    Raises:
+        RuntimeError: the user has no home directory.
+    """
+    return _chosen("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+
+
 def state() -> Path:
     """The directory for data that outlives a process but needs no backup; ours is ``teleglyph`` in it.
 
     Raises:
         RuntimeError: the user has no home directory.
     """
-    chosen = Path(os.environ.get("XDG_STATE_HOME", ""))
+    return _chosen("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+
+
+def _chosen(variable: str) -> Path | None:
+    """The directory that a variable names; None without one."""
     # The specification says to ignore relative paths.
-    return chosen if chosen.is_absolute() else Path.home() / ".local" / "state"
+    path = Path(os.environ.get(variable, ""))
+    return path if path.is_absolute() else None

@@ -196,6 +196,10 @@ class KeyFileError(UserError):
     exit_code = 61
 
 
+class DamagedKeyError(KeyFileError):
+    """A private key file is not one, or not any more."""
+
+
 # --- this machine -----------------------------------------------------------------------------------------
 
 
@@ -216,7 +220,7 @@ class BindError(LocalError):
 
 
 class StoreError(LocalError):
-    """The database cannot be used, or a query failed."""
+    """The data directory or the database cannot be used, or a query failed."""
 
     exit_code = 105
 

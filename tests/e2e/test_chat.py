@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -243,9 +244,17 @@ def test_events_are_exported_and_imported(start_server: StartServer, tmp_path: P
         [*command, "import", *where], capture_output=True, check=True, timeout=60, input=b"\n".join(lines)
     )
     assert b"0 stored, 0 refused" in second.stderr
-    missing = subprocess.run([*command, "export"], capture_output=True, text=True, check=False, timeout=30)
+    elsewhere = {**os.environ, "XDG_DATA_HOME": str(tmp_path / "xdg")}
+    missing = subprocess.run(
+        [*command, "export"], capture_output=True, text=True, check=False, timeout=30, env=elsewhere
+    )
     assert missing.returncode == 2
+    assert f"There is no directory '{tmp_path / 'xdg' / 'teleglyph'}'" in missing.stderr
     assert "--data-dir or --database" in missing.stderr
+    (tmp_path / "xdg").mkdir()
+    (tmp_path / "one").rename(tmp_path / "xdg" / "teleglyph")
+    default = subprocess.run([*command, "export"], capture_output=True, check=True, timeout=30, env=elsewhere)
+    assert len(default.stdout.splitlines()) == len(lines)
 
 
 _FOREIGN = """

@@ -61,8 +61,10 @@ def run(environment: dict[str, str], *words: str) -> subprocess.CompletedProcess
     )
 
 
-def snapshot(environment: dict[str, str], port: int, *options: str) -> subprocess.CompletedProcess[str]:
-    where = ["client", f"127.0.0.1:{port}", "--snapshot", "--snapshot-delay", "0", "--test-pattern"]
+def snapshot(
+    environment: dict[str, str], port: int, *options: str, host: str = "127.0.0.1"
+) -> subprocess.CompletedProcess[str]:
+    where = ["client", f"{host}:{port}", "--snapshot", "--snapshot-delay", "0", "--test-pattern"]
     return run(environment, *where, *options)
 
 
@@ -72,8 +74,8 @@ def start(window: Terminal, environment: dict[str, str], *words: str) -> None:
     window.begin(" ".join(["env", *settings, sys.executable, "-m teleglyph", *words, "; echo code=$?"]))
 
 
-def join(window: Terminal, environment: dict[str, str], port: int, *options: str) -> None:
-    start(window, environment, "client", f"127.0.0.1:{port}", "--test-pattern --no-audio", *options)
+def join(window: Terminal, environment: dict[str, str], port: int, *options: str, host: str = "127.0.0.1") -> None:
+    start(window, environment, "client", f"{host}:{port}", "--test-pattern --no-audio", *options)
 
 
 def answer(window: Terminal, question: str, text: str, count: int = 1) -> None:
@@ -124,7 +126,12 @@ def test_the_client_disconnects_while_a_person_types(environment: dict[str, str]
 @pytest.mark.parametrize("key", ["C-c", "C-d"])
 @pytest.mark.parametrize("question", ["password", "server", "pass phrase", "new pass phrase"])
 def test_a_prompt_can_be_cancelled(
-    start_server: StartServer, environment: dict[str, str], tmp_path: Path, key: str, question: str
+    start_server: StartServer,
+    environment: dict[str, str],
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    key: str,
+    question: str,
 ) -> None:
     write_identity(tmp_path / "server", None, "")
     with terminal() as window:
@@ -133,7 +140,8 @@ def test_a_prompt_can_be_cancelled(
                 join(window, environment, start_server("--password", PASSWORD).port)
                 window.expect("Password for")
             case "server":
-                join(window, environment, start_server("--key", str(tmp_path / "server")).port)
+                host = request.getfixturevalue("lan_address")
+                join(window, environment, start_server(host, "--key", str(tmp_path / "server")).port, host=host)
                 window.expect("remember it? [y/N]:")
             case "pass phrase":
                 default_key(environment, PASSPHRASE)
@@ -268,10 +276,12 @@ class Foreign:
 
 
 @contextmanager
-def foreign_server(identity: FileIdentity | None, behind_a_refusal: bytes = b"") -> Iterator[Foreign]:
+def foreign_server(
+    identity: FileIdentity | None, behind_a_refusal: bytes = b"", host: str = "127.0.0.1"
+) -> Iterator[Foreign]:
     """A server without our extensions, like ascii-chat's; nobody knows its password."""
     left = threading.Event()
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = socket.create_server((host, 0))
 
     def serve() -> None:
         while True:
@@ -304,15 +314,17 @@ def foreign_server(identity: FileIdentity | None, behind_a_refusal: bytes = b"")
         thread.join(5)
 
 
-def test_ascii_chats_fingerprint_is_shown_beside_ours_for_its_servers(environment: dict[str, str]) -> None:
+def test_ascii_chats_fingerprint_is_shown_beside_ours_for_its_servers(
+    environment: dict[str, str], lan_address: str
+) -> None:
     identity = FileIdentity(bytes(range(32)))
     key = identity.public_key
-    with foreign_server(identity) as server:
-        done = snapshot(environment, server.port)
+    with foreign_server(identity, host=lan_address) as server:
+        done = snapshot(environment, server.port, host=lan_address)
         assert done.returncode == 60
         assert f"{fingerprint(key)} (ascii-chat prints it as {ascii_chat_fingerprint(key)})" in done.stderr
         with terminal(120, 40) as window:
-            join(window, environment, server.port)
+            join(window, environment, server.port, host=lan_address)
             window.expect("remember it? [y/N]:")
             assert f"Its identity is {fingerprint(key)}\n" in window.screen
             assert f"ascii-chat prints it as {ascii_chat_fingerprint(key)}\n" in window.screen
@@ -320,20 +332,22 @@ def test_ascii_chats_fingerprint_is_shown_beside_ours_for_its_servers(environmen
 
 
 @pytest.mark.parametrize("is_same", [True, False])
-def test_a_known_name_at_a_new_address_is_reported(environment: dict[str, str], is_same: bool) -> None:
+def test_a_known_name_at_a_new_address_is_reported(
+    environment: dict[str, str], lan_address: str, is_same: bool
+) -> None:
     identity, other = FileIdentity(bytes(range(32))), FileIdentity(bytes(32))
     hosts = KnownHosts(Path(environment["XDG_CONFIG_HOME"]) / "teleglyph" / "known_hosts", [])
-    with foreign_server(identity) as server, terminal(120, 40) as window:
-        known = identity if is_same else other
-        hosts.add("192.0.2.7:27224", known.public_key, f"localhost:{server.port}")
-        start(window, environment, "client", f"localhost:{server.port}", "--test-pattern --no-audio")
+    with foreign_server(identity, host=lan_address) as server, terminal(120, 40) as window:
+        known, name = identity if is_same else other, f"{lan_address}:{server.port}"
+        hosts.add("198.51.100.7:27224", known.public_key, name)
+        join(window, environment, server.port, host=lan_address)
         window.expect("remember it? [y/N]:")
         text = window.screen.replace("\n", "")
         if is_same:
-            assert f"You have joined a server with this identity before: localhost:{server.port}." in text
+            assert f"You have joined a server with this identity before: {name}." in text
             assert "Careful" not in text
         else:
-            assert f"Careful: localhost:{server.port} was at 192.0.2.7:27224 before, with the identity" in text
+            assert f"Careful: {name} was at 198.51.100.7:27224 before, with the identity" in text
             assert fingerprint(other.public_key) in text
 
 

@@ -214,17 +214,29 @@ def test_a_server_with_several_identities_proves_the_expected_one(start_server: 
     patient.close()
 
 
-def test_a_server_is_remembered_and_a_change_is_noticed(start_server: StartServer, people: People) -> None:
-    server = start_server("--key", people.path("server"))
-    port = str(server.port)
-    unknown = people.client(server.port)
+def test_a_new_server_elsewhere_is_joined_only_if_the_user_agrees(
+    start_server: StartServer, people: People, lan_address: str
+) -> None:
+    server = start_server(lan_address, "--key", people.path("server"))
+    unknown = people.client(server.port, host=lan_address)
     assert unknown.returncode == 60
     assert "You have not joined" in unknown.stderr
     assert fingerprint(people.server.public_key) in unknown.stderr
-    server.wait_for_log(f"identity is {re.escape(fingerprint(people.server.public_key))} ")
-    new = people.client(server.port, "--accept-new-server")
+    server.wait_for_log(f"Fingerprint: {re.escape(fingerprint(people.server.public_key))}$")
+    new = people.client(server.port, "--accept-new-server", host=lan_address)
     assert new.returncode == 0
     assert "It is now a known server." in new.stderr
+    assert people.client(server.port, host=lan_address).returncode == 0
+
+
+def test_a_server_on_this_machine_is_remembered_and_a_change_is_noticed(
+    start_server: StartServer, people: People
+) -> None:
+    server = start_server("--key", people.path("server"))
+    port = str(server.port)
+    new = people.client(server.port)
+    assert new.returncode == 0
+    assert f"is new and shows the identity {fingerprint(people.server.public_key)}." in new.stderr
     assert people.client(server.port).returncode == 0
     server.stop()
 
@@ -254,12 +266,14 @@ def test_a_server_is_remembered_and_a_change_is_noticed(start_server: StartServe
 
 
 @pytest.mark.parametrize("answer", ["y", "n"])
-def test_a_person_is_asked_about_a_new_server(start_server: StartServer, people: People, answer: str) -> None:
-    server = start_server("--key", people.path("server"))
+def test_a_person_is_asked_about_a_new_server(
+    start_server: StartServer, people: People, lan_address: str, answer: str
+) -> None:
+    server = start_server(lan_address, "--key", people.path("server"))
     places = " ".join(f"{name}='{value}'" for name, value in people.environment.items())
     with terminal(100, 40) as window:
         window.type(
-            f"{places} {sys.executable} -m teleglyph client 127.0.0.1:{server.port} --test-pattern --no-audio"
+            f"{places} {sys.executable} -m teleglyph client {lan_address}:{server.port} --test-pattern --no-audio"
             "; echo code=$?"
         )
         window.expect("Join and remember it?")
@@ -273,7 +287,7 @@ def test_a_person_is_asked_about_a_new_server(start_server: StartServer, people:
         window.expect("1 in the call")
         window.press("q")
         window.expect("code=0")
-    assert people.client(server.port).returncode == 0
+    assert people.client(server.port, host=lan_address).returncode == 0
 
 
 # --- guessing, reloading ----------------------------------------------------------------------------------------------

@@ -43,7 +43,7 @@ _UNSENT = 1
     "server",
     envvar=["TELEGLYPH_CHAT_SERVER", "TELEGLYPH_CHAT_RELAY"],
     metavar="ADDRESS",
-    help=f"A server started with '--events': {ADDRESS_HELP}, or the ws:// or wss:// URL of any Nostr relay.  "
+    help=f"A Teleglyph server: {ADDRESS_HELP}, or the ws:// or wss:// URL of any Nostr relay.  "
     f"[default: this machine, port {DEFAULT_PORT}]",
 )
 @click.option("--name", help="Your name in the room.  [default: the name you last used there, or your user name]")

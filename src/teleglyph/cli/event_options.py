@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 import click
+from click.core import ParameterSource
 
-from teleglyph.cli.option_groups import option
+from teleglyph.cli.option_groups import option, source_of
 from teleglyph.cli.option_types import Number
 from teleglyph.errors import KeyFileError
 from teleglyph.events.limits import EventLimits, RelayProfile
@@ -31,9 +33,9 @@ class EventOptions:
     events: bool = option(
         "--events/--no-events",
         table="events",
-        default=False,
+        default=True,
         show_default=True,
-        help="Run a Nostr relay on the HTTP port; needs --data-dir or --database.",
+        help="Run a Nostr relay, for chat and groups. Needs storage and HTTP.",
     )
     event_rate: float = option(
         "--event-rate",
@@ -116,18 +118,19 @@ class EventOptions:
         "--relay-icon", table="events", default="", metavar="URL", help="Icon that clients show for the relay."
     )
 
-    def check(self, *, has_storage: bool, has_http: bool) -> None:
-        """Check that the relay has what it needs.
+    def resolved(self, *, has_storage: bool, has_http: bool) -> Self:
+        """These options without contradictions: with ``events`` only if the relay has what it needs.
 
         Raises:
-            click.UsageError: an option is missing.
+            click.UsageError: the user asked for the relay or for announcements, and something excludes them.
         """
-        if self.events and not has_storage:
-            raise click.UsageError("--events needs a place to store events. Add --data-dir or --database.")
-        if self.announce is not None and not self.events:
-            raise click.UsageError("--announce needs the relay. Add --events.")
-        if self.events and not has_http:
-            raise click.UsageError("--events needs HTTP. Remove --no-http.")
+        lacks = ("storage", "--ephemeral") if not has_storage else ("HTTP", "--no-http") if not has_http else None
+        if lacks is not None and self.events and source_of("events") is not ParameterSource.DEFAULT:
+            raise click.UsageError("--events needs {}. Remove {}.".format(*lacks))
+        cause = "--no-events" if not self.events else lacks and lacks[1]
+        if self.announce is not None and cause is not None:
+            raise click.UsageError(f"--announce needs the relay. Remove {cause}.")
+        return replace(self, events=cause is None)
 
     @property
     def limits(self) -> EventLimits | None:

@@ -16,7 +16,7 @@ from teleglyph.cli.logs import LogOptions
 from teleglyph.cli.option_types import check_database
 from teleglyph.console import discard_output, echo, output_failure, write_text
 from teleglyph.errors import EventRefusedError, InvalidMessageError, OutputError, reason_of
-from teleglyph.server.app import DATABASE_FILE
+from teleglyph.server.data_directory import DATABASE_FILE, default_data_directory
 from teleglyph.text_file import encoding_of
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _data_dir = click.option(
     "--data-dir",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     envvar="TELEGLYPH_DATA_DIR",
-    help="Directory where the relay stores its data.",
+    help="Directory where the relay stores its data.  [default: ~/.local/share/teleglyph]",
 )
 _database = click.option(
     "--database",
@@ -46,9 +46,14 @@ def events() -> None:
 
 
 def _location(data_dir: Path | None, database: str | None) -> str | Path:
-    if (data_dir is None) == (database is None):
+    if data_dir is not None and database is not None:
         raise click.UsageError("Choose the relay's storage with either --data-dir or --database.")
-    return database or (data_dir or Path()) / DATABASE_FILE
+    if database is not None:
+        return database
+    directory = data_dir or default_data_directory()
+    if not directory.is_dir():
+        raise click.UsageError(f"There is no directory '{directory}'. Choose a storage with --data-dir or --database.")
+    return directory / DATABASE_FILE
 
 
 class _Progress:

@@ -1,4 +1,4 @@
-"""Shows a server's identity to its host, in the form in which new participants see it."""
+"""Draws a server's identity for its host, in the form in which new participants see it."""
 
 from __future__ import annotations
 
@@ -8,19 +8,17 @@ from collections.abc import Sequence
 
 from teleglyph.cli.logs import has_text_console
 from teleglyph.console import echo
-from teleglyph.keys import fingerprint, format_public_key, randomart
+from teleglyph.keys import format_public_key, randomart
 from teleglyph.wire.acip import Identity
 
 _log = logging.getLogger(__name__)
 
 
-def announce_identities(identities: Sequence[Identity]) -> None:
-    """Log a server's fingerprints, and draw them if the log goes to a terminal with enough room."""
+def draw_identities(identities: Sequence[Identity]) -> None:
+    """Draw a server's fingerprints if the log goes to a terminal with enough room; log the keys at level debug."""
     for identity in identities:
         key = identity.public_key
-        _log.info("This server's identity is %s (%s)", fingerprint(key), format_public_key(key))
+        _log.debug("Public key: %s", format_public_key(key))
         picture = randomart(key)
         if has_text_console() and shutil.get_terminal_size().columns > len(picture.split("\n", 1)[0]):
             echo(picture, err=True)
-    if identities:
-        _log.info("New participants are shown this identity. Send it to them beforehand, so that they can compare it")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import shlex
-import socket
 from pathlib import Path
 
 import click
@@ -21,7 +19,8 @@ from teleglyph.keys import (
     randomart,
     write_identity,
 )
-from teleglyph.keys.private import MAX_PASSPHRASE, PASSPHRASE_VARIABLES, passphrase_in_environment
+from teleglyph.keys.creation import MAX_PASSPHRASE, default_comment
+from teleglyph.keys.private import PASSPHRASE_VARIABLES, passphrase_in_environment
 
 
 @click.command()
@@ -44,7 +43,7 @@ def keygen(file: Path | None, comment: str | None, no_passphrase: bool) -> int:
         _make_directory(path.parent)
     check_new_identity(path)
     passphrase = None if no_passphrase else _passphrase()
-    identity = write_identity(path, passphrase, comment or _comment())
+    identity = write_identity(path, passphrase, comment or default_comment())
     _report(path, identity, is_default=path == default_identity_path(), is_protected=bool(passphrase))
     return 0
 
@@ -70,14 +69,6 @@ def _report(path: Path, identity: FileIdentity, *, is_default: bool, is_protecte
     echo(f"Then join with: teleglyph client HOST{option}")
     echo(f"To host calls with it: teleglyph server --key {quoted}")
     echo("Send the fingerprint to people who join, so that they can compare it. Never share the private key.")
-
-
-def _comment() -> str:
-    try:
-        user = getpass.getuser()
-    except (OSError, KeyError):
-        user = "user"
-    return f"{user}@{socket.gethostname()}"
 
 
 def _passphrase() -> str | None:

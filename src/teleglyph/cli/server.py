@@ -8,8 +8,10 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import click
@@ -19,7 +21,7 @@ from teleglyph.call.sound import SoundSettings
 from teleglyph.cli.config_file import Configuration, chosen_file
 from teleglyph.cli.event_options import EventOptions
 from teleglyph.cli.http_options import HttpOptions
-from teleglyph.cli.identity import announce_identities
+from teleglyph.cli.identity import draw_identities
 from teleglyph.cli.lifecycle import run
 from teleglyph.cli.logs import LogOptions
 from teleglyph.cli.option_groups import source_of, with_options
@@ -31,15 +33,17 @@ from teleglyph.cli.server_options import (
     LoadOptions,
     MixOptions,
     StatisticsOptions,
-    StorageOptions,
 )
-from teleglyph.keys import KeyList, load_identity
+from teleglyph.cli.storage_options import StorageOptions
+from teleglyph.keys import KeyList, fingerprint, load_identity, load_or_create_identity
 from teleglyph.net import own_addresses
 from teleglyph.rooms.relay import RelayLimits
 from teleglyph.rooms.room import GameRules
 from teleglyph.server.app import Server
 from teleglyph.server.config import ServerConfig
+from teleglyph.server.data_directory import IDENTITY_FILE, open_data_directory
 from teleglyph.server.welcome import Welcome
+from teleglyph.wire.acip import Identity
 
 _log = logging.getLogger(__name__)
 
@@ -69,7 +73,7 @@ def server(
     mix: MixOptions,
     statistics: StatisticsOptions,
 ) -> int:
-    """Host calls.
+    """Host calls, with chat.
 
     ADDRESSES are the IPv4 and IPv6 addresses to listen on. By default, only this machine can connect (127.0.0.1 and
     ::1). Use '0.0.0.0 ::' to let others in.
@@ -77,45 +81,57 @@ def server(
     listen.check()
     access.check()
     web.check()
-    relay.check(has_storage=bool(storage.data_dir or storage.database), has_http=listen.http)
+    storage = storage.resolved()
+    relay = relay.resolved(has_storage=not storage.ephemeral, has_http=listen.http)
     logs.apply()
-    config = ServerConfig(
-        addresses=listen.addresses,
-        port=listen.port,
-        http=listen.http,
-        http_port=listen.http_port,
-        acip=access.acip,
-        password=access.password,
-        identities=tuple(load_identity(key, ask_passphrase) for key in access.keys),
-        client_keys=KeyList(access.client_keys) if access.client_keys else None,
-        encrypt=access.encrypt,
-        confined_decoding=access.confined_decoding,
-        data_dir=storage.data_dir,
-        database=storage.database,
-        connections_per_minute=load.connection_rate,
-        connections_per_address=load.connections_per_address,
-        costs=load.costs,
-        max_load=load.max_load / 100,
-        games=rooms.rules,
-        read_games=game_reader(rooms),
-        origins=rooms.origins,
-        relay=RelayLimits(rooms_per_address=rooms.rooms_per_address),
-        events=relay.limits,
-        event_search=relay.event_search,
-        event_compression=relay.event_compression,
-        announce=relay.announce,
-        relay_key=relay.relay_key,
-        profile=relay.profile,
-        relay_urls=web.relay_urls,
-        trusted_proxies=web.trusted_proxies,
-        admin_token=web.admin_token,
-        tls=web.tls,
-        sound=SoundSettings(mix.audio_bitrate, mix.audio_complexity),
-        statistics_interval=statistics.statistics_interval,
-        logs_statistics=source_of("statistics_interval") not in (None, ParameterSource.DEFAULT),
-    )
-    config = replace(config, call=replace(config.call, max_participants=listen.max_clients))
-    return run(lambda stop: _serve(config, stop))
+    # Locked before anything in it is read, created or opened.
+    with nullcontext() if storage.data_dir is None else open_data_directory(storage.data_dir):
+        config = ServerConfig(
+            addresses=listen.addresses,
+            port=listen.port,
+            http=listen.http,
+            http_port=listen.http_port,
+            acip=access.acip,
+            password=access.password,
+            identities=_identities(access, storage.data_dir),
+            client_keys=KeyList(access.client_keys) if access.client_keys else None,
+            encrypt=access.encrypt,
+            confined_decoding=access.confined_decoding,
+            data_dir=storage.data_dir,
+            database=storage.database,
+            connections_per_minute=load.connection_rate,
+            connections_per_address=load.connections_per_address,
+            costs=load.costs,
+            max_load=load.max_load / 100,
+            games=rooms.rules,
+            read_games=game_reader(rooms),
+            origins=rooms.origins,
+            relay=RelayLimits(rooms_per_address=rooms.rooms_per_address),
+            events=relay.limits,
+            event_search=relay.event_search,
+            event_compression=relay.event_compression,
+            announce=relay.announce,
+            relay_key=relay.relay_key,
+            profile=relay.profile,
+            relay_urls=web.relay_urls,
+            trusted_proxies=web.trusted_proxies,
+            admin_token=web.admin_token,
+            tls=web.tls,
+            sound=SoundSettings(mix.audio_bitrate, mix.audio_complexity),
+            statistics_interval=statistics.statistics_interval,
+            logs_statistics=source_of("statistics_interval") not in (None, ParameterSource.DEFAULT),
+        )
+        config = replace(config, call=replace(config.call, max_participants=listen.max_clients))
+        return run(lambda stop: _serve(config, stop))
+
+
+def _identities(access: AccessOptions, data_dir: Path | None) -> tuple[Identity, ...]:
+    """The keys of ``--key``; without that option, the data directory's."""
+    if access.keys:
+        return tuple(load_identity(key, ask_passphrase) for key in access.keys)
+    if data_dir is None or not access.encrypt:
+        return ()
+    return (load_or_create_identity(data_dir / IDENTITY_FILE, ask_passphrase),)
 
 
 def game_reader(rooms: RoomOptions) -> Callable[[], tuple[GameRules, ...]] | None:
@@ -145,18 +161,22 @@ async def _serve(config: ServerConfig, stop: asyncio.Event) -> int:
     _reload_on_hangup(service, stop)
     await service.start()
     welcome = Welcome(
-        service.bound,
-        await asyncio.to_thread(own_addresses),
-        service.http_port,
-        config.password is not None,
-        config.client_keys is not None,
-        bool(config.identities),
+        bound=service.bound,
+        machine=await asyncio.to_thread(own_addresses),
+        http_port=service.http_port,
+        has_password=config.password is not None,
+        has_keys=config.client_keys is not None,
+        fingerprints=[fingerprint(identity.public_key) for identity in config.identities],
+        has_chat=service.events is not None,
+        has_rooms=bool(config.games),
+        data_dir=config.data_dir,
+        has_database=config.database is not None,
     )
-    for level, line in welcome.lines():
-        _log.log(level, "%s", line)
-    announce_identities(config.identities)
-    if config.games and (config.password is not None or config.client_keys is not None):
-        _log.warning("--password and --client-keys protect calls only; anyone who reaches the server can use rooms")
+    for line in welcome.lines():
+        _log.info("%s", line)
+    draw_identities([] if welcome.is_local else config.identities)
+    for line in welcome.warnings():
+        _log.warning("%s", line)
     await stop.wait()
     await service.stop()
     return 0

@@ -1,15 +1,14 @@
-"""The server's options for calls; those for HTTP, rooms and events have modules of their own."""
+"""The server's options for calls; those for storage, HTTP, rooms and events have modules of their own."""
 
 from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import click
 
 from teleglyph.cli.option_groups import argument, option
-from teleglyph.cli.option_types import Number, check_database, check_password
+from teleglyph.cli.option_types import Number, check_password
 from teleglyph.net import CostLimits
 from teleglyph.server.config import DEFAULT_ADDRESSES, DEFAULT_PORT
 
@@ -97,8 +96,8 @@ class AccessOptions:
         table="security",
         multiple=True,
         metavar="FILE",
-        help="Private key (OpenSSH, Ed25519) that identifies this server, or gpg:ID. Create one with 'teleglyph "
-        "keygen'. May be repeated: clients choose the key they expect.",
+        help="Private key (OpenSSH, Ed25519) that identifies this server, or gpg:ID. May be repeated: clients choose "
+        "the key they expect.  [default: 'identity' in --data-dir, created on first use]",
     )
     client_keys: tuple[str, ...] = option(
         "--client-keys",
@@ -142,25 +141,6 @@ class AccessOptions:
             raise click.UsageError("--password needs encryption. Remove --no-encrypt.")
         if (self.keys or self.client_keys) and not self.encrypt:
             raise click.UsageError("--key and --client-keys need encryption. Remove --no-encrypt.")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class StorageOptions:
-    """The server's storage."""
-
-    data_dir: Path | None = option(
-        "--data-dir",
-        table="network",
-        type=click.Path(file_okay=False, path_type=Path),
-        help="Directory where the server stores its data.",
-    )
-    database: str | None = option(
-        "--database",
-        table="network",
-        metavar="URL",
-        callback=check_database,
-        help="Store data in this PostgreSQL database (postgresql://user@host/name) instead of a file in --data-dir.",
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,8 @@ class NotPinnedError(VerificationError):
 class ServerTrust:
     """Decides whether to accept a server's identity.
 
+    A new server on this machine is accepted, and remembered if it has an identity.
+
     Args:
         hosts: the known servers.
         pinned: the only accepted identities; if empty, ``hosts`` decides.
@@ -65,7 +67,7 @@ class ServerTrust:
             VerificationError: this is another server, or the connection is intercepted.
             DowngradeError: the server spoke link 2 before.
             UnknownServerError: the server is new, and the user has to decide.
-            KeyFileError: the server could not be remembered.
+            KeyFileError: a server on another machine could not be remembered.
         """
         if not has_link2:
             self.check_downgrade(address, name)
@@ -89,9 +91,11 @@ class ServerTrust:
                 f"({entries[0].place}). Someone may be intercepting the connection. Ask its host, over another "
                 f"channel, whether the key is new. If it is: {self._remedy(address, entries)}."
             )
-        if identity is None and is_loopback(address.rpartition(":")[0].strip("[]")):
+        # No network is in between, so a question would only teach people to say yes.
+        is_local = is_loopback(address.rpartition(":")[0].strip("[]"))
+        if identity is None and is_local:
             return
-        if not self._accept_new and not is_certified:
+        if not self._accept_new and not is_local and not is_certified:
             advice = (
                 "Nothing proves that it is the right server. To join anyway, use --accept-new-server."
                 if identity is None
@@ -107,7 +111,12 @@ class ServerTrust:
             )
         if identity is None and is_certified:
             return  # there is nothing to compare with next time but its certificate
-        self.hosts.add(address, identity, name, has_link2=has_link2)
+        try:
+            self.hosts.add(address, identity, name, has_link2=has_link2)
+        except KeyFileError:
+            if not is_local:
+                raise
+            return
         why = ", and has a valid certificate" if is_certified else ""
         self._on_new(f"{_both(name, address)} is new and shows {shown}{why}. It is now a known server.")
 
@@ -144,7 +153,7 @@ class ServerTrust:
         if identity is None:
             raise VerificationError(
                 f"{address} shows no identity, but --server-key requires one. Someone may be intercepting the "
-                "connection, or its host started it without --key."
+                "connection, or its host started it with --ephemeral."
             )
         if identity not in self.pinned:
             expected = " or ".join(fingerprint(key) for key in self.pinned[:3])

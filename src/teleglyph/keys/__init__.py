@@ -5,15 +5,10 @@ Reads and writes key files, and asks agents to sign.  Never imports the network 
 """
 
 from teleglyph.keys.agent import AgentIdentity, agent_keys
+from teleglyph.keys.creation import check_new_identity, load_or_create_identity, write_identity
 from teleglyph.keys.fingerprint import ascii_chat_fingerprint, fingerprint, randomart
 from teleglyph.keys.known_hosts import KnownHosts
-from teleglyph.keys.private import (
-    FileIdentity,
-    check_new_identity,
-    default_identity_path,
-    load_identity,
-    write_identity,
-)
+from teleglyph.keys.private import FileIdentity, default_identity_path, load_identity
 from teleglyph.keys.public import KeyList, format_public_key, parse_public_keys
 
 __all__ = [
@@ -28,6 +23,7 @@ __all__ = [
     "fingerprint",
     "format_public_key",
     "load_identity",
+    "load_or_create_identity",
     "parse_public_keys",
     "randomart",
     "write_identity",

@@ -1,8 +1,7 @@
-"""Loads private keys from OpenSSH's files (Ed25519 only), and creates new ones."""
+"""Loads private keys from OpenSSH's files (Ed25519 only)."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
 from collections.abc import Callable
@@ -11,11 +10,10 @@ from pathlib import Path
 import nacl.signing
 
 from teleglyph import directories
-from teleglyph.errors import KeyFileError, reason_of
+from teleglyph.errors import DamagedKeyError, KeyFileError, reason_of
 from teleglyph.keys.agent import agent_keys
 from teleglyph.keys.blob import ED25519, FieldReader, printable
-from teleglyph.keys.public import format_public_key, parse_line
-from teleglyph.printable import printable as one_line
+from teleglyph.keys.public import parse_line
 from teleglyph.text_file import decode_text
 from teleglyph.wire.acip import Identity, fingerprint
 
@@ -30,8 +28,6 @@ _CIPHERS = (b"none", b"aes256-ctr", b"aes256-cbc")
 _MAX_ROUNDS = 1024
 """Rounds of bcrypt: ssh-keygen uses 16 to 24, and a thousand take minutes."""
 _TRIES = 3
-MAX_PASSPHRASE = 72
-"""Bytes of a pass phrase, the maximum of the key derivation in OpenSSH's files."""
 _MAKE_ONE = "Make one with 'teleglyph keygen' or 'ssh-keygen -t ed25519'."
 
 
@@ -85,7 +81,7 @@ def load_identity(value: str, ask: AskPassphrase = lambda _: None) -> Identity:
         raise KeyFileError(f"'{value}' names a public key. --key needs the private one: name its file.")
     path = Path(value).expanduser()
     held = _held_by_agent(path)
-    return held if held is not None else _load_file(path, ask)
+    return held if held is not None else load_identity_file(path, ask)
 
 
 def passphrase_in_environment() -> tuple[str, str] | None:
@@ -103,7 +99,13 @@ def _held_by_agent(path: Path) -> Identity | None:
     return next((identity for identity in agent_keys() if identity.public_key == key), None)
 
 
-def _load_file(path: Path, ask: AskPassphrase) -> Identity:
+def load_identity_file(path: Path, ask: AskPassphrase = lambda _: None) -> Identity:
+    """Load a private key file, without asking an agent.
+
+    Raises:
+        DamagedKeyError: the file is not a key.
+        KeyFileError: the key does not exist or cannot be used.
+    """
     data = _read(path)
     cipher, kind = _inspect(path, data)
     if kind != ED25519:
@@ -113,7 +115,7 @@ def _load_file(path: Path, ask: AskPassphrase) -> Identity:
     if cipher == b"none":
         seed = _seed(path, data, None)
         if seed is None:
-            raise KeyFileError(f"The key '{path}' is damaged.")
+            raise DamagedKeyError(f"The key '{path}' is damaged.")
         return FileIdentity(seed)
     if (found := passphrase_in_environment()) is not None:
         name, passphrase = found
@@ -185,12 +187,14 @@ def _inspect(path: Path, data: bytes) -> tuple[bytes, bytes]:
     import base64
 
     start, end = data.find(_BEGIN), data.find(_END)
-    if start < 0 or end < start:
+    if start >= 0 and end < start:
+        raise DamagedKeyError(f"The key '{path}' is damaged: its last line is missing.")
+    if start < 0:
         if b"PRIVATE KEY" in data or data.startswith(b"PuTTY-User-Key-File"):
             raise KeyFileError(
                 f"'{path}' is a private key, but not in OpenSSH's format, so it cannot be read. {_MAKE_ONE}"
             )
-        raise KeyFileError(f"'{path}' is not a private key file. {_MAKE_ONE}")
+        raise DamagedKeyError(f"'{path}' is not a private key file. {_MAKE_ONE}")
     try:
         reader = FieldReader(base64.b64decode(data[start + len(_BEGIN) : end], validate=False))
         if reader.read(15) != b"openssh-key-v1\0":
@@ -205,7 +209,7 @@ def _inspect(path: Path, data: bytes) -> tuple[bytes, bytes]:
             parameters.string()
             rounds = parameters.number()
     except ValueError as error:
-        raise KeyFileError(f"The key '{path}' is damaged: {error}.") from error
+        raise DamagedKeyError(f"The key '{path}' is damaged: {error}.") from error
     if cipher not in _CIPHERS or rounds > _MAX_ROUNDS:
         raise KeyFileError(
             f"The key '{path}' is encrypted with {printable(cipher)}, {rounds} rounds. Only aes256-ctr and aes256-cbc "
@@ -228,76 +232,3 @@ def _seed(path: Path, data: bytes, passphrase: str | None) -> bytes | None:
         # The library raises errors of many kinds for damaged files.
         return None
     return key.private_bytes_raw() if isinstance(key, Ed25519PrivateKey) else None
-
-
-def check_new_identity(path: Path) -> None:
-    """Check that a new key can be written to ``path``, before prompting for a pass phrase.
-
-    Raises:
-        KeyFileError: the file exists already, or cannot be written.
-    """
-    if path.is_dir():
-        raise KeyFileError(f"'{path}' is a directory. Name a file in it, such as '{path / 'id_ed25519'}'.")
-    for target in (path, _public_path(path)):
-        # lexists also finds broken links.
-        if os.path.lexists(target):
-            raise KeyFileError(_exists(target))
-    directory = path.parent
-    if not directory.exists():
-        raise KeyFileError(f"There is no directory '{directory}'. Create it first: mkdir -p '{directory}'")
-    if not directory.is_dir():
-        raise KeyFileError(f"'{directory}' is not a directory. Choose another place for the key.")
-    if not os.access(directory, os.W_OK | os.X_OK):
-        raise KeyFileError(f"You may not write to the directory '{directory}'. Choose another place for the key.")
-
-
-def write_identity(path: Path, passphrase: str | None, comment: str) -> FileIdentity:
-    """Create a key, and write it and its ``.pub`` like ssh-keygen: both files or neither.
-
-    Args:
-        path: of the private key's file.
-        passphrase: at most 72 bytes; None or empty for none.
-        comment: written after the public key, without unprintable characters.
-
-    Raises:
-        KeyFileError: a file exists already, cannot be written, or the pass phrase is too long.
-    """
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-    seed = os.urandom(32)
-    protection: serialization.KeySerializationEncryption = serialization.NoEncryption()
-    if passphrase:
-        if len(passphrase.encode()) > MAX_PASSPHRASE:
-            raise KeyFileError(
-                f"The pass phrase has {len(passphrase.encode())} bytes; at most {MAX_PASSPHRASE} are allowed."
-            )
-        protection = serialization.BestAvailableEncryption(passphrase.encode())
-    text = Ed25519PrivateKey.from_private_bytes(seed).private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, protection
-    )
-    identity = FileIdentity(seed)
-    line = f"{format_public_key(identity.public_key)} {one_line(comment)}\n"
-    written: list[Path] = []
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for target, content, mode in ((path, text, 0o600), (_public_path(path), line.encode(), 0o644)):
-            with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-                written.append(target)
-                file.write(content)
-    except OSError as error:
-        for target in written:
-            with contextlib.suppress(OSError):
-                target.unlink()
-        if isinstance(error, FileExistsError):
-            raise KeyFileError(_exists(Path(error.filename))) from None
-        raise KeyFileError(f"Cannot write '{path}': {reason_of(error)}.") from error
-    return identity
-
-
-def _public_path(path: Path) -> Path:
-    return path.with_name(path.name + ".pub")
-
-
-def _exists(path: Path) -> str:
-    return f"'{path}' exists already. Choose another name, or move it away first."

@@ -33,6 +33,7 @@ from teleglyph.rooms.service import RoomsService
 from teleglyph.server.call_admission import CallAdmission
 from teleglyph.server.call_announcements import CallAnnouncements
 from teleglyph.server.config import DEFAULT_ADDRESSES, ServerConfig
+from teleglyph.server.data_directory import DATABASE_FILE, RELAY_KEY_FILE
 from teleglyph.server.front_door import FrontDoor
 from teleglyph.server.http import HttpFront
 from teleglyph.server.overload import Overload
@@ -48,8 +49,6 @@ _WATCH_INTERVAL = 0.1
 _ORPHANS_INTERVAL = 60.0
 _PROOF_SECONDS = 5.0
 """How long the health page waits for the database to prove that it works."""
-DATABASE_FILE = "teleglyph.sqlite3"
-RELAY_KEY_FILE = "relay.key"
 
 
 class Server:
@@ -143,7 +142,7 @@ class Server:
         place = self.config.database or (self.config.data_dir and self.config.data_dir / DATABASE_FILE)
         if place and (self.config.games or self.config.events):
             self._database = await asyncio.to_thread(open_database, place)
-            _log.info("Storing data in %s", self._database.kind)
+            _log.debug("Storing data in %s", self._database.kind)
             if self.config.games:
                 self.records = await asyncio.to_thread(RecordStore, self._database)
             if self.config.events is not None:
@@ -161,7 +160,7 @@ class Server:
                 self.events = EventsService(store, self.config.events, key, self.config.profile.pubkey)
                 await self.events.open_policy()
                 admins = [self.config.profile.pubkey] if self.config.profile.pubkey else []
-                _log.info("Nostr relay started at /%s", "" if key is None else f": key={relay_npub(key)}")
+                _log.debug("Nostr relay started at /%s", "" if key is None else f": key={relay_npub(key)}")
                 await self.events.open_groups({self.default_room.name: self.default_room.name.capitalize()}, admins)
 
     async def database_trouble(self) -> str | None:

@@ -1,11 +1,11 @@
-"""Start-up messages for the host: how others join, what they need, and which ports to open."""
+"""Start-up messages for the host: how others join, what they need, which port to open, and where data is stored."""
 
 from __future__ import annotations
 
 import ipaddress
-import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from teleglyph.net import authority, is_loopback
 
@@ -13,7 +13,7 @@ DEFAULT_PORT = 27224
 _ANY = ("0.0.0.0", "::")  # noqa: S104 - to be recognised, not listened on
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Welcome:
     """A server that has started.
 
@@ -23,7 +23,11 @@ class Welcome:
         http_port: None without HTTP.
         has_password: joining needs a password.
         has_keys: joining needs a listed key.
-        has_identity: the server proves a key.
+        fingerprints: of the keys that the server proves.
+        has_chat: it runs the Nostr relay.
+        has_rooms: it has relay rooms.
+        data_dir: where it stores its files; None if it stores nothing.
+        has_database: records and events are in PostgreSQL.
     """
 
     bound: Sequence[tuple[str, int]]
@@ -31,33 +35,57 @@ class Welcome:
     http_port: int | None
     has_password: bool
     has_keys: bool
-    has_identity: bool
+    fingerprints: Sequence[str]
+    has_chat: bool
+    has_rooms: bool
+    data_dir: Path | None
+    has_database: bool
 
-    def lines(self) -> Iterator[tuple[int, str]]:
-        """The messages, with their log levels."""
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine can connect."""
+        return all(is_loopback(address) for address, _ in self.bound)
+
+    def lines(self) -> Iterator[str]:
+        """What a host needs to know, in one line each."""
         port = self.bound[0][1]
-        if all(is_loopback(address) for address, _ in self.bound):
-            yield self._info("Only this machine can join. To let others in, start it with: teleglyph server 0.0.0.0 ::")
-            return
-        if not self.has_password and not self.has_keys:
-            yield (
-                logging.WARNING,
-                "Anybody who can reach this machine can join: there is no password and no list of keys. "
-                "Set one with TELEGLYPH_PASSWORD or --client-keys",
-            )
+        if self.is_local:
+            typed = "" if port == DEFAULT_PORT else authority(self.bound[0][0], port)
+            yield f"Join on this machine: {_command('client', typed)}"
+            if self.has_chat:
+                yield f"Chat on this machine: {_command('chat', typed and f'--server {typed}')}"
+            if needed := self._needed():
+                yield f"Joining needs {needed}"
+            yield "Nobody else can join. To let friends in: teleglyph server 0.0.0.0 ::"
+        else:
+            yield from self._invitation(port)
+        yield f"Data: {self._place()}"
+        for text in self.fingerprints:
+            yield f"Fingerprint: {text}"
+
+    def warnings(self) -> Iterator[str]:
+        """What a host may not expect, in one line each."""
+        is_open = not self.has_password and not self.has_keys
+        if is_open and not self.is_local:
+            yield "Anybody can join. Set TELEGLYPH_PASSWORD or use --client-keys."
+        if not is_open and self.has_chat:
+            yield "Chat needs no password or key; --no-events turns it off."
+        if not is_open and self.has_rooms:
+            yield "Rooms need no password or key; remove --game to close them."
+
+    def _invitation(self, port: int) -> Iterator[str]:
         reachable = self._reachable()
         for address in reachable:
-            yield self._info(f"Others join with: teleglyph client {_as_typed(address, port)}")
+            yield f"Friends join with: teleglyph client {_as_typed(address, port)}"
         if not reachable:
-            yield self._info(f"Others join with this machine's name and port {port}; no address for them was found")
-        yield self._info(f"To join they need {self._needed()}")
-        yield self._info(f"In a firewall, open {self._ports(port)}")
+            yield f"Friends join with this machine's name and port {port}; no address for them was found"
+        elif self.has_chat:
+            yield f"Friends chat with: teleglyph chat --server {_as_typed(reachable[0], port)}"
+        check = ", and confirm the fingerprint the first time" if self.fingerprints else ""
+        yield f"They need {self._needed() or 'no password'}{check}"
+        yield f"In a firewall, open {self._ports(port)}"
         if reachable and all(_is_private(address) for address in reachable):
-            yield self._info(f"For people on the internet, have your router forward TCP port {port} to this machine")
-
-    @staticmethod
-    def _info(text: str) -> tuple[int, str]:
-        return logging.INFO, text
+            yield f"For friends on the internet, forward TCP port {port} in your router"
 
     def _reachable(self) -> list[str]:
         found: list[str] = []
@@ -71,13 +99,21 @@ class Welcome:
     def _needed(self) -> str:
         wanted = ["the password"] if self.has_password else []
         wanted += ["a key that you listed"] if self.has_keys else []
-        wanted += ["a look at the server's fingerprint, the first time"] if self.has_identity else []
-        return " and ".join(wanted) or "nothing"
+        return " and ".join(wanted)
+
+    def _place(self) -> str:
+        if self.data_dir is None:
+            return "nothing is stored (--ephemeral)"
+        return f"{self.data_dir} and PostgreSQL" if self.has_database else str(self.data_dir)
 
     def _ports(self, port: int) -> str:
         if self.http_port is None:
             return f"TCP port {port}"
-        return f"TCP port {port} ({self.http_port} is a second one for pages, if you want it)"
+        return f"TCP port {port}; {self.http_port} is optional"
+
+
+def _command(name: str, rest: str) -> str:
+    return f"teleglyph {name} {rest}".rstrip()
 
 
 def _as_typed(address: str, port: int) -> str:

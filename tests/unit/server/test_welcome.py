@@ -2,67 +2,128 @@
 
 from __future__ import annotations
 
-import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from teleglyph.server.welcome import Welcome
 
+COLUMNS = 80 - len("18:00:00 warning: ")
 
-def lines(**changes: Any) -> list[str]:
+
+def welcome(**changes: Any) -> Welcome:
     known: dict[str, Any] = {
         "bound": [("0.0.0.0", 27224), ("::", 27224)],
         "machine": ["192.168.1.5", "fd00::5"],
         "http_port": 27226,
         "has_password": False,
         "has_keys": False,
-        "has_identity": False,
+        "fingerprints": [],
+        "has_chat": False,
+        "has_rooms": False,
+        "data_dir": Path("/home/ann/.local/share/teleglyph"),
+        "has_database": False,
         **changes,
     }
-    return [f"{logging.getLevelName(level)} {text}" for level, text in Welcome(**known).lines()]
+    return Welcome(**known)
+
+
+LOCAL = {"bound": [("127.0.0.1", 27224), ("::1", 27224)]}
 
 
 def test_an_open_server_warns_and_explains_how_others_join() -> None:
-    said = lines()
-    assert said[0].startswith("WARNING Anybody who can reach this machine can join")
-    assert said[1:] == [
-        "INFO Others join with: teleglyph client 192.168.1.5",
-        "INFO Others join with: teleglyph client fd00::5",
-        "INFO To join they need nothing",
-        "INFO In a firewall, open TCP port 27224 (27226 is a second one for pages, if you want it)",
-        "INFO For people on the internet, have your router forward TCP port 27224 to this machine",
+    opened = welcome(fingerprints=["SHA256:abc"], has_chat=True)
+    assert list(opened.lines()) == [
+        "Friends join with: teleglyph client 192.168.1.5",
+        "Friends join with: teleglyph client fd00::5",
+        "Friends chat with: teleglyph chat --server 192.168.1.5",
+        "They need no password, and confirm the fingerprint the first time",
+        "In a firewall, open TCP port 27224; 27226 is optional",
+        "For friends on the internet, forward TCP port 27224 in your router",
+        "Data: /home/ann/.local/share/teleglyph",
+        "Fingerprint: SHA256:abc",
     ]
+    assert list(opened.warnings()) == ["Anybody can join. Set TELEGLYPH_PASSWORD or use --client-keys."]
 
 
 @pytest.mark.parametrize(
     ("changes", "needed"),
     [
+        ({}, "no password"),
         ({"has_password": True}, "the password"),
         ({"has_keys": True}, "a key that you listed"),
         ({"has_password": True, "has_keys": True}, "the password and a key that you listed"),
-        ({"has_password": True, "has_identity": True}, "the password and a look at the server's fingerprint"),
+        (
+            {"has_password": True, "fingerprints": ["SHA256:abc"]},
+            "the password, and confirm the fingerprint the first time",
+        ),
     ],
 )
-def test_a_guarded_server_explains_what_people_need(changes: dict[str, bool], needed: str) -> None:
-    said = lines(**changes)
-    assert not any(line.startswith("WARNING") for line in said)
-    assert any(line.startswith(f"INFO To join they need {needed}") for line in said)
+def test_a_server_explains_what_people_need(changes: dict[str, Any], needed: str) -> None:
+    assert f"They need {needed}" in list(welcome(**changes).lines())
+
+
+@pytest.mark.parametrize("guard", ["has_password", "has_keys"])
+@pytest.mark.parametrize("place", [{}, LOCAL], ids=["open", "local"])
+def test_a_guarded_server_warns_of_what_is_not_guarded(guard: str, place: dict[str, Any]) -> None:
+    assert list(welcome(**{guard: True}, **place).warnings()) == []
+    assert list(welcome(has_chat=True, has_rooms=True, **{guard: True}, **place).warnings()) == [
+        "Chat needs no password or key; --no-events turns it off.",
+        "Rooms need no password or key; remove --game to close them.",
+    ]
 
 
 def test_a_public_address_needs_no_router() -> None:
-    said = lines(bound=[("::", 4000)], machine=["192.168.1.5", "2a00:1450::1"], http_port=None)
-    assert "INFO Others join with: teleglyph client [2a00:1450::1]:4000" in said
+    said = list(welcome(bound=[("::", 4000)], machine=["192.168.1.5", "2a00:1450::1"], http_port=None).lines())
+    assert "Friends join with: teleglyph client [2a00:1450::1]:4000" in said
     assert not any("192.168.1.5" in line or "router" in line for line in said)
-    assert "INFO In a firewall, open TCP port 4000" in said
+    assert "In a firewall, open TCP port 4000" in said
 
 
 def test_a_machine_without_a_network_names_no_address() -> None:
-    assert "INFO Others join with this machine's name and port 27224; no address for them was found" in lines(
-        machine=[]
+    said = list(welcome(machine=[], has_chat=True).lines())
+    assert "Friends join with this machine's name and port 27224; no address for them was found" in said
+    assert not any("chat" in line for line in said)
+
+
+def test_a_local_server_explains_how_to_join_and_how_to_admit_others() -> None:
+    local = welcome(**LOCAL, has_chat=True, fingerprints=["SHA256:abc"])
+    assert list(local.lines()) == [
+        "Join on this machine: teleglyph client",
+        "Chat on this machine: teleglyph chat",
+        "Nobody else can join. To let friends in: teleglyph server 0.0.0.0 ::",
+        "Data: /home/ann/.local/share/teleglyph",
+        "Fingerprint: SHA256:abc",
+    ]
+    assert list(local.warnings()) == []
+
+
+def test_a_local_server_on_another_port_is_named_with_it() -> None:
+    said = list(welcome(bound=[("::1", 4000)], has_chat=True, has_password=True).lines())
+    assert said[:3] == [
+        "Join on this machine: teleglyph client [::1]:4000",
+        "Chat on this machine: teleglyph chat --server [::1]:4000",
+        "Joining needs the password",
+    ]
+
+
+def test_the_place_of_the_data_is_named() -> None:
+    assert "Data: nothing is stored (--ephemeral)" in list(welcome(data_dir=None).lines())
+    assert "Data: /srv/x and PostgreSQL" in list(welcome(data_dir=Path("/srv/x"), has_database=True).lines())
+
+
+def test_lines_fit_into_80_columns() -> None:
+    """Including time and level, with a fingerprint of the usual length and an IPv6 address of the longest."""
+    address = "2a00:1450:4001:0830:0000:0000:0000:2004"
+    said = welcome(
+        bound=[("::", 40000)],
+        machine=[address],
+        has_password=True,
+        has_chat=True,
+        has_rooms=True,
+        fingerprints=["SHA256:" + 43 * "x"],
     )
-
-
-def test_a_local_server_explains_how_to_admit_others() -> None:
-    said = lines(bound=[("127.0.0.1", 27224), ("::1", 27224)])
-    assert said == ["INFO Only this machine can join. To let others in, start it with: teleglyph server 0.0.0.0 ::"]
+    narrow = COLUMNS + len("warning: ")
+    assert [line for line in said.lines() if len(line) > narrow and address not in line] == []
+    assert [line for line in (*said.warnings(), *welcome().warnings()) if len(line) > COLUMNS] == []
