@@ -39,6 +39,10 @@ class BadDataError(ProtocolError):
     """
 
 
+class ProxyHeaderError(ProtocolError):
+    """A trusted proxy sent an invalid PROXY header.  ``str(error)`` is meant for the server's log."""
+
+
 class CryptoError(PeerError):
     """An encrypted packet could not be decrypted, or was repeated, reflected or out of order."""
 

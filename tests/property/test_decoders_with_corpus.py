@@ -5,6 +5,7 @@ The examples are in ``tests/corpus``, one directory per decoder.  ``HYPOTHESIS_P
 
 from __future__ import annotations
 
+import ipaddress
 import stat
 import tempfile
 from collections.abc import Callable
@@ -16,11 +17,12 @@ from hypothesis import strategies as st
 
 from teleglyph.cli.config_file import COMMANDS, Configuration
 from teleglyph.cli.main import cli
-from teleglyph.errors import ConfigurationError, KeyFetchError, KeyFileError, PeerError
+from teleglyph.errors import ConfigurationError, KeyFetchError, KeyFileError, PeerError, ProxyHeaderError
 from teleglyph.keys import load_identity
 from teleglyph.keys.known_hosts import parse_entries
 from teleglyph.keys.public import parse_line, parse_public_keys
 from teleglyph.wire.acip import ClientSession, HandshakeDone, ServerSession, Session, SessionState
+from teleglyph.wire.proxy_protocol import HEADER_SIZE, MAX_HEADER, header_length, parse_header
 from unit.wire.examples import IDENTITY, OTHER_IDENTITY, PASSWORD_KEY
 
 CORPUS = Path(__file__).parents[1] / "corpus"
@@ -96,8 +98,29 @@ def to_client(data: bytes) -> None:
     _handshake(ClientSession(password_key=PASSWORD_KEY, client_key=IDENTITY, hello=IDENTITY.public_key), data)
 
 
+def proxy_header(data: bytes) -> None:
+    try:
+        size = header_length(data)
+    except ProxyHeaderError as error:
+        assert str(error).isprintable()
+        with pytest.raises(ProxyHeaderError):
+            parse_header(data)
+        return
+    assert HEADER_SIZE <= size <= MAX_HEADER
+    try:
+        client = parse_header(data)
+    except ProxyHeaderError as error:
+        assert str(error).isprintable()
+        return
+    assert len(data) >= size
+    if client is not None:
+        assert str(ipaddress.ip_address(client.address)) == client.address
+        assert 0 <= client.port <= 65535
+
+
 DECODERS: dict[str, Callable[[bytes], None]] = {
-    function.__name__: function for function in (private_key, key_list, known_hosts, config, to_server, to_client)
+    function.__name__: function
+    for function in (private_key, key_list, known_hosts, config, to_server, to_client, proxy_header)
 }
 SEEDS = {name: [path.read_bytes() for path in sorted((CORPUS / name).iterdir())] for name in DECODERS}
 _NUMBERS = st.sampled_from([0, 1, 2, 31, 33, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF])
