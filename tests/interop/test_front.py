@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -439,57 +438,3 @@ def test_the_relays_information_is_sent_to_clients_that_accept_it(front: StartSe
     ):
         for path in ("/", "/events/"):
             assert ("application/nostr+json" in get(port, path, *lines)[1]) is is_information, lines
-
-
-_NGINX = """
-daemon off; pid {place}/pid; error_log {place}/error.log; worker_processes 1;
-events {{ worker_connections 64; }}
-http {{
-    access_log off;
-    client_body_temp_path {place}/a; proxy_temp_path {place}/b; fastcgi_temp_path {place}/c;
-    uwsgi_temp_path {place}/d; scgi_temp_path {place}/e;
-    server {{
-        listen 127.0.0.1:{port};
-        location / {{
-            proxy_pass http://127.0.0.1:{target};
-            proxy_http_version 1.1;
-            proxy_set_header Host $host;
-            proxy_set_header Upgrade $http_upgrade;
-            proxy_set_header Connection "upgrade";
-            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-        }}
-    }}
-}}
-"""
-
-
-@pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed")
-def test_the_documented_nginx_configuration_works(front: StartServer, tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    server = front(
-        *("--relay-url", "wss://relay.example", "--trusted-proxy", "127.0.0.1"),
-        *("--admin-token", TOKEN, "--connections-per-address", "1"),
-    )
-    settings = tmp_path / "nginx.conf"
-    settings.write_text(_NGINX.format(place=tmp_path, port=port, target=server.http_port))
-    proxy = subprocess.Popen(["nginx", "-p", str(tmp_path), "-c", str(settings)], stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(100):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-                break
-            threading.Event().wait(0.05)
-        assert get(port, "/health")[0] == 200
-        assert get(port, "/statistics")[0] == get(port, "/metrics")[0] == 403
-        assert get(port, "/statistics", f"Authorization: Bearer {TOKEN}")[0] == 200
-        assert authenticate("ws://relay.example/", port, "wss://relay.example/")[0] is True
-        assert authenticate("ws://localhost/", port)[0] is False
-        assert prove("ws://relay.example/rooms", port, "a") is None
-        # nginx adds 127.0.0.1, which is trusted here, so the entry before it tells these two apart.
-        ann = {"additional_headers": {"X-Forwarded-For": "192.0.2.1"}}
-        bob = {"additional_headers": {"X-Forwarded-For": "192.0.2.2"}}
-        with dial("ws://relay.example/", port, **ann):
-            knock("ws://relay.example/", port, **bob)
-    finally:
-        proxy.terminate()
-        proxy.wait(10)

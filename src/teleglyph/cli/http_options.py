@@ -83,8 +83,8 @@ class HttpOptions:
         multiple=True,
         metavar="CIDR",
         callback=_parse_networks,
-        help="Address or network of a proxy in front of this server. Its Forwarded or X-Forwarded-For header gives "
-        "the client's address. May be repeated.",
+        help="Address or network of a proxy in front of this server. Its Forwarded or X-Forwarded-For header, or for "
+        "calls its PROXY protocol header (version 2), gives the client's address. May be repeated.",
     )
     admin_token: str | None = option(
         "--admin-token",
