@@ -7,19 +7,20 @@ import gc
 import logging
 import time
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING
 
 from teleglyph.call.decoding import open_decoding
-from teleglyph.call.pacer import Pacer
 from teleglyph.call.participant import Participant
 from teleglyph.call.room import CallRoom
 from teleglyph.call.session import watch_connection
 from teleglyph.call.statistics import RoomReport
-from teleglyph.errors import BindError, StoreError, TeleglyphError
+from teleglyph.errors import BindError, StoreError
 from teleglyph.events.room_groups import room_group
+from teleglyph.keys import KeyList
 from teleglyph.media import retain_large_buffers
 from teleglyph.net import (
     Listener,
@@ -28,14 +29,17 @@ from teleglyph.net import (
     seconds_in_queue,
 )
 from teleglyph.rooms.relay import Relay
-from teleglyph.rooms.room import RelayRoom
+from teleglyph.rooms.room import GameRules, RelayRoom
 from teleglyph.rooms.service import RoomsService
+from teleglyph.server.background import start_task
 from teleglyph.server.call_admission import CallAdmission
 from teleglyph.server.call_announcements import CallAnnouncements
+from teleglyph.server.call_rooms import CallRooms
 from teleglyph.server.config import DEFAULT_ADDRESSES, ServerConfig
 from teleglyph.server.front_door import FrontDoor
 from teleglyph.server.http import HttpFront
 from teleglyph.server.overload import Overload
+from teleglyph.server.reloading import Reload, run_reloads
 from teleglyph.store import Database, RecordStore, open_database
 
 if TYPE_CHECKING:
@@ -64,16 +68,15 @@ class Server:
 
     def __init__(self, config: ServerConfig) -> None:
         self.config = config
-        self.default_room = CallRoom("lobby", config.sound)
-        self.rooms = {self.default_room.name: self.default_room}
         self.bound: list[tuple[str, int]] = []
         """Addresses and ports of the call service."""
         self.started_at = time.monotonic()
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="media")
+        self._call_rooms = CallRooms(config, self._pool)
         self._decoding = open_decoding(config.call, config.confined_decoding)
         self.overload = Overload(config.max_load)
         """Decides whether there is time for more participants."""
-        self._calls = CallAdmission(config, self.default_room, self._decoding, self.overload)
+        self._calls = CallAdmission(config, self._call_rooms, self._decoding, self.overload)
         self.gate = self._calls.gate
         """Limits the connections of each address."""
         self._http = HttpFront(self)
@@ -104,7 +107,7 @@ class Server:
         if self.config.data_dir is not None:
             self.config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         await self._open_database()
-        await self._calls.prepare()
+        await self._call_rooms.prepare()
         if self.config.http_port is not None:
             await self._http.prepare()
         await self._listen()
@@ -118,16 +121,14 @@ class Server:
             if self.events is not None:
                 self._spawn(self.events.run(), "events")
                 if self.config.announce is not None and self.events.groups is not None:
-                    self._announcements = CallAnnouncements(self.events, self.default_room, self.config.announce)
+                    self._announcements = CallAnnouncements(self.events, self.lobby, self.config.announce)
                     self._spawn(self._announcements.run(), "announcements")
         _log.info("Server is listening on %s", ", ".join(authority(*bound) for bound in self.bound))
         if self.records is not None:
             self._spawn(self._close_orphans(self.records), "orphaned records")
         self._spawn(self._watch(), "watch")
         self._spawn(self._report(), "statistics")
-        for room in self.rooms.values():
-            self._spawn(Pacer(room, self._pool).run(), f"pacer {room.name}")
-            self._spawn(room.sound.run(), f"sound {room.name}")
+        self._call_rooms.start()
 
     async def _open_database(self) -> None:
         """Open the database, if one is configured and a service needs it."""
@@ -153,7 +154,8 @@ class Server:
                 await self.events.open_policy()
                 admins = [self.config.profile.pubkey] if self.config.profile.pubkey else []
                 _log.info("Nostr relay started at /%s", "" if key is None else f": key={relay_npub(key)}")
-                await self.events.open_groups({self.default_room.name: self.default_room.name.capitalize()}, admins)
+                await self.events.open_groups({self.lobby.name: self.lobby.name.capitalize()}, admins)
+                self._call_rooms.groups = self.events
 
     async def database_trouble(self) -> str | None:
         """Why the database does not work, as a sentence for people; None if it works or there is none."""
@@ -179,12 +181,14 @@ class Server:
         """Stop listening, end all connections and release everything, in less than a second."""
         await self._listener.close()
         self.relay.close("The server is shutting down")
+        self._call_rooms.close_groups()
         if self._announcements is not None:
             await self._announcements.end()
         if self.events is not None:
             self.events.stop()
         await self._http.stop()
         await self._calls.close()
+        await self._call_rooms.close()
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
@@ -195,43 +199,46 @@ class Server:
         self._log_report("final ")
 
     async def reload(self) -> list[str]:
-        """Reload client keys, games and the certificate.
+        """Reload client keys, configured call rooms, games and the certificate.
 
-        People already in a call stay connected.  Each of the three is replaced whole or, if it cannot be read, not at
+        People already in a call stay connected.  Each of the four is replaced whole or, if it cannot be read, not at
         all.
 
         Returns:
             the problems: what was not reloaded, and why.
         """
-        config = self.config
-        if config.client_keys is None and config.read_games is None and config.tls is None:
-            _log.info("Nothing to reload: there is no --client-keys, no --tls-cert and no file of games")
-        problems = []
-        if (keys := config.client_keys) is not None:
-            try:
-                await asyncio.to_thread(keys.reload)
-            except TeleglyphError as error:
-                problems.append(f"The client keys were not reloaded: {error}")
-            else:
-                _log.info("Reloaded the client keys: count=%d", len(keys))
+        reloads = self._reloads()
+        if not reloads:
+            _log.info("Nothing to reload: there is no --client-keys, no --tls-cert and no file of games or call rooms")
+        return await run_reloads(reloads)
+
+    def _reloads(self) -> list[Reload]:
+        config, found = self.config, list[Reload]()
+        if config.client_keys is not None:
+            found.append(("client keys were", partial(self._reload_keys, config.client_keys)))
+        if config.read_call_rooms is not None:
+            found.append(("call rooms were", self._reload_call_rooms))
         if config.read_games is not None:
-            try:
-                games = await asyncio.to_thread(config.read_games)
-            except TeleglyphError as error:
-                problems.append(f"The games were not reloaded: {error}")
-            else:
-                self.relay.set_games(games)
-                _log.info("Reloaded the games: %s", ", ".join(game.name for game in games) or "none")
+            found.append(("games were", partial(self._reload_games, config.read_games)))
         if config.tls is not None:
-            try:
-                await asyncio.to_thread(self._http.reload_tls)
-            except TeleglyphError as error:
-                problems.append(f"The certificate was not reloaded: {error}")
-            else:
-                _log.info("Reloaded the certificate")
-        for problem in problems:
-            _log.error("%s", problem)
-        return problems
+            found.append(("certificate was", self._reload_certificate))
+        return found
+
+    async def _reload_keys(self, keys: KeyList) -> str:
+        await asyncio.to_thread(keys.reload)
+        return f"client keys: count={len(keys)}"
+
+    async def _reload_call_rooms(self) -> str:
+        return f"call rooms: count={await self._call_rooms.reload()}"
+
+    async def _reload_games(self, read: Callable[[], tuple[GameRules, ...]]) -> str:
+        games = await asyncio.to_thread(read)
+        self.relay.set_games(games)
+        return f"games: {', '.join(game.name for game in games) or 'none'}"
+
+    async def _reload_certificate(self) -> str:
+        await asyncio.to_thread(self._http.reload_tls)
+        return "certificate"
 
     async def _listen(self) -> None:
         port = self.config.port
@@ -254,9 +261,7 @@ class Server:
         return self.config.addresses == DEFAULT_ADDRESSES and ":" in address and bool(self.bound)
 
     def _spawn(self, coroutine: Coroutine[None, None, None], name: str) -> None:
-        task = asyncio.get_running_loop().create_task(coroutine, name=name)
-        task.add_done_callback(_log_failure)
-        self._background.append(task)
+        self._background.append(start_task(coroutine, name))
 
     # --- what others read -----------------------------------------------------------------------------
 
@@ -264,6 +269,16 @@ class Server:
     def http_port(self) -> int | None:
         """The HTTP port; None without HTTP."""
         return self._http.port or None
+
+    @property
+    def lobby(self) -> CallRoom:
+        """The call room of everybody who names none."""
+        return self._call_rooms.lobby
+
+    @property
+    def rooms(self) -> dict[str, CallRoom]:
+        """The open call rooms by name."""
+        return self._call_rooms.rooms
 
     @property
     def participants(self) -> list[Participant]:
@@ -296,7 +311,7 @@ class Server:
                 for participant in self._calls.participants:
                     participant.connection.postpone(stalled)
             self.gate.costs.load.sample(now, time.thread_time(), seconds_in_queue())
-            self.overload.sample(self.gate.costs.load.value, (room.counters for room in self.rooms.values()), now)
+            self.overload.sample(self.gate.costs.load.value, self._call_rooms.counters, now)
             for participant in self._calls.participants:
                 watch_connection(participant, self.config.call, now)
             for room in self.rooms.values():
@@ -344,8 +359,3 @@ def _collect_less_often() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 50, 50)
-
-
-def _log_failure(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and task.exception() is not None:
-        _log.error("Task %s failed", task.get_name(), exc_info=task.exception())

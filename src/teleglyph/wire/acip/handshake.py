@@ -26,6 +26,7 @@ class HandshakeResult:
         client_identity: the client's proven Ed25519 key, if the server asked for one.
         first_packet: a packet that already belongs to the session.
         features: the extensions that both sides support.
+        room: the call room that the client joins; empty for the lobby.
     """
 
     shared_key: bytes | None = field(repr=False)
@@ -34,6 +35,7 @@ class HandshakeResult:
     client_identity: bytes | None = None
     first_packet: Packet | None = None
     features: Feature = Feature.NONE
+    room: str = ""
 
 
 Transitions = Mapping[tuple[enum.Enum, int], tuple[type[Message], Callable[[Any, Any], None]]]

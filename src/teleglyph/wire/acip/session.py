@@ -77,6 +77,7 @@ class HandshakeDone(Event):
         authenticated: the client proved the password, its key, or both.
         client_identity: on a server that asks for keys, the client's proven Ed25519 key.
         features: the extensions that both sides support; their messages are accepted.
+        room: the call room that the client joins; empty for the lobby, and always with version 1 of the protocol.
     """
 
     encrypted: bool
@@ -84,6 +85,7 @@ class HandshakeDone(Event):
     authenticated: bool = False
     client_identity: bytes | None = None
     features: Feature = Feature.NONE
+    room: str = ""
 
 
 class Session:
@@ -200,7 +202,12 @@ class Session:
             self._accepted = {**self._accepted, **self._extended}
         self.state = SessionState.ESTABLISHED
         return HandshakeDone(
-            self.encrypted, result.identity, result.authenticated, result.client_identity, result.features
+            self.encrypted,
+            result.identity,
+            result.authenticated,
+            result.client_identity,
+            result.features,
+            result.room,
         )
 
     def _next_packet(self) -> Packet | None:
