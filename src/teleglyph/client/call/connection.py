@@ -11,6 +11,7 @@ from teleglyph.client.address import Address
 from teleglyph.client.call.backoff import UNANSWERED_PAUSES
 from teleglyph.client.trust import NotPinnedError, ServerTrust
 from teleglyph.errors import (
+    CallRoomError,
     ConnectError,
     ConnectionLostError,
     HandshakeError,
@@ -67,6 +68,10 @@ async def open_connection(address: Address, credentials: Credentials) -> tuple[C
     Raises:
         PeerError: the server cannot be reached, is not the expected one, or refuses us.
     """
+    if address.room:
+        raise CallRoomError(
+            f"{address} does not support rooms by name over this protocol. Leave out /{address.room} to join its lobby."
+        )
     trust = credentials.trust
     try:
         return await _retry_unanswered(address, credentials)
@@ -112,7 +117,7 @@ async def _try_once(
         features=Feature.SCREEN_UPDATES,
     )
     try:
-        connection = await connect_tcp(*address, session, timeout=CONNECT_SECONDS)
+        connection = await connect_tcp(address.host, address.port, session, timeout=CONNECT_SECONDS)
     except ConnectError as error:
         # A reset may arrive while the event loop is still setting up the connection.
         if isinstance(error.__cause__, ConnectionResetError | ConnectionAbortedError | BrokenPipeError):
