@@ -16,7 +16,8 @@ import click
 from click.core import ParameterSource
 
 from teleglyph.call.sound import SoundSettings
-from teleglyph.cli.config_file import Configuration, chosen_file
+from teleglyph.cli.call_room_tables import rooms_of
+from teleglyph.cli.config_file import CALL_ROOMS, Configuration, chosen_file
 from teleglyph.cli.event_options import EventOptions
 from teleglyph.cli.http_options import HttpOptions
 from teleglyph.cli.identity import announce_identities
@@ -27,6 +28,7 @@ from teleglyph.cli.option_types import ask_passphrase
 from teleglyph.cli.room_options import RoomOptions, rules_of
 from teleglyph.cli.server_options import (
     AccessOptions,
+    CallRoomOptions,
     ListenOptions,
     LoadOptions,
     MixOptions,
@@ -38,7 +40,7 @@ from teleglyph.net import own_addresses
 from teleglyph.rooms.relay import RelayLimits
 from teleglyph.rooms.room import GameRules
 from teleglyph.server.app import Server
-from teleglyph.server.config import ServerConfig
+from teleglyph.server.config import CallRoomSettings, ServerConfig
 from teleglyph.server.welcome import Welcome
 
 _log = logging.getLogger(__name__)
@@ -47,6 +49,7 @@ _log = logging.getLogger(__name__)
 @click.command(context_settings={"auto_envvar_prefix": "TELEGLYPH"})
 @with_options(
     listen=ListenOptions,
+    call_rooms=CallRoomOptions,
     access=AccessOptions,
     storage=StorageOptions,
     load=LoadOptions,
@@ -60,6 +63,7 @@ _log = logging.getLogger(__name__)
 def server(
     logs: LogOptions,
     listen: ListenOptions,
+    call_rooms: CallRoomOptions,
     access: AccessOptions,
     storage: StorageOptions,
     load: LoadOptions,
@@ -74,7 +78,8 @@ def server(
     ADDRESSES are the IPv4 and IPv6 addresses to listen on. By default, only this machine can connect (127.0.0.1 and
     ::1). Use '0.0.0.0 ::' to let others in.
     """
-    access.check()
+    configured_rooms = rooms_of(_room_tables())
+    access.check(has_protected_rooms=any(room.is_private for room in configured_rooms.values()))
     web.check()
     relay.check(has_storage=bool(storage.data_dir or storage.database), has_http=listen.http)
     logs.apply()
@@ -85,6 +90,10 @@ def server(
         password=access.password,
         identities=tuple(load_identity(key, ask_passphrase) for key in access.keys),
         client_keys=KeyList(access.client_keys) if access.client_keys else None,
+        call_rooms=configured_rooms,
+        read_call_rooms=call_room_reader(),
+        new_call_rooms=call_rooms.rooms == "open",
+        max_call_rooms=call_rooms.max_rooms,
         encrypt=access.encrypt,
         confined_decoding=access.confined_decoding,
         data_dir=storage.data_dir,
@@ -132,8 +141,36 @@ def _read_games(configuration: Configuration, given: dict[str, Any]) -> tuple[Ga
     Raises:
         ConfigurationError: the file cannot be read, or has invalid settings.
     """
+    return rules_of({**_read_defaults(configuration), **given})
+
+
+def call_room_reader() -> Callable[[], dict[str, CallRoomSettings]] | None:
+    """A function that reads the configured call rooms again; None without a configuration file."""
+    context = click.get_current_context()
+    if not context.default_map:
+        return None
+    return partial(_read_call_rooms, Configuration(context.find_root().command))
+
+
+def _read_call_rooms(configuration: Configuration) -> dict[str, CallRoomSettings]:
+    """Read the call rooms from the configuration file as it is now.
+
+    Raises:
+        ConfigurationError, KeyFetchError: the file or a list of keys cannot be read, or has invalid settings.
+    """
+    return rooms_of(_read_defaults(configuration).get(CALL_ROOMS, {}))
+
+
+def _room_tables() -> dict[str, dict[str, Any]]:
+    tables: dict[str, dict[str, Any]] = (click.get_current_context().default_map or {}).get(CALL_ROOMS, {})
+    return tables
+
+
+def _read_defaults(configuration: Configuration) -> dict[str, Any]:
+    """The server's settings in the configuration file as it is now, by parameter."""
     settings = configuration.load(chosen_file(sys.argv[1:]))
-    return rules_of({**configuration.default_map(settings, ["server"]).get("server", {}), **given})
+    defaults: dict[str, Any] = configuration.default_map(settings, ["server"]).get("server", {})
+    return defaults
 
 
 async def _serve(config: ServerConfig, stop: asyncio.Event) -> int:
@@ -152,6 +189,8 @@ async def _serve(config: ServerConfig, stop: asyncio.Event) -> int:
     for level, line in welcome.lines():
         _log.log(level, "%s", line)
     announce_identities(config.identities)
+    if config.call_rooms:
+        _log.info("Configured call rooms: %s", ", ".join(config.call_rooms))
     if config.games and (config.password is not None or config.client_keys is not None):
         _log.warning("--password and --client-keys protect calls only; anyone who reaches the HTTP port can use rooms")
     await stop.wait()

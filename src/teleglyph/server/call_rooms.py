@@ -236,7 +236,7 @@ class CallRooms:
             name,
             server.password_key if settings.password is None else derive_password_key(settings.password),
             server.admits if settings.client_keys is None else settings.client_keys.admits,
-            is_private=settings.password is not None or settings.client_keys is not None,
+            is_private=settings.is_private,
         )
 
 

@@ -29,6 +29,11 @@ class CallRoomSettings:
     password: str | None = field(default=None, repr=False)
     client_keys: KeyList | None = None
 
+    @property
+    def is_private(self) -> bool:
+        """It has a password or a list of keys of its own, so it is not announced."""
+        return self.password is not None or self.client_keys is not None
+
 
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
