@@ -16,6 +16,10 @@ import pytest
 import acip_peer as acip
 from acip_peer import AcipPeer, RefusedError
 from talker import level_of, talk, tone
+from teleglyph.client.address import Address
+from teleglyph.client.call.backoff import ReconnectBackoff
+from teleglyph.client.call.client import CallClient, CallEvents
+from teleglyph.client.call.connection import Credentials
 from teleglyph.errors import CallRoomError
 from teleglyph.events.limits import EventLimits
 from teleglyph.net import Connection, Listener
@@ -23,7 +27,7 @@ from teleglyph.server.app import Server
 from teleglyph.server.call_admission import CallAdmission
 from teleglyph.server.config import CallRoomSettings, ServerConfig
 from teleglyph.server.front_door import FrontDoor, refusal
-from teleglyph.wire.acip import ServerSession
+from teleglyph.wire.acip import Capabilities, Feature, ServerSession, derive_password_key
 
 RED, GREEN, BLUE = (250, 0, 0), (0, 250, 0), (60, 60, 250)
 
@@ -41,7 +45,12 @@ class RoomDoor:
             access = self._calls.access(self._room)
         except CallRoomError as error:
             return str(error).encode()
-        session = ServerSession(password_key=access.password_key, admits=access.admits, guard=self._calls.guard(peer))
+        session = ServerSession(
+            password_key=access.password_key,
+            admits=access.admits,
+            features=Feature.SCREEN_UPDATES,
+            guard=self._calls.guard(peer),
+        )
         connection = Connection(session, peer)
         self._sessions[connection] = session
         return connection
@@ -59,15 +68,19 @@ class House:
         self._listeners: list[Listener] = []
         self._peers: list[AcipPeer] = []
 
-    async def open(self, room: str) -> AcipPeer:
-        """A peer that is connected to a room's port."""
+    async def port_of(self, room: str) -> int:
+        """A port for a room."""
         server = self.server
         door = RoomDoor(server._calls, room)
         pages = refusal("404 Not Found", "nothing")
         listener = Listener(FrontDoor(server.gate.let_in, door.admit, door.accept, lambda: pages, 100), 5.0)
         self._listeners.append(listener)
         _, port = await listener.listen("127.0.0.1", 0)
-        self._peers.append(AcipPeer(port))
+        return port
+
+    async def open(self, room: str) -> AcipPeer:
+        """A peer that is connected to a room's port."""
+        self._peers.append(AcipPeer(await self.port_of(room)))
         return self._peers[-1]
 
     async def join(self, room: str, password: str | None = None, **terminal: object) -> AcipPeer:
@@ -242,6 +255,37 @@ def test_a_closed_server_says_that_there_is_no_such_room_to_those_who_know_the_p
             assert b"There is no room 'other' on this server." in error
             await calls.join("team", "the server's words")
             await calls.wait_for(lambda: set(calls.server.rooms) == {"lobby", "team"})
+
+    asyncio.run(scenario())
+
+
+def test_our_client_joins_a_room_and_does_not_retry_one_that_does_not_exist() -> None:
+    config = config_of(password="the server's words", new_call_rooms=False, call_rooms={"team": CallRoomSettings()})
+    credentials = Credentials("Ann", derive_password_key("the server's words"))
+
+    async def scenario() -> None:
+        async with house(config) as calls:
+            seen = asyncio.Event()
+            ann = CallClient(
+                Address("127.0.0.1", await calls.port_of("team")),
+                credentials,
+                Capabilities(40, 12),
+                events=CallEvents(screen=lambda _: seen.set()),
+            )
+            task = asyncio.create_task(ann.run())
+            bob = await calls.join("team", "the server's words")
+            bob.send_color(*RED)
+            async with asyncio.timeout(10):
+                await seen.wait()
+            await calls.wait_for(lambda: len(calls.server.rooms["team"]) == 2)
+            # Reported because of the settings, which came before the capabilities.
+            await calls.wait_for(lambda: ann.view is not None)
+            lost = CallClient(Address("127.0.0.1", await calls.port_of("other")), credentials, Capabilities(40, 12))
+            with pytest.raises(CallRoomError, match="There is no room 'other' on this server") as caught:
+                await lost.run()
+            assert ReconnectBackoff(-1, lambda: 0.5).next_pause(caught.value) is None
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     asyncio.run(scenario())
 

@@ -64,6 +64,8 @@ def chat(logs: LogOptions, room: str, server: str | None, name: str | None, key:
     Every line you type is sent as a message. Lines that start with '/' are commands; '/help' lists them. Without a
     terminal, messages are read from standard input and written to standard output.
     """
+    if room.lower().startswith(("ws://", "wss://")):
+        raise click.UsageError(f"'{room}' is the URL of a relay. Name it with --server.")
     if server is None and "/" in room:
         address = parse_address(room)
         server, room = str(address), call_group(address.room or LOBBY)
