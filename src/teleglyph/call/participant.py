@@ -100,7 +100,6 @@ class Participant:
         self._handlers: dict[type[Event], Callable[..., None]] = {
             Capabilities: self._on_capabilities,
             Ping: lambda _: connection.send(Pong()),
-            ClientJoin: self._on_join,
             ClientLeave: self._on_leave,
             RemoteLog: lambda message: peer_log.log_line(self.name, message),
             ErrorMessage: lambda message: peer_log.log_error(self.name, message),
@@ -200,6 +199,7 @@ class Participant:
         )
         self._speaker = speaker = Speaker(connection.outbox, room.sound, limits)
         self._handlers |= {
+            ClientJoin: self._on_join,
             StreamStart: partial(self._on_stream_start, room),
             StreamStop: partial(self._on_stream_stop, room),
             ImageFrame: partial(self._on_picture, room),

@@ -7,10 +7,9 @@ import gc
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from functools import partial
 from typing import TYPE_CHECKING
 
 from teleglyph.call.decoding import open_decoding
@@ -20,7 +19,6 @@ from teleglyph.call.session import watch_connection
 from teleglyph.call.statistics import RoomReport
 from teleglyph.errors import BindError, StoreError
 from teleglyph.events.room_groups import room_group
-from teleglyph.keys import KeyList
 from teleglyph.media import retain_large_buffers
 from teleglyph.net import (
     Listener,
@@ -29,7 +27,7 @@ from teleglyph.net import (
     seconds_in_queue,
 )
 from teleglyph.rooms.relay import Relay
-from teleglyph.rooms.room import GameRules, RelayRoom
+from teleglyph.rooms.room import RelayRoom
 from teleglyph.rooms.service import RoomsService
 from teleglyph.server.background import start_task
 from teleglyph.server.call_admission import CallAdmission
@@ -39,7 +37,7 @@ from teleglyph.server.config import DEFAULT_ADDRESSES, ServerConfig
 from teleglyph.server.front_door import FrontDoor
 from teleglyph.server.http import HttpFront
 from teleglyph.server.overload import Overload
-from teleglyph.server.reloading import Reload, run_reloads
+from teleglyph.server.reloading import Reloader
 from teleglyph.store import Database, RecordStore, open_database
 
 if TYPE_CHECKING:
@@ -86,6 +84,7 @@ class Server:
         self._listener = Listener(door, config.call.handshake_timeout)
         self._background: list[asyncio.Task[None]] = []
         self.relay = Relay(config.games, config.relay, on_start=self._room_started, on_end=self._room_ended)
+        self._reloader = Reloader(config, self._call_rooms, self.relay, self._http.reload_tls)
         self.records: RecordStore | None = None
         """Records of games; None without a database."""
         self._database: Database | None = None
@@ -207,38 +206,7 @@ class Server:
         Returns:
             the problems: what was not reloaded, and why.
         """
-        reloads = self._reloads()
-        if not reloads:
-            _log.info("Nothing to reload: there is no --client-keys, no --tls-cert and no file of games or call rooms")
-        return await run_reloads(reloads)
-
-    def _reloads(self) -> list[Reload]:
-        config, found = self.config, list[Reload]()
-        if config.client_keys is not None:
-            found.append(("client keys were", partial(self._reload_keys, config.client_keys)))
-        if config.read_call_rooms is not None:
-            found.append(("call rooms were", self._reload_call_rooms))
-        if config.read_games is not None:
-            found.append(("games were", partial(self._reload_games, config.read_games)))
-        if config.tls is not None:
-            found.append(("certificate was", self._reload_certificate))
-        return found
-
-    async def _reload_keys(self, keys: KeyList) -> str:
-        await asyncio.to_thread(keys.reload)
-        return f"client keys: count={len(keys)}"
-
-    async def _reload_call_rooms(self) -> str:
-        return f"call rooms: count={await self._call_rooms.reload()}"
-
-    async def _reload_games(self, read: Callable[[], tuple[GameRules, ...]]) -> str:
-        games = await asyncio.to_thread(read)
-        self.relay.set_games(games)
-        return f"games: {', '.join(game.name for game in games) or 'none'}"
-
-    async def _reload_certificate(self) -> str:
-        await asyncio.to_thread(self._http.reload_tls)
-        return "certificate"
+        return await self._reloader.run()
 
     async def _listen(self) -> None:
         port = self.config.port
