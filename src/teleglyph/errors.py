@@ -145,6 +145,12 @@ class ServerFullError(PeerError):
     exit_code = 48
 
 
+class CallRoomError(PeerError):
+    """The server has no such call room, or too many rooms; the message is sent to the peer."""
+
+    exit_code = 47
+
+
 class RateLimitError(PeerError):
     """The server refuses connections from this address for a while, or appears to."""
 

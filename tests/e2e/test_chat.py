@@ -57,6 +57,25 @@ def test_two_terminals_chat(start_server: StartServer, tmp_path: Path) -> None:
         assert "Traceback" not in ann.screen + bob.screen
 
 
+def test_the_chat_of_a_call_room_is_named_like_the_room(start_server: StartServer, tmp_path: Path) -> None:
+    server = relay(start_server, tmp_path / "data")
+
+    def chat(*words: str, line: str = "") -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "teleglyph", "chat", *words, "--key", str(tmp_path / "key")]
+        return subprocess.run(command, input=line, capture_output=True, text=True, timeout=30)
+
+    assert chat(f"127.0.0.1:{server.http_port}/Team", line="hello team\n").returncode == 0
+    assert chat(f"127.0.0.1:{server.http_port}/lobby", line="hello lobby\n").returncode == 0
+    peer = NostrPeer(server)
+    for group, text in (("room-call-team", "hello team"), ("lobby", "hello lobby")):
+        assert [event["content"] for event in peer.ask({"kinds": [9], "#h": [group]})] == [text]
+    peer.close()
+    wrong = chat(f"127.0.0.1:{server.http_port}/two words")
+    assert (wrong.returncode, "'two words' is not a room." in wrong.stderr) == (2, True)
+    wrong = chat("wss://relay.example/team")
+    assert (wrong.returncode, "Name it with --server." in wrong.stderr) == (2, True)
+
+
 def test_chat_through_pipes_and_without_control_characters(start_server: StartServer, tmp_path: Path) -> None:
     server = relay(start_server, tmp_path / "data")
     peer = NostrPeer(server)

@@ -36,6 +36,23 @@ def test_a_signal_ends_the_server_cleanly_during_a_call(
     peer.wait_closed()
 
 
+def test_call_rooms_are_reloaded_and_an_invalid_file_changes_nothing(start_server: StartServer, tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text('[call_room.team]\npassword = "correct horse"\n')
+    file.chmod(0o600)
+    server = start_server("--rooms", "closed", environment={"TELEGLYPH_CONFIG": str(file)})
+    server.wait_for_log("Configured call rooms: team")
+    file.write_text('[call_room.team]\npassword = "battery staple"\n[call_room.other]\n')
+    server.process.send_signal(signal.SIGHUP)
+    server.wait_for_log("Reloaded the call rooms: count=2")
+    file.write_text('[call_room.team]\npasword = "battery staple"\n')
+    server.process.send_signal(signal.SIGHUP)
+    server.wait_for_log("The call rooms were not reloaded: .*Did you mean 'password'")
+    log = "".join(server.log)
+    assert "battery staple" not in log
+    assert "correct horse" not in log
+
+
 def test_a_second_signal_ends_it_at_once_with_code_1(start_server: StartServer, connect: Connect) -> None:
     server = start_server()
     connect(server).join()

@@ -9,12 +9,13 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from teleglyph.call.decoding import Decoding
 from teleglyph.call.life_cycle import LifeCycle, State
 from teleglyph.call.limits import CallLimits
 from teleglyph.call.peer_log import PeerLog, shortened
-from teleglyph.call.room import CallRoom
+from teleglyph.call.room import CallRoom, Rooms
 from teleglyph.call.scene import Tile
 from teleglyph.call.screen_viewer import ScreenViewer
 from teleglyph.call.sender import CAPABILITIES_SECONDS, JOIN_SECONDS, Sender
@@ -24,7 +25,7 @@ from teleglyph.call.statistics import ParticipantReport
 from teleglyph.call.text_viewer import TextViewer
 from teleglyph.call.viewer import Viewer
 from teleglyph.call.viewer_style import requested_palette
-from teleglyph.errors import AuthenticationError, ServerFullError, UserError
+from teleglyph.errors import AuthenticationError, UserError
 from teleglyph.media.modes import COLOR_NAMES, RENDER_NAMES
 from teleglyph.net import Connection
 from teleglyph.wire.acip import (
@@ -57,22 +58,28 @@ _MAX_NAME_COLUMNS = 32
 
 
 class Participant:
-    """A peer in a room.
+    """A peer that joins a room once its capabilities are known.
 
     Args:
         number: unique in the server, never used again.
         connection: its connection; the session task owns the reading side.
-        room: the room that it joins once its capabilities are known.
+        rooms: the server's; it joins one of them.
         decoding: decodes HEVC.
 
     Attributes:
+        room: that it has joined; None before.
+        viewer, sender: what it sees and what it shows, in that room.
         has_left: the peer said that it leaves.
         refusal: why it was not admitted; None otherwise.
         joined_at: when its joining was logged, in monotonic seconds; None before.
     """
 
+    viewer: Viewer
+    sender: Sender
+    _speaker: Speaker
+
     def __init__(
-        self, number: int, connection: Connection, room: CallRoom, limits: CallLimits, decoding: Decoding
+        self, number: int, connection: Connection, rooms: Rooms, limits: CallLimits, decoding: Decoding
     ) -> None:
         self.number = number
         self.name = f"guest-{number}"
@@ -80,24 +87,19 @@ class Participant:
         self.has_left = False
         self.refusal: AuthenticationError | None = None
         self.joined_at: float | None = None
-        self.viewer: Viewer = TextViewer(connection, room, limits)
-        self.sender = Sender(connection, limits, decoding, self._first_picture_arrived, room.picture_changed)
-        self._speaker = Speaker(connection.outbox, room.sound, limits)
+        self.room: CallRoom | None = None
         self._life = LifeCycle()
-        self._room = room
+        self._rooms = rooms
+        self._wanted_room = ""
         self._limits = limits
+        self._decoding = decoding
+        self._has_screens = False
+        self._early_settings: ViewSettings | None = None
+        """Came before the capabilities."""
         peer_log = PeerLog()
-        connection.on_writable = self._connection_writable
         self._handlers: dict[type[Event], Callable[..., None]] = {
             Capabilities: self._on_capabilities,
-            StreamStart: self._on_stream_start,
-            StreamStop: self._on_stream_stop,
-            ImageFrame: self._on_picture,
-            HevcFrame: self._on_picture,
-            OpusBatch: self._speaker.receive_opus,
-            AudioBatch: self._speaker.receive_audio,
             Ping: lambda _: connection.send(Pong()),
-            ClientJoin: self._on_join,
             ClientLeave: self._on_leave,
             RemoteLog: lambda message: peer_log.log_line(self.name, message),
             ErrorMessage: lambda message: peer_log.log_error(self.name, message),
@@ -113,14 +115,17 @@ class Participant:
         """Joined and not leaving."""
         return self._life.in_room
 
-    def secure(self, *, has_screens: bool) -> None:
-        """Continue after the handshake, with deltas and picture requests if the peer understands them."""
+    def secure(self, room: str, *, has_screens: bool) -> None:
+        """Continue after the handshake.
+
+        Args:
+            room: the name of the room that the peer wants to join; empty for the lobby.
+            has_screens: the peer understands deltas and picture requests.
+        """
         self._life.advance(State.SECURED)
-        if has_screens:
-            viewer = self.viewer = ScreenViewer(self.number, self.connection, self._room, self._limits)
-            self._handlers[ScreenAck] = viewer.acknowledge
-            self._handlers[ViewSettings] = viewer.apply_settings
-            self.sender.takes_requests = True
+        self._wanted_room = room
+        self._has_screens = has_screens
+        self._handlers[ViewSettings] = self._on_early_settings
 
     async def leave(self) -> None:
         """Leave the room, then stop decoding, then drop the picture.  Every exit runs this."""
@@ -128,33 +133,37 @@ class Participant:
             return
         was_in_room = self.in_room
         self._life.advance(State.LEAVING)
+        self.connection.on_writable = None
+        if self.room is not None:
+            await self._leave(self.room, was_in_room=was_in_room)
+        self._life.advance(State.GONE)
+
+    async def _leave(self, room: CallRoom, *, was_in_room: bool) -> None:
         self._speaker.stop()
         self.viewer.close()
         if was_in_room:
-            self._room.remove(self)
-        await self.sender.close()
-        self.connection.on_writable = None
-        self._life.advance(State.GONE)
+            room.remove(self)
+        try:
+            await self.sender.close()
+        finally:
+            await self._rooms.leave(room)
 
     def announce(self) -> None:
         """Log once that the participant has joined; not before its name is known, a moment later."""
-        if self.in_room and self.joined_at is None:
+        if self.room is not None and self.in_room and self.joined_at is None:
             self.joined_at = time.monotonic()
-            _log.info("%s joined (%d in the call)", self.name, len(self._room))
+            _log.info("%s joined%s (%d in the call)", self.name, self.room.suffix, len(self.room))
 
     def send_log(self, text: str) -> None:
         """Send a line that the peer's program may show or log."""
         self.connection.send(RemoteLog(LogLevel.INFO, LogDirection.SERVER_TO_CLIENT, text))
-
-    def _connection_writable(self) -> None:
-        self.viewer.record_writable(time.monotonic())
-        self._room.wake()
 
     def receive(self, message: Event) -> None:
         """Act on one message.
 
         Raises:
             BadDataError: the message is not allowed now.
+            CallRoomError: the room cannot be opened.
             ServerFullError: the last place was taken during this peer's handshake.
         """
         if (handler := self._handlers.get(type(message))) is not None:
@@ -166,22 +175,64 @@ class Participant:
         except UserError as error:
             message = replace(message, palette_type=PaletteType.STANDARD)
             self.send_log(f"{str(error).rstrip('.')}. You see the standard palette.")
+        room = self.room or self._enter_room()
         self._speaker.voice.frame = SHORT_FRAME if message.audio_codecs & SHORT_FRAMES else LONG_FRAME
         style = self.viewer.configure(message)
         if self.state is State.SECURED:
-            self._join_room()
+            self._join(room)
         self.send_log(
             f"Terminal configured: {message.width}x{message.height}, {COLOR_NAMES[style.color]}, "
             f"{RENDER_NAMES[style.render]} mode, {message.desired_fps} fps"
         )
 
-    def _join_room(self) -> None:
-        if len(self._room) >= self._limits.max_participants:
-            raise ServerFullError(f"The call is full: it has {len(self._room)} participants. Try again later.")
+    def _enter_room(self) -> CallRoom:
+        """Take a place in the room, with a viewer, a sender and a speaker for it."""
+        room = self._rooms.enter(self._wanted_room)
+        connection, limits = self.connection, self._limits
+        self.sender = Sender(
+            connection,
+            limits,
+            self._decoding,
+            partial(self._first_picture_arrived, room),
+            room.picture_changed,
+            takes_requests=self._has_screens,
+        )
+        self._speaker = speaker = Speaker(connection.outbox, room.sound, limits)
+        self._handlers |= {
+            ClientJoin: self._on_join,
+            StreamStart: partial(self._on_stream_start, room),
+            StreamStop: partial(self._on_stream_stop, room),
+            ImageFrame: partial(self._on_picture, room),
+            HevcFrame: partial(self._on_picture, room),
+            OpusBatch: speaker.receive_opus,
+            AudioBatch: speaker.receive_audio,
+        }
+        self.viewer = self._new_viewer(room)
+        self.room = room
+        if self._early_settings is not None:
+            self.receive(self._early_settings)
+        return room
+
+    def _new_viewer(self, room: CallRoom) -> Viewer:
+        if not self._has_screens:
+            return TextViewer(self.connection, room, self._limits)
+        viewer = ScreenViewer(self.number, self.connection, room, self._limits)
+        self._handlers |= {ScreenAck: viewer.acknowledge, ViewSettings: viewer.apply_settings}
+        return viewer
+
+    def _join(self, room: CallRoom) -> None:
         self._life.advance(State.JOINED)
         self.viewer.enter(time.monotonic())
         self.sender.expect_picture(CAPABILITIES_SECONDS)
-        self._room.add(self)
+        room.add(self)
+        self.connection.on_writable = partial(self._connection_writable, room)
+
+    def _connection_writable(self, room: CallRoom) -> None:
+        self.viewer.record_writable(time.monotonic())
+        room.wake()
+
+    def _on_early_settings(self, message: ViewSettings) -> None:
+        self._early_settings = message
 
     def _on_join(self, message: ClientJoin) -> None:
         self.name = shortened(message.display_name, _MAX_NAME_COLUMNS) or self.name
@@ -195,35 +246,35 @@ class Participant:
     def _on_leave(self, _message: ClientLeave) -> None:
         self.has_left = True
 
-    def _on_stream_start(self, message: StreamStart) -> None:
+    def _on_stream_start(self, room: CallRoom, message: StreamStart) -> None:
         if message.kinds & StreamKind.VIDEO:
-            self._start_video(is_announced=True)
+            self._start_video(room, is_announced=True)
         if message.kinds & StreamKind.AUDIO:
             self._speaker.start()
         self.send_log(f"Stream started: {_names_of(message.kinds)}")
 
-    def _on_stream_stop(self, message: StreamStop) -> None:
+    def _on_stream_stop(self, room: CallRoom, message: StreamStop) -> None:
         if message.kinds & StreamKind.VIDEO and self.state is State.STREAMING:
             self._life.advance(State.JOINED)
             self.sender.stop()
-            self._room.video_changed()
+            room.video_changed()
         if message.kinds & StreamKind.AUDIO:
             self._speaker.stop()
         self.send_log(f"Stream stopped: {_names_of(message.kinds)}")
 
-    def _on_picture(self, message: ImageFrame | HevcFrame) -> None:
+    def _on_picture(self, room: CallRoom, message: ImageFrame | HevcFrame) -> None:
         self.sender.check_size(message.width, message.height)
-        self._start_video(is_announced=False)
+        self._start_video(room, is_announced=False)
         self.sender.receive(message)
 
-    def _start_video(self, *, is_announced: bool) -> None:
+    def _start_video(self, room: CallRoom, *, is_announced: bool) -> None:
         if self.state is State.JOINED:
             self._life.advance(State.STREAMING)
             self.sender.start(is_announced=is_announced)
-            self._room.video_changed()
+            room.video_changed()
 
-    def _first_picture_arrived(self) -> None:
-        self._room.video_changed()
+    def _first_picture_arrived(self, room: CallRoom) -> None:
+        room.video_changed()
         self.send_log("First video frame received - streaming active")
 
     def tile(self) -> Tile:
@@ -233,10 +284,9 @@ class Participant:
     def report(self) -> ParticipantReport:
         """Counters as plain values."""
         traffic = self.connection.traffic
+        in_room = {**self.sender.report(), **self.viewer.report(), **self._speaker.voice.report()} if self.room else {}
         values = {
-            **self.sender.report(),
-            **self.viewer.report(),
-            **self._speaker.voice.report(),
+            **in_room,
             "bytes_in": traffic.bytes_in,
             "bytes_out": traffic.bytes_out,
             "throttled": traffic.throttled,

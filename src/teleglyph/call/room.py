@@ -15,6 +15,7 @@ from teleglyph.call.shared_text import SharedText, SharedTextKey
 from teleglyph.call.sound import RoomSound, SoundSettings
 from teleglyph.call.statistics import ParticipantReport, RoomCounters, RoomReport
 from teleglyph.call.viewer import Viewer
+from teleglyph.room_name import LOBBY
 from teleglyph.wire.acip import ServerState, encode
 
 _RATE_SECONDS = 1.0
@@ -39,6 +40,24 @@ class Member(Protocol):
 
     def report(self) -> ParticipantReport:
         """Its counters."""
+
+
+class Rooms(Protocol):
+    """The call rooms of a server, as participants need them."""
+
+    def enter(self, name: str) -> CallRoom:
+        """Open a room unless it is open, and count a participant more; each call needs one of :meth:`leave`.
+
+        Args:
+            name: as the peer wrote it; empty for the lobby.
+
+        Raises:
+            CallRoomError: there is no such room, or there are too many.
+            ServerFullError: there is no place for another participant in any room.
+        """
+
+    async def leave(self, room: CallRoom) -> None:
+        """Count a participant less, and close the room after the last one."""
 
 
 class CallRoom:
@@ -71,6 +90,11 @@ class CallRoom:
 
     def __len__(self) -> int:
         return len(self._members)
+
+    @property
+    def suffix(self) -> str:
+        """The name for log lines, to follow a verb; empty for the lobby."""
+        return "" if self.name == LOBBY else f" room {self.name}"
 
     # --- membership -----------------------------------------------------------------------------------
 

@@ -37,11 +37,11 @@ class Sender:
         decoding: decodes HEVC.
         on_first_picture: called when the first picture has arrived since the video is on.
         on_picture: called after every picture.
+        takes_requests: the peer understands PICTURE_REQUEST.
 
     Attributes:
         picture: the newest one.
         is_on: the participant sends video, though perhaps no picture has come.
-        takes_requests: the peer understands PICTURE_REQUEST.
     """
 
     def __init__(
@@ -51,13 +51,15 @@ class Sender:
         decoding: Decoding,
         on_first_picture: Callable[[], None],
         on_picture: Callable[[], None],
+        *,
+        takes_requests: bool,
     ) -> None:
         self.picture = PictureSlot()
         self.counters = SenderCounters()
         self.is_on = False
-        self.takes_requests = False
         self._connection = connection
         self._limits = limits
+        self._takes_requests = takes_requests
         self._on_first_picture = on_first_picture
         self._on_picture = on_picture
         self._rate = TokenBucket(limits.frames_per_second, limits.frames_per_second / 4)
@@ -136,7 +138,7 @@ class Sender:
     def request_picture(self, demand: Demand) -> None:
         """Request what is seen of the pictures, if that has changed or a keyframe is needed."""
         self._demand = demand
-        if not self.takes_requests:
+        if not self._takes_requests:
             return
         now = time.monotonic()
         request = PictureRequest(*demand)

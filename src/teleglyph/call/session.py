@@ -12,6 +12,7 @@ from teleglyph.call.participant import Participant
 from teleglyph.errors import (
     AuthenticationError,
     BadDataError,
+    CallRoomError,
     PeerError,
     PeerTimeoutError,
     RateLimitError,
@@ -41,7 +42,11 @@ is counted in checks: a clock would also count the time in which this process wa
 
 
 async def run_participant(
-    participant: Participant, session: ServerRole, limits: CallLimits, on_handshake: Callable[[], None]
+    participant: Participant,
+    session: ServerRole,
+    limits: CallLimits,
+    on_handshake: Callable[[], None],
+    room: str = "",
 ) -> str:
     """Serve one peer until it leaves, breaks a rule or goes away.
 
@@ -52,6 +57,7 @@ async def run_participant(
         session: of the participant's connection.
         limits: the call's limits.
         on_handshake: called when the handshake is over, however it ended.
+        room: the name of the room to join if the handshake does not carry one; empty for the lobby.
 
     Returns:
         the reason for the end, for logs.
@@ -59,11 +65,11 @@ async def run_participant(
     connection = participant.connection
     farewell: list[bytes] = []
     try:
-        reason = await _serve(participant, session, limits, on_handshake)
+        reason = await _serve(participant, session, limits, on_handshake, room)
     except BadDataError as error:
         reason = f"bad data: {error}"
         farewell = violation_packets(str(error))
-    except (RateLimitError, ServerFullError) as error:
+    except (CallRoomError, RateLimitError, ServerFullError) as error:
         reason = str(error)
         farewell = [encode(ErrorMessage(error.exit_code, reason))]
     except PeerError as error:
@@ -81,7 +87,7 @@ async def run_participant(
 
 
 async def _serve(
-    participant: Participant, session: ServerRole, limits: CallLimits, on_handshake: Callable[[], None]
+    participant: Participant, session: ServerRole, limits: CallLimits, on_handshake: Callable[[], None], room: str
 ) -> str:
     connection = participant.connection
     hello = _HelloTimer(connection, session)
@@ -95,7 +101,7 @@ async def _serve(
         on_handshake()
     if done.client_identity is not None:
         _log.info("%s proved the key %s", participant.name, fingerprint(done.client_identity))
-    participant.secure(has_screens=Feature.SCREEN_UPDATES in done.features)
+    participant.secure(done.room or room, has_screens=Feature.SCREEN_UPDATES in done.features)
     if done.encrypted:
         participant.send_log("Encryption established - secure channel ready")
     deadline = asyncio.get_running_loop().call_later(limits.capabilities_timeout, _require_capabilities, participant)

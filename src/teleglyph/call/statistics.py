@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 
 @dataclass(slots=True)
@@ -45,6 +45,11 @@ class RoomCounters:
     frames_degraded: int = 0
     """Frames drawn again in a cheaper mode because they did not fit into one packet."""
     render_seconds: float = 0.0
+
+    def add(self, other: RoomCounters) -> None:
+        """Add the counters of another room."""
+        for each in fields(self):
+            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ from teleglyph import directories
 from teleglyph.cli.lifecycle import run
 from teleglyph.cli.logs import LogOptions
 from teleglyph.cli.option_types import default_name
-from teleglyph.client.address import ADDRESS_HELP, DEFAULT_PORT, websocket_url
+from teleglyph.client.address import ADDRESS_HELP, DEFAULT_PORT, parse_address, websocket_url
 from teleglyph.client.chat.conversation import Chat
 from teleglyph.client.chat.formatting import Message, PipeFormatter
 from teleglyph.client.chat.people import NAME_COLUMNS, clean_name
@@ -25,7 +25,9 @@ from teleglyph.client.chat.view import ChatView
 from teleglyph.client.terminal.capabilities import Terminal, detect
 from teleglyph.console import echo, write_text
 from teleglyph.events.client import NostrClient
+from teleglyph.events.room_groups import call_group
 from teleglyph.keys.nostr import load_nostr_key, npub_of
+from teleglyph.room_name import LOBBY
 
 _KEY_FILE = "nostr.key"
 _HISTORY_FILE = "chat_history"
@@ -57,11 +59,16 @@ _UNSENT = 1
 )
 @click.pass_obj
 def chat(logs: LogOptions, room: str, server: str | None, name: str | None, key: Path | None, history: int) -> int:
-    """Chat in ROOM. The default is the lobby, which every server has.
+    """Chat in ROOM. The default is the lobby, which every server has. HOST/ROOM is the chat of a call room.
 
     Every line you type is sent as a message. Lines that start with '/' are commands; '/help' lists them. Without a
     terminal, messages are read from standard input and written to standard output.
     """
+    if room.lower().startswith(("ws://", "wss://")):
+        raise click.UsageError(f"'{room}' is the URL of a relay. Name it with --server.")
+    if server is None and "/" in room:
+        address = parse_address(room)
+        server, room = str(address), call_group(address.room or LOBBY)
     url = websocket_url(server, "/")
     if name is not None and (not name.strip() or clean_name(name) != " ".join(name.split())):
         raise click.BadParameter(

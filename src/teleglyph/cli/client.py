@@ -70,10 +70,11 @@ def client(
 ) -> int:
     """Join a call.
 
-    ADDRESS is the server: HOST, HOST:PORT, an IPv4 or IPv6 address, or [IPv6]:PORT. The default is this machine. In
-    the call, press q to quit and ? to see the other keys.
+    ADDRESS is the server: HOST, HOST:PORT, an IPv4 or IPv6 address, or [IPv6]:PORT. The default is this machine.
+    '/ROOM' after it names a call room; without it you join the lobby. In the call, press q to quit and ? to see the
+    other keys.
     """
-    where = parse_address(address, joining.port)
+    where = parse_address(address, joining.port, joining.room)
     source = sources.source()
     joining.check()
     preferences = view.preferences()

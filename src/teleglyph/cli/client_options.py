@@ -24,6 +24,7 @@ class JoinOptions:
         type=click.IntRange(1, 65535),
         help=f"TCP port of the server.  [default: {DEFAULT_PORT}]",
     )
+    room: str | None = option("--room", help="Call room to join; HOST/ROOM means the same.  [default: the lobby]")
     password: str | None = option(
         "--password",
         table="security",

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from teleglyph.cli.call_room_tables import CALL_ROOM, KEYS, table_name
 from teleglyph.cli.config_file import SECRETS, Configuration, chosen_file, is_flag, places, takes_many, user_file
 from teleglyph.console import echo
 from teleglyph.errors import ConfigurationError, reason_of
@@ -77,6 +78,12 @@ def show(ctx: click.Context, file: Path | None) -> None:
                 value = "(not shown)"
             echo(f"{name} = {_toml(value)}  # {source}")
         echo()
+    for setting in settings.values():
+        if setting.table == CALL_ROOM:
+            echo(f"[{table_name(setting.name.removeprefix(f'{CALL_ROOM}.'))}]  # {setting.place}")
+            for name, value in setting.value.items():
+                echo(f"{name} = {_toml('(not shown)' if name in SECRETS else value)}")
+            echo()
 
 
 @config.command()
@@ -123,6 +130,11 @@ def _template(configuration: Configuration) -> Iterator[str]:
         for name, option in options.items():
             yield f"# {' '.join(option.comment.split())}"
             yield f"# {name} = {_toml(_default(option))}"
+    yield "\n# A call room with its own password or keys. Every room has a table like this, with its own name."
+    yield f"# [{table_name('example')}]"
+    for name, meaning in KEYS.items():
+        yield f"# {meaning}"
+        yield f"# {name} = {_toml([] if name == 'client_keys' else '')}"
 
 
 def _toml(value: Any) -> str:

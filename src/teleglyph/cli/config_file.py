@@ -17,6 +17,7 @@ from typing import Any
 import click
 
 from teleglyph import directories
+from teleglyph.cli.call_room_tables import CALL_ROOM, read_tables
 from teleglyph.cli.option_groups import Configurable
 from teleglyph.errors import ConfigurationError, reason_of
 from teleglyph.text_file import decode_text
@@ -25,16 +26,18 @@ COMMANDS = ("server", "client", "mirror", "demo")
 """The commands that can be configured."""
 TABLES = ("logging", "network", "rooms", "events", "security", "display", "media", "audio")
 SECRETS = ("password", "database", "admin_token")
+CALL_ROOMS = "call_rooms"
+"""The tables of call rooms in the server's ``default_map``, where they are no option's default."""
 _MAX_FILE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One value of a file.
+    """One value of a file, or the table of one call room.
 
     Attributes:
         table: the table it is in.
-        name: its key.
+        name: its key; for a call room ``call_room.`` and the room's name.
         value: as TOML gives it.
         place: the file.
     """
@@ -163,6 +166,12 @@ class Configuration:
                 for key, setting in settings.items()
                 if key in options
             }
+            if name == "server":
+                values[CALL_ROOMS] = {
+                    setting.name.removeprefix(f"{CALL_ROOM}."): setting.value
+                    for setting in settings.values()
+                    if setting.table == CALL_ROOM
+                }
             if name:
                 result[name] = values
             else:
@@ -173,10 +182,14 @@ class Configuration:
         settings: list[Setting] = []
         faults: list[str] = []
         for name, table in tables.items():
-            if name not in self.tables and name in self._table_of:
+            if name == CALL_ROOM:
+                rooms, found = read_tables(table)
+                settings += [Setting(CALL_ROOM, f"{CALL_ROOM}.{room}", value, path) for room, value in rooms.items()]
+                faults += [f"{path}: {fault}" for fault in found]
+            elif name not in self.tables and name in self._table_of:
                 faults.append(f"{path}: '{name}' belongs in the table [{self._table_of[name]}].")
             elif name not in self.tables:
-                faults.append(f"{path}: there is no table [{name}]. {_suggest(name, self.tables)}")
+                faults.append(f"{path}: there is no table [{name}]. {_suggest(name, _tables_like(table, self.tables))}")
             elif not isinstance(table, dict):
                 faults.append(f"{path}: [{name}] is a table, not a value.")
             else:
@@ -237,7 +250,10 @@ def _configurable(command: click.Command) -> dict[str, Configurable]:
 
 def _exposure(setting: Setting, mode: int) -> str:
     """A complaint about a secret in a file that others can read."""
-    if setting.name not in SECRETS or not mode & 0o077 or not stat.S_ISREG(mode):
+    is_secret = setting.name in SECRETS or (
+        isinstance(setting.value, dict) and not setting.value.keys().isdisjoint(SECRETS)
+    )
+    if not is_secret or not mode & 0o077 or not stat.S_ISREG(mode):
         return ""
     return (
         f"'{setting.place}' contains a secret ({setting.name}) and can be read by others "
@@ -254,6 +270,12 @@ def _conversion_fault(setting: Setting, option: click.Parameter, value: Any, con
         shown = "this value" if setting.name in SECRETS else repr(value)
         return f"{setting} cannot be {shown}: {error.message}"
     return ""
+
+
+def _tables_like(table: Any, names: Iterable[str]) -> list[str]:
+    """The names of tables that an unknown one may have meant; only call rooms have tables inside a table."""
+    has_tables = isinstance(table, dict) and any(isinstance(value, dict) for value in table.values())
+    return [CALL_ROOM] if has_tables else [*names, CALL_ROOM]
 
 
 def _suggest(name: str, names: Iterable[str]) -> str:

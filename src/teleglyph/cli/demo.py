@@ -117,7 +117,7 @@ async def _call() -> AsyncIterator[Address]:
         stack.push_async_callback(server.stop)
         for name in PATTERNS:
             await stack.enter_async_context(_participant(address, name))
-        while len(server.default_room.senders) < len(PATTERNS):  # noqa: ASYNC110 - the room has no event for this
+        while len(server.lobby.senders) < len(PATTERNS):  # noqa: ASYNC110 - the room has no event for this
             await asyncio.sleep(0.05)
         yield address
 

@@ -69,7 +69,7 @@ class _Secrets:
     """
 
     def __init__(self, address: Address, password_source: str) -> None:
-        self._address = address
+        self._address = f"{address}/{address.room}" if address.room else str(address)
         self._source = password_source
         self._asked = 0
 

@@ -18,7 +18,8 @@ import click
 from click.core import ParameterSource
 
 from teleglyph.call.sound import SoundSettings
-from teleglyph.cli.config_file import Configuration, chosen_file
+from teleglyph.cli.call_room_tables import rooms_of
+from teleglyph.cli.config_file import CALL_ROOMS, Configuration, chosen_file
 from teleglyph.cli.event_options import EventOptions
 from teleglyph.cli.http_options import HttpOptions
 from teleglyph.cli.identity import draw_identities
@@ -29,6 +30,7 @@ from teleglyph.cli.option_types import ask_passphrase
 from teleglyph.cli.room_options import RoomOptions, rules_of
 from teleglyph.cli.server_options import (
     AccessOptions,
+    CallRoomOptions,
     ListenOptions,
     LoadOptions,
     MixOptions,
@@ -40,7 +42,7 @@ from teleglyph.net import own_addresses
 from teleglyph.rooms.relay import RelayLimits
 from teleglyph.rooms.room import GameRules
 from teleglyph.server.app import Server
-from teleglyph.server.config import ServerConfig
+from teleglyph.server.config import CallRoomSettings, ServerConfig
 from teleglyph.server.data_directory import IDENTITY_FILE, open_data_directory
 from teleglyph.server.welcome import Welcome
 from teleglyph.wire.acip import Identity
@@ -51,6 +53,7 @@ _log = logging.getLogger(__name__)
 @click.command(context_settings={"auto_envvar_prefix": "TELEGLYPH"})
 @with_options(
     listen=ListenOptions,
+    call_rooms=CallRoomOptions,
     access=AccessOptions,
     storage=StorageOptions,
     load=LoadOptions,
@@ -64,6 +67,7 @@ _log = logging.getLogger(__name__)
 def server(
     logs: LogOptions,
     listen: ListenOptions,
+    call_rooms: CallRoomOptions,
     access: AccessOptions,
     storage: StorageOptions,
     load: LoadOptions,
@@ -79,7 +83,8 @@ def server(
     ::1). Use '0.0.0.0 ::' to let others in.
     """
     listen.check()
-    access.check()
+    configured_rooms = rooms_of(_room_tables())
+    access.check(has_protected_rooms=any(room.is_private for room in configured_rooms.values()))
     web.check()
     storage = storage.resolved()
     relay = relay.resolved(has_storage=not storage.ephemeral, has_http=listen.http)
@@ -95,6 +100,10 @@ def server(
             password=access.password,
             identities=_identities(access, storage.data_dir),
             client_keys=KeyList(access.client_keys) if access.client_keys else None,
+            call_rooms=configured_rooms,
+            read_call_rooms=call_room_reader(),
+            new_call_rooms=call_rooms.rooms == "open",
+            max_call_rooms=call_rooms.max_rooms,
             encrypt=access.encrypt,
             confined_decoding=access.confined_decoding,
             data_dir=storage.data_dir,
@@ -151,8 +160,36 @@ def _read_games(configuration: Configuration, given: dict[str, Any]) -> tuple[Ga
     Raises:
         ConfigurationError: the file cannot be read, or has invalid settings.
     """
+    return rules_of({**_read_defaults(configuration), **given})
+
+
+def call_room_reader() -> Callable[[], dict[str, CallRoomSettings]] | None:
+    """A function that reads the configured call rooms again; None without a configuration file."""
+    context = click.get_current_context()
+    if not context.default_map:
+        return None
+    return partial(_read_call_rooms, Configuration(context.find_root().command))
+
+
+def _read_call_rooms(configuration: Configuration) -> dict[str, CallRoomSettings]:
+    """Read the call rooms from the configuration file as it is now.
+
+    Raises:
+        ConfigurationError, KeyFetchError: the file or a list of keys cannot be read, or has invalid settings.
+    """
+    return rooms_of(_read_defaults(configuration).get(CALL_ROOMS, {}))
+
+
+def _room_tables() -> dict[str, dict[str, Any]]:
+    tables: dict[str, dict[str, Any]] = (click.get_current_context().default_map or {}).get(CALL_ROOMS, {})
+    return tables
+
+
+def _read_defaults(configuration: Configuration) -> dict[str, Any]:
+    """The server's settings in the configuration file as it is now, by parameter."""
     settings = configuration.load(chosen_file(sys.argv[1:]))
-    return rules_of({**configuration.default_map(settings, ["server"]).get("server", {}), **given})
+    defaults: dict[str, Any] = configuration.default_map(settings, ["server"]).get("server", {})
+    return defaults
 
 
 async def _serve(config: ServerConfig, stop: asyncio.Event) -> int:
@@ -175,6 +212,8 @@ async def _serve(config: ServerConfig, stop: asyncio.Event) -> int:
     for line in welcome.lines():
         _log.info("%s", line)
     draw_identities([] if welcome.is_local else config.identities)
+    if config.call_rooms:
+        _log.info("Configured call rooms: %s", ", ".join(config.call_rooms))
     for line in welcome.warnings():
         _log.warning("%s", line)
     await stop.wait()

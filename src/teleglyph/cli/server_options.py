@@ -79,6 +79,30 @@ class ListenOptions:
             raise click.UsageError("--http-port needs HTTP. Remove --no-http.")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRoomOptions:
+    """Which call rooms there may be, beside the lobby and those of the configuration file."""
+
+    rooms: str = option(
+        "--rooms",
+        table="network",
+        type=click.Choice(["open", "closed"], case_sensitive=False),
+        default="open",
+        show_default=True,
+        help="open: participants open a call room by joining it (HOST/ROOM). closed: there are only the lobby and the "
+        "call rooms of the configuration file.",
+    )
+    max_rooms: int = option(
+        "--max-rooms",
+        table="network",
+        type=click.IntRange(1, 1000),
+        default=100,
+        show_default=True,
+        help="Maximum number of call rooms that participants have opened; those of the configuration file do not "
+        "count.",
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class AccessOptions:
     """Who may join, and how the server proves its identity."""
@@ -131,12 +155,17 @@ class AccessOptions:
         "decodes it in the server's own process.",
     )
 
-    def check(self) -> None:
+    def check(self, *, has_protected_rooms: bool) -> None:
         """Check that these options fit together.
+
+        Args:
+            has_protected_rooms: a configured call room has a password or a list of keys.
 
         Raises:
             click.UsageError: they contradict each other.
         """
+        if has_protected_rooms and not self.encrypt:
+            raise click.UsageError("Call rooms with a password or keys need encryption. Remove --no-encrypt.")
         if self.password is not None and not self.encrypt:
             raise click.UsageError("--password needs encryption. Remove --no-encrypt.")
         if (self.keys or self.client_keys) and not self.encrypt:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from teleglyph.errors import UserError
 from teleglyph.net import DEFAULT_PORT, authority
+from teleglyph.room_name import LOBBY, parse_room_name
 
 __all__ = ["ADDRESS_HELP", "DEFAULT_HOST", "DEFAULT_PORT", "Address", "parse_address", "websocket_url"]
 
@@ -19,34 +20,55 @@ _MAX_QUOTED = 100
 
 
 class Address(NamedTuple):
-    """A host name or address literal, and a TCP port."""
+    """A host name or address literal, a TCP port, and a call room.
+
+    As text it has no room: it names the server, which is the same for all rooms.
+
+    Attributes:
+        room: empty for the lobby.
+    """
 
     host: str
     port: int
+    room: str = ""
 
     def __str__(self) -> str:
         return authority(self.host, self.port)
 
+    @property
+    def as_typed(self) -> str:
+        """The shortest text from which :func:`parse_address` makes this address."""
+        return (self.host if self.port == DEFAULT_PORT else str(self)) + (f"/{self.room}" if self.room else "")
 
-def parse_address(text: str | None, port: int | None = None) -> Address:
-    """Parse ``host``, ``host:port``, an IPv4 or IPv6 address or ``[IPv6]:port``, each also after ``tcp://``.
+
+def parse_address(text: str | None, port: int | None = None, room: str | None = None) -> Address:
+    """Parse ``host``, ``host:port``, an IPv4 or IPv6 address or ``[IPv6]:port``.
+
+    Each may follow ``tcp://``, and ``/room`` may follow each.
 
     Args:
         text: the user's input; None means this machine.
         port: from ``--port``; must not contradict a port in the text.
+        room: from ``--room``; must not contradict a room in the text.
 
     Raises:
         UserError: the text is not an address.
     """
     if text is None:
-        return Address(DEFAULT_HOST, port or DEFAULT_PORT)
+        return Address(DEFAULT_HOST, port or DEFAULT_PORT, _room(room or ""))
     scheme, rest = _scheme(text)
     if scheme in ("ws", "wss"):
         raise UserError(f"'{_shortened(text)}' is a WebSocket URL, which only chat and play can use. {_FORMS}")
-    host, written = _authority(rest, text)
+    place, _, tail = rest.partition("/")
+    host, written = _authority(place, text)
     if port is not None and written is not None and port != written:
         raise UserError(f"'{_shortened(text)}' and --port {port} name different ports. Leave one of them out.")
-    return Address(host or DEFAULT_HOST, written or port or DEFAULT_PORT)
+    name = _room(tail or room or "")
+    if tail and room is not None and name != _room(room):
+        raise UserError(
+            f"'{_shortened(text)}' and --room {_shortened(room)} name different rooms. Leave one of them out."
+        )
+    return Address(host or DEFAULT_HOST, written or port or DEFAULT_PORT, name)
 
 
 def websocket_url(text: str | None, path: str) -> str:
@@ -61,7 +83,10 @@ def websocket_url(text: str | None, path: str) -> str:
     """
     scheme, rest = ("", "") if text is None else _scheme(text)
     if text is None or scheme not in ("ws", "wss"):
-        return f"ws://{parse_address(text)}{path}"
+        address = parse_address(text)
+        if address.room:
+            raise UserError(f"'{address.as_typed}' names a call room, but this is the address of a server. {_FORMS}")
+        return f"ws://{address}{path}"
     place, slash, tail = rest.partition("/")
     if any(not 0x20 < ord(character) < 0x7F for character in tail):
         raise UserError(f"'{_shortened(text)}' is not an address: its path has a character that URLs do not allow.")
@@ -70,6 +95,15 @@ def websocket_url(text: str | None, path: str) -> str:
         raise UserError(f"'{_shortened(text)}' is not an address: there is no host after {scheme}://.")
     where = (f"[{host}]" if ":" in host else host) if port is None else authority(host, port)
     return f"{scheme}://{where}{slash + tail if tail.strip('/') else path}"
+
+
+def _room(name: str) -> str:
+    """A call room's name in lower case; empty for the lobby."""
+    try:
+        found = parse_room_name(name)
+    except ValueError as error:
+        raise UserError(f"'{_shortened(name)}' is not a room. {error}") from None
+    return "" if found == LOBBY else found
 
 
 def _scheme(text: str) -> tuple[str, str]:

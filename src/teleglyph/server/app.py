@@ -13,12 +13,11 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from teleglyph.call.decoding import open_decoding
-from teleglyph.call.pacer import Pacer
 from teleglyph.call.participant import Participant
 from teleglyph.call.room import CallRoom
 from teleglyph.call.session import watch_connection
 from teleglyph.call.statistics import RoomReport
-from teleglyph.errors import BindError, StoreError, TeleglyphError
+from teleglyph.errors import BindError, StoreError
 from teleglyph.events.room_groups import room_group
 from teleglyph.media import retain_large_buffers
 from teleglyph.net import (
@@ -30,13 +29,16 @@ from teleglyph.net import (
 from teleglyph.rooms.relay import Relay
 from teleglyph.rooms.room import RelayRoom
 from teleglyph.rooms.service import RoomsService
+from teleglyph.server.background import start_task
 from teleglyph.server.call_admission import CallAdmission
 from teleglyph.server.call_announcements import CallAnnouncements
+from teleglyph.server.call_rooms import CallRooms
 from teleglyph.server.config import DEFAULT_ADDRESSES, ServerConfig
 from teleglyph.server.data_directory import DATABASE_FILE, RELAY_KEY_FILE
 from teleglyph.server.front_door import FrontDoor
 from teleglyph.server.http import HttpFront
 from teleglyph.server.overload import Overload
+from teleglyph.server.reloading import Reloader
 from teleglyph.server.tls_certificate import ServerTls
 from teleglyph.store import Database, RecordStore, open_database
 
@@ -64,16 +66,15 @@ class Server:
 
     def __init__(self, config: ServerConfig) -> None:
         self.config = config
-        self.default_room = CallRoom("lobby", config.sound)
-        self.rooms = {self.default_room.name: self.default_room}
         self.bound: list[tuple[str, int]] = []
         """Addresses and ports of the call service."""
         self.started_at = time.monotonic()
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="media")
+        self._call_rooms = CallRooms(config, self._pool)
         self._decoding = open_decoding(config.call, config.confined_decoding)
         self.overload = Overload(config.max_load)
         """Decides whether there is time for more participants."""
-        self._calls = CallAdmission(config, self.default_room, self._decoding, self.overload)
+        self._calls = CallAdmission(config, self._call_rooms, self._decoding, self.overload)
         self.gate = self._calls.gate
         """Limits the connections of each address."""
         self._tls = ServerTls(config.tls, config.identities[0] if config.identities else None)
@@ -82,6 +83,7 @@ class Server:
         self._pages_listener = Listener(self._door(None), config.call.handshake_timeout, "HTTP", "--http-port")
         self._background: list[asyncio.Task[None]] = []
         self.relay = Relay(config.games, config.relay, on_start=self._room_started, on_end=self._room_ended)
+        self._reloader = Reloader(config, self._call_rooms, self.relay, self._http.reload_tls)
         self.records: RecordStore | None = None
         """Records of games; None without a database."""
         self._database: Database | None = None
@@ -109,7 +111,7 @@ class Server:
         if self.config.data_dir is not None:
             self.config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         await self._open_database()
-        await self._calls.prepare()
+        await self._call_rooms.prepare()
         await asyncio.to_thread(self._tls.load)
         if self.config.http:
             await self._http.prepare()
@@ -126,16 +128,14 @@ class Server:
             if self.events is not None:
                 self._spawn(self.events.run(), "events")
                 if self.config.announce is not None and self.events.groups is not None:
-                    self._announcements = CallAnnouncements(self.events, self.default_room, self.config.announce)
+                    self._announcements = CallAnnouncements(self.events, self.lobby, self.config.announce)
                     self._spawn(self._announcements.run(), "announcements")
         _log.info("Server is listening on %s", ", ".join(authority(*bound) for bound in self.bound))
         if self.records is not None:
             self._spawn(self._close_orphans(self.records), "orphaned records")
         self._spawn(self._watch(), "watch")
         self._spawn(self._report(), "statistics")
-        for room in self.rooms.values():
-            self._spawn(Pacer(room, self._pool).run(), f"pacer {room.name}")
-            self._spawn(room.sound.run(), f"sound {room.name}")
+        self._call_rooms.start()
 
     async def _open_database(self) -> None:
         """Open the database, if one is configured and a service needs it."""
@@ -161,7 +161,8 @@ class Server:
                 await self.events.open_policy()
                 admins = [self.config.profile.pubkey] if self.config.profile.pubkey else []
                 _log.debug("Nostr relay started at /%s", "" if key is None else f": key={relay_npub(key)}")
-                await self.events.open_groups({self.default_room.name: self.default_room.name.capitalize()}, admins)
+                await self.events.open_groups({self.lobby.name: self.lobby.name.capitalize()}, admins)
+                self._call_rooms.groups = self.events
 
     async def database_trouble(self) -> str | None:
         """Why the database does not work, as a sentence for people; None if it works or there is none."""
@@ -188,12 +189,14 @@ class Server:
         self._listener.close()
         self._pages_listener.close()
         self.relay.close("The server is shutting down")
+        self._call_rooms.close_groups()
         if self._announcements is not None:
             await self._announcements.end()
         if self.events is not None:
             self.events.stop()
         await self._http.stop()
         await self._calls.close()
+        await self._call_rooms.close()
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
@@ -204,43 +207,15 @@ class Server:
         self._log_report("final ")
 
     async def reload(self) -> list[str]:
-        """Reload client keys, games and the certificate.
+        """Reload client keys, configured call rooms, games and the certificate.
 
-        People already in a call stay connected.  Each of the three is replaced whole or, if it cannot be read, not at
+        People already in a call stay connected.  Each of the four is replaced whole or, if it cannot be read, not at
         all.
 
         Returns:
             the problems: what was not reloaded, and why.
         """
-        config = self.config
-        if config.client_keys is None and config.read_games is None and config.tls is None:
-            _log.info("Nothing to reload: there is no --client-keys, no --tls-cert and no file of games")
-        problems = []
-        if (keys := config.client_keys) is not None:
-            try:
-                await asyncio.to_thread(keys.reload)
-            except TeleglyphError as error:
-                problems.append(f"The client keys were not reloaded: {error}")
-            else:
-                _log.info("Reloaded the client keys: count=%d", len(keys))
-        if config.read_games is not None:
-            try:
-                games = await asyncio.to_thread(config.read_games)
-            except TeleglyphError as error:
-                problems.append(f"The games were not reloaded: {error}")
-            else:
-                self.relay.set_games(games)
-                _log.info("Reloaded the games: %s", ", ".join(game.name for game in games) or "none")
-        if config.tls is not None:
-            try:
-                await asyncio.to_thread(self._http.reload_tls)
-            except TeleglyphError as error:
-                problems.append(f"The certificate was not reloaded: {error}")
-            else:
-                _log.info("Reloaded the certificate")
-        for problem in problems:
-            _log.error("%s", problem)
-        return problems
+        return await self._reloader.run()
 
     def _listen(self) -> None:
         port = self.config.port
@@ -263,9 +238,7 @@ class Server:
         return self.config.addresses == DEFAULT_ADDRESSES and ":" in address and bool(self.bound)
 
     def _spawn(self, coroutine: Coroutine[None, None, None], name: str) -> None:
-        task = asyncio.get_running_loop().create_task(coroutine, name=name)
-        task.add_done_callback(_log_failure)
-        self._background.append(task)
+        self._background.append(start_task(coroutine, name))
 
     # --- what others read -----------------------------------------------------------------------------
 
@@ -273,6 +246,16 @@ class Server:
     def http_port(self) -> int | None:
         """The port for HTTP only; None without one."""
         return self._http.port or None
+
+    @property
+    def lobby(self) -> CallRoom:
+        """The call room of everybody who names none."""
+        return self._call_rooms.lobby
+
+    @property
+    def rooms(self) -> dict[str, CallRoom]:
+        """The open call rooms by name."""
+        return self._call_rooms.rooms
 
     @property
     def participants(self) -> list[Participant]:
@@ -305,7 +288,7 @@ class Server:
                 for participant in self._calls.participants:
                     participant.connection.postpone(stalled)
             self.gate.costs.load.sample(now, time.thread_time(), seconds_in_queue())
-            self.overload.sample(self.gate.costs.load.value, (room.counters for room in self.rooms.values()), now)
+            self.overload.sample(self.gate.costs.load.value, self._call_rooms.counters, now)
             for participant in self._calls.participants:
                 watch_connection(participant, self.config.call, now)
             for room in self.rooms.values():
@@ -353,8 +336,3 @@ def _collect_less_often() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 50, 50)
-
-
-def _log_failure(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and task.exception() is not None:
-        _log.error("Task %s failed", task.get_name(), exc_info=task.exception())

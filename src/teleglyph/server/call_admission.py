@@ -12,20 +12,18 @@ from dataclasses import dataclass
 from teleglyph.call.decoding import Decoding
 from teleglyph.call.life_cycle import State
 from teleglyph.call.participant import Participant
-from teleglyph.call.room import CallRoom
 from teleglyph.call.session import run_participant
 from teleglyph.errors import HandshakeError, ServerFullError
 from teleglyph.net import Connection, charged, network_of, raise_descriptor_limit
 from teleglyph.net.tcp import ConnectionProtocol
 from teleglyph.server.address_gate import AddressGate
 from teleglyph.server.admission import HandshakeGuard, Proofs
+from teleglyph.server.call_rooms import CallRooms, RoomAccess
 from teleglyph.server.config import ServerConfig
 from teleglyph.server.overload import Overload
-from teleglyph.wire.acip import AuthFailure, ErrorMessage, Feature, ServerSession, derive_password_key, encode
-from teleglyph.wire.acip.server_handshake import Admission
+from teleglyph.wire.acip import AuthFailure, ErrorMessage, Feature, ServerSession, encode
 from teleglyph.wire.acip.session import ServerRole
-from teleglyph.wire.link2 import Channel, LinkServerSession, Requirements
-from teleglyph.wire.link2.password import prepare as prepare_exchange
+from teleglyph.wire.link2 import Channel, LinkServerSession
 
 _log = logging.getLogger(__name__)
 
@@ -53,25 +51,19 @@ class Refusal:
         return b"" if self.is_silent else b"SERVER_FULL: %s\n" % self.text.encode()
 
 
-@dataclass(frozen=True, slots=True)
-class _Requirements:
-    password_key: bytes | None
-    admits: Admission | None
-
-
 class CallAdmission:
-    """Admits connections to a call room.
+    """Admits connections to call rooms.
 
     Args:
         config: of the server.
-        room: that participants join.
+        rooms: that participants join.
         decoding: decodes their video.
         overload: decides whether there is time for more participants.
     """
 
-    def __init__(self, config: ServerConfig, room: CallRoom, decoding: Decoding, overload: Overload) -> None:
+    def __init__(self, config: ServerConfig, rooms: CallRooms, decoding: Decoding, overload: Overload) -> None:
         self._config = config
-        self._room = room
+        self._rooms = rooms
         self._decoding = decoding
         self._overload = overload
         self.gate = AddressGate(
@@ -82,16 +74,9 @@ class CallAdmission:
             self.is_in_call,
         )
         """Limits the connections of each address."""
-        self._password_key: bytes | None = None
         self._numbers = itertools.count(1)
         self._proofs = Proofs(config.call, self.gate.refused)
         self._sessions: dict[asyncio.Task[None], Participant] = {}
-
-    async def prepare(self) -> None:
-        """Derive the key of the server's password."""
-        if self._config.password is not None:
-            self._password_key = await asyncio.to_thread(derive_password_key, self._config.password)
-            await asyncio.to_thread(prepare_exchange)
 
     @property
     def participants(self) -> list[Participant]:
@@ -126,6 +111,10 @@ class CallAdmission:
             return Refusal("Too many connections are being set up, try again")
         return None
 
+    def access(self, room: str) -> RoomAccess:
+        """What a peer needs to join a room (:meth:`~teleglyph.server.call_rooms.CallRooms.access`)."""
+        return self._rooms.access(room)
+
     def guard(self, peer: str) -> HandshakeGuard:
         """A guard for the handshake of a peer that was not refused."""
         return self._proofs.guard(peer)
@@ -139,15 +128,15 @@ class CallAdmission:
         """
         if (refusal := self.refuse(peer, is_counted=True)) is not None:
             return refusal.line
-        config = self._config
+        config, access = self._config, self._rooms.access("")
         if not config.acip:
             self.gate.record_refusal("acip", "ACIP", peer, "it speaks ACIP, which --no-acip refuses")
             return encode(ErrorMessage(HandshakeError.exit_code, _NO_ACIP))
         guard = self.guard(peer)
         session = ServerSession(
-            password_key=self._password_key,
+            password_key=access.password_key,
             identities=config.identities,
-            admits=None if config.client_keys is None else config.client_keys.admits,
+            admits=access.admits,
             allow_plaintext=not config.encrypt,
             features=Feature.SCREEN_UPDATES,
             guard=guard,
@@ -170,17 +159,12 @@ class CallAdmission:
         guard = self.guard(peer)
         session = LinkServerSession(
             channel,
-            self._find_room,
+            self._rooms.access,
             identities=config.identities,
             features=Feature.SCREEN_UPDATES,
             guard=guard,
         )
         return self._protocol(peer, session, guard, leave)
-
-    def _find_room(self, _name: str) -> Requirements:
-        return _Requirements(
-            self._password_key, None if self._config.client_keys is None else self._config.client_keys.admits
-        )
 
     def _protocol(
         self, peer: str, session: ServerRole, guard: HandshakeGuard, leave: Callable[[], None]
@@ -194,6 +178,8 @@ class CallAdmission:
         session: ServerRole,
         guard: HandshakeGuard,
         leave: Callable[[], None] = lambda: None,
+        *,
+        room: str = "",
     ) -> asyncio.Task[None]:
         """Start the session of an open connection; returns the task that serves it.
 
@@ -202,11 +188,13 @@ class CallAdmission:
             session: on it.
             guard: of the session's handshake.
             leave: called when the connection has ended.
+            room: the room to join if the handshake does not carry one; empty for the lobby.  The session has to ask
+                for what :meth:`access` returns for it.
         """
         number = next(self._numbers)
-        participant = Participant(number, connection, self._room, self._config.call, self._decoding)
+        participant = Participant(number, connection, self._rooms, self._config.call, self._decoding)
         task = asyncio.get_running_loop().create_task(
-            charged(self._serve(participant, session, guard), connection.stopwatch), name=f"session {number}"
+            charged(self._serve(participant, session, guard, room), connection.stopwatch), name=f"session {number}"
         )
         self._sessions[task] = participant
         task.add_done_callback(self._sessions.pop)
@@ -222,9 +210,9 @@ class CallAdmission:
         for participant in self._sessions.values():
             participant.connection.abort()
 
-    async def _serve(self, participant: Participant, session: ServerRole, guard: HandshakeGuard) -> None:
+    async def _serve(self, participant: Participant, session: ServerRole, guard: HandshakeGuard, room: str) -> None:
         _log.debug("%s connected as %s", participant.connection.peer, participant.name)
-        reason = await run_participant(participant, session, self._config.call, guard.over)
+        reason = await run_participant(participant, session, self._config.call, guard.over, room)
         self._log_departure(participant, reason)
 
     def _log_departure(self, participant: Participant, reason: str) -> None:
@@ -236,10 +224,10 @@ class CallAdmission:
                 _log.debug("%s", text)  # the client prompts for the password or key and connects again
             else:
                 self.gate.refusals.log_refusal("wrong passwords and keys", text, time.monotonic())
-        if participant.joined_at is not None:
+        if participant.room is not None and participant.joined_at is not None:
             stay = duration(time.monotonic() - participant.joined_at)
             why = "" if reason == "left" else f": {reason}"
-            _log.info("%s left after %s%s", participant.name, stay, why)
+            _log.info("%s left%s after %s%s", participant.name, participant.room.suffix, stay, why)
 
 
 def duration(seconds: float) -> str:

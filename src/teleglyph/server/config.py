@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +19,19 @@ from teleglyph.wire.acip import Identity
 
 DEFAULT_PORT = 27224
 DEFAULT_ADDRESSES = ("127.0.0.1", "::1")
+
+
+@dataclass(frozen=True, slots=True)
+class CallRoomSettings:
+    """A configured call room; what is None is as for the whole server."""
+
+    password: str | None = field(default=None, repr=False)
+    client_keys: KeyList | None = None
+
+    @property
+    def is_private(self) -> bool:
+        """It has a password or a list of keys of its own, so it is not announced."""
+        return self.password is not None or self.client_keys is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +52,14 @@ class ServerConfig:
     """Keys that the server proves; the first is the default."""
     client_keys: KeyList | None = None
     """Clients must have one of these keys; None: no key is needed.  With a password, both are needed."""
+    call_rooms: Mapping[str, CallRoomSettings] = field(default_factory=dict)
+    """Configured call rooms, by name."""
+    read_call_rooms: Callable[[], Mapping[str, CallRoomSettings]] | None = None
+    """Reloads them, if they come from a file."""
+    new_call_rooms: bool = True
+    """Participants may open call rooms that are not configured."""
+    max_call_rooms: int = 100
+    """Rooms that are not configured and open at once, beside the lobby."""
     encrypt: bool = True
     """False also admits peers that do not encrypt."""
     data_dir: Path | None = None

@@ -48,7 +48,7 @@ class Overload:
 
         Args:
             load: of the event loop, 0 to 1.
-            rooms: of all calls.
+            rooms: counters of all call rooms there are and were.
             now: monotonic seconds.
         """
         if self._since is not None and now - self._since < _PERIOD:

@@ -23,8 +23,6 @@ class Services(Protocol):
     config: ServerConfig
     gate: AddressGate
     """Limits the connections of each address."""
-    rooms: dict[str, CallRoom]
-    """Call rooms by name."""
     relay: Relay
     """Rooms of games."""
     players: RoomsService
@@ -37,6 +35,10 @@ class Services(Protocol):
     """On the monotonic clock."""
 
     @property
+    def rooms(self) -> dict[str, CallRoom]:
+        """The open call rooms by name."""
+
+    @property
     def participants(self) -> list[Participant]:
         """Everyone connected to the call port."""
 
@@ -47,4 +49,4 @@ class Services(Protocol):
         """Why the database does not work, as a sentence for people; None if it works or there is none."""
 
     async def reload(self) -> list[str]:
-        """Reload client keys, games and the certificate; returns the problems."""
+        """Reload client keys, configured call rooms, games and the certificate; returns the problems."""

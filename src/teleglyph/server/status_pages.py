@@ -87,6 +87,7 @@ class StatusPages:
         services = self._services
         gauges = {
             "participants": sum(len(room) for room in services.rooms.values()),
+            "call_rooms": len(services.rooms),
             "rooms": len(services.relay.rooms),
             "players": len(services.players),
             "connections_refused_total": sum(services.gate.refused.values()),

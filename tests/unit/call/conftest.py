@@ -17,6 +17,7 @@ from teleglyph.call.limits import CallLimits
 from teleglyph.call.pacer import Pacer
 from teleglyph.call.participant import Participant
 from teleglyph.call.room import CallRoom
+from teleglyph.errors import PeerError
 from teleglyph.net import Connection
 from teleglyph.wire.acip import (
     AsciiFrame,
@@ -44,8 +45,8 @@ class Peer:
 
     def __init__(self, call: Call, number: int, *, has_screens: bool) -> None:
         self.connection = Connection(ServerSession(), f"peer {number}")
-        self.participant = Participant(number, self.connection, call.room, call.limits, call.decoding)
-        self.participant.secure(has_screens=has_screens)
+        self.participant = Participant(number, self.connection, call, call.limits, call.decoding)
+        self.participant.secure("", has_screens=has_screens)
 
     def say(self, *messages: Message) -> None:
         for message in messages:
@@ -69,13 +70,28 @@ class Peer:
 
 
 class Call:
-    """One room, with a pacer that runs."""
+    """One room, with a pacer that runs; for participants, all rooms of a server."""
 
     def __init__(self, limits: CallLimits) -> None:
         self.limits = limits
+        self.entered = 0
+        """Participants that have entered the room and not left it."""
+        self.refusal: PeerError | None = None
+        """Why nobody may enter the room."""
         self.room = CallRoom("test")
         self.decoding = ThreadDecoding(limits)
         self._numbers = iter(range(1, 1000))
+
+    def enter(self, name: str) -> CallRoom:
+        assert name == ""
+        if self.refusal is not None:
+            raise self.refusal
+        self.entered += 1
+        return self.room
+
+    async def leave(self, room: CallRoom) -> None:
+        assert room is self.room
+        self.entered -= 1
 
     def connect(self, *, has_screens: bool = False) -> Peer:
         return Peer(self, next(self._numbers), has_screens=has_screens)

@@ -43,8 +43,10 @@ def test_a_participant_passes_through_all_states(open_call: Any) -> None:
             peer = call.connect()
             participant = peer.participant
             assert participant.state is State.SECURED
+            assert call.entered == 0
             peer.say(CAPABILITIES)
             assert participant.state is State.JOINED  # type: ignore[comparison-overlap]
+            assert call.entered == 1
             peer.say(StreamStart(StreamKind.VIDEO))
             assert participant.state is State.STREAMING
             peer.say(StreamStop(StreamKind.VIDEO))
@@ -55,6 +57,7 @@ def test_a_participant_passes_through_all_states(open_call: Any) -> None:
             assert participant.state is State.GONE
             assert len(call.room) == 0
             await participant.leave()  # a second time changes nothing
+            assert call.entered == 0
 
     asyncio.run(scenario())
 
@@ -72,16 +75,17 @@ def test_a_picture_turns_video_on_by_itself(open_call: Any) -> None:
     asyncio.run(scenario())
 
 
-def test_a_room_that_is_full_refuses_and_keeps_nothing_of_it(open_call: Any) -> None:
+def test_a_room_that_refuses_a_peer_keeps_nothing_of_it(open_call: Any) -> None:
     async def scenario() -> None:
-        async with open_call(CallLimits(max_participants=1)) as call:
+        async with open_call() as call:
             call.join("Ann")
             late = call.connect()
+            call.refusal = ServerFullError("The server is full.")
             with pytest.raises(ServerFullError):
                 late.say(Capabilities(width=70, height=8))
+            assert "frames_delivered" not in late.participant.report().values
             await late.participant.leave()
-            assert len(call.room) == 1
-            assert len(call.room.texts) == 1
+            assert len(call.room) == len(call.room.texts) == call.entered == 1
 
     asyncio.run(scenario())
 

@@ -12,10 +12,14 @@ import pytest
 from click.testing import CliRunner
 
 from teleglyph.cli import config_file
+from teleglyph.cli.call_room_tables import rooms_of
 from teleglyph.cli.config_file import Configuration
 from teleglyph.cli.main import cli
 from teleglyph.cli.option_groups import Configurable
 from teleglyph.errors import ConfigurationError
+from teleglyph.keys import format_public_key
+
+KEY = format_public_key(bytes([1] * 32))
 
 
 @pytest.fixture(autouse=True)
@@ -97,6 +101,20 @@ def test_every_kind_of_value_reaches_its_command(home: Path, monkeypatch: pytest
         ('[network]\naddresses = ["example.org"]', r"not an IPv4 or IPv6 address"),
         ('[display]\npalette = "nice"', r"\[display\] palette cannot be 'nice'"),
         ('[security]\npassword = "short"', r"\[security\] password cannot be this value: the password has 5 bytes"),
+        ('[call_room.a]\npasword = "x"', r"\[call_room\.a\] has no 'pasword'\. Did you mean 'password'\?"),
+        ("[call_room.a]\nsize = 1", r"\[call_room\.a\] has no 'size'\. Choose from: password, client_keys\."),
+        ('[call_room.a]\npassword = "hunter2"', r"password cannot be this value: it has 7 bytes; it needs 8 to 256\.$"),
+        ('[call_room.a]\npassword = ["hunter2"]', r"password must be one value, not this value\.$"),
+        ("[call_room.a]\nclient_keys = [1]", r"client_keys must be a list of strings, not \[1\]"),
+        ("[call_room.a]\nclient_keys = []", "nobody could join"),
+        ('[call_room]\npassword = "hunter2"', r"'password' belongs in the table of a room\. Write \[call_room\.NAME\]"),
+        ("[call_room.lobby]", r"no table \[call_room\.lobby\]\. The lobby needs what \[security\] says"),
+        ('[call_room."a b"]', r"\[call_room\.a b\] is not the table of a room\. Names of rooms have"),
+        ("[call_room.a.b]", r"has no table 'b'\. A name with a dot needs quotes: \[call_room\.\"a\.b\"\]"),
+        ("[call_room.a]\n[call_room.A]", "two tables for the call room 'a'"),
+        ("call_room = 1", r"\[call_room\] is a table, not a value"),
+        ("[room.a]", r"no table \[room\]\. Did you mean 'call_room'"),
+        ("[call_rooms]", r"no table \[call_rooms\]\. Did you mean 'call_room'"),
         ("[network", "is not valid TOML"),
         ("network = 1", r"\[network\] is a table, not a value"),
         ("\xff", "line 1 is not valid UTF-8"),
@@ -124,6 +142,47 @@ def test_a_readable_file_with_a_password_is_refused(home: Path) -> None:
     shown = CliRunner().invoke(cli, ["config", "show"])
     assert "correct horse" not in shown.output
     assert 'password = "(not shown)"' in shown.output
+
+
+def test_call_rooms_reach_the_server_and_nobody_else(home: Path) -> None:
+    path = write(
+        home,
+        "user",
+        f'[call_room.Team]\nclient_keys = "{KEY}"\n[call_room."a.b"]\npassword = "correct horse"\n[call_room.plain]\n',
+    )
+    configuration = Configuration(cli)
+    settings = configuration.load()
+    assert "call_rooms" not in configuration.default_map(settings, ["client"])["client"]
+    rooms = rooms_of(configuration.default_map(settings, ["server"])["server"]["call_rooms"])
+    assert {name: room.is_private for name, room in rooms.items()} == {"team": True, "a.b": True, "plain": False}
+    assert rooms["a.b"].password == "correct horse"
+    assert rooms["team"].client_keys is not None
+    assert len(rooms["team"].client_keys) == 1
+    shown = CliRunner().invoke(cli, ["config", "show"]).output
+    assert "correct horse" not in shown
+    found = tomllib.loads(shown)["call_room"]
+    assert found == {"team": {"client_keys": KEY}, "a.b": {"password": "(not shown)"}, "plain": {}}
+    path.chmod(0o644)
+    with pytest.raises(ConfigurationError, match="can be read by others") as caught:
+        Configuration(cli).load()
+    assert "correct horse" not in str(caught.value)
+
+
+def test_a_room_of_a_later_file_replaces_that_of_an_earlier_one(home: Path) -> None:
+    write(home, "high", '[call_room.a]\npassword = "correct horse"\n[call_room.b]\n')
+    write(home, "user", "[call_room.A]\n")
+    configuration = Configuration(cli)
+    rooms = configuration.default_map(configuration.load(), ["server"])["server"]["call_rooms"]
+    assert rooms == {"a": {}, "b": {}}
+
+
+def test_protected_rooms_need_encryption(home: Path) -> None:
+    write(home, "user", '[call_room.a]\npassword = "correct horse"\n')
+    done = subprocess.run(
+        [sys.executable, "-m", "teleglyph", "server", "--no-encrypt"], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 2
+    assert "Call rooms with a password or keys need encryption. Remove --no-encrypt." in done.stderr
 
 
 def test_a_named_file_must_exist(home: Path) -> None:

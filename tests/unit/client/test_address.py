@@ -21,11 +21,44 @@ from teleglyph.errors import UserError
         ("[::1]:9", ("::1", 9)),
         ("tcp://example.org:1234", ("example.org", 1234)),
         ("TCP://example.org/", ("example.org", 27224)),
+        ("example.org/", ("example.org", 27224)),
+        ("example.org/lobby", ("example.org", 27224)),
         (" example.org ", ("example.org", 27224)),
     ],
 )
 def test_every_form_of_an_address_is_read(text: str | None, expected: tuple[str, int]) -> None:
-    assert parse_address(text) == expected
+    assert parse_address(text) == Address(*expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("example.org/Team", Address("example.org", 27224, "team")),
+        ("example.org:1234/team", Address("example.org", 1234, "team")),
+        ("[::1]:9/a.b", Address("::1", 9, "a.b")),
+        ("::1/team", Address("::1", 27224, "team")),
+        ("tcp://example.org/team/", Address("example.org", 27224, "team")),
+        ("/team", Address("localhost", 27224, "team")),
+    ],
+)
+def test_a_call_room_follows_any_address(text: str, expected: Address) -> None:
+    assert parse_address(text) == expected == parse_address(expected.as_typed)
+    assert "team" not in str(expected), "the server is the same for all rooms"
+
+
+def test_a_room_option_fills_in_but_does_not_contradict() -> None:
+    assert parse_address(None, None, "Team") == Address("localhost", 27224, "team")
+    assert parse_address("host", 5, "team") == parse_address("host:5/TEAM", None, "team") == Address("host", 5, "team")
+    assert parse_address("host", None, "lobby") == Address("host", 27224)
+    for text in ("host/other", "host/lobby"):
+        with pytest.raises(UserError, match=f"'{text}' and --room team name different rooms"):
+            parse_address(text, None, "team")
+
+
+@pytest.mark.parametrize("path", ["/", "/rooms"])
+def test_the_address_of_a_relay_has_no_call_room(path: str) -> None:
+    with pytest.raises(UserError, match=r"'example\.org/team' names a call room"):
+        websocket_url("example.org/Team", path)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +76,10 @@ def test_every_form_of_an_address_is_read(text: str | None, expected: tuple[str,
         ("ws://example.org", "only chat and play"),
         ("two words", "is not an address"),
         ("user@host", "is not an address"),
-        ("host/path", "is not an address"),
+        ("host/two words", "'two words' is not a room. Names of rooms have"),
+        ("host/a/b", "'a/b' is not a room"),
+        ("host/.ssh", "'.ssh' is not a room"),
+        ("host:x/team", "from 1 to 65535"),
         ("", "is empty"),
         ("  ", "is empty"),
         ("http://example.org", "http:// is not supported"),
@@ -58,8 +94,8 @@ def test_invalid_addresses_are_refused_with_advice(text: str, complaint: str) ->
 
 
 def test_a_port_option_fills_in_but_does_not_contradict() -> None:
-    assert parse_address("host", 5) == ("host", 5)
-    assert parse_address("host:5", 5) == ("host", 5)
+    assert parse_address("host", 5) == Address("host", 5)
+    assert parse_address("host:5", 5) == Address("host", 5)
     with pytest.raises(UserError, match="different ports"):
         parse_address("host:6", 5)
 

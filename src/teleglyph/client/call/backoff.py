@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from teleglyph.errors import AuthenticationError, HandshakeError, PeerError, VerificationError
+from teleglyph.errors import AuthenticationError, CallRoomError, HandshakeError, PeerError, VerificationError
 
 FIRST_PAUSE, MAX_PAUSE = 0.5, 10.0
 """In seconds."""
@@ -36,7 +36,7 @@ class ReconnectBackoff:
 
     def next_pause(self, error: PeerError) -> float | None:
         """Seconds to wait before the next attempt; None to give up."""
-        if isinstance(error, AuthenticationError | VerificationError | HandshakeError):
+        if isinstance(error, AuthenticationError | CallRoomError | HandshakeError | VerificationError):
             return None
         if self._limit >= 0 and self.number >= self._limit:
             return None

@@ -12,7 +12,7 @@ from teleglyph.client.call.connection import Credentials, ServerConnector
 from teleglyph.client.call.keep_alive import keep_alive
 from teleglyph.client.call.sound import CallSound
 from teleglyph.client.call.uplink import Uplink
-from teleglyph.errors import ConnectionLostError, PeerError
+from teleglyph.errors import CallRoomError, ConnectionLostError, PeerError
 from teleglyph.media.frame_text import SafeFrame, check_frame, explain_refusal
 from teleglyph.net import Connection
 from teleglyph.wire.acip import (
@@ -245,7 +245,8 @@ class CallClient:
             case RemoteLog():
                 _log.debug("Server message: %s", message.text)
             case ErrorMessage():
-                raise PeerError(f"The server ended the connection: {message.text} (code {message.code}).")
+                kind = CallRoomError if message.code == CallRoomError.exit_code else PeerError
+                raise kind(f"The server ended the connection: {message.text} (code {message.code}).")
 
     def _receive_frame(self, text: bytes) -> None:
         frame = check_frame(text, *self.size)

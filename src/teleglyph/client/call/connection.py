@@ -14,6 +14,7 @@ from teleglyph.client.call.backoff import UNANSWERED_PAUSES
 from teleglyph.client.call.link_connection import LinkAttempt, NoLinkError
 from teleglyph.client.trust import NotPinnedError, ServerTrust
 from teleglyph.errors import (
+    CallRoomError,
     ConnectError,
     ConnectionLostError,
     HandshakeError,
@@ -180,6 +181,11 @@ class ServerConnector:
     # --- ACIP -------------------------------------------------------------------------------------------
 
     async def _try_acip(self, hello: bytes | None) -> Opened:
+        if self._address.room:
+            raise CallRoomError(
+                f"{self._address} does not support rooms by name over this protocol. Leave out "
+                f"/{self._address.room} to join its lobby."
+            )
         credentials, trust = self._credentials, self._credentials.trust
 
         def check(identity: bytes | None) -> None:
@@ -196,7 +202,7 @@ class ServerConnector:
             features=Feature.SCREEN_UPDATES,
         )
         try:
-            connection = await connect_tcp(*self._address, session, timeout=CONNECT_SECONDS)
+            connection = await connect_tcp(self._address.host, self._address.port, session, timeout=CONNECT_SECONDS)
         except ConnectError as error:
             # A reset may arrive while the event loop is still setting up the connection.
             if isinstance(error.__cause__, ConnectionResetError | ConnectionAbortedError | BrokenPipeError):

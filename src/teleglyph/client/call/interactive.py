@@ -62,6 +62,7 @@ class _InteractiveCall:
             self._sound.on_notice = self.show_message
         self._no_sound = options.no_sound
         self._preferences = options.preferences
+        self._room = options.address.room
         self._last_view: ViewState | None = None
         self._was_joined = False
         self._rates = Rates()
@@ -272,7 +273,7 @@ class _InteractiveCall:
         if link := describe_link(self._call.screen.level, self._call.screen.rate):
             fields.append(Field(2, link))
         if connected := self._call.connected:
-            fields.append(Field(3, (f"{connected} in the call", f"{connected} here")))
+            fields.append(Field(3, (f"{connected} in {self._room or 'the call'}", f"{connected} here")))
         return fields
 
     def _describe_spotlight(self) -> Sequence[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from teleglyph.client.address import DEFAULT_PORT, Address
+from teleglyph.client.address import Address
 from teleglyph.net import is_loopback, own_addresses
 
 _CONNECT_SECONDS = 0.5
@@ -22,15 +22,11 @@ async def invitation(address: Address, numeric_host: str) -> tuple[str, ...]:
             shows whether the server listens there.
     """
     if not is_loopback(numeric_host):
-        return (f"{ALONE} Others join with", f"teleglyph client {_as_typed(address)}")
+        return (f"{ALONE} Others join with", f"teleglyph client {address.as_typed}")
     for own in own_addresses():
         if await _accepts_connections(own, address.port):
-            return (f"{ALONE} Others join with", f"teleglyph client {_as_typed(Address(own, address.port))}")
+            return (f"{ALONE} Others join with", f"teleglyph client {address._replace(host=own).as_typed}")
     return (f"{ALONE} Only this machine can join;", "to let others in: teleglyph server 0.0.0.0 ::")
-
-
-def _as_typed(address: Address) -> str:
-    return address.host if address.port == DEFAULT_PORT else str(address)
 
 
 async def _accepts_connections(host: str, port: int) -> bool:

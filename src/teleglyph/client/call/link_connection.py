@@ -97,6 +97,7 @@ class LinkAttempt:
                 client_key=self._client_key,
                 check_identity=check_identity,
                 expected=self._expected,
+                room=self._address.room,
                 features=Feature.SCREEN_UPDATES,
             )
 

@@ -89,7 +89,7 @@ class ReconnectingCall:
         self._output = output
         self._show_hint()
         if not self.client.received.frames:
-            self._show_notice(f"Connected to {self._address}.", "Nobody is sending a picture yet.")
+            self._show_notice(f"Connected to {self._address.as_typed}.", "Nobody is sending a picture yet.")
         while self._task is not None:
             await wait_for_first(self._task, self._stop.wait())
             if self._stop.is_set():

@@ -74,6 +74,7 @@ from teleglyph.wire.acip.packet import (
 )
 from teleglyph.wire.acip.packet_type import PacketType
 from teleglyph.wire.acip.primitives import Identity, derive_password_key, fingerprint, fingerprint_digest
+from teleglyph.wire.acip.server_handshake import Admission
 from teleglyph.wire.acip.session import ClientSession, HandshakeDone, ServerSession, Session, SessionState
 
 __all__ = [
@@ -83,6 +84,7 @@ __all__ = [
     "MAX_PAYLOAD",
     "MAX_PLACES",
     "MAX_PLAINTEXT",
+    "Admission",
     "AsciiFrame",
     "AudioBatch",
     "AuthChallenge",

@@ -26,7 +26,7 @@ class HandshakeResult:
         client_identity: the client's proven Ed25519 key, if the server asked for one.
         first_packet: a packet that already belongs to the session.
         features: the extensions that both sides support.
-        room: the call room that the client wants to join; empty for the lobby.
+        room: the call room that the client joins; empty for the lobby.
         is_link: the session runs inside link 2, which encrypts it (docs/protocol/link2.md).
     """
 

@@ -78,7 +78,7 @@ class HandshakeDone(Event):
         authenticated: the client proved the password, its key, or both.
         client_identity: on a server that asks for keys, the client's proven Ed25519 key.
         features: the extensions that both sides support; their messages are accepted.
-        room: the call room that the client wants to join; empty for the lobby.
+        room: the call room that the client joins; empty for the lobby, and always with version 1 of the protocol.
     """
 
     encrypted: bool

@@ -5,6 +5,7 @@ import pytest
 from teleglyph.client.call.backoff import FIRST_PAUSE, MAX_PAUSE, UNANSWERED_PAUSES, ReconnectBackoff
 from teleglyph.errors import (
     AuthenticationError,
+    CallRoomError,
     ConnectError,
     ConnectionLostError,
     HandshakeError,
@@ -38,7 +39,9 @@ def test_the_limit_counts_attempts_since_the_last_success(limit: int) -> None:
         backoff.reset()
 
 
-@pytest.mark.parametrize("error", [AuthenticationError("no"), VerificationError("no"), HandshakeError("no")])
+@pytest.mark.parametrize(
+    "error", [AuthenticationError("no"), CallRoomError("no"), VerificationError("no"), HandshakeError("no")]
+)
 def test_a_refusal_is_not_retried(error: PeerError) -> None:
     assert ReconnectBackoff(-1, lambda: 0.5).next_pause(error) is None
 

@@ -18,6 +18,7 @@ def invite(address: Address, numeric: str) -> str:
 
 def test_a_name_that_works_from_afar_is_passed_on_as_typed() -> None:
     assert "teleglyph client calls.example" in invite(Address("calls.example", 27224), "192.0.2.7")
+    assert "teleglyph client calls.example/team" in invite(Address("calls.example", 27224, "team"), "192.0.2.7")
     assert "teleglyph client calls.example:4000" in invite(Address("calls.example", 4000), "192.0.2.7")
 
 
@@ -36,6 +37,7 @@ def test_others_get_the_machines_own_address() -> None:
         pytest.skip("this machine has no network")
     family = socket.AF_INET6 if ":" in own[0] else socket.AF_INET
     with socket.create_server((own[0], 0), family=family) as server:
-        said = invite(Address("127.0.0.1", server.getsockname()[1]), "127.0.0.1")
+        said = invite(Address("127.0.0.1", server.getsockname()[1], "team"), "127.0.0.1")
     assert own[0] in said
+    assert said.endswith("/team")
     assert not is_loopback(own[0])
