@@ -14,7 +14,7 @@ from teleglyph.errors import (
     VerificationError,
 )
 from teleglyph.wire.acip.handshake import Handshake, HandshakeResult, Transitions
-from teleglyph.wire.acip.messages.control import Ping
+from teleglyph.wire.acip.messages.control import Ping, ServerState
 from teleglyph.wire.acip.messages.handshake import (
     KEY_SIZE,
     SIGNATURE_SIZE,
@@ -100,6 +100,8 @@ _KEY_SENTENCES = {
 }
 _KEYS_AS_WELL = "The server also asks for a known client key, and did not say whether it knows ours."
 _MAX_EXPLANATIONS = 8
+_MAX_STATES = 100
+"""SERVER_STATE packets during a handshake that the server began; more are a flood."""
 
 
 class ClientStep(enum.Enum):
@@ -157,11 +159,24 @@ class ClientHandshake(Handshake):
         self._reasons = 0
         self._error_code: int | None = None
         self._explanation: list[str] = []
+        self._states = 0
+        self._server_speaks_first = False
         self.send(ProtocolVersion(self._mode, features=features))
 
     @property
     def transitions(self) -> Transitions:
-        return _TRANSITIONS
+        return _SERVER_FIRST if self._server_speaks_first else _TRANSITIONS
+
+    def wait_for_server(self) -> None:
+        """Let the server begin with CRYPTO_PARAMETERS (docs/protocol/websocket.md#acip).
+
+        Call it before anything of ``outgoing`` is sent: our version is dropped.  There are no features then, and a
+        server with several identities shows the default one.
+        """
+        self.outgoing.clear()
+        self._features = Feature.NONE
+        self._server_speaks_first = True
+        self.step = ClientStep.PARAMETERS
 
     @property
     def features(self) -> Feature:
@@ -208,7 +223,9 @@ class ClientHandshake(Handshake):
         self._shows_key = message.verification != 0
         self._has_long_key = self._shows_key or (message.identity_size > 0 and message.signature_size > 0)
         self._signs_without_size = message.signature_size == 0
-        if self._identity_announced and self._hello is not None:
+        if self._server_speaks_first:
+            pass  # The server does not wait for a choice; its key is on the way.
+        elif self._identity_announced and self._hello is not None:
             self.send(ClientHello(self._hello))
         elif self._identity_announced:
             # ascii-chat's server waits for CLIENT_HELLO here, but refuses its type.  Any other packet makes it go on
@@ -290,6 +307,11 @@ class ClientHandshake(Handshake):
     def _on_log(self, message: RemoteLog) -> None:
         self._explain(message.text)
 
+    def _on_state(self, _message: ServerState) -> None:
+        self._states += 1
+        if self._states > _MAX_STATES:
+            raise HandshakeError(f"The server sent SERVER_STATE more than {_MAX_STATES} times during the handshake.")
+
     def _explain(self, text: str) -> None:
         """Store a text of the server: it may explain a refusal, before or after the packet that refuses us."""
         if len(self._explanation) >= _MAX_EXPLANATIONS:
@@ -351,5 +373,14 @@ _TRANSITIONS: Transitions = {
             (ErrorMessage, ClientHandshake._on_error),
             (RemoteLog, ClientHandshake._on_log),
         )
+    },
+}
+_SERVER_FIRST: Transitions = {
+    **_TRANSITIONS,
+    # ascii-chat's server sends it to WebSockets at any time.
+    **{
+        (step, PacketType.SERVER_STATE): (ServerState, ClientHandshake._on_state)
+        for step in ClientStep
+        if step is not ClientStep.DONE
     },
 }
