@@ -20,7 +20,7 @@ from teleglyph.net.hang_up import has_hung_up
 from teleglyph.net.outbox import Outbox, OutboxBudget
 from teleglyph.net.stopwatch import Stopwatch
 from teleglyph.net.traffic import ConnectionLimits, Traffic
-from teleglyph.net.transport import ByteSession, Transport
+from teleglyph.net.transport import ByteSession, Envelope, Transport
 from teleglyph.net.waiters import resolve
 from teleglyph.wire.acip import Event, HandshakeDone, Message, encode
 
@@ -55,6 +55,8 @@ class Connection:
         self.peer = peer
         self.numeric_peer = peer
         """The peer's numeric address; for an outgoing connection with its port, IPv6 in brackets."""
+        self.envelope: Envelope | None = None
+        """What the packets travel in; None if they are the transport's own bytes, as over TCP."""
         self.limits = limits or ConnectionLimits()
         self.traffic = Traffic()
         self.outbox = Outbox(self.limits.outbox, on_overflow=self._too_slow, budget=budget)
@@ -350,7 +352,20 @@ class Connection:
         """Whether the transport is gone."""
         return self._gone.is_set()
 
-    async def close(self, *farewell: bytes, linger: float = 0.5, half_close: bool = False) -> None:
+    def ping(self, now: float) -> None:
+        """Send a ping of the envelope, which its other end answers by itself."""
+        if self.envelope is not None:
+            self.last_probed = now
+            self.envelope.ping()
+            self.flush_handshake()
+
+    async def close(
+        self,
+        *farewell: bytes,
+        linger: float = 0.5,
+        half_close: bool = False,
+        ending: BaseException | None = None,
+    ) -> None:
         """Close the connection; safe to call more than once.
 
         Queued control packets and the ``farewell`` packets are still sent if the peer reads them within ``linger``
@@ -361,10 +376,14 @@ class Connection:
             *farewell: packets to send last.
             linger: seconds to wait for the peer, for each of the two steps.
             half_close: the farewell is in the outbox already.
+            ending: why the connection is closed; decides how the envelope ends.
         """
         self._fairness.close()  # only now, because bytes that a peer left behind are still read and charged
         for packet in farewell:
             self.outbox.queue_control(packet)
+        if self.envelope is not None and (last := self.envelope.closing_bytes(ending)):
+            self.outbox.queue_raw(last)
+            half_close = True
         self.outbox.close()
         self._discard_input()
         try:
