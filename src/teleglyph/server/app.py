@@ -73,12 +73,13 @@ class Server:
         self._decoding = open_decoding(config.call, config.confined_decoding)
         self.overload = Overload(config.max_load)
         """Decides whether there is time for more participants."""
-        self._calls = CallAdmission(config, self.default_room, self._decoding, self.overload)
-        self.gate = self._calls.gate
+        self.calls = CallAdmission(config, self.default_room, self._decoding, self.overload)
+        """Admits participants."""
+        self.gate = self.calls.gate
         """Limits the connections of each address."""
         self._http = HttpFront(self)
         door = FrontDoor(
-            self.gate.let_in, self._calls.admit, self._calls.accept, self._http.on_call_port, config.max_handshakes
+            self.gate.let_in, self.calls.admit, self.calls.accept, self._http.on_call_port, config.max_handshakes
         )
         self._listener = Listener(door, config.call.handshake_timeout)
         self._background: list[asyncio.Task[None]] = []
@@ -104,7 +105,7 @@ class Server:
         if self.config.data_dir is not None:
             self.config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         await self._open_database()
-        await self._calls.prepare()
+        await self.calls.prepare()
         if self.config.http_port is not None:
             await self._http.prepare()
         await self._listen()
@@ -183,8 +184,9 @@ class Server:
             await self._announcements.end()
         if self.events is not None:
             self.events.stop()
+        # Before HTTP, which would cut off those over WebSocket without a farewell.
+        await self.calls.close()
         await self._http.stop()
-        await self._calls.close()
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
@@ -268,7 +270,7 @@ class Server:
     @property
     def participants(self) -> list[Participant]:
         """Everyone connected, including those not yet in a room."""
-        return self._calls.participants
+        return self.calls.participants
 
     def _room_started(self, room: RelayRoom) -> None:
         _log.info("Room %s opened: game=%s", room.id, room.rules.name)
@@ -293,11 +295,11 @@ class Server:
             now = time.monotonic()
             if (stalled := stalls.sample(now)) > 0:
                 _log.warning("Server was suspended or starved for %.1f s; deadlines extended", stalled)
-                for participant in self._calls.participants:
+                for participant in self.calls.participants:
                     participant.connection.postpone(stalled)
             self.gate.costs.load.sample(now, time.thread_time(), seconds_in_queue())
             self.overload.sample(self.gate.costs.load.value, (room.counters for room in self.rooms.values()), now)
-            for participant in self._calls.participants:
+            for participant in self.calls.participants:
                 watch_connection(participant, self.config.call, now)
             for room in self.rooms.values():
                 room.refresh(now)

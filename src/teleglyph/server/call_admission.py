@@ -116,6 +116,24 @@ class CallAdmission:
         """A guard for the handshake of a peer that was not refused."""
         return self._proofs.guard(peer)
 
+    def session(self, guard: HandshakeGuard, *, speaks_first: bool = False) -> ServerSession:
+        """A session with this server's password, keys and features.
+
+        Args:
+            guard: of its handshake.
+            speaks_first: the server begins the handshake.
+        """
+        config = self._config
+        return ServerSession(
+            password_key=self._password_key,
+            identities=config.identities,
+            admits=None if config.client_keys is None else config.client_keys.admits,
+            allow_plaintext=not config.encrypt,
+            features=Feature.SCREEN_UPDATES,
+            guard=guard,
+            speaks_first=speaks_first,
+        )
+
     def admit(self, peer: str) -> Connection | bytes | None:
         """Decide about a peer that speaks ACIP over TCP.
 
@@ -124,17 +142,10 @@ class CallAdmission:
         """
         if (refusal := self.refuse(peer)) is not None:
             return refusal.line or None
-        config = self._config
         guard = self.guard(peer)
-        session = ServerSession(
-            password_key=self._password_key,
-            identities=config.identities,
-            admits=None if config.client_keys is None else config.client_keys.admits,
-            allow_plaintext=not config.encrypt,
-            features=Feature.SCREEN_UPDATES,
-            guard=guard,
-        )
-        connection = guard.connection = Connection(session, peer, config.connection, meter=self.gate.meter(peer))
+        session = self.session(guard)
+        limits, meter = self._config.connection, self.gate.meter(peer)
+        connection = guard.connection = Connection(session, peer, limits, meter=meter)
         self._admitted[connection] = session, guard
         return connection
 
