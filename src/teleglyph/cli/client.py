@@ -26,7 +26,7 @@ from teleglyph.cli.logs import LogOptions
 from teleglyph.cli.option_groups import source_of, with_options
 from teleglyph.cli.option_types import ask_passphrase
 from teleglyph.cli.source_options import Source, SourceOptions
-from teleglyph.client.address import parse_address
+from teleglyph.client.address import parse_call_address
 from teleglyph.client.call.connection import Credentials
 from teleglyph.client.call.interactive import watch_call
 from teleglyph.client.call.options import CallOptions
@@ -70,10 +70,11 @@ def client(
 ) -> int:
     """Join a call.
 
-    ADDRESS is the server: HOST, HOST:PORT, an IPv4 or IPv6 address, or [IPv6]:PORT. The default is this machine. In
-    the call, press q to quit and ? to see the other keys.
+    ADDRESS is the server: HOST, HOST:PORT, an IPv4 or IPv6 address, or [IPv6]:PORT. The default is this machine. A
+    ws:// or wss:// URL joins over WebSocket, also through the proxy that http_proxy or https_proxy names. In the
+    call, press q to quit and ? to see the other keys.
     """
-    where = parse_address(address, joining.port)
+    where = parse_call_address(address, joining.port)
     source = sources.source()
     joining.check()
     preferences = view.preferences()

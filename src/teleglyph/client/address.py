@@ -8,10 +8,23 @@ from typing import NamedTuple
 from teleglyph.errors import UserError
 from teleglyph.net import DEFAULT_PORT, authority
 
-__all__ = ["ADDRESS_HELP", "DEFAULT_HOST", "DEFAULT_PORT", "Address", "parse_address", "websocket_url"]
+__all__ = [
+    "ADDRESS_HELP",
+    "CALL_PATH",
+    "DEFAULT_HOST",
+    "DEFAULT_PORT",
+    "Address",
+    "CallAddress",
+    "WebSocketAddress",
+    "parse_address",
+    "parse_call_address",
+    "websocket_url",
+]
 
 DEFAULT_HOST = "localhost"
 ADDRESS_HELP = "HOST, HOST:PORT, an IPv4 or IPv6 address, or [IPv6]:PORT"
+CALL_PATH = "/call"
+"""The path of a server's WebSocket for calls."""
 _FORMS = "Write HOST, HOST:PORT or [IPv6]:PORT."
 _MAX_LENGTH = 2000
 _MAX_QUOTED = 100
@@ -28,6 +41,43 @@ class Address(NamedTuple):
         return authority(self.host, self.port)
 
 
+class WebSocketAddress(NamedTuple):
+    """The URL of a WebSocket for calls."""
+
+    is_secure: bool
+    host: str
+    port: int
+    path: str
+
+    def __str__(self) -> str:
+        scheme, default = ("wss", 443) if self.is_secure else ("ws", 80)
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{scheme}://{host if self.port == default else authority(self.host, self.port)}{self.path}"
+
+
+CallAddress = Address | WebSocketAddress
+
+
+def parse_call_address(text: str | None, port: int | None = None) -> CallAddress:
+    """Parse what :func:`parse_address` takes, or a ``ws://`` or ``wss://`` URL with default port 80 or 443.
+
+    Args:
+        text: the user's input; None means this machine.
+        port: from ``--port``; must not contradict a port in the text.
+
+    Raises:
+        UserError: the text is not an address.
+    """
+    scheme, rest = ("", "") if text is None else _scheme(text)
+    if text is None or scheme not in ("ws", "wss"):
+        return parse_address(text, port)
+    host, written, path = _websocket_parts(scheme, rest, text)
+    if "#" in path:
+        raise UserError(f"'{_shortened(text)}' is not an address: remove the # and everything after it.")
+    default = 443 if scheme == "wss" else 80
+    return WebSocketAddress(scheme == "wss", host, _agreed(written, port, text) or default, path or CALL_PATH)
+
+
 def parse_address(text: str | None, port: int | None = None) -> Address:
     """Parse ``host``, ``host:port``, an IPv4 or IPv6 address or ``[IPv6]:port``, each also after ``tcp://``.
 
@@ -42,11 +92,16 @@ def parse_address(text: str | None, port: int | None = None) -> Address:
         return Address(DEFAULT_HOST, port or DEFAULT_PORT)
     scheme, rest = _scheme(text)
     if scheme in ("ws", "wss"):
-        raise UserError(f"'{_shortened(text)}' is a WebSocket URL, which only chat and play can use. {_FORMS}")
+        raise UserError(f"'{_shortened(text)}' is a WebSocket URL, which cannot be used here. {_FORMS}")
     host, written = _authority(rest, text)
+    return Address(host or DEFAULT_HOST, _agreed(written, port, text) or DEFAULT_PORT)
+
+
+def _agreed(written: int | None, port: int | None, text: str) -> int | None:
+    """The port in the text or that of ``--port``, which must not differ; None for neither."""
     if port is not None and written is not None and port != written:
         raise UserError(f"'{_shortened(text)}' and --port {port} name different ports. Leave one of them out.")
-    return Address(host or DEFAULT_HOST, written or port or DEFAULT_PORT)
+    return written or port
 
 
 def websocket_url(text: str | None, path: str) -> str:
@@ -62,14 +117,20 @@ def websocket_url(text: str | None, path: str) -> str:
     scheme, rest = ("", "") if text is None else _scheme(text)
     if text is None or scheme not in ("ws", "wss"):
         return f"ws://{parse_address(text)}{path}"
+    host, port, written = _websocket_parts(scheme, rest, text)
+    where = (f"[{host}]" if ":" in host else host) if port is None else authority(host, port)
+    return f"{scheme}://{where}{written or path}"
+
+
+def _websocket_parts(scheme: str, rest: str, text: str) -> tuple[str, int | None, str]:
+    """Split a WebSocket URL into host, port, which may be missing, and path, which is empty for none or ``/``."""
     place, slash, tail = rest.partition("/")
     if any(not 0x20 < ord(character) < 0x7F for character in tail):
         raise UserError(f"'{_shortened(text)}' is not an address: its path has a character that URLs do not allow.")
     host, port = _authority(place, text)
     if not host:
         raise UserError(f"'{_shortened(text)}' is not an address: there is no host after {scheme}://.")
-    where = (f"[{host}]" if ":" in host else host) if port is None else authority(host, port)
-    return f"{scheme}://{where}{slash + tail if tail.strip('/') else path}"
+    return host, port, slash + tail if tail.strip("/") else ""
 
 
 def _scheme(text: str) -> tuple[str, str]:

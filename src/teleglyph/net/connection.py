@@ -12,6 +12,7 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
+from typing import TypeVar
 
 from teleglyph.errors import ConnectionLostError, PeerError, PeerTimeoutError
 from teleglyph.net.cost import CostMeter
@@ -23,6 +24,8 @@ from teleglyph.net.traffic import ConnectionLimits, Traffic
 from teleglyph.net.transport import ByteSession, Envelope, Transport
 from teleglyph.net.waiters import resolve
 from teleglyph.wire.acip import Event, HandshakeDone, Message, encode
+
+_Event = TypeVar("_Event", bound=Event)
 
 _SECONDS_PER_BYTE = 1e-9
 """Estimated processor time for reading a byte from the kernel: the event loop does it outside any measured step."""
@@ -170,17 +173,26 @@ class Connection:
         self._handshake_seconds = timeout
         try:
             async with asyncio.timeout(timeout) as self._handshake_timeout:
-                while True:
-                    event = await self._next_event()
-                    if event is None:
-                        raise ConnectionLostError(f"{self.peer} closed the connection during the handshake")
-                    if isinstance(event, HandshakeDone):
-                        return event
+                done = await self.wait_for(HandshakeDone)
+                if done is None:
+                    raise ConnectionLostError(f"{self.peer} closed the connection during the handshake")
+                return done
         except TimeoutError:
             seconds = self._handshake_seconds
             raise PeerTimeoutError(f"{self.peer} did not finish the handshake within {seconds:g} s") from None
         finally:
             self._handshake_timeout = None
+
+    async def wait_for(self, kind: type[_Event]) -> _Event | None:
+        """Read until an event of one class, drop those before it, and return it; None if the connection ended.
+
+        Raises:
+            PeerError: the peer violated the protocol, refused us or left.
+        """
+        while (event := await self._next_event()) is not None:
+            if isinstance(event, kind):
+                return event
+        return None
 
     def extend_handshake(self, seconds: float) -> None:
         """Move the deadline of the running handshake, if any, to ``seconds`` from now."""

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import os
 import socket
+import ssl
 from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
@@ -205,18 +206,45 @@ async def connect_tcp(
     """
     where = authority(host, port)
     connection = Connection(session, where, limits)
-    loop = asyncio.get_running_loop()
-
-    def reached(numeric: str) -> Connection:
-        connection.numeric_peer = authority(numeric, port)
-        return connection
-
     try:
         async with asyncio.timeout(timeout):
-            await loop.create_connection(lambda: _TcpProtocol(reached), host, port)
+            await open_transport(connection, host, port)
     except OSError as error:
         raise ConnectError(tcp_failure(error, host, port, timeout)) from error
     return connection
+
+
+async def open_transport(
+    connection: Connection,
+    host: str,
+    port: int,
+    *,
+    tls: ssl.SSLContext | None = None,
+    tunnel: socket.socket | None = None,
+) -> None:
+    """Open the transport of an outgoing connection.
+
+    Args:
+        connection: not open yet.
+        host: of the server; its certificate must be for this name.
+        port: of the server.
+        tls: verifies the certificate; None for no TLS.
+        tunnel: a socket whose other end is the server, from a proxy; None connects to the server.
+
+    Raises:
+        OSError: the server cannot be reached, or its certificate is not accepted.
+    """
+
+    def reached(numeric: str) -> Connection:
+        if tunnel is None:
+            connection.numeric_peer = authority(numeric, port)
+        return connection
+
+    loop, name = asyncio.get_running_loop(), host if tls is not None else None
+    if tunnel is not None:
+        await loop.create_connection(lambda: _TcpProtocol(reached), sock=tunnel, ssl=tls, server_hostname=name)
+    else:
+        await loop.create_connection(lambda: _TcpProtocol(reached), host, port, ssl=tls, server_hostname=name)
 
 
 def bind_failure(failures: Sequence[tuple[str, OSError]], port: int, service: str, option: str) -> str:

@@ -7,7 +7,7 @@ import contextlib
 import logging
 from dataclasses import dataclass, field
 
-from teleglyph.client.address import Address
+from teleglyph.client.address import Address, CallAddress
 from teleglyph.client.call.backoff import UNANSWERED_PAUSES
 from teleglyph.client.trust import NotPinnedError, ServerTrust
 from teleglyph.errors import (
@@ -19,12 +19,14 @@ from teleglyph.errors import (
     ProtocolError,
     RateLimitError,
 )
-from teleglyph.net import Connection, connect_tcp
+from teleglyph.net import Connection, authority, connect_tcp
 from teleglyph.wire.acip import ClientSession, Feature, HandshakeDone, Identity
 
 _log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 3.0
+WEBSOCKET_SECONDS = 8.0
+"""For a WebSocket: a proxy, TLS and an HTTP request take longer than a TCP connection."""
 HANDSHAKE_SECONDS = 5.0
 
 
@@ -50,7 +52,7 @@ class Credentials:
 class NoAnswerError(RateLimitError):
     """The server closed the connection before its first byte; there are several possible causes."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: CallAddress) -> None:
         super().__init__(
             f"{address} closes every connection without a response. It may be blocking this address for a while, after "
             "too many connections or wrong passwords; it may be starting, busy or full; or another service may be "
@@ -58,7 +60,7 @@ class NoAnswerError(RateLimitError):
         )
 
 
-async def open_connection(address: Address, credentials: Credentials) -> tuple[Connection, HandshakeDone]:
+async def open_connection(address: CallAddress, credentials: Credentials) -> tuple[Connection, HandshakeDone]:
     """Connect and complete the handshake.
 
     Returns:
@@ -81,7 +83,7 @@ async def open_connection(address: Address, credentials: Credentials) -> tuple[C
 
 
 async def _retry_unanswered(
-    address: Address, credentials: Credentials, hello: bytes | None = None
+    address: CallAddress, credentials: Credentials, hello: bytes | None = None
 ) -> tuple[Connection, HandshakeDone]:
     """Retry a few times while the server closes the connection before its first byte."""
     for pause in UNANSWERED_PAUSES:
@@ -94,14 +96,15 @@ async def _retry_unanswered(
 
 
 async def _try_once(
-    address: Address, credentials: Credentials, hello: bytes | None
+    address: CallAddress, credentials: Credentials, hello: bytes | None
 ) -> tuple[Connection, HandshakeDone]:
     trust = credentials.trust
 
     def check(identity: bytes | None) -> None:
         if trust is not None:
             is_ascii_chat = session.features == Feature.NONE
-            trust.check(connection.numeric_peer, identity, name=str(address), is_ascii_chat=is_ascii_chat)
+            name = authority(address.host, address.port)
+            trust.check(connection.numeric_peer, identity, name=name, is_ascii_chat=is_ascii_chat)
 
     session = ClientSession(
         password_key=credentials.password_key,
@@ -112,10 +115,11 @@ async def _try_once(
         features=Feature.SCREEN_UPDATES,
     )
     try:
-        connection = await connect_tcp(*address, session, timeout=CONNECT_SECONDS)
+        connection = await _connect(address, session)
     except ConnectError as error:
         # A reset may arrive while the event loop is still setting up the connection.
-        if isinstance(error.__cause__, ConnectionResetError | ConnectionAbortedError | BrokenPipeError):
+        is_tcp = isinstance(address, Address)
+        if is_tcp and isinstance(error.__cause__, ConnectionResetError | ConnectionAbortedError | BrokenPipeError):
             raise NoAnswerError(address) from error
         raise
     try:
@@ -125,7 +129,16 @@ async def _try_once(
         raise
 
 
-async def _shake_hands(connection: Connection, address: Address) -> HandshakeDone:
+async def _connect(address: CallAddress, session: ClientSession) -> Connection:
+    if isinstance(address, Address):
+        return await connect_tcp(*address, session, timeout=CONNECT_SECONDS)
+    # Imported here, because most calls do not need these libraries.
+    from teleglyph.client.call.websocket_connection import connect_websocket
+
+    return await connect_websocket(address, session, WEBSOCKET_SECONDS)
+
+
+async def _shake_hands(connection: Connection, address: CallAddress) -> HandshakeDone:
     try:
         return await connection.handshake(HANDSHAKE_SECONDS)
     except PeerTimeoutError:

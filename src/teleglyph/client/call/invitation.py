@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from teleglyph.client.address import DEFAULT_PORT, Address
+from teleglyph.client.address import CALL_PATH, DEFAULT_PORT, Address, CallAddress
 from teleglyph.net import is_loopback, own_addresses
 
 _CONNECT_SECONDS = 0.5
@@ -13,7 +13,7 @@ ALONE = "Nobody else is here yet."
 """The invitation is two short lines: it covers the picture, in small windows too."""
 
 
-async def invitation(address: Address, numeric_host: str) -> tuple[str, ...]:
+async def invitation(address: CallAddress, numeric_host: str) -> tuple[str, ...]:
     """The lines for a call without other participants.
 
     Args:
@@ -25,11 +25,13 @@ async def invitation(address: Address, numeric_host: str) -> tuple[str, ...]:
         return (f"{ALONE} Others join with", f"teleglyph client {_as_typed(address)}")
     for own in own_addresses():
         if await _accepts_connections(own, address.port):
-            return (f"{ALONE} Others join with", f"teleglyph client {_as_typed(Address(own, address.port))}")
+            return (f"{ALONE} Others join with", f"teleglyph client {_as_typed(address._replace(host=own))}")
     return (f"{ALONE} Only this machine can join;", "to let others in: teleglyph server 0.0.0.0 ::")
 
 
-def _as_typed(address: Address) -> str:
+def _as_typed(address: CallAddress) -> str:
+    if not isinstance(address, Address):
+        return str(address).removesuffix(CALL_PATH) if address.path == CALL_PATH else str(address)
     return address.host if address.port == DEFAULT_PORT else str(address)
 
 
