@@ -146,6 +146,8 @@ class AcipWebSocket:
         return None
 
     def _next_packet_event(self) -> Event | None:
+        if not self._has_begun:
+            return None
         event = self._acip.next_event()
         if isinstance(event, HandshakeDone):
             self._websocket.limit_message(self._acip.max_packet)
