@@ -6,10 +6,11 @@ the cryptography.  :class:`BrowserPeer` does what their browser client does.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import nacl.signing
@@ -28,8 +29,9 @@ class MessageSocket:
         websocket: carries them.
     """
 
-    def __init__(self, websocket: ClientConnection) -> None:
+    def __init__(self, websocket: ClientConnection, close: Callable[[], None]) -> None:
         self.websocket = websocket
+        self.close = close
         self.messages: list[bytes] = []
         self._timeout: float | None = 10.0
 
@@ -52,9 +54,6 @@ class MessageSocket:
 
     def settimeout(self, seconds: float) -> None:
         self._timeout = seconds
-
-    def close(self) -> None:
-        self.websocket.close()
 
 
 class WebSocketPeer(acip.AcipPeer):
@@ -86,7 +85,7 @@ class WebSocketPeer(acip.AcipPeer):
     def _connect(self, host: str, port: int, timeout: float, source: str) -> socket.socket:
         del source
         options: dict[str, Any] = {"ssl": self._tls, "server_hostname": "localhost"} if self._tls else {}
-        websocket = connect(
+        opening = connect(
             f"{'wss' if self._tls else 'ws'}://{host}:{port}{self._path}",
             subprotocols=[Subprotocol(name) for name in self._subprotocols] or None,
             origin=cast(Any, self._origin),
@@ -97,8 +96,13 @@ class WebSocketPeer(acip.AcipPeer):
             max_size=5 << 20,
             **options,
         )
-        self.websocket = websocket
-        return cast(socket.socket, MessageSocket(websocket))
+        stack = contextlib.ExitStack()
+        self.websocket = stack.enter_context(opening)
+        return cast(socket.socket, MessageSocket(self.websocket, stack.close))
+
+    def join(self, password: str | None = None, *, video: bool = True, **terminal: object) -> WebSocketPeer:
+        super().join(password, video=video, **terminal)
+        return self
 
     def handshake(
         self,
@@ -110,7 +114,9 @@ class WebSocketPeer(acip.AcipPeer):
 
     def close_code(self) -> int | None:
         """The code of the server's close frame, after everything before it was read."""
-        self.wait_closed()
+        with contextlib.suppress(acip.PeerClosedError):
+            while True:
+                self.receive_outer()
         code: int | None = self.websocket.close_code
         return code
 
