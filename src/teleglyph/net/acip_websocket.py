@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import enum
 
+from websockets.frames import CloseCode
+
 from teleglyph.errors import (
     AuthenticationError,
+    ConnectionLostError,
     PeerError,
     PeerTimeoutError,
     ProtocolError,
@@ -26,25 +29,17 @@ SUBPROTOCOLS = (LIKE_TCP, SERVER_FIRST)
 MAX_MESSAGE = HEADER.size + MAX_PAYLOAD
 """Bytes of the largest message that any session may send."""
 
-_NORMAL, _GOING_AWAY, _PROTOCOL_ERROR, _NOT_BINARY, _POLICY, _FAILED, _TRY_LATER = (
-    1000,
-    1001,
-    1002,
-    1003,
-    1008,
-    1011,
-    1013,
+_CODES: tuple[tuple[type[BaseException], CloseCode], ...] = (
+    (RateLimitError, CloseCode.TRY_AGAIN_LATER),
+    (ServerFullError, CloseCode.TRY_AGAIN_LATER),
+    (AuthenticationError, CloseCode.POLICY_VIOLATION),
+    (VerificationError, CloseCode.POLICY_VIOLATION),
+    (PeerTimeoutError, CloseCode.POLICY_VIOLATION),
+    (ConnectionLostError, CloseCode.POLICY_VIOLATION),
+    (PeerError, CloseCode.PROTOCOL_ERROR),
+    (asyncio.CancelledError, CloseCode.GOING_AWAY),
 )
-"""Codes of close frames (RFC 6455, 7.4.1; 1013 is in IANA's registry)."""
-_CODES: tuple[tuple[type[BaseException], int], ...] = (
-    (RateLimitError, _TRY_LATER),
-    (ServerFullError, _TRY_LATER),
-    (AuthenticationError, _POLICY),
-    (VerificationError, _POLICY),
-    (PeerTimeoutError, _POLICY),
-    (PeerError, _PROTOCOL_ERROR),
-    (asyncio.CancelledError, _GOING_AWAY),
-)
+"""Codes of close frames (docs/protocol/websocket.md#the-end); the first class that fits decides."""
 
 
 class TextRefusedError(ProtocolError):
@@ -121,10 +116,12 @@ class AcipWebSocket:
             ending: why the connection is closed; None if there is no reason.
         """
         ending = ending or self._error
+        if ending is None:
+            return self._websocket.close(CloseCode.NORMAL_CLOSURE)
         if isinstance(ending, TextRefusedError):
-            return self._websocket.close(_NOT_BINARY, "Send packets in binary messages.")
-        code = _NORMAL if ending is None else next((code for kind, code in _CODES if isinstance(ending, kind)), _FAILED)
-        return self._websocket.close(code)
+            return self._websocket.close(CloseCode.UNSUPPORTED_DATA, "Send packets in binary messages.")
+        codes = (code for kind, code in _CODES if isinstance(ending, kind))
+        return self._websocket.close(next(codes, CloseCode.INTERNAL_ERROR))
 
     def _next_message_event(self) -> Event | None:
         """Handle messages of the WebSocket until one causes an event."""

@@ -345,6 +345,7 @@ def events_of(session: ClientSession) -> Iterator[Event]:
         (ProtocolError("x"), 1002),
         (AuthenticationError("x"), 1008),
         (PeerTimeoutError("x"), 1008),
+        (ConnectionLostError("x"), 1008),
         (RateLimitError("x"), 1013),
         (ServerFullError("x"), 1013),
         (asyncio.CancelledError(), 1001),
