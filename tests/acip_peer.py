@@ -88,8 +88,7 @@ class AcipPeer:
     """
 
     def __init__(self, port: int, host: str = "127.0.0.1", timeout: float = 10.0, source: str = "") -> None:
-        self.socket = socket.create_connection((host, port), timeout, (source, 0) if source else None)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket = self._connect(host, port, timeout, source)
         self.key: bytes | None = None
         self.identity: bytes | None = None
         """The server's proven identity."""
@@ -99,6 +98,11 @@ class AcipPeer:
         """Every packet that :meth:`receive` returned."""
         self._buffer = bytearray()
         self._lock = threading.Lock()
+
+    def _connect(self, host: str, port: int, timeout: float, source: str) -> socket.socket:
+        connected = socket.create_connection((host, port), timeout, (source, 0) if source else None)
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connected
 
     # --- raw ------------------------------------------------------------------------------------------
 
@@ -148,6 +152,15 @@ class AcipPeer:
         self.send_raw(packet(PROTOCOL_VERSION, struct.pack(">HHBBBH7x", 1, 0, mode, 0, 0, 0)))
         assert self.expect_outer(PROTOCOL_VERSION, 16)[4] == mode
         self.send_raw(packet(CRYPTO_CAPABILITIES, struct.pack(">HHHBBBB", 1, 1, 1, 0, 1, mode >> 1, 1)))
+        self.exchange_keys(password, key, server_key)
+
+    def exchange_keys(
+        self,
+        password: str | None = None,
+        key: nacl.signing.SigningKey | None = None,
+        server_key: bytes | None = None,
+    ) -> None:
+        """The part of the handshake from CRYPTO_PARAMETERS on."""
         parameters = self.expect_outer(CRYPTO_PARAMETERS, 18)
         assert (parameters[0], parameters[2]) == (1, 1)
         identity_size, signature_size = struct.unpack_from(">HH", parameters, 6)

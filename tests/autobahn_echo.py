@@ -19,9 +19,8 @@ from teleglyph.net.websocket import (
     frame_close,
     frame_compressed_text,
     frame_text,
-    request_head,
-    take_over,
 )
+from teleglyph.net.websocket_server import ServerWebSocket, request_head, take_over
 
 MAX_MESSAGE = 32 << 20
 LIMITS = ConnectionLimits(
@@ -35,7 +34,7 @@ LIMITS = ConnectionLimits(
 
 async def echo(request: web.Request) -> web.StreamResponse:
     """Answer every message with itself."""
-    session = WebSocketSession(
+    session = ServerWebSocket(
         request_head(request), origins=[request.headers.get("Origin")], max_message=MAX_MESSAGE, compresses=True
     )
     connection = take_over(request, session, LIMITS)

@@ -74,7 +74,7 @@ class House:
         """A port for a room."""
         server = self.server
         pages = refusal("404 Not Found", "nothing")
-        door = FrontDoor(server.gate, (), server._tls, lambda *_: pages, RoomDoor(server._calls, room), 100)
+        door = FrontDoor(server.gate, (), server._tls, lambda *_: pages, RoomDoor(server.calls, room), 100)
         listener = Listener(door, 5.0)
         self._listeners.append(listener)
         return listener.listen("127.0.0.1", 0)[1]

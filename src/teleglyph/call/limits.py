@@ -6,6 +6,18 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class WebSocketTimeouts:
+    """How long a call waits for a peer over WebSocket, in seconds; a page in the background sends nothing by itself."""
+
+    ping_after: float = 5.0
+    """Silence after which the peer is pinged; any WebSocket library answers."""
+    silence_timeout: float = 20.0
+    """Silence, even after pings, after which the peer counts as gone."""
+    stall_timeout: float = 30.0
+    """A peer that takes no bytes for this long has stopped reading."""
+
+
+@dataclass(frozen=True, slots=True)
 class CallLimits:
     """Limits of one server's calls; times in seconds."""
 
@@ -28,6 +40,8 @@ class CallLimits:
     """A peer that takes no bytes for this long has stopped reading."""
     keepalive: float = 0.3
     """ascii-chat's client drops a connection after 1.0 s without a byte (docs/protocol/messages.md#signs-of-life)."""
+    websocket: WebSocketTimeouts = WebSocketTimeouts()
+    """In place of ``silence_timeout``, ``stall_timeout`` and ``keepalive`` for peers over WebSocket."""
     frames_per_second: float = 144.0
     """Pictures accepted from one sender; more are dropped unseen."""
     audio_packets_per_second: float = 200.0

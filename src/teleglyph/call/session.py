@@ -18,7 +18,7 @@ from teleglyph.errors import (
     RateLimitError,
     ServerFullError,
 )
-from teleglyph.net import Connection
+from teleglyph.net import Connection, needs_ping, timeout_error
 from teleglyph.wire.acip import (
     ErrorMessage,
     Feature,
@@ -64,25 +64,31 @@ async def run_participant(
     """
     connection = participant.connection
     farewell: list[bytes] = []
+    ending: BaseException | None = None
     try:
         reason = await _serve(participant, session, limits, on_handshake, room)
     except BadDataError as error:
+        ending = error
         reason = f"bad data: {error}"
         farewell = violation_packets(str(error))
     except (CallRoomError, RateLimitError, ServerFullError) as error:
+        ending = error
         reason = str(error)
         farewell = [encode(ErrorMessage(error.exit_code, reason))]
     except PeerError as error:
+        ending = error
         reason = str(error)
-    except asyncio.CancelledError:
+    except asyncio.CancelledError as error:
+        ending = error
         reason = "the server stops"
         farewell = [encode(RemoteLog(LogLevel.INFO, LogDirection.SERVER_TO_CLIENT, "The server is shutting down"))]
-    except Exception:
+    except Exception as error:
+        ending = error
         reason = "internal error"
         _log.exception("Participant %s failed", participant.name)
     established = participant.state is not State.CONNECTED
     await participant.leave()
-    await connection.close(*(farewell if established else ()))
+    await connection.close(*(farewell if established else ()), ending=ending)
     return reason
 
 
@@ -136,12 +142,18 @@ def watch_connection(participant: Participant, limits: CallLimits, now: float) -
     connection = participant.connection
     if participant.state in (State.CONNECTED, State.LEAVING, State.GONE):
         return
-    if connection.blocked_since is None and now - connection.last_sent >= limits.keepalive:
+    if connection.envelope is not None:
+        # ascii-chat's browser client does not know PING.
+        if needs_ping(connection, limits.websocket, now):
+            connection.ping(now)
+    elif connection.blocked_since is None and now - connection.last_sent >= limits.keepalive:
         connection.send(Ping())
     if participant.in_room and now - connection.opened_at > _NAME_SECONDS:
         participant.announce()  # it has not sent its name, and perhaps never will
     silence, since_packet = now - connection.last_received, now - connection.last_message
-    if silence > limits.silence_timeout:
+    if connection.envelope is not None and (error := timeout_error(connection, limits.websocket, now)) is not None:
+        connection.fail(error)
+    elif connection.envelope is None and silence > limits.silence_timeout:
         connection.fail(PeerTimeoutError(f"{connection.peer} sent nothing for {silence:.0f} s."))
     elif since_packet > limits.packet_timeout:
         connection.fail(PeerTimeoutError(f"{connection.peer} sent no complete packet for {since_packet:.0f} s."))

@@ -26,7 +26,7 @@ from teleglyph.cli.logs import LogOptions
 from teleglyph.cli.option_groups import source_of, with_options
 from teleglyph.cli.option_types import ask_passphrase
 from teleglyph.cli.source_options import Source, SourceOptions
-from teleglyph.client.address import parse_address
+from teleglyph.client.address import CallAddress, WebSocketAddress, parse_call_address
 from teleglyph.client.call.connection import CallProtocol, Credentials
 from teleglyph.client.call.interactive import watch_call
 from teleglyph.client.call.options import CallOptions
@@ -71,12 +71,14 @@ def client(
     """Join a call.
 
     ADDRESS is the server: HOST, HOST:PORT, an IPv4 or IPv6 address, or [IPv6]:PORT. The default is this machine.
-    '/ROOM' after it names a call room; without it you join the lobby. In the call, press q to quit and ? to see the
-    other keys.
+    '/ROOM' after it names a call room; without it you join the lobby. A ws:// or wss:// URL joins over WebSocket, also
+    through the proxy that http_proxy or https_proxy names. In the call, press q to quit and ? to see the other keys.
     """
-    where = parse_address(address, joining.port, joining.room)
+    where = parse_call_address(address, joining.port, joining.room)
     source = sources.source()
     joining.check()
+    if isinstance(where, WebSocketAddress) and joining.protocol == CallProtocol.LINK2.value:
+        raise click.UsageError(f"--protocol 2 cannot be combined with {where}: the secure link has no URL. Write HOST.")
     preferences = view.preferences()
     if video.no_video and not source.is_default:
         raise click.UsageError(
@@ -89,7 +91,7 @@ def client(
         terminal.require_cursor()
     options = CallOptions(
         address=where,
-        credentials=_credentials(joining),
+        credentials=_credentials(joining, where),
         display=display.display(terminal, whole_screen=not interactive),
         fixed_size=display.fixed_size,
         reconnect_attempts=reconnecting.reconnect_attempts,
@@ -106,25 +108,27 @@ def client(
     return join(attempt, where, options.credentials, _describe_source("password"))
 
 
-def _credentials(joining: JoinOptions) -> Credentials:
+def _credentials(joining: JoinOptions, where: CallAddress) -> Credentials:
+    # A WebSocket has no secure link, so its URL asks for ACIP.
+    is_acip = joining.protocol == CallProtocol.ACIP.value or isinstance(where, WebSocketAddress)
     protocol = CallProtocol(joining.protocol)
     return Credentials(
         joining.name,
         derive_password_key(joining.password) if joining.password else None,
         load_identity(joining.key, ask_passphrase) if joining.key else None,
-        _trust(joining, protocol) if joining.encrypt else None,
+        _trust(joining, is_acip=is_acip) if joining.encrypt else None,
         joining.encrypt,
         protocol,
     )
 
 
-def _trust(joining: JoinOptions, protocol: CallProtocol) -> ServerTrust:
+def _trust(joining: JoinOptions, *, is_acip: bool) -> ServerTrust:
     pinned = parse_public_keys(joining.server_key) if joining.server_key else []
     return ServerTrust(
         KnownHosts(),
         pinned,
         accept_new=joining.accept_new_server,
-        allows_downgrade=protocol is CallProtocol.ACIP,
+        allows_downgrade=is_acip,
         on_new=lambda text: echo(f"teleglyph: {text}", err=True),
     )
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from teleglyph.cli.option_types import ask_passphrase, is_password
 from teleglyph.cli.questions import TRIES, ask_secret, can_ask, confirm
-from teleglyph.client.address import Address
+from teleglyph.client.address import CallAddress
 from teleglyph.client.call.connection import Credentials
 from teleglyph.client.trust import ServerTrust, describe_identity
 from teleglyph.console import echo
@@ -34,7 +34,7 @@ _WRONG_KEY = AuthFailure.CLIENT_KEY_REQUIRED | AuthFailure.CLIENT_KEY_REJECTED
 
 
 def join(
-    attempt: Callable[[Credentials], int], address: Address, credentials: Credentials, password_source: str = ""
+    attempt: Callable[[Credentials], int], address: CallAddress, credentials: Credentials, password_source: str = ""
 ) -> int:
     """Join a call, and ask for what the server turns out to need.
 
@@ -68,8 +68,8 @@ class _Secrets:
         password_source: as for :func:`join`.
     """
 
-    def __init__(self, address: Address, password_source: str) -> None:
-        self._address = f"{address}/{address.room}" if address.room else str(address)
+    def __init__(self, address: CallAddress, password_source: str) -> None:
+        self._address = address.in_words
         self._source = password_source
         self._asked = 0
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import click
 
-from teleglyph.client.address import Address, parse_address
+from teleglyph.client.address import CallAddress, parse_call_address
 from teleglyph.console import echo
 from teleglyph.keys import KnownHosts, fingerprint
 from teleglyph.keys.known_hosts import Entry
@@ -48,7 +48,7 @@ def forget(address: str, port: int | None) -> int:
     removed.
     """
     hosts = KnownHosts()
-    wanted = _normalized(parse_address(address, port))
+    wanted = _normalized(parse_call_address(address, port))
     entries = list(hosts.entries())
     found = [entry for entry in entries if wanted in (_lower(entry.name), _lower(entry.address))]
     if not found:
@@ -90,7 +90,7 @@ def _host(name: str) -> str:
     return name.rpartition(":")[0].lower()
 
 
-def _normalized(address: Address) -> str:
+def _normalized(address: CallAddress) -> str:
     """An address as entries have it: numeric in its shortest form, or a name in lower case."""
     try:
         host = str(ipaddress.ip_address(address.host))

@@ -12,6 +12,7 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
+from typing import TypeVar
 
 from teleglyph.errors import ConnectionLostError, PeerError, PeerTimeoutError
 from teleglyph.net.cost import CostMeter
@@ -20,9 +21,11 @@ from teleglyph.net.hang_up import has_hung_up
 from teleglyph.net.outbox import Outbox, OutboxBudget
 from teleglyph.net.stopwatch import Stopwatch
 from teleglyph.net.traffic import ConnectionLimits, Traffic
-from teleglyph.net.transport import ByteSession, Transport
+from teleglyph.net.transport import ByteSession, Envelope, Transport
 from teleglyph.net.waiters import resolve
 from teleglyph.wire.acip import Event, HandshakeDone, Message, encode
+
+_Event = TypeVar("_Event", bound=Event)
 
 _SECONDS_PER_BYTE = 1e-9
 """Estimated processor time for reading a byte from the kernel: the event loop does it outside any measured step."""
@@ -55,6 +58,8 @@ class Connection:
         self.peer = peer
         self.numeric_peer = peer
         """The peer's numeric address; for an outgoing connection with its port, IPv6 in brackets."""
+        self.envelope: Envelope | None = None
+        """What the packets travel in; None if they are the transport's own bytes, as over TCP."""
         self.limits = limits or ConnectionLimits()
         self.traffic = Traffic()
         self.outbox = Outbox(self.limits.outbox, on_overflow=self._too_slow, budget=budget)
@@ -168,17 +173,26 @@ class Connection:
         self._handshake_seconds = timeout
         try:
             async with asyncio.timeout(timeout) as self._handshake_timeout:
-                while True:
-                    event = await self._next_event()
-                    if event is None:
-                        raise ConnectionLostError(f"{self.peer} closed the connection during the handshake")
-                    if isinstance(event, HandshakeDone):
-                        return event
+                done = await self.wait_for(HandshakeDone)
+                if done is None:
+                    raise ConnectionLostError(f"{self.peer} closed the connection during the handshake")
+                return done
         except TimeoutError:
             seconds = self._handshake_seconds
             raise PeerTimeoutError(f"{self.peer} did not finish the handshake within {seconds:g} s") from None
         finally:
             self._handshake_timeout = None
+
+    async def wait_for(self, kind: type[_Event]) -> _Event | None:
+        """Read until an event of one class, drop those before it, and return it; None if the connection ended.
+
+        Raises:
+            PeerError: the peer violated the protocol, refused us or left.
+        """
+        while (event := await self._next_event()) is not None:
+            if isinstance(event, kind):
+                return event
+        return None
 
     def extend_handshake(self, seconds: float) -> None:
         """Move the deadline of the running handshake, if any, to ``seconds`` from now."""
@@ -350,7 +364,20 @@ class Connection:
         """Whether the transport is gone."""
         return self._gone.is_set()
 
-    async def close(self, *farewell: bytes, linger: float = 0.5, half_close: bool = False) -> None:
+    def ping(self, now: float) -> None:
+        """Send a ping of the envelope, which its other end answers by itself."""
+        if self.envelope is not None:
+            self.last_probed = now
+            self.envelope.ping()
+            self.flush_handshake()
+
+    async def close(
+        self,
+        *farewell: bytes,
+        linger: float = 0.5,
+        half_close: bool = False,
+        ending: BaseException | None = None,
+    ) -> None:
         """Close the connection; safe to call more than once.
 
         Queued control packets and the ``farewell`` packets are still sent if the peer reads them within ``linger``
@@ -361,10 +388,14 @@ class Connection:
             *farewell: packets to send last.
             linger: seconds to wait for the peer, for each of the two steps.
             half_close: the farewell is in the outbox already.
+            ending: why the connection is closed; decides how the envelope ends.
         """
         self._fairness.close()  # only now, because bytes that a peer left behind are still read and charged
         for packet in farewell:
             self.outbox.queue_control(packet)
+        if self.envelope is not None and (last := self.envelope.closing_bytes(ending)):
+            self.outbox.queue_raw(last)
+            half_close = True
         self.outbox.close()
         self._discard_input()
         try:

@@ -75,7 +75,11 @@ async def connect_tcp(
         ConnectError: no address could be reached within ``timeout`` seconds.
     """
     connection = Connection(session, authority(host, port), limits)
-    await _connect(lambda: _OutgoingProtocol(connection), host, port, timeout)
+    try:
+        async with asyncio.timeout(timeout):
+            await open_transport(connection, host, port)
+    except OSError as error:
+        raise ConnectError(tcp_failure(error, host, port, timeout)) from error
     return connection
 
 
@@ -104,9 +108,13 @@ async def connect_tls(
         ConnectError: no address could be reached within ``timeout`` seconds.
         TlsFailedError: the TLS handshake failed.
     """
-    transport = await _connect(asyncio.Protocol, host, port, timeout)
-    numeric = authority(peer_name(transport), port)
     loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(timeout):
+            transport, _ = await loop.create_connection(asyncio.Protocol, host, port)
+    except OSError as error:
+        raise ConnectError(tcp_failure(error, host, port, timeout)) from error
+    numeric = authority(peer_name(transport), port)
     try:
         if transport.is_closing():
             raise ConnectionResetError
@@ -146,13 +154,31 @@ class TlsFailedError(ConnectError):
         self.cause = cause
 
 
-async def _connect(factory: Callable[[], asyncio.Protocol], host: str, port: int, timeout: float) -> asyncio.Transport:
-    try:
-        async with asyncio.timeout(timeout):
-            transport, _ = await asyncio.get_running_loop().create_connection(factory, host, port)
-    except OSError as error:
-        raise ConnectError(tcp_failure(error, host, port, timeout)) from error
-    return transport
+async def open_transport(
+    connection: Connection,
+    host: str,
+    port: int,
+    *,
+    tls: ssl.SSLContext | None = None,
+    tunnel: socket.socket | None = None,
+) -> None:
+    """Open the transport of an outgoing connection.
+
+    Args:
+        connection: not open yet.
+        host: of the server; its certificate must be for this name.
+        port: of the server.
+        tls: verifies the certificate; None for no TLS.
+        tunnel: a socket whose other end is the server, from a proxy; None connects to the server.
+
+    Raises:
+        OSError: the server cannot be reached, or its certificate is not accepted.
+    """
+    loop, name = asyncio.get_running_loop(), host if tls is not None else None
+    if tunnel is not None:
+        await loop.create_connection(lambda: ConnectionProtocol(connection), sock=tunnel, ssl=tls, server_hostname=name)
+    else:
+        await loop.create_connection(lambda: _OutgoingProtocol(connection), host, port, ssl=tls, server_hostname=name)
 
 
 def bind_failure(failures: Sequence[tuple[str, OSError]], port: int, service: str, option: str) -> str:

@@ -58,3 +58,17 @@ class ByteSession(Protocol):
 
     def seal(self, packet: bytes) -> bytes:
         """The bytes for the transport that carry a message."""
+
+
+class Envelope(Protocol):
+    """What a session's packets travel in, if that has signs of life and an end of its own; a WebSocket has."""
+
+    def ping(self) -> None:
+        """Add a ping to the bytes that the session has to send."""
+
+    def closing_bytes(self, ending: BaseException | None) -> bytes:
+        """The last bytes of the connection.
+
+        Args:
+            ending: why it is closed; None if there is no reason.
+        """

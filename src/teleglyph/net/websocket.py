@@ -1,44 +1,29 @@
-"""WebSocket (RFC 6455) below :class:`~teleglyph.net.connection.Connection`, taken over from an HTTP server.
+"""WebSocket (RFC 6455) below :class:`~teleglyph.net.connection.Connection`, for both roles.
 
-The ``websockets`` package implements the protocol, driven by bytes.  The HTTP server answers requests until a client
-asks to upgrade.  Then the transport is taken from it, so that only the connection's writer writes.
+The ``websockets`` package implements the protocol, driven by bytes.  ``websocket_server`` and ``websocket_client``
+have the roles.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
 
-from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from websockets.frames import DATA_OPCODES, Close, Frame, Opcode
-from websockets.http11 import Request
-from websockets.protocol import State
-from websockets.server import ServerProtocol
-from websockets.typing import Origin, Subprotocol
+from websockets.protocol import CLIENT, Protocol, State
 
 from teleglyph.errors import ConnectionLostError, ProtocolError
 from teleglyph.net import websockets_internals as internals
-from teleglyph.net.connection import Connection
-from teleglyph.net.cost import CostMeter
-from teleglyph.net.outbox import OutboxBudget
-from teleglyph.net.tcp import configure_socket
-from teleglyph.net.traffic import ConnectionLimits
 from teleglyph.wire.acip import Event
-
-if TYPE_CHECKING:
-    from aiohttp import web
 
 _TEXT, _COMPRESSED = 0x81, 0x40
 _COMPRESSION = 1
 """zlib's level: the fastest one is nearly as good as the others for messages of a kilobyte."""
 _MAX_REASON = 123
-_quiet = logging.getLogger(f"{__name__}.frames")
+quiet = logging.getLogger(f"{__name__}.frames")
 """At debug level the package would log whole messages, including players' tokens."""
-_quiet.setLevel(logging.WARNING)
+quiet.setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +45,14 @@ class TextMessage(Event):
     data: bytes
 
 
-def frame_binary(data: bytes) -> bytes:
-    """The bytes of a server's binary message.  They are equal for all clients: build them once for a broadcast."""
-    return internals.serialize(Opcode.BINARY, data)
+def frame_binary(data: bytes, *, mask: bool = False) -> bytes:
+    """The bytes of a binary message.  A server's are equal for all clients: build them once for a broadcast.
+
+    Args:
+        data: the message.
+        mask: for a client's message (RFC 6455, 5.3).
+    """
+    return internals.serialize(Opcode.BINARY, data, mask=mask)
 
 
 def frame_text(data: bytes) -> bytes:
@@ -93,8 +83,12 @@ def text_head(size: int, first: int = 0x81) -> bytes:
 
 def frame_close(code: int, reason: str) -> bytes:
     """The bytes of a close frame with a code and a reason, which is cut if it is too long."""
-    text = reason.encode()[:_MAX_REASON].decode("utf-8", "ignore")
-    return internals.serialize(Opcode.CLOSE, Close(code, text).serialize())
+    return internals.serialize(Opcode.CLOSE, Close(code, _fitting(reason)).serialize())
+
+
+def _fitting(reason: str) -> str:
+    """A reason, cut to the size that a close frame can carry."""
+    return reason.encode()[:_MAX_REASON].decode("utf-8", "ignore")
 
 
 CLOSE_FRAME = internals.serialize(Opcode.CLOSE, b"")
@@ -102,61 +96,26 @@ CLOSE_FRAME = internals.serialize(Opcode.CLOSE, b"")
 
 
 _PARTIAL = PartialMessage()
-_FEED_BYTES = 4096
+FEED_BYTES = 4096
 """Bytes parsed at once: at most about 700 frames, since the smallest one has 6 bytes."""
 
 
 class WebSocketSession:
-    """The server's side of one WebSocket (a :class:`~teleglyph.net.transport.ByteSession`).
+    """One side of a WebSocket (a :class:`~teleglyph.net.transport.ByteSession`); its two roles are subclasses.
 
     Args:
-        request: the head of the HTTP upgrade request, as received.
-        origins: allowed origins of web pages; None allows clients that are not web pages.
-        subprotocols: supported ones, preferred first.
-        max_message: maximum bytes of one message.
-        too_large: frames to send before the close when a message is larger than that.
-        compresses: accept permessage-deflate (RFC 7692) without context.  A context would cost every connection some
-            hundred kilobytes, and connections could not share frames.
+        protocol: of the role.
+        too_large: frames to send before the close when a message is larger than the protocol allows.
     """
 
-    def __init__(
-        self,
-        request: bytes,
-        *,
-        origins: Sequence[str | None],
-        subprotocols: Sequence[str] = (),
-        max_message: int,
-        too_large: bytes = b"",
-        compresses: bool = False,
-    ) -> None:
-        deflate = ServerPerMessageDeflateFactory(server_no_context_takeover=True, client_no_context_takeover=True)
-        self._protocol = ServerProtocol(
-            extensions=[deflate] if compresses else None,
-            origins=[None if origin is None else Origin(origin) for origin in origins],
-            subprotocols=[Subprotocol(name) for name in subprotocols] or None,
-            # A client that offers only unknown subprotocols is served without one.
-            select_subprotocol=lambda _protocol, offered: next(
-                (Subprotocol(name) for name in subprotocols if name in offered), None
-            ),
-            max_size=max_message,
-            logger=_quiet,
-        )
+    def __init__(self, protocol: Protocol, too_large: bytes = b"") -> None:
+        self._protocol = protocol
         self._too_large = too_large
         self._is_handling = False
         """Whether the last message returned may still be answered."""
         self._parts = bytearray()
         self._opcode = Opcode.CONT
         """Opcode of the fragmented message being received; CONT between messages."""
-        self._protocol.receive_data(request)
-        head = next((event for event in self._protocol.events_received() if isinstance(event, Request)), None)
-        if head is not None:
-            response = self._protocol.accept(head)
-            if (sentence := response.body.partition(b";")[0].rstrip(b".\n")) and response.status_code != 101:
-                # After the semicolon the library quotes the interpreter's error.
-                response.body = sentence + b".\n"
-                del response.headers["Content-Length"]
-                response.headers["Content-Length"] = str(len(response.body))
-            self._protocol.send_response(response)
 
     @property
     def state(self) -> State:
@@ -171,7 +130,14 @@ class WebSocketSession:
     @property
     def is_finished(self) -> bool:
         """Whether the close frame was returned, so that nothing may follow it (RFC 6455, 5.5.1)."""
-        return self._protocol.state is not State.OPEN and not internals.has_output(self._protocol)
+        return (
+            self._protocol.state is not State.OPEN and not self.is_opening and not internals.has_output(self._protocol)
+        )
+
+    @property
+    def is_opening(self) -> bool:
+        """Whether the other side has not answered our request yet."""
+        return self._protocol.state is State.CONNECTING and self._protocol.handshake_exc is None
 
     @property
     def window_bits(self) -> int:
@@ -204,7 +170,7 @@ class WebSocketSession:
         """The next message, or None while more bytes are needed.
 
         Raises:
-            ConnectionLostError: the client closed.
+            ConnectionLostError: the peer closed.
             ProtocolError: it violated the protocol; ``data_to_send`` returns the close frame.
         """
         protocol = self._protocol
@@ -216,17 +182,35 @@ class WebSocketSession:
         if (error := internals.parse_error(protocol)) is not None:
             raise ProtocolError(f"The peer violated the WebSocket protocol: {error}")
         if protocol.state is not State.OPEN:
-            raise ConnectionLostError("The client closed the WebSocket")
+            raise ConnectionLostError(self._describe_close())
         return None
 
     def seal(self, packet: bytes) -> bytes:
         """The bytes of a binary message."""
-        return frame_binary(packet)
+        return frame_binary(packet, mask=self._protocol.side is CLIENT)
 
     def ping(self) -> None:
         """Add a ping to the bytes of :meth:`data_to_send`."""
         if self.is_open:
             self._protocol.send_ping(b"")
+
+    def limit_message(self, size: int) -> None:
+        """Set the maximum bytes of messages whose first bytes have not arrived yet."""
+        internals.set_max_message(self._protocol, size)
+
+    def close(self, code: int, reason: str = "") -> bytes:
+        """Close at once, without handling received messages; returns the last bytes to send.
+
+        Args:
+            code: of the close frame (RFC 6455, 7.4).
+            reason: is cut if it is too long.
+        """
+        if self.is_open:
+            self._protocol.send_close(code, _fitting(reason))
+        return b"".join(self._protocol.data_to_send())
+
+    def _describe_close(self) -> str:
+        return "The client closed the WebSocket"
 
     def _collect(self, frame: Frame) -> Event | None:
         if frame.opcode not in DATA_OPCODES:
@@ -242,61 +226,3 @@ class WebSocketSession:
             return None
         data, self._parts = bytes(self._parts), bytearray()
         return BinaryMessage(data) if self._opcode is Opcode.BINARY else TextMessage(data)
-
-
-class _Takeover(asyncio.Protocol):
-    """Takes the HTTP server's place, and tells it when the connection ends."""
-
-    def __init__(self, connection: Connection, http: asyncio.BaseProtocol) -> None:
-        self._connection = connection
-        self._http = http
-
-    def data_received(self, data: bytes) -> None:
-        self._connection.bytes_received(data)
-
-    def pause_writing(self) -> None:
-        self._connection.writing_paused()
-
-    def resume_writing(self) -> None:
-        self._connection.writing_resumed()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._connection.closed()
-        self._http.connection_lost(exc)
-
-
-def take_over(
-    request: web.Request,
-    session: WebSocketSession,
-    limits: ConnectionLimits | None = None,
-    budget: OutboxBudget | None = None,
-    meter: CostMeter | None = None,
-) -> Connection:
-    """Take the transport from the HTTP server and run a connection on it.  The handler must outlive it."""
-    transport = cast(asyncio.Transport, request.transport)
-    peer = request.remote or "unknown"
-    connection = Connection(session, peer, limits, budget, meter=meter, feed_bytes=_FEED_BYTES)
-    transport.set_protocol(_Takeover(connection, cast(Any, request.protocol)))
-    configure_socket(transport)
-    connection.opened(transport)
-    return connection
-
-
-def request_head(request: web.Request) -> bytes:
-    """The head of an HTTP request, rebuilt from the parts that the HTTP server keeps.
-
-    An empty list of subprotocols is left out, because the WebSocket library rejects it.
-    """
-    lines = [f"{request.method} {request.path_qs} HTTP/1.1".encode()]
-    lines += [
-        name + b": " + value
-        for name, value in request.raw_headers
-        if name.lower() != b"sec-websocket-protocol" or value.strip(b" \t,")
-    ]
-    return b"\r\n".join(lines) + b"\r\n\r\n"
-
-
-def same_origins(request: web.Request) -> list[str | None]:
-    """The origins of this server's own pages, and None for clients that are not web pages."""
-    host = request.headers.get("Host", "")
-    return [None, f"http://{host}", f"https://{host}"]

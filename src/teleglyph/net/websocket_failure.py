@@ -44,9 +44,12 @@ class Service:
 
 CHAT = Service("chat", "--events")
 GAMES = Service("games", "--game")
+CALLS = Service("calls over WebSocket", "--http")
 
 
-async def websocket_failure(error: Exception, url: str, service: Service, seconds: float) -> str:
+async def websocket_failure(
+    error: Exception, url: str, service: Service, seconds: float, *, may_probe: bool = True
+) -> str:
     """The reason why a WebSocket could not be opened; may connect once to check whether the server wants TLS.
 
     Args:
@@ -54,6 +57,7 @@ async def websocket_failure(error: Exception, url: str, service: Service, second
         url: the URL that failed.
         service: the wanted service.
         seconds: the timeout that was used.
+        may_probe: the server can be reached without a proxy.
     """
     try:
         parts = urlsplit(url)
@@ -76,12 +80,13 @@ async def websocket_failure(error: Exception, url: str, service: Service, second
     if isinstance(error, OSError) and not is_end(error):
         return tcp_failure(error, host, port, seconds)
     is_answer = isinstance(error, InvalidStatus) and error.response.status_code != HTTPStatus.BAD_REQUEST
-    if not is_secure and not is_answer and await _speaks_tls(host, port):
+    if may_probe and not is_secure and not is_answer and await _speaks_tls(host, port):
         return f"{where} wants TLS. Write wss://{where}."
     if isinstance(error, InvalidStatus):
         return _status_failure(error, where, port, service)
     if (isinstance(error, InvalidMessage) and isinstance(error.__cause__, EOFError)) or isinstance(error, OSError):
-        return f"{where} closed the connection instead of answering. Check the port.{port_hint(port)}"
+        no_tls = f" If the server has no certificate, write ws://{where}." if is_secure else ""
+        return f"{where} closed the connection instead of answering. Check the port.{port_hint(port)}{no_tls}"
     if isinstance(error, InvalidMessage):
         return f"{where} is not a web server, so {service.name} cannot be there. Check the port.{port_hint(port)}"
     if isinstance(error, InvalidUpgrade):
@@ -98,6 +103,8 @@ def _status_failure(error: InvalidStatus, where: str, port: int, service: Servic
         return f"{where} does not let us in. Ask its host who may use it."
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return f"{where} takes no more connections from your address for now. Try again in a minute."
+    if status == HTTPStatus.UPGRADE_REQUIRED:
+        return f"{where} wants TLS. Write wss://, and the port that its host gives you."
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return f"{where} is a web server that cannot serve us now ({_named(status)}). Try again later."
     return f"{where} is a web server, but has no {service.name} ({_named(status)}). Check the address.{port_hint(port)}"
@@ -113,7 +120,8 @@ def _tls_failure(error: ssl.SSLError, where: str) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return (
             f"The certificate of {where} cannot be trusted: {error.verify_message.rstrip('.')}. "
-            "Check the address, or ask its host for a valid certificate."
+            "Check the address, or ask its host for a valid certificate. If you have the host's own certificate, set "
+            "SSL_CERT_FILE to its file."
         )
     reason = error.reason or ""
     if "ALERT" in reason:

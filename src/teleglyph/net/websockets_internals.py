@@ -9,6 +9,7 @@ attribute                           why the documented interface is not enough
 ``Protocol.parser_exc``             ``close_exc`` is set only once the connection has ended
 ``Protocol.extensions``,            shared frames are compressed here, so the agreed window size must be known
 ``local_max_window_bits``
+``Protocol.max_message_size``       peers that were not admitted yet have to send short messages
 ``Frame.serialize``                 a broadcast frame is built once, without a ``Protocol``
 ==================================  ================================================================================
 """
@@ -61,6 +62,11 @@ def window_bits(protocol: Protocol) -> int:
     return 0
 
 
-def serialize(opcode: Opcode, data: bytes) -> bytes:
-    """The bytes of a server's frame."""
-    return Frame(opcode, data).serialize(mask=False)
+def serialize(opcode: Opcode, data: bytes, *, mask: bool = False) -> bytes:
+    """The bytes of a frame; a client's frames are masked."""
+    return Frame(opcode, data).serialize(mask=mask)
+
+
+def set_max_message(protocol: Protocol, size: int) -> None:
+    """Set the maximum bytes of a message, from the next frame header on."""
+    protocol.max_message_size = size

@@ -47,6 +47,18 @@ class HttpAccess:
         local = request.get_extra_info("sockname")
         return self.names.of(client_of_request(request), str(local[0]) if isinstance(local, tuple) else "", asked)
 
+    def origins(self, request: web.Request) -> list[str | None]:
+        """The origins that may open WebSockets for calls and games.
+
+        These are pages of this server, those in the configuration, and clients that are not pages (None).
+        """
+        names, configured = self.own_names(request), self._config.origins
+        # The name of a page from elsewhere may resolve to this machine (DNS rebinding).
+        if client_of_request(request).is_local and not names.is_own_host(names.asked):
+            return [None, *configured]
+        host = request.headers.get("Host", "")
+        return [None, f"http://{host}", f"https://{host}", *configured]
+
     def is_on_this_machine(self, request: web.Request) -> bool:
         """Whether a program on this machine sent a request, and not a page from elsewhere in a local browser.
 

@@ -74,12 +74,13 @@ class Server:
         self._decoding = open_decoding(config.call, config.confined_decoding)
         self.overload = Overload(config.max_load)
         """Decides whether there is time for more participants."""
-        self._calls = CallAdmission(config, self._call_rooms, self._decoding, self.overload)
-        self.gate = self._calls.gate
+        self.calls = CallAdmission(config, self._call_rooms, self._decoding, self.overload)
+        """Admits participants."""
+        self.gate = self.calls.gate
         """Limits the connections of each address."""
         self._tls = ServerTls(config.tls, config.identities[0] if config.identities else None)
         self._http = HttpFront(self, self._tls)
-        self._listener = Listener(self._door(self._calls), config.call.handshake_timeout)
+        self._listener = Listener(self._door(self.calls), config.call.handshake_timeout)
         self._pages_listener = Listener(self._door(None), config.call.handshake_timeout, "HTTP", "--http-port")
         self._background: list[asyncio.Task[None]] = []
         self.relay = Relay(config.games, config.relay, on_start=self._room_started, on_end=self._room_ended)
@@ -194,8 +195,9 @@ class Server:
             await self._announcements.end()
         if self.events is not None:
             self.events.stop()
+        # Before HTTP, which would cut off those over WebSocket without a farewell.
+        await self.calls.close()
         await self._http.stop()
-        await self._calls.close()
         await self._call_rooms.close()
         for task in self._background:
             task.cancel()
@@ -260,7 +262,7 @@ class Server:
     @property
     def participants(self) -> list[Participant]:
         """Everyone connected, including those not yet in a room."""
-        return self._calls.participants
+        return self.calls.participants
 
     def _room_started(self, room: RelayRoom) -> None:
         _log.info("Room %s opened: game=%s", room.id, room.rules.name)
@@ -285,11 +287,11 @@ class Server:
             now = time.monotonic()
             if (stalled := stalls.sample(now)) > 0:
                 _log.warning("Server was suspended or starved for %.1f s; deadlines extended", stalled)
-                for participant in self._calls.participants:
+                for participant in self.calls.participants:
                     participant.connection.postpone(stalled)
             self.gate.costs.load.sample(now, time.thread_time(), seconds_in_queue())
             self.overload.sample(self.gate.costs.load.value, self._call_rooms.counters, now)
-            for participant in self._calls.participants:
+            for participant in self.calls.participants:
                 watch_connection(participant, self.config.call, now)
             for room in self.rooms.values():
                 room.refresh(now)

@@ -119,6 +119,32 @@ class CallAdmission:
         """A guard for the handshake of a peer that was not refused."""
         return self._proofs.guard(peer)
 
+    def session(self, guard: HandshakeGuard, access: RoomAccess, *, speaks_first: bool = False) -> ServerSession:
+        """A session that asks for what a room needs.
+
+        Args:
+            guard: of its handshake.
+            access: to the room, from :meth:`access`.
+            speaks_first: the server begins the handshake.
+        """
+        config = self._config
+        return ServerSession(
+            password_key=access.password_key,
+            identities=config.identities,
+            admits=access.admits,
+            allow_plaintext=not config.encrypt,
+            features=Feature.SCREEN_UPDATES,
+            guard=guard,
+            speaks_first=speaks_first,
+        )
+
+    def refuse_acip(self, peer: str) -> str | None:
+        """Why a peer that speaks ACIP, over any transport, may not join; None if it may."""
+        if self._config.acip:
+            return None
+        self.gate.record_refusal("acip", "ACIP", peer, "it speaks ACIP, which --no-acip refuses")
+        return _NO_ACIP
+
     def plain(self, peer: str, leave: Callable[[], None]) -> asyncio.Protocol | bytes:
         """The protocol for a peer that speaks ACIP over TCP, or the bytes that refuse it.
 
@@ -128,20 +154,10 @@ class CallAdmission:
         """
         if (refusal := self.refuse(peer, is_counted=True)) is not None:
             return refusal.line
-        config, access = self._config, self._rooms.access("")
-        if not config.acip:
-            self.gate.record_refusal("acip", "ACIP", peer, "it speaks ACIP, which --no-acip refuses")
-            return encode(ErrorMessage(HandshakeError.exit_code, _NO_ACIP))
+        if (reason := self.refuse_acip(peer)) is not None:
+            return encode(ErrorMessage(HandshakeError.exit_code, reason))
         guard = self.guard(peer)
-        session = ServerSession(
-            password_key=access.password_key,
-            identities=config.identities,
-            admits=access.admits,
-            allow_plaintext=not config.encrypt,
-            features=Feature.SCREEN_UPDATES,
-            guard=guard,
-        )
-        return self._protocol(peer, session, guard, leave)
+        return self._protocol(peer, self.session(guard, self.access("")), guard, leave)
 
     def link(self, peer: str, channel: Channel, leave: Callable[[], None]) -> asyncio.Protocol | bytes:
         """The protocol for a peer that speaks link 2, or the bytes that refuse it.

@@ -15,6 +15,7 @@ from teleglyph.net import SlidingWindow, charged, network_of
 from teleglyph.net.forwarding import Client, client_of, is_trusted
 from teleglyph.net.listener import Listener
 from teleglyph.server.access import HttpAccess
+from teleglyph.server.call_pages import CallPages
 from teleglyph.server.event_pages import EventPages
 from teleglyph.server.front_door import refusal
 from teleglyph.server.head_guard import HEAD_SECONDS, HeadGuard
@@ -55,7 +56,9 @@ class HttpFront:
         self._tls = tls
         self._access = HttpAccess(services.config)
         upgrader = Upgrader(services.gate, self._access)
+        self._calls = CallPages(services, self._access, upgrader)
         self._pages = (
+            self._calls,
             StatusPages(services, self._access),
             RoomPages(services, self._access, upgrader),
             EventPages(services, self._access, upgrader),
@@ -76,7 +79,7 @@ class HttpFront:
         """
         from aiohttp import web
 
-        app = web.Application(client_max_size=1 << 16, middlewares=[self._limit])
+        app = web.Application(client_max_size=1 << 16, middlewares=[self._limit, self._calls.by_subprotocol])
         for pages in self._pages:
             app.add_routes(pages.routes())
         self._runner = web.AppRunner(

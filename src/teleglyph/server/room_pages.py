@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 from teleglyph.errors import StoreError
 from teleglyph.events.room_groups import room_group
 from teleglyph.net import network_of
-from teleglyph.net.websocket import same_origins
 from teleglyph.rooms.room import RelayRoom
 from teleglyph.rooms.service import TOO_LARGE_FRAMES
 from teleglyph.server.access import HttpAccess
-from teleglyph.server.http_answers import client_of_request, json_answer, with_trailing_slash
+from teleglyph.server.http_answers import json_answer, with_trailing_slash
 from teleglyph.server.services import Services
 from teleglyph.server.upgrades import Upgrader
 from teleglyph.store import Record
@@ -80,19 +79,11 @@ class RoomPages:
             request,
             services.players.serve,
             services.players.limits.connection,
-            origins=[*self._page_origins(request), *services.config.origins],
+            origins=self._access.origins(request),
             subprotocols=[SUBPROTOCOL],
             max_message=services.players.max_message,
             too_large=TOO_LARGE_FRAMES,
         )
-
-    def _page_origins(self, request: web.Request) -> list[str | None]:
-        """The origins that may connect: pages of this server, and clients that are not pages."""
-        names = self._access.own_names(request)
-        # The name of a page from elsewhere may resolve to this machine (DNS rebinding).
-        if client_of_request(request).is_local and not names.is_own_host(names.asked):
-            return [None]
-        return same_origins(request)
 
     async def _list(self, request: web.Request) -> web.Response:
         """List the public rooms, the oldest first."""

@@ -10,6 +10,7 @@ from teleglyph.call.statistics import RoomReport
 from teleglyph.rooms.relay import Relay
 from teleglyph.rooms.service import RoomsService
 from teleglyph.server.address_gate import AddressGate
+from teleglyph.server.call_admission import CallAdmission
 from teleglyph.server.config import ServerConfig
 from teleglyph.store import RecordStore
 
@@ -23,6 +24,8 @@ class Services(Protocol):
     config: ServerConfig
     gate: AddressGate
     """Limits the connections of each address."""
+    calls: CallAdmission
+    """Admits participants."""
     relay: Relay
     """Rooms of games."""
     players: RoomsService

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from teleglyph.net import Connection, ConnectionLimits, OutboxBudget, OwnNames, network_of
-from teleglyph.net.websocket import WebSocketSession, request_head, take_over
+from teleglyph.net.websocket import WebSocketSession
+from teleglyph.net.websocket_server import ServerWebSocket, request_head, take_over
 from teleglyph.server.access import HttpAccess
 from teleglyph.server.address_gate import AddressGate
 from teleglyph.server.http_answers import DEADLINE, json_answer
@@ -48,18 +49,46 @@ class Upgrader:
         from teleglyph.server.http_requests import RequestHandler
 
         gate, peer = self._gate, request.remote or ""
-        is_counted = peer == cast(RequestHandler, request.protocol).client.address
-        if (refusal := gate.refuse(peer, is_counted=is_counted)) is not None:
+        if (refusal := gate.refuse(peer, is_counted=self.is_counted(request))) is not None:
             return json_answer({"error": refusal}, status=429)
-        session = WebSocketSession(request_head(request), **options)
+        session = ServerWebSocket(request_head(request), **options)
         connection = take_over(request, session, limits, budget, gate.meter(peer))
         connection.use_stopwatch(cast(RequestHandler, request.protocol).stopwatch)
-        if session.is_open:
+        own_names = self._access.own_names(request)
+        return await self.run(
+            request,
+            connection,
+            session,
+            lambda: serve(connection, session, network_of(peer), own_names),
+        )
+
+    def is_counted(self, request: web.Request) -> bool:
+        """Whether a request's connection counts for its address already: no proxy's header names another one."""
+        from teleglyph.server.http_requests import RequestHandler
+
+        return request.remote == cast(RequestHandler, request.protocol).client.address
+
+    async def run(
+        self,
+        request: web.Request,
+        connection: Connection,
+        websocket: WebSocketSession,
+        serve: Callable[[], Awaitable[None]],
+    ) -> web.StreamResponse:
+        """Serve a request whose transport was taken over until its WebSocket closes, without the request's deadline.
+
+        Args:
+            request: for the WebSocket.
+            connection: on the request's transport.
+            websocket: the WebSocket of the connection.
+            serve: called if the request was accepted.
+        """
+        if websocket.is_open:
             request[DEADLINE].reschedule(None)
             with contextlib.ExitStack() as stack:
-                if not is_counted:
-                    stack.callback(gate.enter(peer))
-                await serve(connection, session, network_of(peer), self._access.own_names(request))
+                if not self.is_counted(request):
+                    stack.callback(self._gate.enter(request.remote or ""))
+                await serve()
         else:
             await connection.close(half_close=True)
         return _taken_over()

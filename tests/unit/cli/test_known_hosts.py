@@ -41,6 +41,7 @@ FIRST = {"192.0.2.7:27224", "[2001:db8::7]:27224"}
         (("calls.invalid",), FIRST),
         (("CALLS.invalid:27224",), FIRST),
         (("tcp://calls.invalid",), FIRST),
+        (("wss://calls.invalid:4000/call",), {"192.0.2.7:4000"}),
         (("calls.invalid", "--port", "27224"), FIRST),
         (("calls.invalid:4000",), {"192.0.2.7:4000"}),
         (("calls.invalid", "-p", "4000"), {"192.0.2.7:4000"}),

@@ -73,7 +73,7 @@ def test_the_address_of_a_relay_has_no_call_room(path: str) -> None:
         ("[::1", r"\[ADDRESS\]:PORT"),
         ("[example.org]:1", r"\[ADDRESS\]:PORT"),
         ("[::1]x", r"\[ADDRESS\]:PORT"),
-        ("ws://example.org", "only chat and play"),
+        ("ws://example.org", "cannot be used here"),
         ("two words", "is not an address"),
         ("user@host", "is not an address"),
         ("host/two words", "'two words' is not a room. Names of rooms have"),

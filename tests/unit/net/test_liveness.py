@@ -10,7 +10,7 @@ import pytest
 
 from teleglyph.events.limits import EventLimits
 from teleglyph.net import Connection, ConnectionLimits, StallDetector, needs_ping
-from teleglyph.net.websocket import WebSocketSession
+from teleglyph.net.websocket_server import ServerWebSocket
 
 REQUEST = (
     b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -32,7 +32,7 @@ def test_a_stall_is_reported_once() -> None:
 
 def test_silence_during_a_stall_is_not_counted_against_the_peer() -> None:
     async def run() -> None:
-        connection = Connection(WebSocketSession(REQUEST, origins=[None], max_message=1000), "a")
+        connection = Connection(ServerWebSocket(REQUEST, origins=[None], max_message=1000), "a")
         now = time.monotonic()
         connection.last_received = connection.last_message = now - 7.0
         connection.writing_paused()
@@ -49,7 +49,7 @@ def test_silence_during_a_stall_is_not_counted_against_the_peer() -> None:
 
 def test_a_peer_that_only_listens_is_probed() -> None:
     async def run() -> None:
-        connection = Connection(WebSocketSession(REQUEST, origins=[None], max_message=1000), "a")
+        connection = Connection(ServerWebSocket(REQUEST, origins=[None], max_message=1000), "a")
         timeouts = EventLimits()
         probes = 0
         now = connection.last_received
@@ -82,7 +82,7 @@ class Sink:
 def test_a_peer_that_is_read_slowly_is_probed() -> None:
     async def run() -> None:
         limits = ConnectionLimits(receive_buffer=1000)
-        connection = Connection(WebSocketSession(REQUEST, origins=[None], max_message=1000), "a", limits)
+        connection = Connection(ServerWebSocket(REQUEST, origins=[None], max_message=1000), "a", limits)
         connection.opened(Sink())
         now = connection.last_received
         assert not needs_ping(connection, EventLimits(), now + 20)

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from teleglyph.client.address import Address
+from teleglyph.client.address import CallAddress
 from teleglyph.client.call.connection import Credentials, ServerConnector
 from teleglyph.client.call.keep_alive import keep_alive
 from teleglyph.client.call.sound import CallSound
@@ -91,7 +91,7 @@ class CallClient:
 
     def __init__(
         self,
-        address: Address,
+        address: CallAddress,
         credentials: Credentials,
         capabilities: Capabilities,
         uplink: Uplink | None = None,

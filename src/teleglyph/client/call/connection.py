@@ -9,7 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from teleglyph.client.address import Address
+from teleglyph.client.address import Address, CallAddress
 from teleglyph.client.call.backoff import UNANSWERED_PAUSES
 from teleglyph.client.call.link_connection import LinkAttempt, NoLinkError
 from teleglyph.client.trust import NotPinnedError, ServerTrust
@@ -24,12 +24,14 @@ from teleglyph.errors import (
     RateLimitError,
     UnknownServerError,
 )
-from teleglyph.net import Connection, connect_tcp
+from teleglyph.net import Connection, authority, connect_tcp
 from teleglyph.wire.acip import ClientSession, Feature, HandshakeDone, Identity
 
 _log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 3.0
+WEBSOCKET_SECONDS = 8.0
+"""For a WebSocket: a proxy, TLS and an HTTP request take longer than a TCP connection."""
 HANDSHAKE_SECONDS = 5.0
 
 Opened = tuple[Connection, HandshakeDone]
@@ -68,7 +70,7 @@ class Credentials:
 class NoAnswerError(RateLimitError):
     """The server closed the connection before its first byte; there are several possible causes."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: CallAddress) -> None:
         super().__init__(
             f"{address} closes every connection without a response. It may be blocking this address for a while, after "
             "too many connections or wrong passwords; it may be starting, busy or full; or another service may be "
@@ -84,10 +86,12 @@ class ServerConnector:
         credentials: how to join.
     """
 
-    def __init__(self, address: Address, credentials: Credentials) -> None:
+    def __init__(self, address: CallAddress, credentials: Credentials) -> None:
         self._address = address
+        self._name = authority(address.host, address.port)
         self._credentials = credentials
-        self._protocol = credentials.protocol if credentials.encrypt else CallProtocol.ACIP
+        has_link = credentials.encrypt and isinstance(address, Address)
+        self._protocol = credentials.protocol if has_link else CallProtocol.ACIP
 
     async def open(self) -> Opened:
         """Connect and complete the handshake.
@@ -106,7 +110,7 @@ class ServerConnector:
             if self._protocol is CallProtocol.LINK2 or error.speaks_tls:
                 raise
             if self._credentials.trust is not None:
-                self._credentials.trust.check_downgrade(error.numeric_peer, str(self._address))
+                self._credentials.trust.check_downgrade(error.numeric_peer, self._name)
             _log.debug("%s does not speak link 2; trying ACIP", self._address)
         opened = await self._try_identities(self._try_acip)
         # Reconnecting does not have to find this out again.
@@ -154,7 +158,7 @@ class ServerConnector:
                 raise unknown from None
         except NoLinkError as error:
             trust = self._credentials.trust
-            is_known = trust is not None and trust.hosts.speaks_link2(error.numeric_peer, str(self._address))
+            is_known = trust is not None and trust.hosts.speaks_link2(error.numeric_peer, self._name)
             if error.was_silent and (is_known or self._protocol is CallProtocol.LINK2):
                 raise NoAnswerError(self._address) from error
             raise
@@ -171,7 +175,7 @@ class ServerConnector:
                 trust.check(
                     attempt.numeric_peer,
                     identity,
-                    name=str(self._address),
+                    name=self._name,
                     has_link2=True,
                     is_certified=is_certified,
                 )
@@ -181,17 +185,18 @@ class ServerConnector:
     # --- ACIP -------------------------------------------------------------------------------------------
 
     async def _try_acip(self, hello: bytes | None) -> Opened:
-        if self._address.room:
+        address = self._address
+        if isinstance(address, Address) and address.room:
             raise CallRoomError(
-                f"{self._address} does not support rooms by name over this protocol. Leave out "
-                f"/{self._address.room} to join its lobby."
+                f"{address} does not support rooms by name over this protocol. Leave out /{address.room} to join its "
+                "lobby."
             )
         credentials, trust = self._credentials, self._credentials.trust
 
         def check(identity: bytes | None) -> None:
             if trust is not None:
                 is_ascii_chat = session.features == Feature.NONE
-                trust.check(connection.numeric_peer, identity, name=str(self._address), is_ascii_chat=is_ascii_chat)
+                trust.check(connection.numeric_peer, identity, name=self._name, is_ascii_chat=is_ascii_chat)
 
         session = ClientSession(
             password_key=credentials.password_key,
@@ -202,13 +207,23 @@ class ServerConnector:
             features=Feature.SCREEN_UPDATES,
         )
         try:
-            connection = await connect_tcp(self._address.host, self._address.port, session, timeout=CONNECT_SECONDS)
+            connection = await self._connect(session)
         except ConnectError as error:
             # A reset may arrive while the event loop is still setting up the connection.
-            if isinstance(error.__cause__, ConnectionResetError | ConnectionAbortedError | BrokenPipeError):
-                raise NoAnswerError(self._address) from error
+            is_end = isinstance(error.__cause__, ConnectionResetError | ConnectionAbortedError | BrokenPipeError)
+            if isinstance(address, Address) and is_end:
+                raise NoAnswerError(address) from error
             raise
         return await self._shake_hands(connection)
+
+    async def _connect(self, session: ClientSession) -> Connection:
+        address = self._address
+        if isinstance(address, Address):
+            return await connect_tcp(address.host, address.port, session, timeout=CONNECT_SECONDS)
+        # Imported here, because most calls do not need these libraries.
+        from teleglyph.client.call.websocket_connection import connect_websocket
+
+        return await connect_websocket(address, session, WEBSOCKET_SECONDS)
 
     # --- both -------------------------------------------------------------------------------------------
 

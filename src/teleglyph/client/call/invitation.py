@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from teleglyph.client.address import Address
+from teleglyph.client.address import CallAddress
 from teleglyph.net import is_loopback, own_addresses
 
 _CONNECT_SECONDS = 0.5
@@ -13,7 +13,7 @@ ALONE = "Nobody else is here yet."
 """The invitation is two short lines: it covers the picture, in small windows too."""
 
 
-async def invitation(address: Address, numeric_host: str) -> tuple[str, ...]:
+async def invitation(address: CallAddress, numeric_host: str) -> tuple[str, ...]:
     """The lines for a call without other participants.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from teleglyph.client.address import Address
+from teleglyph.client.address import CallAddress
 from teleglyph.errors import PeerTimeoutError
 from teleglyph.net import Connection
 from teleglyph.wire.acip import Ping
@@ -18,8 +18,11 @@ _PROBE_INTERVAL = 1.0
 _TICK = 0.1
 
 
-async def keep_alive(connection: Connection, address: Address) -> None:
-    """Send pings until cancelled; fail the connection when the server has been silent for too long."""
+async def keep_alive(connection: Connection, address: CallAddress) -> None:
+    """Send pings until cancelled, over WebSocket those of the WebSocket.
+
+    Fails the connection when the server has been silent for too long.
+    """
     probed_at = 0.0
     while True:
         await asyncio.sleep(_TICK)
@@ -29,7 +32,11 @@ async def keep_alive(connection: Connection, address: Address) -> None:
             connection.fail(PeerTimeoutError(f"{address} has not responded for {silence:.0f} s."))
             return
         is_probe_due = silence > _PROBE_AFTER and now - probed_at > _PROBE_INTERVAL
-        is_due = now - connection.last_sent > _PING_AFTER or is_probe_due
-        if is_due and connection.blocked_since is None:
-            probed_at = now
+        is_due = is_probe_due or (connection.envelope is None and now - connection.last_sent > _PING_AFTER)
+        if not is_due or connection.blocked_since is not None:
+            continue
+        probed_at = now
+        if connection.envelope is None:
             connection.send(Ping())
+        else:
+            connection.ping(now)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import ssl
 
-from teleglyph.client.address import Address
+from teleglyph.client.address import CallAddress
 from teleglyph.errors import PeerError
 from teleglyph.keys.certificate import ed25519_key_of, is_self_signed
 from teleglyph.net import Connection, connect_tls
@@ -48,7 +48,7 @@ class LinkAttempt:
 
     def __init__(
         self,
-        address: Address,
+        address: CallAddress,
         password_key: bytes | None,
         client_key: Identity | None,
         expected: bytes | None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from teleglyph.client.address import Address
+from teleglyph.client.address import CallAddress
 from teleglyph.client.call.connection import Credentials
 from teleglyph.client.call.sound import CallSound
 from teleglyph.client.terminal.display import Display, ViewPreferences
@@ -25,7 +25,7 @@ class CallOptions:
         preferences: what frames show.
     """
 
-    address: Address
+    address: CallAddress
     credentials: Credentials
     display: Display
     fixed_size: tuple[int, int] = (0, 0)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from teleglyph.errors import AuthenticationError, HandshakeError, VerificationError
 from teleglyph.wire.acip.handshake import HandshakeResult, Transitions
-from teleglyph.wire.acip.messages.control import Ping
+from teleglyph.wire.acip.messages.control import Ping, ServerState
 from teleglyph.wire.acip.messages.handshake import (
     KEY_SIZE,
     SIGNATURE_SIZE,
@@ -39,6 +39,10 @@ from teleglyph.wire.acip.refusal import CredentialState, RefusableHandshake, pas
 
 IdentityCheck = Callable[[bytes | None], None]
 """Receives the server's proven identity, or None without one.  It raises a PeerError to refuse the server."""
+
+
+_MAX_STATES = 100
+"""SERVER_STATE packets during a handshake that the server began; more are a flood."""
 
 
 class ClientStep(enum.Enum):
@@ -93,11 +97,24 @@ class ClientHandshake(RefusableHandshake):
         self._identity: bytes | None = None
         self._shared = b""
         self._nonce = b""
+        self._states = 0
+        self._server_speaks_first = False
         self.send(ProtocolVersion(self._mode, features=features))
 
     @property
     def transitions(self) -> Transitions:
-        return _TRANSITIONS
+        return _SERVER_FIRST if self._server_speaks_first else _TRANSITIONS
+
+    def wait_for_server(self) -> None:
+        """Let the server begin with CRYPTO_PARAMETERS (docs/protocol/websocket.md#acip).
+
+        Call it before anything of ``outgoing`` is sent: our version is dropped.  There are no features then, and a
+        server with several identities shows the default one.
+        """
+        self.outgoing.clear()
+        self._features = Feature.NONE
+        self._server_speaks_first = True
+        self.step = ClientStep.PARAMETERS
 
     @property
     def features(self) -> Feature:
@@ -133,7 +150,9 @@ class ClientHandshake(RefusableHandshake):
         self._shows_key = message.verification != 0
         self._has_long_key = self._shows_key or (message.identity_size > 0 and message.signature_size > 0)
         self._signs_without_size = message.signature_size == 0
-        if self._identity_announced and self._hello is not None:
+        if self._server_speaks_first:
+            pass  # The server does not wait for a choice; its key is on the way.
+        elif self._identity_announced and self._hello is not None:
             self.send(ClientHello(self._hello))
         elif self._identity_announced:
             # ascii-chat's server waits for CLIENT_HELLO here, but refuses its type.  Any other packet makes it go on
@@ -203,6 +222,11 @@ class ClientHandshake(RefusableHandshake):
             raise AuthenticationError("The server does not know the password. It may not be the server you mean.")
         self._finish(authenticated=True)
 
+    def _on_state(self, _message: ServerState) -> None:
+        self._states += 1
+        if self._states > _MAX_STATES:
+            raise HandshakeError(f"The server sent SERVER_STATE more than {_MAX_STATES} times during the handshake.")
+
     def _finish(self, *, authenticated: bool) -> None:
         self.result = HandshakeResult(self._shared, self._identity, authenticated, features=self._features)
         self.step = ClientStep.DONE
@@ -219,4 +243,13 @@ _TRANSITIONS: Transitions = {
     (ClientStep.VERDICT, PacketType.CRYPTO_AUTH_CHALLENGE): (AuthChallenge, ClientHandshake._on_challenge),
     (ClientStep.PROOF, PacketType.CRYPTO_SERVER_AUTH_RESP): (ServerAuthResponse, ClientHandshake._on_proof),
     **refusals(ClientStep, ClientStep.DONE),
+}
+_SERVER_FIRST: Transitions = {
+    **_TRANSITIONS,
+    # ascii-chat's server sends it to WebSockets at any time.
+    **{
+        (step, PacketType.SERVER_STATE): (ServerState, ClientHandshake._on_state)
+        for step in ClientStep
+        if step is not ClientStep.DONE
+    },
 }

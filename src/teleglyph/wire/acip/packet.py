@@ -61,6 +61,16 @@ def encode_packet(type: int, payload: bytes = b"", client_id: int = 0) -> bytes:
     return pack_header(type, payload, client_id=client_id) + payload
 
 
+def split_packets(data: bytes) -> list[bytes]:
+    """Split bytes of our own at the borders of their packets, which are whole."""
+    packets, offset = [], 0
+    while offset < len(data):
+        end = offset + HEADER.size + _Header(*HEADER.unpack_from(data, offset)[1:]).length
+        packets.append(data[offset:end])
+        offset = end
+    return packets
+
+
 def parse_packet(data: bytes) -> Packet:
     """Parse exactly one packet, as it is inside an encrypted one.
 

@@ -94,6 +94,8 @@ class ServerHandshake(Handshake):
         random: makes the ephemeral key (32 bytes), then the nonce (32 bytes) if there is a challenge.
         features: the extensions that this server supports.
         guard: limits how often passwords are tried; None for no limit.
+        speaks_first: begin with CRYPTO_PARAMETERS and the default identity, without asking for the client's version,
+            algorithms and choice (docs/protocol/websocket.md#acip).  There are no features then, and no plaintext.
     """
 
     def __init__(
@@ -105,6 +107,8 @@ class ServerHandshake(Handshake):
         random: RandomBytes,
         features: Feature = Feature.NONE,
         guard: ProofGuard | None = None,
+        *,
+        speaks_first: bool = False,
     ) -> None:
         super().__init__()
         self._guard = guard
@@ -116,10 +120,13 @@ class ServerHandshake(Handshake):
         self._client_identity: bytes | None = None
         self._allow_plaintext = allow_plaintext
         self._random = random
-        self._features = features
+        self._features = Feature.NONE if speaks_first else features
         self._ephemeral = EphemeralKey(random)
         self._shared = b""
         self._nonce = b""
+        if speaks_first:
+            self._send_parameters()
+            self._send_key(ServerStep.KEY_OR_HELLO)
 
     @property
     def transitions(self) -> Transitions:
@@ -174,6 +181,13 @@ class ServerHandshake(Handshake):
                 f"No common algorithms: the client offers key exchanges {message.key_exchange:#06x} "
                 f"and ciphers {message.cipher:#06x}."
             )
+        self._send_parameters()
+        if len(self._identities) > 1:
+            self.step = ServerStep.HELLO
+        else:
+            self._send_key(ServerStep.KEY_OR_HELLO)
+
+    def _send_parameters(self) -> None:
         has_identity, wants_keys = self._identity is not None, self._admits is not None
         self.send(
             CryptoParameters(
@@ -185,10 +199,6 @@ class ServerHandshake(Handshake):
                 signature_size=SIGNATURE_SIZE if has_identity or wants_keys else 0,
             )
         )
-        if len(self._identities) > 1:
-            self.step = ServerStep.HELLO
-        else:
-            self._send_key(ServerStep.KEY_OR_HELLO)
 
     def _on_hello(self, message: ClientHello) -> None:
         for identity in self._identities:

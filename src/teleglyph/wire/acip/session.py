@@ -45,7 +45,7 @@ from teleglyph.wire.acip.messages import (
 )
 from teleglyph.wire.acip.messages.base import Event, Message
 from teleglyph.wire.acip.messages.video import MAX_FRAME_TEXT
-from teleglyph.wire.acip.packet import MAX_PAYLOAD, Packet, PacketDecoder, pack_header, parse_packet
+from teleglyph.wire.acip.packet import HEADER, MAX_PAYLOAD, Packet, PacketDecoder, pack_header, parse_packet
 from teleglyph.wire.acip.packet_type import HANDSHAKE_TYPES, REKEY_TYPES, PacketType, name_of
 from teleglyph.wire.acip.primitives import Identity, RandomBytes
 from teleglyph.wire.acip.refusal import RefusableHandshake
@@ -129,6 +129,16 @@ class Session:
     def encrypted(self) -> bool:
         """Whether packets are encrypted."""
         return self._cipher is not None
+
+    @property
+    def max_packet(self) -> int:
+        """Size of the largest packet that the peer may send now, header included."""
+        return HEADER.size + self._decoder.max_payload
+
+    @property
+    def has_partial_packet(self) -> bool:
+        """Whether bytes were fed that ``next_event`` has not used yet: the end of their packet is missing."""
+        return self._decoder.buffered > 0
 
     @property
     def shared_key(self) -> bytes | None:
@@ -290,6 +300,8 @@ class ServerSession(ServerRole):
         allow_plaintext: also accept clients that do not encrypt.
         features: the extensions that this server supports.
         guard: limits how often passwords are tried; None for no limit.
+        speaks_first: begin the handshake, as ascii-chat's servers do over WebSocket (docs/protocol/websocket.md#acip).
+            The client's first messages may then be in plaintext.
         random: source of random bytes.
     """
 
@@ -302,12 +314,17 @@ class ServerSession(ServerRole):
         allow_plaintext: bool = False,
         features: Feature = Feature.NONE,
         guard: ProofGuard | None = None,
+        speaks_first: bool = False,
         random: RandomBytes = os.urandom,
     ) -> None:
         self._server_handshake = ServerHandshake(
-            password_key, identities, admits, allow_plaintext, random, features, guard
+            password_key, identities, admits, allow_plaintext, random, features, guard, speaks_first=speaks_first
         )
         super().__init__(self._server_handshake, random)
+        self._may_introduce = speaks_first
+        """Whether the client's first messages may still come in plaintext."""
+        self.admits_plaintext = allow_plaintext and not speaks_first and password_key is None and admits is None
+        """Whether a client may skip the handshake, so that its first packet may be of any size."""
 
     @property
     def waiting_for_hello(self) -> bool:
@@ -315,6 +332,13 @@ class ServerSession(ServerRole):
 
     def hello_timeout(self) -> None:
         self._server_handshake.hello_timeout()
+
+    def _open(self, cipher: SessionCipher, packet: Packet) -> Packet:
+        # ascii-chat's browser client encrypts only what follows these two (docs/protocol/websocket.md#plaintext).
+        if self._may_introduce and packet.type in (PacketType.CLIENT_CAPABILITIES, PacketType.STREAM_START):
+            return packet
+        self._may_introduce = False
+        return super()._open(cipher, packet)
 
 
 class ClientRole(Session):
@@ -376,6 +400,23 @@ class ClientSession(ClientRole):
             ClientHandshake(password_key, client_key, check_identity, hello, random, features) if encrypt else None
         )
         super().__init__(self._client_handshake, random, max_frame_text)
+
+    @property
+    def has_handshake(self) -> bool:
+        """Whether there is a handshake: the client encrypts."""
+        return self._client_handshake is not None
+
+    def wait_for_server(self) -> None:
+        """Let the server begin the handshake.  Call it before :meth:`data_to_send`; there are no features then.
+
+        Raises:
+            HandshakeError: this client does not encrypt, but such a server has no other way.
+        """
+        if self._client_handshake is None:
+            raise HandshakeError(
+                "The server only takes encrypted calls at this address. Leave out --no-encrypt, or join without ws://."
+            )
+        self._client_handshake.wait_for_server()
 
     @property
     def features(self) -> Feature:
