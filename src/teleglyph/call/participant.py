@@ -123,7 +123,11 @@ class Participant:
             self.sender.takes_requests = True
 
     async def leave(self) -> None:
-        """Leave the room, then stop decoding, then drop the picture.  Every exit runs this."""
+        """Leave the room, then stop decoding, then drop the picture.  Every exit runs this.
+
+        Afterwards nothing that the participant holds refers to it.  So its memory, which includes canvases, is free at
+        once instead of when the garbage collector finds it, hours later.
+        """
         if self._life.is_leaving:
             return
         was_in_room = self.in_room
@@ -134,6 +138,7 @@ class Participant:
             self._room.remove(self)
         await self.sender.close()
         self.connection.on_writable = None
+        self._handlers.clear()
         self._life.advance(State.GONE)
 
     def announce(self) -> None:

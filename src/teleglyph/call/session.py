@@ -60,14 +60,10 @@ async def run_participant(
     farewell: list[bytes] = []
     try:
         reason = await _serve(participant, session, limits, on_handshake)
-    except BadDataError as error:
-        reason = f"bad data: {error}"
-        farewell = violation_packets(str(error))
-    except (RateLimitError, ServerFullError) as error:
-        reason = str(error)
-        farewell = [encode(ErrorMessage(error.exit_code, reason))]
     except PeerError as error:
-        reason = str(error)
+        reason, farewell = _farewell_after(error)
+        # The session keeps the error, whose frames hold the session: a cycle, with everything about this peer in it.
+        error.__traceback__ = error.__cause__ = error.__context__ = None
     except asyncio.CancelledError:
         reason = "the server stops"
         farewell = [encode(RemoteLog(LogLevel.INFO, LogDirection.SERVER_TO_CLIENT, "The server is shutting down"))]
@@ -78,6 +74,16 @@ async def run_participant(
     await participant.leave()
     await connection.close(*(farewell if established else ()))
     return reason
+
+
+def _farewell_after(error: PeerError) -> tuple[str, list[bytes]]:
+    """The reason for logs, and the packets for a peer that can still read."""
+    reason = str(error)
+    if isinstance(error, BadDataError):
+        return f"bad data: {reason}", violation_packets(reason)
+    if isinstance(error, RateLimitError | ServerFullError):
+        return reason, [encode(ErrorMessage(error.exit_code, reason))]
+    return reason, []
 
 
 async def _serve(
