@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import time
 from collections import Counter
@@ -34,6 +33,7 @@ from teleglyph.server.call_admission import CallAdmission
 from teleglyph.server.call_announcements import CallAnnouncements
 from teleglyph.server.config import DEFAULT_ADDRESSES, ServerConfig
 from teleglyph.server.front_door import FrontDoor
+from teleglyph.server.garbage import collect_less_often, collect_while_few
 from teleglyph.server.http import HttpFront
 from teleglyph.server.overload import Overload
 from teleglyph.server.tls_certificate import ServerTls
@@ -106,7 +106,6 @@ class Server:
             BindError: the server cannot listen on a configured address.
         """
         retain_large_buffers()
-        _collect_less_often()
         if self.config.data_dir is not None:
             self.config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         await self._open_database()
@@ -137,6 +136,8 @@ class Server:
         for room in self.rooms.values():
             self._spawn(Pacer(room, self._pool).run(), f"pacer {room.name}")
             self._spawn(room.sound.run(), f"sound {room.name}")
+        collect_less_often()
+        self._spawn(collect_while_few(lambda: len(self.gate)), "garbage")
 
     async def _open_database(self) -> None:
         """Open the database, if one is configured and a service needs it."""
@@ -343,17 +344,6 @@ class Server:
                 _log.log(level, "%sstatistics: %s", prefix, line)
         if self.gate.refused:
             _log.log(level, "%sstatistics: refused connections %s", prefix, dict(self.gate.refused))
-
-
-def _collect_less_often() -> None:
-    """Make garbage collections short and rare.
-
-    With thousands of connections a full collection takes a fifth of a second, in which no frame is sent.  Imported
-    modules are never scanned again; garbage of connections is found later by the shorter collections.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 50, 50)
 
 
 def _log_failure(task: asyncio.Task[None]) -> None:
