@@ -87,13 +87,14 @@ class HevcIngest:
             self._task = asyncio.get_running_loop().create_task(self._run(), name="hevc decoder")
 
     async def close(self) -> None:
-        """Stop decoding and release the decoder."""
+        """Stop decoding, and release the decoder and the sender."""
         self._queue.clear()
         self._queued_bytes = 0
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
         self._close_stream()
+        self._size_limit, self._on_picture, self._on_lost = _unseen, _ignore, _ignore
 
     def start_over(self) -> None:
         """Drop the queue and the decoder, and continue at the next keyframe."""
@@ -166,3 +167,11 @@ class HevcIngest:
         decoded = await self._decoding.decode(self._stream, bitstream, self._size_limit())
         self._charge(decoded.cpu)
         return decoded.picture
+
+
+def _ignore() -> None:
+    """Stands in for the sender after it has left."""
+
+
+def _unseen() -> None:
+    """Stands in for the sender after it has left."""

@@ -128,7 +128,11 @@ class Participant:
         self._handlers[ViewSettings] = self._on_early_settings
 
     async def leave(self) -> None:
-        """Leave the room, then stop decoding, then drop the picture.  Every exit runs this."""
+        """Leave the room, then stop decoding, then drop the picture.  Every exit runs this.
+
+        Afterwards nothing that the participant holds refers to it.  So its memory, which includes canvases, is free at
+        once instead of when the garbage collector finds it, hours later.
+        """
         if self._life.is_leaving:
             return
         was_in_room = self.in_room
@@ -136,6 +140,7 @@ class Participant:
         self.connection.on_writable = None
         if self.room is not None:
             await self._leave(self.room, was_in_room=was_in_room)
+        self._handlers.clear()
         self._life.advance(State.GONE)
 
     async def _leave(self, room: CallRoom, *, was_in_room: bool) -> None:

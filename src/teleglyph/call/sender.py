@@ -132,6 +132,7 @@ class Sender:
         self.is_on = False
         await self._ingest.close()
         self.picture.clear()
+        self._on_first_picture = _ignore  # it belongs to the participant, which holds this sender
 
     # --- requests -------------------------------------------------------------------------------------
 
@@ -216,3 +217,7 @@ class Sender:
             "decoder_deaths": counters.decoder_deaths,
             "decode_seconds": counters.decode_seconds,
         }
+
+
+def _ignore() -> None:
+    """Stands in for the participant after it has left."""

@@ -67,17 +67,11 @@ async def run_participant(
     ending: BaseException | None = None
     try:
         reason = await _serve(participant, session, limits, on_handshake, room)
-    except BadDataError as error:
-        ending = error
-        reason = f"bad data: {error}"
-        farewell = violation_packets(str(error))
-    except (CallRoomError, RateLimitError, ServerFullError) as error:
-        ending = error
-        reason = str(error)
-        farewell = [encode(ErrorMessage(error.exit_code, reason))]
     except PeerError as error:
         ending = error
-        reason = str(error)
+        reason, farewell = _farewell_after(error)
+        # The session keeps the error, whose frames hold the session: a cycle, with everything about this peer in it.
+        error.__traceback__ = error.__cause__ = error.__context__ = None
     except asyncio.CancelledError as error:
         ending = error
         reason = "the server stops"
@@ -90,6 +84,16 @@ async def run_participant(
     await participant.leave()
     await connection.close(*(farewell if established else ()), ending=ending)
     return reason
+
+
+def _farewell_after(error: PeerError) -> tuple[str, list[bytes]]:
+    """The reason for logs, and the packets for a peer that can still read."""
+    reason = str(error)
+    if isinstance(error, BadDataError):
+        return f"bad data: {reason}", violation_packets(reason)
+    if isinstance(error, CallRoomError | RateLimitError | ServerFullError):
+        return reason, [encode(ErrorMessage(error.exit_code, reason))]
+    return reason, []
 
 
 async def _serve(

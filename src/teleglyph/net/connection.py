@@ -421,6 +421,7 @@ class Connection:
         self._drop()
 
     def _drop(self) -> None:
+        self.outbox.detach()
         transport, self._transport = self._transport, None
         if transport is not None and not self._gone.is_set():
             transport.abort()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import Protocol
 
 from teleglyph.errors import RateLimitError
@@ -73,9 +74,13 @@ class FairReading:
             self.is_in_debt = True
 
     def close(self) -> None:
-        """Stop charging: the connection is closed."""
-        if self._meter is not None:
+        """Charge the address only: the connection is closed."""
+        if self._meter is None:
+            self.stopwatch.charge = _ignore
+        else:
             self._meter.close()
+            # Not through this object, which holds the stopwatch: a cycle would keep the connection in memory.
+            self.stopwatch.charge = partial(_charge_meter, self._meter)
 
     def next_feed_size(self) -> int:
         """The most bytes that the session may get now; 0: no limit."""
@@ -146,3 +151,11 @@ class FairReading:
             now = time.monotonic()
             reader.mark_heard(now)
         self.is_in_debt = now < until
+
+
+def _charge_meter(meter: CostMeter, seconds: float) -> None:
+    meter.charge(seconds, time.monotonic())
+
+
+def _ignore(_seconds: float) -> None:
+    """Stands in for a meter where cost is unlimited."""

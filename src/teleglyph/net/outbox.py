@@ -258,6 +258,10 @@ class Outbox:
         self.in_flight = 0
         self.wake()
 
+    def detach(self) -> None:
+        """Forget the writer, which is gone: it holds this outbox, and a cycle would keep both in memory."""
+        self.on_ready, self.try_write, self._on_overflow = _ignore, _refuse, None
+
     # --- the writer -----------------------------------------------------------------------------------
 
     @property

@@ -40,8 +40,10 @@ class ConnectionProtocol(asyncio.Protocol):
         transport = cast(asyncio.Transport, base)
         configure_socket(transport)
         self._connection.opened(transport)
-        if self._on_open is not None:
-            self._on_open(self._connection)
+        # Forgotten before it is called, because it may hold the connection.
+        on_open, self._on_open = self._on_open, None
+        if on_open is not None:
+            on_open(self._connection)
 
     def data_received(self, data: bytes) -> None:
         self._connection.bytes_received(data)

@@ -58,6 +58,7 @@ class HandshakeGuard:
 
     def over(self) -> None:
         """Release the place; the handshake has ended."""
+        self.connection = None
         if self.is_waiting:
             self.is_waiting = False
             self._proofs.places.release(self._network)

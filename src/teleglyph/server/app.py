@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import time
 from collections import Counter
@@ -36,6 +35,7 @@ from teleglyph.server.call_rooms import CallRooms
 from teleglyph.server.config import DEFAULT_ADDRESSES, ServerConfig
 from teleglyph.server.data_directory import DATABASE_FILE, RELAY_KEY_FILE
 from teleglyph.server.front_door import FrontDoor
+from teleglyph.server.garbage import collect_less_often, collect_while_few
 from teleglyph.server.http import HttpFront
 from teleglyph.server.overload import Overload
 from teleglyph.server.reloading import Reloader
@@ -108,7 +108,6 @@ class Server:
             BindError: the server cannot listen on a configured address.
         """
         retain_large_buffers()
-        _collect_less_often()
         if self.config.data_dir is not None:
             self.config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         await self._open_database()
@@ -137,6 +136,8 @@ class Server:
         self._spawn(self._watch(), "watch")
         self._spawn(self._report(), "statistics")
         self._call_rooms.start()
+        collect_less_often()
+        self._spawn(collect_while_few(lambda: len(self.gate)), "garbage")
 
     async def _open_database(self) -> None:
         """Open the database, if one is configured and a service needs it."""
@@ -327,14 +328,3 @@ class Server:
                 _log.log(level, "%sstatistics: %s", prefix, line)
         if self.gate.refused:
             _log.log(level, "%sstatistics: refused connections %s", prefix, dict(self.gate.refused))
-
-
-def _collect_less_often() -> None:
-    """Make garbage collections short and rare.
-
-    With thousands of connections a full collection takes a fifth of a second, in which no frame is sent.  Imported
-    modules are never scanned again; garbage of connections is found later by the shorter collections.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 50, 50)

@@ -15,7 +15,8 @@ from teleglyph.errors import StoreError
 from teleglyph.store.backend import READ_SECONDS, Backend, DatabaseConnection, DatabaseUnavailableError
 from teleglyph.store.schema import MIGRATIONS, SQLITE_WORDS, statements
 
-_CACHE_KIB = 16 << 10
+_CACHE_KIB = 4 << 10
+"""Of the writer.  With more, storing events costs as much, but a server's memory grows for half an hour."""
 _STATEMENTS = 512
 _BESIDE = ("-wal", "-shm")
 _MODE = 0o600

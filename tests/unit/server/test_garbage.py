@@ -1,0 +1,55 @@
+"""When the garbage collector runs."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import weakref
+from collections.abc import Callable
+
+import pytest
+
+from teleglyph.server import garbage
+
+
+class Cycle:
+    """Refers to itself, so only the collector frees it."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def collected_after_checks(count: int, connections: int, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether garbage is gone when the number of connections has been checked ``count`` times."""
+    monkeypatch.setattr(garbage, "_INTERVAL", 0.0)
+    cycle: Callable[[], object] = weakref.ref(Cycle())
+
+    async def main() -> None:
+        checks, done = 0, asyncio.Event()
+
+        def number() -> int:
+            nonlocal checks
+            checks += 1
+            if checks == count:
+                done.set()
+            return connections
+
+        collecting = asyncio.create_task(garbage.collect_while_few(number))
+        async with asyncio.timeout(10):
+            await done.wait()
+        collecting.cancel()
+
+    gc.disable()
+    try:
+        asyncio.run(main())
+        return cycle() is None
+    finally:
+        gc.enable()
+
+
+def test_garbage_is_collected_while_there_are_few_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert collected_after_checks(2, garbage._FEW, monkeypatch)
+
+
+def test_garbage_is_left_to_automatic_collections_while_there_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not collected_after_checks(3, garbage._FEW + 1, monkeypatch)
