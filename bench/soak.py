@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -30,9 +31,23 @@ from teleglyph.wire.acip import ImageFrame, OpusBatch, encode
 
 _PEOPLE = 16
 _LIGHT = [name for name in ATTACKS if "four" not in name and "20" not in name]
-_WARM_UP = "invalid films", "four senders of large films"
-"""They start both decoding processes, which stay: one for everybody, one for costly senders."""
+_DECODERS = 2
+"""Processes that stay once started: one for everybody, one for costly senders."""
 _MAX_GROWTH = 0.05
+
+
+def start_decoders(server: ServerProcess) -> None:
+    """Make the server start its decoding processes, so that their descriptors count from the beginning."""
+    attack = [sys.executable, "-m", "bench.hostile_peer", "four senders of large films", "--port", str(server.port)]
+    with subprocess.Popen([*attack, "--seconds", "60"]) as films:
+        while films.poll() is None and len(children(server.process.pid)) < _DECODERS:
+            time.sleep(0.5)
+        films.terminate()
+
+
+def children(pid: int) -> list[str]:
+    """The processes that a process has started."""
+    return [one for path in Path(f"/proc/{pid}/task").glob("*/children") for one in path.read_text().split()]
 
 
 def take_part(port: int, number: int, until: float) -> None:
@@ -90,12 +105,7 @@ def main() -> None:
     )
     seconds = options.minutes * 60
     try:
-        for attack in _WARM_UP:
-            subprocess.run(
-                [sys.executable, "-m", "bench.hostile_peer", attack, "--port", str(server.port), "--seconds", "10"],
-                check=False,
-                timeout=60,
-            )
+        start_decoders(server)
         time.sleep(5)
         before = state(server, http_port)
         began = time.monotonic()

@@ -1,4 +1,4 @@
-"""When the garbage collector runs.
+"""When the garbage collector runs, and when free memory returns to the system.
 
 A full collection scans everything that a connection consists of.  With thousands of connections that takes a fifth of a
 second, in which no frame is sent.
@@ -7,6 +7,7 @@ second, in which no frame is sent.
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 from collections.abc import Callable
 
@@ -30,6 +31,7 @@ async def collect_while_few(connections: Callable[[], int]) -> None:
     """Run a full collection every minute, except while there are many connections.
 
     Participants leave no garbage, but some libraries and errors do.  Automatic collections would find it after hours.
+    Free memory then returns to the system: after a peak, glibc keeps what lies below a block that is still in use.
 
     Args:
         connections: returns the number of open ones.
@@ -38,3 +40,17 @@ async def collect_while_few(connections: Callable[[], int]) -> None:
         await asyncio.sleep(_INTERVAL)
         if connections() <= _FEW:
             gc.collect()
+            await asyncio.to_thread(return_free_memory)
+
+
+def return_free_memory() -> bool:
+    """Return free memory to the system; call it in a thread, because it takes some milliseconds after a peak.
+
+    Returns:
+        False if the C library is not glibc, which is the only one that needs this.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is None:
+        return False
+    trim(ctypes.c_size_t(0))
+    return True

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import platform
 import weakref
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -53,3 +55,17 @@ def test_garbage_is_collected_while_there_are_few_connections(monkeypatch: pytes
 
 def test_garbage_is_left_to_automatic_collections_while_there_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not collected_after_checks(3, garbage._FEW + 1, monkeypatch)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries need no call")
+def test_free_memory_between_used_blocks_returns_to_the_system() -> None:
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+    blocks = [b"x" * 100_000 for _ in range(600)]
+    used = blocks[::100]
+    del blocks
+    before = resident()
+    assert garbage.return_free_memory()
+    assert before - resident() > 20_000_000
+    assert len(used) == 6
