@@ -288,15 +288,18 @@ class Server:
             now = time.monotonic()
             if (stalled := stalls.sample(now)) > 0:
                 _log.warning("Server was suspended or starved for %.1f s; deadlines extended", stalled)
-                for participant in self.calls.participants:
-                    participant.connection.postpone(stalled)
+                self.calls.postpone(stalled)
             self.gate.costs.load.sample(now, time.thread_time(), seconds_in_queue())
             self.overload.sample(self.gate.costs.load.value, self._call_rooms.counters, now)
-            for participant in self.calls.participants:
-                watch_connection(participant, self.config.call, now)
-            for room in self.rooms.values():
-                room.refresh(now)
+            self._watch_calls(now)
             self.gate.refusals.flush(now)
+
+    def _watch_calls(self, now: float) -> None:
+        """Not in :meth:`_watch`, whose variables would keep the last participant in memory."""
+        for participant in self.calls.participants:
+            watch_connection(participant, self.config.call, now)
+        for room in self.rooms.values():
+            room.refresh(now)
 
     async def _close_orphans(self, records: RecordStore) -> None:
         while True:

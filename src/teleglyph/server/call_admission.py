@@ -217,6 +217,11 @@ class CallAdmission:
         task.add_done_callback(lambda _: leave())
         return task
 
+    def postpone(self, seconds: float) -> None:
+        """Extend all timeouts by a time in which this process could neither read nor write."""
+        for participant in self._sessions.values():
+            participant.connection.postpone(seconds)
+
     async def close(self) -> None:
         """End all sessions."""
         for task in self._sessions:

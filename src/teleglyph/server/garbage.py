@@ -9,10 +9,13 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import gc
+import time
 from collections.abc import Callable
 
 _INTERVAL = 60.0
 """Seconds between full collections while they are short."""
+_REST = 5000
+"""Rest after a collection, as a multiple of its time: frames wait for it, and with large groups it takes 45 ms."""
 _FEW = 256
 """Connections with which a full collection takes a few milliseconds."""
 
@@ -36,10 +39,13 @@ async def collect_while_few(connections: Callable[[], int]) -> None:
     Args:
         connections: returns the number of open ones.
     """
+    pause = _INTERVAL
     while True:
-        await asyncio.sleep(_INTERVAL)
+        await asyncio.sleep(pause)
         if connections() <= _FEW:
+            began = time.perf_counter()
             gc.collect()
+            pause = max(_INTERVAL, _REST * (time.perf_counter() - began))
             await asyncio.to_thread(return_free_memory)
 
 

@@ -13,8 +13,13 @@ import pytest
 import acip_peer as acip
 from acip_peer import AcipPeer
 from teleglyph.call.participant import Participant
+from teleglyph.call.sender import Sender
+from teleglyph.client.address import Address, CallAddress, WebSocketAddress
+from teleglyph.client.call.client import CallClient, CallEvents
+from teleglyph.client.call.connection import Credentials
 from teleglyph.server.app import Server
 from teleglyph.server.config import ServerConfig
+from teleglyph.wire.acip import Capabilities
 from terminal import wait_for
 
 
@@ -38,7 +43,31 @@ def send_invalid_data(port: int) -> None:
     peer.close()
 
 
-@pytest.mark.parametrize("behave", [leave_during_the_handshake, leave_the_call, send_invalid_data])
+def leave_over_link_2(port: int) -> None:
+    leave_as_our_client(Address("127.0.0.1", port))
+
+
+def leave_over_websocket(port: int) -> None:
+    leave_as_our_client(WebSocketAddress(False, "127.0.0.1", port, "/call"))
+
+
+def leave_as_our_client(address: CallAddress) -> None:
+    async def main() -> None:
+        joined = asyncio.Event()
+        events = CallEvents(joined=lambda _: joined.set())
+        client = CallClient(address, Credentials("ann"), Capabilities(40, 12), events=events)
+        task = asyncio.create_task(client.run())
+        await joined.wait()
+        await asyncio.sleep(0.1)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "behave", [leave_during_the_handshake, leave_the_call, send_invalid_data, leave_over_link_2, leave_over_websocket]
+)
 def test_their_memory_is_free_before_the_garbage_collector_runs(
     behave: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -46,15 +75,25 @@ def test_their_memory_is_free_before_the_garbage_collector_runs(
 
     def make(*arguments: Any) -> Participant:
         participant = Participant(*arguments)
-        made.extend(map(weakref.ref, (participant, participant.connection, participant.sender)))
+        made.extend(map(weakref.ref, (participant, participant.connection)))
         return participant
+
+    def make_sender(*arguments: Any, **options: Any) -> Sender:
+        sender = Sender(*arguments, **options)
+        made.append(weakref.ref(sender))
+        return sender
 
     def act(port: int) -> None:
         behave(port)
         wait_for(lambda: bool(made) and not any(one() for one in made), "everything is released")
 
     async def main() -> None:
-        server = Server(ServerConfig(addresses=("127.0.0.1",), port=0, http=False))
+        server = Server(
+            ServerConfig(
+                addresses=("127.0.0.1",),
+                port=0,
+            )
+        )
         await server.start()
         gc.disable()
         try:
@@ -64,4 +103,5 @@ def test_their_memory_is_free_before_the_garbage_collector_runs(
             await server.stop()
 
     monkeypatch.setattr("teleglyph.server.call_admission.Participant", make)
+    monkeypatch.setattr("teleglyph.call.participant.Sender", make_sender)
     asyncio.run(main())
