@@ -12,6 +12,7 @@ from teleglyph.call.participant import Participant
 from teleglyph.errors import (
     AuthenticationError,
     BadDataError,
+    KeyFileError,
     PeerError,
     PeerTimeoutError,
     RateLimitError,
@@ -68,6 +69,9 @@ async def run_participant(
         farewell = [encode(ErrorMessage(error.exit_code, reason))]
     except PeerError as error:
         reason = str(error)
+    except KeyFileError as error:
+        reason = str(error)
+        _log.error("Cannot prove the server's identity, so nobody can join: %s", error)
     except asyncio.CancelledError:
         reason = "the server stops"
         farewell = [encode(RemoteLog(LogLevel.INFO, LogDirection.SERVER_TO_CLIENT, "The server is shutting down"))]
