@@ -27,6 +27,11 @@ from terminal import wait_for
 
 StartServer = Callable[..., ServerProcess]
 LINK, PLAIN = "over link 2", "over ACIP"
+_ANSWERS = {
+    "garbage": b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    "alert": b"\x15\x03\x03\0\2\2\x28",  # fatal: handshake_failure
+    "close": b"",
+}
 
 
 class Proxy:
@@ -39,7 +44,7 @@ class Proxy:
     def __init__(self, port: int) -> None:
         self.target = port
         self.on_tls: str | None = None
-        """What happens to a connection that begins with TLS: garbage, close, hang; None passes it on."""
+        """What happens to a connection that begins with TLS: garbage, alert, close, hang; None passes it on."""
         self.seen: list[str] = []
         """How each connection began."""
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -69,8 +74,7 @@ class Proxy:
         if is_tls and self.on_tls is not None:
             if self.on_tls == "hang":
                 return
-            if self.on_tls == "garbage":
-                client.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            client.sendall(_ANSWERS[self.on_tls])
             client.close()
             return
         server = socket.create_connection(("127.0.0.1", self.target))
@@ -179,6 +183,17 @@ def test_a_known_server_is_not_joined_over_acip_because_link_2_is_blocked(
     chosen = join(environment, where, "--protocol", "acip")
     assert chosen.returncode == 0, chosen.stderr
     assert proxy.seen[-1] == PLAIN
+
+
+def test_an_alert_of_tls_never_leads_to_acip(
+    start_server: StartServer, between: Between, environment: dict[str, str]
+) -> None:
+    """Not even on the first contact: ascii-chat's servers do not speak TLS."""
+    proxy = between(start_server().port)
+    proxy.on_tls = "alert"
+    refused = join(environment, f"127.0.0.1:{proxy.port}", "--accept-new-server")
+    assert (refused.returncode, "refused the TLS connection" in refused.stderr) == (44, True), refused.stderr
+    assert proxy.seen == [LINK]
 
 
 @pytest.mark.usefixtures("identity")

@@ -72,8 +72,6 @@ class Sides:
         seen: the certificate that the client sees, if it is another one.
         identities: the server's.
         check: the client's decision about the identity; by default it accepts only the server's.
-        password: the client's.
-        random: the server's.
     """
 
     def __init__(
@@ -83,22 +81,18 @@ class Sides:
         seen: Channel | None = None,
         identities: tuple[FileIdentity, ...] = (SERVER,),
         check: Callable[[bytes | None], None] = only_the_server,
-        password: bytes = PASSWORD,
-        random: Callable[[int], bytes] = os.urandom,
     ) -> None:
         room = ROOMS[kind]
         self.sessions: dict[str, LinkClientSession | LinkServerSession] = {
             "client": LinkClientSession(
                 seen or channel,
-                password_key=password if room.password_key else None,
+                password_key=room.password_key,
                 client_key=CLIENT,
                 check_identity=check,
                 room=ROOM,
                 features=FEATURES,
             ),
-            "server": LinkServerSession(
-                channel, lambda _: room, identities=identities, features=FEATURES, random=random
-            ),
+            "server": LinkServerSession(channel, lambda _: room, identities=identities, features=FEATURES),
         }
         self.room = room
         self.on_the_way = {"client": b"", "server": self.sessions["client"].data_to_send()}
