@@ -13,6 +13,7 @@ from teleglyph.errors import (
     AuthenticationError,
     BadDataError,
     CallRoomError,
+    KeyFileError,
     PeerError,
     PeerTimeoutError,
     RateLimitError,
@@ -72,6 +73,10 @@ async def run_participant(
         reason, farewell = _farewell_after(error)
         # The session keeps the error, whose frames hold the session: a cycle, with everything about this peer in it.
         error.__traceback__ = error.__cause__ = error.__context__ = None
+    except KeyFileError as error:
+        ending = error
+        reason = str(error)
+        _log.error("Cannot prove the server's identity, so nobody can join: %s", error)
     except asyncio.CancelledError as error:
         ending = error
         reason = "the server stops"

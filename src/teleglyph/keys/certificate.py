@@ -66,9 +66,13 @@ def ed25519_key_of(certificate: bytes) -> bytes | None:
         ValueError: it cannot be read.
     """
     from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-    key = x509.load_der_x509_certificate(certificate).public_key()
+    try:
+        key = x509.load_der_x509_certificate(certificate).public_key()
+    except UnsupportedAlgorithm:
+        return None
     return key.public_bytes_raw() if isinstance(key, Ed25519PublicKey) else None
 
 

@@ -120,10 +120,11 @@ async def connect_tls(
     try:
         if transport.is_closing():
             raise ConnectionResetError
-        secure = await loop.start_tls(
-            transport, transport.get_protocol(), context, server_hostname=host, ssl_handshake_timeout=tls_timeout
-        )
+        # The event loop's own timeout looks like a connection that the server has closed.
+        async with asyncio.timeout(tls_timeout):
+            secure = await loop.start_tls(transport, transport.get_protocol(), context, server_hostname=host)
     except OSError as error:  # includes ssl.SSLError and TimeoutError
+        transport.abort()
         raise TlsFailedError(numeric, error) from error
     except BaseException:
         transport.abort()
@@ -147,7 +148,7 @@ class TlsFailedError(ConnectError):
 
     Attributes:
         numeric_peer: the server's numeric address with the port.
-        cause: what failed.
+        cause: what failed; a TimeoutError if the server did not respond.
     """
 
     def __init__(self, numeric_peer: str, cause: OSError) -> None:

@@ -137,12 +137,13 @@ def _temporary_file(data: bytes) -> Iterator[Path]:
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("teleglyph", os.MFD_CLOEXEC)
         try:
-            os.write(descriptor, data)
+            with open(descriptor, "wb", closefd=False) as file:
+                file.write(data)
             yield Path(f"/proc/self/fd/{descriptor}")
         finally:
             os.close(descriptor)
         return
-    with tempfile.NamedTemporaryFile() as file:  # readable for us only
-        file.write(data)
-        file.flush()
-        yield Path(file.name)
+    with tempfile.NamedTemporaryFile() as temporary:  # readable for us only
+        temporary.write(data)
+        temporary.flush()
+        yield Path(temporary.name)

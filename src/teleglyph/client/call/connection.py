@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from teleglyph.client.address import Address, CallAddress
 from teleglyph.client.call.backoff import UNANSWERED_PAUSES
-from teleglyph.client.call.link_connection import LinkAttempt, NoLinkError
+from teleglyph.client.call.link_connection import TLS_SECONDS, LinkAttempt, NoLinkError
 from teleglyph.client.trust import NotPinnedError, ServerTrust
 from teleglyph.errors import (
     CallRoomError,
@@ -159,8 +159,12 @@ class ServerConnector:
         except NoLinkError as error:
             trust = self._credentials.trust
             is_known = trust is not None and trust.hosts.speaks_link2(error.numeric_peer, self._name)
-            if error.was_silent and (is_known or self._protocol is CallProtocol.LINK2):
-                raise NoAnswerError(self._address) from error
+            if is_known or self._protocol is CallProtocol.LINK2:
+                # Neither is a sign of a server without link 2, and both may pass.
+                if error.was_silent:
+                    raise NoAnswerError(self._address) from error
+                if error.timed_out:
+                    raise _timeout(self._address, TLS_SECONDS) from error
             raise
 
     def _link_attempt(self, expected: bytes | None, *, verify: bool = False) -> LinkAttempt:
@@ -239,9 +243,7 @@ class ServerConnector:
         try:
             return await connection.handshake(HANDSHAKE_SECONDS)
         except PeerTimeoutError:
-            raise PeerTimeoutError(
-                f"{address} did not respond within {HANDSHAKE_SECONDS:g} s. Is a call server listening on that port?"
-            ) from None
+            raise _timeout(address, HANDSHAKE_SECONDS) from None
         except ConnectionLostError:
             if connection.traffic.bytes_in:
                 raise
@@ -250,3 +252,7 @@ class ServerConnector:
             raise
         except ProtocolError as error:
             raise ProtocolError(f"{address} is not a call server. Check the address and the port. {error}") from error
+
+
+def _timeout(address: Address, seconds: float) -> PeerTimeoutError:
+    return PeerTimeoutError(f"{address} did not respond within {seconds:g} s. Is a call server listening on that port?")

@@ -14,7 +14,7 @@ from teleglyph.wire.acip import Feature, Identity
 from teleglyph.wire.acip.client_handshake import IdentityCheck
 from teleglyph.wire.link2 import ALPN, Channel, LinkClientSession
 
-_TLS_SECONDS = 5.0
+TLS_SECONDS = 5.0
 
 
 class NoLinkError(PeerError):
@@ -23,15 +23,25 @@ class NoLinkError(PeerError):
     Attributes:
         numeric_peer: its numeric address and port.
         was_silent: it closed the connection without a byte, which says nothing about its protocols.
+        timed_out: it did not respond, which says nothing about them either.
         speaks_tls: it speaks TLS, so it is not one of ascii-chat's programs.
     """
 
     exit_code = 44
 
-    def __init__(self, message: str, numeric_peer: str, *, was_silent: bool = False, speaks_tls: bool = False) -> None:
+    def __init__(
+        self,
+        message: str,
+        numeric_peer: str,
+        *,
+        was_silent: bool = False,
+        timed_out: bool = False,
+        speaks_tls: bool = False,
+    ) -> None:
         super().__init__(message)
         self.numeric_peer = numeric_peer
         self.was_silent = was_silent
+        self.timed_out = timed_out
         self.speaks_tls = speaks_tls
 
 
@@ -67,7 +77,10 @@ class LinkAttempt:
     @property
     def has_authority(self) -> bool:
         """Whether an authority may have issued the server's certificate."""
-        return bool(self._certificate) and not is_self_signed(self._certificate)
+        try:
+            return bool(self._certificate) and not is_self_signed(self._certificate)
+        except ValueError:
+            return False  # nobody issues names that cannot be read
 
     async def open(self, check_identity: IdentityCheck, timeout: float) -> Connection:
         """Connect; the handshake of the session is still to come.
@@ -108,7 +121,7 @@ class LinkAttempt:
                 _context(verify=self._verify),
                 make_session,
                 timeout=timeout,
-                tls_timeout=_TLS_SECONDS,
+                tls_timeout=TLS_SECONDS,
             )
         except TlsFailedError as error:
             raise self._failure(error) from error
@@ -122,7 +135,13 @@ class LinkAttempt:
             text = f"{self._address} refused the TLS connection ({words}). Is it a Teleglyph server?"
         else:
             text = f"{self._address} does not speak Teleglyph's secure link."
-        return NoLinkError(text, error.numeric_peer, was_silent=is_end and not speaks_tls, speaks_tls=speaks_tls)
+        return NoLinkError(
+            text,
+            error.numeric_peer,
+            was_silent=is_end and not speaks_tls,
+            timed_out=isinstance(error.cause, TimeoutError),
+            speaks_tls=speaks_tls,
+        )
 
 
 def _channel_of(certificate: bytes, numeric_peer: str) -> Channel:
