@@ -20,11 +20,12 @@ import urllib.request
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench.hostile_peer import ATTACKS
+from bench.hostile_peer import ATTACKS, WITH_PASSWORD
 from bench.report import print_table
 from bench.server import ServerProcess, process_usage, start_client
 
 _PEOPLE = 4
+_PASSWORD = "for the people"  # noqa: S105
 
 
 class Measured(NamedTuple):
@@ -45,10 +46,12 @@ class Measured(NamedTuple):
     peak: float
 
 
-def four(server: ServerProcess, http_port: int, seconds: float, attack: str | None) -> Measured:
+def four(
+    server: ServerProcess, http_port: int, seconds: float, attack: str | None, password: str | None = None
+) -> Measured:
     """Run the load, with or without an attack."""
     port = server.port
-    people = [start_client(port, index, (80, 24), seconds, True, False) for index in range(_PEOPLE)]
+    people = [start_client(port, index, (80, 24), seconds, True, False, password=password) for index in range(_PEOPLE)]
     people.append(
         subprocess.Popen(
             [sys.executable, "-m", "bench.bystanders", "--port", str(http_port), "--seconds", str(seconds)],
@@ -117,6 +120,7 @@ def free_port() -> int:
 
 def measure(attack: str, seconds: float) -> list[str]:
     http_port = free_port()
+    password = _PASSWORD if attack in WITH_PASSWORD else None
     directory = tempfile.TemporaryDirectory()
     server = ServerProcess(
         *(
@@ -131,13 +135,14 @@ def measure(attack: str, seconds: float) -> list[str]:
             "40",
         ),
         *("--connection-rate", "50", "--connections-per-address", "40"),
+        *(("--password", password) if password else ()),
     )
     try:
-        four(server, http_port, 2.0, None)
-        usual = four(server, http_port, seconds, None)
+        four(server, http_port, 2.0, None, password)
+        usual = four(server, http_port, seconds, None, password)
         time.sleep(2)
         before = state(server, http_port)
-        attacked = four(server, http_port, seconds, attack)
+        attacked = four(server, http_port, seconds, attack, password)
         deadline = time.monotonic() + 30
         while (after := state(server, http_port))[1:] != before[1:] and time.monotonic() < deadline:
             pass
