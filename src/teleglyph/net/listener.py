@@ -56,6 +56,10 @@ class TlsOffer(Protocol):
     def context(self) -> ssl.SSLContext:
         """For the TLS handshake."""
 
+    @property
+    def pause(self) -> float:
+        """Seconds to wait before the TLS handshake, because the peer's address has used its share of time."""
+
     def choose(self, client: Client, tls: ssl.SSLObject, entry: Entry) -> asyncio.Protocol | bytes:
         """The protocol for a peer after its handshake, or bytes to send before closing."""
 
@@ -320,6 +324,7 @@ class _NewPeer:
             return verdict
 
         try:
+            await self._wait_for_turn(offer.pause)
             await self._loop.connect_accepted_socket(
                 lambda: _SecurePeer(choose),
                 self._socket,
@@ -331,6 +336,13 @@ class _NewPeer:
             self._handler.rejected(self._client.address, f"the TLS handshake failed: {_reason(error)}")
         finally:
             self._finish()
+
+    async def _wait_for_turn(self, seconds: float) -> None:
+        try:
+            await asyncio.sleep(seconds)
+        except asyncio.CancelledError:
+            self._socket.close()  # later the event loop owns it
+            raise
 
     def _hand_over(self, entry: Entry) -> None:
         """Leave the place to the protocol."""
