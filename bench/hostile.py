@@ -36,6 +36,8 @@ class Measured(NamedTuple):
         stored, answered, passed_on: 99th percentiles in milliseconds until an event is acknowledged, a query is
             answered, and a room forwards a message.
         peak: MiB of the server.
+        starved: percent of the time in which the server's first thread waited for a processor.  If other programs take
+            it, frames are late without any attack.
     """
 
     frames: float
@@ -44,6 +46,7 @@ class Measured(NamedTuple):
     answered: float
     passed_on: float
     peak: float
+    starved: float
 
 
 def four(
@@ -84,7 +87,9 @@ def four(
             assert person.stdin is not None
             person.stdin.write("go\n")
             person.stdin.flush()
+        began, waited = time.monotonic(), seconds_without_processor(server)
         *results, waits = [json.loads(person.communicate(timeout=90)[0]) for person in people]
+        starved = 100 * (seconds_without_processor(server) - waited) / (time.monotonic() - began)
         if attacker is not None and attacker.wait(15) != 0:
             sys.exit(f"The attack '{attack}' failed.")
     finally:
@@ -101,7 +106,13 @@ def four(
         waits["EOSE"],
         waits["room"],
         peak,
+        starved,
     )
+
+
+def seconds_without_processor(server: ServerProcess) -> float:
+    """How long the server's first thread has waited for a processor so far."""
+    return int(Path(f"/proc/{server.process.pid}/schedstat").read_text().split()[1]) / 1e9
 
 
 def state(server: ServerProcess, http_port: int) -> tuple[float, int, int]:
@@ -156,6 +167,7 @@ def measure(attack: str, seconds: float) -> list[str]:
         f"{usual.stored:.0f} / {attacked.stored:.0f}",
         f"{usual.answered:.0f} / {attacked.answered:.0f}",
         f"{usual.passed_on:.0f} / {attacked.passed_on:.0f}",
+        f"{usual.starved:.0f} / {attacked.starved:.0f}",
         f"{before[0]:.0f} / {attacked.peak:.0f} / {after[0]:.0f}",
         f"{after[1] - before[1]:+d}",
         f"{after[2] - before[2]:+d}",
@@ -174,7 +186,7 @@ def main() -> None:
     print(file=sys.stderr)
     print_table(
         "The worst of four participants in percent of before; p99 in ms, and MiB, before / during (/ after)",
-        ["attack", "frames %", "sound %", "event stored", "REQ", "room", "MiB", "tasks", "descriptors"],
+        ["attack", "frames %", "sound %", "event stored", "REQ", "room", "starved %", "MiB", "tasks", "descriptors"],
         rows,
     )
 
