@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Protocol, cast
 
 from teleglyph.errors import BindError, ProtocolError
-from teleglyph.net.first_bytes import FirstProtocol, detect_protocol
+from teleglyph.net.first_bytes import FirstProtocol, detect_protocol, record_size
 from teleglyph.net.forwarding import Client
 from teleglyph.net.tcp import bind_failure, refuse
 from teleglyph.wire.proxy_protocol import HEADER_SIZE, header_length, parse_header
@@ -209,9 +209,25 @@ class _NewPeer:
             self._read_proxy_header(data)
         elif kind is None:
             self._wait_for(data, len(data) + 1)
+        elif kind is FirstProtocol.TLS and not self._has_record(data):
+            pass
         else:
             self._stop_looking()
             self._pass_on(kind)
+
+    def _has_record(self, data: bytes) -> bool:
+        """Whether the first TLS record is complete; waits for the rest otherwise.
+
+        In pieces it would cost the event loop a step for each piece.
+        """
+        size = record_size(data)
+        if size <= len(data):
+            return True
+        record = self._peek(size)
+        if record is None or len(record) == size:
+            return record is not None
+        self._wait_for(record, size)
+        return False
 
     def _peek(self, size: int) -> bytes | None:
         """The first bytes, at most ``size``; None if there are none, or the peer is gone."""
