@@ -20,11 +20,12 @@ import urllib.request
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench.hostile_peer import ATTACKS
+from bench.hostile_peer import ATTACKS, WITH_PASSWORD
 from bench.report import print_table
 from bench.server import ServerProcess, process_usage, start_client
 
 _PEOPLE = 4
+_PASSWORD = "for the people"  # noqa: S105
 
 
 class Measured(NamedTuple):
@@ -35,6 +36,8 @@ class Measured(NamedTuple):
         stored, answered, passed_on: 99th percentiles in milliseconds until an event is acknowledged, a query is
             answered, and a room forwards a message.
         peak: MiB of the server.
+        starved: percent of the time in which the server's first thread waited for a processor.  If other programs take
+            it, frames are late without any attack.
     """
 
     frames: float
@@ -43,12 +46,15 @@ class Measured(NamedTuple):
     answered: float
     passed_on: float
     peak: float
+    starved: float
 
 
-def four(server: ServerProcess, http_port: int, seconds: float, attack: str | None) -> Measured:
+def four(
+    server: ServerProcess, http_port: int, seconds: float, attack: str | None, password: str | None = None
+) -> Measured:
     """Run the load, with or without an attack."""
     port = server.port
-    people = [start_client(port, index, (80, 24), seconds, True, False) for index in range(_PEOPLE)]
+    people = [start_client(port, index, (80, 24), seconds, True, False, password=password) for index in range(_PEOPLE)]
     people.append(
         subprocess.Popen(
             [sys.executable, "-m", "bench.bystanders", "--port", str(http_port), "--seconds", str(seconds)],
@@ -81,7 +87,9 @@ def four(server: ServerProcess, http_port: int, seconds: float, attack: str | No
             assert person.stdin is not None
             person.stdin.write("go\n")
             person.stdin.flush()
+        began, waited = time.monotonic(), seconds_without_processor(server)
         *results, waits = [json.loads(person.communicate(timeout=90)[0]) for person in people]
+        starved = 100 * (seconds_without_processor(server) - waited) / (time.monotonic() - began)
         if attacker is not None and attacker.wait(15) != 0:
             sys.exit(f"The attack '{attack}' failed.")
     finally:
@@ -98,7 +106,13 @@ def four(server: ServerProcess, http_port: int, seconds: float, attack: str | No
         waits["EOSE"],
         waits["room"],
         peak,
+        starved,
     )
+
+
+def seconds_without_processor(server: ServerProcess) -> float:
+    """How long the server's first thread has waited for a processor so far."""
+    return int(Path(f"/proc/{server.process.pid}/schedstat").read_text().split()[1]) / 1e9
 
 
 def state(server: ServerProcess, http_port: int) -> tuple[float, int, int]:
@@ -117,6 +131,7 @@ def free_port() -> int:
 
 def measure(attack: str, seconds: float) -> list[str]:
     http_port = free_port()
+    password = _PASSWORD if attack in WITH_PASSWORD else None
     directory = tempfile.TemporaryDirectory()
     server = ServerProcess(
         *(
@@ -131,13 +146,14 @@ def measure(attack: str, seconds: float) -> list[str]:
             "40",
         ),
         *("--connection-rate", "50", "--connections-per-address", "40"),
+        *(("--password", password) if password else ()),
     )
     try:
-        four(server, http_port, 2.0, None)
-        usual = four(server, http_port, seconds, None)
+        four(server, http_port, 2.0, None, password)
+        usual = four(server, http_port, seconds, None, password)
         time.sleep(2)
         before = state(server, http_port)
-        attacked = four(server, http_port, seconds, attack)
+        attacked = four(server, http_port, seconds, attack, password)
         deadline = time.monotonic() + 30
         while (after := state(server, http_port))[1:] != before[1:] and time.monotonic() < deadline:
             pass
@@ -151,6 +167,7 @@ def measure(attack: str, seconds: float) -> list[str]:
         f"{usual.stored:.0f} / {attacked.stored:.0f}",
         f"{usual.answered:.0f} / {attacked.answered:.0f}",
         f"{usual.passed_on:.0f} / {attacked.passed_on:.0f}",
+        f"{usual.starved:.0f} / {attacked.starved:.0f}",
         f"{before[0]:.0f} / {attacked.peak:.0f} / {after[0]:.0f}",
         f"{after[1] - before[1]:+d}",
         f"{after[2] - before[2]:+d}",
@@ -169,7 +186,7 @@ def main() -> None:
     print(file=sys.stderr)
     print_table(
         "The worst of four participants in percent of before; p99 in ms, and MiB, before / during (/ after)",
-        ["attack", "frames %", "sound %", "event stored", "REQ", "room", "MiB", "tasks", "descriptors"],
+        ["attack", "frames %", "sound %", "event stored", "REQ", "room", "starved %", "MiB", "tasks", "descriptors"],
         rows,
     )
 

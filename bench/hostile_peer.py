@@ -11,6 +11,7 @@ import json
 import os
 import random
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -18,13 +19,13 @@ from collections.abc import Callable
 
 import numpy as np
 
+from bench.transports import NotServedError, TlsStream, Way, open_session, shake_hands
 from teleglyph.errors import PeerError
 from teleglyph.media.hevc import HevcEncoder
 from teleglyph.media.opus import SAMPLE_RATE, OpusEncoder
 from teleglyph.wire.acip import (
     Capabilities,
     ClientSession,
-    HandshakeDone,
     HevcFrame,
     ImageFrame,
     OpusBatch,
@@ -35,8 +36,10 @@ from teleglyph.wire.acip import (
 )
 from teleglyph.wire.acip.messages.capabilities import PaletteType
 from teleglyph.wire.acip.packet import encode_packet
+from teleglyph.wire.link2 import ALPN
 from teleglyph.wire.nostr.event import sign_event
 from teleglyph.wire.nostr.groups import GroupKind
+from teleglyph.wire.proxy_protocol import SIGNATURE
 
 Attack = Callable[[int, float], None]
 """Called with the port and the time at which to stop."""
@@ -53,17 +56,7 @@ class Peer:
     def __init__(self, port: int, source: str = "127.0.0.2") -> None:
         self.session = ClientSession()
         self.socket = connect(port, 5, source)
-        while True:
-            event = self.session.next_event()
-            if data := self.session.data_to_send():
-                self.socket.sendall(data)
-            if isinstance(event, HandshakeDone):
-                break
-            if event is None:
-                chunk = self.socket.recv(65536)
-                if not chunk:
-                    raise ConnectionError
-                self.session.receive_data(chunk)
+        shake_hands(self.socket, self.session)
         self.send(encode(Capabilities(80, 24, desired_fps=60)), encode(StreamStart(3)))
         threading.Thread(target=self._drain, daemon=True).start()
 
@@ -90,29 +83,135 @@ def again(act: Callable[[Peer, random.Random], None]) -> Attack:
     return run
 
 
-def half_open(port: int, until: float) -> None:
-    """Hold 500 connections that send one packet and then nothing; replace closed ones."""
-    hello = encode(ProtocolVersion(1))
-    connections: list[socket.socket] = []
-    while time.monotonic() < until:
-        while len(connections) < 500 and time.monotonic() < until:
-            with contextlib.suppress(OSError):
-                connection = connect(port, 2)
-                connection.sendall(hello)
-                connection.setblocking(False)
-                connections.append(connection)
-        for connection in connections[:]:
-            with contextlib.suppress(BlockingIOError):
-                try:
-                    closed = not connection.recv(4096)
-                except BlockingIOError:
-                    continue
-                except OSError:
-                    closed = True
-                if closed:
+def hold(begin: Callable[[socket.socket], object], count: int = 500) -> Attack:
+    """Hold connections that begin and then send nothing; replace closed ones.
+
+    Args:
+        begin: sends the first bytes on a connected socket.
+        count: connections at the same time.
+    """
+
+    def run(port: int, until: float) -> None:
+        connections: list[socket.socket] = []
+        while time.monotonic() < until:
+            while len(connections) < count and time.monotonic() < until:
+                with contextlib.suppress(OSError, PeerError, NotServedError):
+                    connection = connect(port, 2)
+                    begin(connection)
+                    connection.setblocking(False)
+                    connections.append(connection)
+            for connection in connections[:]:
+                if is_closed(connection):
                     connection.close()
                     connections.remove(connection)
-        time.sleep(0.02)
+            time.sleep(0.02)
+
+    return run
+
+
+def is_closed(connection: socket.socket) -> bool:
+    """Whether the server has closed a connection that does not block; what it sent before is dropped."""
+    try:
+        return not connection.recv(4096)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
+def sending(data: bytes) -> Callable[[socket.socket], object]:
+    return lambda connection: connection.sendall(data)
+
+
+def client_hello() -> bytes:
+    """The first bytes of a client that speaks link 2."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols([ALPN])
+    outgoing = ssl.MemoryBIO()
+    with contextlib.suppress(ssl.SSLWantReadError):
+        context.wrap_bio(ssl.MemoryBIO(), outgoing).do_handshake()
+    return outgoing.read()
+
+
+def link_hello(connection: socket.socket) -> None:
+    """Begin a link, and send nothing after its first packet."""
+    stream, session = open_session(Way.LINK, connection)
+    stream.sendall(session.data_to_send())
+
+
+def repeatedly(act: Callable[[socket.socket, random.Random], object]) -> Attack:
+    """Connect and act, again and again."""
+
+    def run(port: int, until: float) -> None:
+        chance = random.Random(1)
+        while time.monotonic() < until:
+            with contextlib.suppress(OSError, PeerError, NotServedError), connect(port, 2) as connection:
+                act(connection, chance)
+
+    return run
+
+
+class ByteByByte:
+    """A socket that sends each byte in a segment of its own."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.recv, self.close = connection.recv, connection.close
+        self._send = connection.sendall
+
+    def sendall(self, data: bytes) -> None:
+        for byte in data:
+            self._send(bytes([byte]))
+
+
+def slow_tls(connection: socket.socket, _chance: random.Random) -> None:
+    TlsStream(ByteByByte(connection))
+
+
+def quick_tls(connection: socket.socket, _chance: random.Random) -> None:
+    TlsStream(connection)
+
+
+def wrong_password(connection: socket.socket, chance: random.Random) -> None:
+    shake_hands(*open_session(Way.LINK, connection, chance.randbytes(32)))
+
+
+_PROXY_HEADER = SIGNATURE + bytes.fromhex("2111000c") + bytes.fromhex("c0000201 c0000202 0fa0 6a58")
+
+
+def proxy_header(connection: socket.socket, _chance: random.Random) -> None:
+    connection.sendall(_PROXY_HEADER)
+    connection.recv(4096)
+
+
+_BANNERS = (
+    *(b"", b"\0", b"\r\n\r\n", b"EHLO scan\r\n", b"SSH-2.0-scan\r\n", b"*1\r\n$4\r\nPING\r\n", b"\x03\0\0\x13\x0e\xe0"),
+    *(
+        b"GET / HTTP/1.0\r\n\r\n",
+        b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"\x16\x03\0\0\x2f\x01\0\0\x2b\x03\0",
+        b"PROXY TCP4 ",
+    ),
+)
+
+
+def scan(connection: socket.socket, chance: random.Random) -> None:
+    """Close at once, or send the beginning of some protocol and look for an answer."""
+    banner = chance.choice(_BANNERS) or chance.randbytes(40)
+    if chance.random() < 0.5:
+        connection.sendall(banner)
+        connection.settimeout(0.05)
+        connection.recv(4096)
+
+
+def mistaken(connection: socket.socket, chance: random.Random) -> None:
+    """Ask for pages without TLS, with it, or with an unknown protocol inside it."""
+    request = b"GET /call HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    stream = chance.choice((lambda: connection, lambda: TlsStream(connection, "smtp"), lambda: TlsStream(connection)))()
+    stream.sendall(request)
+    while stream.recv(4096):
+        pass
 
 
 def storm(port: int, until: float) -> None:
@@ -286,7 +385,7 @@ def large_films(port: int, until: float) -> None:
 
 
 ATTACKS: dict[str, Attack] = {
-    "500 half-open handshakes": half_open,
+    "500 half-open handshakes": hold(sending(encode(ProtocolVersion(1)))),
     "connections that come and go": storm,
     "flood of pings": again(pings),
     "flood of pictures": again(pictures),
@@ -305,7 +404,19 @@ ATTACKS: dict[str, Attack] = {
     "changes of a large group": group_changes,
     "400 silent connections of HTTP": silent,
     "palettes that cannot be drawn": again(palettes),
+    "500 connections with one byte": hold(sending(b"\x16")),
+    "500 halves of a PROXY header": hold(sending(_PROXY_HEADER[:20])),
+    "PROXY headers from a stranger": repeatedly(proxy_header),
+    "500 TLS handshakes that stop": hold(sending(client_hello())),
+    "TLS byte by byte, 20 connections": together(repeatedly(slow_tls), 20),
+    "TLS handshakes, 4 at a time": together(repeatedly(quick_tls), 4),
+    "500 links that stop": hold(link_hello),
+    "wrong passwords over link 2": together(repeatedly(wrong_password), 4),
+    "port scan": together(repeatedly(scan), 4),
+    "wrong protocols": together(repeatedly(mistaken), 4),
 }
+WITH_PASSWORD = frozenset({"500 links that stop", "wrong passwords over link 2"})
+"""Attacks on a server with a password."""
 
 
 def main() -> None:

@@ -20,15 +20,14 @@ import time
 
 import numpy as np
 
+from bench.transports import Way, open_session, shake_hands
 from teleglyph.client.call.received_screen import ReceivedScreen
 from teleglyph.media.grid import direct_color
 from teleglyph.media.opus import SAMPLE_RATE, OpusEncoder
 from teleglyph.wire.acip import (
     AsciiFrame,
     Capabilities,
-    ClientSession,
     Feature,
-    HandshakeDone,
     ImageFrame,
     OpusBatch,
     Ping,
@@ -37,6 +36,7 @@ from teleglyph.wire.acip import (
     StreamStart,
     ViewFlag,
     ViewSettings,
+    derive_password_key,
     encode,
 )
 
@@ -56,6 +56,8 @@ class LoadClient:
         *,
         speaks: bool = False,
         has_screens: bool = False,
+        way: Way = Way.ACIP,
+        password: str | None = None,
     ) -> None:
         self.index = index
         self.screen = ReceivedScreen() if has_screens else None
@@ -63,9 +65,12 @@ class LoadClient:
         self.sounds_in = 0
         self.columns, self.rows = columns, rows
         self.interval = 1.0 / send_rate
-        self.session = ClientSession(features=Feature.SCREEN_UPDATES if has_screens else Feature.NONE)
-        self.socket = socket.create_connection(("127.0.0.1", port))
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.stream, self.session = open_session(
+            way,
+            socket.create_connection(("127.0.0.1", port)),
+            None if password is None else derive_password_key(password),
+            features=Feature.SCREEN_UPDATES if has_screens else Feature.NONE,
+        )
         self.marker = (255, 0, (index * 7 + 3) % 256)
         self.color = direct_color(*self.marker)
         self.pattern = b"38;2;%d;%d;%dm" % self.marker
@@ -77,19 +82,8 @@ class LoadClient:
         self.stop = False
         self.sending = threading.Lock()
 
-    def handshake(self) -> None:
-        while True:
-            event = self.session.next_event()
-            data = self.session.data_to_send()
-            if data:
-                self.socket.sendall(data)
-            if isinstance(event, HandshakeDone):
-                return
-            if event is None:
-                self.session.receive_data(self.socket.recv(4096))
-
     def start(self) -> None:
-        self.handshake()
+        shake_hands(self.stream, self.session)
         capabilities = Capabilities(
             width=self.columns,
             height=self.rows,
@@ -109,7 +103,7 @@ class LoadClient:
 
     def send(self, packet: bytes) -> None:
         with self.sending:
-            self.socket.sendall(self.session.seal(packet))
+            self.stream.sendall(self.session.seal(packet))
 
     def send_pictures(self) -> None:
         width, height = SIZE
@@ -153,7 +147,7 @@ class LoadClient:
         while (now := time.monotonic()) < deadline:
             event = self.session.next_event()
             if event is None:
-                chunk = self.socket.recv(1 << 19)
+                chunk = self.stream.recv(1 << 19)
                 if not chunk:
                     sys.exit("The server closed the connection.")
                 self.session.receive_data(chunk)
@@ -221,6 +215,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--sound", action="store_true")
     parser.add_argument("--screens", action="store_true")
+    parser.add_argument("--way", choices=[way.name for way in Way], default=Way.ACIP.name)
+    parser.add_argument("--password")
     options = parser.parse_args()
     client = LoadClient(
         options.port,
@@ -230,6 +226,8 @@ def main() -> None:
         options.rate,
         speaks=options.sound,
         has_screens=options.screens,
+        way=Way[options.way],
+        password=options.password,
     )
     client.start()
     print("ready", flush=True)

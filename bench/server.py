@@ -26,6 +26,7 @@ from pathlib import Path
 import nacl.bindings
 
 from bench.report import print_table
+from bench.transports import Way
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -102,6 +103,7 @@ def measure(
     *,
     sound: bool = False,
     screens: bool = False,
+    way: Way = Way.ACIP,
 ) -> Outcome:
     """Run one load against a fresh server."""
     server = ServerProcess()
@@ -111,7 +113,7 @@ def measure(
     try:
         for index in range(clients):
             size = (columns + index - clients // 2, rows) if different else (columns, rows)
-            processes.append(start_client(server.port, index, size, seconds, sound, screens))
+            processes.append(start_client(server.port, index, size, seconds, sound, screens, way))
         for process in processes:
             assert process.stdout is not None
             if process.stdout.readline().strip() != "ready":
@@ -148,11 +150,20 @@ def measure(
 
 
 def start_client(
-    port: int, index: int, size: tuple[int, int], seconds: float, sound: bool, screens: bool
+    port: int,
+    index: int,
+    size: tuple[int, int],
+    seconds: float,
+    sound: bool,
+    screens: bool,
+    way: Way = Way.ACIP,
+    password: str | None = None,
 ) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "bench.load_client", "--port", str(port), "--index", str(index)]
         + ["--columns", str(size[0]), "--rows", str(size[1]), "--seconds", str(seconds)]
+        + ["--way", way.name]
+        + (["--password", password] if password else [])
         + ["--sound"] * sound
         + ["--screens"] * screens,
         stdin=subprocess.PIPE,

@@ -11,6 +11,7 @@ _METHODS: Final = tuple(
     f"{method} ".encode() for method in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE")
 )
 _TLS_HANDSHAKE: Final = b"\x16\x03"
+_RECORD_HEADER, _MAX_RECORD = 5, 1 << 14
 _PROXY: Final = (SIGNATURE, b"PROXY ")
 
 
@@ -38,3 +39,12 @@ def detect_protocol(data: bytes) -> FirstProtocol | None:
     if any(begin.startswith(data) for begin in (*_METHODS, _TLS_HANDSHAKE, *_PROXY)):
         return None
     return FirstProtocol.OTHER
+
+
+def record_size(data: bytes) -> int:
+    """Bytes of the TLS record that begins with ``data`` (RFC 8446, 5.1); of its header while that is incomplete.
+
+    A record that claims to be longer than allowed counts as its header: TLS itself refuses it.
+    """
+    length = int.from_bytes(data[3:_RECORD_HEADER], "big") if len(data) >= _RECORD_HEADER else 0
+    return _RECORD_HEADER + (length if length <= _MAX_RECORD else 0)

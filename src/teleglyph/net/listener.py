@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Protocol, cast
 
 from teleglyph.errors import BindError, ProtocolError
-from teleglyph.net.first_bytes import FirstProtocol, detect_protocol
+from teleglyph.net.first_bytes import FirstProtocol, detect_protocol, record_size
 from teleglyph.net.forwarding import Client
 from teleglyph.net.tcp import bind_failure, refuse
 from teleglyph.wire.proxy_protocol import HEADER_SIZE, header_length, parse_header
@@ -55,6 +55,10 @@ class TlsOffer(Protocol):
     @property
     def context(self) -> ssl.SSLContext:
         """For the TLS handshake."""
+
+    @property
+    def pause(self) -> float:
+        """Seconds to wait before the TLS handshake, because the peer's address has used its share of time."""
 
     def choose(self, client: Client, tls: ssl.SSLObject, entry: Entry) -> asyncio.Protocol | bytes:
         """The protocol for a peer after its handshake, or bytes to send before closing."""
@@ -205,9 +209,25 @@ class _NewPeer:
             self._read_proxy_header(data)
         elif kind is None:
             self._wait_for(data, len(data) + 1)
+        elif kind is FirstProtocol.TLS and not self._has_record(data):
+            pass
         else:
             self._stop_looking()
             self._pass_on(kind)
+
+    def _has_record(self, data: bytes) -> bool:
+        """Whether the first TLS record is complete; waits for the rest otherwise.
+
+        In pieces it would cost the event loop a step for each piece.
+        """
+        size = record_size(data)
+        if size <= len(data):
+            return True
+        record = self._peek(size)
+        if record is None or len(record) == size:
+            return record is not None
+        self._wait_for(record, size)
+        return False
 
     def _peek(self, size: int) -> bytes | None:
         """The first bytes, at most ``size``; None if there are none, or the peer is gone."""
@@ -320,6 +340,7 @@ class _NewPeer:
             return verdict
 
         try:
+            await self._wait_for_turn(offer.pause)
             await self._loop.connect_accepted_socket(
                 lambda: _SecurePeer(choose),
                 self._socket,
@@ -331,6 +352,13 @@ class _NewPeer:
             self._handler.rejected(self._client.address, f"the TLS handshake failed: {_reason(error)}")
         finally:
             self._finish()
+
+    async def _wait_for_turn(self, seconds: float) -> None:
+        try:
+            await asyncio.sleep(seconds)
+        except asyncio.CancelledError:
+            self._socket.close()  # later the event loop owns it
+            raise
 
     def _hand_over(self, entry: Entry) -> None:
         """Leave the place to the protocol."""

@@ -22,8 +22,10 @@ _log = logging.getLogger(__name__)
 
 _MAX_REFUSED = 16
 """Peers over their address's limit that are let in to be told so, if they speak HTTP."""
-_TLS_COST = 0.001
+_TLS_COST = 0.002
 """Estimated processor time of a TLS handshake, which cannot be measured inside the event loop."""
+_MAX_PAUSE = 5.0
+"""The longest time in seconds that a TLS handshake is delayed because the peer's address is over its share."""
 
 
 class CallDoor(Protocol):
@@ -148,10 +150,13 @@ class FrontDoor:
         """The certificate and the protocols for a peer that begins a TLS handshake; None to refuse it."""
         if entry.refusal:
             return None
-        self._gate.costs.charge(network_of(client.address), _TLS_COST, time.monotonic())
+        pause = self._gate.costs.charge(network_of(client.address), _TLS_COST, time.monotonic())
+        if pause > _MAX_PAUSE:
+            self.rejected(client.address, f"its address would have to wait {pause:.0f} s for a TLS handshake")
+            return None
         setup = self._tls.setup
         context = setup.pages if self._calls is None else setup.calls
-        return _Offer(context, setup.channel, self._http, self._calls)
+        return _Offer(context, pause, setup.channel, self._http, self._calls)
 
     def rejected(self, peer: str, reason: str) -> None:
         """Log that a peer was closed before anybody served it."""
@@ -161,6 +166,7 @@ class FrontDoor:
 @dataclass(frozen=True, slots=True)
 class _Offer:
     context: ssl.SSLContext
+    pause: float
     channel: Channel
     http: HttpDoor
     calls: CallDoor | None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import acip_peer as acip
-from teleglyph.net.first_bytes import FirstProtocol, detect_protocol
+from teleglyph.net.first_bytes import FirstProtocol, detect_protocol, record_size
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,17 @@ def test_the_first_bytes_decide_however_they_are_split(data: bytes, kind: FirstP
 
 def test_no_bytes_decide_nothing() -> None:
     assert detect_protocol(b"") is None
+
+
+@pytest.mark.parametrize(
+    ("data", "size"),
+    [
+        (b"\x16\x03", 5),
+        (b"\x16\x03\x01\x02", 5),
+        (b"\x16\x03\x01\x02\x00", 517),
+        (b"\x16\x03\x01\x40\x00rest", 5 + 16384),
+        (b"\x16\x03\x01\x40\x01rest", 5),
+    ],
+)
+def test_the_size_of_a_tls_record_is_read_from_its_header(data: bytes, size: int) -> None:
+    assert record_size(data) == size

@@ -71,6 +71,7 @@ class Handler:
         self.refused: set[str] = set()
         self.reply: bytes | None = None
         self.accepts_tls = True
+        self.pause = 0.0
         self.counted: list[str] = []
         self.inside = 0
         self.found: list[tuple[Client, FirstProtocol]] = []
@@ -295,12 +296,51 @@ def test_a_tls_handshake_has_a_deadline(loop: Run, tmp_path: Path, monkeypatch: 
         handler = Handler(server_context(tmp_path))
         async with listening(handler) as (listener, port):
             peer = Peer(port)
-            await peer.send(b"\x16\x03\x01")
+            await peer.send(b"\x16\x03\x01\x00\x01\x01")
             assert await peer.received() == b""
             await until(lambda: not listener.peers)
         assert len(handler.rejections) == 1
         assert handler.rejections[0].startswith("the TLS handshake failed: ")
         assert handler.inside == 0
+
+    loop(main())
+
+
+def test_tls_begins_when_its_first_record_is_complete(loop: Run, tmp_path: Path) -> None:
+    async def main() -> None:
+        handler = Handler(server_context(tmp_path))
+        handler.pause = 3600.0
+        hello = b"\x16\x03\x01\x00\x14" + bytes(20)
+
+        def has_begun() -> bool:
+            return any(task.get_name() == "tls handshake" for task in asyncio.all_tasks())
+
+        async with listening(handler) as (_, port):
+            peer = Peer(port)
+            for place in range(len(hello)):
+                await asyncio.sleep(0.002)
+                assert not has_begun()
+                await peer.send(hello[place : place + 1])
+            await until(has_begun)
+            peer.socket.close()
+
+    loop(main())
+
+
+def test_a_tls_handshake_waits_for_its_turn(loop: Run, tmp_path: Path) -> None:
+    async def main() -> None:
+        handler = Handler(server_context(tmp_path))
+        handler.pause = 3600.0
+        async with listening(handler) as (listener, port):
+            peer = Peer(port)
+            await peer.send(b"\x16\x03\x01\x00\x01\x01")
+            await until(lambda: any(task.get_name() == "tls handshake" for task in asyncio.all_tasks()))
+            await asyncio.sleep(0.05)
+            assert handler.inside == len(listener.peers) == 1
+            listener.close()
+            assert await peer.received() == b""
+            assert handler.inside == len(listener.peers) == 0
+            assert handler.rejections == []
 
     loop(main())
 
@@ -325,7 +365,7 @@ def test_tls_can_be_refused(loop: Run) -> None:
         handler.accepts_tls = False
         async with listening(handler) as (listener, port):
             peer = Peer(port)
-            await peer.send(b"\x16\x03\x01")
+            await peer.send(b"\x16\x03\x01\x00\x01\x01")
             assert await peer.received() == b""
             assert not listener.peers
         assert handler.inside == 0
