@@ -254,5 +254,5 @@ class ServerConnector:
             raise ProtocolError(f"{address} is not a call server. Check the address and the port. {error}") from error
 
 
-def _timeout(address: Address, seconds: float) -> PeerTimeoutError:
+def _timeout(address: CallAddress, seconds: float) -> PeerTimeoutError:
     return PeerTimeoutError(f"{address} did not respond within {seconds:g} s. Is a call server listening on that port?")
