@@ -113,7 +113,9 @@ class _Connection:
         if len(header) < acip.HEADER.size:
             raise acip.PeerClosedError
         magic, kind, length, crc, _ = acip.HEADER.unpack(header)
-        assert magic == acip.MAGIC
+        if magic != acip.MAGIC:
+            # It closes connections that do not begin with a packet; our client tries TLS first.
+            raise acip.PeerClosedError
         payload = self._stream.read(length)
         assert crc == (google_crc32c.value(payload) if payload else 0)
         return kind, payload

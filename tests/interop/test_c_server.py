@@ -328,7 +328,8 @@ def test_a_server_that_says_it_is_full_is_not_retried() -> None:
             timeout=60,
         )
         listener.shutdown(socket.SHUT_RDWR)
-    assert (done.returncode, count) == (46, 1), done.stderr
+    # Our client tries TLS first, and takes any other answer for a server without it.
+    assert (done.returncode, count) == (46, 2), done.stderr
     assert "Wait 30 s." in done.stderr
 
 

@@ -24,6 +24,10 @@ _UNSENT_LOW_WATER = 128 << 10
 _KEEPALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 8))
 
 
+ENDED = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
+"""The errors of a connection that the peer has ended."""
+
+
 class ConnectionProtocol(asyncio.Protocol):
     """Forwards asyncio's callbacks to a connection.
 
@@ -114,6 +118,9 @@ async def connect_tls(
     try:
         async with asyncio.timeout(timeout):
             transport, _ = await loop.create_connection(asyncio.Protocol, host, port)
+    except ENDED as error:
+        # The peer's reset may arrive while the event loop is still setting up the connection.
+        raise TlsFailedError("", error) from error
     except OSError as error:
         raise ConnectError(tcp_failure(error, host, port, timeout)) from error
     numeric = authority(peer_name(transport), port)

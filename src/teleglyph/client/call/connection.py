@@ -25,6 +25,7 @@ from teleglyph.errors import (
     UnknownServerError,
 )
 from teleglyph.net import Connection, authority, connect_tcp
+from teleglyph.net.tcp import ENDED
 from teleglyph.wire.acip import ClientSession, Feature, HandshakeDone, Identity
 
 _log = logging.getLogger(__name__)
@@ -214,8 +215,7 @@ class ServerConnector:
             connection = await self._connect(session)
         except ConnectError as error:
             # A reset may arrive while the event loop is still setting up the connection.
-            is_end = isinstance(error.__cause__, ConnectionResetError | ConnectionAbortedError | BrokenPipeError)
-            if isinstance(address, Address) and is_end:
+            if isinstance(address, Address) and isinstance(error.__cause__, ENDED):
                 raise NoAnswerError(address) from error
             raise
         return await self._shake_hands(connection)
