@@ -222,10 +222,22 @@ def test_a_client_behind_a_proxy_counts_by_its_own_address(web_server: StartServ
     server.wait_for_log(r"192\.0\.2\.7 connected as guest")
 
 
-def test_rooms_do_not_exist_yet(web_server: StartServer) -> None:
+def test_a_path_names_a_room(web_server: StartServer, join: Join) -> None:
     server = web_server()
-    assert status_of(server, "/call/tea") == (404, "There is no room 'tea'.")
-    assert status_of(server, "/call/tea", subprotocols=()) == (404, "There is no room 'tea'.")
+    tea, again, lobby = join(server, "/call/tea").join(), join(server, "/call/TEA/").join(), join(server).join()
+    tea.send_color(250, 0, 0)
+    assert again.frame(lambda text: (250, 0, 0) in colors_of(text))
+    server.wait_for_log("Call room tea opened")
+    lobby.send_color(60, 60, 250)
+    assert lobby.frame(lambda text: colors_of(text) == {(60, 60, 250)})
+
+
+def test_an_unknown_room_is_refused(web_server: StartServer) -> None:
+    server = web_server("--rooms", "closed")
+    for options in ({}, {"subprotocols": ()}):
+        status, reason = status_of(server, "/call/tea", **options)
+        assert (status, reason.partition(".")[0]) == (404, "There is no room 'tea' on this server")
+    assert status_of(server, "/call/-")[0] == 404
 
 
 def test_foreign_pages_are_refused(web_server: StartServer) -> None:

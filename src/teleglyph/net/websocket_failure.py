@@ -103,8 +103,8 @@ def _status_failure(error: InvalidStatus, where: str, port: int, service: Servic
         return f"{where} does not let us in. Ask its host who may use it."
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return f"{where} takes no more connections from your address for now. Try again in a minute."
-    if status == HTTPStatus.UPGRADE_REQUIRED:
-        return f"{where} wants TLS. Write wss://, and the port that its host gives you."
+    if status == HTTPStatus.UPGRADE_REQUIRED and b"https://" in body:
+        return f"{where} wants TLS. Write wss://{where}."
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return f"{where} is a web server that cannot serve us now ({_named(status)}). Try again later."
     return f"{where} is a web server, but has no {service.name} ({_named(status)}). Check the address.{port_hint(port)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import os
 import shutil
 import subprocess
 import tempfile
@@ -558,10 +559,13 @@ def test_openssh_shows_our_key_like_we_do(tmp_path: Path) -> None:
 
 
 def test_the_documented_command_prints_ascii_chats_fingerprint(tmp_path: Path) -> None:
-    made = write_identity(tmp_path / "server_key", None, "a comment with blanks")
+    path = tmp_path / ".local" / "share" / "teleglyph" / "identity"
+    made = write_identity(path, None, "a comment with blanks")
     text = (Path(__file__).parents[3] / "docs" / "security.md").read_text()
     (command,) = (line for line in text.splitlines() if line.endswith("| sha256sum"))
-    printed = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    printed = subprocess.run(
+        ["sh", "-c", command], env={**os.environ, "HOME": str(tmp_path)}, capture_output=True, text=True, check=True
+    ).stdout
     assert f"SHA256:{printed.split()[0]}" == ascii_chat_fingerprint(made.public_key)
 
 

@@ -99,6 +99,7 @@ def check(text: str, port: int | None, words: str) -> None:
         (http("404 Not Found", '{"error": "start the server with --events"}'), CHAT, "has to start it with --events"),
         (http("404 Not Found", '{"error": "start the server with --game"}'), GAMES, "has to start it with --game"),
         (http("426 Upgrade Required"), CHAT, r"has no chat \(426 Upgrade Required\)"),
+        (http("426 Upgrade Required", "This server speaks TLS. Use https://"), CHAT, r"wants TLS. Write wss://127\.0"),
         (http("200 OK", "hello"), CHAT, r"has no chat \(200 OK\)"),
         (http("400 Bad Request"), CHAT, r"has no chat \(400 Bad Request\)"),
         (http("403 Forbidden"), CHAT, "does not let us in"),

@@ -41,8 +41,11 @@ def test_a_failure_releases_the_directory(tmp_path: Path) -> None:
 
 def test_a_child_that_outlives_the_server_does_not_keep_the_lock(tmp_path: Path) -> None:
     with open_data_directory(tmp_path):
-        child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, close_fds=False)
+        command = [sys.executable, "-c", "print('ready', flush=True); input()"]
+        child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, close_fds=False)
     try:
+        assert child.stdout is not None
+        child.stdout.readline()  # only now it has surely closed what it does not inherit
         with open_data_directory(tmp_path):
             pass
     finally:
