@@ -31,6 +31,7 @@ from teleglyph.net import own_addresses
 from teleglyph.rooms.service import RoomsLimits
 from teleglyph.wire.proxy_protocol import HEADER_SIZE, ProxiedAddress, header_length, parse_header
 from teleglyph.wire.rooms.messages import JoinRequest, decode_error
+from websocket_peer import WebSocketPeer
 
 StartServer = Callable[..., ServerProcess]
 TOKEN = "a token of the administrator"
@@ -125,6 +126,15 @@ def test_a_player_gets_a_seat(pair: ProxyPair, path: str) -> None:
             assert decode_error(await receive(peer)) is None
 
     asyncio.run(play())
+
+
+def test_calls_over_websocket_pass(pair: ProxyPair) -> None:
+    # With threads, the peer's library can hang in a handshake of TLS 1.3.
+    pair.tls.maximum_version = ssl.TLSVersion.TLSv1_2
+    with contextlib.closing(WebSocketPeer(pair.pages, "/call/team", tls=pair.tls)) as peer:
+        peer.join()
+        peer.send_color(250, 0, 0)
+        assert peer.frame(lambda text: "38;2;250;0;0" in text or "48;2;250;0;0" in text)
 
 
 def test_pages_of_the_server_may_connect_and_others_may_not(pair: ProxyPair) -> None:

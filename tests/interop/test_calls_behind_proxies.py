@@ -6,7 +6,10 @@ Clients connect from 127.0.0.2 and so on, because the server trusts only 127.0.0
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -78,6 +81,23 @@ def test_people_call_through_haproxy(pair: HaproxyPair, server: ServerProcess) -
         assert bob.frame()
         for host in (ANN_HOST, BOB_HOST):
             server.wait_for_log(f"{host} connected as")
+
+
+def test_our_client_joins_over_link_2_through_haproxy(shared_server: StartServer, tmp_path: Path) -> None:
+    server = shared_server(*service_options())
+    with contextlib.closing(HaproxyPair(tmp_path, server.http_port, server.port)) as pair:
+        done = subprocess.run(
+            [sys.executable, "-m", "teleglyph", "client", f"127.0.0.1:{pair.calls}/team", "--protocol", "2"]
+            + ["--snapshot", "--test-pattern"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "XDG_CONFIG_HOME": str(tmp_path)},
+        )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+    server.wait_for_log("Call room team opened")
 
 
 def test_limits_apply_to_the_callers_behind_haproxy(pair: HaproxyPair, server: ServerProcess) -> None:
