@@ -19,7 +19,7 @@ from talker import level_of, talk, tone
 from teleglyph.client.address import Address
 from teleglyph.client.call.backoff import ReconnectBackoff
 from teleglyph.client.call.client import CallClient, CallEvents
-from teleglyph.client.call.connection import Credentials
+from teleglyph.client.call.connection import CallProtocol, Credentials
 from teleglyph.errors import CallRoomError
 from teleglyph.events.limits import EventLimits
 from teleglyph.net import Connection, Listener
@@ -319,3 +319,36 @@ def test_an_open_room_has_a_chat_group_and_a_private_one_has_none(tmp_path: Path
             await calls.wait_for(lambda: events.groups is not None and len(events.groups) == 2)
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("password", ["the words of the vault", "the server's words", None])
+def test_a_room_with_its_own_password_asks_for_that_one(password: str | None) -> None:
+    """Over link 2, whose handshake names the room before the server asks for anything."""
+    config = config_of(
+        password="the server's words", call_rooms={"vault": CallRoomSettings(password="the words of the vault")}
+    )
+    key = None if password is None else derive_password_key(password)
+
+    async def scenario() -> str:
+        async with house(config) as calls:
+            joined = asyncio.Event()
+            ann = CallClient(
+                Address("127.0.0.1", calls.server.bound[0][1], "vault"),
+                Credentials("Ann", key, protocol=CallProtocol.LINK2),
+                Capabilities(40, 12),
+                events=CallEvents(joined=lambda _: joined.set()),
+            )
+            task = asyncio.create_task(ann.run())
+            waiting = asyncio.create_task(joined.wait())
+            await asyncio.wait([task, waiting], timeout=10, return_when=asyncio.FIRST_COMPLETED)
+            if joined.is_set():
+                await calls.wait_for(lambda: "vault" in calls.server.rooms)
+            for one in (task, waiting):
+                one.cancel()
+            results = await asyncio.gather(task, waiting, return_exceptions=True)
+            assert joined.is_set() or "vault" not in calls.server.rooms
+            return "joined" if joined.is_set() else str(results[0])
+
+    outcome = asyncio.run(scenario())
+    expected = {None: "The server wants a password", "the words of the vault": "joined"}
+    assert outcome.startswith(expected.get(password, "Wrong password"))
