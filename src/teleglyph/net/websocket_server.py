@@ -18,7 +18,7 @@ from websockets.typing import Origin, Subprotocol
 from teleglyph.net.connection import Connection
 from teleglyph.net.cost import CostMeter
 from teleglyph.net.outbox import OutboxBudget
-from teleglyph.net.tcp import configure_socket
+from teleglyph.net.tcp import ConnectionProtocol
 from teleglyph.net.traffic import ConnectionLimits
 from teleglyph.net.transport import ByteSession
 from teleglyph.net.websocket import FEED_BYTES, WebSocketSession, quiet
@@ -75,24 +75,15 @@ class ServerWebSocket(WebSocketSession):
             protocol.send_response(response)
 
 
-class _Takeover(asyncio.Protocol):
+class _Takeover(ConnectionProtocol):
     """Takes the HTTP server's place, and tells it when the connection ends."""
 
-    def __init__(self, connection: Connection, http: asyncio.BaseProtocol) -> None:
-        self._connection = connection
+    def __init__(self, connection: Connection, http: asyncio.Protocol) -> None:
+        super().__init__(connection)
         self._http = http
 
-    def data_received(self, data: bytes) -> None:
-        self._connection.bytes_received(data)
-
-    def pause_writing(self) -> None:
-        self._connection.writing_paused()
-
-    def resume_writing(self) -> None:
-        self._connection.writing_resumed()
-
     def connection_lost(self, exc: Exception | None) -> None:
-        self._connection.closed()
+        super().connection_lost(exc)
         self._http.connection_lost(exc)
 
 
@@ -107,9 +98,9 @@ def take_over(
     transport = cast(asyncio.Transport, request.transport)
     peer = request.remote or "unknown"
     connection = Connection(session, peer, limits, budget, meter=meter, feed_bytes=FEED_BYTES)
-    transport.set_protocol(_Takeover(connection, cast(Any, request.protocol)))
-    configure_socket(transport)
-    connection.opened(transport)
+    protocol = _Takeover(connection, cast(Any, request.protocol))
+    transport.set_protocol(protocol)
+    protocol.connection_made(transport)
     return connection
 
 
