@@ -46,6 +46,16 @@ class EventOptions:
         help="Maximum events per second from one connection and from one address, with bursts of five times as many; "
         "0 for no limit.",
     )
+    event_storage: int = option(
+        "--event-storage",
+        table="events",
+        type=click.IntRange(0),
+        default=1024,
+        show_default=True,
+        metavar="MIB",
+        help="Size of the database above which the relay refuses events, except those that remove others; 0 for no "
+        "limit.",
+    )
     event_auth: bool = option(
         "--event-auth/--no-event-auth",
         table="events",
@@ -140,6 +150,7 @@ class EventOptions:
         return EventLimits(
             events_per_second=self.event_rate,
             event_burst=5 * self.event_rate,
+            stored_bytes=self.event_storage << 20,
             requests_per_second=EventLimits().requests_per_second if self.event_rate else 0.0,
             auth_required=self.event_auth,
             min_pow_difficulty=self.event_work,

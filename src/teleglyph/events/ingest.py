@@ -23,7 +23,8 @@ from teleglyph.events.group_plan import Plan
 from teleglyph.events.groups import Groups
 from teleglyph.events.policy import Policy
 from teleglyph.store.events import EventStore, Outcome
-from teleglyph.wire.nostr.event import VANISH, NostrEvent
+from teleglyph.wire.nostr.event import DELETION, VANISH, NostrEvent
+from teleglyph.wire.nostr.groups import GroupKind
 
 _BATCH = 500
 _TURN = 50
@@ -32,6 +33,10 @@ _BATCHES = 2
 """Batches in the store at once: one is written while the next one is gathered."""
 _DESCRIPTION_SECONDS = 1.0
 """The longest time that an answer waits for the group's new description; large groups are described less often."""
+_REMOVALS = frozenset(
+    {DELETION, VANISH, GroupKind.DELETE_EVENT, GroupKind.DELETE_GROUP, GroupKind.REMOVE_USER, GroupKind.LEAVE_REQUEST}
+)
+"""Kinds that are stored by a full relay, too, because they make room."""
 _DUPLICATE = "duplicate: this event is stored already"
 _ANSWERS = {
     Outcome.STORED: (True, ""),
@@ -86,6 +91,8 @@ class Ingest:
         """Batches whose events were sent to subscriptions."""
         self.begun = 0
         """Batches that were given to the store."""
+        self.is_full = False
+        """No more events may be stored, except those that remove others and the relay's own."""
         self._store = store
         self._distribute = distribute
         self._groups = groups
@@ -189,6 +196,8 @@ class Ingest:
         if item.refusal is not None:
             return
         try:
+            if self.is_full:
+                self._check_space(item.event)
             if self._policy is not None:
                 self._policy.check(item.event)
             if self._groups is None:
@@ -198,6 +207,11 @@ class Ingest:
             item.refusal = str(error)
         else:
             item.plan = self._groups.plan(item.event) if self._is_exclusive else None
+
+    def _check_space(self, event: NostrEvent) -> None:
+        is_own = self._groups is not None and event.pubkey == self._groups.own_key
+        if not (event.is_ephemeral or event.kind in _REMOVALS or is_own):
+            raise EventRefusedError("error: the relay is full; ask its host to remove events or to allow more")
 
     def _written(self, batch: list[_Item], future: Future[list[Outcome]]) -> None:
         """Called on the store's thread."""

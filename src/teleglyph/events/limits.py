@@ -89,6 +89,8 @@ class EventLimits:
     """How long a client may accept no bytes before it is closed."""
     congestion_timeout: float = 10.0
     """How long a client's queue may be over its soft limit before it is closed."""
+    stored_bytes: int = 1 << 30
+    """Size of the database above which events are refused; 0: any size."""
     total_queued_bytes: int = 256 << 20
     """Limit for all connections together."""
     connection: ConnectionLimits = ConnectionLimits(

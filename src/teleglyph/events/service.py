@@ -42,6 +42,8 @@ from teleglyph.wire.nostr.messages import EVENT_TAIL
 _log = logging.getLogger(__name__)
 _SWEEP_SECONDS = 60.0
 _CHECK_SECONDS = 1.0
+_SIZE_SECONDS = 5.0
+"""Between two measurements of the database."""
 
 
 class EventsService:
@@ -62,7 +64,9 @@ class EventsService:
         self.groups = None if key is None else Groups(public_key(key))
         own_key = "" if self.groups is None else self.groups.own_key
         self.policy = Policy(own_key)
-        ingest = Ingest(store, self.distribute, self.groups, self.policy)
+        ingest = self._ingest = Ingest(store, self.distribute, self.groups, self.policy)
+        self.stored_bytes = 0
+        """Size of the database when it was last measured."""
         self.budget = OutboxBudget(self.limits.total_queued_bytes)
         self.state = RelayState(
             store,
@@ -82,6 +86,7 @@ class EventsService:
         self.sessions: dict[EventSession, WebSocketSession] = {}
         self._keeper = None if key is None or self.groups is None else GroupKeeper(key, self.groups, store, ingest)
         self._sweeping: asyncio.Task[None] | None = None
+        self._measuring: asyncio.Task[None] | None = None
         rate, burst = self.limits.events_per_second or 1.0, self.limits.event_burst
         self._rates = AddressRates(lambda: TokenBucket(rate, burst))
 
@@ -198,7 +203,7 @@ class EventsService:
 
     async def run(self) -> None:
         """Check clients and remove expired events until cancelled."""
-        swept, stalls = 0.0, StallDetector(_CHECK_SECONDS)
+        swept, measured, stalls = 0.0, 0.0, StallDetector(_CHECK_SECONDS)
         while True:
             await asyncio.sleep(_CHECK_SECONDS)
             now = time.monotonic()
@@ -212,6 +217,28 @@ class EventsService:
             if now - swept > _SWEEP_SECONDS:
                 self._sweep_soon()
                 swept = now
+            if now - measured > _SIZE_SECONDS and self._measuring is None:
+                self._measuring = asyncio.get_running_loop().create_task(self._measure(), name="size of the database")
+                measured = now
+
+    async def _measure(self) -> None:
+        """Measure the database, and refuse events while it is too large."""
+        try:
+            self.stored_bytes = await asyncio.wrap_future(self.store.database.size())
+        except StoreError as error:
+            _log.debug("Cannot measure the database: %s", error)
+            return
+        finally:
+            self._measuring = None
+        limit = self.limits.stored_bytes
+        is_full = 0 < limit <= self.stored_bytes
+        if is_full != self._ingest.is_full:
+            self._ingest.is_full = is_full
+            size = f"{self.stored_bytes >> 20} of {limit >> 20} MiB"
+            if is_full:
+                _log.warning("The relay is full: %s. Remove events, or allow more with --event-storage", size)
+            else:
+                _log.info("The relay takes events again: %s", size)
 
     def statistics(self) -> dict[str, int]:
         """Counters and the amounts that wait now."""
@@ -220,6 +247,7 @@ class EventsService:
         return {
             **asdict(state.counters),
             "clients": len(self.sessions),
+            "stored_bytes": self.stored_bytes,
             "subscriptions": len(state.matcher),
             "sync_records": state.sync_ledger.records,
             "question_milliseconds": round(1000 * state.query_seconds),
@@ -234,8 +262,9 @@ class EventsService:
         self.erasures.stop()
         if self._keeper is not None:
             self._keeper.stop()
-        if self._sweeping is not None:
-            self._sweeping.cancel()
+        for task in (self._sweeping, self._measuring):
+            if task is not None:
+                task.cancel()
         for session in list(self.sessions):
             session.end(GOING_AWAY, "the server is shutting down")
 

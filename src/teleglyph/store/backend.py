@@ -67,6 +67,10 @@ class DatabaseConnection(ABC):
         """Bring the schema up to date; several processes may try at once."""
 
     @abstractmethod
+    def size(self) -> int:
+        """The bytes that the whole database takes up; what was removed may count until its place is used again."""
+
+    @abstractmethod
     def is_running(self, instance: int) -> bool:
         """Whether another process with this instance number still uses the database."""
 

@@ -89,6 +89,10 @@ class Database:
         """
         return self._readers.read(work, owner)
 
+    def size(self) -> Future[int]:
+        """The bytes that the database takes up (:meth:`~teleglyph.store.backend.DatabaseConnection.size`)."""
+        return self.read(lambda connection: connection.size())
+
     def close(self) -> None:
         """Write what waits, then close all connections."""
         self._readers.refuse_new()

@@ -150,6 +150,10 @@ class PostgresqlConnection(DatabaseConnection):
             self.rollback()
             raise
 
+    def size(self) -> int:
+        ((size,),) = self.run("SELECT pg_database_size(current_database())")
+        return int(size)
+
     def is_running(self, instance: int) -> bool:
         ((is_free,),) = self.run("SELECT pg_try_advisory_lock(?, ?)", _LOCKS, instance)
         if is_free:

@@ -218,6 +218,12 @@ class SqliteConnection(DatabaseConnection):
             self.run(f"PRAGMA user_version = {number}")
             self.commit()
 
+    def size(self) -> int:
+        ((pages,),), ((unused,),), ((size,),) = (
+            self.run(f"PRAGMA {name}") for name in ("page_count", "freelist_count", "page_size")
+        )
+        return int((pages - unused) * size)
+
     def is_running(self, instance: int) -> bool:
         return False  # we hold the file's lock, so every other writer has ended
 
