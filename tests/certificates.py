@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import ipaddress
 from pathlib import Path
 
 from cryptography import x509
@@ -54,7 +55,7 @@ class Authority:
         key = ec.generate_private_key(ec.SECP256R1())
         made = (
             _builder(host, _AUTHORITY, key, -_DAY / 2 if is_expired else _DAY)
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+            .add_extension(x509.SubjectAlternativeName([_general_name(host)]), critical=False)
             .add_extension(self._identifier, critical=False)
             .sign(self._key, hashes.SHA256())
         )
@@ -62,6 +63,13 @@ class Authority:
 
 
 _AUTHORITY = "an authority for tests"
+
+
+def _general_name(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
 
 
 def _builder(

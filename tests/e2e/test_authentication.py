@@ -52,7 +52,7 @@ class Case:
 
 NOT_ADMITTED = r"was refused: The client's key SHA256:\S+ is not admitted"
 JOINED = r"ann joined \(1 in the call\)"
-LEFT = "closed the connection"
+LEFT = "closed the (connection|WebSocket)"
 CASES = [
     Case("none", None, None, 0, "", JOINED),
     Case("none", None, "friend", 0, "", JOINED),

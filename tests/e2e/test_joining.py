@@ -393,11 +393,11 @@ def test_a_server_is_forgotten_by_its_typed_name(
 
 
 def test_the_server_shows_its_host_the_fingerprint_that_others_compare(
-    environment: dict[str, str], tmp_path: Path
+    environment: dict[str, str], tmp_path: Path, lan_address: str
 ) -> None:
     identity = write_identity(tmp_path / "host", None, "")
     with terminal(100, 40) as window:
-        start(window, environment, "server 127.0.0.1 --port 0 --no-http --key", str(tmp_path / "host"))
+        start(window, environment, f"server {lan_address} --port 0 --no-http --ephemeral --key", str(tmp_path / "host"))
         window.expect("+----[SHA256]-----+")
         assert randomart(identity.public_key) in window.screen
         assert fingerprint(identity.public_key) in window.screen.replace("\n", "")

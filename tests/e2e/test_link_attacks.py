@@ -39,15 +39,16 @@ class Proxy:
 
     Args:
         port: the server's.
+        host: the address to listen on.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, host: str) -> None:
         self.target = port
         self.on_tls: str | None = None
         """What happens to a connection that begins with TLS: garbage, alert, close, hang; None passes it on."""
         self.seen: list[str] = []
         """How each connection began."""
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server((host, 0))
         self.port = int(self._listener.getsockname()[1])
         self._open: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
@@ -91,16 +92,16 @@ def _copy(source: socket.socket, target: socket.socket) -> None:
         target.shutdown(socket.SHUT_WR)
 
 
-Between = Callable[[int], Proxy]
+Between = Callable[..., Proxy]
 
 
 @pytest.fixture
-def between() -> Iterator[Callable[[int], Proxy]]:
+def between() -> Iterator[Between]:
     """Puts somebody between a client and a server's port."""
     proxies: list[Proxy] = []
 
-    def put(port: int) -> Proxy:
-        proxies.append(Proxy(port))
+    def put(port: int, host: str = "127.0.0.1") -> Proxy:
+        proxies.append(Proxy(port, host))
         return proxies[-1]
 
     yield put
@@ -213,12 +214,12 @@ def test_a_pinned_server_is_remembered_to_speak_link_2(
 
 @pytest.mark.usefixtures("identity")
 def test_a_fake_server_is_refused_as_far_as_the_client_can_know(
-    start_server: StartServer, between: Between, environment: dict[str, str], tmp_path: Path
+    start_server: StartServer, between: Between, environment: dict[str, str], tmp_path: Path, lan_address: str
 ) -> None:
     fake = write_identity(tmp_path / "fake", None, "")
     impostor = start_server("--key", str(tmp_path / "fake"))
-    proxy = between(impostor.port)
-    where, shown = f"127.0.0.1:{proxy.port}", fingerprint(fake.public_key)
+    proxy = between(impostor.port, lan_address)
+    where, shown = f"{lan_address}:{proxy.port}", fingerprint(fake.public_key)
     unknown = join(environment, where)
     assert (unknown.returncode, "You have not joined" in unknown.stderr, shown in unknown.stderr) == (60, True, True)
     pinned = join(environment, where, "--server-key", str(tmp_path / "server.pub"))
@@ -281,44 +282,48 @@ def test_link_2_needs_tls_1_3_and_its_name(server: ServerProcess) -> None:
 # --- certificates of authorities --------------------------------------------------------------------------------------
 
 
-def with_certificate(start_server: StartServer, tmp_path: Path, file: Path) -> ServerProcess:
-    return start_server("--key", str(tmp_path / "server"), "--tls-cert", str(file))
+def with_certificate(start_server: StartServer, host: str, tmp_path: Path, file: Path) -> ServerProcess:
+    return start_server(host, "--key", str(tmp_path / "server"), "--tls-cert", str(file))
 
 
 def test_a_server_with_a_valid_certificate_is_joined_without_a_question(
-    start_server: StartServer, environment: dict[str, str], tmp_path: Path, identity: FileIdentity
+    start_server: StartServer,
+    environment: dict[str, str],
+    tmp_path: Path,
+    identity: FileIdentity,
+    lan_address: str,
 ) -> None:
     authority = Authority(tmp_path)
-    server = with_certificate(start_server, tmp_path, authority.issue(tmp_path / "web.pem", "localhost"))
+    server = with_certificate(start_server, lan_address, tmp_path, authority.issue(tmp_path / "web.pem", lan_address))
     trusting = {**environment, "SSL_CERT_FILE": str(authority.file)}
-    for where, settings in ((f"localhost:{server.port}", environment), (f"127.0.0.1:{server.port}", trusting)):
-        refused = join(settings, where)
-        assert (refused.returncode, "You have not joined" in refused.stderr) == (60, True), refused.stderr
-        assert fingerprint(identity.public_key) in refused.stderr, "proved by a signature"
-    accepted = join(trusting, f"localhost:{server.port}")
+    where = f"{lan_address}:{server.port}"
+    refused = join(environment, where)
+    assert (refused.returncode, "You have not joined" in refused.stderr) == (60, True), refused.stderr
+    assert fingerprint(identity.public_key) in refused.stderr, "proved by a signature"
+    accepted = join(trusting, where)
     assert accepted.returncode == 0, accepted.stderr
     assert f"{fingerprint(identity.public_key)}, and has a valid certificate" in accepted.stderr
 
-    authority.issue(tmp_path / "web.pem", "localhost")
+    authority.issue(tmp_path / "web.pem", lan_address)
     server.process.send_signal(signal.SIGHUP)
     server.wait_for_log("Reloaded the certificate")
-    again = join(environment, f"localhost:{server.port}")
+    again = join(environment, where)
     assert (again.returncode, again.stderr) == (0, ""), "its identity is the same, and that is what counts"
 
 
 @pytest.mark.usefixtures("identity")
 def test_a_certificate_that_is_not_valid_leads_to_the_question(
-    start_server: StartServer, environment: dict[str, str], tmp_path: Path
+    start_server: StartServer, environment: dict[str, str], tmp_path: Path, lan_address: str
 ) -> None:
     authority = Authority(tmp_path)
     trusting = {**environment, "SSL_CERT_FILE": str(authority.file)}
-    expired = authority.issue(tmp_path / "expired.pem", "localhost", is_expired=True)
+    expired = authority.issue(tmp_path / "expired.pem", lan_address, is_expired=True)
     other = authority.issue(tmp_path / "other.pem", "example.org")
     for file in (expired, other):
-        server = with_certificate(start_server, tmp_path, file)
-        asked = join(trusting, f"localhost:{server.port}")
+        server = with_certificate(start_server, lan_address, tmp_path, file)
+        asked = join(trusting, f"{lan_address}:{server.port}")
         assert (asked.returncode, "You have not joined" in asked.stderr) == (60, True), asked.stderr
-        assert join(trusting, f"localhost:{server.port}", "--accept-new-server").returncode == 0
+        assert join(trusting, f"{lan_address}:{server.port}", "--accept-new-server").returncode == 0
 
 
 @contextmanager

@@ -93,7 +93,7 @@ def test_the_log_can_be_json_lines_in_a_file(tmp_path: Path) -> None:
     with subprocess.Popen(
         [
             *(*TELEGLYPH, "--json", "--quiet", "--log-level", "debug", "--log-file", str(log)),
-            *("server", "127.0.0.1", "--port", "0", "--no-http"),
+            *("server", "127.0.0.1", "--port", "0", "--no-http", "--ephemeral"),
         ],
         stderr=subprocess.PIPE,
     ) as server:

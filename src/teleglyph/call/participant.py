@@ -180,7 +180,7 @@ class Participant:
         except UserError as error:
             message = replace(message, palette_type=PaletteType.STANDARD)
             self.send_log(f"{str(error).rstrip('.')}. You see the standard palette.")
-        room = self.room or self._enter_room()
+        room = self._enter_room() if self.room is None else self.room
         self._speaker.voice.frame = SHORT_FRAME if message.audio_codecs & SHORT_FRAMES else LONG_FRAME
         style = self.viewer.configure(message)
         if self.state is State.SECURED:
@@ -289,9 +289,10 @@ class Participant:
     def report(self) -> ParticipantReport:
         """Counters as plain values."""
         traffic = self.connection.traffic
-        in_room = {**self.sender.report(), **self.viewer.report(), **self._speaker.voice.report()} if self.room else {}
-        values = {
-            **in_room,
+        values: dict[str, float] = {}
+        if self.room is not None:
+            values = {**self.sender.report(), **self.viewer.report(), **self._speaker.voice.report()}
+        values |= {
             "bytes_in": traffic.bytes_in,
             "bytes_out": traffic.bytes_out,
             "throttled": traffic.throttled,

@@ -170,7 +170,8 @@ class CallAdmission:
         if (refusal := self.refuse(peer, is_counted=True)) is not None:
             if refusal.is_silent:
                 return b""
-            return encode(ErrorMessage(ServerFullError.exit_code, f"{refusal.text}."))
+            reason = f"The server is full: {refusal.text[:1].lower()}{refusal.text[1:]}."
+            return encode(ErrorMessage(ServerFullError.exit_code, reason))
         config = self._config
         guard = self.guard(peer)
         session = LinkServerSession(
