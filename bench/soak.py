@@ -1,7 +1,7 @@
 """Checks that a server leaks no memory, tasks or descriptors in an hour of ordinary use with some attacks.
 
 Sixteen participants send pictures and sound, leave after a while and return; a client uses the relay, a host plays with
-a guest, and twice per minute an attack of :mod:`bench.hostile_peer` runs for three seconds.  Run ``python -m
+a guest, and three times per minute an attack of :mod:`bench.hostile_peer` runs for three seconds.  Run ``python -m
 bench.soak``, or with fewer ``--minutes``.  The exit code is 1 if memory grows by more than 5 % after the first sixth of
 the time, or if tasks or descriptors are left over.
 """
@@ -33,6 +33,8 @@ _PEOPLE = 16
 _LIGHT = [name for name in ATTACKS if "four" not in name and "20" not in name]
 _DECODERS = 2
 """Processes that stay once started: one for everybody, one for costly senders."""
+_ATTACK_SECONDS = 6
+"""An attack of three seconds, with the start and the end of its process."""
 _MAX_GROWTH = 0.05
 
 
@@ -69,8 +71,9 @@ def take_part(port: int, number: int, until: float) -> None:
 def trouble(port: int, until: float) -> None:
     """Run the attacks in turn, so that each has happened once when the first sixth of an hour is over."""
     attacks = itertools.cycle(_LIGHT)
+    pause = 600 / len(_LIGHT) - _ATTACK_SECONDS
     while (left := until - time.monotonic()) > 15:
-        time.sleep(min(30, left - 12))
+        time.sleep(min(pause, left - 12))
         subprocess.run(
             [sys.executable, "-m", "bench.hostile_peer", next(attacks), "--port", str(port), "--seconds", "3"],
             check=False,
