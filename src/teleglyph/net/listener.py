@@ -326,11 +326,16 @@ class _NewPeer:
     async def _connect(self, protocol: asyncio.Protocol, entry: Entry) -> None:
         try:
             await self._loop.connect_accepted_socket(lambda: protocol, self._socket)
+        except OSError as error:
+            self._handler.rejected(self._client.address, f"it has gone: {_reason(error)}")
+            self._socket.close()
+            self._finish()
         except BaseException:
             self._socket.close()
             self._finish()
             raise
-        self._hand_over(entry)
+        else:
+            self._hand_over(entry)
 
     async def _secure(self, offer: TlsOffer, entry: Entry) -> None:
         def choose(tls: ssl.SSLObject) -> asyncio.Protocol | bytes:
