@@ -57,7 +57,9 @@ def leave_as_our_client(address: CallAddress) -> None:
         events = CallEvents(joined=lambda _: joined.set())
         client = CallClient(address, Credentials("ann"), Capabilities(40, 12), events=events)
         task = asyncio.create_task(client.run())
-        await joined.wait()
+        waiting = asyncio.create_task(joined.wait())
+        await asyncio.wait([task, waiting], return_when=asyncio.FIRST_COMPLETED)
+        assert joined.is_set(), task.exception()
         await asyncio.sleep(0.1)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -65,6 +67,7 @@ def leave_as_our_client(address: CallAddress) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.filterwarnings("ignore:It is recommended to use web.RequestKey")
 @pytest.mark.parametrize(
     "behave", [leave_during_the_handshake, leave_the_call, send_invalid_data, leave_over_link_2, leave_over_websocket]
 )
