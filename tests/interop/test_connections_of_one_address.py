@@ -99,7 +99,6 @@ def test_connections_without_a_tls_handshake_are_counted(start_server: StartServ
     assert secure_answer().startswith(b"HTTP/1.1 200 ")
     with silent(server.http_port, 5) as peers:
         wait_for(lambda: secure_answer() == b"", "all places are taken")
-        assert all(map(is_open, peers))
         peers[0].sendall(b"GET / HTTP/1.1\r\n\r\n")
         wait_for(lambda: not is_open(peers[0]), "who speaks no TLS is closed")
         wait_for(lambda: secure_answer().startswith(b"HTTP/1.1 200 "), "a place is free again")

@@ -149,9 +149,8 @@ class HttpFront:
         Raises:
             ConfigurationError: it cannot be used; the old one stays.
         """
-        if self._access.names is not None:
-            self._access.names.reload()
-        self._tls.load()
+        names = self._access.names
+        self._tls.reload(names.reload if names is not None else lambda: None)
 
     def _charge(self, peer: str, seconds: float) -> None:
         """Charge work to the address of a connection, except to a proxy, whose clients are charged instead."""

@@ -7,7 +7,7 @@ import hashlib
 import os
 import ssl
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,12 +60,25 @@ class ServerTls:
         return self._setup
 
     def load(self) -> None:
-        """Load the certificate, or load it again.
+        """Load the certificate.
+
+        Raises:
+            ConfigurationError: it cannot be used.
+        """
+        self._setup = load_setup(self._files, self._identity)
+
+    def reload(self, before_use: Callable[[], None]) -> None:
+        """Load the certificate again.
+
+        Args:
+            before_use: called once the certificate is loaded and before it is used; may raise to keep the previous one.
 
         Raises:
             ConfigurationError: it cannot be used; the previous one stays.
         """
-        self._setup = load_setup(self._files, self._identity)
+        setup = load_setup(self._files, self._identity)
+        before_use()
+        self._setup = setup
 
 
 def load_setup(files: tuple[Path, Path | None] | None, identity: Identity | None) -> TlsSetup:
