@@ -256,7 +256,12 @@ def test_a_flipped_bit_is_refused_by_the_side_that_can_see_it(step: int) -> None
                 sides.run()
                 sides.assert_agreed()
                 seen.add(sides.verdict())
-        assert seen == expected, name
+        if name == "exchange":
+            # Whether a changed point still belongs to the group, and so who refuses it, is a matter of chance.
+            assert seen, name
+            assert seen <= expected, name
+        else:
+            assert seen == expected, name
         start += size
     assert start == len(packet) - HEADER.size, "every byte has its turn"
 
