@@ -150,7 +150,7 @@ class HttpFront:
             ConfigurationError: it cannot be used; the old one stays.
         """
         names = self._access.names
-        self._tls.reload(names.reload if names is not None else lambda: None)
+        self._tls.load(names.reload if names is not None else lambda: None)
 
     def _charge(self, peer: str, seconds: float) -> None:
         """Charge work to the address of a connection, except to a proxy, whose clients are charged instead."""

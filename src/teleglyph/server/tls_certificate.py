@@ -59,16 +59,8 @@ class ServerTls:
             raise RuntimeError("load comes first")
         return self._setup
 
-    def load(self) -> None:
-        """Load the certificate.
-
-        Raises:
-            ConfigurationError: it cannot be used.
-        """
-        self._setup = load_setup(self._files, self._identity)
-
-    def reload(self, before_use: Callable[[], None]) -> None:
-        """Load the certificate again.
+    def load(self, before_use: Callable[[], None] = lambda: None) -> None:
+        """Load the certificate, or load it again.
 
         Args:
             before_use: called once the certificate is loaded and before it is used; may raise to keep the previous one.

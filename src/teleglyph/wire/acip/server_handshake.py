@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from teleglyph.errors import AuthenticationError, HandshakeError, VerificationError
+from teleglyph.errors import AuthenticationError, HandshakeError, RateLimitError, VerificationError
 from teleglyph.wire.acip.handshake import Handshake, HandshakeResult, Transitions
 from teleglyph.wire.acip.messages.control import Ping
 from teleglyph.wire.acip.messages.handshake import (
@@ -47,7 +47,6 @@ Admission = Callable[[bytes], bool]
 """Whether the owner of an Ed25519 key is admitted."""
 
 _NO_IDENTITY = bytes(KEY_SIZE)
-_RATE_LIMITED = 46
 
 
 class ProofGuard(Protocol):
@@ -82,7 +81,52 @@ class ServerStep(enum.Enum):
     DONE = "the handshake is over"
 
 
-class ServerHandshake(Handshake):
+class RefusingHandshake(Handshake):
+    """A server's side of a handshake, which refuses wrong proofs with AUTH_FAILED and limits guesses.
+
+    Args:
+        guard: limits how often passwords are tried; None for no limit.
+    """
+
+    def __init__(self, guard: ProofGuard | None) -> None:
+        super().__init__()
+        self._guard = guard
+
+    def _check_guess(self, identity: bytes | None, is_right: Callable[[], bool]) -> None:
+        """Check a password, unless too many were wrong.
+
+        Args:
+            identity: the client's proven and admitted key, if the server asks for keys.
+            is_right: verifies the proof; an error counts as a wrong one.
+        """
+        pause = self._guard.begin(identity) if self._guard is not None else 0.0
+        if pause > 0:
+            # No reason bit fits: the password may be right, and the client may try again by itself.
+            error = self._refuse(AuthFailure(0), "Too many wrong passwords; this one was not checked.")
+            self._send_pause(RateLimitError.exit_code, pause)
+            raise error
+        was_right = False
+        try:
+            was_right = is_right()
+        finally:
+            pause = self._guard.end(identity, was_right) if self._guard is not None else 0.0
+        if not was_right:
+            error = self._refuse(AuthFailure.PASSWORD_INCORRECT, "The client does not know the password.")
+            if pause > 0:
+                self._send_pause(AuthenticationError.exit_code, pause)
+            raise error
+
+    def _send_pause(self, code: int, pause: float) -> None:
+        """Say how long to wait, after AUTH_FAILED; ascii-chat's client does not read this."""
+        seconds = max(1, math.ceil(pause))
+        self.send(ErrorMessage(code, f"Too many wrong passwords from your address. Try again in {seconds} s."))
+
+    def _refuse(self, reason: AuthFailure, text: str) -> AuthenticationError:
+        self.send(AuthFailed(reason))
+        return AuthenticationError(text, reason)
+
+
+class ServerHandshake(RefusingHandshake):
     """The server's side.
 
     Args:
@@ -110,8 +154,7 @@ class ServerHandshake(Handshake):
         *,
         speaks_first: bool = False,
     ) -> None:
-        super().__init__()
-        self._guard = guard
+        super().__init__(guard)
         self.step: ServerStep = ServerStep.VERSION
         self._password_key = password_key
         self._identities = tuple(identities)
@@ -277,24 +320,8 @@ class ServerHandshake(Handshake):
         )
 
     def _check_password(self, password_key: bytes, message: AuthResponse) -> None:
-        pause = self._guard.begin(self._client_identity) if self._guard is not None else 0.0
-        if pause > 0:
-            # No reason bit fits: the password may be right, and the client may try again by itself.
-            error = self._refuse(AuthFailure(0), "Too many wrong passwords; this one was not checked.")
-            self._send_pause(_RATE_LIMITED, pause)
-            raise error
-        is_right = tags_equal(message.proof, authentication_tag(password_key, self._nonce, self._shared))
-        pause = self._guard.end(self._client_identity, is_right) if self._guard is not None else 0.0
-        if not is_right:
-            error = self._refuse(AuthFailure.PASSWORD_INCORRECT, "The client does not know the password.")
-            if pause > 0:
-                self._send_pause(AuthenticationError.exit_code, pause)
-            raise error
-
-    def _send_pause(self, code: int, pause: float) -> None:
-        """Say how long to wait, after AUTH_FAILED; ascii-chat's client does not read this."""
-        seconds = max(1, math.ceil(pause))
-        self.send(ErrorMessage(code, f"Too many wrong passwords from your address. Try again in {seconds} s."))
+        expected = authentication_tag(password_key, self._nonce, self._shared)
+        self._check_guess(self._client_identity, lambda: tags_equal(message.proof, expected))
 
     def _check_client_key(self, admits: Admission, message: AuthResponse) -> None:
         """Check that the client owns an admitted key.
@@ -317,10 +344,6 @@ class ServerHandshake(Handshake):
                     AuthFailure.CLIENT_KEY_REJECTED,
                     f"The client did not sign the challenge with {fingerprint(identity)}.",
                 ) from None
-
-    def _refuse(self, reason: AuthFailure, text: str) -> AuthenticationError:
-        self.send(AuthFailed(reason))
-        return AuthenticationError(text, reason)
 
     def _on_no_encryption(self, _message: NoEncryption) -> None:
         self.send(AuthFailed(AuthFailure(0)))

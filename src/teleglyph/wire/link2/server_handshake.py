@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import enum
-import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
-from teleglyph.errors import AuthenticationError, HandshakeError, PeerError, RateLimitError, VerificationError
-from teleglyph.wire.acip.handshake import Handshake, HandshakeResult, Transitions
+from teleglyph.errors import HandshakeError, PeerError, VerificationError
+from teleglyph.wire.acip.handshake import HandshakeResult, Transitions
 from teleglyph.wire.acip.messages.handshake import (
     KEY_SIZE,
     SIGNATURE_SIZE,
-    AuthFailed,
     AuthFailure,
     ChallengeFlag,
     Feature,
@@ -20,7 +19,7 @@ from teleglyph.wire.acip.messages.handshake import (
 from teleglyph.wire.acip.messages.text import ErrorMessage
 from teleglyph.wire.acip.packet_type import PacketType
 from teleglyph.wire.acip.primitives import Identity, RandomBytes, fingerprint, tags_equal, verify_signature
-from teleglyph.wire.acip.server_handshake import Admission, ProofGuard
+from teleglyph.wire.acip.server_handshake import Admission, ProofGuard, RefusingHandshake
 from teleglyph.wire.link2.channel import Channel, Transcript
 from teleglyph.wire.link2.messages import NONE, VERSION, LinkChallenge, LinkHello, LinkProof, LinkWelcome
 from teleglyph.wire.link2.password import PasswordExchange
@@ -50,7 +49,7 @@ class LinkServerStep(enum.Enum):
     DONE = "the handshake is over"
 
 
-class LinkServerHandshake(Handshake):
+class LinkServerHandshake(RefusingHandshake):
     """The server's side.
 
     Args:
@@ -71,13 +70,12 @@ class LinkServerHandshake(Handshake):
         guard: ProofGuard | None,
         random: RandomBytes,
     ) -> None:
-        super().__init__()
+        super().__init__(guard)
         self.step: LinkServerStep = LinkServerStep.HELLO
         self._channel = channel
         self._identities = tuple(identities)
         self._find_room = find_room
         self._features = features
-        self._guard = guard
         self._random = random
         self._room = ""
         self._required: Requirements | None = None
@@ -102,14 +100,7 @@ class LinkServerHandshake(Handshake):
         self._transcript = Transcript(self._channel, message, challenge)
         if identity is not None and identity.public_key != self._channel.certificate_key:
             signature = identity.sign(self._transcript.server_text())
-            challenge = LinkChallenge(
-                challenge.features,
-                challenge.flags,
-                challenge.nonce,
-                challenge.identity,
-                challenge.exchange,
-                signature,
-            )
+            challenge = replace(challenge, signature=signature)
         self.send(challenge)
         if not challenge.flags:
             self._finish(None, authenticated=False)
@@ -177,32 +168,15 @@ class LinkServerHandshake(Handshake):
         """Check the client's tag; returns ours."""
         if not message.exchange:
             raise self._refuse(AuthFailure.PASSWORD_REQUIRED, "The client sent no password.")
-        pause = self._guard.begin(identity) if self._guard is not None else 0.0
-        if pause > 0:
-            # No reason bit fits: the password may be right, and the client may try again by itself.
-            error = self._refuse(AuthFailure(0), "Too many wrong passwords; this one was not checked.")
-            self._send_pause(RateLimitError.exit_code, pause)
-            raise error
-        is_right = False
-        try:
+        key = b""
+
+        def is_right() -> bool:
+            nonlocal key
             key = exchange.finish(message.exchange)
-            is_right = tags_equal(message.tag, transcript.client_tag(key, message))
-        finally:
-            pause = self._guard.end(identity, is_right) if self._guard is not None else 0.0
-        if not is_right:
-            error = self._refuse(AuthFailure.PASSWORD_INCORRECT, "The client does not know the password.")
-            if pause > 0:
-                self._send_pause(AuthenticationError.exit_code, pause)
-            raise error
+            return tags_equal(message.tag, transcript.client_tag(key, message))
+
+        self._check_guess(identity, is_right)
         return transcript.server_tag(key, message)
-
-    def _send_pause(self, code: int, pause: float) -> None:
-        seconds = max(1, math.ceil(pause))
-        self.send(ErrorMessage(code, f"Too many wrong passwords from your address. Try again in {seconds} s."))
-
-    def _refuse(self, reason: AuthFailure, text: str) -> AuthenticationError:
-        self.send(AuthFailed(reason))
-        return AuthenticationError(text, reason)
 
     def _finish(self, client_identity: bytes | None, *, authenticated: bool) -> None:
         self.result = HandshakeResult(
