@@ -7,6 +7,7 @@ for the packet types, ``packet`` for framing, ``cipher`` for encryption, and ``c
 """
 
 from teleglyph.wire.acip.messages import (
+    ALL_CODECS,
     AS_CAPABILITIES,
     MAX_PLACES,
     AsciiFrame,
@@ -21,6 +22,8 @@ from teleglyph.wire.acip.messages import (
     ClientHello,
     ClientJoin,
     ClientLeave,
+    Codec,
+    CodedPicture,
     CryptoCapabilities,
     CryptoMode,
     CryptoParameters,
@@ -39,6 +42,9 @@ from teleglyph.wire.acip.messages import (
     Message,
     NoEncryption,
     OpusBatch,
+    PageFlag,
+    PageHello,
+    PageWelcome,
     PaletteType,
     PictureRequest,
     Ping,
@@ -48,6 +54,9 @@ from teleglyph.wire.acip.messages import (
     RekeyRequest,
     RekeyResponse,
     RemoteLog,
+    Roster,
+    RosterEntry,
+    RosterFlag,
     ScreenAck,
     ScreenUpdate,
     ServerAuthResponse,
@@ -78,6 +87,7 @@ from teleglyph.wire.acip.server_handshake import Admission
 from teleglyph.wire.acip.session import ClientSession, HandshakeDone, ServerSession, Session, SessionState
 
 __all__ = [
+    "ALL_CODECS",
     "AS_CAPABILITIES",
     "HEADER",
     "MAGIC",
@@ -98,6 +108,8 @@ __all__ = [
     "ClientJoin",
     "ClientLeave",
     "ClientSession",
+    "Codec",
+    "CodedPicture",
     "CryptoCapabilities",
     "CryptoMode",
     "CryptoParameters",
@@ -121,6 +133,9 @@ __all__ = [
     "Packet",
     "PacketDecoder",
     "PacketType",
+    "PageFlag",
+    "PageHello",
+    "PageWelcome",
     "PaletteType",
     "PictureRequest",
     "Ping",
@@ -130,6 +145,9 @@ __all__ = [
     "RekeyRequest",
     "RekeyResponse",
     "RemoteLog",
+    "Roster",
+    "RosterEntry",
+    "RosterFlag",
     "ScreenAck",
     "ScreenUpdate",
     "ServerAuthResponse",

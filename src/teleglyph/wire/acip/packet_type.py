@@ -8,8 +8,8 @@ import enum
 class PacketType(enum.IntEnum):
     """Packet types of ACIP version 1; those from 6000 on belong to session discovery.
 
-    3100, 3101 and 5100 to 5102 are Teleglyph's own and need :attr:`Feature.SCREEN_UPDATES` on both sides.  1300 to 1303
-    are the handshake of link 2.
+    3003, 3100, 3101 and 5100 to 5103 are Teleglyph's own and need a :class:`Feature` on both sides.  1300 to 1303 are
+    the handshake of link 2, 1310 and 1311 that of the page.
     """
 
     PROTOCOL_VERSION = 1
@@ -32,6 +32,8 @@ class PacketType(enum.IntEnum):
     LINK_CHALLENGE = 1301
     LINK_PROOF = 1302
     LINK_WELCOME = 1303
+    PAGE_HELLO = 1310
+    PAGE_WELCOME = 1311
     SIZE_MESSAGE = 2000
     AUDIO_MESSAGE = 2001
     TEXT_MESSAGE = 2002
@@ -40,6 +42,7 @@ class PacketType(enum.IntEnum):
     ASCII_FRAME = 3000
     IMAGE_FRAME = 3001
     IMAGE_FRAME_H265 = 3002
+    CODED_PICTURE = 3003
     SCREEN_UPDATE = 3100
     SCREEN_ACK = 3101
     AUDIO_BATCH = 4000
@@ -56,6 +59,7 @@ class PacketType(enum.IntEnum):
     VIEW_SETTINGS = 5100
     PICTURE_REQUEST = 5101
     VIEW_STATE = 5102
+    ROSTER = 5103
     SESSION_CREATE = 6000
     SESSION_CREATED = 6001
     SESSION_LOOKUP = 6002
@@ -106,7 +110,7 @@ REKEY_TYPES = frozenset(
 HANDSHAKE_TYPES = (
     frozenset(kind for kind in PacketType if PacketType.CRYPTO_CAPABILITIES <= kind <= PacketType.CRYPTO_NO_ENCRYPTION)
     | {PacketType.CRYPTO_CLIENT_HELLO}
-    | {kind for kind in PacketType if PacketType.LINK_HELLO <= kind <= PacketType.LINK_WELCOME}
+    | {kind for kind in PacketType if PacketType.LINK_HELLO <= kind <= PacketType.PAGE_WELCOME}
     | REKEY_TYPES
 )
 """Types that are never encrypted (docs/protocol/messages.md#never-encrypted)."""

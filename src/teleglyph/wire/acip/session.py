@@ -24,6 +24,7 @@ from teleglyph.wire.acip.messages import (
     ClearConsole,
     ClientJoin,
     ClientLeave,
+    CodedPicture,
     ErrorMessage,
     Feature,
     HevcFrame,
@@ -35,6 +36,7 @@ from teleglyph.wire.acip.messages import (
     Pong,
     ProtocolVersion,
     RemoteLog,
+    Roster,
     ScreenAck,
     ScreenUpdate,
     ServerState,
@@ -95,7 +97,7 @@ class Session:
     Args:
         handshake: this role's side of the handshake.
         accepted: decoders of the packet types that this role accepts (docs/protocol/messages.md#packet-types).
-        extended: the same for the types that need screen updates on both sides.
+        extended: the same for the types that need a feature on both sides.
         recognize_refusal: understand the line of a full server.
         random: source of random bytes.
     """
@@ -104,7 +106,7 @@ class Session:
         self,
         handshake: Handshake,
         accepted: Mapping[int, PayloadDecoder],
-        extended: Mapping[int, PayloadDecoder],
+        extended: Mapping[Feature, Mapping[int, PayloadDecoder]],
         *,
         recognize_refusal: bool,
         random: RandomBytes,
@@ -209,8 +211,9 @@ class Session:
             self._cipher = SessionCipher(result.shared_key, self._random(SESSION_ID_SIZE))
         self._decoder.max_payload = MAX_SEALED if self._cipher else MAX_PAYLOAD
         self._first_packet = result.first_packet
-        if Feature.SCREEN_UPDATES in result.features:
-            self._accepted = {**self._accepted, **self._extended}
+        for feature, decoders in self._extended.items():
+            if feature in result.features:
+                self._accepted = {**self._accepted, **decoders}
         self.state = SessionState.ESTABLISHED
         return HandshakeDone(
             self.encrypted or result.is_link,
@@ -455,8 +458,14 @@ _CLIENT_ACCEPTS: Mapping[int, PayloadDecoder] = {
     PacketType.WEBRTC_SDP: _ignore,
     PacketType.WEBRTC_ICE: _ignore,
 }
-_SERVER_EXTENDED: Mapping[int, PayloadDecoder] = _by_type(ScreenAck, ViewSettings)
-_CLIENT_EXTENDED: Mapping[int, PayloadDecoder] = _by_type(ScreenUpdate, PictureRequest, ViewState)
+_SERVER_EXTENDED: Mapping[Feature, Mapping[int, PayloadDecoder]] = {
+    Feature.SCREEN_UPDATES: _by_type(ScreenAck, ViewSettings),
+    Feature.CODED_PICTURES: _by_type(CodedPicture),
+}
+_CLIENT_EXTENDED: Mapping[Feature, Mapping[int, PayloadDecoder]] = {
+    Feature.SCREEN_UPDATES: _by_type(ScreenUpdate, PictureRequest, ViewState),
+    Feature.ROSTER: _by_type(Roster),
+}
 _LATE_HANDSHAKE: Mapping[int, str] = {
     PacketType.CRYPTO_KEY_EXCHANGE_RESP: "Crypto handshake auth challenge failed",
     PacketType.CRYPTO_AUTH_RESPONSE: "Crypto handshake complete failed",

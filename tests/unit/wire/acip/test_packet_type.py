@@ -6,7 +6,7 @@ from teleglyph.wire.acip.packet_type import HANDSHAKE_TYPES, PacketType, name_of
 
 
 def test_handshake_types_are_those_allowed_unencrypted_in_an_encrypted_session() -> None:
-    assert {1000, *range(1100, 1110), 1201, 1202, 1203, *range(1300, 1304)} == HANDSHAKE_TYPES
+    assert {1000, *range(1100, 1110), 1201, 1202, 1203, *range(1300, 1304), 1310, 1311} == HANDSHAKE_TYPES
 
 
 def test_the_first_packet_type_is_not_a_handshake_type() -> None:

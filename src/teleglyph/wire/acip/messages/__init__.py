@@ -7,6 +7,7 @@ depends on sessions or order.  Begin at :class:`teleglyph.wire.acip.messages.bas
 from teleglyph.wire.acip.messages.audio import AudioBatch, OpusBatch
 from teleglyph.wire.acip.messages.base import Event, Message, encode
 from teleglyph.wire.acip.messages.capabilities import Capabilities, PaletteType
+from teleglyph.wire.acip.messages.coded_picture import ALL_CODECS, Codec, CodedPicture
 from teleglyph.wire.acip.messages.control import (
     ClearConsole,
     ClientJoin,
@@ -40,6 +41,8 @@ from teleglyph.wire.acip.messages.handshake import (
     RekeyResponse,
     ServerAuthResponse,
 )
+from teleglyph.wire.acip.messages.page import PageFlag, PageHello, PageWelcome
+from teleglyph.wire.acip.messages.roster import Roster, RosterEntry, RosterFlag
 from teleglyph.wire.acip.messages.screen import (
     AS_CAPABILITIES,
     MAX_PLACES,
@@ -62,6 +65,7 @@ from teleglyph.wire.acip.messages.video import (
 )
 
 __all__ = [
+    "ALL_CODECS",
     "AS_CAPABILITIES",
     "MAX_PLACES",
     "AsciiFrame",
@@ -76,6 +80,8 @@ __all__ = [
     "ClientHello",
     "ClientJoin",
     "ClientLeave",
+    "Codec",
+    "CodedPicture",
     "CryptoCapabilities",
     "CryptoMode",
     "CryptoParameters",
@@ -94,6 +100,9 @@ __all__ = [
     "Message",
     "NoEncryption",
     "OpusBatch",
+    "PageFlag",
+    "PageHello",
+    "PageWelcome",
     "PaletteType",
     "PictureRequest",
     "Ping",
@@ -103,6 +112,9 @@ __all__ = [
     "RekeyRequest",
     "RekeyResponse",
     "RemoteLog",
+    "Roster",
+    "RosterEntry",
+    "RosterFlag",
     "ScreenAck",
     "ScreenUpdate",
     "ServerAuthResponse",

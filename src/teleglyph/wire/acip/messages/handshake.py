@@ -35,6 +35,14 @@ class Feature(enum.IntFlag):
     NONE = 0
     SCREEN_UPDATES = 0x02
     """The messages of :mod:`teleglyph.wire.acip.messages.screen` (docs/protocol/screens.md#agreement)."""
+    CODED_PICTURES = 0x04
+    """CODED_PICTURE (docs/protocol/page.md#coded_picture)."""
+    DEFLATE = 0x08
+    """Updates of screens are compressed with deflate instead of zstd (docs/protocol/screens.md#screen_update)."""
+    ROSTER = 0x10
+    """ROSTER (docs/protocol/page.md#roster)."""
+    INVITATION = 0x20
+    """The client has an invitation, or the server can check one (docs/protocol/link2.md#invitations)."""
 
 
 class ChallengeFlag(enum.IntFlag):
