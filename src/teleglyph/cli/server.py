@@ -96,6 +96,7 @@ def server(
             port=listen.port,
             http=listen.http,
             http_port=listen.http_port,
+            page=listen.page,
             acip=access.acip,
             password=access.password,
             identities=_identities(access, storage.data_dir),

@@ -60,6 +60,13 @@ class ListenOptions:
         show_default=True,
         help="Serve HTTP: status pages (/health, /statistics), rooms, events and calls over WebSocket.",
     )
+    page: bool = option(
+        "--page/--no-page",
+        table="network",
+        default=True,
+        show_default=True,
+        help="Serve the page with which people join from a browser.",
+    )
     max_clients: int = option(
         "--max-clients",
         table="network",
@@ -143,8 +150,8 @@ class AccessOptions:
         table="security",
         default=True,
         show_default=True,
-        help="--no-acip refuses ACIP, the protocol of ascii-chat's programs and of browsers, so that only Teleglyph's "
-        "own programs can join, over TLS.",
+        help="--no-acip refuses ACIP, the protocol of ascii-chat's programs, so that only Teleglyph's own programs and "
+        "its page can join.",
     )
     confined_decoding: bool = option(
         "--confined-decoding/--no-confined-decoding",

@@ -19,13 +19,16 @@ from teleglyph.errors import (
 )
 from teleglyph.net.websocket import BinaryMessage, PartialMessage, TextMessage, WebSocketSession
 from teleglyph.net.websocket_client import Upgraded
-from teleglyph.wire.acip import MAX_PAYLOAD, ClientSession, Event, HandshakeDone, ServerSession, Session
+from teleglyph.wire.acip import MAX_PAYLOAD, ClientSession, Event, HandshakeDone, Session
 from teleglyph.wire.acip.packet import HEADER, split_packets
+from teleglyph.wire.acip.session import ServerRole
 
 SERVER_FIRST, LIKE_TCP = "acip", "acip.tcp"
 """The sub-protocols: ascii-chat's, in which the server speaks first, and ours, which is the conversation of TCP."""
 SUBPROTOCOLS = (LIKE_TCP, SERVER_FIRST)
-"""Those that we support, preferred first."""
+"""Those of programs, preferred first."""
+PAGE = "teleglyph.page"
+"""The sub-protocol of our own page (docs/protocol/page.md)."""
 MAX_MESSAGE = HEADER.size + MAX_PAYLOAD
 """Bytes of the largest message that any session may send."""
 
@@ -53,7 +56,7 @@ class AcipWebSocket:
 
     Args:
         websocket: a server's accepted one, or a client's that waits for its answer.
-        acip: the session.  A server's speaks first unless the sub-protocol is :data:`LIKE_TCP`.
+        acip: the session.  A server's speaks first if the sub-protocol is :data:`SERVER_FIRST`, or there is none.
     """
 
     def __init__(self, websocket: WebSocketSession, acip: Session) -> None:
@@ -64,7 +67,7 @@ class AcipWebSocket:
         self._has_begun = websocket.is_open
         self._error: PeerError | None = None
         # A server's messages may be long right after its last one of the handshake, so a client limits only packets.
-        if isinstance(acip, ServerSession) and not acip.admits_plaintext:
+        if isinstance(acip, ServerRole) and not acip.admits_plaintext:
             websocket.limit_message(acip.max_packet)
 
     @property

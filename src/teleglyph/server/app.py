@@ -164,7 +164,7 @@ class Server:
                 admins = [self.config.profile.pubkey] if self.config.profile.pubkey else []
                 _log.debug("Nostr relay started at /%s", "" if key is None else f": key={relay_npub(key)}")
                 await self.events.open_groups({self.lobby.name: self.lobby.name.capitalize()}, admins)
-                self._call_rooms.groups = self.events
+                self._call_rooms.groups = None if self.events.groups is None else self.events
 
     async def database_trouble(self) -> str | None:
         """Why the database does not work, as a sentence for people; None if it works or there is none."""

@@ -24,11 +24,13 @@ from teleglyph.server.overload import Overload
 from teleglyph.wire.acip import AuthFailure, ErrorMessage, Feature, ServerSession, encode
 from teleglyph.wire.acip.session import ServerRole
 from teleglyph.wire.link2 import Channel, LinkServerSession
+from teleglyph.wire.page import InvitationCheck, PageServerSession
 
 _log = logging.getLogger(__name__)
 
 _MISSING = AuthFailure.PASSWORD_REQUIRED | AuthFailure.CLIENT_KEY_REQUIRED
 _NO_ACIP = "This server does not speak ACIP, the protocol of ascii-chat. Join it with a newer 'teleglyph client'."
+_FEATURES = Feature.SCREEN_UPDATES
 _CLOSE_SECONDS = 0.8
 """For farewells; together with the rest of the shutdown well under a second."""
 
@@ -74,6 +76,8 @@ class CallAdmission:
             self.is_in_call,
         )
         """Limits the connections of each address."""
+        self.admit: InvitationCheck | None = None
+        """Checks invitations; None refuses them."""
         self._numbers = itertools.count(1)
         self._proofs = Proofs(config.call, self.gate.refused)
         self._sessions: dict[asyncio.Task[None], Participant] = {}
@@ -133,9 +137,20 @@ class CallAdmission:
             identities=config.identities,
             admits=access.admits,
             allow_plaintext=not config.encrypt,
-            features=Feature.SCREEN_UPDATES,
+            features=_FEATURES,
             guard=guard,
             speaks_first=speaks_first,
+        )
+
+    def page_session(self, guard: HandshakeGuard, room: str = "") -> PageServerSession:
+        """A session for our own page.
+
+        Args:
+            guard: of its handshake.
+            room: to join if the page names none; empty for the lobby.
+        """
+        return PageServerSession(
+            lambda name: self._rooms.access(name or room), features=_FEATURES, guard=guard, admit=self.admit
         )
 
     def refuse_acip(self, peer: str) -> str | None:
@@ -178,7 +193,7 @@ class CallAdmission:
             channel,
             self._rooms.access,
             identities=config.identities,
-            features=Feature.SCREEN_UPDATES,
+            features=_FEATURES,
             guard=guard,
         )
         return self._protocol(peer, session, guard, leave)

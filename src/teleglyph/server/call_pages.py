@@ -1,16 +1,17 @@
-"""Calls over WebSocket (docs/protocol/websocket.md)."""
+"""Calls over WebSocket (docs/protocol/websocket.md, docs/protocol/page.md)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from teleglyph.errors import CallRoomError
-from teleglyph.net.acip_websocket import LIKE_TCP, MAX_MESSAGE, SUBPROTOCOLS, AcipWebSocket
+from teleglyph.net.acip_websocket import LIKE_TCP, MAX_MESSAGE, PAGE, SUBPROTOCOLS, AcipWebSocket
 from teleglyph.net.websocket_server import ServerWebSocket, request_head, take_over
 from teleglyph.server.access import HttpAccess
 from teleglyph.server.http_answers import json_answer, with_trailing_slash
 from teleglyph.server.services import Services
 from teleglyph.server.upgrades import Upgrader
+from teleglyph.wire.acip.session import ServerRole
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -63,26 +64,31 @@ class CallPages:
         return await self._join(request, request.match_info["room"])
 
     async def _join(self, request: web.Request, room: str) -> web.StreamResponse:
+        calls, peer = self._services.calls, request.remote or ""
+        # Scripts of pages cannot read the answer to an upgrade, so a plain request learns the reason, too.
+        if (refusal := calls.refuse(peer, is_counted=self._upgrader.is_counted(request))) is not None:
+            return json_answer({"error": f"{refusal.text.rstrip('.')}."}, status=429 if refusal.is_silent else 503)
         if not _is_upgrade(request):
             text = "Calls need a WebSocket. Join with a client: teleglyph client ws://HOST:PORT."
             return json_answer({"error": text}, status=426)
-        calls, peer = self._services.calls, request.remote or ""
-        if (refusal := calls.refuse(peer, is_counted=self._upgrader.is_counted(request))) is not None:
-            return json_answer({"error": f"{refusal.text.rstrip('.')}."}, status=429 if refusal.is_silent else 503)
-        if (reason := calls.refuse_acip(peer)) is not None:
-            return json_answer({"error": reason}, status=403)
-        try:
-            access = calls.access(room)
-        except CallRoomError as error:
-            return json_answer({"error": str(error)}, status=404)
         websocket = ServerWebSocket(
             request_head(request),
             origins=self._access.origins(request),
-            subprotocols=SUBPROTOCOLS,
+            subprotocols=(PAGE, *SUBPROTOCOLS) if self._services.config.page else SUBPROTOCOLS,
             max_message=MAX_MESSAGE,
         )
         guard = calls.guard(peer)
-        acip = calls.session(guard, access, speaks_first=websocket.subprotocol != LIKE_TCP)
+        acip: ServerRole
+        if websocket.subprotocol == PAGE:
+            acip = calls.page_session(guard, room)
+        else:
+            if websocket.is_open and (reason := calls.refuse_acip(peer)) is not None:
+                return json_answer({"error": reason}, status=403)
+            try:
+                access = calls.access(room)
+            except CallRoomError as error:
+                return json_answer({"error": str(error)}, status=404)
+            acip = calls.session(guard, access, speaks_first=websocket.subprotocol != LIKE_TCP)
         session = AcipWebSocket(websocket, acip)
         limits = self._services.config.connection
         connection = take_over(request, session, limits, meter=self._services.gate.meter(peer))

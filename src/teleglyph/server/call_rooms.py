@@ -20,6 +20,7 @@ from teleglyph.server.background import start_task
 from teleglyph.server.config import CallRoomSettings, ServerConfig
 from teleglyph.wire.acip import Admission, derive_password_key
 from teleglyph.wire.link2.password import prepare as prepare_exchange
+from teleglyph.wire.page import PasswordDigest
 
 _log = logging.getLogger(__name__)
 
@@ -41,14 +42,18 @@ class RoomAccess:
     Attributes:
         name: of the room.
         password_key: from :func:`~teleglyph.wire.acip.derive_password_key`; None for no password.
+        password: the same password, for pages.
         admits: decides which client keys are admitted; None asks for no key.
         is_private: the password or the list of keys is the room's own, so the room is not announced.
+        group: id of its chat group; empty for none.
     """
 
     name: str
     password_key: bytes | None = field(default=None, repr=False)
+    password: PasswordDigest | None = field(default=None, repr=False)
     admits: Admission | None = None
     is_private: bool = False
+    group: str = ""
 
 
 @dataclass(slots=True, eq=False)
@@ -93,8 +98,9 @@ class CallRooms:
         """Derive the keys of all passwords."""
         config = self._config
         key = None if config.password is None else await asyncio.to_thread(derive_password_key, config.password)
+        password = None if config.password is None else PasswordDigest(config.password)
         admits = None if config.client_keys is None else config.client_keys.admits
-        self._server_access = RoomAccess(LOBBY, key, admits)
+        self._server_access = RoomAccess(LOBBY, key, password, admits)
         self._configured = await asyncio.to_thread(self._read_access, config.call_rooms)
         await asyncio.to_thread(prepare_exchange)
 
@@ -130,7 +136,7 @@ class CallRooms:
             CallRoomError: the name is invalid, or there is no such room, or there are too many.
         """
         room = _parse(name)
-        access = self._configured.get(room) or replace(self._server_access, name=room)
+        access = replace(self._configured.get(room) or self._server_access, name=room, group=self._group_of(room))
         if access.password_key is None and access.admits is None:
             self._require_place(room)
         return access
@@ -176,8 +182,7 @@ class CallRooms:
 
     def _open_room(self, name: str) -> _OpenRoom:
         room = CallRoom(name, self._config.sound)
-        # Everybody can read the relay, so a group would announce the room, and the password would not protect it.
-        group = "" if self._is_private(name) else call_group(name)
+        group = self._group_of(name)
         place = self._open[name] = _OpenRoom(room, self._start_tasks(room), group)
         if self.groups is not None and group:
             self.groups.open_group(group, name)
@@ -194,6 +199,11 @@ class CallRooms:
         if self.groups is not None and place.group:
             self.groups.close_group(place.group)
         place.group = ""
+
+    def _group_of(self, name: str) -> str:
+        """Id of a room's chat group; empty for none."""
+        # Everybody can read the relay, so a group would announce the room, and the password would not protect it.
+        return "" if self.groups is None or self._is_private(name) else call_group(name)
 
     def _is_private(self, name: str) -> bool:
         access = self._configured.get(name)
@@ -237,6 +247,7 @@ class CallRooms:
         return RoomAccess(
             name,
             server.password_key if settings.password is None else derive_password_key(settings.password),
+            server.password if settings.password is None else PasswordDigest(settings.password),
             server.admits if settings.client_keys is None else settings.client_keys.admits,
             is_private=settings.is_private,
         )

@@ -45,8 +45,10 @@ class ServerConfig:
     """Serve HTTP and everything over it, on the port for calls."""
     http_port: int | None = None
     """A second port, for HTTP only; None for none."""
+    page: bool = True
+    """Serve the page for browsers, and admit it to calls; needs ``http``."""
     acip: bool = True
-    """Also admit peers without link 2: ascii-chat's programs and browsers."""
+    """Also admit peers that speak ACIP, the protocol of ascii-chat's programs."""
     password: str | None = field(default=None, repr=False)
     identities: tuple[Identity, ...] = ()
     """Keys that the server proves; the first is the default."""

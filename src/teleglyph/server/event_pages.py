@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import teleglyph
@@ -36,12 +37,20 @@ class EventPages:
         services: have the relay.
         access: limits wrong authentications, and knows the server's names.
         upgrader: opens WebSockets.
+        front: answers requests for ``/`` that are not for the relay.
     """
 
-    def __init__(self, services: Services, access: HttpAccess, upgrader: Upgrader) -> None:
+    def __init__(
+        self,
+        services: Services,
+        access: HttpAccess,
+        upgrader: Upgrader,
+        front: Callable[[web.Request], web.Response],
+    ) -> None:
         self._services = services
         self._access = access
         self._upgrader = upgrader
+        self._front = front
 
     def routes(self) -> list[web.RouteDef]:
         """The routes, for an aiohttp application."""
@@ -61,13 +70,13 @@ class EventPages:
         is_upgrade = "websocket" in request.headers.get("Upgrade", "").lower()
         if service is None:
             if request.path == "/" and not is_upgrade:
-                return _front_page()
+                return self._front(request)
             return json_answer(
                 {"error": "There is no Nostr relay here. To run one, start the server with --events."}, status=404
             )
         if not is_upgrade:
             if not accepts(request.headers.getall("Accept", []), _INFORMATION):
-                return _front_page()
+                return self._front(request)
             from teleglyph.events.limits import information
 
             content = information(
@@ -145,9 +154,3 @@ class EventPages:
         from aiohttp import web
 
         return web.Response(status=204, headers=_FROM_ANYWHERE)
-
-
-def _front_page() -> web.Response:
-    from aiohttp import web
-
-    return web.Response(text=f"Teleglyph {teleglyph.__version__}\n", headers={"Cache-Control": "no-store"})

@@ -26,6 +26,7 @@ from teleglyph.server.services import Services
 from teleglyph.server.status_pages import StatusPages
 from teleglyph.server.tls_certificate import ServerTls
 from teleglyph.server.upgrades import Upgrader
+from teleglyph.server.web_pages import WebPages
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -57,11 +58,13 @@ class HttpFront:
         self._access = HttpAccess(services.config)
         upgrader = Upgrader(services.gate, self._access)
         self._calls = CallPages(services, self._access, upgrader)
+        self._page = WebPages(services.config.page, tls)
         self._pages = (
             self._calls,
             StatusPages(services, self._access),
             RoomPages(services, self._access, upgrader),
-            EventPages(services, self._access, upgrader),
+            EventPages(services, self._access, upgrader, self._page.front),
+            self._page,
         )
         self._runner: web.AppRunner | None = None
         self._guard = HeadGuard()
@@ -86,6 +89,7 @@ class HttpFront:
             app, access_log=None, handle_signals=False, keepalive_timeout=_KEEPALIVE_SECONDS, shutdown_timeout=0.5
         )
         await self._runner.setup()
+        await self._page.prepare()
         self._access.names = await asyncio.to_thread(KnownNames, self._services.config)
         handlers = cast("web.Server", self._runner.server)
         self._watcher = asyncio.get_running_loop().create_task(self._watch(handlers), name="http guard")

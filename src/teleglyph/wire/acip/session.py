@@ -81,6 +81,7 @@ class HandshakeDone(Event):
         client_identity: on a server that asks for keys, the client's proven Ed25519 key.
         features: the extensions that both sides support; their messages are accepted.
         room: the call room that the client joins; empty for the lobby, and always with version 1 of the protocol.
+        view_only: the client was invited only to watch and listen.
     """
 
     encrypted: bool
@@ -89,6 +90,7 @@ class HandshakeDone(Event):
     client_identity: bytes | None = None
     features: Feature = Feature.NONE
     room: str = ""
+    view_only: bool = False
 
 
 class Session:
@@ -222,6 +224,7 @@ class Session:
             result.client_identity,
             result.features,
             result.room,
+            result.view_only,
         )
 
     def _next_packet(self) -> Packet | None:
@@ -271,6 +274,8 @@ class ServerRole(Session):
     def __init__(self, handshake: Handshake, random: RandomBytes = os.urandom) -> None:
         super().__init__(handshake, _SERVER_ACCEPTS, _SERVER_EXTENDED, recognize_refusal=False, random=random)
         self._has_capabilities = False
+        self.admits_plaintext = False
+        """Whether a client may skip the handshake, so that its first packet may be of any size."""
 
     @property
     def waiting_for_hello(self) -> bool:
@@ -327,7 +332,6 @@ class ServerSession(ServerRole):
         self._may_introduce = speaks_first
         """Whether the client's first messages may still come in plaintext."""
         self.admits_plaintext = allow_plaintext and not speaks_first and password_key is None and admits is None
-        """Whether a client may skip the handshake, so that its first packet may be of any size."""
 
     @property
     def waiting_for_hello(self) -> bool:
