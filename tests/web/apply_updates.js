@@ -6,7 +6,8 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { glyphWidth } from "../../src/teleglyph/web/screen/glyph_width.js";
 import { Grid } from "../../src/teleglyph/web/screen/grid.js";
-import { DamagedUpdateError, applyBody } from "../../src/teleglyph/web/screen/update.js";
+import { DamagedUpdateError } from "../../src/teleglyph/web/screen/update.js";
+import { applyBody } from "../../src/teleglyph/web/screen/update_body.js";
 
 /** @param {Grid} grid */
 function digest(grid) {

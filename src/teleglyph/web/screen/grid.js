@@ -51,6 +51,19 @@ export class Grid {
 }
 
 /**
+ * @param {Grid} grid
+ * @param {number} revision
+ * @returns {[number, number]} the rows that have changed since this revision: the first, and the one after the last
+ */
+export function changedRows({ rows, rowRevisions }, revision) {
+  let first = 0;
+  let end = rows;
+  while (first < end && rowRevisions[first] <= revision) first++;
+  while (end > first && rowRevisions[end - 1] <= revision) end--;
+  return [first, end];
+}
+
+/**
  * @param {number} columns
  * @param {number} rows
  */

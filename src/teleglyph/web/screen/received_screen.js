@@ -2,7 +2,8 @@
 
 import { Grid } from "./grid.js";
 import { inflate } from "./inflate.js";
-import { DamagedUpdateError, applyBody, parseUpdate } from "./update.js";
+import { DamagedUpdateError, parseUpdate } from "./update.js";
+import { applyBody } from "./update_body.js";
 
 /** Flag of SCREEN_ACK: the next update must be a whole one. */
 export const NEEDS_WHOLE = 0x01;
