@@ -28,6 +28,8 @@ from teleglyph.wire.link2 import Channel, LinkServerSession
 _log = logging.getLogger(__name__)
 
 _MISSING = AuthFailure.PASSWORD_REQUIRED | AuthFailure.CLIENT_KEY_REQUIRED
+_FEATURES = Feature.SCREEN_UPDATES | Feature.CODED_PICTURES
+"""Of calls; each side uses those that the other has as well."""
 _NO_ACIP = "This server does not speak ACIP, the protocol of ascii-chat. Join it with a newer 'teleglyph client'."
 _CLOSE_SECONDS = 0.8
 """For farewells; together with the rest of the shutdown well under a second."""
@@ -133,7 +135,7 @@ class CallAdmission:
             identities=config.identities,
             admits=access.admits,
             allow_plaintext=not config.encrypt,
-            features=Feature.SCREEN_UPDATES,
+            features=_FEATURES,
             guard=guard,
             speaks_first=speaks_first,
         )
@@ -178,7 +180,7 @@ class CallAdmission:
             channel,
             self._rooms.access,
             identities=config.identities,
-            features=Feature.SCREEN_UPDATES,
+            features=_FEATURES,
             guard=guard,
         )
         return self._protocol(peer, session, guard, leave)
