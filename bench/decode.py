@@ -22,6 +22,7 @@ from teleglyph.call.decoding import ConfinedDecoding, Decoding, ThreadDecoding
 from teleglyph.call.limits import CallLimits
 from teleglyph.media import retain_large_buffers
 from teleglyph.media.hevc import HevcEncoder
+from teleglyph.media.picture_codec import PictureCodec
 
 SIZES = {(480, 270): (320, 180), (640, 360): None, (1280, 720): (640, 360)}
 """Size of the sent pictures, and the size that viewers need (None: full size)."""
@@ -55,7 +56,7 @@ async def measure(size: tuple[int, int], needed: tuple[int, int] | None, rounds:
     costs = {name: Cost([], []) for name in ways}
     for turn in range(rounds + 1):
         for name, decoding in ways.items():
-            stream = decoding.open_stream(False)
+            stream = decoding.open_stream(PictureCodec.HEVC, False)
             before = cpu_seconds(confined.processes)
             known = len(confined.processes)
             for output in outputs:

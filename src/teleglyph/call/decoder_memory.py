@@ -40,14 +40,14 @@ class DecoderMemory:
             MediaDecodeError: too few are left; the earlier reservation stays.
         """
         if amount > self._each:
-            raise MediaDecodeError(f"An HEVC stream needs {amount} bytes, and at most {self._each} are allowed.")
+            raise MediaDecodeError(f"The stream needs {amount} bytes, and at most {self._each} are allowed.")
         others = {other: held for other, held in self._held.items() if other is not holder}
         missing = sum(held for held, _ in others.values()) + amount - self._total
         losers = []
         while missing > 0:
             largest = max(others, key=lambda other: others[other][0], default=None)
             if largest is None or others[largest][0] <= amount:
-                raise MediaDecodeError("All memory for HEVC decoders is in use. Try again later.")
+                raise MediaDecodeError("All memory for decoders is in use. Try again later.")
             missing -= others.pop(largest)[0]
             losers.append(largest)
         self._held[holder] = amount, give_up

@@ -1,4 +1,4 @@
-"""HEVC decoding in confined processes, or in a thread where the system cannot confine a process.
+"""Decoding pictures in confined processes, or in a thread where the system cannot confine a process.
 
 Each sender has at most one request under way, and requests are served in order, so senders take turns, one picture
 each.  Expensive senders share a second process, so that nobody else waits for them.
@@ -29,7 +29,9 @@ from teleglyph.call.decoder_memory import DecoderMemory
 from teleglyph.call.limits import CallLimits
 from teleglyph.errors import MediaDecodeError
 from teleglyph.media.decoding_process import ANSWER, REQUEST, Operation, Outcome
-from teleglyph.media.hevc import HevcDecoder
+from teleglyph.media.picture_codec import PictureCodec
+from teleglyph.media.picture_decoder import PictureDecoder, available_codecs
+from teleglyph.wire.acip import Codec
 
 _log = logging.getLogger(__name__)
 
@@ -88,10 +90,11 @@ class Decoding(Protocol):
 
     memory: DecoderMemory
 
-    def open_stream(self, is_slow: bool) -> int:
+    def open_stream(self, codec: PictureCodec, is_slow: bool) -> int:
         """Open a stream that begins with a keyframe, and return its number.
 
         Args:
+            codec: of all its pictures.
             is_slow: its sender is so expensive that others should not wait for it.
         """
 
@@ -103,7 +106,7 @@ class Decoding(Protocol):
 
         Args:
             stream: number of the stream.
-            bitstream: the encoder's output, HEVC.
+            bitstream: the encoder's output, in the stream's codec.
             needed: width and height in pixels to scale the picture down to; None for no scaling.
 
         Returns:
@@ -116,6 +119,11 @@ class Decoding(Protocol):
 
     async def close(self) -> None:
         """Release everything."""
+
+
+def decodable_codecs() -> int:
+    """The mask of the codecs that CODED_PICTURE may use with this installation (docs/protocol/page.md#page_welcome)."""
+    return sum(codec.bit for codec in Codec if PictureCodec(codec) in available_codecs())
 
 
 def confinement_available() -> bool:
@@ -136,12 +144,12 @@ class ThreadDecoding:
         self._max_pixels = limits.max_picture_pixels
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="decoder")
         self._numbers = itertools.count(1)
-        self._decoders: dict[int, HevcDecoder] = {}
+        self._decoders: dict[int, PictureDecoder] = {}
 
-    def open_stream(self, is_slow: bool) -> int:
+    def open_stream(self, codec: PictureCodec, is_slow: bool) -> int:
         """See :class:`Decoding`."""
         stream = next(self._numbers)
-        self._decoders[stream] = HevcDecoder(self._max_pixels)
+        self._decoders[stream] = PictureDecoder(codec, self._max_pixels)
         return stream
 
     def close_stream(self, stream: int) -> None:
@@ -158,7 +166,7 @@ class ThreadDecoding:
         self._executor.shutdown(wait=False, cancel_futures=True)
 
 
-def _timed(decoder: HevcDecoder, bitstream: bytes, needed: tuple[int, int] | None) -> Decoded:
+def _timed(decoder: PictureDecoder, bitstream: bytes, needed: tuple[int, int] | None) -> Decoded:
     started = time.thread_time()
     try:
         picture = decoder.decode(bitstream, needed)
@@ -174,7 +182,7 @@ class ConfinedDecoding:
         self.memory = DecoderMemory(limits.decoder_bytes, limits.decoder_bytes_each)
         self._workers = (_Worker(limits, _NICENESS), _Worker(limits, _SLOW_NICENESS))
         self._numbers = itertools.count(1)
-        self._where: dict[int, _Worker] = {}
+        self._where: dict[int, tuple[_Worker, PictureCodec]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
     @property
@@ -182,21 +190,22 @@ class ConfinedDecoding:
         """Numbers of the running processes."""
         return [worker.process.pid for worker in self._workers if worker.process is not None]
 
-    def open_stream(self, is_slow: bool) -> int:
+    def open_stream(self, codec: PictureCodec, is_slow: bool) -> int:
         """See :class:`Decoding`."""
         stream = next(self._numbers)
-        self._where[stream] = self._workers[is_slow]
+        self._where[stream] = self._workers[is_slow], codec
         return stream
 
     def close_stream(self, stream: int) -> None:
         """See :class:`Decoding`."""
-        if (worker := self._where.pop(stream, None)) is not None:
-            self._start(worker.release(stream))
+        if (place := self._where.pop(stream, None)) is not None:
+            self._start(place[0].release(stream))
 
     async def decode(self, stream: int, bitstream: bytes, needed: tuple[int, int] | None) -> Decoded:
         """See :class:`Decoding`."""
+        worker, codec = self._where[stream]
         # An exchange has to be finished even if its sender leaves: the next answer belongs to another sender.
-        return await asyncio.shield(self._start(self._where[stream].decode(stream, bitstream, needed)))
+        return await asyncio.shield(self._start(worker.decode(stream, codec, bitstream, needed)))
 
     async def close(self) -> None:
         """See :class:`Decoding`."""
@@ -238,7 +247,9 @@ class _Worker:
         self._lost: set[int] = set()
         """Streams that it decoded when it died."""
 
-    async def decode(self, stream: int, bitstream: bytes, needed: tuple[int, int] | None) -> Decoded:
+    async def decode(
+        self, stream: int, codec: PictureCodec, bitstream: bytes, needed: tuple[int, int] | None
+    ) -> Decoded:
         """See :class:`Decoding`."""
         async with self._lock:
             try:
@@ -254,7 +265,9 @@ class _Worker:
             started = time.monotonic()
             try:
                 width, height = needed or (0, 0)
-                await self._send(REQUEST.pack(Operation.DECODE, stream, width, height, len(bitstream)), bitstream)
+                await self._send(
+                    REQUEST.pack(Operation.DECODE, codec, stream, width, height, len(bitstream)), bitstream
+                )
                 outcome, width, height, cpu = await self._answer(self._limits.decoder_timeout)
             except (OSError, TimeoutError) as error:
                 self._died(stream, "hung" if isinstance(error, TimeoutError) else "ended")
@@ -269,7 +282,7 @@ class _Worker:
                 return Decoded(None, cpu)
             if outcome == Outcome.ERROR:
                 self._streams.discard(stream)
-                raise DecodingError("The picture is not valid HEVC.", cpu)
+                raise DecodingError(f"The picture is not valid {codec.label}.", cpu)
             if outcome != Outcome.PICTURE or not 0 < width * height * 3 <= self._size or self._memory is None:
                 self._died(stream, "gave a wrong answer")
                 raise DecoderDiedError(is_guilty=True)
@@ -283,7 +296,7 @@ class _Worker:
             if stream in self._streams:
                 self._streams.discard(stream)
                 try:
-                    await self._send(REQUEST.pack(Operation.RELEASE, stream, 0, 0, 0))
+                    await self._send(REQUEST.pack(Operation.RELEASE, 0, stream, 0, 0, 0))
                 except (OSError, TimeoutError):
                     self._died(stream, "ended")
 

@@ -17,7 +17,8 @@ from teleglyph.call.limits import CallLimits
 from teleglyph.call.picture import PictureSlot, Pixels
 from teleglyph.call.statistics import SenderCounters
 from teleglyph.errors import BadDataError, MediaDecodeError
-from teleglyph.media.hevc_parameters import StreamGate, starts_with_keyframe
+from teleglyph.media.picture_codec import PictureCodec
+from teleglyph.media.picture_gate import PictureGate, open_gate, starts_with_keyframe
 from teleglyph.net import TokenBucket
 
 _log = logging.getLogger(__name__)
@@ -26,14 +27,16 @@ SizeLimit = Callable[[], "tuple[int, int] | None"]
 """Gives the largest width and height in pixels that any viewer can show; None if nobody watches."""
 
 
-class HevcIngest:
-    """Decodes one sender's HEVC stream into its picture slot.
+class PictureIngest:
+    """Decodes one sender's compressed pictures into its picture slot.
+
+    The codec may change at any keyframe.  The decoder of the old codec is then closed before a new one is opened.
 
     Args:
         slot: receives the decoded pictures.
         decoding: the decoders of the whole server.
         on_picture: called on the event loop after each picture.
-        on_lost: called when nothing can be decoded before the next keyframe.
+        on_lost: called when nothing can be decoded before the next keyframe; not for codecs with keyframes only.
     """
 
     def __init__(
@@ -53,17 +56,20 @@ class HevcIngest:
         self._size_limit = size_limit
         self._on_picture = on_picture
         self._on_lost = on_lost
-        self._queue: deque[bytes] = deque()
+        self._queue: deque[tuple[PictureCodec, bytes]] = deque()
         self._queued_bytes = 0
         self._waiting_for_keyframe = True
+        self._codec = PictureCodec.HEVC
+        """Of the newest picture in the queue."""
         self._time = TokenBucket(limits.decoder_share, limits.decoder_burst)
         self._quick_time = TokenBucket(limits.quick_decoder_share, limits.quick_decoder_burst)
         self._is_slow = False
         self._stream: int | None = None
-        self._gate = StreamGate(limits.max_picture_pixels)
+        self._stream_codec = PictureCodec.HEVC
+        self._gate = self._new_gate()
         self._task: asyncio.Task[None] | None = None
 
-    def queue(self, bitstream: bytes) -> None:
+    def queue(self, codec: PictureCodec, bitstream: bytes) -> None:
         """Queue one encoder output, and start decoding.
 
         Raises:
@@ -73,18 +79,18 @@ class HevcIngest:
             raise BadDataError(f"Your pictures ended the decoder {self._counters.decoder_deaths} times.")
         if not bitstream:
             return
-        if self._waiting_for_keyframe:
-            if not starts_with_keyframe(bitstream) or self._is_over_time():
+        if self._waiting_for_keyframe or codec is not self._codec:
+            if not starts_with_keyframe(codec, bitstream) or self._is_over_time():
                 self._counters.pictures_skipped += 1
-                self._on_lost()
+                self._require_keyframe(codec)
                 return
-            self._waiting_for_keyframe = False
-        self._queue.append(bitstream)
+            self._waiting_for_keyframe, self._codec = False, codec
+        self._queue.append((codec, bitstream))
         self._queued_bytes += len(bitstream)
         if self._queued_bytes > self._limits.decode_queue_bytes or len(self._queue) > self._limits.decode_queue_packets:
             self.start_over()
         elif self._task is None or self._task.done():
-            self._task = asyncio.get_running_loop().create_task(self._run(), name="hevc decoder")
+            self._task = asyncio.get_running_loop().create_task(self._run(), name="picture decoder")
 
     async def close(self) -> None:
         """Stop decoding, and release the decoder and the sender."""
@@ -103,14 +109,26 @@ class HevcIngest:
         self._queued_bytes = 0
         self._waiting_for_keyframe = True
         self._close_stream()
-        self._on_lost()
+        self._require_keyframe(self._codec)
+
+    def record_loss(self) -> None:
+        """Note that a compressed picture was dropped, on which later ones may depend."""
+        if not self._codec.is_independent:
+            self.start_over()
+
+    def _require_keyframe(self, codec: PictureCodec) -> None:
+        if not codec.is_independent:
+            self._on_lost()
+
+    def _new_gate(self) -> PictureGate:
+        return open_gate(self._stream_codec, self._limits.max_picture_pixels)
 
     def _close_stream(self) -> None:
         if self._stream is not None:
             self._decoding.close_stream(self._stream)
             self._stream = None
         self._decoding.memory.release(self)
-        self._gate = StreamGate(self._limits.max_picture_pixels)
+        self._gate = self._new_gate()
 
     def _is_over_time(self) -> bool:
         return self._time.consume(0.0, time.monotonic()) > 0
@@ -128,10 +146,13 @@ class HevcIngest:
             if not self._is_slow and self._quick_time.consume(0.0, time.monotonic()) > 0:
                 self._is_slow = True
                 self._close_stream()
-                if not starts_with_keyframe(self._queue[0]):
+                if not starts_with_keyframe(*self._queue[0]):
                     self.start_over()
                     continue
-            bitstream = self._queue.popleft()
+            codec, bitstream = self._queue.popleft()
+            if codec is not self._stream_codec:
+                self._stream_codec = codec
+                self._close_stream()
             self._queued_bytes -= len(bitstream)
             try:
                 pixels = await self._decode(bitstream)
@@ -161,9 +182,11 @@ class HevcIngest:
         if not bitstream:  # to a decoder it would mean the end
             return None
         if not self._gate.buffer_bytes:
-            raise MediaDecodeError("An HEVC picture came before its parameter sets.")
+            raise MediaDecodeError(
+                f"A picture came before the first keyframe of the {self._stream_codec.label} stream."
+            )
         if self._stream is None:
-            self._stream = self._decoding.open_stream(self._is_slow)
+            self._stream = self._decoding.open_stream(self._stream_codec, self._is_slow)
         decoded = await self._decoding.decode(self._stream, bitstream, self._size_limit())
         self._charge(decoded.cpu)
         return decoded.picture

@@ -33,6 +33,7 @@ from teleglyph.wire.acip import (
     Capabilities,
     ClientJoin,
     ClientLeave,
+    CodedPicture,
     ErrorMessage,
     Event,
     HevcFrame,
@@ -64,7 +65,7 @@ class Participant:
         number: unique in the server, never used again.
         connection: its connection; the session task owns the reading side.
         rooms: the server's; it joins one of them.
-        decoding: decodes HEVC.
+        decoding: decodes compressed pictures.
 
     Attributes:
         room: that it has joined; None before.
@@ -209,6 +210,7 @@ class Participant:
             StreamStop: partial(self._on_stream_stop, room),
             ImageFrame: partial(self._on_picture, room),
             HevcFrame: partial(self._on_picture, room),
+            CodedPicture: partial(self._on_picture, room),
             OpusBatch: speaker.receive_opus,
             AudioBatch: speaker.receive_audio,
         }
@@ -267,7 +269,7 @@ class Participant:
             self._speaker.stop()
         self.send_log(f"Stream stopped: {_names_of(message.kinds)}")
 
-    def _on_picture(self, room: CallRoom, message: ImageFrame | HevcFrame) -> None:
+    def _on_picture(self, room: CallRoom, message: ImageFrame | HevcFrame | CodedPicture) -> None:
         self.sender.check_size(message.width, message.height)
         self._start_video(room, is_announced=False)
         self.sender.receive(message)

@@ -1,4 +1,4 @@
-"""The pictures of one participant, raw or HEVC, from its peer to the picture slot."""
+"""The pictures of one participant, raw or compressed, from its peer to the picture slot."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import numpy as np
 
 from teleglyph.call.decoding import Decoding
 from teleglyph.call.demand import UNSEEN, Demand
-from teleglyph.call.ingest import HevcIngest
+from teleglyph.call.ingest import PictureIngest
 from teleglyph.call.limits import CallLimits
 from teleglyph.call.picture import PictureSlot
 from teleglyph.call.scene import NO_PICTURE_ASPECT, Tile
 from teleglyph.call.statistics import SenderCounters
 from teleglyph.errors import BadDataError
+from teleglyph.media.picture_codec import PictureCodec
 from teleglyph.net import Connection, TokenBucket
-from teleglyph.wire.acip import HevcFrame, ImageFrame, PictureRequest
+from teleglyph.wire.acip import CodedPicture, HevcFrame, ImageFrame, PictureRequest
 
 STREAM_START_SECONDS, JOIN_SECONDS, CAPABILITIES_SECONDS = 3.0, 1.0, 0.5
 """How long a first picture is expected: after STREAM_START, after CLIENT_JOIN with video (which clients that only watch
@@ -34,7 +35,7 @@ class Sender:
 
     Args:
         connection: requests go into its outbox.
-        decoding: decodes HEVC.
+        decoding: decodes compressed pictures.
         on_first_picture: called when the first picture has arrived since the video is on.
         on_picture: called after every picture.
         takes_requests: the peer understands PICTURE_REQUEST.
@@ -63,7 +64,7 @@ class Sender:
         self._on_first_picture = on_first_picture
         self._on_picture = on_picture
         self._rate = TokenBucket(limits.frames_per_second, limits.frames_per_second / 4)
-        self._ingest = HevcIngest(
+        self._ingest = PictureIngest(
             self.picture,
             self.counters,
             limits,
@@ -168,7 +169,7 @@ class Sender:
         if width * height > self._limits.max_picture_pixels:
             raise BadDataError(f"A picture of {width}x{height} pixels is too large.")
 
-    def receive(self, message: ImageFrame | HevcFrame) -> None:
+    def receive(self, message: ImageFrame | HevcFrame | CodedPicture) -> None:
         """Store a raw picture, or decode a compressed one.
 
         Raises:
@@ -176,15 +177,16 @@ class Sender:
         """
         if not self._rate.allow(time.monotonic()):
             self.counters.pictures_over_rate += 1
-            if isinstance(message, HevcFrame):
-                self._ingest.start_over()  # later pictures depend on this one
+            if not isinstance(message, ImageFrame):
+                self._ingest.record_loss()
         elif isinstance(message, ImageFrame):
             pixels = np.frombuffer(message.pixels, np.uint8)
             self.counters.pictures_in += 1
             self.picture.store(pixels.reshape(message.height, message.width, 3))
             self._picture_arrived()
         else:
-            self._ingest.queue(bytes(message.bitstream))
+            codec = PictureCodec.HEVC if isinstance(message, HevcFrame) else PictureCodec(message.codec)
+            self._ingest.queue(codec, bytes(message.bitstream))
 
     def _picture_arrived(self) -> None:
         if not self.is_on:

@@ -1,4 +1,4 @@
-"""A confined process that only decodes strangers' HEVC: ``python -m teleglyph.media.decoding_process``.
+"""A confined process that only decodes strangers' pictures: ``python -m teleglyph.media.decoding_process``.
 
 Its standard input is a socket to the server for requests and answers.  Its only other open descriptors are the null
 device and the shared memory for pictures.  A request is :data:`REQUEST` and the bytes to decode; :data:`ANSWER` replies
@@ -17,8 +17,9 @@ import struct
 import sys
 import time
 
-REQUEST = struct.Struct("<BQIII")
-"""Operation, number of the stream, needed width and height (0: full size), and the length of the following bytes."""
+REQUEST = struct.Struct("<BBQIII")
+"""Operation, codec, number of the stream, needed width and height (0: full size), and the length of the following
+bytes."""
 ANSWER = struct.Struct("<BIId")
 """Outcome, width and height of the picture in the shared memory, and CPU seconds used."""
 
@@ -136,23 +137,24 @@ def main() -> None:
     import numpy as np
 
     from teleglyph.errors import MediaDecodeError
-    from teleglyph.media.hevc import HevcDecoder, prepare_decoding
+    from teleglyph.media.picture_codec import PictureCodec
+    from teleglyph.media.picture_decoder import PictureDecoder, prepare_decoding
 
     shared = np.frombuffer(mmap.mmap(descriptor, size), np.uint8)
     os.close(descriptor)
     # Load lazy imports now, because no file can be opened later.
     prepare_decoding()
-    decoders: dict[int, HevcDecoder] = {}
+    decoders: dict[int, PictureDecoder] = {}
     _write(ANSWER.pack(Outcome.READY, int(confine(memory)), 0, 0.0))
     while True:
-        operation, stream, width, height, length = REQUEST.unpack(_read(REQUEST.size))
+        operation, codec, stream, width, height, length = REQUEST.unpack(_read(REQUEST.size))
         bitstream = _read(length)
         if operation == Operation.RELEASE:
             decoders.pop(stream, None)
             continue
         started = time.process_time()
         if stream not in decoders:
-            decoders[stream] = HevcDecoder(max_pixels)
+            decoders[stream] = PictureDecoder(PictureCodec(codec), max_pixels)
         try:
             picture = decoders[stream].decode(bitstream, (width, height) if width and height else None)
         except (MediaDecodeError, MemoryError):

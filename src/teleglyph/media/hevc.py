@@ -1,4 +1,4 @@
-"""HEVC decoding and encoding, through PyAV."""
+"""HEVC encoding, through PyAV."""
 
 from __future__ import annotations
 
@@ -9,74 +9,16 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from teleglyph.errors import MediaDecodeError, NotSupportedError
-from teleglyph.media.hevc_parameters import MAX_PIXELS
+from teleglyph.errors import NotSupportedError
 
 if TYPE_CHECKING:
-    import av
+    pass
 
 MIN_SIDE = 32
 """Pixels; encoders refuse smaller pictures."""
 _BITS_PER_PIXEL = 0.12
 """At 480x270 and 30 pictures per second this makes 470 kbit/s."""
 _ENCODER_THREADS = 2
-
-
-class HevcDecoder:
-    """Decodes one sender's Annex B stream; for one thread at a time.
-
-    Args:
-        max_pixels: larger pictures are refused before memory is allocated for them.
-    """
-
-    def __init__(self, max_pixels: int = MAX_PIXELS) -> None:
-        import av
-
-        self._av = av
-        self._max_pixels = max_pixels
-        context = av.CodecContext.create("hevc", "r")
-        context.thread_count = 1
-        context.options = {"max_pixels": str(max_pixels)}
-        self._context: av.VideoCodecContext = context
-
-    def decode(self, bitstream: bytes, needed: tuple[int, int] | None = None) -> NDArray[np.uint8] | None:
-        """The newest picture after one encoder output: RGB, uint8, shape (height, width, 3); None if there is none yet.
-
-        The picture is scaled down (never up) until one side equals that of ``needed`` (width, height); neither side
-        gets smaller.
-
-        Raises:
-            MediaDecodeError: the bytes are not valid HEVC, or the picture is too large.
-        """
-        try:
-            frames = self._context.decode(self._av.Packet(bitstream))
-            if not frames:
-                return None
-            frame = frames[-1]
-            if frame.width * frame.height > self._max_pixels:
-                raise MediaDecodeError(f"a picture of {frame.width}x{frame.height} pixels is too large")
-            width, height = _cover(frame.width, frame.height, needed)
-            picture = frame.reformat(width=width, height=height, format="rgb24", interpolation="AREA")
-            return np.ascontiguousarray(picture.to_ndarray())
-        except (self._av.FFmpegError, ValueError) as error:
-            raise MediaDecodeError(f"not decodable as HEVC: {error}") from error
-
-
-def prepare_decoding() -> None:
-    """Load all libraries for decoding and scaling, for processes that cannot open files later."""
-    import av
-
-    HevcDecoder()
-    frame = av.VideoFrame(64, 64, "yuv420p")
-    frame.reformat(width=32, height=32, format="rgb24", interpolation="AREA").to_ndarray()
-
-
-def _cover(width: int, height: int, limit: tuple[int, int] | None) -> tuple[int, int]:
-    """The smallest size of that shape with no side below the limit's."""
-    scale = 1.0 if limit is None else max(limit[0] / width, limit[1] / height)
-    if scale >= 1:
-        return width, height
-    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 @cache

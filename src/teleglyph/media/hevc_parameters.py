@@ -1,22 +1,12 @@
-"""Checks an HEVC stream's demands on its decoder before the decoder sees it (ITU-T H.265, 7.3).
-
-This is pure Python, so a hostile stream cannot corrupt the memory of the code that checks it.
-"""
+"""Checks an HEVC stream's demands on its decoder before the decoder sees it (ITU-T H.265, 7.3)."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from teleglyph.errors import MediaDecodeError
+from teleglyph.media.bitstream import MAX_PIXELS, MAX_UNITS, START_CODE, BitReader, split_units, unescaped
 
-MAX_PIXELS = 4096 * 2160
-MAX_UNITS = 600
-"""Units in one encoder output, as many as level 6.2 allows slices in a picture (A.4.1). FFmpeg keeps 0.5 KiB for each
-of them with every picture, so an output of tiny units would take 100 MiB."""
-
-_START_CODE = b"\0\0\1"
 _LAST_SLICE_OF_ITS_KIND, _FIRST_IRAP, _LAST_IRAP = 9, 16, 21
 _VPS, _SPS, _PPS, _DELIMITER, _END_OF_SEQUENCE, _END_OF_STREAM = 32, 33, 34, 35, 36, 37
 _PARAMETER_SETS = (_VPS, _SPS, _PPS)
@@ -32,7 +22,6 @@ _FORWARDED = frozenset(
 )
 """Types of units that the decoder needs; all others (messages, reserved and private ones) are dropped."""
 _MAX_SPS_BYTES = 4096
-_MAX_GOLOMB_ZEROS = 31
 _UNITS_LOOKED_AT = 8
 
 _HELD_PICTURES = 17
@@ -43,9 +32,7 @@ _ALIGNMENT = 64
 _QUARTER_BYTES_PER_PIXEL = 9
 """2.25 bytes: 1.5 for the planes of 4:2:0 in 8 bit, 0.75 for the motion vectors (12 bytes for each 4x4 pixels)."""
 _BYTES_PER_PICTURE = MAX_UNITS * 528
-"""Bytes for the lists of references of all slices."""
-_STRANGE_ZEROS = re.compile(rb"\0\0(?:[\x00\x02]|\x03[^\x00-\x03])")
-"""Forbidden inside a unit (7.4.2): decoders disagree on their meaning."""
+"""Bytes for the lists of references of all slices: FFmpeg keeps 0.5 KiB for each of them with every picture."""
 
 
 class SequenceParameters(NamedTuple):
@@ -64,62 +51,6 @@ class SequenceParameters(NamedTuple):
         return _HELD_PICTURES * (width * height * _QUARTER_BYTES_PER_PIXEL // 4 + _BYTES_PER_PICTURE)
 
 
-class _Bits:
-    """Reads single bits and Exp-Golomb codes of a unit's payload (9.2)."""
-
-    def __init__(self, data: bytes) -> None:
-        self._value = int.from_bytes(data, "big")
-        self._left = 8 * len(data)
-
-    def read(self, count: int) -> int:
-        """The next ``count`` bits as a number."""
-        if count > self._left:
-            raise MediaDecodeError("an HEVC parameter set ends too early")
-        self._left -= count
-        return self._value >> self._left & ((1 << count) - 1)
-
-    def golomb(self, name: str, maximum: int) -> int:
-        """The next unsigned Exp-Golomb code, at most ``maximum``."""
-        zeros = 0
-        while not self.read(1):
-            zeros += 1
-            if zeros > _MAX_GOLOMB_ZEROS:
-                raise MediaDecodeError(f"{name} of an HEVC stream is too large")
-        value = (1 << zeros) - 1 + self.read(zeros)
-        if value > maximum:
-            raise MediaDecodeError(f"{name} of an HEVC stream is {value}, and at most {maximum} is allowed")
-        return value
-
-
-def starts_with_keyframe(bitstream: bytes) -> bool:
-    """Whether decoding can begin here: the first units hold parameter sets or an IRAP picture (ITU-T H.265 7.4.2.2)."""
-    position = 0
-    for _ in range(_UNITS_LOOKED_AT):
-        position = bitstream.find(_START_CODE, position)
-        if position < 0 or position + 3 >= len(bitstream):
-            return False
-        kind = bitstream[position + 3] >> 1 & 0x3F
-        if kind in _PARAMETER_SETS or _FIRST_IRAP <= kind <= _LAST_IRAP + 2:
-            return True
-        position += 3
-    return False
-
-
-def _units(bitstream: bytes) -> Iterator[bytes]:
-    """The units between start codes (annex B.2), without zeros after them."""
-    position = bitstream.find(_START_CODE)
-    number = 0
-    while position >= 0:
-        number += 1
-        if number > MAX_UNITS:
-            raise MediaDecodeError(f"an HEVC picture has more than {MAX_UNITS} units")
-        following = bitstream.find(_START_CODE, position + 3)
-        unit = bitstream[position + 3 : following if following >= 0 else len(bitstream)].rstrip(b"\0")
-        if unit:
-            yield unit
-        position = following
-
-
 def read_sps(unit: bytes, max_pixels: int = MAX_PIXELS) -> SequenceParameters:
     """Read a sequence parameter set (7.3.2.2.1).
 
@@ -132,9 +63,9 @@ def read_sps(unit: bytes, max_pixels: int = MAX_PIXELS) -> SequenceParameters:
     Raises:
         MediaDecodeError: it is malformed, or demands anything but 4:2:0 with 8 bits and bounded sizes.
     """
-    if len(unit) > _MAX_SPS_BYTES or _STRANGE_ZEROS.search(unit):
-        raise MediaDecodeError("a parameter set of an HEVC stream is damaged")
-    bits = _Bits(unit[2:].replace(b"\0\0\3", b"\0\0"))
+    if len(unit) > _MAX_SPS_BYTES:
+        raise MediaDecodeError("a parameter set of the HEVC stream is too long")
+    bits = BitReader(unescaped(unit, 2, "HEVC"), "HEVC")
     bits.read(4)  # the VPS's number
     sub_layers = bits.read(3) + 1
     if sub_layers > 7:
@@ -168,7 +99,7 @@ def read_sps(unit: bytes, max_pixels: int = MAX_PIXELS) -> SequenceParameters:
     return SequenceParameters(number, width, height, pictures)
 
 
-def _skip_profile(bits: _Bits, sub_layers: int) -> None:
+def _skip_profile(bits: BitReader, sub_layers: int) -> None:
     """Skip profile_tier_level (7.3.3): a profile's promises cannot be trusted."""
     bits.read(88)
     bits.read(8)
@@ -179,7 +110,7 @@ def _skip_profile(bits: _Bits, sub_layers: int) -> None:
         bits.read(88 * profile + 8 * level)
 
 
-class StreamGate:
+class HevcGate:
     """Filters one sender's stream for its decoder; use one gate per decoder.
 
     Args:
@@ -193,6 +124,20 @@ class StreamGate:
         self._max_pixels = max_pixels
         self.buffer_bytes = 0
 
+    @staticmethod
+    def starts_with_keyframe(bitstream: bytes) -> bool:
+        """Whether decoding can begin here: the first units hold parameter sets or an IRAP picture (7.4.2.2)."""
+        position = 0
+        for _ in range(_UNITS_LOOKED_AT):
+            position = bitstream.find(START_CODE, position)
+            if position < 0 or position + 3 >= len(bitstream):
+                return False
+            kind = bitstream[position + 3] >> 1 & 0x3F
+            if kind in _PARAMETER_SETS or _FIRST_IRAP <= kind <= _LAST_IRAP + 2:
+                return True
+            position += 3
+        return False
+
     def check(self, bitstream: bytes) -> bytes:
         """The units of one encoder output that the decoder needs; drops higher layers and messages.
 
@@ -200,7 +145,7 @@ class StreamGate:
             MediaDecodeError: a parameter set is malformed or demands too much.
         """
         forwarded = []
-        for unit in _units(bitstream):
+        for unit in split_units(bitstream, "HEVC"):
             if len(unit) < 2 or unit[0] & 0x80 or not unit[1] & 7:
                 raise MediaDecodeError("an HEVC unit has a damaged header")
             kind, layer = unit[0] >> 1, (unit[0] & 1) << 5 | unit[1] >> 3
@@ -211,4 +156,4 @@ class StreamGate:
             elif kind == _VPS and (len(unit) < 4 or unit[2] & 0x03 or unit[3] & 0xF0):
                 raise MediaDecodeError("an HEVC stream has more than one layer")
             forwarded.append(unit)
-        return b"".join(_START_CODE + unit for unit in forwarded)
+        return b"".join(START_CODE + unit for unit in forwarded)

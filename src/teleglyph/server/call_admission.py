@@ -29,6 +29,8 @@ from teleglyph.wire.page import InvitationCheck, PageServerSession
 _log = logging.getLogger(__name__)
 
 _MISSING = AuthFailure.PASSWORD_REQUIRED | AuthFailure.CLIENT_KEY_REQUIRED
+_FEATURES = Feature.SCREEN_UPDATES | Feature.CODED_PICTURES
+"""Of calls; each side uses those that the other has as well."""
 _NO_ACIP = "This server does not speak ACIP, the protocol of ascii-chat. Join it with a newer 'teleglyph client'."
 _FEATURES = Feature.SCREEN_UPDATES
 _CLOSE_SECONDS = 0.8

@@ -24,14 +24,17 @@ from teleglyph.call.decoding import (
     confinement_available,
     open_decoding,
 )
-from teleglyph.call.ingest import HevcIngest
+from teleglyph.call.ingest import PictureIngest
 from teleglyph.call.limits import CallLimits
 from teleglyph.call.picture import PictureSlot
 from teleglyph.call.statistics import SenderCounters
 from teleglyph.errors import BadDataError, MediaDecodeError
-from teleglyph.media.hevc import HevcDecoder, HevcEncoder
+from teleglyph.media.hevc import HevcEncoder
+from teleglyph.media.picture_codec import PictureCodec
+from teleglyph.media.picture_decoder import PictureDecoder
 
 LIMITS = CallLimits()
+HEVC = PictureCodec.HEVC
 needs_confinement = pytest.mark.skipif(not confinement_available(), reason="this system cannot confine a process")
 
 
@@ -58,14 +61,16 @@ class Sender:
         self.counters = SenderCounters()
         self.slot = PictureSlot()
         self.lost = 0
-        self.ingest = HevcIngest(self.slot, self.counters, limits, decoding, lambda: size, lambda: None, self._on_lost)
+        self.ingest = PictureIngest(
+            self.slot, self.counters, limits, decoding, lambda: size, lambda: None, self._on_lost
+        )
 
     def _on_lost(self) -> None:
         self.lost += 1
 
     def queue(self, *bitstreams: bytes) -> None:
         for bitstream in bitstreams:
-            self.ingest.queue(bitstream)
+            self.ingest.queue(PictureCodec.HEVC, bitstream)
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -84,14 +89,14 @@ def test_pictures_equal_those_of_a_separate_decoder(confined: bool) -> None:
     async def run() -> None:
         async with opened(confined=confined) as decoding:
             assert isinstance(decoding, ConfinedDecoding if confined else ThreadDecoding)
-            stream, own = decoding.open_stream(False), HevcDecoder()
+            stream, own = decoding.open_stream(HEVC, False), PictureDecoder(PictureCodec.HEVC)
             for output in outputs(5, (160, 90)):
                 decoded, expected = await decoding.decode(stream, output, None), own.decode(output)
                 assert decoded.picture is not None
                 assert expected is not None
                 assert np.array_equal(decoded.picture, expected)
                 assert decoded.cpu > 0
-            smaller = await decoding.decode(decoding.open_stream(False), outputs(1, (160, 90))[0], (40, 20))
+            smaller = await decoding.decode(decoding.open_stream(HEVC, False), outputs(1, (160, 90))[0], (40, 20))
             assert smaller.picture is not None
             assert smaller.picture.shape == (22, 40, 3)
 
@@ -102,7 +107,11 @@ def test_pictures_equal_those_of_a_separate_decoder(confined: bool) -> None:
 def test_a_picture_that_fails_ends_its_own_stream_only(confined: bool) -> None:
     async def run() -> None:
         async with opened(replace(LIMITS, max_picture_pixels=64 * 48), confined) as decoding:
-            good, bad, first = decoding.open_stream(False), decoding.open_stream(False), outputs(2)
+            good, bad, first = (
+                decoding.open_stream(HEVC, False),
+                decoding.open_stream(HEVC, False),
+                outputs(2),
+            )
             await decoding.decode(good, first[0], None)
             with pytest.raises(DecodingError):
                 await decoding.decode(bad, outputs(1, (640, 360))[0], None)
@@ -116,7 +125,7 @@ def test_a_sender_that_leaves_midway_disturbs_nobody(confined: bool) -> None:
     async def run() -> None:
         async with opened(confined=confined) as decoding:
             pictures = outputs(6)
-            stays, stream = Sender(decoding), decoding.open_stream(False)
+            stays, stream = Sender(decoding), decoding.open_stream(HEVC, False)
             task = asyncio.ensure_future(decoding.decode(stream, pictures[0], None))
             await asyncio.sleep(0)
             task.cancel()
@@ -139,7 +148,7 @@ def test_the_process_gets_nothing_of_the_servers(monkeypatch: pytest.MonkeyPatch
             assert decoding.processes == []
             with socket.create_server(("127.0.0.1", 0)) as listening:
                 os.set_inheritable(listening.fileno(), True)
-                await decoding.decode(decoding.open_stream(False), outputs(1)[0], None)
+                await decoding.decode(decoding.open_stream(HEVC, False), outputs(1)[0], None)
             (process,) = decoding.processes
             folder = Path(f"/proc/{process}")
             status = dict(
@@ -222,7 +231,7 @@ def test_a_compromised_process_is_not_trusted(answer: bytes) -> None:
     async def run() -> None:
         async with opened() as decoding:
             assert isinstance(decoding, ConfinedDecoding)
-            stream, (first, second) = decoding.open_stream(False), outputs(2)
+            stream, (first, second) = decoding.open_stream(HEVC, False), outputs(2)
             await decoding.decode(stream, first, None)
             ours, theirs = socket.socketpair()
             ours.setblocking(False)
@@ -234,7 +243,7 @@ def test_a_compromised_process_is_not_trusted(answer: bytes) -> None:
             with pytest.raises(DecoderDiedError):
                 await decoding.decode(stream, second, None)
             theirs.close()
-            assert (await decoding.decode(decoding.open_stream(False), first, None)).picture is not None
+            assert (await decoding.decode(decoding.open_stream(HEVC, False), first, None)).picture is not None
 
     asyncio.run(run())
 
@@ -269,7 +278,11 @@ def test_nobody_waits_behind_a_sender_that_has_used_up_its_time() -> None:
     async def run() -> None:
         async with opened() as decoding:
             assert isinstance(decoding, ConfinedDecoding)
-            slow, quick, pictures = decoding.open_stream(True), decoding.open_stream(False), outputs(3)
+            slow, quick, pictures = (
+                decoding.open_stream(HEVC, True),
+                decoding.open_stream(HEVC, False),
+                outputs(3),
+            )
             await decoding.decode(slow, pictures[0], None)
             (process,) = decoding.processes
             os.kill(process, signal.SIGSTOP)
@@ -373,13 +386,13 @@ def test_the_budget_evicts_the_largest_only() -> None:
 @both
 def test_pictures_are_never_decoded_in_threads_that_draw(confined: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     threads = set()
-    decode = HevcDecoder.decode
+    decode = PictureDecoder.decode
 
-    def noted(self: HevcDecoder, *arguments: object) -> object:
+    def noted(self: PictureDecoder, *arguments: object) -> object:
         threads.add(threading.current_thread().name)
         return decode(self, *arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(HevcDecoder, "decode", noted)
+    monkeypatch.setattr(PictureDecoder, "decode", noted)
 
     async def run() -> None:
         async with opened(confined=confined) as decoding:

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
 _CONFINED = """
 import ctypes, os, socket, struct, sys, threading, time
 from teleglyph.media.decoding_process import confine
-from teleglyph.media.hevc import prepare_decoding
+from teleglyph.media.picture_decoder import prepare_decoding
 prepare_decoding()
 output = os.dup(1)
 {before}

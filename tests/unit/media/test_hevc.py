@@ -7,9 +7,11 @@ import pytest
 from numpy.typing import NDArray
 
 from teleglyph.errors import MediaDecodeError
-from teleglyph.media.hevc import HevcDecoder, HevcEncoder, hevc_available
-from teleglyph.media.hevc_parameters import starts_with_keyframe
+from teleglyph.media.hevc import HevcEncoder, hevc_available
+from teleglyph.media.hevc_parameters import HevcGate
 from teleglyph.media.pattern import TEST_PATTERNS
+from teleglyph.media.picture_codec import PictureCodec
+from teleglyph.media.picture_decoder import PictureDecoder
 
 Pixels = NDArray[np.uint8]
 
@@ -21,7 +23,7 @@ def encoded(pictures: list[Pixels], frame_rate: float = 30) -> tuple[HevcEncoder
     for picture in pictures:
         made = encoder.encode(picture)
         assert len(made) == 1, "without delay"
-        assert made[0].keyframe == starts_with_keyframe(made[0].data)
+        assert made[0].keyframe == HevcGate.starts_with_keyframe(made[0].data)
         outputs.append(made[0].data)
     return encoder, outputs
 
@@ -42,7 +44,7 @@ def test_the_encoder_is_part_of_the_installation() -> None:
 def test_decoded_pictures_resemble_the_originals() -> None:
     pictures = film(40)
     _, outputs = encoded(pictures)
-    decoder = HevcDecoder()
+    decoder = PictureDecoder(PictureCodec.HEVC)
     for picture, output in zip(pictures, outputs, strict=True):
         decoded = decoder.decode(output)
         assert decoded is not None
@@ -57,7 +59,7 @@ def test_odd_and_tiny_pictures_are_encoded_in_the_size_that_the_encoder_reports(
     size: tuple[int, int], coded: tuple[int, int]
 ) -> None:
     encoder, outputs = encoded([np.full((size[1], size[0], 3), 200, np.uint8)])
-    decoded = HevcDecoder().decode(outputs[0])
+    decoded = PictureDecoder(PictureCodec.HEVC).decode(outputs[0])
     assert decoded is not None
     assert (encoder.width, encoder.height) == coded
     assert decoded.shape == (coded[1], coded[0], 3)
@@ -66,7 +68,7 @@ def test_odd_and_tiny_pictures_are_encoded_in_the_size_that_the_encoder_reports(
 
 def test_keyframes_are_about_once_per_second_and_on_request() -> None:
     _, outputs = encoded(film(65))
-    assert [number for number, output in enumerate(outputs) if starts_with_keyframe(output)] == [0, 30, 60]
+    assert [number for number, output in enumerate(outputs) if HevcGate.starts_with_keyframe(output)] == [0, 30, 60]
     encoder, _ = encoded(film(5))
     encoder.request_keyframe()
     assert encoder.encode(film(6)[5])[0].keyframe
@@ -75,17 +77,17 @@ def test_keyframes_are_about_once_per_second_and_on_request() -> None:
 
 def test_decoding_begins_at_any_keyframe() -> None:
     _, outputs = encoded(film(35))
-    decoded = HevcDecoder().decode(outputs[30])
+    decoded = PictureDecoder(PictureCodec.HEVC).decode(outputs[30])
     assert decoded is not None
     assert psnr(decoded, film(31)[30]) > 24
 
 
 def test_pictures_are_scaled_down_to_the_needed_size_but_never_up() -> None:
     _, outputs = encoded(film(1, "plasma"))
-    smaller = HevcDecoder().decode(outputs[0], needed=(64, 64))
+    smaller = PictureDecoder(PictureCodec.HEVC).decode(outputs[0], needed=(64, 64))
     assert smaller is not None
     assert smaller.shape == (64, 114, 3)
-    same = HevcDecoder().decode(outputs[0], needed=(5000, 5000))
+    same = PictureDecoder(PictureCodec.HEVC).decode(outputs[0], needed=(5000, 5000))
     assert same is not None
     assert same.shape == (108, 192, 3)
 
@@ -93,14 +95,14 @@ def test_pictures_are_scaled_down_to_the_needed_size_but_never_up() -> None:
 def test_a_picture_that_is_larger_than_allowed_is_refused() -> None:
     _, outputs = encoded([np.zeros((1088, 1920, 3), np.uint8)])
     with pytest.raises(MediaDecodeError):
-        HevcDecoder(max_pixels=640 * 480).decode(outputs[0])
-    assert HevcDecoder(max_pixels=1920 * 1088).decode(outputs[0]) is not None
+        PictureDecoder(PictureCodec.HEVC, max_pixels=640 * 480).decode(outputs[0])
+    assert PictureDecoder(PictureCodec.HEVC, max_pixels=1920 * 1088).decode(outputs[0]) is not None
 
 
 @pytest.mark.parametrize("garbage", [b"\0", b"no start code", b"\0\0\1", b"\0\0\0\1\x40\1" + b"\xff" * 200])
 def test_garbage_gives_neither_a_picture_nor_a_crash(garbage: bytes) -> None:
     try:
-        assert HevcDecoder().decode(garbage) is None
+        assert PictureDecoder(PictureCodec.HEVC).decode(garbage) is None
     except MediaDecodeError as error:
         assert "HEVC" in str(error)
 
@@ -110,7 +112,7 @@ def test_damaged_streams_give_pictures_or_an_error_and_a_new_decoder_works() -> 
     chance = random.Random(5)
     outcomes = {"picture": 0, "error": 0, "nothing": 0}
     for _ in range(150):
-        decoder = HevcDecoder(max_pixels=1 << 20)
+        decoder = PictureDecoder(PictureCodec.HEVC, max_pixels=1 << 20)
         for output in outputs:
             damaged = bytearray(output)
             for _ in range(chance.randrange(4)):
@@ -124,4 +126,4 @@ def test_damaged_streams_give_pictures_or_an_error_and_a_new_decoder_works() -> 
             outcomes["nothing" if picture is None else "picture"] += 1
             assert picture is None or picture.size <= 3 << 20
     assert min(outcomes["picture"], outcomes["error"]) > 0, outcomes
-    assert HevcDecoder().decode(outputs[0]) is not None
+    assert PictureDecoder(PictureCodec.HEVC).decode(outputs[0]) is not None

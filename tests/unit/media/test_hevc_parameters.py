@@ -9,8 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from teleglyph.errors import MediaDecodeError
-from teleglyph.media.hevc import HevcDecoder, HevcEncoder
-from teleglyph.media.hevc_parameters import MAX_UNITS, StreamGate, read_sps
+from teleglyph.media.bitstream import MAX_UNITS
+from teleglyph.media.hevc import HevcEncoder
+from teleglyph.media.hevc_parameters import HevcGate, read_sps
+from teleglyph.media.picture_codec import PictureCodec
+from teleglyph.media.picture_decoder import PictureDecoder
 
 START = b"\0\0\1"
 VPS, SPS, PPS = 32, 33, 34
@@ -105,7 +108,7 @@ def made_sps(
 @pytest.mark.parametrize("size", [(32, 32), (64, 48), (160, 90), (480, 270), (638, 358), (1280, 720), (1920, 1080)])
 def test_our_own_clients_streams_pass_the_gate_and_decode_as_before(size: tuple[int, int]) -> None:
     encoder = HevcEncoder(*size, 30)
-    gate, decoder = StreamGate(), HevcDecoder()
+    gate, decoder = HevcGate(), PictureDecoder(PictureCodec.HEVC)
     for number in range(3):
         picture = np.full((size[1], size[0], 3), 60 * number, np.uint8)
         (output,) = encoder.encode(picture)
@@ -124,7 +127,7 @@ def test_every_8_bit_420_stream_of_x265_passes(parameters: str) -> None:
     sps = read_sps(sps_of(outputs[0]))
     assert (sps.width, sps.height, sps.number) == (320, 240, 0)
     assert 1 <= sps.pictures <= 16
-    gate = StreamGate()
+    gate = HevcGate()
     passed = [gate.check(output) for output in outputs]
     assert {kind(unit) for unit in units(passed[0])} >= {VPS, SPS, PPS}
     assert decoded(passed) == decoded(outputs)
@@ -145,7 +148,7 @@ def test_other_kinds_of_pictures_are_refused_before_decoding(pixel_format: str, 
     if pixel_format not in {f.name for f in av.Codec("libx265", "w").video_formats or []}:
         pytest.skip(f"this libx265 does not write {pixel_format}")
     with pytest.raises(MediaDecodeError, match=reason):
-        StreamGate().check(encoded(64, 64, pixel_format, MANY_REFERENCES))
+        HevcGate().check(encoded(64, 64, pixel_format, MANY_REFERENCES))
 
 
 def test_the_memory_of_a_stream_does_not_depend_on_its_claims() -> None:
@@ -175,7 +178,7 @@ def test_a_parameter_set_with_excessive_values_is_refused(fields: dict[str, int]
 
 
 def test_every_set_in_a_stream_is_read_and_the_largest_counts() -> None:
-    gate = StreamGate()
+    gate = HevcGate()
     gate.check(START + made_sps())
     small = gate.buffer_bytes
     gate.check(START + made_sps(number=1, width=1280, height=720) + b"\0" + START + made_sps(number=2))
@@ -191,8 +194,8 @@ def test_higher_layers_messages_and_unknown_units_are_dropped() -> None:
     slice_, message, unknown = b"\x02\1\x80", bytes([39 << 1, 1, 5]), bytes([50 << 1, 1, 5])
     second_layer = bytes([SPS << 1, 1 << 3 | 1]) + made_sps(chroma=3)[2:]
     stream = b"".join(START + unit for unit in (message, second_layer, slice_, unknown))
-    assert StreamGate().check(stream) == START + slice_
-    assert StreamGate().check(START + message) == b""
+    assert HevcGate().check(stream) == START + slice_
+    assert HevcGate().check(START + message) == b""
 
 
 @pytest.mark.parametrize(
@@ -202,13 +205,13 @@ def test_higher_layers_messages_and_unknown_units_are_dropped() -> None:
 )
 def test_damaged_units_are_refused(unit: bytes) -> None:
     with pytest.raises(MediaDecodeError):
-        StreamGate().check(START + unit)
+        HevcGate().check(START + unit)
 
 
 def test_the_number_of_units_is_bounded() -> None:
-    StreamGate().check((START + b"\x02\1\x80") * MAX_UNITS)
+    HevcGate().check((START + b"\x02\1\x80") * MAX_UNITS)
     with pytest.raises(MediaDecodeError, match="units"):
-        StreamGate().check((START + b"\x02\1\x80") * (MAX_UNITS + 1))
+        HevcGate().check((START + b"\x02\1\x80") * (MAX_UNITS + 1))
 
 
 @pytest.mark.parametrize("inside", [b"\0\0\2", b"\0\0\3\4"])
@@ -248,7 +251,7 @@ def _check_bounds(unit: bytes) -> None:
 @given(st.binary(max_size=300))
 def test_any_stream_is_refused_or_passed_on_in_parts(data: bytes) -> None:
     try:
-        passed = StreamGate().check(data)
+        passed = HevcGate().check(data)
     except MediaDecodeError:
         return
     assert len(passed) <= len(data)

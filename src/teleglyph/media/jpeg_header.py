@@ -1,0 +1,104 @@
+"""Checks a JPEG file's demands on its decoder before the decoder sees it (ITU-T T.81, annex B)."""
+
+from __future__ import annotations
+
+import re
+
+from teleglyph.errors import MediaDecodeError
+from teleglyph.media.bitstream import MAX_PIXELS, check_size, padded_pixels
+
+_START, _END = b"\xff\xd8", b"\xff\xd9"
+_SOF0, _SOF1, _DHT, _EOI, _SOS, _DQT, _DRI, _COM = 0xC0, 0xC1, 0xC4, 0xD9, 0xDA, 0xDB, 0xDD, 0xFE
+_FRAMES = (_SOF0, _SOF1)
+_TABLES = (_DHT, _DQT, _DRI)
+_DROPPED = frozenset({*range(0xE0, 0xF0), _COM})
+"""Thumbnails, metadata and comments."""
+_MAX_TABLES = 32
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+"""Ends the coded data of a scan: neither an escaped byte nor a restart."""
+_SAMPLINGS = (0x11, 0x21, 0x12, 0x22)
+_BLOCK_PIXELS, _BLOCKS_PER_BYTE = 64, 4
+"""A block takes at least two bits: its difference and its end."""
+_HELD_PICTURES = 3
+_BYTES_PER_PIXEL = 3
+_BYTES_PER_STREAM = 1 << 20
+
+
+class JpegGate:
+    """Reduces one sender's files to what their decoder needs; use one gate per decoder.
+
+    Progressive files are refused: they cost time and memory in proportion to a number of scans that the sender chooses.
+
+    Args:
+        max_pixels: largest area of a picture.
+
+    Attributes:
+        buffer_bytes: the most memory that the decoder may hold for the files so far.
+    """
+
+    def __init__(self, max_pixels: int = MAX_PIXELS) -> None:
+        self._max_pixels = max_pixels
+        self.buffer_bytes = 0
+
+    @staticmethod
+    def starts_with_keyframe(bitstream: bytes) -> bool:
+        """Whether this looks like a JPEG file, each of which can be decoded by itself."""
+        return bitstream.startswith(_START)
+
+    def check(self, bitstream: bytes) -> bytes:
+        """The file without metadata.
+
+        Raises:
+            MediaDecodeError: it is malformed, demands too much, or is not a baseline file.
+        """
+        if not self.starts_with_keyframe(bitstream):
+            raise MediaDecodeError("the picture is not a JPEG file")
+        parts, position, tables, scans, components = [_START], 2, 0, 0, 0
+        while True:
+            while bitstream[position : position + 2] == b"\xff\xff":
+                position += 1
+            if position + 2 > len(bitstream) or bitstream[position] != 0xFF:
+                raise MediaDecodeError("a JPEG file is damaged or ends too early")
+            marker = bitstream[position + 1]
+            if marker == _EOI:
+                break
+            length = int.from_bytes(bitstream[position + 2 : position + 4], "big")
+            end = position + 2 + length
+            if length < 2 or end > len(bitstream):
+                raise MediaDecodeError("a JPEG file is damaged or ends too early")
+            if marker in _FRAMES and not components:
+                components = self._check_frame(bitstream[position + 4 : end], len(bitstream))
+            elif marker == _SOS and scans < components:
+                scans += 1
+                found = _MARKER.search(bitstream, end)
+                end = found.start() if found is not None else len(bitstream)
+            elif marker in _TABLES and tables < _MAX_TABLES:
+                tables += 1
+            elif marker not in _DROPPED:
+                raise MediaDecodeError(f"only baseline JPEG with one scan per component is supported ({marker:#x})")
+            if marker not in _DROPPED:
+                parts.append(bitstream[position:end])
+            position = end
+        if not scans:
+            raise MediaDecodeError("a JPEG file contains no picture")
+        return b"".join((*parts, _END))
+
+    def _check_frame(self, header: bytes, size: int) -> int:
+        """Check a frame header (B.2.2) of a file with so many bytes, and return the number of components."""
+        if len(header) < 6 or header[5] not in (1, 3) or len(header) != 6 + 3 * header[5]:
+            raise MediaDecodeError("only JPEG in gray or with three components is supported")
+        if header[0] != 8:
+            raise MediaDecodeError(f"only JPEG with 8 bits is supported, and this file has {header[0]}")
+        height, width = (int.from_bytes(header[at : at + 2], "big") for at in (1, 3))
+        check_size(width, height, self._max_pixels)
+        if -(-width // 8) * -(-height // 8) > size * _BLOCKS_PER_BYTE:
+            raise MediaDecodeError(f"{size} bytes of JPEG are too few for {width}x{height} pixels")
+        components = header[6:]
+        samplings = components[1::3]
+        if samplings[0] not in _SAMPLINGS or any(sampling != 0x11 for sampling in samplings[1:]):
+            raise MediaDecodeError("only JPEG with 4:2:0, 4:2:2, 4:4:0 or 4:4:4 is supported")
+        if components[0::3] == b"RGB":
+            raise MediaDecodeError("only JPEG with luma and chroma is supported, and this file has RGB")
+        memory = _HELD_PICTURES * _BYTES_PER_PIXEL * padded_pixels(width, height) + _BYTES_PER_STREAM
+        self.buffer_bytes = max(self.buffer_bytes, memory)
+        return header[5]
