@@ -1,2 +1,6 @@
-const status = document.getElementById("status");
-if (status) status.textContent = "Join with a client: teleglyph client HOST";
+/** Starts the page. */
+
+import { App } from "./app.js";
+import { mediaSupport } from "./media/media_support.js";
+
+await new App(await mediaSupport()).start();

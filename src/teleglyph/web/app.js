@@ -1,0 +1,375 @@
+/** The page as a whole: lobby, call, and what connects their parts. */
+
+import { Call } from "./call/call.js";
+import { AuthFailure, Stream } from "./call/messages.js";
+import { decodeOpusBatch, encodeOpusBatch } from "./call/opus_batch.js";
+import { Type } from "./call/packet.js";
+import { RoomConversation } from "./room_conversation.js";
+import { readLink, socketUrl } from "./link.js";
+import { decodeAudioBatch, encodeAudioBatch } from "./media/audio_batch.js";
+import { Playback } from "./media/playback.js";
+import { OwnMedia } from "./own_media.js";
+import { loadPreferences, savePreferences, validated } from "./preferences.js";
+import { CallView } from "./ui/call_view.js";
+import { byId } from "./ui/elements.js";
+import { Lobby } from "./ui/lobby.js";
+import { changes } from "./ui/people.js";
+
+const RATE = 60;
+const HIDDEN_RATE = 1;
+const MAX_ANNOUNCEMENTS = 3;
+
+export class App {
+  /** @param {import("./media/media_support.js").MediaSupport} support */
+  constructor(support) {
+    this._support = support;
+    this._preferences = loadPreferences();
+    this._link = readLink(location);
+    this._root = byId("app");
+    this._media = new OwnMedia({
+      onChange: () => this._mediaChanged(),
+      onProblem: (text) => this._problem(text),
+      onLevel: (rms) => this._lobby?.showLevel(rms),
+    });
+    this._media.setPushToTalk(this._preferences.pushToTalk);
+    this._password = "";
+    this._spotlight = 0;
+    this._isViewOnly = false;
+    this._soundIsOn = false;
+    /** @type {Lobby | null} */
+    this._lobby = null;
+    /** @type {CallView | null} */
+    this._view = null;
+    /** @type {Call | null} */
+    this._call = null;
+    /** @type {Playback | null} */
+    this._playback = null;
+    /** @type {RoomConversation | null} */
+    this._conversation = null;
+    /** @type {import("./call/messages.js").RosterEntry[]} */
+    this._roster = [];
+    document.addEventListener("visibilitychange", () => this._sendView());
+    addEventListener("pagehide", () => this._call?.leave());
+    addEventListener("pageshow", (event) => {
+      // The page comes out of the browser's cache after it has left the call.
+      if (event.persisted && this._call !== null) location.reload();
+    });
+  }
+
+  /** Show the lobby, and turn on what was on the last time. */
+  async start() {
+    this._showLobby();
+    const { camera, microphone } = this._preferences;
+    if (camera && this._support.camera) await this._media.setCamera(true);
+    if (microphone && this._support.microphone) await this._media.setMicrophone(true);
+  }
+
+  // --- the lobby ------------------------------------------------------------------------------------
+
+  _showLobby() {
+    this._endCall();
+    document.title = this._link.room ? `${this._link.room} · Teleglyph` : "Teleglyph";
+    this._lobby?.dispose();
+    this._lobby = new Lobby({
+      room: this._link.room,
+      preferences: this._preferences,
+      media: this._media,
+      support: this._support,
+      isInvited: this._link.invitation !== "",
+      onJoin: (name, password) => this._join(name, password),
+      onWish: (wishes) => this._wish(wishes),
+    });
+    this._root.replaceChildren(this._lobby.element);
+  }
+
+  /**
+   * @param {string} name
+   * @param {string} password
+   */
+  _join(name, password) {
+    this._setPreferences({ name });
+    this._password = password;
+    this._lobby?.showJoining(true);
+    const { worklet, audioDecoder } = this._support;
+    if (worklet) void this._startPlayback();
+    const entry = { ...this._link, password, name };
+    // The size is not known before the stage is on the page.
+    this._call = new Call(socketUrl(location, "/call"), entry, this._wantedView(), audioDecoder, {
+      onJoined: (welcome) => this._joined(welcome),
+      onScreen: (payload) => void this._view?.stage.receive(payload),
+      onSound: (type, payload) => this._hear(type, payload),
+      onPictureRequest: (request) => this._media.request(request),
+      onRoster: (roster) => this._showRoster(roster),
+      onViewState: ({ place }) => this._showSpotlight(place),
+      onLost: (ending, seconds) => this._lost(ending, seconds),
+      onRefused: (ending) => void this._refused(ending),
+    });
+  }
+
+  /** @param {import("./call/connection.js").Ending} ending */
+  async _refused(ending) {
+    if (this._view !== null) this._showLobby();
+    this._call = null;
+    this._closePlayback();
+    const lobby = this._lobby;
+    lobby?.showJoining(false);
+    const { reasons, text } = ending;
+    if (text) lobby?.notice(text, true);
+    if (reasons & AuthFailure.PASSWORD_REQUIRED && !this._support.secure)
+      lobby?.notice(
+        "This call has a password. It can only be typed on a secure page, so ask the host for an https link.",
+        true,
+      );
+    else if (reasons & (AuthFailure.PASSWORD_REQUIRED | AuthFailure.PASSWORD_INCORRECT))
+      lobby?.askForPassword((reasons & AuthFailure.PASSWORD_INCORRECT) !== 0);
+    else if (reasons & AuthFailure.KEY_REQUIRED)
+      lobby?.notice(
+        "This call admits only people with a key, or with an invitation. Ask the host for an invitation link.",
+        true,
+      );
+    else if (!text) lobby?.notice(await whyNot(), true);
+  }
+
+  // --- the call -------------------------------------------------------------------------------------
+
+  /** @param {{room: string, group: string, isViewOnly: boolean, codecs: number}} welcome */
+  _joined({ room, group, isViewOnly, codecs }) {
+    this._isViewOnly = isViewOnly;
+    if (isViewOnly) {
+      void this._media.setCamera(false);
+      void this._media.setMicrophone(false);
+    }
+    this._media.startEncoding(codecs);
+    this._media.onPicture = (picture) => this._call?.sendPicture(picture) ?? true;
+    this._media.onOpus = (packet, ms) => this._call?.sendSound(Type.AUDIO_OPUS_BATCH, encodeOpusBatch(packet, ms));
+    this._media.onSamples = (samples) => this._call?.sendSound(Type.AUDIO_BATCH, encodeAudioBatch(samples));
+    if (this._view === null) this._showCall(room);
+    this._view?.stage.restart();
+    this._view?.status("");
+    this._mediaChanged();
+    if (isViewOnly) this._view?.status("You were invited to watch and listen.");
+    if (group && this._conversation === null) this._startChat(group);
+  }
+
+  /** @param {string} room */
+  _showCall(room) {
+    const { camera, microphone, worklet } = this._support;
+    this._lobby?.dispose();
+    this._lobby = null;
+    document.title = `${room} · Teleglyph`;
+    this._view = new CallView({
+      room,
+      preferences: this._preferences,
+      media: this._media,
+      can: { camera: camera && !this._isViewOnly, microphone: microphone && !this._isViewOnly, sound: worklet },
+      canChooseSpeaker: Playback.canChooseOutput,
+      onSize: () => this._sendView(),
+      onAcknowledge: (number, flags) => this._call?.acknowledge(number, (flags & 1) !== 0),
+      onPlace: (place) => this._spotlightWish(place),
+      onWish: (wishes) => this._wish(wishes),
+      onPreferences: (changed) => this._setPreferences(changed),
+      onDevice: (kind, id) => void this._useDevice(kind, id),
+      onLeave: () => this._leave(),
+    });
+    this._root.replaceChildren(this._view.element);
+    this._view.showSpotlight(this._spotlight);
+  }
+
+  /**
+   * @param {import("./call/connection.js").Ending} ending
+   * @param {number} seconds
+   */
+  _lost(ending, seconds) {
+    this._media.stopEncoding();
+    const reason = ending.text ? `${ending.text} ` : "";
+    this._view?.status(`${reason}Connection lost. Reconnecting${seconds > 3 ? ` in ${Math.round(seconds)} s` : ""} …`);
+  }
+
+  _leave() {
+    this._call?.leave();
+    this._call = null;
+    void this._media.setCamera(false);
+    void this._media.setMicrophone(false);
+    this._showLobby();
+    this._lobby?.notice("You left the call.");
+  }
+
+  _endCall() {
+    this._call?.leave();
+    this._call = null;
+    this._conversation?.close();
+    this._conversation = null;
+    this._media.stopEncoding();
+    this._closePlayback();
+    this._view?.dispose();
+    this._view = null;
+    this._roster = [];
+    this._spotlight = 0;
+  }
+
+  // --- pictures -------------------------------------------------------------------------------------
+
+  /** @returns {import("./call/messages.js").View} */
+  _wantedView() {
+    const { columns, rows } = this._view?.stage.size ?? { columns: 0, rows: 0 };
+    const { colorLevel, renderMode, hidesSelf, mirrorsSelf } = this._preferences;
+    return {
+      columns: columns || 80,
+      rows: rows || 24,
+      rate: document.visibilityState === "hidden" ? HIDDEN_RATE : RATE,
+      colorLevel,
+      renderMode,
+      hidesSelf,
+      mirrorsSelf,
+      spotlight: this._spotlight,
+    };
+  }
+
+  _sendView() {
+    this._call?.setView(this._wantedView());
+  }
+
+  /** @param {number} place to show alone; 0 for all */
+  _spotlightWish(place) {
+    this._spotlight = place;
+    this._sendView();
+  }
+
+  /** @param {number} place */
+  _showSpotlight(place) {
+    this._spotlight = place;
+    this._view?.showSpotlight(place);
+  }
+
+  /** @param {import("./call/messages.js").RosterEntry[]} roster */
+  _showRoster(roster) {
+    this._view?.stage.showRoster(roster);
+    this._view?.people.showRoster(roster);
+    for (const sentence of changes(this._roster, roster)) announce(sentence);
+    this._roster = roster;
+  }
+
+  // --- sound ----------------------------------------------------------------------------------------
+
+  async _startPlayback() {
+    this._playback ??= new Playback({
+      onNeedsGesture: (needsGesture) =>
+        this._view?.status(needsGesture ? "Click to hear the others" : "", () => void this._playback?.resume()),
+    });
+    this._playback.volume = this._preferences.volume;
+    try {
+      await this._playback.start();
+      await this._playback?.setOutput(this._media.devices.chosen("speaker"));
+    } catch (error) {
+      console.warn("Cannot play sound.", error);
+    }
+  }
+
+  _closePlayback() {
+    this._playback?.close();
+    this._playback = null;
+  }
+
+  /**
+   * @param {number} type
+   * @param {Uint8Array} payload
+   */
+  _hear(type, payload) {
+    if (type === Type.AUDIO_OPUS_BATCH) this._playback?.pushOpus(decodeOpusBatch(payload));
+    else {
+      try {
+        this._playback?.pushSamples(decodeAudioBatch(payload));
+      } catch (error) {
+        console.warn(error);
+      }
+    }
+  }
+
+  // --- camera and microphone ------------------------------------------------------------------------
+
+  /** @param {{camera?: boolean, microphone?: boolean}} wishes of the user */
+  _wish({ camera, microphone }) {
+    if (camera !== undefined) {
+      this._setPreferences({ camera });
+      void this._media.setCamera(camera);
+    }
+    if (microphone !== undefined) {
+      this._setPreferences({ microphone });
+      void this._media.setMicrophone(microphone);
+    }
+  }
+
+  _mediaChanged() {
+    this._lobby?.refresh();
+    this._view?.refresh();
+    const video = this._media.hasCamera && !this._isViewOnly ? Stream.VIDEO : 0;
+    // The stream of sound also brings the others' sound, so it is on with a muted microphone.
+    this._call?.setStreams(video | (this._support.worklet ? Stream.AUDIO : 0));
+  }
+
+  /**
+   * @param {import("./media/devices.js").DeviceKind} kind
+   * @param {string} id
+   */
+  async _useDevice(kind, id) {
+    if (kind !== "speaker") return this._media.choose(kind, id);
+    this._media.devices.choose(kind, id);
+    await this._playback?.setOutput(id).catch(() => this._problem("This speaker cannot be used."));
+  }
+
+  /** @param {string} text */
+  _problem(text) {
+    if (this._lobby) this._lobby.notice(text, true);
+    else this._view?.status(text, () => this._view?.status(""));
+  }
+
+  // --- chat and preferences -------------------------------------------------------------------------
+
+  /** @param {string} group */
+  _startChat(group) {
+    const conversation = new RoomConversation(socketUrl(location, "/events"), group, this._preferences.name, (unread) =>
+      this._view?.showUnread(unread),
+    );
+    this._conversation = conversation;
+    this._view?.setChat(conversation.element);
+    if (matchMedia("(min-width: 1100px)").matches) this._view?.show("chat");
+  }
+
+  /** @param {Partial<import("./preferences.js").Preferences>} changed */
+  _setPreferences(changed) {
+    const preferences = this._preferences;
+    Object.assign(preferences, validated({ ...preferences, ...changed }));
+    savePreferences(preferences);
+    if (changed.cell !== undefined) this._view?.stage.setCell(preferences.cell);
+    if (changed.volume !== undefined && this._playback) this._playback.volume = preferences.volume;
+    if (changed.pushToTalk !== undefined) this._media.setPushToTalk(preferences.pushToTalk);
+    if (changed.name !== undefined) {
+      this._call?.setName(preferences.name || "guest");
+      this._conversation?.setName(preferences.name);
+    }
+    this._sendView();
+  }
+}
+
+/** Tell people who cannot see the picture. @param {string} sentence */
+function announce(sentence) {
+  const region = byId("announcements");
+  const line = document.createElement("p");
+  line.textContent = sentence;
+  region.append(line);
+  while (region.children.length > MAX_ANNOUNCEMENTS) region.firstElementChild?.remove();
+}
+
+/** Why the server did not take a connection, in a sentence. */
+async function whyNot() {
+  try {
+    const answer = await fetch("/call", { headers: { Accept: "application/json" }, cache: "no-store" });
+    if (answer.status !== 426) {
+      const { error } = await answer.json();
+      if (typeof error === "string") return error;
+    }
+    return "The connection was lost. Try again.";
+  } catch {
+    return "The server does not answer. Check your network, then try again.";
+  }
+}
