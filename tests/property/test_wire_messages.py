@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from teleglyph.errors import PeerError
+from teleglyph.server.call_rooms import RoomAccess
 from teleglyph.wire.acip import (
     AsciiFrame,
     AudioBatch,
@@ -24,6 +25,7 @@ from teleglyph.wire.acip import (
     ClientJoin,
     ClientLeave,
     ClientSession,
+    Compression,
     CryptoCapabilities,
     CryptoParameters,
     ErrorMessage,
@@ -38,6 +40,8 @@ from teleglyph.wire.acip import (
     NoEncryption,
     OpusBatch,
     PacketDecoder,
+    PageHello,
+    PageWelcome,
     Ping,
     Pong,
     ProtocolVersion,
@@ -45,6 +49,9 @@ from teleglyph.wire.acip import (
     RekeyRequest,
     RekeyResponse,
     RemoteLog,
+    Roster,
+    RosterEntry,
+    ScreenUpdate,
     ServerAuthResponse,
     ServerSession,
     ServerState,
@@ -54,6 +61,7 @@ from teleglyph.wire.acip import (
     StreamStop,
     encode,
 )
+from teleglyph.wire.page import PageServerSession, PasswordDigest
 from unit.wire.examples import PASSWORD_KEY, established, events
 
 U8, U16, U32 = (st.integers(0, 2**bits - 1) for bits in (8, 16, 32))
@@ -133,6 +141,17 @@ MESSAGES: dict[type[Message], st.SearchStrategy[Message]] = {
     StreamStop: st.builds(StreamStop, KINDS),
     ClearConsole: st.just(ClearConsole()),
     ServerState: st.builds(ServerState, U32, U32),
+    PageHello: st.builds(PageHello, U32, text(128), text(256), text(400), U16),
+    PageWelcome: st.builds(PageWelcome, U32, U32, U8, text(128), text(64)),
+    Roster: st.builds(
+        Roster,
+        st.lists(st.builds(RosterEntry, U32, U8, U8, U16, U16, U16, U16, text(128)), max_size=5).map(tuple),
+    ),
+    ScreenUpdate: st.builds(
+        ScreenUpdate,
+        *(st.integers(1, 2**32 - 1), U32, st.integers(1, 4096), st.integers(1, 4096), st.binary(max_size=500), U8, U16),
+        st.sampled_from(Compression),
+    ),
 }
 ANY_MESSAGE = st.sampled_from(sorted(MESSAGES, key=lambda kind: kind.__name__)).flatmap(MESSAGES.__getitem__)
 CUTS = st.lists(st.integers(0, 2**16), max_size=12)
@@ -261,6 +280,17 @@ def test_a_damaged_handshake_ends_cleanly_or_with_the_same_secret(
                 done[name] |= any(isinstance(event, HandshakeDone) for event in run(session, data, cuts))
     if done["server"] and done["client"] and password:
         assert server.shared_key == client.shared_key
+
+
+@given(MESSAGES[PageHello], st.lists(damages(), max_size=2), CUTS)
+def test_only_the_password_admits_a_page(hello: PageHello, harm: list[Damage], cuts: list[int]) -> None:
+    room = RoomAccess("lobby", password=PasswordDigest("correct horse"))
+    session = PageServerSession(lambda _: room)
+    data = encode(hello)
+    for damage in harm:
+        data = damage(data)
+    assert run(session, data, cuts) == []
+    assert session.state is not SessionState.ESTABLISHED
 
 
 @given(st.lists(ANY_MESSAGE, min_size=1, max_size=3), st.lists(damages(), min_size=1, max_size=2), CUTS, st.booleans())

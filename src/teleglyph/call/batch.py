@@ -13,6 +13,7 @@ from teleglyph.call.shared_text import SharedText
 from teleglyph.call.shared_update import SharedUpdate, UpdateKey
 from teleglyph.call.statistics import RoomCounters
 from teleglyph.media.grid import Composition, Encoding
+from teleglyph.wire.acip import Compression
 
 
 class Batch:
@@ -96,7 +97,7 @@ class Batch:
         """The native work, once all viewers have contributed."""
         # Drawing.halves needs all updates of a screen next to each other.
         self._planned_updates = sorted(self._updates.values(), key=lambda update: update.key.screen.number)
-        encodings = [(update.plan(), update.may_compress) for update in self._planned_updates]
+        encodings = [(update.plan(), update.compressions) for update in self._planned_updates]
         return self._drawing(self._compositions, encodings)
 
     def finish(self, drawn: Drawn, now: float) -> Drawing:
@@ -120,6 +121,8 @@ class Batch:
         self._planned_updates = []
         return self._drawing([], [])
 
-    def _drawing(self, compositions: Sequence[Composition], encodings: Sequence[tuple[Encoding, bool]]) -> Drawing:
+    def _drawing(
+        self, compositions: Sequence[Composition], encodings: Sequence[tuple[Encoding, Sequence[Compression]]]
+    ) -> Drawing:
         pictures = self._pictures or Pictures.of(())
         return Drawing([(text.plan(pictures), text.pack) for text in self._texts], compositions, encodings)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from teleglyph.media.canvas import Canvas, Draw, render_batch
 from teleglyph.media.grid import Composition, Encoding, Update, compose, encode_updates
 from teleglyph.media.style import Style
-from teleglyph.wire.acip import compress
+from teleglyph.wire.acip import Compression
 
 
 class DrawnUpdate(NamedTuple):
-    """A delta, and its compressed body if a viewer may want that and it is smaller."""
+    """A delta, and its compressed bodies: those that a viewer may want, if they are smaller."""
 
     update: Update
-    packed: bytes | None
+    packed: Mapping[Compression, bytes]
 
 
 class Drawn(NamedTuple):
@@ -45,12 +45,12 @@ class Drawing(NamedTuple):
     Attributes:
         texts: frames to be rendered as text, and the function that makes a packet of each.
         compositions: screens to be composed.
-        encodings: deltas of these screens, and whether a viewer may want them compressed.
+        encodings: deltas of these screens, and the compressions that viewers may want.
     """
 
     texts: Sequence[tuple[tuple[Canvas, Sequence[Draw], Style], Callable[[bytes], bytes | None]]]
     compositions: Sequence[Composition]
-    encodings: Sequence[tuple[Encoding, bool]]
+    encodings: Sequence[tuple[Encoding, Sequence[Compression]]]
 
     @property
     def jobs(self) -> int:
@@ -90,8 +90,8 @@ class Drawing(NamedTuple):
         return Drawn(
             packets,
             [
-                DrawnUpdate(update, _compress_body(update.body) if may_compress else None)
-                for update, (_, may_compress) in zip(updates, self.encodings, strict=True)
+                DrawnUpdate(update, _compress_body(update.body, compressions))
+                for update, (_, compressions) in zip(updates, self.encodings, strict=True)
             ],
         )
 
@@ -100,8 +100,8 @@ _MIN_COMPRESSED = 300
 """Bytes below which compression is not worth its time."""
 
 
-def _compress_body(body: bytes) -> bytes | None:
+def _compress_body(body: bytes, compressions: Sequence[Compression]) -> dict[Compression, bytes]:
     if len(body) < _MIN_COMPRESSED:
-        return None
-    packed = compress(body)
-    return packed if len(packed) < len(body) else None
+        return {}
+    packed = ((compression, compression.compress(body)) for compression in compressions)
+    return {compression: data for compression, data in packed if len(data) < len(body)}

@@ -36,6 +36,7 @@ from teleglyph.wire.acip import (
     CodedPicture,
     ErrorMessage,
     Event,
+    Feature,
     HevcFrame,
     ImageFrame,
     JoinFlag,
@@ -94,7 +95,7 @@ class Participant:
         self._wanted_room = ""
         self._limits = limits
         self._decoding = decoding
-        self._has_screens = False
+        self._features = Feature.NONE
         self._early_settings: ViewSettings | None = None
         """Came before the capabilities."""
         peer_log = PeerLog()
@@ -116,16 +117,16 @@ class Participant:
         """Joined and not leaving."""
         return self._life.in_room
 
-    def secure(self, room: str, *, has_screens: bool) -> None:
+    def secure(self, room: str, features: Feature) -> None:
         """Continue after the handshake.
 
         Args:
             room: the name of the room that the peer wants to join; empty for the lobby.
-            has_screens: the peer understands deltas and picture requests.
+            features: the extensions that both sides support.
         """
         self._life.advance(State.SECURED)
         self._wanted_room = room
-        self._has_screens = has_screens
+        self._features = features
         self._handlers[ViewSettings] = self._on_early_settings
 
     async def leave(self) -> None:
@@ -201,7 +202,7 @@ class Participant:
             self._decoding,
             partial(self._first_picture_arrived, room),
             room.picture_changed,
-            takes_requests=self._has_screens,
+            takes_requests=Feature.SCREEN_UPDATES in self._features,
         )
         self._speaker = speaker = Speaker(connection.outbox, room.sound, limits)
         self._handlers |= {
@@ -221,9 +222,9 @@ class Participant:
         return room
 
     def _new_viewer(self, room: CallRoom) -> Viewer:
-        if not self._has_screens:
+        if Feature.SCREEN_UPDATES not in self._features:
             return TextViewer(self.connection, room, self._limits)
-        viewer = ScreenViewer(self.number, self.connection, room, self._limits)
+        viewer = ScreenViewer(self.number, self.connection, room, self._limits, self._features)
         self._handlers |= {ScreenAck: viewer.acknowledge, ViewSettings: viewer.apply_settings}
         return viewer
 
@@ -286,7 +287,8 @@ class Participant:
 
     def tile(self) -> Tile:
         """Its part of the scene."""
-        return self.sender.tile(self.number, self.name, is_speaking=self._speaker.voice.is_speaking)
+        tile = self.sender.tile(self.number, self.name, is_speaking=self._speaker.voice.is_speaking)
+        return tile._replace(listening=self._speaker.is_on)
 
     def report(self) -> ParticipantReport:
         """Counters as plain values."""

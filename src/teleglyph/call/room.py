@@ -86,6 +86,9 @@ class CallRoom:
         self.picture_rate = 0.0
         self._members: dict[int, Member] = {}
         self._marks: tuple[object, ...] = ()
+        self._people: tuple[object, ...] = ()
+        self._people_revision = 0
+        """Grows whenever something in the roster changes, apart from the places on screens."""
         self._rate_since = (0.0, 0)
 
     def __len__(self) -> int:
@@ -153,7 +156,7 @@ class CallRoom:
         return tuple(member.tile() for member in self._members.values())
 
     def refresh(self, now: float) -> None:
-        """Look who began or ceased to speak or to send, and request the pictures that are seen.
+        """Look who began or ceased to speak or to send, send rosters, and request the pictures that are seen.
 
         To be called a few times per second, with monotonic seconds.
         """
@@ -161,11 +164,18 @@ class CallRoom:
         if now - since >= _RATE_SECONDS:
             self.picture_rate = (self.revision - revision) / (now - since)
             self._rate_since = now, self.revision
-        marks = tuple((tile.name, tile.speaking, tile.frozen) for tile in self.scene())
+        scene = self.scene()
+        marks = tuple((tile.name, tile.speaking, tile.frozen) for tile in scene)
         if marks != self._marks:
             self._marks = marks
             self.scene_changed()
             self._send_view_states()
+        people = tuple(tile._replace(pixels=None, version=tile.pixels is not None, aspect=0.0) for tile in scene)
+        if people != self._people:
+            self._people = people
+            self._people_revision += 1
+        for viewer in self.viewers:
+            viewer.send_roster(scene, self._people_revision, now)
         demands = demands_of(self.viewers)
         for number, member in self._members.items():
             member.sender.request_picture(demands.get(number, UNSEEN))

@@ -21,6 +21,8 @@ class Tile(NamedTuple):
         aspect: width over height of the picture.
         speaking: can be heard.
         frozen: the picture is on but old.
+        listening: sound is on.
+        view_only: may only watch and listen.
     """
 
     number: int
@@ -30,6 +32,8 @@ class Tile(NamedTuple):
     aspect: float
     speaking: bool
     frozen: bool
+    listening: bool = False
+    view_only: bool = False
 
 
 Scene = tuple[Tile, ...]

@@ -11,6 +11,7 @@ from teleglyph.call.link import LinkMeter
 from teleglyph.call.moment import Moment
 from teleglyph.call.quality import QualityControl
 from teleglyph.call.room import CallRoom
+from teleglyph.call.roster import RosterFeed
 from teleglyph.call.scene import Scene
 from teleglyph.call.shared_screen import SharedScreen, SharedScreenKey
 from teleglyph.call.shared_update import SentScreen, SharedUpdate, UpdateKey
@@ -19,7 +20,16 @@ from teleglyph.call.viewer import Viewer
 from teleglyph.call.viewer_style import cheaper_style, limit_cells, requested_style
 from teleglyph.media.style import Style
 from teleglyph.net import Connection
-from teleglyph.wire.acip import AS_CAPABILITIES, Capabilities, ScreenAck, UpdateLevel, ViewFlag, ViewSettings
+from teleglyph.wire.acip import (
+    AS_CAPABILITIES,
+    Capabilities,
+    Compression,
+    Feature,
+    ScreenAck,
+    UpdateLevel,
+    ViewFlag,
+    ViewSettings,
+)
 
 STILL_SECONDS = 0.2
 """A picture that has not changed for this long is sent exactly."""
@@ -54,11 +64,14 @@ class ScreenViewer(Viewer):
         number: the participant's, for its own picture.
         connection: deltas go into its outbox.
         room: the room that is seen.
+        features: that the peer supports.
     """
 
     shared: SharedScreen | None
 
-    def __init__(self, number: int, connection: Connection, room: CallRoom, limits: CallLimits) -> None:
+    def __init__(
+        self, number: int, connection: Connection, room: CallRoom, limits: CallLimits, features: Feature
+    ) -> None:
         super().__init__(connection)
         self.shared = None
         self._room = room
@@ -68,6 +81,8 @@ class ScreenViewer(Viewer):
         self._quality = QualityControl()
         self._settings = ViewSettings()
         self._spotlight = Spotlight(number)
+        self._compression = Compression.DEFLATE if Feature.DEFLATE in features else Compression.ZSTD
+        self._roster = RosterFeed(number) if Feature.ROSTER in features else None
         self._capabilities: Capabilities | None = None
         self._sent: SentScreen | None = None
         """The screen that the peer sees; None if that is unknown."""
@@ -111,6 +126,20 @@ class ScreenViewer(Viewer):
             # Both sides continue from what is shown: places move up when somebody in front of them leaves.
             self._settings = replace(self._settings, spotlight=state.place)
             self._connection.send(state)
+
+    def send_roster(self, scene: Scene, revision: int, now: float) -> None:
+        """See :class:`Viewer`."""
+        screen = self.shared
+        # A peer that does not read gets the newest roster later.
+        if (
+            self._roster is None
+            or screen is None
+            or self._entered_at is None
+            or self._connection.blocked_since is not None
+        ):
+            return
+        if (roster := self._roster.next(scene, screen, revision, now)) is not None:
+            self._connection.send(roster)
 
     def _set_rate(self, capabilities: Capabilities) -> None:
         rate = capabilities.desired_fps
@@ -192,8 +221,8 @@ class ScreenViewer(Viewer):
         refined_rows, is_still = self._refinement(screen, batch.moment.now)
         key = UpdateKey(screen, self._sent, self._quality.step.tolerance, refined_rows, is_still)
         update = self._update = batch.join_update(key)
-        if not update.may_compress and self._meter.wants_compression(_TYPICAL_BYTES):
-            update.allow_compression()
+        if self._meter.wants_compression(_TYPICAL_BYTES):
+            update.allow_compression(self._compression)
 
     def deliver(self, batch: Batch) -> None:
         """See :class:`Viewer`."""
@@ -205,8 +234,8 @@ class ScreenViewer(Viewer):
             return
         if update.sent is not self._sent:
             self._replace_sent(update.sent)
-        compressed = update.is_compressed and self._meter.wants_compression(update.body_bytes)
-        packet = update.packet(self._level, self.rate, compressed)
+        wants_compression = self._meter.wants_compression(update.body_bytes)
+        packet = update.packet(self._level, self.rate, self._compression if wants_compression else Compression.NONE)
         self._connection.outbox.queue_frame(packet)
         self._meter.record_sent(update.number, len(packet), batch.drawn_at)
         batch.count_delivery(packet)

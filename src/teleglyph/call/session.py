@@ -22,7 +22,6 @@ from teleglyph.errors import (
 from teleglyph.net import Connection, needs_ping, timeout_error
 from teleglyph.wire.acip import (
     ErrorMessage,
-    Feature,
     LogDirection,
     LogLevel,
     Ping,
@@ -116,7 +115,7 @@ async def _serve(
         on_handshake()
     if done.client_identity is not None:
         _log.info("%s proved the key %s", participant.name, fingerprint(done.client_identity))
-    participant.secure(done.room or room, has_screens=Feature.SCREEN_UPDATES in done.features)
+    participant.secure(done.room or room, done.features)
     if done.encrypted:
         participant.send_log("Encryption established - secure channel ready")
     deadline = asyncio.get_running_loop().call_later(limits.capabilities_timeout, _require_capabilities, participant)

@@ -43,6 +43,7 @@ _WALL = 38
 _WALL_PICTURE = np.full((1, 1, 3), _WALL, np.uint8)
 
 _compositions = itertools.count(1)
+_arrangements = itertools.count(1)
 
 
 class ViewPreferences(NamedTuple):
@@ -96,6 +97,8 @@ class SharedScreen:
         wanted: what the viewers should see.
         previous: ``wanted`` one composition earlier, if that had the same size.
         needs: width and height in pixels in which each participant's picture is shown.
+        rectangles: the cells in which each participant's picture, or the sign that there is none, is shown.
+        arrangement: differs for every arrangement of rectangles in this process; 0 before the first.
         refined_rows: the rows, from and up to but not including, that become exact where nothing moves.
     """
 
@@ -109,6 +112,8 @@ class SharedScreen:
         self.previous: Grid | None = None
         self.needs: dict[int, tuple[int, int]] = {}
         self.refined_rows = (0, 0)
+        self.rectangles: dict[int, Placement] = {}
+        self.arrangement = 0
         self._places: tuple[Placement, ...] = ()
         self._arrangement: tuple[object, ...] = ()
         self._has_names = False
@@ -193,6 +198,8 @@ class SharedScreen:
         self._places = places
         self._canvas = Canvas.of(columns, rows, self.style)
         self._drawn = (-1,) * len(tiles)
+        self.rectangles = {tile.number: place for tile, place in zip(tiles, places, strict=True)}
+        self.arrangement = next(_arrangements)
         self.needs = {
             tile.number: (place.width * self.style.subcolumns, place.height * self.style.subrows)
             for tile, place in zip(tiles, places, strict=True)
@@ -213,10 +220,10 @@ class SharedScreen:
         """Names with the keys that show these people alone."""
         if not tiles:
             return ()
-        places = self._place_numbers(scene)
+        places = self.place_numbers(scene)
         return tuple(_with_place(tile.name, places[tile.number]) for tile in tiles)
 
-    def _place_numbers(self, scene: Scene) -> dict[int, int]:
+    def place_numbers(self, scene: Scene) -> dict[int, int]:
         """The places in the whole grid, from 1 on, by the participants' numbers."""
         return {tile.number: place for place, tile in enumerate(grid_tiles(scene, self.key.preferences), 1)}
 
@@ -234,7 +241,7 @@ class SharedScreen:
             return [_centred(sentence, 0, self._canvas.rows // 2, self._canvas.columns, DEFAULT_COLOR, DEFAULT_COLOR)]
         if not self.key.preferences.names:
             return []
-        order = self._place_numbers(scene)
+        order = self.place_numbers(scene)
         labels = self._folded_labels(scene)
         for tile, place in zip(tiles, self._places, strict=True):
             if tile.pixels is None:

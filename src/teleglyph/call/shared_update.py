@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from teleglyph.call.drawing import DrawnUpdate
 from teleglyph.call.shared_screen import SharedScreen
 from teleglyph.media.grid import Encoding, Grid
-from teleglyph.wire.acip import ScreenUpdate
+from teleglyph.wire.acip import Compression, ScreenUpdate
 
 _numbers = itertools.count(1)
 
@@ -59,7 +60,7 @@ class SharedUpdate:
     Viewers join it first; then it is planned, drawn and finished, and each viewer gets its packet.
 
     Attributes:
-        may_compress: one of the viewers may want it compressed.
+        compressions: that its viewers may want.
         sent: the screen that the viewers see afterwards.
         is_empty: there is nothing to send.
         is_whole: it is a full frame.
@@ -68,7 +69,7 @@ class SharedUpdate:
 
     def __init__(self, key: UpdateKey) -> None:
         self.key = key
-        self.may_compress = False
+        self.compressions: list[Compression] = []
         self.sent = key.sent
         self.is_empty = True
         self.is_whole = False
@@ -77,16 +78,17 @@ class SharedUpdate:
         self._grid = key.screen.wanted
         self._number = self._base = 0
         self._body = b""
-        self._packed: bytes | None = None
-        self._packets: dict[tuple[bool, int, int], bytes] = {}
+        self._packed: Mapping[Compression, bytes] = {}
+        self._packets: dict[tuple[Compression, int, int], bytes] = {}
 
     def add_viewer(self) -> None:
         """Count one more viewer."""
         self._viewers += 1
 
-    def allow_compression(self) -> None:
-        """Compress the body as well, because a viewer may want that."""
-        self.may_compress = True
+    def allow_compression(self, compression: Compression) -> None:
+        """Compress the body as well, once for all viewers, because one may want that."""
+        if compression not in self.compressions:
+            self.compressions.append(compression)
 
     def plan(self) -> Encoding:
         """The native job, once all viewers have joined and the screen is composed."""
@@ -124,25 +126,20 @@ class SharedUpdate:
         return self._number
 
     @property
-    def is_compressed(self) -> bool:
-        """Whether there is a compressed body as well."""
-        return self._packed is not None
-
-    @property
     def body_bytes(self) -> int:
         """Bytes of the uncompressed body."""
         return len(self._body)
 
-    def packet(self, level: int, rate: int, compressed: bool) -> bytes:
+    def packet(self, level: int, rate: int, compression: Compression) -> bytes:
         """The packet for a viewer; the same object for all with equal arguments.
 
         Args:
             level: state of the viewer's rate control.
             rate: its frames per second.
-            compressed: use the compressed body.
+            compression: to use, if that makes it smaller.
         """
-        packed = self._packed if compressed else None
-        variant = packed is not None, level, rate
+        packed = self._packed.get(compression)
+        variant = compression if packed is not None else Compression.NONE, level, rate
         packet = self._packets.get(variant)
         if packet is None:
             message = ScreenUpdate(

@@ -25,6 +25,11 @@ class Speaker:
         self._is_on = False
         self._rate = TokenBucket(limits.audio_packets_per_second, limits.audio_packets_per_second / 2)
 
+    @property
+    def is_on(self) -> bool:
+        """Whether the participant hears the others and may be heard."""
+        return self._is_on
+
     def start(self) -> None:
         """Turn sound on: the participant hears the others and is heard."""
         self._is_on = True

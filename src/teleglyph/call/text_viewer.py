@@ -98,6 +98,9 @@ class TextViewer(Viewer):
     def send_view_state(self, scene: Scene) -> None:
         """Do nothing: programs of ascii-chat do not know the message."""
 
+    def send_roster(self, scene: Scene, revision: int, now: float) -> None:
+        """Do nothing: a roster goes with a screen."""
+
     def record_writable(self, now: float) -> None:
         """See :class:`Viewer`."""
         self._link.record_block(self._connection.last_blocked, now)

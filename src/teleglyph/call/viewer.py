@@ -82,6 +82,18 @@ class Viewer(abc.ABC):
         """Tell the peer whom it sees, if it wants to know and that has changed."""
 
     @abc.abstractmethod
+    def send_roster(self, scene: Scene, revision: int, now: float) -> None:
+        """Send who is in the room and where their pictures are, if that has changed and the peer wants it.
+
+        To be called a few times per second.
+
+        Args:
+            scene: the room's.
+            revision: of the people in the scene; it grows whenever something about one changes.
+            now: monotonic seconds.
+        """
+
+    @abc.abstractmethod
     def record_writable(self, now: float) -> None:
         """Learn from the connection, which was full and takes bytes again."""
 

@@ -23,10 +23,12 @@ from teleglyph.wire.acip import (
     AsciiFrame,
     Capabilities,
     ClientJoin,
+    Feature,
     ImageFrame,
     Message,
     PictureRequest,
     RemoteLog,
+    Roster,
     ScreenUpdate,
     ServerSession,
     ServerState,
@@ -36,17 +38,17 @@ from teleglyph.wire.acip import (
 )
 from teleglyph.wire.acip.packet import parse_packet
 
-_READ = AsciiFrame, PictureRequest, RemoteLog, ScreenUpdate, ServerState, ViewState
+_READ = AsciiFrame, PictureRequest, RemoteLog, Roster, ScreenUpdate, ServerState, ViewState
 _KINDS = {int(kind.type): kind for kind in _READ}
 
 
 class Peer:
     """One participant, from its peer's side."""
 
-    def __init__(self, call: Call, number: int, *, has_screens: bool) -> None:
+    def __init__(self, call: Call, number: int, *, has_screens: bool, extensions: Feature = Feature.NONE) -> None:
         self.connection = Connection(ServerSession(), f"peer {number}")
         self.participant = Participant(number, self.connection, call, call.limits, call.decoding)
-        self.participant.secure("", has_screens=has_screens)
+        self.participant.secure("", extensions | (Feature.SCREEN_UPDATES if has_screens else Feature.NONE))
 
     def say(self, *messages: Message) -> None:
         for message in messages:
@@ -93,11 +95,19 @@ class Call:
         assert room is self.room
         self.entered -= 1
 
-    def connect(self, *, has_screens: bool = False) -> Peer:
-        return Peer(self, next(self._numbers), has_screens=has_screens)
+    def connect(self, *, has_screens: bool = False, extensions: Feature = Feature.NONE) -> Peer:
+        return Peer(self, next(self._numbers), has_screens=has_screens, extensions=extensions)
 
-    def join(self, name: str, *, has_screens: bool = False, columns: int = 20, rate: int = 60) -> Peer:
-        peer = self.connect(has_screens=has_screens)
+    def join(
+        self,
+        name: str,
+        *,
+        has_screens: bool = False,
+        columns: int = 20,
+        rate: int = 60,
+        extensions: Feature = Feature.NONE,
+    ) -> Peer:
+        peer = self.connect(has_screens=has_screens, extensions=extensions)
         peer.say(Capabilities(width=columns, height=8, color_level=3, desired_fps=rate), ClientJoin(name, 0))
         return peer
 

@@ -8,6 +8,7 @@ from teleglyph.media.grid import Composition, Encoding, Grid
 from teleglyph.media.modes import ColorLevel, RenderMode
 from teleglyph.media.palette import STANDARD
 from teleglyph.media.style import Style
+from teleglyph.wire.acip import Compression
 
 STYLE = Style.create(ColorLevel.TRUECOLOR, RenderMode.HALF_BLOCK, STANDARD, True)
 
@@ -20,7 +21,9 @@ def work(screens: int, texts: int) -> Drawing:
         wanted, canvas = Grid(columns, 2), Canvas.of(columns, 2, STYLE)
         picture = generator.integers(0, 256, (8, 9, 3), np.uint8)
         compositions.append(Composition(wanted, canvas, [Draw(picture, 0, 0, columns, 2)], STYLE))
-        encodings += [(Encoding(wanted, Grid(columns, 2), STYLE, tolerance), True) for tolerance in (0, 800)]
+        encodings += [
+            (Encoding(wanted, Grid(columns, 2), STYLE, tolerance), tuple(Compression)) for tolerance in (0, 800)
+        ]
     for columns in range(3, 3 + texts):
         job: tuple[Canvas, list[Draw], Style] = Canvas.of(columns, 1, STYLE), [], STYLE
         frames.append((job, lambda text: text + b"!"))

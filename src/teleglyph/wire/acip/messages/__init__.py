@@ -46,6 +46,7 @@ from teleglyph.wire.acip.messages.roster import Roster, RosterEntry, RosterFlag
 from teleglyph.wire.acip.messages.screen import (
     AS_CAPABILITIES,
     MAX_PLACES,
+    Compression,
     PictureRequest,
     ScreenAck,
     ScreenUpdate,
@@ -82,6 +83,7 @@ __all__ = [
     "ClientLeave",
     "Codec",
     "CodedPicture",
+    "Compression",
     "CryptoCapabilities",
     "CryptoMode",
     "CryptoParameters",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import struct
+import zlib
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -34,7 +35,45 @@ _ACK = struct.Struct(">IB")
 _SETTINGS = struct.Struct(">BBBxI")
 _STATE = struct.Struct(">BB")
 _REQUEST = struct.Struct(">HHHBx")
-_ZSTD = 0x01
+_FLAGS_OF_COMPRESSION = 0x03
+_DEFLATE_LEVEL = 1
+_RAW_DEFLATE = -15
+"""A window of 32 KiB, without header and checksum."""
+
+
+class Compression(enum.IntEnum):
+    """How the body of an update is sent, as its flag in SCREEN_UPDATE."""
+
+    NONE = 0x00
+    ZSTD = 0x01
+    DEFLATE = 0x02
+    """Needs :attr:`~teleglyph.wire.acip.Feature.DEFLATE`: browsers cannot decompress zstd."""
+
+    def compress(self, body: bytes) -> bytes:
+        """Compress a body, at a level that is fast enough for every frame."""
+        if self is Compression.ZSTD:
+            return compress(body)
+        if self is Compression.DEFLATE:
+            return zlib.compress(body, _DEFLATE_LEVEL, _RAW_DEFLATE)
+        return body
+
+    def decompress(self, packed: bytes, size: int) -> bytes | None:
+        """Decompress a body; None if it is damaged or has more bytes than ``size``."""
+        if self is Compression.ZSTD:
+            return decompress(packed, size)
+        return _inflate(packed, size) if self is Compression.DEFLATE else packed
+
+
+def _inflate(packed: bytes, size: int) -> bytes | None:
+    decoder = zlib.decompressobj(_RAW_DEFLATE)
+    try:
+        body = decoder.decompress(packed, size + 1)
+    except zlib.error:
+        return None
+    return body if decoder.eof and not decoder.unused_data else None
+
+
+_COMPRESSIONS = {int(one): one for one in Compression}
 
 
 class UpdateLevel(enum.IntFlag):
@@ -57,7 +96,7 @@ class ScreenUpdate(Message):
         body: the changes, at most 1 MiB; not checked here.
         level: bits of :class:`UpdateLevel`.
         rate: frames per second that the server aims at.
-        compress: send the body as a zstd frame.
+        compression: of the body as it is sent.
     """
 
     type: ClassVar = PacketType.SCREEN_UPDATE
@@ -68,11 +107,10 @@ class ScreenUpdate(Message):
     body: bytes
     level: int = 0
     rate: int = 0
-    compress: bool = False
+    compression: Compression = Compression.NONE
 
     def encode_payload(self) -> bytes:
-        packed = compress(self.body) if self.compress else self.body
-        return b"".join((self._head(), packed))
+        return b"".join((self._head(), self.compression.compress(self.body)))
 
     def encode_packet(self, packed: bytes) -> bytes:
         """The complete unencrypted packet, with a body that is compressed already.
@@ -84,9 +122,8 @@ class ScreenUpdate(Message):
         return b"".join((pack_header(self.type, head, packed), head, packed))
 
     def _head(self) -> bytes:
-        flags = _ZSTD if self.compress else 0
         return _UPDATE.pack(
-            self.number, self.base, self.columns, self.rows, flags, self.level, self.rate, len(self.body)
+            self.number, self.base, self.columns, self.rows, self.compression, self.level, self.rate, len(self.body)
         )
 
     @classmethod
@@ -98,11 +135,12 @@ class ScreenUpdate(Message):
             raise ProtocolError(f"SCREEN_UPDATE of {columns}x{rows} characters (valid: 1-{MAX_SCREEN_SIDE})")
         if number == 0 or size > MAX_UPDATE_BODY:
             raise ProtocolError(f"SCREEN_UPDATE {number} has a body of {size} bytes (at most {MAX_UPDATE_BODY})")
-        packed = payload[_UPDATE.size :]
-        body = decompress(packed, size) if flags & _ZSTD else packed
+        if (compression := _COMPRESSIONS.get(flags & _FLAGS_OF_COMPRESSION)) is None:
+            raise ProtocolError(f"SCREEN_UPDATE {number} has two compressions")
+        body = compression.decompress(payload[_UPDATE.size :], size)
         if body is None or len(body) != size:
             raise ProtocolError(f"SCREEN_UPDATE {number} does not hold a body of {size} bytes")
-        return cls(number, base, columns, rows, body, level, rate, bool(flags & _ZSTD))
+        return cls(number, base, columns, rows, body, level, rate, compression)
 
 
 @dataclass(frozen=True, slots=True)

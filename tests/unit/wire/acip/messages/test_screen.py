@@ -1,5 +1,7 @@
 """Messages about screens: bytes, limits and negotiation."""
 
+import zlib
+
 import pytest
 
 from teleglyph.errors import BadDataError, HandshakeError, PeerError, ProtocolError
@@ -8,6 +10,7 @@ from teleglyph.wire.acip import (
     MAX_PLACES,
     Capabilities,
     ClientSession,
+    Compression,
     Feature,
     HandshakeDone,
     PictureRequest,
@@ -44,11 +47,21 @@ def test_messages_have_their_known_bytes(message: Message, payload: str) -> None
     assert type(message).decode_payload(bytes.fromhex(payload)) == message
 
 
-def test_a_compressed_update_decodes_to_the_same_update() -> None:
-    message = ScreenUpdate(1, 0, 200, 50, bytes(10_000), compress=True)
+@pytest.mark.parametrize("compression", [Compression.ZSTD, Compression.DEFLATE])
+def test_a_compressed_update_decodes_to_the_same_update(compression: Compression) -> None:
+    message = ScreenUpdate(1, 0, 200, 50, bytes(10_000), compression=compression)
     payload = message.encode_payload()
     assert len(payload) < 200
+    assert payload[12] == compression
     assert ScreenUpdate.decode_payload(payload) == message
+
+
+def test_deflate_is_the_raw_format_of_browsers() -> None:
+    body = b"the same again, " * 100
+    payload = ScreenUpdate(1, 0, 80, 24, body, compression=Compression.DEFLATE).encode_payload()
+    decoder = zlib.decompressobj(wbits=-15)
+    assert decoder.decompress(payload[20:]) == body
+    assert decoder.eof
 
 
 def test_the_fast_path_to_a_packet_gives_the_same_bytes() -> None:
@@ -67,6 +80,10 @@ def test_the_fast_path_to_a_packet_gives_the_same_bytes() -> None:
         "00000001 00000000 0050 0018 00 00 001e 00000002 41",
         "00000001 00000000 0050 0018 00 00 001e 00100001",
         "00000001 00000000 0050 0018 01 00 001e 00000004 41414141",
+        "00000001 00000000 0050 0018 02 00 001e 00000004 41414141",
+        "00000001 00000000 0050 0018 02 00 001e 00000001 7304",
+        "00000001 00000000 0050 0018 02 00 001e 00000001 73040041",
+        "00000001 00000000 0050 0018 03 00 001e 00000004 41414141",
     ],
 )
 def test_malformed_updates_are_refused(payload: str) -> None:
@@ -74,9 +91,11 @@ def test_malformed_updates_are_refused(payload: str) -> None:
         ScreenUpdate.decode_payload(bytes.fromhex(payload))
 
 
-def test_an_update_larger_than_its_stated_size_is_refused() -> None:
-    payload = bytearray(ScreenUpdate(1, 0, 80, 24, bytes(100_000), compress=True).encode_payload())
-    payload[16:20] = (1000).to_bytes(4, "big")
+@pytest.mark.parametrize("size", [1000, 100_001])
+@pytest.mark.parametrize("compression", [Compression.ZSTD, Compression.DEFLATE])
+def test_an_update_of_another_size_than_its_stated_one_is_refused(compression: Compression, size: int) -> None:
+    payload = bytearray(ScreenUpdate(1, 0, 80, 24, bytes(100_000), compression=compression).encode_payload())
+    payload[16:20] = size.to_bytes(4, "big")
     with pytest.raises(ProtocolError):
         ScreenUpdate.decode_payload(bytes(payload))
 
