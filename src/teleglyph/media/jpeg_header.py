@@ -94,11 +94,16 @@ class JpegGate:
         if -(-width // 8) * -(-height // 8) > size * _BLOCKS_PER_BYTE:
             raise MediaDecodeError(f"{size} bytes of JPEG are too few for {width}x{height} pixels")
         components = header[6:]
-        samplings = components[1::3]
-        if samplings[0] not in _SAMPLINGS or any(sampling != 0x11 for sampling in samplings[1:]):
+        luma, *chroma = components[1::3]
+        if luma not in _SAMPLINGS or len(set(chroma)) > 1 or not {*chroma} <= {*_coarser(luma)}:
             raise MediaDecodeError("only JPEG with 4:2:0, 4:2:2, 4:4:0 or 4:4:4 is supported")
         if components[0::3] == b"RGB":
             raise MediaDecodeError("only JPEG with luma and chroma is supported, and this file has RGB")
         memory = _HELD_PICTURES * _BYTES_PER_PIXEL * padded_pixels(width, height) + _BYTES_PER_STREAM
         self.buffer_bytes = max(self.buffer_bytes, memory)
         return header[5]
+
+
+def _coarser(sampling: int) -> list[int]:
+    """The samplings that are at most as fine in both directions."""
+    return [one for one in _SAMPLINGS if one >> 4 <= sampling >> 4 and one & 0x0F <= sampling & 0x0F]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,9 +43,10 @@ class PictureDecoder:
         """
         if self._context is None:
             try:
-                context: av.VideoCodecContext = self._av.CodecContext.create(self._codec.decoder, "r")
+                created = self._av.CodecContext.create(self._codec.decoder, "r")
             except ValueError as error:
                 raise MediaDecodeError(f"This installation of PyAV has no decoder for {self._codec.label}.") from error
+            context = cast("av.VideoCodecContext", created)
             context.thread_count = 1
             context.options = {"max_pixels": str(self._max_pixels)}
             context.open()

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bit_writer import BitWriter
 from teleglyph.errors import MediaDecodeError
 from teleglyph.media.bitstream import MAX_UNITS
 from teleglyph.media.hevc import HevcEncoder
@@ -62,35 +63,10 @@ def sps_of(stream: bytes) -> bytes:
     return next(unit for unit in units(stream) if kind(unit) == SPS)
 
 
-class Writer:
-    """Writes the bits of a parameter set."""
-
-    def __init__(self) -> None:
-        self.bits = ""
-
-    def fixed(self, value: int, count: int) -> None:
-        self.bits += format(value, f"0{count}b")
-
-    def golomb(self, *values: int) -> None:
-        for value in values:
-            code = format(value + 1, "b")
-            self.bits += "0" * (len(code) - 1) + code
-
-    def unit(self, *header: int) -> bytes:
-        bits = self.bits + "1"
-        data = int(bits.ljust(-(-len(bits) // 8) * 8, "0"), 2).to_bytes(-(-len(bits) // 8), "big")
-        escaped = bytearray()
-        for byte in data:
-            if byte <= 3 and escaped[-2:] == b"\0\0":
-                escaped.append(3)
-            escaped.append(byte)
-        return bytes(header) + bytes(escaped)
-
-
 def made_sps(
     number: int = 0, chroma: int = 1, width: int = 640, height: int = 360, depth: int = 8, pictures: int = 2
 ) -> bytes:
-    writer = Writer()
+    writer = BitWriter()
     writer.fixed(0, 4 + 3 + 1)
     writer.fixed(0, 88 + 8)
     writer.golomb(number, chroma)
