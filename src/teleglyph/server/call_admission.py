@@ -29,10 +29,9 @@ from teleglyph.wire.page import InvitationCheck, PageServerSession
 _log = logging.getLogger(__name__)
 
 _MISSING = AuthFailure.PASSWORD_REQUIRED | AuthFailure.CLIENT_KEY_REQUIRED
-_FEATURES = Feature.SCREEN_UPDATES | Feature.CODED_PICTURES
+_FEATURES = Feature.SCREEN_UPDATES | Feature.CODED_PICTURES | Feature.DEFLATE | Feature.ROSTER
 """Of calls; each side uses those that the other has as well."""
 _NO_ACIP = "This server does not speak ACIP, the protocol of ascii-chat. Join it with a newer 'teleglyph client'."
-_FEATURES = Feature.SCREEN_UPDATES | Feature.DEFLATE | Feature.ROSTER
 _CLOSE_SECONDS = 0.8
 """For farewells; together with the rest of the shutdown well under a second."""
 
