@@ -56,6 +56,11 @@ export class App {
     });
   }
 
+  /** The part with the picture; null in the lobby. */
+  get stage() {
+    return this._view?.stage ?? null;
+  }
+
   /** Show the lobby, and turn on what was on the last time. */
   async start() {
     this._showLobby();

@@ -3,4 +3,6 @@
 import { App } from "./app.js";
 import { mediaSupport } from "./media/media_support.js";
 
-await new App(await mediaSupport()).start();
+/** The page that is running; tools and tests look into it. */
+export const app = new App(await mediaSupport());
+await app.start();
