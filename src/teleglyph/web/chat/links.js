@@ -20,7 +20,8 @@ export function splitLinks(text) {
   for (const { 0: match, index } of text.matchAll(ADDRESS)) {
     const shown = match.length > MAX_LENGTH ? "" : withoutPunctuation(match);
     const href = addressOf(shown);
-    if (!href || links++ === MAX_LINKS) continue;
+    if (!href) continue;
+    if (links++ === MAX_LINKS) break;
     if (index > end) segments.push({ text: text.slice(end, index) });
     segments.push({ text: shown, href });
     end = index + shown.length;
