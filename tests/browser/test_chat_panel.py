@@ -337,6 +337,7 @@ def test_a_reader_of_old_messages_is_not_disturbed(shared_server: StartServer, o
         assert scroll_position(page) == 0
         newer.click()
         expect(newer).to_be_hidden()
+        expect(page.locator(LOG)).to_be_focused()
         assert is_at_end(page)
         expect(page).to_have_title("Chat")
 
