@@ -48,10 +48,15 @@ export class FakeWebSocket {
     this.onclose();
   }
 
-  /** Take the messages of a kind from what the page has sent. */
+  /** Take the messages of a verb from what the page has sent. */
   take(verb) {
-    const taken = this.received.filter((message) => message[0] === verb);
-    this.received = this.received.filter((message) => message[0] !== verb);
+    return this.takeIf((message) => message[0] === verb);
+  }
+
+  /** @param {(message: any[]) => boolean} condition */
+  takeIf(condition) {
+    const taken = this.received.filter(condition);
+    this.received = this.received.filter((message) => !condition(message));
     return taken;
   }
 }

@@ -16,7 +16,15 @@ let chat;
 /** @type {string[]} */
 let arrivals;
 
+/** @type {unknown} what the relay says about itself */
+let information;
+globalThis.fetch = async (url, { headers }) => {
+  assert.deepEqual([url, headers], ["https://calls.example/events", { Accept: "application/nostr+json" }]);
+  return { json: async () => information };
+};
+
 beforeEach(() => {
+  information = {};
   mock.timers.reset();
   mock.timers.enable({ apis: ["setTimeout", "Date"], now: NOW * 1000 });
   FakeWebSocket.made = [];
@@ -30,6 +38,17 @@ beforeEach(() => {
 });
 
 const server = () => FakeWebSocket.last;
+const PRESENCE = 10312;
+const isPresence = ([verb, event]) => verb === "EVENT" && event.kind === PRESENCE;
+/** What the page has published since the last look, without its presence. */
+const published = () =>
+  server()
+    .takeIf((one) => one[0] === "EVENT" && !isPresence(one))
+    .map(([, event]) => event);
+const presences = () =>
+  server()
+    .takeIf(isPresence)
+    .map(([, event]) => event);
 const message = (content, at = NOW, author = ann, tags = []) =>
   author.sign({ kind: 9, created_at: at, tags: [["h", GROUP], ...tags], content });
 const profile = (author, members, at = NOW) =>
@@ -51,12 +70,19 @@ function subscribed() {
 }
 
 /** Connect, with a history. */
-function load(...history) {
+function connect(...history) {
   server().accept();
   const names = subscribed();
   for (const event of history) server().say("EVENT", names.messages, event);
   server().say("EOSE", names.messages);
   server().say("EOSE", names.profiles);
+  return names;
+}
+
+/** Connect, with a history, and accept our presence. */
+function load(...history) {
+  const names = connect(...history);
+  for (const { id } of presences()) server().say("OK", id, true, "");
   return names;
 }
 
@@ -110,7 +136,7 @@ test("our message is shown at once and its delivery follows", async () => {
   load();
   chat.send("hello \n");
   assert.deepEqual(states(), [["hello", "sending", ""]]);
-  const [[, event]] = server().take("EVENT");
+  const [event] = published();
   assert.deepEqual([event.kind, event.created_at, event.tags], [9, NOW, [["h", GROUP]]]);
   server().say("OK", event.id, true, "");
   await settle();
@@ -138,7 +164,7 @@ test("blank and too long messages are not sent", () => {
   chat.send(" \n\t ");
   assert.throws(() => chat.send("x".repeat((64 << 10) + 1)), /too long, with 65537 characters/);
   assert.throws(() => chat.send("é".repeat(64 << 10)), /131074 bytes/);
-  assert.deepEqual([texts(), server().take("EVENT")], [[], []]);
+  assert.deepEqual([texts(), published()], [[], []]);
   chat.send("half \ud800");
   assert.deepEqual(texts(), ["half \ufffd"]);
 });
@@ -146,7 +172,7 @@ test("blank and too long messages are not sent", () => {
 test("the relay's copy confirms a message whose answer was lost", async () => {
   const { messages } = load();
   chat.send("hello");
-  const [[, event]] = server().take("EVENT");
+  const [event] = published();
   server().say("EVENT", messages, event);
   assert.deepEqual(states(), [["hello", "sent", ""]]);
   server().say("OK", event.id, false, "blocked: too late");
@@ -157,34 +183,34 @@ test("the relay's copy confirms a message whose answer was lost", async () => {
 test("a refused message keeps the relay's reason, and can be sent again", async () => {
   load();
   chat.send("hello");
-  const [[, event]] = server().take("EVENT");
+  const [event] = published();
   server().say("OK", event.id, false, "blocked: your key is banned here");
   await settle();
   assert.deepEqual(states(), [["hello", "failed", "Your key is banned here."]]);
   chat.retry(event.id);
   assert.equal(chat.messages[0].state, "sending");
-  assert.equal(server().take("EVENT")[0][1].id, event.id);
+  assert.equal(published()[0].id, event.id);
   server().say("OK", event.id, false, "blocked: your key is banned here");
   await settle();
   mock.timers.tick(40_000);
   server().say("EOSE", "probe");
   mock.timers.setTime((NOW + 3600) * 1000);
   chat.retry(event.id);
-  const [[, renewed]] = server().take("EVENT");
+  const [renewed] = published();
   assert.deepEqual([renewed.created_at, texts()], [NOW + 3600, ["hello"]]);
 });
 
 test("it joins a group in which only members may write", async () => {
   load();
   chat.send("hello");
-  const [[, event]] = server().take("EVENT");
+  const [event] = published();
   server().say("OK", event.id, false, "restricted: only members may write in this group");
   await settle();
-  const [[, request]] = server().take("EVENT");
+  const [request] = published();
   assert.deepEqual([request.kind, request.tags], [9021, [["h", GROUP]]]);
   server().say("OK", request.id, true, "");
   await settle();
-  assert.equal(server().take("EVENT")[0][1].id, event.id);
+  assert.equal(published()[0].id, event.id);
   server().say("OK", event.id, true, "");
   await settle();
   assert.deepEqual(states(), [["hello", "sent", ""]]);
@@ -193,9 +219,9 @@ test("it joins a group in which only members may write", async () => {
 test("a closed group says why nobody can join", async () => {
   load();
   chat.send("hello");
-  server().say("OK", server().take("EVENT")[0][1].id, false, "restricted: only members may write in this group");
+  server().say("OK", published()[0].id, false, "restricted: only members may write in this group");
   await settle();
-  server().say("OK", server().take("EVENT")[0][1].id, false, "restricted: this group is closed; join with a code");
+  server().say("OK", published()[0].id, false, "restricted: this group is closed; join with a code");
   await settle();
   assert.deepEqual(states(), [["hello", "failed", "This group is closed; join with a code."]]);
 });
@@ -205,7 +231,7 @@ test("it joins a group that only members may read", async () => {
   const { messages } = subscribed();
   server().say("CLOSED", messages, "restricted: only members may read this group");
   await settle();
-  const [[, request]] = server().take("EVENT");
+  const [request] = published();
   assert.equal(request.kind, 9021);
   server().say("OK", request.id, false, "restricted: this group is closed; join with a code");
   await settle();
@@ -266,7 +292,7 @@ test("what was deleted while we were away disappears, but nothing of ours that w
   server().say("EVENT", messages, kept);
   server().say("EOSE", messages);
   assert.deepEqual(texts(), ["old", "kept", "mine"]);
-  server().say("OK", server().take("EVENT")[0][1].id, true, "");
+  server().say("OK", published()[0].id, true, "");
   await settle();
   assert.deepEqual(states().at(-1), ["mine", "sent", ""]);
 });
@@ -306,7 +332,7 @@ test("our name is published with the other members of our profile, unless the re
   const { profiles } = subscribed();
   server().say("EVENT", profiles, profile(keys, { name: "Z", about: "me" }, NOW + 5));
   server().say("EOSE", profiles);
-  const [[, event]] = server().take("EVENT");
+  const [event] = published();
   assert.deepEqual(
     [event.kind, event.created_at, JSON.parse(event.content)],
     [0, NOW + 6, { name: "Zoe", about: "me" }],
@@ -314,7 +340,7 @@ test("our name is published with the other members of our profile, unless the re
   assert.equal(chat.nameOf(keys.publicKey), "Zoe");
   await chat.setName("Zoe");
   chat.setName("Zoë");
-  assert.equal(JSON.parse(server().take("EVENT")[0][1].content).name, "Zoë");
+  assert.equal(JSON.parse(published()[0].content).name, "Zoë");
   assert.equal(keys.name, "Zoë");
 });
 
@@ -326,4 +352,51 @@ test("changes are announced once for all of a task", async () => {
   for (const text of ["a", "b", "c"]) chat.send(text);
   await settle();
   assert.equal(changes, 1);
+});
+
+test("our presence is announced each minute while there is a connection, and ends when we leave", async () => {
+  const relayKey = "ab".repeat(32);
+  information = { self: relayKey };
+  chat.close();
+  chat.open();
+  await settle();
+  assert.deepEqual(presences(), []);
+  connect();
+  const activity = ["a", `30311:${relayKey}:${GROUP}`, "wss://calls.example/events", "root"];
+  const [first] = presences();
+  assert.deepEqual([first.created_at, first.tags], [NOW, [["h", GROUP], activity, ["expiration", `${NOW + 150}`]]]);
+  server().say("OK", first.id, true, "");
+  mock.timers.tick(40_000);
+  assert.deepEqual(presences(), []);
+  server().say("NOTICE", "a sign of life");
+  mock.timers.tick(20_000);
+  const [second] = presences();
+  assert.equal(second.created_at, NOW + 60);
+  server().say("OK", second.id, true, "");
+  mock.timers.tick(40_000);
+  server().say("NOTICE", "another one");
+  mock.timers.tick(19_500);
+  server().lose();
+  mock.timers.tick(1300);
+  server().accept();
+  assert.deepEqual(presences(), []);
+  const { messages } = subscribed();
+  server().say("EOSE", messages);
+  const [third] = presences();
+  chat.close();
+  const [last] = presences();
+  assert.deepEqual(
+    [last.created_at, last.tags.at(-1)],
+    [third.created_at + 1, ["expiration", `${third.created_at + 3}`]],
+  );
+});
+
+test("a relay without a description of itself does not matter", async () => {
+  for (information of [null, { self: "x" }, { self: 1 }]) {
+    chat.close();
+    chat.open();
+    await settle();
+  }
+  connect();
+  assert.equal(presences()[0].tags.length, 2);
 });

@@ -37,7 +37,10 @@ export class ChatPanel {
     this.#trouble.role = "status";
     this.#error.role = "alert";
     this.#newer.type = "button";
-    this.#newer.onclick = () => this.#log.scrollToEnd();
+    this.#newer.onclick = () => {
+      this.#log.scrollToEnd();
+      this.#log.element.focus(); // The button disappears, and the focus should not.
+    };
     root.classList.add("chat-panel");
     root.replaceChildren(this.#log.element, this.#newer, this.#trouble, this.#error, this.#form());
 
@@ -70,8 +73,8 @@ export class ChatPanel {
     input.enterKeyHint = "send";
     input.oninput = () => this.#fitInput();
     input.onkeydown = (event) => {
-      // While an input method is open, Enter chooses a word.
-      if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+      // While an input method is open, Enter chooses a word. In Safari only the code 229 tells.
+      if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
       event.preventDefault();
       this.#send();
     };

@@ -1,5 +1,7 @@
 /** The messages of a chat, in order. */
 
+import { firstValue } from "./event.js";
+
 /** @typedef {import("./event.js").NostrEvent} NostrEvent */
 /**
  * @typedef {object} ChatMessage
@@ -37,18 +39,46 @@ export class MessageList {
     return this.#byId.get(id);
   }
 
-  /** @param {ChatMessage} message with a new id */
-  add(message) {
+  /**
+   * @param {NostrEvent} event a message with a new id
+   * @param {{state: ChatMessage["state"], isOwn: boolean, now: number}} facts the time in Unix seconds
+   * @returns {ChatMessage}
+   */
+  add(event, { state, isOwn, now }) {
+    const message = {
+      id: event.id,
+      author: event.pubkey,
+      text: event.content,
+      at: Math.min(event.created_at, now),
+      replyTo: firstValue(event, "q") ?? "",
+      isOwn,
+      state,
+      reason: "",
+      event,
+    };
     let place = this.#messages.length;
     while (place > 0 && isBefore(message, this.#messages[place - 1])) place--;
     this.#messages.splice(place, 0, message);
     this.#byId.set(message.id, message);
     if (this.#messages.length > MAX_MESSAGES) this.remove(this.#messages[0].id);
+    return message;
   }
 
   /** @param {string} id */
   remove(id) {
     if (this.#byId.delete(id)) this.#messages = this.#messages.filter((message) => message.id !== id);
+  }
+
+  /**
+   * Remove what a deletion names.
+   *
+   * @param {NostrEvent} event
+   * @param {string} [author] whose messages it may delete; without one, anybody's
+   */
+  removeNamedIn(event, author) {
+    for (const [name, id] of event.tags) {
+      if (name === "e" && (!author || this.#byId.get(id)?.author === author)) this.remove(id);
+    }
   }
 }
 

@@ -70,7 +70,10 @@ export class MessageView {
     if (state === "sent") return [];
     const retry = element("button", "", "Try again");
     retry.type = "button";
-    retry.onclick = () => this.#chat.retry(id);
+    retry.onclick = () => {
+      this.element.parentElement?.focus(); // The button disappears, and the focus should not.
+      this.#chat.retry(id);
+    };
     return [element("bdi", "", `Not sent. ${cleanText(reason)}`), " ", retry];
   }
 

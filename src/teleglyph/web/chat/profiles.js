@@ -51,6 +51,7 @@ export class Profiles {
 
   close() {
     clearTimeout(this.#timer);
+    this.#timer = undefined;
     this.#subscription?.close();
   }
 

@@ -32,7 +32,6 @@ const PROBE = ["REQ", "probe", { ids: ["0".repeat(64)], limit: 1 }];
  * Dispatches "state" when `state` has changed.
  */
 export class Relay extends EventTarget {
-  #url;
   #keys;
   #connection;
   #outbox = new Outbox(
@@ -56,7 +55,8 @@ export class Relay extends EventTarget {
    */
   constructor(url, keys, { WebSocket = globalThis.WebSocket } = {}) {
     super();
-    this.#url = url;
+    /** Address of the WebSocket. */
+    this.url = url;
     this.#keys = keys;
     const handler = {
       onState: () => this.#stateChanged(),
@@ -182,7 +182,7 @@ export class Relay extends EventTarget {
   #authenticate() {
     if (this.#authentication === "none" && this.#challenge) {
       const tags = [
-        ["relay", this.#url],
+        ["relay", this.url],
         ["challenge", this.#challenge],
       ];
       const draft = { kind: Kind.AUTHENTICATION, created_at: Math.floor(Date.now() / 1000), tags, content: "" };

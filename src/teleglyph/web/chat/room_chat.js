@@ -4,6 +4,7 @@ import { CatchUp } from "./catch_up.js";
 import { firstValue, Kind } from "./event.js";
 import { GroupWriter, MAX_AGE } from "./group_writer.js";
 import { MessageList } from "./message_list.js";
+import { Presence } from "./presence.js";
 import { Profiles } from "./profiles.js";
 
 /**
@@ -30,6 +31,7 @@ export class RoomChat extends EventTarget {
   #catchUp = new CatchUp();
   #writer;
   #profiles;
+  #presence;
   /** @type {import("./relay.js").Subscription | undefined} */
   #subscription;
   #refusal = "";
@@ -52,6 +54,7 @@ export class RoomChat extends EventTarget {
     this.#group = groupId;
     this.#writer = new GroupWriter(relay, keys, groupId);
     this.#profiles = new Profiles(relay, keys, () => this.#changed());
+    this.#presence = new Presence(relay, keys, groupId);
   }
 
   /** The messages, the oldest first. */
@@ -71,7 +74,7 @@ export class RoomChat extends EventTarget {
     return this.isLoaded ? "The connection to the chat was lost. Reconnecting …" : "Connecting to the chat …";
   }
 
-  /** Load the history and follow the chat. The relay is opened and closed elsewhere. */
+  /** Load the history, follow the chat, and announce that we are there. The relay is opened and closed elsewhere. */
   open() {
     this.#relay.addEventListener("state", this.#onState);
     this.#subscription = this.#relay.subscribe({
@@ -81,9 +84,12 @@ export class RoomChat extends EventTarget {
       onRefused: (error) => this.#refused(error),
     });
     this.#profiles.open();
+    this.#presence.findCall();
   }
 
+  /** Leave. Call it before the page closes and before the relay is closed, so that others see it at once. */
   close() {
+    this.#presence.close();
     this.#relay.removeEventListener("state", this.#onState);
     this.#subscription?.close();
     this.#profiles.close();
@@ -172,11 +178,12 @@ export class RoomChat extends EventTarget {
 
   /** @param {NostrEvent} event */
   #receive(event) {
-    if (event.kind === Kind.DELETION) this.#delete(event, event.pubkey);
-    else if (firstValue(event, "h") !== this.#group)
-      return; // No filter of ours matches it.
-    else if (event.kind === Kind.DELETE_EVENT) this.#delete(event);
-    else if (event.kind === Kind.MESSAGE) this.#receiveMessage(event);
+    const isOurs = firstValue(event, "h") === this.#group;
+    if (event.kind === Kind.DELETION) this.#list.removeNamedIn(event, event.pubkey);
+    else if (event.kind === Kind.DELETE_EVENT && isOurs)
+      this.#list.removeNamedIn(event); // The relay checks who may.
+    else if (event.kind === Kind.MESSAGE && isOurs) this.#receiveMessage(event);
+    this.#changed();
   }
 
   /** @param {NostrEvent} event */
@@ -184,7 +191,6 @@ export class RoomChat extends EventTarget {
     this.#catchUp.note(event);
     const known = this.#list.get(event.id);
     if (known) {
-      if (known.state === "sent") return;
       known.state = "sent";
     } else {
       const message = this.#add(event, "sent");
@@ -192,7 +198,6 @@ export class RoomChat extends EventTarget {
       const isNew = this.isLoaded && !message.isOwn && this.#list.get(event.id);
       if (isNew) this.dispatchEvent(new CustomEvent("arrival", { detail: message }));
     }
-    this.#changed();
   }
 
   /**
@@ -201,38 +206,14 @@ export class RoomChat extends EventTarget {
    * @returns {ChatMessage}
    */
   #add(event, state) {
-    const message = {
-      id: event.id,
-      author: event.pubkey,
-      text: event.content,
-      at: Math.min(event.created_at, now()),
-      replyTo: firstValue(event, "q") ?? "",
-      isOwn: event.pubkey === this.#keys.publicKey,
-      state,
-      reason: "",
-      event,
-    };
-    this.#list.add(message);
-    return message;
-  }
-
-  /**
-   * @param {NostrEvent} event
-   * @param {string} [author] whose messages it may delete; without one, the relay has checked that a moderator may
-   */
-  #delete(event, author) {
-    for (const [name, id] of event.tags) {
-      const message = name === "e" && this.#list.get(id);
-      if (!message || (author && message.author !== author)) continue;
-      this.#list.remove(id);
-      this.#changed();
-    }
+    return this.#list.add(event, { state, isOwn: event.pubkey === this.#keys.publicKey, now: now() });
   }
 
   #stored() {
     const accepted = this.#list.all.filter((message) => message.state === "sent").map((message) => message.event);
     for (const id of this.#catchUp.finish(accepted)) this.#list.remove(id); // Deleted while we were away.
     this.#refusal = "";
+    this.#presence.open();
     this.#changed();
   }
 
