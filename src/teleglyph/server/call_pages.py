@@ -71,10 +71,13 @@ class CallPages:
         if not _is_upgrade(request):
             text = "Calls need a WebSocket. Join with a client: teleglyph client ws://HOST:PORT."
             return json_answer({"error": text}, status=426)
+        has_page, offered = self._services.config.page, _offered(request)
+        if not has_page and offered and all(name == PAGE for name in offered):
+            return json_answer({"error": "This server does not admit browsers: it runs with --no-page."}, status=403)
         websocket = ServerWebSocket(
             request_head(request),
             origins=self._access.origins(request),
-            subprotocols=(PAGE, *SUBPROTOCOLS) if self._services.config.page else SUBPROTOCOLS,
+            subprotocols=(PAGE, *SUBPROTOCOLS) if has_page else SUBPROTOCOLS,
             max_message=MAX_MESSAGE,
         )
         guard = calls.guard(peer)
@@ -105,6 +108,11 @@ def _is_upgrade(request: web.Request) -> bool:
     return "websocket" in request.headers.get("Upgrade", "").lower()
 
 
+def _offered(request: web.Request) -> list[str]:
+    """The sub-protocols that a client offers."""
+    names = ",".join(request.headers.getall("Sec-WebSocket-Protocol", [])).split(",")
+    return [name.strip() for name in names if name.strip()]
+
+
 def _offers_call(request: web.Request) -> bool:
-    offered = ",".join(request.headers.getall("Sec-WebSocket-Protocol", []))
-    return any(name.strip() in SUBPROTOCOLS for name in offered.split(","))
+    return any(name in SUBPROTOCOLS for name in _offered(request))

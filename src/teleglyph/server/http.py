@@ -83,8 +83,7 @@ class HttpFront:
         from aiohttp import web
 
         app = web.Application(client_max_size=1 << 16, middlewares=[self._limit, self._calls.by_subprotocol])
-        for pages in self._pages:
-            app.add_routes(pages.routes())
+        app.add_routes(self.routes())
         self._runner = web.AppRunner(
             app, access_log=None, handle_signals=False, keepalive_timeout=_KEEPALIVE_SECONDS, shutdown_timeout=0.5
         )
@@ -93,6 +92,10 @@ class HttpFront:
         self._access.names = await asyncio.to_thread(KnownNames, self._services.config)
         handlers = cast("web.Server", self._runner.server)
         self._watcher = asyncio.get_running_loop().create_task(self._watch(handlers), name="http guard")
+
+    def routes(self) -> list[web.RouteDef]:
+        """The routes of all pages."""
+        return [route for pages in self._pages for route in pages.routes()]
 
     def protocol_for(self, client: Client, is_secure: bool, leave: Callable[[], None]) -> asyncio.Protocol | bytes:
         """The protocol for a peer that speaks HTTP, or the response that refuses it.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 RESERVED_NAMES = frozenset(
     {
-        *("call", "events", "games", "health", "metrics", "reload", "rooms", "statistics", "web", "ws"),
+        *("call", "events", "games", "health", "metrics", "players", "reload", "rooms", "statistics", "web", "ws"),
         *("apple-touch-icon.png", "favicon.ico", "manifest.json", "robots.txt", "service-worker.js", "sitemap.xml"),
     }
 )
