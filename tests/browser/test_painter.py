@@ -209,7 +209,8 @@ def test_a_restored_context_shows_the_newest_screen(page: Page) -> None:
 
 
 def test_a_context_that_stays_lost_is_replaced(page: Page) -> None:
-    page.clock.install()
+    page.clock.install(time=0)
+    page.clock.pause_at(1)
     run(
         page,
         """
@@ -241,19 +242,23 @@ def test_a_context_that_stays_lost_is_replaced(page: Page) -> None:
 
 
 def test_without_webgl_the_2d_context_is_used(browser: Browser, address: str) -> None:
-    with browser.browser_type.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]) as other:
+    with browser.browser_type.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-3d-apis"]) as other:
         page = other.new_page()
         page.goto(address)
         found = run(
             page,
             """
-            const painter = t.makePainter("auto", 6, 12), grid = t.geometricGrid(), canvas = painter.canvas;
+            const painter = t.makePainter("webgl", 6, 12), grid = t.geometricGrid(), canvas = painter.canvas;
             painter.paint(grid);
             const difference = t.difference(t.pixelsOf(canvas), t.expectedPixels(grid, 6, 12));
             return [painter.kind, difference, document.querySelector("canvas") === canvas];
             """,
         )
     assert found == ["canvas", pytest.approx(0, abs=1), True]
+
+
+def test_without_a_graphics_processor_the_2d_context_is_used(page: Page) -> None:
+    assert run(page, "return t.makePainter('auto', 6, 12).kind") == "canvas"
 
 
 def test_a_screen_too_large_for_webgl_is_painted_without_it(page: Page) -> None:

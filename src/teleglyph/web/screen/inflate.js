@@ -1,11 +1,9 @@
 /** Inflates bodies of updates, with a bound on the memory that it takes. */
 
-/**
- * Browsers inflate a whole piece of input before the output can be checked, to at most 1032 times as much. So a small
- * stream that claims to be small cannot take more memory than this piece allows, 16 MiB.
- */
-const PIECE = 1 << 14;
+/** How many times its size a stream can inflate to. */
 const MAX_GROWTH = 1032;
+/** Bytes that are inflated before the output is checked, which therefore grows to at most 16 MiB. */
+const PIECE = 1 << 14;
 
 /**
  * @param {Uint8Array} input a raw deflate stream (RFC 1951)

@@ -24,6 +24,18 @@ import { WebglPainter } from "./webgl_painter.js";
  * @property {"auto" | "webgl" | "canvas"} [kind] "webgl" also without a graphics processor
  */
 
+const SOFTWARE_RENDERER = /swiftshader|llvmpipe|softpipe|software|basic render/i;
+
+/** @returns {boolean} whether there is WebGL 2 with a graphics processor; without one, it is slower than the 2D context */
+function hasGraphicsProcessor() {
+  const gl = document.createElement("canvas").getContext("webgl2", { failIfMajorPerformanceCaveat: true });
+  if (!gl) return false;
+  const info = gl.getExtension("WEBGL_debug_renderer_info");
+  const renderer = String(gl.getParameter(info ? info.UNMASKED_RENDERER_WEBGL : gl.RENDERER));
+  gl.getExtension("WEBGL_lose_context")?.loseContext();
+  return !SOFTWARE_RENDERER.test(renderer);
+}
+
 /** Puts grids on a canvas, with one device pixel for each of its pixels. */
 export class Painter {
   /** @type {WebglPainter | CanvasPainter} */
@@ -54,7 +66,8 @@ export class Painter {
       background: options.background ?? directColor(0, 0, 0),
     };
     const kind = options.kind ?? "auto";
-    this.#painter = (kind !== "canvas" && this.#tryWebgl(kind === "webgl")) || this.#makeCanvasPainter();
+    const wantsWebgl = kind === "webgl" || (kind === "auto" && hasGraphicsProcessor());
+    this.#painter = (wantsWebgl && this.#tryWebgl()) || this.#makeCanvasPainter();
   }
 
   /** Which context is in use. */
@@ -131,10 +144,9 @@ export class Painter {
     this.#grid = null;
   }
 
-  /** @param {boolean} isSoftwareAllowed */
-  #tryWebgl(isSoftwareAllowed) {
+  #tryWebgl() {
     try {
-      return new WebglPainter(this.canvas, this.#font, this.#colors, () => this.#fallBack(), isSoftwareAllowed);
+      return new WebglPainter(this.canvas, this.#font, this.#colors, () => this.#fallBack());
     } catch {
       return null;
     }
@@ -157,6 +169,7 @@ export class Painter {
     this.#painter.dispose();
     this.#painter = this.#makeCanvasPainter();
     this.#painter.resize(this.#columns, this.#rows, this.#cellWidth, this.#cellHeight);
+    this.#fitElement();
     this.#painter.select(this.#selection[0], this.#selection[1]);
     if (this.#grid?.columns === this.#columns && this.#grid.rows === this.#rows) this.#painter.paint(this.#grid);
   }

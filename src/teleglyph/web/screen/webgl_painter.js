@@ -42,16 +42,10 @@ export class WebglPainter {
    * @param {string} font CSS font families
    * @param {Colors} colors
    * @param {() => void} onFailure called when the context is lost for good
-   * @param {boolean} isSoftwareAllowed also without a graphics processor
    * @throws {Error} there is no WebGL 2
    */
-  constructor(canvas, font, colors, onFailure, isSoftwareAllowed = false) {
-    const gl = canvas.getContext("webgl2", {
-      alpha: false,
-      antialias: false,
-      depth: false,
-      failIfMajorPerformanceCaveat: !isSoftwareAllowed,
-    });
+  constructor(canvas, font, colors, onFailure) {
+    const gl = canvas.getContext("webgl2", { alpha: false, antialias: false, depth: false });
     if (!gl) throw new Error("This browser has no WebGL 2.");
     this.#canvas = canvas;
     this.#gl = gl;
