@@ -19,6 +19,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from bench.keyframes import keyframe
 from bench.transports import NotServedError, TlsStream, Way, open_session, shake_hands
 from teleglyph.errors import PeerError
 from teleglyph.media.hevc import HevcEncoder
@@ -26,6 +27,9 @@ from teleglyph.media.opus import SAMPLE_RATE, OpusEncoder
 from teleglyph.wire.acip import (
     Capabilities,
     ClientSession,
+    Codec,
+    CodedPicture,
+    Feature,
     HevcFrame,
     ImageFrame,
     OpusBatch,
@@ -54,7 +58,7 @@ class Peer:
     """A participant that has joined correctly."""
 
     def __init__(self, port: int, source: str = "127.0.0.2") -> None:
-        self.session = ClientSession()
+        self.session = ClientSession(features=Feature.CODED_PICTURES)
         self.socket = connect(port, 5, source)
         shake_hands(self.socket, self.session)
         self.send(encode(Capabilities(80, 24, desired_fps=60)), encode(StreamStart(3)))
@@ -273,6 +277,29 @@ def bad_films(peer: Peer, chance: random.Random) -> None:
     peer.send(*[encode(HevcFrame(8192, 8192, data, keyframe=True))] * 5)
 
 
+def jpeg_bombs(port: int, until: float) -> None:
+    """Send JPEG files of a few bytes that claim to be as large as allowed or larger, with many scans or progressive."""
+    small = keyframe(Codec.JPEG, np.zeros((48, 64, 3), np.uint8))
+    frame_header, scan = small.index(b"\xff\xc0"), small.index(b"\xff\xda")
+    files = []
+    for size in ((4096, 2160), (8192, 8192)):
+        large = bytearray(small)
+        large[frame_header + 5 : frame_header + 9] = struct.pack(">HH", size[1], size[0])
+        padding = bytes(4096 * 2160 // 256)
+        files += [bytes(large), bytes(large[:-2]) + padding + b"\xff\xd9"]
+    progressive = small.replace(b"\xff\xc0", b"\xff\xc2")
+    files += [small[:-2] + small[scan:-2] * 500 + b"\xff\xd9", progressive[:-2] + progressive[scan:-2] * 500]
+    packets = [encode(CodedPicture(Codec.JPEG, 64, 48, file, keyframe=True)) for file in files]
+    again(lambda peer, _chance: peer.send(*packets))(port, until)
+
+
+def codec_changes(port: int, until: float) -> None:
+    """Change the codec with every picture; each is a valid keyframe of 1280x720 noise."""
+    noise = np.random.default_rng(1).integers(0, 256, (720, 1280, 3), np.uint8)
+    packets = [encode(CodedPicture(codec, 1280, 720, keyframe(codec, noise), keyframe=True)) for codec in Codec]
+    again(lambda peer, _chance: peer.send(*packets))(port, until)
+
+
 def noise(peer: Peer, chance: random.Random) -> None:
     kind = chance.choice((3000, 3001, 3002, 4000, 4001, 5000, 5004, 5005, 5006, 2003, 2004, 6000, 1201, 1, 1104))
     peer.send(encode_packet(kind, chance.randbytes(chance.randrange(3000))))
@@ -403,6 +430,8 @@ ATTACKS: dict[str, Attack] = {
     "queries, 20 connections": together(over_websocket(_QUERIES), 20),
     "changes of a large group": group_changes,
     "400 silent connections of HTTP": silent,
+    "JPEG bombs": jpeg_bombs,
+    "codec changes on every picture": codec_changes,
     "palettes that cannot be drawn": again(palettes),
     "500 connections with one byte": hold(sending(b"\x16")),
     "500 halves of a PROXY header": hold(sending(_PROXY_HEADER[:20])),

@@ -35,7 +35,7 @@ KEY_EXCHANGE_INIT, KEY_EXCHANGE_RESP = 1102, 1103
 AUTH_CHALLENGE, AUTH_RESPONSE, AUTH_FAILED, SERVER_AUTH_RESP = 1104, 1105, 1106, 1107
 HANDSHAKE_COMPLETE, ENCRYPTED, CLIENT_HELLO = 1108, 1200, 1000
 ERROR_MESSAGE, REMOTE_LOG = 2003, 2004
-ASCII_FRAME, IMAGE_FRAME, IMAGE_FRAME_H265 = 3000, 3001, 3002
+ASCII_FRAME, IMAGE_FRAME, IMAGE_FRAME_H265, CODED_PICTURE = 3000, 3001, 3002, 3003
 AUDIO_OPUS_BATCH = 4001
 CLIENT_CAPABILITIES, PING, PONG, CLIENT_JOIN, CLIENT_LEAVE = 5000, 5001, 5002, 5003, 5004
 STREAM_START, STREAM_STOP, CLEAR_CONSOLE, SERVER_STATE = 5005, 5006, 5007, 5008
@@ -94,6 +94,8 @@ class AcipPeer:
         """The server's proven identity."""
         self.session_id = os.urandom(16)
         self.counter = 0
+        self.features = 0
+        """Extensions that this peer understands."""
         self.received: list[tuple[int, bytes]] = []
         """Every packet that :meth:`receive` returned."""
         self._buffer = bytearray()
@@ -149,7 +151,7 @@ class AcipPeer:
     ) -> None:
         """Complete the handshake; raises RefusedError if the server refuses."""
         mode = 3 if password or key else 1
-        self.send_raw(packet(PROTOCOL_VERSION, struct.pack(">HHBBBH7x", 1, 0, mode, 0, 0, 0)))
+        self.send_raw(packet(PROTOCOL_VERSION, struct.pack(">HHBBBH7x", 1, 0, mode, 0, 0, self.features)))
         assert self.expect_outer(PROTOCOL_VERSION, 16)[4] == mode
         self.send_raw(packet(CRYPTO_CAPABILITIES, struct.pack(">HHHBBBB", 1, 1, 1, 0, 1, mode >> 1, 1)))
         self.exchange_keys(password, key, server_key)
@@ -252,6 +254,9 @@ class AcipPeer:
 
     def send_color(self, red: int, green: int, blue: int, width: int = 32, height: int = 18) -> None:
         self.send_picture(width, height, bytes((red, green, blue)) * (width * height))
+
+    def send_coded(self, codec: int, width: int, height: int, bitstream: bytes, *, keyframe: bool = False) -> None:
+        self.send(CODED_PICTURE, struct.pack(">BBHH", codec, keyframe, width, height) + bitstream)
 
     def packets(self, seconds: float = 10.0) -> Iterator[tuple[int, bytes]]:
         deadline = time.monotonic() + seconds

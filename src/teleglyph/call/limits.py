@@ -51,9 +51,9 @@ class CallLimits:
     decode_queue_packets: int = 60
     max_picture_pixels: int = 4096 * 2160
     decoder_bytes: int = 768 << 20
-    """Memory for the decoders of all senders, at 17 pictures of 2.25 bytes per pixel for each."""
+    """Memory for the decoders of all senders (docs/security.md#compressed-pictures)."""
     decoder_bytes_each: int = 384 << 20
-    """The same for one sender; enough for the largest picture."""
+    """The same for one sender; enough for the largest picture of every codec but H.264."""
     decoder_share: float = 0.5
     """CPU seconds per second for decoding one sender's pictures; more are dropped up to a keyframe."""
     decoder_burst: float = 0.5

@@ -19,7 +19,6 @@ from teleglyph.call.room import CallRoom, Rooms
 from teleglyph.call.scene import Tile
 from teleglyph.call.screen_viewer import ScreenViewer
 from teleglyph.call.sender import CAPABILITIES_SECONDS, JOIN_SECONDS, Sender
-from teleglyph.call.sound import LONG_FRAME, SHORT_FRAME, SHORT_FRAMES
 from teleglyph.call.speaker import Speaker
 from teleglyph.call.statistics import ParticipantReport
 from teleglyph.call.text_viewer import TextViewer
@@ -183,7 +182,7 @@ class Participant:
             message = replace(message, palette_type=PaletteType.STANDARD)
             self.send_log(f"{str(error).rstrip('.')}. You see the standard palette.")
         room = self._enter_room() if self.room is None else self.room
-        self._speaker.voice.frame = SHORT_FRAME if message.audio_codecs & SHORT_FRAMES else LONG_FRAME
+        self._speaker.voice.configure(message.audio_codecs)
         style = self.viewer.configure(message)
         if self.state is State.SECURED:
             self._join(room)

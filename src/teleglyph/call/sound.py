@@ -27,8 +27,8 @@ BLOCK = 240
 TICK_SECONDS = BLOCK / SAMPLE_RATE
 LONG_FRAME, SHORT_FRAME = 960, 480
 """Samples per packet: 20 ms for ascii-chat's client, 10 ms for ours."""
-SHORT_FRAMES = 0x100
-"""Bit of CLIENT_CAPABILITIES.audio_codecs by which our client asks for short packets."""
+RAW_SOUND, OPUS_SOUND, SHORT_FRAMES = 0x01, 0x02, 0x100
+"""Bits of CLIENT_CAPABILITIES.audio_codecs; by the last one our client asks for short packets."""
 _MAX_TICKS = 8
 """Late ticks that are mixed at once; more are skipped, because listeners' buffers hide that better than a burst."""
 _INBOX = 64
@@ -36,6 +36,7 @@ _FRAMES_PER_MESSAGE = 50
 _QUIET_BLOCKS = 60
 """Silent blocks that are still encoded, so that the encoder itself signals the silence to the listener."""
 _INT32_SCALE = 1 / 2**31
+_FULL_SCALE = 2**31 - 1
 _SPEECH_POWER = 10 ** (-42 / 10)
 """Mean square of a block that counts as speech: -42 dB of full scale."""
 _SPEECH_SECONDS = 0.4
@@ -72,10 +73,12 @@ class Voice:
     Attributes:
         outbox: receives its mix.
         frame: samples per packet of its mix.
+        is_raw: its mix is sent as AUDIO_BATCH, because the listener has no Opus.
     """
 
     outbox: Outbox
     frame: int = LONG_FRAME
+    is_raw: bool = False
     buffer: JitterBuffer = field(default_factory=JitterBuffer)
     counters: SoundCounters = field(default_factory=SoundCounters)
     inbox: deque[tuple[OpusBatch | AudioBatch, float]] = field(default_factory=deque)
@@ -85,6 +88,15 @@ class Voice:
     quiet: int = _QUIET_BLOCKS
     was_silent: bool = True
     spoke_at: float = -_SPEECH_SECONDS
+
+    def configure(self, audio_codecs: int) -> None:
+        """Send the mix in a form that the listener understands: Opus, unless it has raw sound and nothing else.
+
+        Args:
+            audio_codecs: of CLIENT_CAPABILITIES.
+        """
+        self.frame = SHORT_FRAME if audio_codecs & SHORT_FRAMES else LONG_FRAME
+        self.is_raw = audio_codecs & (RAW_SOUND | OPUS_SOUND) == RAW_SOUND
 
     @property
     def is_speaking(self) -> bool:
@@ -214,17 +226,24 @@ class RoomSound:
         if voice.quiet >= _QUIET_BLOCKS and not voice.mixed:
             return None
         voice.mixed.append(mix)
-        if len(voice.mixed) * BLOCK < voice.frame:
+        blocks = voice.frame // BLOCK
+        if len(voice.mixed) < blocks:
             return None
-        samples = np.concatenate(voice.mixed)
+        # After a change to shorter packets there may be more than fit into one.
+        samples = np.concatenate(voice.mixed[-blocks:])
         voice.mixed.clear()
-        if voice.encoder is None:
-            voice.encoder = OpusEncoder(self._settings.bitrate, self._settings.complexity)
-        data = voice.encoder.encode(samples)
-        was_silent, voice.was_silent = voice.was_silent, len(data) <= SILENT_PACKET
-        if was_silent and voice.was_silent:
-            return None
-        return encode(OpusBatch(SAMPLE_RATE, 1000 * voice.frame // SAMPLE_RATE, (data,)))
+        message: AudioBatch | OpusBatch
+        was_silent = voice.was_silent
+        if voice.is_raw:
+            voice.was_silent = not samples.any()
+            message = batch_of(samples)
+        else:
+            if voice.encoder is None:
+                voice.encoder = OpusEncoder(self._settings.bitrate, self._settings.complexity)
+            data = voice.encoder.encode(samples)
+            voice.was_silent = len(data) <= SILENT_PACKET
+            message = OpusBatch(SAMPLE_RATE, 1000 * len(samples) // SAMPLE_RATE, (data,))
+        return None if was_silent and voice.was_silent else encode(message)
 
 
 def _fill_buffer(voice: Voice) -> None:
@@ -235,6 +254,12 @@ def _fill_buffer(voice: Voice) -> None:
                 voice.buffer.push(frame, now)
         else:
             voice.buffer.push_samples(samples_of(message), now)
+
+
+def batch_of(samples: Samples) -> AudioBatch:
+    """Mono samples at 48 kHz as uncompressed sound; what is louder than full scale is clipped."""
+    integers = np.clip(samples.astype(np.float64), -1, 1) * _FULL_SCALE
+    return AudioBatch(SAMPLE_RATE, 1, integers.astype(">i4").tobytes())
 
 
 def samples_of(message: AudioBatch) -> Samples:
