@@ -54,6 +54,31 @@ export async function pictures(encoderOptions = {}, cameraOptions = {}) {
   return { sent, encoder, source, camera };
 }
 
+/** An encoder that gets a picture every `step` milliseconds of a simulated time, by `feed`. */
+export function drawings(encoderOptions = {}) {
+  const canvas = new OffscreenCanvas(640, 360);
+  const context = canvas.getContext("2d");
+  const sent = [];
+  const codecs = [];
+  let now = 1000;
+  const encoder = new PictureEncoder({
+    ...encoderOptions,
+    onPicture: (picture) => sent.push({ ...picture, data: base64(picture.data), time: now }),
+    onCodec: (codec) => codecs.push(codec),
+  });
+  const feed = async (milliseconds, step = 1000 / 30) => {
+    for (const end = now + milliseconds; now < end; now += step) {
+      context.fillStyle = `hsl(${now / 10} 50% 50%)`;
+      context.fillRect(now % 300, 0, 300, 360);
+      encoder.encode(canvas, 640, 360, now);
+      // Until the picture is encoded or the codec is chosen.
+      await until(() => !encoder._choosing);
+      await encoder._chosen?.encoder?.flush();
+    }
+  };
+  return { sent, codecs, encoder, feed };
+}
+
 /** A microphone whose packets are collected. */
 export async function voice(options = {}, openOptions = {}) {
   const packets = [];
