@@ -46,7 +46,8 @@ function recorder(inputRate) {
   const blocks = new VoiceBlocks(
     480,
     {
-      onBlock: (block) => result.blocks.push(block),
+      // Given away, as to another thread.
+      onBlock: (block) => result.blocks.push(structuredClone(block, { transfer: [block.buffer] })),
       onPause: () => result.pauses++,
       onLevel: (level) => result.levels.push(level),
     },

@@ -23,6 +23,9 @@ export class Camera extends CaptureDevice {
    * @throws {Error} which `explain` explains
    */
   open({ deviceId, width = 640, height = 360, rate = 30 } = {}) {
-    return this.openWith({ width: { ideal: width }, height: { ideal: height }, frameRate: { ideal: rate } }, deviceId);
+    return this.openWith(
+      { width: { ideal: width }, height: { ideal: height }, frameRate: { ideal: rate }, facingMode: "user" },
+      deviceId,
+    );
   }
 }

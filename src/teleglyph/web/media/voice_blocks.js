@@ -10,7 +10,7 @@ const GATE_HOLD = 0.4;
 
 /**
  * @typedef {object} BlockCallbacks
- * @property {(block: Float32Array) => void} onBlock called with a block to send
+ * @property {(block: Float32Array) => void} onBlock called with a block to send, which is given away
  * @property {() => void} onPause called once where a talk ends
  * @property {(level: { peak: number, rms: number }) => void} onLevel called 20 times per second, 0 to 1
  */
@@ -30,6 +30,7 @@ export class VoiceBlocks {
     this._onBlock = onBlock;
     this._onPause = onPause;
     this._onLevel = onLevel;
+    this._size = blockSize;
     this._block = new Float32Array(blockSize);
     this._filled = 0;
     /** The block before the current one, which is sent as well when the gate opens: words begin quietly. */
@@ -69,7 +70,7 @@ export class VoiceBlocks {
       this._onLevel({ peak: this._peak, rms: Math.sqrt(this._sum / LEVEL_SAMPLES) });
       this._peak = this._sum = this._measured = 0;
     }
-    if (this._filled === this._block.length) this._finish();
+    if (this._filled === this._size) this._finish();
   }
 
   _finish() {
@@ -83,9 +84,9 @@ export class VoiceBlocks {
     if (isTalking) this._onBlock(block);
     else if (this._isTalking) this._onPause();
     this._isTalking = isTalking;
-    // What was handed out belongs to others, so the block is not used again.
-    this._block = new Float32Array(block.length);
-    this._previous = isTalking ? new Float32Array(block.length) : block;
+    // What was sent belongs to others, and its length may be 0 now.
+    this._block = new Float32Array(this._size);
+    this._previous = isTalking ? new Float32Array(this._size) : block;
     this._filled = 0;
   }
 
