@@ -49,7 +49,10 @@ export class App {
     /** @type {import("./call/messages.js").RosterEntry[]} */
     this._roster = [];
     document.addEventListener("visibilitychange", () => this._sendView());
-    addEventListener("pagehide", () => this._call?.leave());
+    addEventListener("pagehide", () => {
+      this._call?.leave();
+      this._conversation?.close();
+    });
     addEventListener("pageshow", (event) => {
       // The page comes out of the browser's cache after it has left the call.
       if (event.persisted && this._call !== null) location.reload();

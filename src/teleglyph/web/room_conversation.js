@@ -15,13 +15,13 @@ export class RoomConversation {
    */
   constructor(url, group, name, onUnread) {
     const keys = new KeyStore();
+    if (name) keys.name = name;
     this._relay = new Relay(url, keys);
     this._chat = new RoomChat(this._relay, keys, group);
     this.element = h("div.chat-root");
     this._panel = new ChatPanel(this.element, this._chat, { onUnread });
-    this.setName(name);
-    this._relay.open();
     this._chat.open();
+    this._relay.open();
   }
 
   /** @param {string} name that the others see; an empty one changes nothing */

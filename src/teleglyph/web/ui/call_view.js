@@ -100,6 +100,7 @@ export class CallView {
   /** @param {HTMLElement} panel of the room's chat */
   setChat(panel) {
     this._chat = panel;
+    panel.hidden = this._open !== "chat";
     this._openers.chat.hidden = false;
     if (this._open === "chat") this._fill("chat");
   }
@@ -145,6 +146,8 @@ export class CallView {
     if (name === "chat" && this._chat === null) return;
     const before = this._open;
     this._open = name;
+    // What arrives while the chat is hidden counts as unread.
+    if (this._chat) this._chat.hidden = name !== "chat";
     for (const [key, opener] of Object.entries(this._openers))
       opener.setAttribute("aria-expanded", String(key === name));
     this._side.hidden = name === null;
