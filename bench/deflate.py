@@ -59,7 +59,8 @@ def main() -> None:
     clip = make_clip(*SOURCE, 60)
     kinds: dict[str, tuple[Compress, Compression]] = {
         "zstd 1": (Compression.ZSTD.compress, Compression.ZSTD),
-        **{f"deflate {level}": (deflate(level), Compression.DEFLATE) for level in LEVELS},
+        "isal 1": (Compression.DEFLATE.compress, Compression.DEFLATE),
+        **{f"zlib {level}": (deflate(level), Compression.DEFLATE) for level in LEVELS},
     }
     rows = []
     for render in (RenderMode.HALF_BLOCK, RenderMode.SEXTANT):

@@ -30,8 +30,7 @@ from teleglyph.call.limits import CallLimits
 from teleglyph.errors import MediaDecodeError
 from teleglyph.media.decoding_process import ANSWER, REQUEST, Operation, Outcome
 from teleglyph.media.picture_codec import PictureCodec
-from teleglyph.media.picture_decoder import PictureDecoder, available_codecs
-from teleglyph.wire.acip import Codec
+from teleglyph.media.picture_decoder import PictureDecoder
 
 _log = logging.getLogger(__name__)
 
@@ -119,11 +118,6 @@ class Decoding(Protocol):
 
     async def close(self) -> None:
         """Release everything."""
-
-
-def decodable_codecs() -> int:
-    """The mask of the codecs that CODED_PICTURE may use with this installation (docs/protocol/page.md#page_welcome)."""
-    return sum(codec.bit for codec in Codec if PictureCodec(codec) in available_codecs())
 
 
 def confinement_available() -> bool:

@@ -14,7 +14,6 @@ from teleglyph.call.decoding import (
     ConfinedDecoding,
     Decoding,
     confinement_available,
-    decodable_codecs,
     open_decoding,
 )
 from teleglyph.call.ingest import PictureIngest
@@ -22,8 +21,6 @@ from teleglyph.call.limits import CallLimits
 from teleglyph.call.picture import PictureSlot
 from teleglyph.call.statistics import SenderCounters
 from teleglyph.media.picture_codec import PictureCodec
-from teleglyph.media.picture_decoder import available_codecs
-from teleglyph.wire.acip import ALL_CODECS, Codec
 
 LIMITS = replace(CallLimits(), decoder_share=1.0, decoder_burst=100.0, quick_decoder_share=1.0, quick_decoder_burst=100)
 """Time for everything: how fast this machine is must not matter."""
@@ -210,13 +207,6 @@ def test_closed_streams_leave_no_memory_in_the_process() -> None:
             assert max(sizes[6:]) < max(sizes[:6]) + (6 << 20), sizes
 
     asyncio.run(run())
-
-
-def test_the_page_learns_which_codecs_are_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert decodable_codecs() == ALL_CODECS
-    some = available_codecs() - {AV1}
-    monkeypatch.setattr("teleglyph.call.decoding.available_codecs", lambda: some)
-    assert decodable_codecs() == ALL_CODECS - Codec.AV1.bit
 
 
 def test_a_codec_that_is_missing_is_an_undecodable_picture(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,8 @@ import zlib
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
+from isal import isal_zlib
+
 from teleglyph.errors import BadDataError, ProtocolError
 from teleglyph.wire.acip.messages.base import Message, clip_text, decode_text, require_size
 from teleglyph.wire.acip.messages.video import compress, decompress
@@ -54,7 +56,7 @@ class Compression(enum.IntEnum):
         if self is Compression.ZSTD:
             return compress(body)
         if self is Compression.DEFLATE:
-            return zlib.compress(body, _DEFLATE_LEVEL, _RAW_DEFLATE)
+            return isal_zlib.compress(body, _DEFLATE_LEVEL, _RAW_DEFLATE)
         return body
 
     def decompress(self, packed: bytes, size: int) -> bytes | None:
