@@ -9,8 +9,10 @@ the time, or if tasks or descriptors are left over.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import contextlib
 import itertools
+import json
 import random
 import statistics
 import subprocess
@@ -21,6 +23,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import websockets
 
 from bench.hostile import free_port, state
 from bench.hostile_peer import ATTACKS, Peer
@@ -45,6 +48,22 @@ def start_decoders(server: ServerProcess) -> None:
         while films.poll() is None and len(children(server.process.pid)) < _DECODERS:
             time.sleep(0.5)
         films.terminate()
+
+
+def start_readers(http_port: int) -> None:
+    """Make the server open all its connections to the database, which it does when queries come at once."""
+
+    async def query() -> None:
+        async with websockets.connect(f"ws://127.0.0.1:{http_port}/events") as relay:
+            for number in range(10):
+                await relay.send(json.dumps(["REQ", f"{number}", {"kinds": [1]}]))
+                while json.loads(await relay.recv())[0] != "EOSE":
+                    pass
+
+    async def run() -> None:
+        await asyncio.gather(*(query() for _ in range(20)))
+
+    asyncio.run(run())
 
 
 def children(pid: int) -> list[str]:
@@ -109,6 +128,7 @@ def main() -> None:
     seconds = options.minutes * 60
     try:
         start_decoders(server)
+        start_readers(http_port)
         time.sleep(5)
         before = state(server, http_port)
         began = time.monotonic()
