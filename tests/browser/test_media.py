@@ -570,7 +570,7 @@ def test_sound_waits_for_a_gesture(playwright: Playwright, address: str) -> None
     with page.expect_console_message(lambda message: message.text.startswith("started")):
         page.goto(address)
     page.click("button")
-    page.wait_for_function("playback.statistics !== null")
+    run(page, "await t.until(() => playback.statistics !== null);")
     page.evaluate("playback.close()")
     browser.close()
     assert [line for line in lines if "gesture:" in line or "started:" in line] == [
