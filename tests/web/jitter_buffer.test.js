@@ -24,12 +24,12 @@ function wanderingDelays(count) {
   });
 }
 
+/** Eleven cycles of 440 Hz. */
+const CYCLES = Float32Array.from({ length: 1200 }, (_, i) => AMPLITUDE * Math.sin((2 * Math.PI * 11 * i) / 1200));
+
 /** @param {number} number of the frame of 10 ms, of a tone of 440 Hz */
 function frame(number) {
-  return Float32Array.from(
-    { length: FRAME },
-    (_, i) => AMPLITUDE * Math.sin((2 * Math.PI * 440 * (number * FRAME + i)) / RATE),
-  );
+  return Float32Array.from({ length: FRAME }, (_, i) => CYCLES[(number * FRAME + i) % 1200]);
 }
 
 /**
@@ -114,8 +114,8 @@ test("bursts of 100 ms are played evenly", () => {
 });
 
 for (const skew of [0.001, -0.001]) {
-  test(`a clock that is off by ${100 * skew} % is followed for five minutes`, () => {
-    const { buffer, sound, levels, at } = play(sendTimes(300, skew));
+  test(`a clock that is off by ${100 * skew} % is followed for three minutes`, () => {
+    const { buffer, sound, levels, at } = play(sendTimes(180, skew));
     assert.equal(buffer.counters.underruns, 0);
     assert.equal(buffer.counters.dropped, 0);
     assert.ok(longestSilence(sound) < 5);

@@ -80,7 +80,7 @@ export class CaptureDevice {
   _lose(stream) {
     if (this.stream !== stream) return;
     this.close();
-    this._onLost(Object.assign(new Error("The device was disconnected"), { name: "NotFoundError" }));
+    this._onLost(Object.assign(new Error("The device stopped"), { name: "LostError" }));
   }
 }
 

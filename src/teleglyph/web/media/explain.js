@@ -9,6 +9,7 @@ const CAUSES = {
     `Another program is using your ${device}. Close it or choose another ${device}, then try again.`,
   OverconstrainedError: (device) => `The chosen ${device} is not available. Choose another ${device}.`,
   AbortError: (device) => `Your ${device} could not be started. Disconnect it, connect it again, then try again.`,
+  LostError: (device) => `Your ${device} was disconnected or may no longer be used. Connect it, then turn it on again.`,
   InsecureContextError: (device) =>
     `Browsers allow the ${device} only on secure pages. Open this page with https://, or on the server itself with http://localhost.`,
   MissingApiError: (device) => `This browser cannot use a ${device}. Open this page in a current browser.`,

@@ -6,9 +6,9 @@
  * Time is an argument.
  */
 
+import { SampleRing } from "./sample_ring.js";
+
 const RATE = 48000;
-const CAPACITY = 65536;
-const MASK = CAPACITY - 1;
 /** Samples of a fade: 5 ms. */
 const FADE = 240;
 /** Seconds that are added to the measured jitter. Sound is pulled every 3 ms. */
@@ -30,9 +30,6 @@ const SPEED_PER_SURPLUS = 0.5;
 const DEAD_BAND = 0.003;
 /** Speed grows only while this many seconds of sound are waiting. */
 const MIN_LEVEL = 0.02;
-/** Samples below this amplitude are silence, and their end is not a gap. */
-const AUDIBLE = 0.001;
-
 export class JitterBuffer {
   /** Gaps in audible sound, and samples that were dropped because too much sound waited. */
   counters = { underruns: 0, dropped: 0 };
@@ -47,10 +44,9 @@ export class JitterBuffer {
     this._shortest = shortest;
     this._longest = longest;
     this._outputRate = outputRate;
-    this._ring = new Float32Array(CAPACITY);
-    /** Positions are counted in samples since the beginning; the ring holds the last of them. */
+    this._ring = new SampleRing();
+    /** The position of the next sample that is played; may be between two samples. */
     this._read = 0;
-    this._write = 0;
     this._isPlaying = false;
     /** Gain of the sound at `_read`, which rises to 1 in a fade. */
     this._gain = 0;
@@ -69,7 +65,7 @@ export class JitterBuffer {
 
   /** Seconds of sound in the buffer. */
   get level() {
-    return (this._write - this._read) / RATE;
+    return (this._ring.end - this._read) / RATE;
   }
 
   /** Seconds by which sound should be delayed after its fastest packets. */
@@ -114,7 +110,7 @@ export class JitterBuffer {
     this._speed = this._isPlaying ? this._speedFor(now) : 1;
     const step = (this._speed * RATE) / this._outputRate;
     for (let i = 0; i < output.length; i++) {
-      if (this._isPlaying && this._read + 2 >= this._write) this._stop(step, now);
+      if (this._isPlaying && this._read + 2 >= this._ring.end) this._stop(step, now);
       output[i] = this._next(step);
     }
   }
@@ -126,11 +122,7 @@ export class JitterBuffer {
   _add(samples, now) {
     this._measure(now);
     this._isPaused = false;
-    const at = this._write & MASK;
-    const room = CAPACITY - at;
-    this._ring.set(samples.subarray(0, room), at);
-    if (samples.length > room) this._ring.set(samples.subarray(room), 0);
-    this._write += samples.length;
+    this._ring.write(samples);
     const surplus = this.level - this.target;
     if (surplus > MAX_SURPLUS) this._drop(Math.floor(surplus * RATE));
   }
@@ -143,11 +135,11 @@ export class JitterBuffer {
       // The same jitter is expected after a pause.
       this._longestDelay = now + this.jitter;
       this._shortestDelay = now;
-      this._origin = this._write;
+      this._origin = this._ring.end;
       this._settled = now + SETTLING;
       return;
     }
-    const delay = now - (this._write - this._origin) / RATE;
+    const delay = now - (this._ring.end - this._origin) / RATE;
     if (now < this._settled) {
       // A stall often ends with a burst. Its packets were late because of the stall, not of jitter.
       this._longestDelay -= Math.max(0, this._shortestDelay - delay);
@@ -185,7 +177,7 @@ export class JitterBuffer {
    * @param {number} now
    */
   _stop(step, now) {
-    if (!this._isPaused && this._wasAudible()) {
+    if (!this._isPaused && this._ring.isAudible(this._read, 2 * FADE)) {
       this.counters.underruns++;
       this._longestDelay += GAP_MARGIN;
       this._longestSince = now;
@@ -222,41 +214,15 @@ export class JitterBuffer {
     let sample = 0;
     const tail = this._tail;
     if (tail.gain > 0) {
-      sample = tail.gain * this._at(tail.position);
+      sample = tail.gain * this._ring.at(tail.position);
       tail.position += tail.step;
       tail.gain -= tail.fall;
     }
     if (this._isPlaying) {
-      sample += this._gain * this._at(this._read);
+      sample += this._gain * this._ring.at(this._read);
       this._gain = Math.min(1, this._gain + 1 / FADE);
       this._read += step;
     }
     return sample;
-  }
-
-  /**
-   * The value between two samples, by a cubic (Catmull-Rom) curve.
-   *
-   * @param {number} position
-   */
-  _at(position) {
-    const index = Math.floor(position);
-    const part = position - index;
-    const ring = this._ring;
-    const here = ring[index & MASK];
-    if (part === 0) return here;
-    const before = ring[(index - 1) & MASK];
-    const after = ring[(index + 1) & MASK];
-    const later = ring[(index + 2) & MASK];
-    const slope = after - before;
-    const bend = 2 * before - 5 * here + 4 * after - later;
-    const twist = 3 * (here - after) + later - before;
-    return here + 0.5 * part * (slope + part * (bend + part * twist));
-  }
-
-  _wasAudible() {
-    const end = Math.floor(this._read);
-    for (let i = end - 2 * FADE; i < end; i++) if (Math.abs(this._ring[i & MASK]) > AUDIBLE) return true;
-    return false;
   }
 }

@@ -81,6 +81,7 @@ export class Microphone {
     if (!stream) return null;
     try {
       await this._encoder.prepare();
+      if (this.stream !== stream) return null;
       await this._record(stream);
     } catch (error) {
       if (this.stream === stream) this.close();

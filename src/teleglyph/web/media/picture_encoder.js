@@ -1,5 +1,6 @@
 /** Encodes pictures as large and as often as somebody sees them. */
 
+import { jpegOf, resized } from "./canvas.js";
 import { isSupported } from "./media_support.js";
 import { CODEC, Pace, encoderConfig, rateOf, sizeToSend } from "./picture_rules.js";
 
@@ -12,7 +13,6 @@ const KEYFRAME_INTERVAL = 10_000;
 const MAX_QUEUE = 2;
 /** An encoder whose queue stays full for this long has failed, in milliseconds. */
 const STUCK = 3000;
-const JPEG_QUALITY = 0.75;
 /** JPEG pictures are several times larger than others, so there are fewer of them: milliseconds between two. */
 const JPEG_INTERVAL = 66;
 const JPEG_ONLY = { codec: CODEC.JPEG, encoder: null };
@@ -184,10 +184,8 @@ export class PictureEncoder {
   /** @param {CanvasImageSource} image */
   _draw(image) {
     const { width, height } = this._size;
-    const canvas = (this._canvas ??= newCanvas(width, height));
-    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
-    const context = context2d(canvas);
-    context.imageSmoothingQuality = "medium";
+    const { canvas, context } = resized(this._canvas, width, height);
+    this._canvas = canvas;
     context.drawImage(image, 0, 0, width, height);
   }
 
@@ -223,38 +221,6 @@ export class PictureEncoder {
     this.counters.encoded++;
     this._onPicture({ codec: CODEC.JPEG, keyframe: true, width, height, data });
   }
-}
-
-/**
- * A canvas that is only drawn on, in whichever kind the browser has.
- *
- * @param {number} width
- * @param {number} height
- * @returns {OffscreenCanvas | HTMLCanvasElement}
- */
-export function newCanvas(width, height) {
-  if (typeof OffscreenCanvas === "function") return new OffscreenCanvas(width, height);
-  return Object.assign(document.createElement("canvas"), { width, height });
-}
-
-/**
- * @param {OffscreenCanvas | HTMLCanvasElement} canvas
- * @returns {OffscreenCanvasRenderingContext2D}
- */
-export function context2d(canvas) {
-  // Its pixels are read all the time, so they should not be in the graphics card's memory.
-  const context = canvas.getContext("2d", { alpha: false, willReadFrequently: true });
-  return /** @type {OffscreenCanvasRenderingContext2D} */ (context);
-}
-
-/**
- * @param {OffscreenCanvas | HTMLCanvasElement} canvas
- * @returns {Promise<Blob | null>}
- */
-function jpegOf(canvas) {
-  const type = "image/jpeg";
-  if ("convertToBlob" in canvas) return canvas.convertToBlob({ type, quality: JPEG_QUALITY });
-  return new Promise((resolve) => canvas.toBlob(resolve, type, JPEG_QUALITY));
 }
 
 /**

@@ -1,7 +1,7 @@
 /** Takes pictures from the camera's stream, for the encoder and for a preview in characters. */
 
+import { resized } from "./canvas.js";
 import { halfBlocks } from "./half_blocks.js";
-import { context2d, newCanvas } from "./picture_encoder.js";
 
 /** Browsers without requestVideoFrameCallback are polled: milliseconds between two pictures. */
 const POLL_INTERVAL = 33;
@@ -88,13 +88,11 @@ export class PictureSource {
     if (readyState < HTMLMediaElement.HAVE_CURRENT_DATA || videoWidth === 0 || columns < 1 || rows < 1) return null;
     const width = columns;
     const height = 2 * rows;
-    const canvas = (this._canvas ??= newCanvas(width, height));
-    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
-    const context = context2d(canvas);
+    const { canvas, context } = resized(this._canvas, width, height);
+    this._canvas = canvas;
     const scale = Math.max(width / videoWidth, height / videoHeight);
     const [sourceWidth, sourceHeight] = [width / scale, height / scale];
     context.setTransform(mirrored ? -1 : 1, 0, 0, 1, mirrored ? width : 0, 0);
-    context.imageSmoothingQuality = "medium";
     context.drawImage(
       this.video,
       (videoWidth - sourceWidth) / 2,
