@@ -33,9 +33,9 @@ SIZES = [(160, 48), (240, 67)]
 MODES = [RenderMode.HALF_BLOCK, RenderMode.SEXTANT]
 CELL = 8, 16
 """Device pixels."""
-FRAMES = 40
+FRAMES = 24
 TOLERANCE = 30
-ROUNDS = 5
+ROUNDS = 3
 FLAGS = {"webgl": ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"], "canvas": ["--disable-gpu"]}
 """Of the browser: WebGL, and compositing without it."""
 _HEAD = struct.Struct(">IIHHBBHI")

@@ -45,6 +45,10 @@ export class Player {
       applyBody(this.grid, body, i === 0);
       this.painter.paint(this.grid);
     });
+    if (this.painter.kind !== "webgl") return;
+    // WebGL draws later: wait, so that the next measurement does not.
+    const gl = /** @type {WebGL2RenderingContext} */ (this.painter.canvas.getContext("webgl2"));
+    gl.readPixels(0, 0, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array(4));
   }
 
   /**
