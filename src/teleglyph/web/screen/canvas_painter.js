@@ -6,6 +6,9 @@ import { changedRows, resolveColor } from "./grid.js";
 /** @import { Grid } from "./grid.js" */
 /** @import { Colors } from "./painter.js" */
 
+/** Bits of a direct color that differ from those of the inverted color. */
+const INVERTED = 0xffffff;
+
 /** See Painter, which has the same methods. */
 export class CanvasPainter {
   /** @type {Grid | null} */
@@ -85,7 +88,7 @@ export class CanvasPainter {
   }
 
   /**
-   * Invert some cells. The next paint() shows it.
+   * Invert the colors of some cells. The next paint() shows it.
    *
    * @param {number} from first cell
    * @param {number} to cell after the last
@@ -116,9 +119,9 @@ export class CanvasPainter {
     let last = -1;
     for (let column = 0; column < this.#columns; column++) {
       const cell = start + column;
-      let front = resolveColor(grid.foregrounds[cell], foreground);
-      let back = resolveColor(grid.backgrounds[cell], background);
-      if (cell >= from && cell < to) [front, back] = [back, front];
+      const mask = cell >= from && cell < to ? INVERTED : 0;
+      const front = (resolveColor(grid.foregrounds[cell], foreground) ^ mask) >>> 0;
+      const back = (resolveColor(grid.backgrounds[cell], background) ^ mask) >>> 0;
       if (
         this.#paintedSlots[cell] === this.#slots[cell] &&
         this.#paintedForegrounds[cell] === front &&
