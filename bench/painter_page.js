@@ -1,4 +1,4 @@
-// What bench/painter.py does in the page.
+// What bench/painter.py does in the page. It measures the processor time of each function.
 import { inflate } from "/screen/inflate.js";
 import { Grid } from "/screen/grid.js";
 import { Painter } from "/screen/painter.js";
@@ -6,77 +6,68 @@ import { ReceivedScreen } from "/screen/received_screen.js";
 import { parseUpdate } from "/screen/update.js";
 import { applyBody } from "/screen/update_body.js";
 
-/** @param {number[]} values */
-function median(values) {
-  return [...values].sort((a, b) => a - b)[values.length >> 1];
-}
+/** Plays recorded updates, the first of which is whole. */
+export class Player {
+  /**
+   * @param {string[]} encoded payloads in base64
+   * @param {string} kind of painter
+   * @param {number} cellWidth
+   * @param {number} cellHeight
+   */
+  constructor(encoded, kind, cellWidth, cellHeight) {
+    this.payloads = encoded.map((text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)));
+    const canvas = document.createElement("canvas");
+    document.body.replaceChildren(canvas);
+    this.painter = new Painter(canvas, /** @type {any} */ ({ kind, cellWidth, cellHeight }));
+    const { columns, rows } = parseUpdate(this.payloads[0]);
+    this.grid = new Grid(columns, rows);
+    /** @type {Uint8Array[]} */
+    this.bodies = [];
+  }
 
-/** @param {() => unknown} work @returns {Promise<number>} milliseconds */
-async function timed(work) {
-  const started = performance.now();
-  await work();
-  return performance.now() - started;
-}
-
-const nextFrame = () => new Promise((resolve) => requestAnimationFrame(resolve));
-
-/**
- * Play updates.
- *
- * @param {string[]} encoded payloads in base64; the first is whole
- * @param {string} kind of painter
- * @param {number} cellWidth
- * @param {number} cellHeight
- */
-export async function play(encoded, kind, cellWidth, cellHeight) {
-  const payloads = encoded.map((text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)));
-  const canvas = document.createElement("canvas");
-  document.body.replaceChildren(canvas);
-  const painter = new Painter(canvas, /** @type {any} */ ({ kind, cellWidth, cellHeight }));
-  /** @type {Record<string, number[]>} */
-  const times = { inflate: [], apply: [], paint: [], finish: [] };
-  const { columns, rows } = parseUpdate(payloads[0]);
-  const grid = new Grid(columns, rows);
-  // Twice, so that the second time measures compiled code.
-  for (const isMeasured of [false, true]) {
-    for (const payload of payloads) {
-      const { base, packedBody, bodySize } = parseUpdate(payload);
-      let body = new Uint8Array();
-      const inflating = await timed(async () => (body = (await inflate(packedBody, bodySize)) ?? body));
-      const started = performance.now();
-      applyBody(grid, body, base === 0);
-      const applied = performance.now();
-      painter.paint(grid);
-      const painted = performance.now();
-      // WebGL draws when its result is needed.
-      if (isMeasured && painter.kind === "webgl") {
-        const gl = /** @type {WebGL2RenderingContext} */ (canvas.getContext("webgl2"));
-        gl.readPixels(0, 0, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array(4));
-      }
-      const finished = performance.now();
-      if (isMeasured) {
-        times.inflate.push(inflating);
-        times.apply.push(applied - started);
-        times.paint.push(painted - applied);
-        times.finish.push(finished - applied);
-      }
-      if (isMeasured) await nextFrame();
+  /** Inflate all bodies. */
+  async inflate() {
+    this.bodies = [];
+    for (const payload of this.payloads) {
+      const { packedBody, bodySize } = parseUpdate(payload);
+      this.bodies.push((await inflate(packedBody, bodySize)) ?? new Uint8Array());
     }
   }
-  // As many frames as the browser shows.
-  const screen = new ReceivedScreen(() => {});
-  const started = performance.now();
-  let frames = 0;
-  for (; performance.now() - started < 2000; frames++) {
-    if (frames % payloads.length === 0) screen.reset();
-    await screen.receive(payloads[frames % payloads.length]);
-    if (screen.grid) painter.paint(screen.grid);
-    screen.painted();
-    await nextFrame();
+
+  /** Apply all bodies. */
+  apply() {
+    this.bodies.forEach((body, i) => applyBody(this.grid, body, i === 0));
   }
-  const rate = (1000 * frames) / (performance.now() - started);
-  const result = Object.fromEntries(Object.entries(times).map(([name, values]) => [name, median(values)]));
-  const actual = painter.kind;
-  painter.dispose();
-  return { ...result, rate, kind: actual };
+
+  /** Apply all bodies, and paint after each. */
+  paint() {
+    this.bodies.forEach((body, i) => {
+      applyBody(this.grid, body, i === 0);
+      this.painter.paint(this.grid);
+    });
+    if (this.painter.kind !== "webgl") return;
+    // WebGL draws later: wait, so that the next measurement does not.
+    const gl = /** @type {WebGL2RenderingContext} */ (this.painter.canvas.getContext("webgl2"));
+    gl.readPixels(0, 0, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array(4));
+  }
+
+  /**
+   * Receive and paint one update after another, each time the browser asks for a frame.
+   *
+   * @param {number} milliseconds
+   * @returns {Promise<number>} frames per second
+   */
+  async play(milliseconds) {
+    const screen = new ReceivedScreen(() => {});
+    const started = performance.now();
+    let frames = 0;
+    for (; performance.now() - started < milliseconds; frames++) {
+      if (frames % this.payloads.length === 0) screen.reset();
+      await screen.receive(this.payloads[frames % this.payloads.length]);
+      if (screen.grid) this.painter.paint(screen.grid);
+      screen.painted();
+      await new Promise((resolve) => requestAnimationFrame(resolve));
+    }
+    return (1000 * frames) / (performance.now() - started);
+  }
 }

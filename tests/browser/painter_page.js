@@ -111,7 +111,7 @@ export function expectedPixels(grid, width, height, [from, to] = [0, 0]) {
     const shape = shapeOf(grid.glyphs[cell], width, height) ?? { rectangles: [], coverage: 0 };
     let front = resolveColor(grid.foregrounds[cell], STANDARD.foreground);
     let back = resolveColor(grid.backgrounds[cell], STANDARD.background);
-    if (cell >= from && cell < to) [front, back] = [back, front];
+    if (cell >= from && cell < to) [front, back] = [front ^ 0xffffff, back ^ 0xffffff];
     for (let y = 0; y < height; y++) {
       for (let x = 0; x < width; x++) {
         const at = 4 * ((row * height + y) * grid.columns * width + column * width + x);

@@ -4,6 +4,7 @@ import { BLANK, CONTINUATION } from "./grid.js";
 import { shapeOf } from "./glyph_shapes.js";
 
 /** @import { Grid } from "./grid.js" */
+/** @import { Shape } from "./glyph_shapes.js" */
 
 const MAX_SLOTS = 2048;
 const MAX_BYTES = 1 << 24;
@@ -34,6 +35,8 @@ export class Atlas {
     this.capacity = Math.max(16, Math.min(MAX_SLOTS, Math.floor(MAX_BYTES / area)));
     /** For each slot its pixels row by row, 0 to 255. */
     this.coverage = new Uint8Array(this.capacity * area);
+    /** For each row of pixels of each slot, what covers all of it, 0 to 255; -1 if its pixels differ. */
+    this.rowCoverage = new Int16Array(this.capacity * cellHeight);
     /** First of the slots drawn since takeFresh(). */
     this.firstFresh = 0;
     /** Glyphs were missing since the atlas was cleared. */
@@ -114,17 +117,26 @@ export class Atlas {
     const area = this.cellWidth * this.cellHeight;
     const pixels = this.coverage.subarray(slot * area, (slot + columns) * area);
     const shape = shapeOf(glyph, this.cellWidth, this.cellHeight);
-    if (shape === null) {
-      this.#draw(glyph, columns, pixels);
-      return slot;
+    if (shape) this.#fill(shape, pixels);
+    else this.#draw(glyph, columns, pixels);
+    for (let row = 0; row < columns * this.cellHeight; row++) {
+      const line = pixels.subarray(row * this.cellWidth, (row + 1) * this.cellWidth);
+      this.rowCoverage[slot * this.cellHeight + row] = line.every((covered) => covered === line[0]) ? line[0] : -1;
     }
+    return slot;
+  }
+
+  /**
+   * @param {Shape} shape
+   * @param {Uint8Array} pixels written
+   */
+  #fill(shape, pixels) {
     pixels.fill(0);
     for (let i = 0; i < shape.rectangles.length; i += 4) {
       const [left, top, right, bottom] = shape.rectangles.slice(i, i + 4);
       for (let y = top; y < bottom; y++)
         pixels.fill(shape.coverage, y * this.cellWidth + left, y * this.cellWidth + right);
     }
-    return slot;
   }
 
   /**

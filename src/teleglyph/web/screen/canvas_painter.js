@@ -6,6 +6,9 @@ import { changedRows, resolveColor } from "./grid.js";
 /** @import { Grid } from "./grid.js" */
 /** @import { Colors } from "./painter.js" */
 
+/** Bits of a direct color that differ from those of the inverted color. */
+const INVERTED = 0xffffff;
+
 /** See Painter, which has the same methods. */
 export class CanvasPainter {
   /** @type {Grid | null} */
@@ -85,7 +88,7 @@ export class CanvasPainter {
   }
 
   /**
-   * Invert some cells. The next paint() shows it.
+   * Invert the colors of some cells. The next paint() shows it.
    *
    * @param {number} from first cell
    * @param {number} to cell after the last
@@ -116,9 +119,9 @@ export class CanvasPainter {
     let last = -1;
     for (let column = 0; column < this.#columns; column++) {
       const cell = start + column;
-      let front = resolveColor(grid.foregrounds[cell], foreground);
-      let back = resolveColor(grid.backgrounds[cell], background);
-      if (cell >= from && cell < to) [front, back] = [back, front];
+      const mask = cell >= from && cell < to ? INVERTED : 0;
+      const front = (resolveColor(grid.foregrounds[cell], foreground) ^ mask) >>> 0;
+      const back = (resolveColor(grid.backgrounds[cell], background) ^ mask) >>> 0;
       if (
         this.#paintedSlots[cell] === this.#slots[cell] &&
         this.#paintedForegrounds[cell] === front &&
@@ -143,32 +146,35 @@ export class CanvasPainter {
    * @param {number} cell
    * @param {number} column
    */
-  #fillCell({ cellWidth, cellHeight, coverage }, cell, column) {
+  #fillCell({ cellWidth, cellHeight, coverage, rowCoverage }, cell, column) {
     const pixels = this.#pixels;
     const stride = this.#columns * cellWidth;
     // Signed numbers are faster: the colors would exceed the range that engines keep in 32 bits.
     const front = this.#paintedForegrounds[cell] | 0;
     const back = this.#paintedBackgrounds[cell] | 0;
-    const either = front ^ back;
-    let source = this.#paintedSlots[cell] * cellWidth * cellHeight;
-    for (let y = 0; y < cellHeight; y++) {
-      let target = y * stride + column * cellWidth;
-      for (const end = target + cellWidth; target < end; target++) {
-        const covered = coverage[source++];
-        // 0 and 255, which most pixels have, become masks of no and of all bits.
-        const isPartial = ((covered + 1) & 0xff) > 1;
-        pixels[target] = isPartial ? blend(front, back, covered) : back ^ (either & ((covered << 24) >> 24));
+    const slot = this.#paintedSlots[cell];
+    let source = slot * cellWidth * cellHeight;
+    for (let y = 0; y < cellHeight; y++, source += cellWidth) {
+      const start = y * stride + column * cellWidth;
+      const covered = rowCoverage[slot * cellHeight + y];
+      if (covered >= 0) {
+        const color = blend(front, back, covered);
+        for (let x = 0; x < cellWidth; x++) pixels[start + x] = color;
+      } else {
+        for (let x = 0; x < cellWidth; x++) pixels[start + x] = blend(front, back, coverage[source + x]);
       }
     }
   }
 }
 
 /**
- * @param {number} front a direct color
- * @param {number} back a direct color
+ * @param {number} front a direct color, signed
+ * @param {number} back a direct color, signed
  * @param {number} covered how much of the pixel is the front, of 255
  */
 function blend(front, back, covered) {
+  if (covered === 0) return back;
+  if (covered === 255) return front;
   const mix = (/** @type {number} */ shift) => {
     const [a, b] = [(front >>> shift) & 255, (back >>> shift) & 255];
     return ((a * covered + b * (255 - covered) + 127) / 255) << shift;

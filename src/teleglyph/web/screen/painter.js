@@ -30,8 +30,12 @@ const SOFTWARE_RENDERER = /swiftshader|llvmpipe|softpipe|software|basic render/i
 function hasGraphicsProcessor() {
   const gl = document.createElement("canvas").getContext("webgl2", { failIfMajorPerformanceCaveat: true });
   if (!gl) return false;
-  const info = gl.getExtension("WEBGL_debug_renderer_info");
-  const renderer = String(gl.getParameter(info ? info.UNMASKED_RENDERER_WEBGL : gl.RENDERER));
+  let renderer = gl.getParameter(gl.RENDERER);
+  // Firefox says it there, and warns about the extension.
+  if (renderer === "WebKit WebGL") {
+    const info = gl.getExtension("WEBGL_debug_renderer_info");
+    if (info) renderer = gl.getParameter(info.UNMASKED_RENDERER_WEBGL);
+  }
   gl.getExtension("WEBGL_lose_context")?.loseContext();
   return !SOFTWARE_RENDERER.test(renderer);
 }
@@ -110,7 +114,8 @@ export class Painter {
   }
 
   /**
-   * Invert some cells, in reading order, and no others.
+   * Invert the colors of some cells, in reading order, and of no others. Swapping the two colors of a cell would not
+   * show in a picture.
    *
    * @param {number} from first cell
    * @param {number} to cell after the last

@@ -34,6 +34,6 @@ void main() {
   vec3 foreground = rgb(texelFetch(foregrounds, at, 0).r, standard.x);
   vec3 background = rgb(texelFetch(backgrounds, at, 0).r, standard.y);
   int index = at.y * grid.x + at.x;
-  if (index >= selection.x && index < selection.y) coverage = 1.0 - coverage;
-  pixel = vec4(mix(background, foreground, coverage), 1);
+  vec3 color = mix(background, foreground, coverage);
+  pixel = vec4(index >= selection.x && index < selection.y ? 1.0 - color : color, 1);
 }`;

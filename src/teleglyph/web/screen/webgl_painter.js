@@ -101,7 +101,7 @@ export class WebglPainter {
   }
 
   /**
-   * Invert some cells. The next paint() shows it.
+   * Invert the colors of some cells. The next paint() shows it.
    *
    * @param {number} from first cell
    * @param {number} to cell after the last
