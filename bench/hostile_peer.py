@@ -294,9 +294,9 @@ def jpeg_bombs(port: int, until: float) -> None:
 
 
 def codec_changes(port: int, until: float) -> None:
-    """Change the codec with every picture; each is a valid keyframe of 1280x720 noise."""
-    noise = np.random.default_rng(1).integers(0, 256, (720, 1280, 3), np.uint8)
-    packets = [encode(CodedPicture(codec, 1280, 720, keyframe(codec, noise), keyframe=True)) for codec in Codec]
+    """Change the codec with every picture; each is a valid keyframe of 320x180 noise."""
+    noise = np.random.default_rng(1).integers(0, 256, (180, 320, 3), np.uint8)
+    packets = [encode(CodedPicture(codec, 320, 180, keyframe(codec, noise), keyframe=True)) for codec in Codec]
     again(lambda peer, _chance: peer.send(*packets))(port, until)
 
 

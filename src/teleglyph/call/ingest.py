@@ -176,7 +176,11 @@ class PictureIngest:
 
     async def _decode(self, bitstream: bytes) -> Pixels | None:
         before = self._gate.buffer_bytes
-        bitstream = self._gate.check(bitstream)
+        started = time.thread_time()
+        try:
+            bitstream = self._gate.check(bitstream)
+        finally:
+            self._charge(time.thread_time() - started)
         if self._gate.buffer_bytes > before:
             self._decoding.memory.reserve(self, self._gate.buffer_bytes, self.start_over)
         if not bitstream:  # to a decoder it would mean the end

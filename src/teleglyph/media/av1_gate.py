@@ -13,7 +13,8 @@ _FORWARDED = frozenset({_SEQUENCE, _FRAME_HEADER, _TILES, _FRAME})
 """Types of OBUs that the decoder needs; metadata, padding, repeated headers and lists of tiles are dropped."""
 _DELIMITER_OBU = bytes([_DELIMITER << 3 | 0x02, 0])
 _MAX_SIZE_BYTES = 8
-_MAX_FRAMES = 8
+_MAX_FRAMES, _MAX_SEQUENCES = 8, 2
+"""Headers in one temporal unit.  Reading them costs time of the event loop."""
 _HELD_PICTURES = 13
 """Eight references, the picture being decoded, two on their way, and one with film grain."""
 _BYTES_PER_PIXEL = 2
@@ -94,7 +95,7 @@ def _obus(bitstream: bytes) -> Iterator[tuple[int, bytes, bytes]]:
     Raises:
         MediaDecodeError: one is malformed, or there are too many.
     """
-    position = 0
+    position = sequences = 0
     for _ in range(MAX_UNITS):
         if position >= len(bitstream):
             return
@@ -108,7 +109,11 @@ def _obus(bitstream: bytes) -> Iterator[tuple[int, bytes, bytes]]:
             raise MediaDecodeError("an AV1 unit ends too early")
         if header & 0x04 and bitstream[position + 1] >> 3 & 3:
             raise MediaDecodeError("AV1 with several spatial layers is not supported; send a single one")
-        yield header >> 3 & 0x0F, bitstream[position:end], bitstream[start:end]
+        kind = header >> 3 & 0x0F
+        sequences += kind == _SEQUENCE
+        if sequences > _MAX_SEQUENCES:
+            raise MediaDecodeError("an AV1 temporal unit has too many sequence headers")
+        yield kind, bitstream[position:end], bitstream[start:end]
         position = end
     if position < len(bitstream):
         raise MediaDecodeError(f"the AV1 picture has more than {MAX_UNITS} units")

@@ -52,12 +52,11 @@ class BitReader:
         Raises:
             MediaDecodeError: it is larger, or the data end.
         """
-        zeros = 0
-        while not self.read(1):
-            zeros += 1
-            if zeros > _MAX_GOLOMB_ZEROS:
-                raise MediaDecodeError(f"{name} of the {self._codec} stream is too large")
-        value = (1 << zeros) - 1 + self.read(zeros)
+        zeros = self._left - (self._value & ((1 << self._left) - 1)).bit_length()
+        if zeros > _MAX_GOLOMB_ZEROS:
+            raise MediaDecodeError(f"{name} of the {self._codec} stream is too large")
+        self._left -= zeros
+        value = self.read(zeros + 1) - 1
         if value > maximum:
             raise MediaDecodeError(f"{name} of the {self._codec} stream is {value}, and at most {maximum} is allowed")
         return value

@@ -24,7 +24,9 @@ _LONG_START_CODE = b"\0" + START_CODE
 _BASELINE, _MAIN = 66, 77
 _HIGH = frozenset({100, 110, 122, 244, 44})
 """Profiles whose parameter sets have a chroma format."""
-_MAX_SET_BYTES = 4096
+_MAX_SET_BYTES = 1024
+_MAX_SPS, _MAX_PPS_UNITS = 2, 16
+"""Parameter sets in one access unit.  Reading them costs time of the event loop."""
 _MAX_PPS = 16
 """Numbers of picture parameter sets, for each of which FFmpeg keeps 100 KiB."""
 _MACROBLOCK = 16
@@ -168,13 +170,18 @@ class H264Gate:
         Raises:
             MediaDecodeError: a parameter set is malformed or demands too much, or there are several pictures.
         """
-        forwarded, pictures = [], 0
+        forwarded: list[bytes] = []
+        pictures = sequences = parameters = 0
         for unit in split_units(bitstream, "H.264"):
             kind = unit[0] & 0x1F
             if unit[0] & 0x80:
                 raise MediaDecodeError("an H.264 unit has a damaged header")
             if kind not in _FORWARDED:
                 continue
+            sequences += kind == _SPS
+            parameters += kind == _PPS
+            if sequences > _MAX_SPS or parameters > _MAX_PPS_UNITS:
+                raise MediaDecodeError("an H.264 access unit has too many parameter sets")
             if kind == _SPS:
                 self.buffer_bytes = max(self.buffer_bytes, read_h264_sps(unit, self._max_pixels).buffer_bytes)
             elif kind == _PPS:

@@ -13,7 +13,9 @@ _FRAMES = (_SOF0, _SOF1)
 _TABLES = (_DHT, _DQT, _DRI)
 _DROPPED = frozenset({*range(0xE0, 0xF0), _COM})
 """Thumbnails, metadata and comments."""
-_MAX_TABLES = 32
+_MAX_TABLES, _MAX_SEGMENTS = 32, 200
+_FILL = re.compile(rb"\xff{2,}")
+"""Any number of these bytes may come before a marker."""
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 """Ends the coded data of a scan: neither an escaped byte nor a restart."""
 _SAMPLINGS = (0x11, 0x21, 0x12, 0x22)
@@ -54,9 +56,9 @@ class JpegGate:
         if not self.starts_with_keyframe(bitstream):
             raise MediaDecodeError("the picture is not a JPEG file")
         parts, position, tables, scans, components = [_START], 2, 0, 0, 0
-        while True:
-            while bitstream[position : position + 2] == b"\xff\xff":
-                position += 1
+        for _ in range(_MAX_SEGMENTS):
+            if (fill := _FILL.match(bitstream, position)) is not None:
+                position = fill.end() - 1
             if position + 2 > len(bitstream) or bitstream[position] != 0xFF:
                 raise MediaDecodeError("a JPEG file is damaged or ends too early")
             marker = bitstream[position + 1]
@@ -79,6 +81,8 @@ class JpegGate:
             if marker not in _DROPPED:
                 parts.append(bitstream[position:end])
             position = end
+        else:
+            raise MediaDecodeError(f"a JPEG file has more than {_MAX_SEGMENTS} segments")
         if not scans:
             raise MediaDecodeError("a JPEG file contains no picture")
         return b"".join((*parts, _END))

@@ -232,6 +232,10 @@ def test_the_number_of_units_is_bounded() -> None:
     Av1Gate().check(tiles * MAX_UNITS)
     with pytest.raises(MediaDecodeError, match="units"):
         Av1Gate().check(tiles * (MAX_UNITS + 1))
+    start = obu(SEQUENCE, sequence())
+    Av1Gate().check(2 * start)
+    with pytest.raises(MediaDecodeError, match="too many sequence headers"):
+        Av1Gate().check(3 * start)
 
 
 def test_hidden_pictures_of_an_encoder_that_looks_ahead_are_decoded() -> None:

@@ -166,6 +166,10 @@ def test_the_numbers_of_units_and_of_picture_parameter_sets_are_bounded() -> Non
     H264Gate().check((START + b"\x41\x12\1") * MAX_UNITS)
     with pytest.raises(MediaDecodeError, match="units"):
         H264Gate().check((START + b"\x41\x12\1") * (MAX_UNITS + 1))
+    for count, unit in ((2, made_sps()), (16, b"\x68\xce\x38\x80")):
+        H264Gate().check((START + unit) * count)
+        with pytest.raises(MediaDecodeError, match="too many parameter sets"):
+            H264Gate().check((START + unit) * (count + 1))
     for number, is_allowed in ((15, True), (16, False)):
         bits = BitWriter()
         bits.golomb(number, 0)

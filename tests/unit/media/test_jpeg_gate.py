@@ -65,6 +65,9 @@ def test_the_number_of_tables_and_frames_is_bounded() -> None:
     data = file()
     start = position(data, 0xC0)
     frame = data[start : start + 19]
+    with pytest.raises(MediaDecodeError, match="segments"):
+        JpegGate().check(data[:start] + segment(0xE0, b"") * 1000 + data[start:])
+    assert JpegGate().check(data[:start] + b"\xff" * 1000 + data[start:]) == JpegGate().check(data)
     for extra in (segment(0xDD, b"\0\0") * 40, frame, frame[:1] + b"\xc1" + frame[2:]):
         with pytest.raises(MediaDecodeError, match="baseline"):
             JpegGate().check(data[: start + 19] + extra + data[start + 19 :])
