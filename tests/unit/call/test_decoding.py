@@ -193,7 +193,7 @@ def test_a_killed_process_is_restarted_and_everybody_continues_at_a_keyframe() -
 @needs_confinement
 def test_a_process_that_hangs_is_killed_and_the_third_time_its_sender_is_refused() -> None:
     # On a busy machine a first picture can cost more time than a sender may use, and the second would be skipped.
-    unlimited = replace(LIMITS, decoder_share=1.0, decoder_burst=100.0, quick_decoder_share=1.0, quick_decoder_burst=100.0)
+    unlimited = replace(LIMITS, decoder_burst=100.0, quick_decoder_burst=100.0)
 
     async def run() -> None:
         async with opened() as decoding:
