@@ -6,7 +6,7 @@ after it is that of :mod:`teleglyph.wire.acip`, without a cipher of its own.  Be
 """
 
 from teleglyph.wire.link2.channel import ALPN, Channel
-from teleglyph.wire.link2.server_handshake import Requirements
+from teleglyph.wire.link2.server_handshake import Invited, Requirements
 from teleglyph.wire.link2.session import LinkClientSession, LinkServerSession
 
-__all__ = ["ALPN", "Channel", "LinkClientSession", "LinkServerSession", "Requirements"]
+__all__ = ["ALPN", "Channel", "Invited", "LinkClientSession", "LinkServerSession", "Requirements"]
