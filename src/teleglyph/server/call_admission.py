@@ -20,6 +20,7 @@ from teleglyph.server.address_gate import AddressGate
 from teleglyph.server.admission import HandshakeGuard, Proofs
 from teleglyph.server.call_rooms import CallRooms, RoomAccess
 from teleglyph.server.config import ServerConfig
+from teleglyph.server.invitations import Invitations
 from teleglyph.server.overload import Overload
 from teleglyph.wire.acip import AuthFailure, ErrorMessage, Feature, ServerSession, encode
 from teleglyph.wire.acip.session import ServerRole
@@ -74,6 +75,8 @@ class CallAdmission:
             self.is_in_call,
         )
         """Limits the connections of each address."""
+        self.invitations = Invitations(config.identities, config.data_dir)
+        """Admits people with invitations."""
         self._numbers = itertools.count(1)
         self._proofs = Proofs(config.call, self.gate.refused)
         self._sessions: dict[asyncio.Task[None], Participant] = {}
@@ -180,6 +183,7 @@ class CallAdmission:
             identities=config.identities,
             features=Feature.SCREEN_UPDATES,
             guard=guard,
+            admit_invited=self.invitations.admit if self.invitations.are_possible else None,
         )
         return self._protocol(peer, session, guard, leave)
 
