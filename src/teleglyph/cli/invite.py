@@ -126,7 +126,8 @@ def _notes(server: RunningServer, host: str) -> list[str]:
         notes.append("The server is not running. Start it on the same port before anyone uses the link.")
     place = host or server.hosts[0]
     if place == "localhost" or is_loopback(place):
-        notes.append("The link works on this machine only. To let others in: teleglyph server 0.0.0.0 ::")
+        advice = "" if host else " To let others in: teleglyph server 0.0.0.0 ::"
+        notes.append(f"The link works on this machine only.{advice}")
     return notes
 
 

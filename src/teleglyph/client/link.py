@@ -58,6 +58,7 @@ def parse_link(text: str, port: int | None = None, room: str | None = None) -> t
     if not fragment:
         return found, None
     invitation = Invitation.parse(token_in(f"#{fragment}"))
+    invitation.verify()
     if not found.room and room is None:
         # Somebody cut off the path.
         return found._replace(room=invitation.room), invitation

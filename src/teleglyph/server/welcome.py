@@ -109,7 +109,7 @@ class Welcome:
         check = ", and confirm the fingerprint the first time" if self.fingerprints else ""
         yield f"They need {self._needed() or 'no password'}{check}"
         if self._needed() and self.fingerprints and self.data_dir is not None:
-            yield "A link that needs neither: teleglyph invite"
+            yield "To let someone in without that: teleglyph invite"
         yield f"In a firewall, open {self._ports(port)}"
         if reachable and all(_is_private(address) for address in reachable):
             yield f"For friends on the internet, forward TCP port {port} in your router"
