@@ -26,6 +26,9 @@ from teleglyph.server.running_server import RunningServer, read_running_server
 from teleglyph.wire.acip import Identity
 from teleglyph.wire.invitation import ID_SIZE, Invitation, format_time
 
+_MAX_QUOTED = 40
+"""Characters of a text that is too short to have an invitation in it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InviteOptions:
@@ -199,6 +202,11 @@ def _to_revoke(text: str, server: RunningServer) -> tuple[str, int]:
     """The id of an invitation, and when it expires; 0 if that is never, or unknown."""
     if len(text) == 2 * ID_SIZE and all(character in "0123456789abcdef" for character in text.lower()):
         return text.lower(), 0
+    if len(text) <= _MAX_QUOTED and "#" not in text:
+        raise UserError(
+            f"'{text}' is neither a link nor an ID, which has {2 * ID_SIZE} digits from 0 to f. 'teleglyph invite' "
+            "prints both."
+        )
     invitation = Invitation.parse(token_in(text))
     if invitation.identity.hex() not in server.identities:
         raise InvitationError(

@@ -50,7 +50,7 @@ def parse_link(text: str, port: int | None = None, room: str | None = None) -> t
         )
     place = address.partition("://")[2] if scheme in _PORTS else address
     place = place.rstrip("/")
-    if not place:
+    if not place.partition("/")[0]:
         raise UserError(f"'{address[:100]}' is not a link: there is no host in it.")
     if "?" in place:
         raise UserError(f"'{address[:100]}' is not a link to a call: remove the ? and what follows it.")

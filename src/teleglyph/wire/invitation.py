@@ -112,7 +112,7 @@ class Invitation:
         Raises:
             InvitationError: they are not one.
         """
-        if data and data[0] > VERSION:
+        if len(data) >= MIN_INVITATION and data[0] > VERSION:
             raise InvitationError("The invitation was made by a newer version of Teleglyph. Update this one.")
         if not MIN_INVITATION <= len(data) <= MAX_INVITATION:
             raise InvitationError(_DAMAGED)

@@ -43,10 +43,10 @@ _KINDS = {int(kind.type): kind for kind in _READ}
 class Peer:
     """One participant, from its peer's side."""
 
-    def __init__(self, call: Call, number: int, *, has_screens: bool) -> None:
+    def __init__(self, call: Call, number: int, *, has_screens: bool, may_send: bool = True) -> None:
         self.connection = Connection(ServerSession(), f"peer {number}")
         self.participant = Participant(number, self.connection, call, call.limits, call.decoding)
-        self.participant.secure("", has_screens=has_screens)
+        self.participant.secure("", has_screens=has_screens, may_send=may_send)
 
     def say(self, *messages: Message) -> None:
         for message in messages:
@@ -93,8 +93,8 @@ class Call:
         assert room is self.room
         self.entered -= 1
 
-    def connect(self, *, has_screens: bool = False) -> Peer:
-        return Peer(self, next(self._numbers), has_screens=has_screens)
+    def connect(self, *, has_screens: bool = False, may_send: bool = True) -> Peer:
+        return Peer(self, next(self._numbers), has_screens=has_screens, may_send=may_send)
 
     def join(self, name: str, *, has_screens: bool = False, columns: int = 20, rate: int = 60) -> Peer:
         peer = self.connect(has_screens=has_screens)
