@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,7 +26,7 @@ StartServer = Callable[..., ServerProcess]
 TELEGLYPH = [sys.executable, "-m", "teleglyph"]
 PASSWORD = {"TELEGLYPH_PASSWORD": "only the host knows it"}
 VIEW_ONLY = "Your invitation lets you watch and listen, not send."
-MEASURES_SMALL = ("--width", "40", "--height", "12")
+SMALL = ("--width", "40", "--height", "12")
 
 
 @dataclass
@@ -54,10 +56,12 @@ class Home:
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
-    def join(self, link: str, *options: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    def join(
+        self, link: str, *options: str, given: str = "", source: str = "--test-pattern"
+    ) -> subprocess.CompletedProcess[str]:
         """Our client, which takes one picture of the call and leaves."""
         done = subprocess.run(
-            [*TELEGLYPH, "client", link, "--snapshot", "--snapshot-delay", "0", "--test-pattern", *options],
+            [*TELEGLYPH, "client", link, "--snapshot", "--snapshot-delay", "0", source, *options],
             capture_output=True,
             text=True,
             timeout=60,
@@ -83,7 +87,7 @@ def token(link: str) -> str:
 def guest(home: Home, words: str) -> Iterator[subprocess.Popen[str]]:
     """A client without a terminal, which stays in the call."""
     process = subprocess.Popen(
-        [*TELEGLYPH, "client", *words.split(), *MEASURES_SMALL, "--no-audio"],
+        [*TELEGLYPH, "client", *words.split(), *SMALL, "--no-audio"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -178,15 +182,15 @@ def test_what_a_guest_with_a_view_only_link_sends_is_not_seen(home: Home) -> Non
     link = home.invite("--view-only")
     with guest(home, f"{link} --test-pattern --name Eve") as eve:
         assert eve.stderr is not None
-        lines = []
+        lines: list[str] = []
         while not lines or VIEW_ONLY not in lines[-1]:
             lines.append(eve.stderr.readline())
             assert lines[-1], "".join(lines)
-        alone = home.join(home.invite(), "--no-video", *MEASURES_SMALL)
+        alone = home.join(home.invite(), *SMALL, source="--no-video")
         assert (alone.returncode, "sent no picture" in alone.stderr) == (43, True), alone.stderr
         with guest(home, f"{home.invite()} --test-pattern --name Ann"):
             server.wait_for_log("Ann joined")
-            assert home.join(link, *MEASURES_SMALL).returncode == 0, "they see the others"
+            assert home.join(link, *SMALL, source="--no-video").returncode == 0, "they see the others"
     left = server.wait_for_log(r"is gone .*Eve@.* view_only=1 packets_not_allowed=[1-9]")
     assert "pictures_in=0" in left
 
@@ -239,9 +243,6 @@ def test_a_server_without_the_secure_link_does_not_get_the_invitation(home: Home
     """Falling back to ACIP would give it to anyone."""
     identity = write_identity(home.path / "key", None, "")
     shown = Invitation.issue(identity, "", int(time.time()), 0, os.urandom)
-    import socket
-    import threading
-
     received: list[bytes] = []
 
     def answer() -> None:

@@ -46,7 +46,7 @@ from teleglyph.wire.acip import derive_password_key
 from teleglyph.wire.invitation import Invitation
 
 _MAX_LINK = 4096
-"""Characters of a link on standard input."""
+"""Bytes of a link on standard input."""
 
 
 @click.command(context_settings={"auto_envvar_prefix": "TELEGLYPH"})
@@ -125,7 +125,7 @@ def _read_address(address: str | None, source: Source) -> str | None:
         return address
     if source.file == "-":
         raise click.UsageError("'-' reads the link from standard input, so --file - cannot read it, too.")
-    text = ask_secret("Link") if can_ask() else sys.stdin.readline(_MAX_LINK)
+    text = ask_secret("Link") if can_ask() else sys.stdin.buffer.readline(_MAX_LINK).decode("ascii", "replace")
     if not text.strip():
         raise click.UsageError("There is no link on standard input. Write it there, or instead of '-'.")
     return text.strip()

@@ -264,4 +264,7 @@ def _port(digits: str, text: str) -> int:
 
 
 def _shortened(text: str) -> str:
+    # Invitations do not appear in messages.
+    head, mark, _ = text.partition("#i=")
+    text = f"{head}#…" if mark else text
     return text if len(text) <= _MAX_QUOTED else f"{text[:_MAX_QUOTED]}…"

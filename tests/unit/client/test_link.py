@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from teleglyph.client.address import Address, WebSocketAddress
+from teleglyph.client.address import Address, WebSocketAddress, parse_address, parse_call_address
 from teleglyph.client.link import parse_call, token_in
 from teleglyph.errors import InvitationError, TeleglyphError, UserError
 from teleglyph.keys import FileIdentity
@@ -73,6 +73,14 @@ def test_errors_say_what_is_wrong_without_the_token(text: str, words: str) -> No
         parse_call(text)
     for invitation in (LOBBY, DEN):
         assert invitation.text[:20] not in str(caught.value)
+
+
+@pytest.mark.parametrize("start", ["https://example.org/den", "example.org", "ws://example.org/call", "", "no host"])
+def test_commands_without_invitations_do_not_print_them(start: str) -> None:
+    for parse in (parse_address, parse_call_address):
+        with pytest.raises(UserError) as caught:
+            parse(f"{start}#i={DEN.text}")
+        assert DEN.text[:4] not in str(caught.value)
 
 
 def test_a_token_is_found_in_a_link_and_alone() -> None:

@@ -150,7 +150,7 @@ def test_it_opens_no_other_server() -> None:
         check(issue().text, [OTHER.public_key], "", NOW, never)
     with pytest.raises(InvitationError, match="another server"):
         check(issue().text, [], "", NOW, never)
-    assert check(issue().text, [OTHER.public_key, SERVER.public_key], "", NOW, never)
+    assert check(issue().text, [OTHER.public_key, SERVER.public_key], "", NOW, never) == issue()
 
 
 def test_nobody_else_can_sign_in_the_servers_name() -> None:
