@@ -122,7 +122,8 @@ class LinkServerHandshake(RefusingHandshake):
             self._finish(None, authenticated=False)
             return
         self.step = LinkServerStep.PROOF
-        if self._guard is not None:
+        # Nobody has to type an invitation.
+        if self._guard is not None and not challenge.flags & ChallengeFlag.INVITATION:
             self._guard.challenged()
 
     def _challenge(self, hello: LinkHello, required: Requirements) -> tuple[LinkChallenge, Identity | None]:
