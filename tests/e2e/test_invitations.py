@@ -46,7 +46,7 @@ class Home:
 
     def serve(self, *options: str) -> ServerProcess:
         server = self.start("--data-dir", str(self.data), "--no-events", *options, environment=PASSWORD)
-        server.wait_for_log("Fingerprint")
+        server.wait_for_log("Fingerprint", 30)
         return server
 
     def invite(self, *options: str) -> str:
@@ -110,7 +110,7 @@ def test_a_link_is_enough_to_join_a_room_with_a_password(home: Home) -> None:
     with terminal(100, 30) as window:
         window.begin(f"env {settings} {' '.join(TELEGLYPH)} client '{link}' --test-pattern --no-audio --name Ann")
         window.expect("in den")
-        server.wait_for_log(r"Ann joined room den")
+        server.wait_for_log(r"Ann joined room den", 30)
         window.press("q")
         window.wait(lambda screen: screen.rstrip().endswith("ready$"), "the client did not leave")
     assert token(link) not in "".join(server.log)
@@ -189,9 +189,9 @@ def test_what_a_guest_with_a_view_only_link_sends_is_not_seen(home: Home) -> Non
         alone = home.join(home.invite(), *SMALL, source="--no-video")
         assert (alone.returncode, "sent no picture" in alone.stderr) == (43, True), alone.stderr
         with guest(home, f"{home.invite()} --test-pattern --name Ann"):
-            server.wait_for_log("Ann joined")
+            server.wait_for_log("Ann joined", 60)
             assert home.join(link, *SMALL, source="--no-video").returncode == 0, "they see the others"
-    left = server.wait_for_log(r"is gone .*Eve@.* view_only=1 packets_not_allowed=[1-9]")
+    left = server.wait_for_log(r"is gone .*Eve@.* view_only=1 packets_not_allowed=[1-9]", 30)
     assert "pictures_in=0" in left
 
 
