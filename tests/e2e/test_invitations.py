@@ -203,7 +203,7 @@ def test_a_terminal_shows_what_a_view_only_link_allows(home: Home) -> None:
         window.begin(f"env {settings} {' '.join(TELEGLYPH)} client '{link}' --test-pattern --no-audio")
         window.expect(VIEW_ONLY)
         window.press("?")
-        window.expect("leave")
+        window.expect("this help")
         window.press("q")
 
 
