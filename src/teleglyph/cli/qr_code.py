@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Sequence
 
@@ -49,8 +48,11 @@ class QrCode:
         Args:
             lines_beside: that should stay visible together with the code.
         """
-        window, (columns, lines) = shutil.get_terminal_size(), self.size
-        return self.is_on_terminal and window.columns >= columns and window.lines >= lines + lines_beside
+        if not self.is_on_terminal:
+            return False
+        # Not from COLUMNS and LINES: some shells export them and do not change them with the window.
+        window, (columns, lines) = os.get_terminal_size(sys.stderr.fileno()), self.size
+        return window.columns >= columns and window.lines >= lines + lines_beside
 
     def draw(self) -> None:
         """Print it, without colours if standard error is not a terminal."""
