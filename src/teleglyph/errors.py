@@ -71,6 +71,12 @@ class AuthenticationError(PeerError):
         self.explanation = explanation
 
 
+class InvitationError(AuthenticationError):
+    """An invitation was refused, or is none.  The message is for the person who has it, and does not contain it."""
+
+    exit_code = 65
+
+
 class VerificationError(PeerError):
     """The server did not prove the expected identity."""
 

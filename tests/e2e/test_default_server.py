@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from teleglyph.cli.qr_code import QrCode
 from teleglyph.keys import fingerprint, parse_public_keys
 from terminal import Terminal, terminal, wait_for
 
@@ -303,6 +304,7 @@ def test_a_server_for_this_machine_says_how_to_join_it_and_how_to_admit_others(h
         where = next(number for number, line in enumerate(shown) if line.startswith("Data: "))
         assert shown[2:where] == [
             f"Join on this machine: teleglyph client 127.0.0.1:{port[1]}",
+            f"Or in a browser: http://localhost:{port[1]}/",
             f"Chat on this machine: teleglyph chat --server 127.0.0.1:{port[1]}",
             "Nobody else can join. To let friends in: teleglyph server 0.0.0.0 ::",
         ]
@@ -325,4 +327,20 @@ def test_a_server_for_everybody_says_what_friends_need_and_warns(home: Home, lan
         at = shown.index(f"Fingerprint: {home.fingerprint}")
         assert shown[at + 1].startswith("+--[ED25519"), "the picture that friends see"
         assert shown[-1] == "warning: Anybody can join. Set TELEGLYPH_PASSWORD or use --client-keys."
+        window.press("C-c")
+
+
+@pytest.mark.parametrize("options", [(), ("--no-qr",)], ids=["default", "off"])
+def test_a_server_for_everybody_draws_its_link_if_there_is_room(
+    home: Home, lan_address: str, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    with terminal(100, 60) as window:
+        window.begin(command(home, "server", "0.0.0.0", *FREE_PORTS, *options))
+        window.expect("Anybody can join")
+        found = re.search(r"Or in a browser: (\S+)", window.screen)
+        assert found is not None
+        assert found[1].startswith(f"http://{lan_address}:")
+        code = "\n".join(line.rstrip() for line in QrCode(found[1]).text(colors=False).strip("\n").splitlines())
+        assert (code.strip("\n") in window.screen) == (not options)
         window.press("C-c")

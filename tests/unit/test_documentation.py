@@ -18,7 +18,7 @@ from teleglyph.errors import ProtocolError
 from teleglyph.events.limits import EventLimits
 from teleglyph.media.grid import DEFAULT_COLOR, Grid, apply_update, direct_color
 from teleglyph.rooms import end_texts, relay, service
-from teleglyph.wire import acip
+from teleglyph.wire import acip, invitation
 from teleglyph.wire.acip import cipher, messages, packet, primitives
 from teleglyph.wire.acip.messages import audio, capabilities, control, handshake, screen, text, video
 from teleglyph.wire.acip.packet_type import PacketType
@@ -228,6 +228,7 @@ STRUCTS: dict[tuple[str, str], struct.Struct] = {
     ("screens.md", "PICTURE_REQUEST"): screen._REQUEST,
     ("link2.md", "LINK_HELLO"): link_messages._HELLO,
     ("link2.md", "LINK_CHALLENGE"): link_messages._CHALLENGE,
+    ("link2.md", "Invitations"): invitation._HEAD,
     ("rooms.md", "Reply"): room_messages._REPLY_FORMAT,
     ("rooms.md", "Kept"): extended._KEPT,
 }

@@ -56,6 +56,7 @@ from teleglyph.wire.acip import (
 _log = logging.getLogger(__name__)
 
 _MAX_NAME_COLUMNS = 32
+_VIEW_ONLY = "Your invitation lets you watch and listen, not send."
 
 
 class Participant:
@@ -95,6 +96,9 @@ class Participant:
         self._limits = limits
         self._decoding = decoding
         self._features = Feature.NONE
+        self._may_send = True
+        self._not_allowed = 0
+        """Pictures and sound packets dropped because it may not send."""
         self._early_settings: ViewSettings | None = None
         """Came before the capabilities."""
         peer_log = PeerLog()
@@ -116,16 +120,23 @@ class Participant:
         """Joined and not leaving."""
         return self._life.in_room
 
-    def secure(self, room: str, features: Feature) -> None:
+    @property
+    def may_send(self) -> bool:
+        """Whether its pictures and its sound reach the others; its invitation may allow only to watch and listen."""
+        return self._may_send
+
+    def secure(self, room: str, features: Feature, *, may_send: bool = True) -> None:
         """Continue after the handshake.
 
         Args:
             room: the name of the room that the peer wants to join; empty for the lobby.
             features: the extensions that both sides support.
+            may_send: False drops its pictures and its sound.
         """
         self._life.advance(State.SECURED)
         self._wanted_room = room
         self._features = features
+        self._may_send = may_send
         self._handlers[ViewSettings] = self._on_early_settings
 
     async def leave(self) -> None:
@@ -160,9 +171,9 @@ class Participant:
             self.joined_at = time.monotonic()
             _log.info("%s joined%s (%d in the call)", self.name, self.room.suffix, len(self.room))
 
-    def send_log(self, text: str) -> None:
-        """Send a line that the peer's program may show or log."""
-        self.connection.send(RemoteLog(LogLevel.INFO, LogDirection.SERVER_TO_CLIENT, text))
+    def send_log(self, text: str, level: LogLevel = LogLevel.INFO) -> None:
+        """Send a line that the peer's program may log; it shows those at level WARN."""
+        self.connection.send(RemoteLog(level, LogDirection.SERVER_TO_CLIENT, text))
 
     def receive(self, message: Event) -> None:
         """Act on one message.
@@ -214,6 +225,8 @@ class Participant:
             OpusBatch: speaker.receive_opus,
             AudioBatch: speaker.receive_audio,
         }
+        if not self._may_send:
+            self._handlers |= dict.fromkeys((ImageFrame, HevcFrame, CodedPicture, OpusBatch, AudioBatch), self._drop)
         self.viewer = self._new_viewer(room)
         self.room = room
         if self._early_settings is not None:
@@ -230,7 +243,10 @@ class Participant:
     def _join(self, room: CallRoom) -> None:
         self._life.advance(State.JOINED)
         self.viewer.enter(time.monotonic())
-        self.sender.expect_picture(CAPABILITIES_SECONDS)
+        if self._may_send:
+            self.sender.expect_picture(CAPABILITIES_SECONDS)
+        else:
+            self.send_log(_VIEW_ONLY, LogLevel.WARN)
         room.add(self)
         self.connection.on_writable = partial(self._connection_writable, room)
 
@@ -243,7 +259,7 @@ class Participant:
 
     def _on_join(self, message: ClientJoin) -> None:
         self.name = shortened(message.display_name, _MAX_NAME_COLUMNS) or self.name
-        if message.capabilities & JoinFlag.VIDEO:
+        if message.capabilities & JoinFlag.VIDEO and self._may_send:
             self.sender.expect_picture(JOIN_SECONDS)
         video, audio = ("yes" if message.capabilities & flag else "no" for flag in (JoinFlag.VIDEO, JoinFlag.AUDIO))
         self.send_log(f"Joined as '{self.name}' (video={video}, audio={audio})")
@@ -274,8 +290,12 @@ class Participant:
         self._start_video(room, is_announced=False)
         self.sender.receive(message)
 
+    def _drop(self, _message: Event) -> None:
+        """Ignore a picture or sound before anything is decoded: the participant may not send."""
+        self._not_allowed += 1
+
     def _start_video(self, room: CallRoom, *, is_announced: bool) -> None:
-        if self.state is State.JOINED:
+        if self.state is State.JOINED and self._may_send:
             self._life.advance(State.STREAMING)
             self.sender.start(is_announced=is_announced)
             room.video_changed()
@@ -287,7 +307,7 @@ class Participant:
     def tile(self) -> Tile:
         """Its part of the scene."""
         tile = self.sender.tile(self.number, self.name, is_speaking=self._speaker.voice.is_speaking)
-        return tile._replace(listening=self._speaker.is_on)
+        return tile._replace(listening=self._speaker.is_on, view_only=not self._may_send)
 
     def report(self) -> ParticipantReport:
         """Counters as plain values."""
@@ -300,6 +320,8 @@ class Participant:
             "bytes_out": traffic.bytes_out,
             "throttled": traffic.throttled,
             "queue_peak_bytes": self.connection.outbox.counters.peak_control_bytes,
+            "view_only": int(not self._may_send),
+            "packets_not_allowed": self._not_allowed,
         }
         return ParticipantReport(self.name, self.connection.peer, values)
 

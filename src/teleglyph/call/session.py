@@ -115,7 +115,7 @@ async def _serve(
         on_handshake()
     if done.client_identity is not None:
         _log.info("%s proved the key %s", participant.name, fingerprint(done.client_identity))
-    participant.secure(done.room or room, done.features)
+    participant.secure(done.room or room, done.features, may_send=not done.view_only)
     if done.encrypted:
         participant.send_log("Encryption established - secure channel ready")
     deadline = asyncio.get_running_loop().call_later(limits.capabilities_timeout, _require_capabilities, participant)

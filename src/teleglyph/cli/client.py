@@ -25,13 +25,15 @@ from teleglyph.cli.lifecycle import run
 from teleglyph.cli.logs import LogOptions
 from teleglyph.cli.option_groups import source_of, with_options
 from teleglyph.cli.option_types import ask_passphrase
+from teleglyph.cli.questions import ask_secret, can_ask
 from teleglyph.cli.source_options import Source, SourceOptions
-from teleglyph.client.address import CallAddress, WebSocketAddress, parse_call_address
+from teleglyph.client.address import CallAddress, WebSocketAddress
 from teleglyph.client.call.connection import CallProtocol, Credentials
 from teleglyph.client.call.interactive import watch_call
 from teleglyph.client.call.options import CallOptions
 from teleglyph.client.call.pipe import pipe_call
 from teleglyph.client.call.snapshot import snapshot_call
+from teleglyph.client.link import parse_call
 from teleglyph.client.terminal.capabilities import Terminal, detect
 from teleglyph.client.terminal.screen import restore_all
 from teleglyph.client.trust import ServerTrust
@@ -41,10 +43,14 @@ from teleglyph.errors import TeleglyphError
 from teleglyph.keys import KnownHosts, load_identity, parse_public_keys
 from teleglyph.media.soundcard import require_devices
 from teleglyph.wire.acip import derive_password_key
+from teleglyph.wire.invitation import Invitation
+
+_MAX_LINK = 4096
+"""Bytes of a link on standard input."""
 
 
 @click.command(context_settings={"auto_envvar_prefix": "TELEGLYPH"})
-@click.argument("address", required=False)
+@click.argument("address", required=False, envvar="TELEGLYPH_INVITATION")
 @with_options(
     joining=JoinOptions,
     sources=SourceOptions,
@@ -72,11 +78,14 @@ def client(
 
     ADDRESS is the server: HOST, HOST:PORT, an IPv4 or IPv6 address, or [IPv6]:PORT. The default is this machine.
     '/ROOM' after it names a call room; without it you join the lobby. A ws:// or wss:// URL joins over WebSocket, also
-    through the proxy that http_proxy or https_proxy names. In the call, press q to quit and ? to see the other keys.
+    through the proxy that http_proxy or https_proxy names. A link from 'teleglyph invite' is an address, too. '-' reads
+    it from standard input, and TELEGLYPH_INVITATION may hold it, to keep it out of the process list. In the call, press
+    q to quit and ? to see the other keys.
     """
-    where = parse_call_address(address, joining.port, joining.room)
     source = sources.source()
-    joining.check()
+    where, invitation = parse_call(_read_address(address, source), joining.port, joining.room)
+    joining.check(has_invitation=invitation is not None)
+    is_silent_guest = invitation is not None and invitation.view_only and source.is_default
     if isinstance(where, WebSocketAddress) and joining.protocol == CallProtocol.LINK2.value:
         raise click.UsageError(f"--protocol 2 cannot be combined with {where}: the secure link has no URL. Write HOST.")
     preferences = view.preferences()
@@ -91,7 +100,7 @@ def client(
         terminal.require_cursor()
     options = CallOptions(
         address=where,
-        credentials=_credentials(joining, where),
+        credentials=_credentials(joining, where, invitation),
         display=display.display(terminal, whole_screen=not interactive),
         fixed_size=display.fixed_size,
         reconnect_attempts=reconnecting.reconnect_attempts,
@@ -100,7 +109,9 @@ def client(
     chosen = None
     if _wants_sound(sound, devices, display, source, interactive=interactive):
         chosen = _sound_devices(sound, devices, source)
-    job = _Job(options, terminal, display, None if video.no_video else source, video.video_codec, chosen)
+    # The camera stays off if nobody can see its picture.
+    sent = None if video.no_video or is_silent_guest else source
+    job = _Job(options, terminal, display, sent, video.video_codec, chosen)
 
     def attempt(credentials: Credentials) -> int:
         return run(replace(job, options=replace(options, credentials=credentials)).run, restore_all)
@@ -108,7 +119,19 @@ def client(
     return join(attempt, where, options.credentials, _describe_source("password"))
 
 
-def _credentials(joining: JoinOptions, where: CallAddress) -> Credentials:
+def _read_address(address: str | None, source: Source) -> str | None:
+    """The address; read from standard input if it is ``-``."""
+    if address != "-":
+        return address
+    if source.file == "-":
+        raise click.UsageError("'-' reads the link from standard input, so --file - cannot read it, too.")
+    text = ask_secret("Link") if can_ask() else sys.stdin.buffer.readline(_MAX_LINK).decode("ascii", "replace")
+    if not text.strip():
+        raise click.UsageError("There is no link on standard input. Write it there, or instead of '-'.")
+    return text.strip()
+
+
+def _credentials(joining: JoinOptions, where: CallAddress, invitation: Invitation | None) -> Credentials:
     # A WebSocket has no secure link, so its URL asks for ACIP.
     is_acip = joining.protocol == CallProtocol.ACIP.value or isinstance(where, WebSocketAddress)
     protocol = CallProtocol(joining.protocol)
@@ -119,6 +142,7 @@ def _credentials(joining: JoinOptions, where: CallAddress) -> Credentials:
         _trust(joining, is_acip=is_acip) if joining.encrypt else None,
         joining.encrypt,
         protocol,
+        invitation,
     )
 
 

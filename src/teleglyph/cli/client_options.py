@@ -77,12 +77,21 @@ class JoinOptions:
         help="Your name in the call, at most 31 bytes.",
     )
 
-    def check(self) -> None:
+    def check(self, *, has_invitation: bool = False) -> None:
         """Check that these options fit together.
+
+        Args:
+            has_invitation: the address is a link with an invitation.
 
         Raises:
             click.UsageError: they contradict each other.
         """
+        if has_invitation and (self.protocol == CallProtocol.ACIP.value or not self.encrypt):
+            option = "--protocol acip" if self.encrypt else "--no-encrypt"
+            raise click.UsageError(
+                f"{option} cannot be combined with an invitation: only the secure link proves the server before it "
+                f"gets the invitation. Remove {option}."
+            )
         if self.password is not None and not self.encrypt:
             raise click.UsageError("--password needs encryption. Remove --no-encrypt.")
         if (self.key or self.server_key) and not self.encrypt:

@@ -22,7 +22,7 @@ from teleglyph.cli.option_groups import Configurable
 from teleglyph.errors import ConfigurationError, reason_of
 from teleglyph.text_file import decode_text
 
-COMMANDS = ("server", "client", "mirror", "demo")
+COMMANDS = ("server", "client", "invite", "mirror", "demo")
 """The commands that can be configured."""
 TABLES = ("logging", "network", "rooms", "events", "security", "display", "media", "audio")
 SECRETS = ("password", "database", "admin_token")

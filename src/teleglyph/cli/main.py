@@ -25,6 +25,7 @@ _OUTPUT_FAILURES = (errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EBADF, errno.EFB
 _COMMANDS = {
     "server": "Host calls",
     "client": "Join a call",
+    "invite": "Make a link that lets people join a call on your server",
     "mirror": "See your own video, without a call",
     "play": "Play four in a row with someone at another terminal",
     "chat": "Chat in a room of a Teleglyph server or Nostr relay",

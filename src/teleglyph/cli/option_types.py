@@ -15,6 +15,8 @@ from teleglyph.printable import printable, width
 _PASSWORD_BYTES = range(8, 257)
 _MAX_NAME_BYTES = 31
 _BITRATE_UNITS = {"k": 1000, "m": 1_000_000}
+_SECONDS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_MAX_LIFETIME = 3653 * 86_400
 _MIN_BITRATE, _MAX_BITRATE = 32_000, 2**32 - 1
 
 
@@ -74,6 +76,29 @@ class Bitrate(click.ParamType[Any, Any]):
         if bits != 0 and not _MIN_BITRATE <= bits <= _MAX_BITRATE:
             self.fail(f"{bits} is out of range. Use 0, or {_MIN_BITRATE} to {_MAX_BITRATE}.", param, ctx)
         return bits
+
+
+class Lifetime(click.ParamType[Any, Any]):
+    """A length of time in seconds: ``30m``, ``2h``, ``3d``, ``2w``; ``never`` is 0."""
+
+    name = "time"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        return "TIME"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        text = str(value).strip().lower()
+        if text == "never":
+            return 0
+        digits, unit = text[:-1], _SECONDS.get(text[-1:])
+        if unit is None or not (digits.isascii() and digits.isdecimal()):
+            self.fail(f"'{value}' is not a length of time. Use for example 30m, 2h, 3d, 2w or never.", param, ctx)
+        seconds = int(digits[:9]) * unit
+        if not 60 <= seconds <= _MAX_LIFETIME:
+            self.fail(f"'{value}' is out of range. Use one minute to ten years, or never.", param, ctx)
+        return seconds
 
 
 def is_password(value: str) -> bool:

@@ -24,9 +24,10 @@ from teleglyph.cli.event_options import EventOptions
 from teleglyph.cli.http_options import HttpOptions
 from teleglyph.cli.identity import draw_identities
 from teleglyph.cli.lifecycle import run
-from teleglyph.cli.logs import LogOptions
+from teleglyph.cli.logs import LogOptions, has_text_console
 from teleglyph.cli.option_groups import source_of, with_options
 from teleglyph.cli.option_types import ask_passphrase
+from teleglyph.cli.qr_code import QrCode
 from teleglyph.cli.room_options import RoomOptions, rules_of
 from teleglyph.cli.server_options import (
     AccessOptions,
@@ -37,6 +38,7 @@ from teleglyph.cli.server_options import (
     StatisticsOptions,
 )
 from teleglyph.cli.storage_options import StorageOptions
+from teleglyph.errors import StoreError
 from teleglyph.keys import KeyList, fingerprint, load_identity, load_or_create_identity
 from teleglyph.net import own_addresses
 from teleglyph.rooms.relay import RelayLimits
@@ -44,10 +46,15 @@ from teleglyph.rooms.room import GameRules
 from teleglyph.server.app import Server
 from teleglyph.server.config import CallRoomSettings, ServerConfig
 from teleglyph.server.data_directory import IDENTITY_FILE, open_data_directory
+from teleglyph.server.own_names import names_for_links
+from teleglyph.server.running_server import RunningServer
 from teleglyph.server.welcome import Welcome
 from teleglyph.wire.acip import Identity
 
 _log = logging.getLogger(__name__)
+
+_LINES_BESIDE_QR = 24
+"""What else a server prints at its start, with the picture of its fingerprint."""
 
 
 @click.command(context_settings={"auto_envvar_prefix": "TELEGLYPH"})
@@ -132,7 +139,8 @@ def server(
             logs_statistics=source_of("statistics_interval") not in (None, ParameterSource.DEFAULT),
         )
         config = replace(config, call=replace(config.call, max_participants=listen.max_clients))
-        return run(lambda stop: _serve(config, stop))
+        keys = tuple(key if key.startswith("gpg:") else str(Path(key).expanduser().absolute()) for key in access.keys)
+        return run(lambda stop: _serve(config, stop, keys, listen.qr))
 
 
 def _identities(access: AccessOptions, data_dir: Path | None) -> tuple[Identity, ...]:
@@ -193,7 +201,9 @@ def _read_defaults(configuration: Configuration) -> dict[str, Any]:
     return defaults
 
 
-async def _serve(config: ServerConfig, stop: asyncio.Event) -> int:
+async def _serve(
+    config: ServerConfig, stop: asyncio.Event, keys: tuple[str, ...] = (), wants_qr: bool | None = None
+) -> int:
     service = Server(config)
     # Before anyone can know that the server runs: until then the signal would end it.
     _reload_on_hangup(service, stop)
@@ -209,17 +219,53 @@ async def _serve(config: ServerConfig, stop: asyncio.Event) -> int:
         has_rooms=bool(config.games),
         data_dir=config.data_dir,
         has_database=config.database is not None,
+        names=names_for_links(config),
+        has_certificate=config.tls is not None,
+        has_pages=config.http,
     )
+    service.on_reload = partial(_record, service, welcome, keys)
+    _record(service, welcome, keys)
     for line in welcome.lines():
         _log.info("%s", line)
     draw_identities([] if welcome.is_local else config.identities)
+    _draw_link(welcome, wants_qr)
     if config.call_rooms:
         _log.info("Configured call rooms: %s", ", ".join(config.call_rooms))
     for line in welcome.warnings():
         _log.warning("%s", line)
     await stop.wait()
     await service.stop()
+    _record(service, welcome, keys, is_running=False)
     return 0
+
+
+def _record(service: Server, welcome: Welcome, keys: tuple[str, ...], *, is_running: bool = True) -> None:
+    """Tell ``teleglyph invite`` about this server, in its data directory."""
+    config = service.config
+    if config.data_dir is None:
+        return
+    found = RunningServer(
+        hosts=welcome.hosts,
+        port=welcome.bound[0][1],
+        has_certificate=welcome.has_certificate,
+        identities=tuple(identity.public_key.hex() for identity in config.identities),
+        keys=keys,
+        rooms=None if config.new_call_rooms else tuple(service.configured_rooms),
+        is_running=is_running,
+    )
+    try:
+        found.write(config.data_dir)
+    except StoreError as error:
+        _log.warning("'teleglyph invite' cannot be used: %s", error)
+
+
+def _draw_link(welcome: Welcome, wanted: bool | None) -> None:
+    """Draw the link for guests as a QR code, if wanted; by default if others can join and the window has the room."""
+    if not welcome.link or wanted is False or (wanted is None and (welcome.is_local or not has_text_console())):
+        return
+    code = QrCode(welcome.link)
+    if wanted or code.fits(lines_beside=_LINES_BESIDE_QR):
+        code.draw()
 
 
 def _reload_on_hangup(service: Server, stop: asyncio.Event) -> None:

@@ -75,6 +75,13 @@ class ListenOptions:
         show_default=True,
         help="Maximum number of participants.",
     )
+    qr: bool | None = option(
+        "--qr/--no-qr",
+        table="network",
+        default=None,
+        help="Print a QR code of the link for guests at the start.  [default: if others can join, and the log goes to "
+        "a terminal with enough room]",
+    )
 
     def check(self) -> None:
         """Check that these options fit together.

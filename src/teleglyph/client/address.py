@@ -120,7 +120,9 @@ def parse_call_address(text: str | None, port: int | None = None, room: str | No
     return WebSocketAddress(scheme == "wss", host, _agreed(written, port, text) or default, path)
 
 
-def parse_address(text: str | None, port: int | None = None, room: str | None = None) -> Address:
+def parse_address(
+    text: str | None, port: int | None = None, room: str | None = None, *, default_port: int = DEFAULT_PORT
+) -> Address:
     """Parse ``host``, ``host:port``, an IPv4 or IPv6 address or ``[IPv6]:port``.
 
     Each may follow ``tcp://``, and ``/room`` may follow each.
@@ -129,12 +131,13 @@ def parse_address(text: str | None, port: int | None = None, room: str | None = 
         text: the user's input; None means this machine.
         port: from ``--port``; must not contradict a port in the text.
         room: from ``--room``; must not contradict a room in the text.
+        default_port: the port if neither names one.
 
     Raises:
         UserError: the text is not an address.
     """
     if text is None:
-        return Address(DEFAULT_HOST, port or DEFAULT_PORT, _room(room or ""))
+        return Address(DEFAULT_HOST, port or default_port, _room(room or ""))
     scheme, rest = _scheme(text)
     if scheme in ("ws", "wss"):
         raise UserError(f"'{_shortened(text)}' is a WebSocket URL, which cannot be used here. {_FORMS}")
@@ -145,7 +148,7 @@ def parse_address(text: str | None, port: int | None = None, room: str | None = 
         raise UserError(
             f"'{_shortened(text)}' and --room {_shortened(room)} name different rooms. Leave one of them out."
         )
-    return Address(host or DEFAULT_HOST, _agreed(written, port, text) or DEFAULT_PORT, name)
+    return Address(host or DEFAULT_HOST, _agreed(written, port, text) or default_port, name)
 
 
 def _agreed(written: int | None, port: int | None, text: str) -> int | None:
@@ -261,4 +264,7 @@ def _port(digits: str, text: str) -> int:
 
 
 def _shortened(text: str) -> str:
+    # Invitations do not appear in messages.
+    head, mark, _ = text.partition("#i=")
+    text = f"{head}#…" if mark else text
     return text if len(text) <= _MAX_QUOTED else f"{text[:_MAX_QUOTED]}…"

@@ -52,6 +52,7 @@ class ServerTrust:
         is_ascii_chat: bool = False,
         has_link2: bool = False,
         is_certified: bool = False,
+        invited_by: bytes | None = None,
     ) -> None:
         """Accept a server, or raise an error.
 
@@ -62,6 +63,7 @@ class ServerTrust:
             is_ascii_chat: the server is one of ascii-chat's programs, which print fingerprints in another form.
             has_link2: the connection is link 2, which is remembered with the server.
             is_certified: an authority that this machine trusts has certified the server's name.
+            invited_by: the identity that signed the user's invitation, which a new server must show; None without one.
 
         Raises:
             VerificationError: this is another server, or the connection is intercepted.
@@ -91,11 +93,16 @@ class ServerTrust:
                 f"({entries[0].place}). Someone may be intercepting the connection. Ask its host, over another "
                 f"channel, whether the key is new. If it is: {self._remedy(address, entries)}."
             )
+        if invited_by is not None and identity != invited_by:
+            raise VerificationError(
+                f"{_both(name, address)} shows {shown}, but your invitation is from {fingerprint(invited_by)}. The "
+                "address may be wrong, or someone may be intercepting the connection. Ask the host for a new link."
+            )
         # No network is in between, so a question would only teach people to say yes.
         is_local = is_loopback(address.rpartition(":")[0].strip("[]"))
         if identity is None and is_local:
             return
-        if not self._accept_new and not is_local and not is_certified:
+        if not self._accept_new and not is_local and not is_certified and invited_by is None:
             advice = (
                 "Nothing proves that it is the right server. To join anyway, use --accept-new-server."
                 if identity is None
@@ -117,7 +124,8 @@ class ServerTrust:
             if not is_local:
                 raise
             return
-        why = ", and has a valid certificate" if is_certified else ""
+        why = ", as your invitation says" if invited_by is not None else ""
+        why = why or (", and has a valid certificate" if is_certified else "")
         self._on_new(f"{_both(name, address)} is new and shows {shown}{why}. It is now a known server.")
 
     def check_downgrade(self, address: str, name: str = "") -> None:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -92,6 +92,8 @@ class Server:
         self.events: EventsService | None = None
         """The Nostr relay; None if it is disabled."""
         self._announcements: CallAnnouncements | None = None
+        self.on_reload: Callable[[], None] = lambda: None
+        """Called after a reload."""
 
     def _door(self, calls: CallAdmission | None) -> FrontDoor:
         config = self.config
@@ -218,7 +220,9 @@ class Server:
         Returns:
             the problems: what was not reloaded, and why.
         """
-        return await self._reloader.run()
+        problems = await self._reloader.run()
+        self.on_reload()
+        return problems
 
     def _listen(self) -> None:
         port = self.config.port
@@ -259,6 +263,11 @@ class Server:
     def rooms(self) -> dict[str, CallRoom]:
         """The open call rooms by name."""
         return self._call_rooms.rooms
+
+    @property
+    def configured_rooms(self) -> list[str]:
+        """The names of the configured call rooms, open or not."""
+        return self._call_rooms.configured
 
     @property
     def participants(self) -> list[Participant]:

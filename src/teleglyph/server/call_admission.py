@@ -20,11 +20,13 @@ from teleglyph.server.address_gate import AddressGate
 from teleglyph.server.admission import HandshakeGuard, Proofs
 from teleglyph.server.call_rooms import CallRooms, RoomAccess
 from teleglyph.server.config import ServerConfig
+from teleglyph.server.invitations import Invitations
 from teleglyph.server.overload import Overload
 from teleglyph.wire.acip import AuthFailure, ErrorMessage, Feature, ServerSession, encode
 from teleglyph.wire.acip.session import ServerRole
+from teleglyph.wire.invitation import InvitationCheck
 from teleglyph.wire.link2 import Channel, LinkServerSession
-from teleglyph.wire.page import InvitationCheck, PageServerSession
+from teleglyph.wire.page import PageServerSession
 
 _log = logging.getLogger(__name__)
 
@@ -77,8 +79,8 @@ class CallAdmission:
             self.is_in_call,
         )
         """Limits the connections of each address."""
-        self.admit: InvitationCheck | None = None
-        """Checks invitations; None refuses them."""
+        self.invitations = Invitations(config.identities, config.data_dir)
+        """Admits people with invitations."""
         self._numbers = itertools.count(1)
         self._proofs = Proofs(config.call, self.gate.refused)
         self._sessions: dict[asyncio.Task[None], Participant] = {}
@@ -143,6 +145,11 @@ class CallAdmission:
             speaks_first=speaks_first,
         )
 
+    @property
+    def _admit_invited(self) -> InvitationCheck | None:
+        """Checks invitations; None if there can be none."""
+        return self.invitations.admit if self.invitations.are_possible else None
+
     def page_session(self, guard: HandshakeGuard, room: str = "") -> PageServerSession:
         """A session for our own page.
 
@@ -151,7 +158,7 @@ class CallAdmission:
             room: to join if the page names none; empty for the lobby.
         """
         return PageServerSession(
-            lambda name: self._rooms.access(name or room), features=_FEATURES, guard=guard, admit=self.admit
+            lambda name: self._rooms.access(name or room), features=_FEATURES, guard=guard, admit=self._admit_invited
         )
 
     def refuse_acip(self, peer: str) -> str | None:
@@ -196,6 +203,7 @@ class CallAdmission:
             identities=config.identities,
             features=_FEATURES,
             guard=guard,
+            admit_invited=self._admit_invited,
         )
         return self._protocol(peer, session, guard, leave)
 

@@ -229,6 +229,11 @@ class CallRooms:
         return {name: place.room for name, place in self._open.items()}
 
     @property
+    def configured(self) -> list[str]:
+        """The names of the configured rooms, open or not."""
+        return list(self._configured)
+
+    @property
     def participants(self) -> int:
         """The number of participants in all rooms."""
         return sum(place.participants for place in self._open.values())

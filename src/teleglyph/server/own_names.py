@@ -66,6 +66,18 @@ class KnownNames:
         return OwnNames(tuple(dict.fromkeys(names)), asked)
 
 
+def names_for_links(config: ServerConfig) -> list[str]:
+    """The names by which others may reach the server: those of its certificate, then the announced one.
+
+    Raises:
+        ConfigurationError: the certificate cannot be read.
+    """
+    names = [] if config.tls is None else [name.host for name in names_of_certificate(config.tls[0])]
+    if config.announce is not None and (announced := read_relay_url(config.announce)) is not None:
+        names.append(announced.host)
+    return [name for name in names if not name.startswith("*.")]
+
+
 def names_of_certificate(path: Path) -> list[OwnName]:
     """The host names and addresses that the first certificate of a PEM file is for.
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from teleglyph.net import authority, is_loopback
+from teleglyph.server.config import DEFAULT_ADDRESSES, DEFAULT_PORT
+from teleglyph.server.running_server import page_link
 
-DEFAULT_PORT = 27224
 _ANY = ("0.0.0.0", "::")  # noqa: S104 - to be recognised, not listened on
 
 
@@ -28,6 +29,9 @@ class Welcome:
         has_rooms: it has relay rooms.
         data_dir: where it stores its files; None if it stores nothing.
         has_database: records and events are in PostgreSQL.
+        names: by which others may know the server, such as those of its certificate; the best one first.
+        has_certificate: browsers can check its certificate.
+        has_pages: it serves HTTP on the port for calls.
     """
 
     bound: Sequence[tuple[str, int]]
@@ -40,11 +44,28 @@ class Welcome:
     has_rooms: bool
     data_dir: Path | None
     has_database: bool
+    names: Sequence[str] = ()
+    has_certificate: bool = False
+    has_pages: bool = True
 
     @property
     def is_local(self) -> bool:
         """Whether only this machine can connect."""
         return all(is_loopback(address) for address, _ in self.bound)
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Names and addresses for links, the best one first; never empty."""
+        if self.is_local:
+            address = self.bound[0][0]
+            return ("localhost" if address in DEFAULT_ADDRESSES else address,)
+        return tuple(dict.fromkeys([*self.names, *self._reachable()])) or ("localhost",)
+
+    @property
+    def link(self) -> str:
+        """The URL of the lobby; empty without pages."""
+        port = self.bound[0][1]
+        return page_link(self.hosts[0], port, has_certificate=self.has_certificate) if self.has_pages else ""
 
     def lines(self) -> Iterator[str]:
         """What a host needs to know, in one line each."""
@@ -52,6 +73,8 @@ class Welcome:
         if self.is_local:
             typed = "" if port == DEFAULT_PORT else authority(self.bound[0][0], port)
             yield f"Join on this machine: {_command('client', typed)}"
+            if self.link:
+                yield f"Or in a browser: {self.link}"
             if self.has_chat:
                 yield f"Chat on this machine: {_command('chat', typed and f'--server {typed}')}"
             if needed := self._needed():
@@ -77,12 +100,16 @@ class Welcome:
         reachable = self._reachable()
         for address in reachable:
             yield f"Friends join with: teleglyph client {_as_typed(address, port)}"
+        if self.link and (reachable or self.names):
+            yield f"Or in a browser: {self.link}"
         if not reachable:
             yield f"Friends join with this machine's name and port {port}; no address for them was found"
         elif self.has_chat:
             yield f"Friends chat with: teleglyph chat --server {_as_typed(reachable[0], port)}"
         check = ", and confirm the fingerprint the first time" if self.fingerprints else ""
         yield f"They need {self._needed() or 'no password'}{check}"
+        if self._needed() and self.fingerprints and self.data_dir is not None:
+            yield "To let someone in without that: teleglyph invite"
         yield f"In a firewall, open {self._ports(port)}"
         if reachable and all(_is_private(address) for address in reachable):
             yield f"For friends on the internet, forward TCP port {port} in your router"

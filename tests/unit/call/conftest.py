@@ -45,10 +45,19 @@ _KINDS = {int(kind.type): kind for kind in _READ}
 class Peer:
     """One participant, from its peer's side."""
 
-    def __init__(self, call: Call, number: int, *, has_screens: bool, extensions: Feature = Feature.NONE) -> None:
+    def __init__(
+        self,
+        call: Call,
+        number: int,
+        *,
+        has_screens: bool,
+        extensions: Feature = Feature.NONE,
+        may_send: bool = True,
+    ) -> None:
         self.connection = Connection(ServerSession(), f"peer {number}")
         self.participant = Participant(number, self.connection, call, call.limits, call.decoding)
-        self.participant.secure("", extensions | (Feature.SCREEN_UPDATES if has_screens else Feature.NONE))
+        features = extensions | (Feature.SCREEN_UPDATES if has_screens else Feature.NONE)
+        self.participant.secure("", features, may_send=may_send)
 
     def say(self, *messages: Message) -> None:
         for message in messages:
@@ -95,8 +104,8 @@ class Call:
         assert room is self.room
         self.entered -= 1
 
-    def connect(self, *, has_screens: bool = False, extensions: Feature = Feature.NONE) -> Peer:
-        return Peer(self, next(self._numbers), has_screens=has_screens, extensions=extensions)
+    def connect(self, *, has_screens: bool = False, extensions: Feature = Feature.NONE, may_send: bool = True) -> Peer:
+        return Peer(self, next(self._numbers), has_screens=has_screens, extensions=extensions, may_send=may_send)
 
     def join(
         self,

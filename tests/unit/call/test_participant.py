@@ -6,20 +6,28 @@ from typing import Any
 
 import pytest
 
+from talker import tone
 from teleglyph.call.life_cycle import TRANSITIONS, LifeCycle, State
 from teleglyph.call.limits import CallLimits
 from teleglyph.errors import BadDataError, ServerFullError
+from teleglyph.media.opus import OpusEncoder
 from teleglyph.wire.acip import (
     Capabilities,
+    ClientJoin,
     ClientLeave,
+    HevcFrame,
     ImageFrame,
+    JoinFlag,
+    LogLevel,
     OpusBatch,
+    PacketType,
     PaletteType,
     RemoteLog,
     StreamKind,
     StreamStart,
     StreamStop,
 )
+from teleglyph.wire.acip.packet import parse_packet
 
 CAPABILITIES = Capabilities(width=20, height=8)
 OPUS = OpusBatch(48000, 20, (b"\xf8\xff\xfe",))
@@ -135,5 +143,51 @@ def test_the_standard_palette_replaces_an_unusable_one(open_call: Any) -> None:
             first = ann.received_of(RemoteLog)[0].text
             assert first.endswith(". You see the standard palette.")
             assert ann.participant.viewer.shared.key.style.palette.name == "standard"
+
+    asyncio.run(scenario())
+
+
+def test_a_guest_with_a_view_only_invitation_is_told_once_and_not_seen(open_call: Any) -> None:
+    async def scenario() -> None:
+        async with open_call(CallLimits(max_picture_pixels=1000)) as call:
+            guest = call.connect(may_send=False)
+            guest.say(CAPABILITIES, ClientJoin("Eve", JoinFlag.VIDEO | JoinFlag.AUDIO), CAPABILITIES)
+            guest.say(StreamStart(StreamKind.VIDEO | StreamKind.AUDIO))
+            guest.show(100)
+            guest.say(ImageFrame(160, 90, bytes(160 * 90 * 3)), HevcFrame(16, 9, b"not HEVC"), OPUS)
+            guest.say(StreamStop(StreamKind.AUDIO), OPUS, StreamStop(StreamKind.VIDEO))
+            participant = guest.participant
+            assert participant.state is State.JOINED
+            assert participant.tile().pixels is None
+            assert not participant.sender.is_on
+            assert participant.sender.expected_until <= asyncio.get_running_loop().time()
+            values = participant.report().values
+            assert (values["view_only"], values["packets_not_allowed"], values["pictures_in"]) == (1, 5, 0)
+            warnings = [line.text for line in guest.received_of(RemoteLog) if line.level == LogLevel.WARN]
+            assert warnings == ["Your invitation lets you watch and listen, not send."]
+
+    asyncio.run(scenario())
+
+
+def test_a_guest_with_a_view_only_invitation_hears_the_others(open_call: Any) -> None:
+    async def scenario() -> None:
+        async with open_call() as call:
+            ann, guest = call.join("Ann"), call.connect(may_send=False)
+            mixing = asyncio.create_task(call.room.sound.run())
+            guest.say(CAPABILITIES, StreamStart(StreamKind.AUDIO))
+            ann.say(StreamStart(StreamKind.AUDIO))
+            encoder = OpusEncoder()
+            packets = tuple(encoder.encode(tone(440, 0.02)) for _ in range(10))
+            kinds: set[int] = set()
+
+            def hears() -> bool:
+                ann.say(OpusBatch(48000, 20, packets))
+                kinds.update(parse_packet(item.data).type for item in guest.connection.outbox.next_batch())
+                return PacketType.AUDIO_OPUS_BATCH in kinds
+
+            await call.wait_for(hears)
+            mixing.cancel()
+            await asyncio.gather(mixing, return_exceptions=True)
+            assert ann.participant.report().values["view_only"] == 0
 
     asyncio.run(scenario())

@@ -62,3 +62,36 @@ def test_a_server_on_this_machine_is_joined_even_if_it_cannot_be_remembered(tmp_
     assert said == []
     with pytest.raises(KeyFileError, match="Cannot write"):
         trust.check(ELSEWHERE[0], KEY)
+
+
+# --- invitations --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("address", [HERE[0], ELSEWHERE[0]])
+def test_a_new_server_that_invited_the_user_is_accepted_without_a_question(hosts: KnownHosts, address: str) -> None:
+    said: list[str] = []
+    ServerTrust(hosts, on_new=said.append).check(address, KEY, has_link2=True, invited_by=KEY)
+    assert [(entry.address, entry.identity, entry.has_link2) for entry in hosts.entries()] == [(address, KEY, True)]
+    assert "as your invitation says. It is now a known server." in said[0]
+
+
+@pytest.mark.parametrize("address", [HERE[0], ELSEWHERE[0]])
+@pytest.mark.parametrize("identity", [OTHER, None])
+def test_a_new_server_that_did_not_invite_the_user_is_refused_and_not_remembered(
+    hosts: KnownHosts, address: str, identity: bytes | None
+) -> None:
+    trust = ServerTrust(hosts, accept_new=True)
+    with pytest.raises(VerificationError, match="your invitation is from SHA256:"):
+        trust.check(address, identity, has_link2=True, invited_by=KEY)
+    assert list(hosts.entries()) == []
+
+
+def test_what_is_known_of_a_server_counts_more_than_an_invitation(hosts: KnownHosts) -> None:
+    hosts.add(ELSEWHERE[0], OTHER)
+    with pytest.raises(VerificationError, match="has changed"):
+        ServerTrust(hosts).check(ELSEWHERE[0], KEY, has_link2=True, invited_by=KEY)
+
+
+def test_a_pinned_key_counts_more_than_an_invitation(hosts: KnownHosts) -> None:
+    with pytest.raises(VerificationError, match="--server-key requires"):
+        ServerTrust(hosts, [OTHER]).check(ELSEWHERE[0], KEY, has_link2=True, invited_by=KEY)

@@ -37,6 +37,7 @@ def test_an_open_server_warns_and_explains_how_others_join() -> None:
     assert list(opened.lines()) == [
         "Friends join with: teleglyph client 192.168.1.5",
         "Friends join with: teleglyph client fd00::5",
+        "Or in a browser: http://192.168.1.5:27224/",
         "Friends chat with: teleglyph chat --server 192.168.1.5",
         "They need no password, and confirm the fingerprint the first time",
         "In a firewall, open TCP port 27224; 27226 is optional",
@@ -91,6 +92,7 @@ def test_a_local_server_explains_how_to_join_and_how_to_admit_others() -> None:
     local = welcome(**LOCAL, has_chat=True, fingerprints=["SHA256:abc"])
     assert list(local.lines()) == [
         "Join on this machine: teleglyph client",
+        "Or in a browser: http://localhost:27224/",
         "Chat on this machine: teleglyph chat",
         "Nobody else can join. To let friends in: teleglyph server 0.0.0.0 ::",
         "Data: /home/ann/.local/share/teleglyph",
@@ -101,8 +103,9 @@ def test_a_local_server_explains_how_to_join_and_how_to_admit_others() -> None:
 
 def test_a_local_server_on_another_port_is_named_with_it() -> None:
     said = list(welcome(bound=[("::1", 4000)], has_chat=True, has_password=True).lines())
-    assert said[:3] == [
+    assert said[:4] == [
         "Join on this machine: teleglyph client [::1]:4000",
+        "Or in a browser: http://localhost:4000/",
         "Chat on this machine: teleglyph chat --server [::1]:4000",
         "Joining needs the password",
     ]
@@ -127,3 +130,33 @@ def test_lines_fit_into_80_columns() -> None:
     narrow = COLUMNS + len("warning: ")
     assert [line for line in said.lines() if len(line) > narrow and address not in line] == []
     assert [line for line in (*said.warnings(), *welcome().warnings()) if len(line) > COLUMNS] == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "hosts", "link"),
+    [
+        ({}, ("192.168.1.5", "fd00::5"), "http://192.168.1.5:27224/"),
+        (
+            {"names": ["example.org"], "has_certificate": True, "bound": [("::", 443)]},
+            ("example.org", "fd00::5"),
+            "https://example.org/",
+        ),
+        ({"bound": [("192.0.2.9", 4000)]}, ("192.0.2.9",), "http://192.0.2.9:4000/"),
+        ({"machine": []}, ("localhost",), "http://localhost:27224/"),
+        ({"names": ["example.org"], **LOCAL}, ("localhost",), "http://localhost:27224/"),
+        ({"bound": [("127.0.0.5", 27224)]}, ("127.0.0.5",), "http://127.0.0.5:27224/"),
+        ({"has_pages": False}, ("192.168.1.5", "fd00::5"), ""),
+    ],
+)
+def test_links_name_the_server_as_others_know_it(changes: dict[str, Any], hosts: tuple[str, ...], link: str) -> None:
+    opened = welcome(**changes)
+    assert (opened.hosts, opened.link) == (hosts, link)
+    assert any("in a browser" in line for line in opened.lines()) == bool(link and changes.get("machine") != [])
+
+
+def test_a_guarded_server_names_the_command_for_invitations() -> None:
+    line = "To let someone in without that: teleglyph invite"
+    assert line in list(welcome(has_password=True, fingerprints=["SHA256:abc"]).lines())
+    for changes in ({}, {"has_password": True}):
+        assert line not in list(welcome(**changes).lines())
+    assert line not in list(welcome(has_keys=True, fingerprints=["SHA256:abc"], data_dir=None).lines())

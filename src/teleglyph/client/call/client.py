@@ -28,6 +28,7 @@ from teleglyph.wire.acip import (
     Feature,
     HandshakeDone,
     JoinFlag,
+    LogLevel,
     OpusBatch,
     PaletteType,
     PictureRequest,
@@ -66,6 +67,8 @@ class CallEvents:
     """Clear the screen before the next frame."""
     members: Callable[[int, int], None] = _ignore
     """The number of participants, and how many of them send a picture."""
+    warned: Callable[[str], None] = _ignore
+    """A sentence of a Teleglyph server that the user should see."""
 
 
 @dataclass(slots=True)
@@ -244,6 +247,9 @@ class CallClient:
                 self._events.members(message.connected, message.active)
             case RemoteLog():
                 _log.debug("Server message: %s", message.text)
+                # Teleglyph's servers send few lines at this level; ascii-chat's send what helps only their programmers.
+                if message.level == LogLevel.WARN and self._has_screens:
+                    self._events.warned(message.text)
             case ErrorMessage():
                 kind = CallRoomError if message.code == CallRoomError.exit_code else PeerError
                 raise kind(f"The server ended the connection: {message.text} (code {message.code}).")

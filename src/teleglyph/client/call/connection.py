@@ -18,6 +18,7 @@ from teleglyph.errors import (
     ConnectError,
     ConnectionLostError,
     HandshakeError,
+    InvitationError,
     PeerError,
     PeerTimeoutError,
     ProtocolError,
@@ -27,6 +28,7 @@ from teleglyph.errors import (
 from teleglyph.net import Connection, authority, connect_tcp
 from teleglyph.net.tcp import ENDED
 from teleglyph.wire.acip import ClientSession, Feature, HandshakeDone, Identity
+from teleglyph.wire.invitation import Invitation
 
 _log = logging.getLogger(__name__)
 
@@ -58,6 +60,7 @@ class Credentials:
         trust: decides about the server's identity; None accepts any.
         encrypt: False only for servers that run without encryption.
         protocol: how to talk to the server.
+        invitation: to the room, instead of a password and a key; only for link 2, which is then the only protocol.
     """
 
     name: str
@@ -66,6 +69,7 @@ class Credentials:
     trust: ServerTrust | None = None
     encrypt: bool = True
     protocol: CallProtocol = CallProtocol.AUTO
+    invitation: Invitation | None = field(default=None, repr=False)
 
 
 class NoAnswerError(RateLimitError):
@@ -93,6 +97,9 @@ class ServerConnector:
         self._credentials = credentials
         has_link = credentials.encrypt and isinstance(address, Address)
         self._protocol = credentials.protocol if has_link else CallProtocol.ACIP
+        if credentials.invitation is not None:
+            # Only link 2 proves the server before it gets the invitation.
+            self._protocol = CallProtocol.LINK2
 
     async def open(self) -> Opened:
         """Connect and complete the handshake.
@@ -108,6 +115,11 @@ class ServerConnector:
         try:
             return await self._try_identities(self._try_link)
         except NoLinkError as error:
+            if self._credentials.invitation is not None and not error.speaks_tls:
+                raise InvitationError(
+                    f"{self._address} does not speak Teleglyph's secure link, so it cannot take your invitation. Check "
+                    "the address, or ask its host to update the server."
+                ) from error
             if self._protocol is CallProtocol.LINK2 or error.speaks_tls:
                 raise
             if self._credentials.trust is not None:
@@ -170,10 +182,17 @@ class ServerConnector:
 
     def _link_attempt(self, expected: bytes | None, *, verify: bool = False) -> LinkAttempt:
         credentials = self._credentials
-        return LinkAttempt(self._address, credentials.password_key, credentials.client_key, expected, verify=verify)
+        return LinkAttempt(
+            self._address,
+            credentials.password_key,
+            credentials.client_key,
+            expected,
+            verify=verify,
+            invitation=credentials.invitation,
+        )
 
     async def _finish_link(self, attempt: LinkAttempt, *, is_certified: bool = False) -> Opened:
-        trust = self._credentials.trust
+        trust, invitation = self._credentials.trust, self._credentials.invitation
 
         def check(identity: bytes | None) -> None:
             if trust is not None:
@@ -183,6 +202,7 @@ class ServerConnector:
                     name=self._name,
                     has_link2=True,
                     is_certified=is_certified,
+                    invited_by=None if invitation is None else invitation.identity,
                 )
 
         return await self._shake_hands(await attempt.open(check, CONNECT_SECONDS))

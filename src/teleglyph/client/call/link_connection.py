@@ -12,6 +12,7 @@ from teleglyph.net import Connection, connect_tls
 from teleglyph.net.tcp import TlsFailedError
 from teleglyph.wire.acip import Feature, Identity
 from teleglyph.wire.acip.client_handshake import IdentityCheck
+from teleglyph.wire.invitation import Invitation
 from teleglyph.wire.link2 import ALPN, Channel, LinkClientSession
 
 TLS_SECONDS = 5.0
@@ -54,6 +55,7 @@ class LinkAttempt:
         client_key: our own identity; None for none.
         expected: the identity that a server with several must show; None for any.
         verify: also require a certificate that this machine trusts, for the server's name.
+        invitation: to the room; None for none.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class LinkAttempt:
         expected: bytes | None,
         *,
         verify: bool = False,
+        invitation: Invitation | None = None,
     ) -> None:
         self.numeric_peer = ""
         """The server's numeric address and port, once it was reached."""
@@ -72,6 +75,7 @@ class LinkAttempt:
         self._client_key = client_key
         self._expected = expected
         self._verify = verify
+        self._invitation = invitation
         self._certificate = b""
 
     @property
@@ -112,6 +116,7 @@ class LinkAttempt:
                 expected=self._expected,
                 room=self._address.room,
                 features=Feature.SCREEN_UPDATES,
+                invitation=self._invitation,
             )
 
         try:

@@ -37,6 +37,9 @@ class CallOutput(Protocol):
     def show_hint(self, *lines: str) -> None:
         """Show lines beside the picture; without lines, remove them."""
 
+    def show_warning(self, text: str) -> None:
+        """Show a sentence for a while."""
+
 
 class TerminalOutput:
     """Draws a call on the interface's screen."""
@@ -49,6 +52,7 @@ class TerminalOutput:
         self.clear = interface.screen.clear
         self.show_notice = self.show_refusal = interface.show_notice
         self.show_hint = interface.show_hint
+        self.show_warning = interface.show_message
 
     def draw_screen(self, screen: ReceivedScreen) -> None:
         """Draw a screen; acknowledge it once it is on the terminal, so that the server adapts to slow terminals."""
@@ -85,3 +89,7 @@ class PipeOutput:
 
     def show_hint(self, *lines: str) -> None:
         """A pipe has no place for hints."""
+
+    def show_warning(self, text: str) -> None:
+        """Log the sentence."""
+        _log.warning("%s", text)

@@ -19,9 +19,13 @@ from teleglyph.client.call.uplink import Uplink
 from teleglyph.client.waiting import wait_for_first
 from teleglyph.errors import PeerError
 from teleglyph.media.frame_text import SafeFrame
+from teleglyph.printable import printable
 from teleglyph.wire.acip import HandshakeDone, ScreenUpdate
 
 _log = logging.getLogger(__name__)
+
+_MAX_WARNING = 200
+"""Characters shown of a server's sentence."""
 
 
 class ReconnectingCall:
@@ -50,6 +54,7 @@ class ReconnectingCall:
                 screen=self._on_screen,
                 clear=self._on_clear,
                 members=self._on_members,
+                warned=self._on_warned,
             ),
             options.sound,
             options.display.settings(options.preferences),
@@ -66,6 +71,8 @@ class ReconnectingCall:
         self._invitation: tuple[str, ...] = ()
         self._inviting: asyncio.Task[None] | None = None
         self._has_notice = False
+        self._warning = ""
+        """Came before there was an output."""
         self._refusals = RefusedFrameMonitor(self._on_only_refusals)
 
     async def join(self) -> bool:
@@ -87,6 +94,8 @@ class ReconnectingCall:
             PeerError: reconnecting is impossible, or the attempts are used up.
         """
         self._output = output
+        if self._warning:
+            output.show_warning(self._warning)
         self._show_hint()
         if not self.client.received.frames:
             self._show_notice(f"Connected to {self._address.as_typed}.", "Nobody is sending a picture yet.")
@@ -142,6 +151,13 @@ class ReconnectingCall:
         self._backoff.reset()
         self._joined.set()
         self._show_notice()
+
+    def _on_warned(self, text: str) -> None:
+        warning = printable(text)[:_MAX_WARNING]
+        if self._output is None:
+            self._warning = warning
+        else:
+            self._output.show_warning(warning)
 
     def _on_frame(self, frame: SafeFrame) -> None:
         self._refusals.reset()

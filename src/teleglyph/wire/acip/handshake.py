@@ -28,7 +28,7 @@ class HandshakeResult:
         features: the extensions that both sides support.
         room: the call room that the client joins; empty for the lobby.
         is_link: the session runs inside link 2, which encrypts it (docs/protocol/link2.md).
-        view_only: the client was invited only to watch and listen.
+        view_only: the client joins with an invitation that lets it watch and listen, not send.
     """
 
     shared_key: bytes | None = field(repr=False)

@@ -5,7 +5,14 @@ from __future__ import annotations
 import enum
 from typing import ClassVar
 
-from teleglyph.errors import AuthenticationError, HandshakeError, PeerError, RateLimitError, ServerFullError
+from teleglyph.errors import (
+    AuthenticationError,
+    HandshakeError,
+    InvitationError,
+    PeerError,
+    RateLimitError,
+    ServerFullError,
+)
 from teleglyph.wire.acip.handshake import Handshake, Transitions
 from teleglyph.wire.acip.messages.handshake import AuthFailed, AuthFailure
 from teleglyph.wire.acip.messages.text import ErrorMessage, RemoteLog
@@ -91,6 +98,8 @@ class RefusableHandshake(Handshake):
         text = " ".join(self._explanation)
         if self._reasons or self._error_code in (None, AuthenticationError.exit_code):
             return self._refused(self._reasons, text)
+        if self._error_code == InvitationError.exit_code:
+            return InvitationError(text)
         known = {kind.exit_code: kind for kind in (RateLimitError, ServerFullError)}
         return known.get(self._error_code, PeerError)(f"The server ended the connection: {text}")
 

@@ -81,7 +81,7 @@ class HandshakeDone(Event):
         client_identity: on a server that asks for keys, the client's proven Ed25519 key.
         features: the extensions that both sides support; their messages are accepted.
         room: the call room that the client joins; empty for the lobby, and always with version 1 of the protocol.
-        view_only: the client was invited only to watch and listen.
+        view_only: the client joins with an invitation that lets it watch and listen, not send.
     """
 
     encrypted: bool

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import enum
 
-from teleglyph.errors import AuthenticationError, HandshakeError
+from teleglyph.errors import AuthenticationError, HandshakeError, InvitationError, VerificationError
 from teleglyph.wire.acip.client_handshake import IdentityCheck
 from teleglyph.wire.acip.handshake import HandshakeResult, Transitions
 from teleglyph.wire.acip.messages.handshake import KEY_SIZE, SIGNATURE_SIZE, AuthFailure, ChallengeFlag, Feature
 from teleglyph.wire.acip.packet_type import PacketType
-from teleglyph.wire.acip.primitives import Identity, RandomBytes, tags_equal, verify_signature
+from teleglyph.wire.acip.primitives import Identity, RandomBytes, fingerprint, tags_equal, verify_signature
 from teleglyph.wire.acip.refusal import CredentialState, RefusableHandshake, password_not_asked, refusals
+from teleglyph.wire.invitation import Invitation
 from teleglyph.wire.link2.channel import Channel, Transcript
 from teleglyph.wire.link2.messages import NONE, LinkChallenge, LinkHello, LinkProof, LinkWelcome
 from teleglyph.wire.link2.password import PasswordExchange
@@ -38,6 +39,8 @@ class LinkClientHandshake(RefusableHandshake):
         room: the call room to join; empty for the lobby.
         features: the extensions that this client supports.
         random: makes the nonce (32 bytes), then the secret of the password exchange.
+        invitation: to the room, or None.  With one, neither password nor key is used, and the server must prove the
+            identity that signed it before it gets the invitation.
     """
 
     refused_step = LinkClientStep.REFUSED
@@ -52,7 +55,12 @@ class LinkClientHandshake(RefusableHandshake):
         room: str,
         features: Feature,
         random: RandomBytes,
+        invitation: Invitation | None = None,
     ) -> None:
+        if invitation is not None:
+            password_key = client_key = None
+            expected = invitation.identity
+            features |= Feature.INVITATION
         super().__init__(has_password=password_key is not None, has_key=client_key is not None)
         self.step: LinkClientStep = LinkClientStep.CHALLENGE
         self._channel = channel
@@ -60,6 +68,7 @@ class LinkClientHandshake(RefusableHandshake):
         self._client_key = client_key
         self._check_identity = check_identity
         self._features = features
+        self._invitation = invitation
         self._random = random
         self._identity: bytes | None = None
         self._hello = LinkHello(features, random(KEY_SIZE), expected or NONE, room)
@@ -76,6 +85,11 @@ class LinkClientHandshake(RefusableHandshake):
         self._features &= message.features
         transcript = Transcript(self._channel, self._hello, message)
         self._check_server(message, transcript)
+        if self._invitation is not None:
+            self._show_invitation(message, self._invitation)
+            return
+        if message.flags & ChallengeFlag.INVITATION:
+            raise HandshakeError("The server asks for an invitation, but we have none.")
         if missing := self._missing(message.flags):
             raise self._refused(missing)
         if self._password_key is not None and not message.flags & ChallengeFlag.PASSWORD:
@@ -94,6 +108,22 @@ class LinkClientHandshake(RefusableHandshake):
         if self._check_identity is not None:
             self._check_identity(identity)
         self._identity = identity
+
+    def _show_invitation(self, message: LinkChallenge, invitation: Invitation) -> None:
+        if message.identity != invitation.identity:
+            shown = "no identity" if message.identity == NONE else f"the identity {fingerprint(message.identity)}"
+            raise VerificationError(
+                f"The server shows {shown}, but your invitation is from {fingerprint(invitation.identity)}. The "
+                "address may be wrong, or someone may be intercepting the connection. Ask the host for a new link."
+            )
+        if not message.features & Feature.INVITATION:
+            raise InvitationError(
+                "The server is too old for invitations. Ask its host to update it, or join with the password."
+            )
+        if message.flags != ChallengeFlag.INVITATION:
+            raise HandshakeError("The server supports invitations, but does not ask for ours.")
+        self.send(LinkProof(invitation=invitation.encode()))
+        self.step = LinkClientStep.WELCOME
 
     def _missing(self, flags: int) -> AuthFailure:
         missing = AuthFailure(0)
@@ -126,7 +156,14 @@ class LinkClientHandshake(RefusableHandshake):
         self._finish(authenticated=True)
 
     def _finish(self, *, authenticated: bool) -> None:
-        self.result = HandshakeResult(None, self._identity, authenticated, features=self._features, is_link=True)
+        self.result = HandshakeResult(
+            None,
+            self._identity,
+            authenticated,
+            features=self._features,
+            is_link=True,
+            view_only=self._invitation is not None and self._invitation.view_only,
+        )
         self.step = LinkClientStep.DONE
 
 

@@ -10,6 +10,7 @@ from teleglyph.errors import ProtocolError
 from teleglyph.wire.acip.messages.base import Message, require_size
 from teleglyph.wire.acip.messages.handshake import KEY_SIZE, SIGNATURE_SIZE, ChallengeFlag
 from teleglyph.wire.acip.packet_type import PacketType
+from teleglyph.wire.invitation import MAX_INVITATION, MIN_INVITATION
 
 VERSION = 2
 NONE = bytes(KEY_SIZE)
@@ -21,7 +22,9 @@ MAX_ROOM = 128
 
 _HELLO = struct.Struct(">HI32s32sB")
 _CHALLENGE = struct.Struct(">IB32s32s")
-_FLAGS = ChallengeFlag.PASSWORD | ChallengeFlag.CLIENT_KEY
+_PROOF_SIZE = KEY_SIZE + SIGNATURE_SIZE
+_PASSWORD_SIZE = PAKE_SIZE + KEY_SIZE
+_FLAGS = ChallengeFlag.PASSWORD | ChallengeFlag.CLIENT_KEY | ChallengeFlag.INVITATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,8 @@ class LinkChallenge(Message):
         exchange, signature = payload[_CHALLENGE.size : -SIGNATURE_SIZE], payload[-SIGNATURE_SIZE:]
         if flags & ~int(_FLAGS):
             raise ProtocolError(f"LINK_CHALLENGE has unknown flags {flags:#04x}")
+        if flags & ChallengeFlag.INVITATION and flags != ChallengeFlag.INVITATION:
+            raise ProtocolError(f"LINK_CHALLENGE has flags {flags:#04x}, but an invitation replaces all other proofs")
         if bool(flags & ChallengeFlag.PASSWORD) != bool(exchange):
             raise ProtocolError(f"LINK_CHALLENGE has flags {flags:#04x}, but {len(exchange)} bytes of an exchange")
         return cls(features, flags, nonce, identity, exchange, signature)
@@ -112,6 +117,7 @@ class LinkProof(Message):
         signature: of the identity; zeros for none.
         exchange: the client's message of the password exchange; empty if no password was asked for.
         tag: proves the key of that exchange; empty without one.
+        invitation: the bytes of an invitation, instead of everything else; empty without one.
     """
 
     type: ClassVar = PacketType.LINK_PROOF
@@ -119,16 +125,19 @@ class LinkProof(Message):
     signature: bytes = bytes(SIGNATURE_SIZE)
     exchange: bytes = b""
     tag: bytes = field(default=b"", repr=False)
+    invitation: bytes = field(default=b"", repr=False)
 
     def encode_payload(self) -> bytes:
-        return self.identity + self.signature + self.exchange + self.tag
+        return self.identity + self.signature + self.exchange + self.tag + self.invitation
 
     @classmethod
     def decode_payload(cls, payload: bytes) -> Self:
-        size = KEY_SIZE + SIGNATURE_SIZE
-        require_size("LINK_PROOF", payload, size, size + PAKE_SIZE + KEY_SIZE)
-        exchange, tag = payload[size : size + PAKE_SIZE], payload[size + PAKE_SIZE :]
-        return cls(payload[:KEY_SIZE], payload[KEY_SIZE:size], exchange, tag)
+        identity, signature, rest = payload[:KEY_SIZE], payload[KEY_SIZE:_PROOF_SIZE], payload[_PROOF_SIZE:]
+        # Every invitation is longer than the proof of a password, which it replaces.
+        if MIN_INVITATION <= len(rest) <= MAX_INVITATION:
+            return cls(identity, signature, invitation=rest)
+        require_size("LINK_PROOF", payload, _PROOF_SIZE, _PROOF_SIZE + _PASSWORD_SIZE)
+        return cls(identity, signature, rest[:PAKE_SIZE], rest[PAKE_SIZE:])
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from teleglyph.errors import HandshakeError, PeerError, VerificationError
+from teleglyph.errors import HandshakeError, InvitationError, PeerError, VerificationError
 from teleglyph.wire.acip.handshake import HandshakeResult, Transitions
 from teleglyph.wire.acip.messages.handshake import (
     KEY_SIZE,
@@ -20,6 +20,7 @@ from teleglyph.wire.acip.messages.text import ErrorMessage
 from teleglyph.wire.acip.packet_type import PacketType
 from teleglyph.wire.acip.primitives import Identity, RandomBytes, fingerprint, tags_equal, verify_signature
 from teleglyph.wire.acip.server_handshake import Admission, ProofGuard, RefusingHandshake
+from teleglyph.wire.invitation import InvitationCheck, as_text
 from teleglyph.wire.link2.channel import Channel, Transcript
 from teleglyph.wire.link2.messages import NONE, VERSION, LinkChallenge, LinkHello, LinkProof, LinkWelcome
 from teleglyph.wire.link2.password import PasswordExchange
@@ -59,6 +60,7 @@ class LinkServerHandshake(RefusingHandshake):
         features: the extensions that this server supports.
         guard: limits how often passwords are tried; None for no limit.
         random: makes the nonce (32 bytes), then the secret of the password exchange.
+        admit_invited: checks invitations; None if this server takes none.
     """
 
     def __init__(
@@ -69,14 +71,16 @@ class LinkServerHandshake(RefusingHandshake):
         features: Feature,
         guard: ProofGuard | None,
         random: RandomBytes,
+        admit_invited: InvitationCheck | None = None,
     ) -> None:
         super().__init__(guard)
         self.step: LinkServerStep = LinkServerStep.HELLO
         self._channel = channel
         self._identities = tuple(identities)
         self._find_room = find_room
-        self._features = features
+        self._features = features if admit_invited is None else features | Feature.INVITATION
         self._random = random
+        self._admit_invited = admit_invited
         self._room = ""
         self._required: Requirements | None = None
         self._exchange: PasswordExchange | None = None
@@ -106,7 +110,8 @@ class LinkServerHandshake(RefusingHandshake):
             self._finish(None, authenticated=False)
             return
         self.step = LinkServerStep.PROOF
-        if self._guard is not None:
+        # Nobody has to type an invitation.
+        if self._guard is not None and not challenge.flags & ChallengeFlag.INVITATION:
             self._guard.challenged()
 
     def _challenge(self, hello: LinkHello, required: Requirements) -> tuple[LinkChallenge, Identity | None]:
@@ -117,6 +122,8 @@ class LinkServerHandshake(RefusingHandshake):
         shown = NONE if identity is None else identity.public_key
         nonce = self._random(KEY_SIZE)
         flags, exchange = ChallengeFlag(0), b""
+        if Feature.INVITATION in self._features:
+            return LinkChallenge(self._features, ChallengeFlag.INVITATION, nonce, shown), identity
         if required.password_key is not None:
             flags |= ChallengeFlag.PASSWORD
             self._exchange = PasswordExchange(
@@ -131,6 +138,11 @@ class LinkServerHandshake(RefusingHandshake):
         required, transcript = self._required, self._transcript
         if required is None or transcript is None:
             raise RuntimeError("a proof needs a challenge")
+        if Feature.INVITATION in self._features:
+            self._check_invitation(message)
+            return
+        if message.invitation:
+            raise HandshakeError("The client shows an invitation, but was not asked for one.")
         # The key first: a client without an admitted key must not try passwords.
         identity = None
         if required.admits is not None:
@@ -144,6 +156,19 @@ class LinkServerHandshake(RefusingHandshake):
             raise HandshakeError("The client proves a password, but was not asked for one.")
         self.send(LinkWelcome(tag))
         self._finish(identity, authenticated=True)
+
+    def _check_invitation(self, message: LinkProof) -> None:
+        if self._admit_invited is None or not message.invitation:
+            raise HandshakeError("The client said that it has an invitation, but showed none.")
+        if message.identity != NONE or message.signature != bytes(SIGNATURE_SIZE):
+            raise HandshakeError("The client shows a key, but was not asked for one.")
+        try:
+            invited = self._admit_invited(as_text(message.invitation), self._room)
+        except InvitationError as error:
+            self.send(ErrorMessage(error.exit_code, str(error)))
+            raise
+        self.send(LinkWelcome())
+        self._finish(None, authenticated=True, view_only=invited.view_only)
 
     def _check_key(self, message: LinkProof, transcript: Transcript, admits: Admission) -> bytes:
         identity = message.identity
@@ -178,7 +203,7 @@ class LinkServerHandshake(RefusingHandshake):
         self._check_guess(identity, is_right)
         return transcript.server_tag(key, message)
 
-    def _finish(self, client_identity: bytes | None, *, authenticated: bool) -> None:
+    def _finish(self, client_identity: bytes | None, *, authenticated: bool, view_only: bool = False) -> None:
         self.result = HandshakeResult(
             None,
             authenticated=authenticated,
@@ -186,6 +211,7 @@ class LinkServerHandshake(RefusingHandshake):
             features=self._features,
             room=self._room,
             is_link=True,
+            view_only=view_only,
         )
         self.step = LinkServerStep.DONE
 

@@ -10,6 +10,7 @@ from teleglyph.wire.acip.messages import Feature
 from teleglyph.wire.acip.primitives import Identity, RandomBytes
 from teleglyph.wire.acip.server_handshake import ProofGuard
 from teleglyph.wire.acip.session import ClientRole, ServerRole
+from teleglyph.wire.invitation import Invitation, InvitationCheck
 from teleglyph.wire.link2.channel import Channel
 from teleglyph.wire.link2.client_handshake import LinkClientHandshake
 from teleglyph.wire.link2.server_handshake import LinkServerHandshake, RoomLookup
@@ -25,6 +26,7 @@ class LinkServerSession(ServerRole):
         features: the extensions that this server supports.
         guard: limits how often passwords are tried; None for no limit.
         random: source of random bytes.
+        admit_invited: checks invitations; None if this server takes none.
     """
 
     def __init__(
@@ -36,8 +38,11 @@ class LinkServerSession(ServerRole):
         features: Feature = Feature.NONE,
         guard: ProofGuard | None = None,
         random: RandomBytes = os.urandom,
+        admit_invited: InvitationCheck | None = None,
     ) -> None:
-        super().__init__(LinkServerHandshake(channel, identities, find_room, features, guard, random), random)
+        super().__init__(
+            LinkServerHandshake(channel, identities, find_room, features, guard, random, admit_invited), random
+        )
 
 
 class LinkClientSession(ClientRole):
@@ -53,6 +58,7 @@ class LinkClientSession(ClientRole):
         room: the call room to join; empty for the lobby.
         features: the extensions that this client supports.
         random: source of random bytes.
+        invitation: to the room, instead of a password and a key; None without one.
     """
 
     def __init__(
@@ -66,8 +72,11 @@ class LinkClientSession(ClientRole):
         room: str = "",
         features: Feature = Feature.NONE,
         random: RandomBytes = os.urandom,
+        invitation: Invitation | None = None,
     ) -> None:
         super().__init__(
-            LinkClientHandshake(channel, password_key, client_key, check_identity, expected, room, features, random),
+            LinkClientHandshake(
+                channel, password_key, client_key, check_identity, expected, room, features, random, invitation
+            ),
             random,
         )

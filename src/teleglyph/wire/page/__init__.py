@@ -6,7 +6,7 @@ described in docs/protocol/page.md.
 """
 
 from teleglyph.wire.page.password import PasswordDigest
-from teleglyph.wire.page.server_handshake import InvitationCheck, PageRequirements, PageRoomLookup
+from teleglyph.wire.page.server_handshake import PageRequirements, PageRoomLookup
 from teleglyph.wire.page.session import PageServerSession
 
-__all__ = ["InvitationCheck", "PageRequirements", "PageRoomLookup", "PageServerSession", "PasswordDigest"]
+__all__ = ["PageRequirements", "PageRoomLookup", "PageServerSession", "PasswordDigest"]

@@ -13,6 +13,7 @@ from teleglyph.wire.acip.messages.page import PAGE_VERSION, PageFlag, PageHello,
 from teleglyph.wire.acip.messages.text import ErrorMessage
 from teleglyph.wire.acip.packet_type import PacketType
 from teleglyph.wire.acip.server_handshake import Admission, ProofGuard, RefusingHandshake
+from teleglyph.wire.invitation import InvitationCheck
 from teleglyph.wire.page.password import PasswordDigest
 
 
@@ -38,9 +39,6 @@ class PageRequirements(Protocol):
 
 PageRoomLookup = Callable[[str], PageRequirements]
 """The requirements of a room by its name, empty for the lobby.  Raises a PeerError if there is no such room."""
-InvitationCheck = Callable[[str, str], bool]
-"""Gets an invitation and the name of a room; returns whether its owner may only watch and listen.  Raises a PeerError
-if it is not valid there."""
 
 
 class PageServerStep(enum.Enum):
@@ -106,7 +104,7 @@ class PageServerHandshake(RefusingHandshake):
     def _check_invitation(self, invitation: str, room: str) -> bool:
         if self._admit is None:
             raise AuthenticationError("This server takes no invitations. Open the room's address without one.")
-        return self._admit(invitation, room)
+        return self._admit(invitation, room).view_only
 
     def _check_password(self, message: PageHello, room: PageRequirements) -> None:
         """Check what a page without an invitation needs."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from teleglyph.wire.acip.messages import ALL_CODECS, Feature
 from teleglyph.wire.acip.server_handshake import ProofGuard
 from teleglyph.wire.acip.session import ServerRole
-from teleglyph.wire.page.server_handshake import InvitationCheck, PageRoomLookup, PageServerHandshake
+from teleglyph.wire.invitation import InvitationCheck
+from teleglyph.wire.page.server_handshake import PageRoomLookup, PageServerHandshake
 
 
 class PageServerSession(ServerRole):

@@ -22,6 +22,8 @@ MESSAGES: list[tuple[Message, str]] = [
     ),
     (LinkProof(KEY, SIGNATURE), f"{KEY.hex()} {SIGNATURE.hex()}"),
     (LinkProof(exchange=EXCHANGE, tag=TAG), f"{'00' * 96} {EXCHANGE.hex()} {TAG.hex()}"),
+    (LinkProof(invitation=b"i" * 114), f"{'00' * 96} {'69' * 114}"),
+    (LinkProof(invitation=b"i" * 146), f"{'00' * 96} {'69' * 146}"),
     (LinkWelcome(TAG), TAG.hex()),
 ]
 
@@ -36,7 +38,11 @@ def test_layouts(message: Message, layout: str) -> None:
 @pytest.mark.parametrize(("message", "layout"), MESSAGES, ids=lambda value: type(value).__name__)
 def test_one_byte_more_or_less_is_refused(message: Message, layout: str) -> None:
     payload = bytes.fromhex(layout)
-    for wrong in (payload + b"\0", payload[:-1], b""):
+    longer, shorter = payload + b"\0", payload[:-1]
+    if isinstance(message, LinkProof) and message.invitation:
+        # An invitation has 114 to 146 bytes.
+        longer, shorter = payload + bytes(33), payload[: 96 + 113]
+    for wrong in (longer, shorter, b""):
         with pytest.raises(ProtocolError):
             message.decode_payload(wrong)
 
@@ -47,6 +53,7 @@ def test_one_byte_more_or_less_is_refused(message: Message, layout: str) -> None
         (LinkChallenge(0, 0, NONCE, exchange=EXCHANGE).encode_payload(), "flags 0x00, but 33 bytes"),
         (LinkChallenge(0, PASSWORD, NONCE).encode_payload(), "flags 0x01, but 0 bytes"),
         (LinkChallenge(0, 0x80, NONCE).encode_payload(), "unknown flags 0x80"),
+        (LinkChallenge(0, 0x06, NONCE).encode_payload(), "an invitation replaces all other proofs"),
     ],
 )
 def test_a_challenge_whose_flags_do_not_fit_is_refused(payload: bytes, reason: str) -> None:

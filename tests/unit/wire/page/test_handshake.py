@@ -24,7 +24,14 @@ from teleglyph.wire.acip import (
     Ping,
     encode,
 )
-from teleglyph.wire.page import InvitationCheck, PageServerSession, PasswordDigest
+from teleglyph.wire.invitation import InvitationCheck, Invited
+from teleglyph.wire.page import PageServerSession, PasswordDigest
+
+
+@dataclass
+class Admitted:
+    view_only: bool
+
 
 FEATURES = Feature.SCREEN_UPDATES | Feature.DEFLATE | Feature.ROSTER
 KINDS = {int(kind.type): kind for kind in (AuthFailed, ErrorMessage, PageWelcome)}
@@ -195,9 +202,9 @@ def test_too_many_wrong_passwords_are_not_checked() -> None:
 def test_an_invitation_replaces_password_and_key(room: Room, view_only: bool) -> None:
     seen: list[tuple[str, str]] = []
 
-    def admit(invitation: str, name: str) -> bool:
+    def admit(invitation: str, name: str) -> Invited:
         seen.append((invitation, name))
-        return view_only
+        return Admitted(view_only)
 
     done, welcome = admitted(session_of(room, admit=admit), PageHello(0, "TEA", invitation="token"))
     assert seen == [("token", "tea")]
@@ -208,7 +215,7 @@ def test_an_invitation_replaces_password_and_key(room: Room, view_only: bool) ->
 
 
 def test_an_invitation_that_is_not_valid_is_refused_even_with_the_password() -> None:
-    def admit(invitation: str, name: str) -> bool:
+    def admit(invitation: str, name: str) -> Invited:
         raise AuthenticationError("This invitation has expired.")
 
     hello = PageHello(0, password="correct horse", invitation="old")

@@ -50,6 +50,8 @@ class ChallengeFlag(enum.IntFlag):
 
     PASSWORD = 0x01
     CLIENT_KEY = 0x02
+    INVITATION = 0x04
+    """Instead of the others, and only for clients with an invitation (docs/protocol/link2.md#invitations)."""
 
 
 class AuthFailure(enum.IntFlag):
