@@ -33,6 +33,8 @@ WIDTH, HEIGHT = 320, 180
 _BAND = HEIGHT // 5
 """Rows of the picture with the bits, white or black."""
 _HALF_BLOCK, _TRUECOLOR = 2, 3
+_SMALL = 10
+"""Rows of a screen that cannot show the time."""
 
 
 def stamp(picture: NDArray[np.uint8], milliseconds: int) -> None:
@@ -99,7 +101,7 @@ class TimedViewer:
         self._updates = 0
         self._client = CallClient(
             Address("127.0.0.1", port),
-            Credentials("terminal"),
+            Credentials("terminal" if rows > _SMALL else "small"),
             Capabilities(columns, rows, color_level=_TRUECOLOR, render_mode=_HALF_BLOCK, desired_fps=60),
             events=CallEvents(screen=self._on_screen),
             settings=ViewSettings(_HALF_BLOCK, ViewFlag.NAMES | ViewFlag.WITHOUT_SELF),
@@ -117,15 +119,18 @@ class TimedViewer:
         self._updates += 1
         grid = self._screen.grid
         # Reading a grid from Python takes long, so two neighbours of twenty are looked at: is the second one new?
-        if not fits or grid is None or self._updates % 20 > 1:
+        if not fits or grid is None or grid.rows <= _SMALL or self._updates % 20 > 1:
             return
         characters = grid.characters()
         middle = grid.columns // 2
         row = next((y for y in range(grid.rows) if characters[y * grid.columns + middle][1]), None)
         if row is None:
             return
-        columns = (int((bit + 0.5) * grid.columns / BITS) for bit in range(BITS))
-        told = read([characters[(row + 1) * grid.columns + column][1] >> 8 & 0xFF for column in columns])
+        line = characters[(row + 1) * grid.columns : (row + 2) * grid.columns]
+        shown = [column for column, character in enumerate(line) if character[1]]
+        left, width = shown[0], shown[-1] + 1 - shown[0]
+        columns = (left + int((bit + 0.5) * width / BITS) for bit in range(BITS))
+        told = read([line[column][1] >> 8 & 0xFF for column in columns])
         if self._updates % 20 == 1 and told != self._last:
             self._on_age((now - told) % (1 << BITS))
         self._last = told
