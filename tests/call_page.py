@@ -13,6 +13,8 @@ from teleglyph.wire.acip import PacketType
 from teleglyph.wire.acip.packet import Packet, parse_packet, split_packets
 
 DEADLINE = 30.0
+SERVER = ("--http", "--max-load", "100")
+"""Options of a server with a page that does not mind a busy machine."""
 _IMPORT = "const { app } = await import(document.querySelector('script[type=module]').src);"
 
 

@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 
 from call_page import CallPage
 from conftest import ServerProcess
+from guest import Guest
 from talker import RATE, tone
 
 OpenPage = Callable[..., CallPage]
@@ -43,6 +44,26 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def page_server(shared_server: Callable[..., ServerProcess]) -> ServerProcess:
+    """A server with a page and a chat for a module; its tests use different rooms, or leave the lobby at their ends."""
+    return shared_server("--max-load", "100")
+
+
+@pytest.fixture
+def invite() -> Iterator[Callable[..., Guest]]:
+    """Lets people join the lobby; they leave at the end."""
+    guests: list[Guest] = []
+
+    def join(server: ServerProcess, name: str, color: tuple[int, int, int] | None = None) -> Guest:
+        guests.append(Guest(server, name, color))
+        return guests[-1]
+
+    yield join
+    for guest in guests:
+        guest.leave()
 
 
 @pytest.fixture
