@@ -47,6 +47,8 @@ class Talker(threading.Thread):
         receiver.start()
         started = time.monotonic()
         for number in range(len(self._samples) // FRAME):
+            if self._has_stopped:
+                break
             time.sleep(max(0.0, started + number * FRAME / RATE / self._clock - time.monotonic()))
             packet = self._encoder.encode(self._samples[number * FRAME : (number + 1) * FRAME])
             self.peer.send(AUDIO_OPUS_BATCH, opus_batch(packet))
@@ -55,6 +57,12 @@ class Talker(threading.Thread):
         receiver.join(10)
 
     done = False
+    _has_stopped = False
+
+    def stop(self) -> None:
+        """Say no more, and wait for the end."""
+        self._has_stopped = True
+        self.join(10)
 
     def _receive(self) -> None:
         try:

@@ -340,7 +340,7 @@ export class App {
     );
     this._conversation = conversation;
     this._view?.setChat(conversation.element);
-    if (matchMedia("(min-width: 1100px)").matches) this._view?.show("chat");
+    if (matchMedia("(min-width: 1100px)").matches) this._view?.show("chat", false);
   }
 
   /** @param {Partial<import("./preferences.js").Preferences>} changed */

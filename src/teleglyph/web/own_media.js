@@ -8,6 +8,8 @@ import { PictureSource } from "./media/picture_source.js";
 
 /** @type {import("./media/picture_encoder.js").PictureRequest} */
 const UNSEEN = { width: 0, height: 0, interval: 1000, keyframe: false };
+/** Of pictures that nobody sees, in pixels. The server gives a place in the grid only to people who send some. */
+const [UNSEEN_WIDTH, UNSEEN_HEIGHT] = [64, 36];
 
 /**
  * @typedef {object} Callbacks
@@ -126,8 +128,14 @@ export class OwnMedia {
 
   /** @param {import("./media/picture_encoder.js").PictureRequest} request of the server */
   request(request) {
-    this._request = { ...request, keyframe: false };
-    this._encoder?.request(request);
+    const { width, height, keyframe } = request;
+    this._request = {
+      ...request,
+      width: width || UNSEEN_WIDTH,
+      height: height || UNSEEN_HEIGHT,
+      keyframe: false,
+    };
+    this._encoder?.request({ ...this._request, keyframe });
   }
 
   /**

@@ -102,7 +102,7 @@ export class CallView {
     this._chat = panel;
     panel.hidden = this._open !== "chat";
     this._openers.chat.hidden = false;
-    if (this._open === "chat") this._fill("chat");
+    if (this._open === "chat") this._fill("chat", false);
   }
 
   /** @param {number} count of messages that the user has not seen */
@@ -141,8 +141,11 @@ export class CallView {
     this.show(this._open === name ? null : name);
   }
 
-  /** @param {PanelName | null} name of the panel beside the picture */
-  show(name) {
+  /**
+   * @param {PanelName | null} name of the panel beside the picture
+   * @param {boolean} [takesFocus] false if nobody asked for the panel, so that keys stay commands
+   */
+  show(name, takesFocus = true) {
     if (name === "chat" && this._chat === null) return;
     const before = this._open;
     this._open = name;
@@ -152,7 +155,7 @@ export class CallView {
       opener.setAttribute("aria-expanded", String(key === name));
     this._side.hidden = name === null;
     this.element.classList.toggle("with-side", name !== null);
-    if (name !== null) this._fill(name);
+    if (name !== null) this._fill(name, takesFocus);
     else if (before !== null) this._openers[before].focus();
   }
 
@@ -164,8 +167,11 @@ export class CallView {
     this.element.remove();
   }
 
-  /** @param {PanelName} name */
-  _fill(name) {
+  /**
+   * @param {PanelName} name
+   * @param {boolean} takesFocus
+   */
+  _fill(name, takesFocus) {
     this._title.textContent = TITLES[name];
     let body;
     if (name === "people") body = this.people.element;
@@ -173,8 +179,10 @@ export class CallView {
     else body = this._settings();
     this._body.replaceWith(body);
     this._body = body;
-    const first = /** @type {HTMLElement | null} */ (body.querySelector("textarea, select, input, button"));
-    if (matchMedia("(min-width: 761px)").matches) first?.focus();
+    if (!takesFocus || !matchMedia("(min-width: 761px)").matches) return;
+    /** @type {HTMLElement | null} */ (
+      body.querySelector(":is(textarea, select, input, button):not([hidden])")
+    )?.focus();
   }
 
   _settings() {

@@ -52,10 +52,12 @@ export class People {
     const parts = [h("span.dot", {}), h("span.name", {}, h("bdi", {}, one.name))];
     if (flags & RosterFlag.SELF) parts.push(h("span.you", {}, "you"));
     if (flags & RosterFlag.VIEW_ONLY) parts.push(h("span.you", {}, "watching"));
-    const symbols = [icon(flags & RosterFlag.PICTURE ? "camera" : "camera-off")];
-    const says = `${one.name}${flags & RosterFlag.SELF ? ", you" : ""}, ${
-      flags & RosterFlag.PICTURE ? "camera on" : "camera off"
-    }`;
+    const hasPicture = (flags & RosterFlag.PICTURE) !== 0;
+    // A label would hide the visible text, which people say to programs that listen.
+    const symbols = [
+      icon(hasPicture ? "camera" : "camera-off"),
+      h("span.unseen", {}, `camera ${hasPicture ? "on" : "off"}`),
+    ];
     if (!one.place) return h("li", {}, h("div.person", { "data-number": one.number }, ...parts, ...symbols));
     const isAlone = this._spotlight === one.place;
     const button = h(
@@ -64,7 +66,6 @@ export class People {
         type: "button",
         "data-number": one.number,
         "aria-pressed": isAlone,
-        "aria-label": `${says}. ${isAlone ? "Show everybody" : "Show alone"}`,
         title: isAlone ? "Show everybody" : "Show alone",
         onclick: () => this._onPlace(isAlone ? 0 : one.place),
       },
