@@ -27,8 +27,7 @@ def start_server(directory: str) -> tuple[subprocess.Popen[str], int]:
     """A server on a free port, and the port."""
     command = [*TELEGLYPH, "server", "127.0.0.1", "--port", "0", "--data-dir", directory, "--no-qr"]
     server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    assert server.stderr is not None
-    for line in server.stderr:
+    for line in server.stderr or ():
         if found := re.search(r"listening on .*:(\d+)", line):
             return server, int(found[1])
     sys.exit("The server did not start.")
