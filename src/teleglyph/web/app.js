@@ -32,7 +32,6 @@ export class App {
       onLevel: (rms) => this._lobby?.showLevel(rms),
     });
     this._media.setPushToTalk(this._preferences.pushToTalk);
-    this._password = "";
     this._spotlight = 0;
     this._isViewOnly = false;
     this._soundIsOn = false;
@@ -67,6 +66,7 @@ export class App {
   /** Show the lobby, and turn on what was on the last time. */
   async start() {
     this._showLobby();
+    if (this._link.isViewOnly) return;
     const { camera, microphone } = this._preferences;
     if (camera && this._support.camera) await this._media.setCamera(true);
     if (microphone && this._support.microphone) await this._media.setMicrophone(true);
@@ -83,7 +83,7 @@ export class App {
       preferences: this._preferences,
       media: this._media,
       support: this._support,
-      isInvited: this._link.invitation !== "",
+      isViewOnly: this._link.isViewOnly,
       onJoin: (name, password) => this._join(name, password),
       onWish: (wishes) => this._wish(wishes),
     });
@@ -96,7 +96,6 @@ export class App {
    */
   _join(name, password) {
     this._setPreferences({ name });
-    this._password = password;
     this._lobby?.showJoining(true);
     const { worklet, audioDecoder } = this._support;
     if (worklet) void this._startPlayback();
@@ -269,7 +268,7 @@ export class App {
       await this._playback.start();
       await this._playback?.setOutput(this._media.devices.chosen("speaker"));
     } catch (error) {
-      console.warn("Cannot play sound.", error);
+      if (this._playback !== null) console.warn("Cannot play sound.", error);
     }
   }
 

@@ -10,7 +10,7 @@ import { Preview } from "./preview.js";
  * @property {import("../preferences.js").Preferences} preferences
  * @property {import("../own_media.js").OwnMedia} media
  * @property {import("../media/media_support.js").MediaSupport} support
- * @property {boolean} isInvited the link has an invitation
+ * @property {boolean} isViewOnly the link has an invitation to watch and listen only
  * @property {(name: string, password: string) => void} onJoin
  * @property {(wishes: {camera?: boolean, microphone?: boolean}) => void} onWish
  */
@@ -20,7 +20,7 @@ export class Lobby {
   constructor(options) {
     this._options = options;
     const { media, support, preferences, room } = options;
-    this._canSend = support.camera || support.microphone;
+    this._canSend = (support.camera || support.microphone) && !options.isViewOnly;
     this._preview = new Preview((columns, rows) => media.preview(columns, rows));
     this._empty = h("div.empty");
     this._notices = h("div.notices", { role: "status" });
@@ -65,8 +65,10 @@ export class Lobby {
         form,
       ),
     );
+    if (options.isViewOnly) this.notice("You were invited to watch and listen.");
     if (!support.secure) this._explainInsecure();
-    else if (!this._canSend) this.notice("This browser has no camera or microphone for pages. You can watch and chat.");
+    else if (!this._canSend && !options.isViewOnly)
+      this.notice("This browser has no camera or microphone for pages. You can watch and chat.");
     this.refresh();
   }
 
