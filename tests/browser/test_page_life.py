@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 from playwright.sync_api import expect
 
 from acip_peer import AcipPeer
@@ -249,7 +250,7 @@ def test_without_a_secure_context_you_watch_and_chat(
     page.joined("zoe")
     assert page.people == ["zoe"]
     buttons = page.page.get_by_role("toolbar").get_by_role("button")
-    expect(buttons.nth(1)).to_have_attribute("aria-label", "Chat (C)")
+    expect(buttons).to_have_count(4)
     assert [button.get_attribute("aria-label") for button in buttons.all()] == [
         *("People (P)", "Chat (C)", "Settings (S)", "Leave the call"),
     ]
@@ -264,13 +265,26 @@ def test_a_browser_without_codecs_sends_jpeg_and_samples(
 ) -> None:
     page = open_page(page_server, script=WITHOUT_CODECS)
     page.joined("zoe")
-    listener = Talker(connect(page_server).join(video=False), tone(660, 60.0))
-    listener.start()
     page.until(lambda: page.has_sent(PacketType.CODED_PICTURE), "no picture was sent")
     assert {payload[0] for payload in page.has_sent(PacketType.CODED_PICTURE)} == {JPEG}
-    page.until(lambda: page.has_sent(PacketType.AUDIO_BATCH), "no sound was sent")
-    assert page.has_sent(PacketType.AUDIO_OPUS_BATCH) == []
-    page.wait("app._playback.statistics?.bufferedMs > 0", "the page hears nothing")
     page.until(lambda: flags_of(page, "zoe") & HAS_PICTURE, "the server does not decode the pictures")
+    listener = Talker(connect(page_server).join(video=False), tone(660, 60.0))
+    listener.start()
     page.until(lambda: np.abs(listener.sound[-RATE:]).max(initial=0) > 0.01, "the page is not heard")
     listener.stop()
+    assert page.has_sent(PacketType.AUDIO_BATCH)
+    assert page.has_sent(PacketType.AUDIO_OPUS_BATCH) == []
+
+
+@pytest.mark.xfail(strict=True, reason="The server sends Opus to everybody, whatever they decode.")
+def test_a_browser_without_an_opus_decoder_receives_samples(
+    page_server: ServerProcess, open_page: OpenPage, connect: Connect
+) -> None:
+    page = open_page(page_server, script=WITHOUT_CODECS)
+    page.joined("zoe")
+    talker = Talker(connect(page_server).join(video=False), tone(660, 60.0))
+    talker.start()
+    sounds = {int(PacketType.AUDIO_BATCH), int(PacketType.AUDIO_OPUS_BATCH)}
+    page.until(lambda: page.received & sounds, "no sound was received")
+    talker.stop()
+    assert page.received & sounds == {PacketType.AUDIO_BATCH}

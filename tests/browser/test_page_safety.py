@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, expect
 from call_page import SERVER, CallPage
 from conftest import ServerProcess
 from guest import Guest
+from teleglyph.wire.acip import PacketType
 
 StartServer = Callable[..., ServerProcess]
 OpenPage = Callable[..., CallPage]
@@ -20,6 +21,7 @@ Invite = Callable[..., Guest]
 MARKUP = "<img src=x onerror=alert(1)>"
 OVERRIDE = "\N{RIGHT-TO-LEFT OVERRIDE}"
 PASSWORD = "correct horse battery"
+INVITATION = "AQFrCgE2awtNobodyMadeThisOne"
 INJECT = """
 const violations = [];
 document.addEventListener("securitypolicyviolation", (event) => violations.push(event.effectiveDirective));
@@ -108,7 +110,7 @@ def test_names_and_messages_stay_text(page_server: ServerProcess, open_page: Ope
     page.page.keyboard.press("Enter")
     log = page.page.get_by_role("log")
     expect(log).to_contain_text(f"{MARKUP} ")
-    expect(log.locator(".chat-name").first).to_have_text(MARKUP)
+    expect(log.locator(".chat-name").first).to_have_text("img src=x onerror=alert")
     assert [link.get_attribute("href") for link in log.get_by_role("link").all()] == ["https://example.org/"]
 
     assert page.page.locator("main img, main b, main script, #announcements *:not(p)").count() == 0
@@ -185,3 +187,17 @@ def test_the_password_is_neither_stored_nor_logged_nor_in_an_address(
     for place in (stored, address, *page.requests, *server.log):
         for secret in (PASSWORD, PASSWORD.replace(" ", "+"), PASSWORD.replace(" ", "%20")):
             assert secret not in place
+
+
+def test_an_invitation_is_neither_stored_nor_logged_nor_in_an_address(
+    page_server: ServerProcess, open_page: OpenPage
+) -> None:
+    page = open_page(page_server, f"/invited#i={INVITATION}")
+    page.join("zoe")
+    expect(page.notices.locator(".error")).to_be_visible()
+    assert INVITATION.encode() in page.has_sent(PacketType.PAGE_HELLO)[0]
+    stored = page.page.evaluate("JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie])")
+    assert "zoe" in stored
+    # The first address is the one that was typed; browsers send nothing that follows its '#'.
+    for place in (stored, *page.requests[1:], *page_server.log):
+        assert INVITATION not in place

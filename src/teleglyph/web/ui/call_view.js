@@ -109,7 +109,7 @@ export class CallView {
   showUnread(count) {
     this._count.hidden = count === 0;
     this._count.textContent = count > 99 ? "99+" : String(count);
-    this._openers.chat.setAttribute("aria-label", count ? `Chat, ${count} new messages` : "Chat");
+    this._openers.chat.setAttribute("aria-label", count ? `Chat (C), ${count} new messages` : "Chat (C)");
   }
 
   /** Whether the chat is on the page. */
