@@ -53,10 +53,12 @@ class Firefox:
             text=True,
         )
         self._number = 0
+        self._reader: threading.Thread | None = None
         try:
             address = f"{self._address()}/session"
             # Nobody reads the rest of what Firefox says, so it must not block.
-            threading.Thread(target=self._process.stderr.read if self._process.stderr else str, daemon=True).start()
+            self._reader = threading.Thread(target=self._drain)
+            self._reader.start()
             self._socket = self._stack.enter_context(connect(address, max_size=None, open_timeout=DEADLINE))
             self._call("session.new", capabilities={})
             self._call("session.subscribe", events=["log.entryAdded"])
@@ -77,6 +79,19 @@ class Firefox:
         assert answer["type"] == "success", answer
         return json.loads(answer["result"]["value"])
 
+    def click(self, selector: str) -> None:
+        """Click an element with a mouse, which counts as a gesture of a user."""
+        middle = f"""const box = document.querySelector({json.dumps(selector)}).getBoundingClientRect();
+            return [Math.round(box.x + box.width / 2), Math.round(box.y + box.height / 2)];"""
+        x, y = self.run(middle)
+        actions = [
+            {"type": "pointerMove", "x": x, "y": y},
+            {"type": "pointerDown", "button": 0},
+            {"type": "pointerUp", "button": 0},
+        ]
+        mouse = {"type": "pointer", "id": "mouse", "actions": actions}
+        self._call("input.performActions", context=self._tab, actions=[mouse])
+
     def until(self, body: str, what: str) -> None:
         """Return once an expression is true."""
         deadline = time.monotonic() + DEADLINE
@@ -88,7 +103,16 @@ class Firefox:
         """End the browser."""
         self._process.kill()
         self._process.wait()
+        if self._reader is not None:
+            self._reader.join()
+        assert self._process.stderr is not None
+        self._process.stderr.close()
         self._stack.close()
+
+    def _drain(self) -> None:
+        assert self._process.stderr is not None
+        for _ in self._process.stderr:
+            pass
 
     def _address(self) -> str:
         assert self._process.stderr is not None

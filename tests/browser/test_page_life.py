@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pytest
 from playwright.sync_api import expect
 
 from acip_peer import AcipPeer
@@ -276,7 +275,13 @@ def test_a_browser_without_codecs_sends_jpeg_and_samples(
     assert page.has_sent(PacketType.AUDIO_OPUS_BATCH) == []
 
 
-@pytest.mark.xfail(strict=True, reason="The server sends Opus to everybody, whatever they decode.")
+def test_without_a_name_the_server_invents_one(start_server: StartServer, open_page: OpenPage) -> None:
+    page = open_page(start_server(*SERVER))
+    page.joined("")
+    page.until(lambda: page.people, "nobody is there")
+    assert page.people[0].startswith("guest-")
+
+
 def test_a_browser_without_an_opus_decoder_receives_samples(
     page_server: ServerProcess, open_page: OpenPage, connect: Connect
 ) -> None:

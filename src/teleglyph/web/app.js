@@ -351,7 +351,7 @@ export class App {
     if (changed.volume !== undefined && this._playback) this._playback.volume = preferences.volume;
     if (changed.pushToTalk !== undefined) this._media.setPushToTalk(preferences.pushToTalk);
     if (changed.name !== undefined) {
-      this._call?.setName(preferences.name || "guest");
+      this._call?.setName(preferences.name);
       this._conversation?.setName(preferences.name);
     }
     this._sendView();

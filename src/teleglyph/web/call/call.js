@@ -178,6 +178,8 @@ export class Call {
   }
 
   _join() {
+    // Without it the server invents a name.
+    if (!this._entry.name) return;
     this._connection.send(Type.CLIENT_JOIN, clientJoin(this._entry.name, (this._streams & Stream.VIDEO) !== 0));
   }
 
