@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from teleglyph.cli.option_types import is_password
-from teleglyph.keys import KeyList
 from teleglyph.room_name import LOBBY, parse_room_name
-from teleglyph.server.config import CallRoomSettings
+
+# Every command reads the configuration file, but only the server needs these, and they take long to import.
+if TYPE_CHECKING:
+    from teleglyph.keys import KeyList
+    from teleglyph.server.config import CallRoomSettings
 
 CALL_ROOM = "call_room"
 """The table that has one table for each room."""
@@ -50,6 +53,8 @@ def rooms_of(tables: Mapping[str, Mapping[str, Any]]) -> dict[str, CallRoomSetti
     Raises:
         ConfigurationError, KeyFetchError: a list of keys cannot be read.
     """
+    from teleglyph.server.config import CallRoomSettings
+
     return {name: CallRoomSettings(table.get("password"), _keys(table)) for name, table in tables.items()}
 
 
@@ -59,6 +64,8 @@ def table_name(room: str) -> str:
 
 
 def _keys(table: Mapping[str, Any]) -> KeyList | None:
+    from teleglyph.keys import KeyList
+
     keys = table.get("client_keys")
     return None if keys is None else KeyList([keys] if isinstance(keys, str) else keys)
 
