@@ -283,6 +283,7 @@ def test_a_refused_message_shows_why_and_can_be_sent_again(shared_server: StartS
         assert [event["content"] for event in peer.ask({"kinds": [9], "authors": [own]})] == ["let me in"]
 
 
+@pytest.mark.thorough
 def test_a_page_authenticates_and_joins_where_it_must(
     start_server: StartServer, open_chat: OpenChat, tmp_path: Path
 ) -> None:
@@ -299,6 +300,7 @@ def test_a_page_authenticates_and_joins_where_it_must(
         assert len(peer.ask({"kinds": [9], "authors": [page.evaluate("keys.publicKey")]})) == 1
 
 
+@pytest.mark.thorough
 def test_deleted_messages_disappear(shared_server: StartServer, open_chat: OpenChat) -> None:
     server = shared_server()
     page = open_chat(server, "deletions")
@@ -313,6 +315,7 @@ def test_deleted_messages_disappear(shared_server: StartServer, open_chat: OpenC
     expect(page.locator(".chat-quote:visible")).to_have_count(0)
 
 
+@pytest.mark.thorough
 def test_a_reader_of_old_messages_is_not_disturbed(shared_server: StartServer, open_chat: OpenChat) -> None:
     server = shared_server()
     with peer_of(server) as peer:
@@ -352,6 +355,7 @@ def test_a_reader_of_old_messages_is_not_disturbed(shared_server: StartServer, o
         assert len(page.get_by_role("textbox", name="Message").input_value()) == 65537, "nothing is lost"
 
 
+@pytest.mark.thorough
 def test_chat_works_without_a_secure_context(
     start_server: StartServer, open_chat: OpenChat, lan_address: str, tmp_path: Path
 ) -> None:

@@ -222,6 +222,7 @@ def test_a_request_changes_size_and_rate_and_stops(page: Page) -> None:
         assert decode(found[name]) == [size] * len(found[name])
 
 
+@pytest.mark.thorough
 def test_keyframes_come_every_ten_seconds_and_on_request(page: Page) -> None:
     pictures = run(
         page,
@@ -237,6 +238,7 @@ def test_keyframes_come_every_ten_seconds_and_on_request(page: Page) -> None:
     assert np.diff(times).tolist() == [10_000, 10_000, 500]
 
 
+@pytest.mark.thorough
 def test_a_busy_encoder_drops_pictures_and_a_stuck_one_is_replaced(page: Page) -> None:
     found = run(
         page,
@@ -254,6 +256,7 @@ def test_a_busy_encoder_drops_pictures_and_a_stuck_one_is_replaced(page: Page) -
     assert found == [0, True, [1], [1, 4], True, 1]
 
 
+@pytest.mark.thorough
 def test_pictures_continue_in_the_background(page: Page) -> None:
     times = run(
         page,
@@ -323,6 +326,7 @@ def test_a_camera_turned_off_while_it_opens_stays_off(page: Page) -> None:
     assert found == [None, False, ["ended"]]
 
 
+@pytest.mark.thorough
 def test_devices_are_listed_and_a_choice_is_remembered(page: Page) -> None:
     found = run(
         page,
@@ -348,6 +352,7 @@ def test_what_chromium_can_do(page: Page) -> None:
     assert set(support.values()) == {True}
 
 
+@pytest.mark.thorough
 def test_a_refused_permission_is_explained(playwright: Playwright, address: str) -> None:
     arguments = [*PLAIN, "--use-fake-device-for-media-stream", "--deny-permission-prompts"]
     browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
@@ -387,7 +392,7 @@ def beeps(sound: Samples) -> tuple[float, float]:
     return float(np.mean(loud)), loudest_frequency(blocks[loud].reshape(-1))
 
 
-@pytest.mark.parametrize("duration", [10, 20])
+@pytest.mark.parametrize("duration", [pytest.param(10, marks=pytest.mark.thorough), 20])
 def test_the_microphone_sends_opus_that_beeps(page: Page, duration: int) -> None:
     found = run(
         page,
@@ -427,6 +432,7 @@ def test_without_an_encoder_the_microphone_sends_samples(page: Page) -> None:
     assert 100 < pitch < 2000
 
 
+@pytest.mark.thorough
 def test_a_browser_that_refuses_other_rates_records_at_its_own(page: Page) -> None:
     found = run(
         page,
@@ -448,6 +454,7 @@ def test_a_browser_that_refuses_other_rates_records_at_its_own(page: Page) -> No
     assert 100 < pitch < 2000
 
 
+@pytest.mark.thorough
 def test_opening_twice_leaves_one_microphone(page: Page) -> None:
     found = run(
         page,
@@ -521,7 +528,7 @@ def tone_samples(seconds: float) -> list[str]:
     return [base64.b64encode(part.tobytes()).decode() for part in sound.reshape(-1, 480)]
 
 
-@pytest.mark.parametrize("is_opus", [True, False], ids=["opus", "samples"])
+@pytest.mark.parametrize("is_opus", [True, pytest.param(False, marks=pytest.mark.thorough)], ids=["opus", "samples"])
 def test_a_tone_with_jitter_is_heard_without_gaps(page: Page, is_opus: bool) -> None:
     delays = np.repeat(np.random.default_rng(1).uniform(0, 60, 50), 8).tolist()
     packets = tone_packets(10) if is_opus else tone_samples(10)
@@ -543,6 +550,7 @@ def test_a_tone_with_jitter_is_heard_without_gaps(page: Page, is_opus: bool) -> 
     assert found["statistics"]["bufferedMs"] < 500
 
 
+@pytest.mark.thorough
 def test_broken_packets_do_not_end_the_sound(page: Page) -> None:
     packets = tone_packets(8)
     packets[20:24] = [base64.b64encode(bytes([0xFF] * 40)).decode()] * 4
@@ -551,6 +559,7 @@ def test_broken_packets_do_not_end_the_sound(page: Page) -> None:
     assert abs(loudest_frequency(sound, found["rate"]) - 440) < 15
 
 
+@pytest.mark.thorough
 def test_sound_waits_for_a_gesture(playwright: Playwright, address: str) -> None:
     arguments = [*SIMULATED, "--autoplay-policy=document-user-activation-required"]
     browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)

@@ -102,7 +102,7 @@ def test_pixels_are_those_of_the_geometry(page: Page, kind: str, cell: tuple[int
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("ratio", [1, 1.5, 2, 3])
+@pytest.mark.parametrize("ratio", [1, 1.5, *(pytest.param(ratio, marks=pytest.mark.thorough) for ratio in (2, 3))])
 def test_a_canvas_pixel_is_a_device_pixel(browser: Browser, address: str, kind: str, ratio: float) -> None:
     cell = (6, 12)
     with browser.new_context(device_scale_factor=ratio) as context:
@@ -164,6 +164,7 @@ def test_painters_agree_about_text(page: Page) -> None:
     assert found[1] > 50  # there is text
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", KINDS)
 def test_glyphs_beyond_the_size_of_the_atlas_are_drawn(page: Page, kind: str) -> None:
     found = run(
@@ -261,6 +262,7 @@ def test_without_a_graphics_processor_the_2d_context_is_used(page: Page) -> None
     assert run(page, "return t.makePainter('auto', 6, 12).kind") == "canvas"
 
 
+@pytest.mark.thorough
 def test_a_screen_too_large_for_webgl_is_painted_without_it(page: Page) -> None:
     found = run(
         page,

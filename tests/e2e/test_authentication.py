@@ -133,8 +133,21 @@ def wait_for_log(server: ServerProcess, seen: int, pattern: str) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.server}-{case.password}-{case.key}".replace(" ", "_"))
+def _combinations() -> list[object]:
+    """Each case with each protocol; each case with one protocol is enough where time is short."""
+    return [
+        pytest.param(
+            case,
+            protocol,
+            id=f"{case.server}-{case.password}-{case.key}-{protocol}".replace(" ", "_"),
+            marks=() if turn == number % len(PROTOCOLS) else pytest.mark.thorough,
+        )
+        for number, case in enumerate(CASES)
+        for turn, protocol in enumerate(PROTOCOLS)
+    ]
+
+
+@pytest.mark.parametrize(("case", "protocol"), _combinations())
 def test_both_ends_report_what_happened(
     servers: Callable[[str], ServerProcess], keys: Path, tmp_path: Path, case: Case, protocol: str
 ) -> None:

@@ -76,7 +76,9 @@ def assert_refused(done: subprocess.CompletedProcess[str], code: int, message: s
 # --- joining ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", ["", "/call", "/", "/behind/a/proxy"])
+@pytest.mark.parametrize(
+    "path", ["", *(pytest.param(path, marks=pytest.mark.thorough) for path in ("/call", "/", "/behind/a/proxy"))]
+)
 def test_the_client_joins(web_server: StartServer, environment: dict[str, str], path: str) -> None:
     server = web_server()
     assert_joined(send_picture(environment, f"ws://127.0.0.1:{server.port}{path}"))
@@ -91,6 +93,7 @@ def test_passwords_are_checked(web_server: StartServer, environment: dict[str, s
     assert_refused(send_picture(environment, url), 62, "requires a password")
 
 
+@pytest.mark.thorough
 def test_keys_and_known_hosts_work_as_over_tcp(
     web_server: StartServer, environment: dict[str, str], tmp_path: Path, lan_address: str
 ) -> None:
@@ -113,6 +116,7 @@ def test_keys_and_known_hosts_work_as_over_tcp(
     assert_refused(send_picture(environment, url), 61, "There is no key file")
 
 
+@pytest.mark.thorough
 def test_the_prompt_for_a_password_and_the_picture_in_a_terminal(
     web_server: StartServer, environment: dict[str, str]
 ) -> None:
@@ -130,6 +134,7 @@ def test_the_prompt_for_a_password_and_the_picture_in_a_terminal(
         window.press("q")
 
 
+@pytest.mark.thorough
 def test_a_server_without_encryption_is_joined_like_over_tcp(
     web_server: StartServer, environment: dict[str, str]
 ) -> None:
@@ -216,6 +221,7 @@ def test_tls_goes_through_a_proxy(web_server: StartServer, environment: dict[str
         assert not proxy.targets
 
 
+@pytest.mark.thorough
 def test_refusals_of_a_proxy_are_shown(environment: dict[str, str]) -> None:
     for credentials, status, message in (
         ("ann:pass", 0, r"requires a user name and a password \(407\)"),

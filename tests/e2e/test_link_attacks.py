@@ -142,7 +142,9 @@ def known_hosts(environment: dict[str, str]) -> str:
 # --- blocking TLS -----------------------------------------------------------------------------------------------------
 
 NO_LINK, SILENT, NO_RESPONSE = "does not speak Teleglyph's secure link", "closes every connection", "did not respond"
-each_way = pytest.mark.parametrize("how", ["garbage", "close", "hang"])
+each_way = pytest.mark.parametrize(
+    "how", ["garbage", *(pytest.param(how, marks=pytest.mark.thorough) for how in ("close", "hang"))]
+)
 
 
 @each_way

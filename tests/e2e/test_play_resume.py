@@ -189,6 +189,7 @@ def test_a_killed_guest_and_a_killed_host_resume_their_game_and_it_is_recorded_o
         assert list(ann.state.glob("*.json")) == list(bob.state.glob("*.json")) == []
 
 
+@pytest.mark.thorough
 def test_a_key_shows_who_won_even_after_the_process_was_killed(start_server: StartServer, tmp_path: Path) -> None:
     server = game_server(start_server, "--http-port", "0", "--data-dir", str(tmp_path / "data"))
     keys = {}
@@ -255,6 +256,7 @@ def test_an_absent_host_ends_the_game_with_a_message_and_starts_a_new_one_later(
         bob.expect("The other player's turn")
 
 
+@pytest.mark.thorough
 def test_an_absent_guest_ends_the_game_with_a_message(start_server: StartServer, tmp_path: Path) -> None:
     server = game_server(start_server, "--http-port", "0", "--room-grace", "3", "--data-dir", str(tmp_path / "data"))
     with two_sides(server, tmp_path) as (ann, bob):
@@ -270,6 +272,7 @@ def test_an_absent_guest_ends_the_game_with_a_message(start_server: StartServer,
         bob.expect("code=47")
 
 
+@pytest.mark.thorough
 def test_a_guest_that_leaves_makes_room_for_another(start_server: StartServer, tmp_path: Path) -> None:
     server = game_server(start_server, "--http-port", "0", "--data-dir", str(tmp_path / "data"))
     with two_sides(server, tmp_path) as (ann, bob):
@@ -286,6 +289,7 @@ def test_a_guest_that_leaves_makes_room_for_another(start_server: StartServer, t
         ann.expect("Your turn")
 
 
+@pytest.mark.thorough
 def test_a_closed_terminal_keeps_the_seat_and_escape_does_not_leave(start_server: StartServer, tmp_path: Path) -> None:
     server = game_server(start_server)
     with two_sides(server, tmp_path) as (ann, bob):
@@ -325,7 +329,7 @@ def test_a_second_window_does_not_take_the_seat(start_server: StartServer, tmp_p
         window.wait(lambda screen: "Someone already hosts 'table'. Join it without --host" in screen, "so is a host")
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.thorough)])
 def test_a_game_continues_when_the_server_restarts(
     start_server: StartServer, tmp_path: Path, number: signal.Signals
 ) -> None:
@@ -409,6 +413,7 @@ def test_a_terminal_without_a_cursor_gets_an_error(term: str, tmp_path: Path) ->
         assert f"TERM={term}" in said or (not term and "TERM is not set" in said)
 
 
+@pytest.mark.thorough
 def test_a_game_survives_kills_at_random_moments(start_server: StartServer, tmp_path: Path) -> None:
     server = game_server(start_server)
     with two_sides(server, tmp_path) as (ann, bob):
