@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import re
@@ -19,6 +20,7 @@ import pytest
 from hypothesis import settings
 
 from acip_peer import AcipPeer
+from prepared_process import ForkServer, PreparedProcess
 from teleglyph.net import own_addresses
 
 settings.register_profile("gate", deadline=None)
@@ -37,6 +39,11 @@ def _no_data_of_the_developer(tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield
 
 
+@functools.cache
+def _fork_server() -> ForkServer:
+    return ForkServer()
+
+
 class ServerProcess:
     """A ``teleglyph server`` on its own port, with its log.
 
@@ -46,24 +53,16 @@ class ServerProcess:
     def __init__(self, *options: str, environment: dict[str, str] | None = None) -> None:
         self._data = tempfile.TemporaryDirectory(prefix="teleglyph-data-")
         storage = () if _STORAGE & set(options) else ("--ephemeral",)
-        command = [sys.executable, "-m", "teleglyph", "--log-level", "debug", "server", "127.0.0.1"]
-        self.process = subprocess.Popen(
-            [
-                *command,
-                "--port",
-                "0",
-                "--no-http",
-                "--connection-rate",
-                "0",
-                "--connections-per-address",
-                "0",
-                *storage,
-                *options,
-            ],
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "XDG_DATA_HOME": self._data.name, **(environment or {})},
-        )
+        arguments = ["--log-level", "debug", "server", "127.0.0.1", "--port", "0", "--no-http"]
+        arguments += ["--connection-rate", "0", "--connections-per-address", "0", *storage, *options]
+        variables = {**os.environ, "XDG_DATA_HOME": self._data.name, **(environment or {})}
+        self.process: subprocess.Popen[str] | PreparedProcess
+        if environment or "COVERAGE_PROCESS_START" in variables or sys.platform != "linux":
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "teleglyph", *arguments], stderr=subprocess.PIPE, text=True, env=variables
+            )
+        else:
+            self.process = _fork_server().start(arguments, variables)
         self.log: list[str] = []
         self.port = self.http_port = 0
         self._listening = threading.Event()

@@ -1,0 +1,108 @@
+"""A process that has imported Teleglyph and forks for each program to run: ``python fork_server.py DESCRIPTOR``.
+
+Importing takes most of the time in which a server starts.  A test that starts one in this way waits less, and what runs
+is the same.  Requests come over a Unix socket, and so do the ends of the programs; see :mod:`prepared_process`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import importlib
+import json
+import os
+import pkgutil
+import runpy
+import select
+import signal
+import socket
+import sys
+from typing import NoReturn
+
+import teleglyph
+
+_MAX_REQUEST = 1 << 18
+_NOT_IMPORTED = ("teleglyph.__main__", "teleglyph.media.decoding_process")
+"""Programs that run when they are imported, or confine themselves."""
+
+
+def import_everything() -> None:
+    """Import all modules of the package."""
+    for module in pkgutil.walk_packages(teleglyph.__path__, "teleglyph."):
+        if module.name not in _NOT_IMPORTED:
+            with contextlib.suppress(ImportError):  # of optional libraries
+                importlib.import_module(module.name)
+
+
+def serve(control: socket.socket) -> None:
+    """Fork for each request until the other end closes the socket; then kill all programs."""
+    running: set[int] = set()
+    ended, wake = os.pipe()
+    os.set_blocking(wake, False)
+    os.set_blocking(ended, False)
+    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    while True:
+        readable: list[object] = select.select([control, ended], [], [])[0]  # type: ignore[type-var]
+        if ended in readable:
+            with contextlib.suppress(BlockingIOError):
+                os.read(ended, 4096)
+            report(control, running)
+        if control in readable:
+            request, descriptors, _, _ = socket.recv_fds(control, _MAX_REQUEST, 1)
+            if not request:
+                break
+            program = os.fork()
+            if program == 0:
+                os.close(ended)
+                os.close(wake)
+                control.close()
+                run(json.loads(request), descriptors[0])
+            os.close(descriptors[0])
+            running.add(program)
+            control.send(json.dumps({"started": program}).encode())
+    for program in running:
+        os.kill(program, signal.SIGKILL)
+
+
+def report(control: socket.socket, running: set[int]) -> None:
+    """Tell which programs have ended."""
+    for program in list(running):
+        number, status = os.waitpid(program, os.WNOHANG)
+        if number:
+            running.discard(program)
+            control.send(json.dumps({"ended": program, "code": os.waitstatus_to_exitcode(status)}).encode())
+
+
+def run(request: dict[str, object], errors: int) -> NoReturn:
+    """Become the program ``teleglyph`` with the arguments and the environment of a request."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.dup2(errors, 2)
+    os.close(errors)
+    arguments, environment = request["arguments"], request["environment"]
+    assert isinstance(arguments, list)
+    assert isinstance(environment, dict)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.argv = ["teleglyph", *arguments]
+    code: object = 0
+    try:
+        runpy.run_module("teleglyph", run_name="__main__", alter_sys=True)
+    except SystemExit as ending:
+        code = ending.code
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        code = 1
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
+
+
+if __name__ == "__main__":
+    import_everything()
+    serve(socket.socket(fileno=int(sys.argv[1])))

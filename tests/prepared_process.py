@@ -1,0 +1,104 @@
+"""Programs that start quickly, because a process that has imported everything forks for them (:mod:`fork_server`)."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TextIO
+
+
+class ForkServer:
+    """One :mod:`fork_server` and its programs."""
+
+    def __init__(self) -> None:
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._process = subprocess.Popen(
+            [sys.executable, Path(__file__).with_name("fork_server.py"), str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+        )
+        theirs.close()
+        self._changed = threading.Condition()
+        self._started: list[int] = []
+        self._codes: dict[int, int] = {}
+        self._starting = threading.Lock()
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def start(self, arguments: Sequence[str], environment: Mapping[str, str]) -> PreparedProcess:
+        """Start ``teleglyph`` with its standard error in a pipe."""
+        request = json.dumps({"arguments": list(arguments), "environment": dict(environment)}).encode()
+        reading, writing = os.pipe()
+        with self._starting:
+            socket.send_fds(self._control, [request], [writing])
+            os.close(writing)
+            with self._changed:
+                assert self._changed.wait_for(lambda: self._started, 60), "the fork server does not answer"
+                return PreparedProcess(self, self._started.pop(), open(reading, encoding="utf-8"))
+
+    def code_of(self, program: int, timeout: float | None) -> int | None:
+        """The exit code of a program, negative for a signal; None if it still runs after these seconds."""
+        with self._changed:
+            self._changed.wait_for(lambda: program in self._codes, timeout)
+            return self._codes.get(program)
+
+    def _listen(self) -> None:
+        while message := self._control.recv(4096):
+            content = json.loads(message)
+            with self._changed:
+                if "started" in content:
+                    self._codes.pop(content["started"], None)  # the number may have been used before
+                    self._started.append(content["started"])
+                else:
+                    self._codes[content["ended"]] = content["code"]
+                self._changed.notify_all()
+
+
+class PreparedProcess:
+    """A running program, with the methods of :class:`subprocess.Popen` that tests use.
+
+    Attributes:
+        pid: its number.
+        stderr: its log.
+    """
+
+    def __init__(self, server: ForkServer, pid: int, stderr: TextIO) -> None:
+        self.pid = pid
+        self.stderr: TextIO | None = stderr
+        self.stdout = None
+        self._server = server
+
+    @property
+    def returncode(self) -> int | None:
+        """The exit code, or None while it runs."""
+        return self.poll()
+
+    def poll(self) -> int | None:
+        """The exit code, or None while it runs."""
+        return self._server.code_of(self.pid, 0)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the end; returns the exit code."""
+        code = self._server.code_of(self.pid, timeout)
+        if code is None:
+            raise subprocess.TimeoutExpired("teleglyph", timeout or 0.0)
+        return code
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, unless the program has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        """Send SIGTERM."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Send SIGKILL."""
+        self.send_signal(signal.SIGKILL)
