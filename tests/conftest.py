@@ -33,9 +33,10 @@ _STORAGE = {"--data-dir", "--database", "--events", "--ephemeral"}
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_data_of_the_developer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Servers must not write into the developer's data directory."""
+    """Servers must not write into the developer's data directory, nor clients into the list of known servers."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("xdg-data")))
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("xdg-config")))
         yield
 
 
@@ -57,7 +58,7 @@ class ServerProcess:
         arguments += ["--connection-rate", "0", "--connections-per-address", "0", *storage, *options]
         variables = {**os.environ, "XDG_DATA_HOME": self._data.name, **(environment or {})}
         self.process: subprocess.Popen[str] | PreparedProcess
-        if environment or "COVERAGE_PROCESS_START" in variables or sys.platform != "linux":
+        if environment or sys.platform != "linux":
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "teleglyph", *arguments], stderr=subprocess.PIPE, text=True, env=variables
             )

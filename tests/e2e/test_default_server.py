@@ -194,7 +194,7 @@ def test_a_server_without_the_relay_stores_only_its_identity(home: Home) -> None
     with serving(home, "--no-events") as server:
         assert information(server) is None
         server.stop()
-    assert sorted(item.name for item in home.data.iterdir()) == ["identity", "identity.pub", "lock"]
+    assert sorted(item.name for item in home.data.iterdir()) == ["identity", "identity.pub", "lock", "server.json"]
 
 
 def test_a_chosen_key_is_used_instead_of_a_new_one(home: Home) -> None:

@@ -104,7 +104,7 @@ def test_pages_are_served(pair: ProxyPair) -> None:
     assert (status, json.loads(body)["status"]) == (200, "ok")
     status, body = get(pair, "/rooms")
     assert (status, json.loads(body)["total"]) == (200, 0)
-    assert get(pair, "/nowhere")[0] == 404
+    assert get(pair, "/nowhere/else")[0] == 404
 
 
 def test_the_relay_answers(pair: ProxyPair) -> None:
