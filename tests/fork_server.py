@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -105,4 +106,7 @@ def run(request: dict[str, object], errors: int) -> NoReturn:
 
 if __name__ == "__main__":
     import_everything()
+    # The programs' garbage collectors need not look at what was imported.
+    gc.collect()
+    gc.freeze()
     serve(socket.socket(fileno=int(sys.argv[1])))

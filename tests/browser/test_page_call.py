@@ -242,6 +242,7 @@ def hear_each_other(
     return heard, talker.sound
 
 
+@pytest.mark.alone
 def test_a_page_and_somebody_else_hear_each_other(
     page_server: ServerProcess, open_page: OpenPage, connect: Connect
 ) -> None:

@@ -23,6 +23,7 @@ def firefox() -> Iterator[Firefox]:
     browser.close()
 
 
+@pytest.mark.thorough
 def test_firefox_joins_sends_and_sees(start_server: Callable[..., ServerProcess], firefox: Firefox) -> None:
     server = start_server(*SERVER)
     firefox.open(f"http://localhost:{server.port}/")

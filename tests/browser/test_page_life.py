@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 from playwright.sync_api import expect
 
 from acip_peer import AcipPeer
@@ -200,6 +201,7 @@ def test_a_lost_server_is_found_again_with_everything_as_before(start_server: St
     assert not page.run("return app._media.hasMicrophone")
 
 
+@pytest.mark.thorough
 def test_the_lobby_says_that_the_server_is_gone(start_server: StartServer, open_page: OpenPage) -> None:
     server = start_server(*SERVER)
     page = open_page(server, allows=UNREACHABLE)
@@ -225,6 +227,7 @@ def test_the_password_is_asked_for_until_it_is_right(start_server: StartServer, 
     page.until(lambda: page.people == ["zoe"], "the right password does not work")
 
 
+@pytest.mark.thorough
 def test_closed_rooms_and_full_servers_are_explained(start_server: StartServer, open_page: OpenPage) -> None:
     server = start_server(*SERVER, "--rooms", "closed", "--max-clients", "1")
     page = open_page(server, "/nowhere")

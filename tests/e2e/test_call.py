@@ -193,6 +193,7 @@ def test_the_status_line_shows_sound_and_mute() -> None:
         assert is_restored(bob)
 
 
+@pytest.mark.thorough
 def test_keys_without_effect_say_why_and_a_spotlight_is_named() -> None:
     with terminal(100, 30) as host, terminal(110, 24) as ann, terminal(80, 24) as bob:
         port = start_server(host)

@@ -147,6 +147,7 @@ def test_the_first_start_makes_an_identity_and_the_second_start_shows_it_again(h
         second.stop()
 
 
+@pytest.mark.thorough
 def test_a_second_server_on_the_same_directory_is_refused(home: Home) -> None:
     """Before it opens anything: the first server has no database, and the second does not create one."""
     with serving(home, "--no-events") as first:
@@ -164,6 +165,7 @@ def test_a_second_server_on_the_same_directory_is_refused(home: Home) -> None:
         first.stop()
 
 
+@pytest.mark.thorough
 def test_a_killed_server_leaves_its_directory_free_although_it_had_a_decoder(home: Home) -> None:
     with serving(home) as first, terminal(80, 24) as window:
         where = f"127.0.0.1:{first.port}"

@@ -116,6 +116,7 @@ def test_a_link_is_enough_to_join_a_room_with_a_password(home: Home) -> None:
     assert token(link) not in "".join(server.log)
 
 
+@pytest.mark.thorough
 def test_the_link_may_come_from_standard_input_or_the_environment(home: Home) -> None:
     home.serve()
     link = home.invite()
@@ -168,6 +169,7 @@ def test_mistakes_get_one_sentence(home: Home, change: Callable[[str], str], cod
     assert (done.returncode, words in done.stderr) == (code, True), done.stderr
 
 
+@pytest.mark.thorough
 def test_an_expired_link_says_when_it_expired(home: Home) -> None:
     server = home.serve()
     now = int(time.time())
@@ -195,6 +197,7 @@ def test_what_a_guest_with_a_view_only_link_sends_is_not_seen(home: Home) -> Non
     assert "pictures_in=0" in left
 
 
+@pytest.mark.thorough
 def test_a_terminal_shows_what_a_view_only_link_allows(home: Home) -> None:
     home.serve()
     link = home.invite("--view-only")
@@ -210,6 +213,7 @@ def test_a_terminal_shows_what_a_view_only_link_allows(home: Home) -> None:
 # --- attacks ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_another_server_at_the_address_does_not_get_the_invitation(home: Home, tmp_path: Path) -> None:
     home.serve()
     impostor = Home(tmp_path / "impostor", home.start).serve()

@@ -236,6 +236,7 @@ def test_a_key_shows_who_won_even_after_the_process_was_killed(start_server: Sta
         bob.expect("Resumed your game as guest")
 
 
+@pytest.mark.thorough
 def test_an_absent_host_ends_the_game_with_a_message_and_starts_a_new_one_later(
     start_server: StartServer, tmp_path: Path
 ) -> None:
@@ -313,6 +314,7 @@ def test_a_closed_terminal_keeps_the_seat_and_escape_does_not_leave(start_server
         has_stones(ann, 1, 1)
 
 
+@pytest.mark.thorough
 def test_a_second_window_does_not_take_the_seat(start_server: StartServer, tmp_path: Path) -> None:
     server = game_server(start_server)
     with two_sides(server, tmp_path) as (ann, bob), terminal(100, 20) as window:

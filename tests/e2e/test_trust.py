@@ -142,6 +142,7 @@ def serve(start_server: StartServer, people: People, wanted: str, with_identity:
     return start_server(*options)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("with_identity", [False, True], ids=["no identity", "identity"])
 @pytest.mark.parametrize(("wanted", "offered"), OUTCOMES, ids=str)
 def test_every_combination_has_its_outcome(
@@ -329,6 +330,7 @@ def test_a_neighbour_with_the_right_password_joins_after_wrong_guesses_from_the_
     assert guess(server, PASSWORD) == (0, ""), "the pause is over"
 
 
+@pytest.mark.alone
 def test_of_many_simultaneous_guesses_only_a_few_are_verified(start_server: StartServer) -> None:
     server = start_server("--password", PASSWORD)
     with ThreadPoolExecutor(40) as pool:
@@ -352,6 +354,7 @@ def test_guesses_of_others_do_not_delay_a_listed_key(start_server: StartServer, 
     friend.close()
 
 
+@pytest.mark.thorough
 def test_guessers_wait_longer_and_longer(start_server: StartServer, people: People) -> None:
     server = start_server("--password", PASSWORD)
     for _ in range(5):
@@ -399,6 +402,7 @@ def test_the_key_list_is_reloaded_without_ending_calls(member: tuple[ServerProce
     server.wait_for_log("were not reloaded: Cannot read the list of keys")
 
 
+@pytest.mark.thorough
 def test_a_key_that_cannot_be_used_ends_the_command_with_its_code(people: People) -> None:
     done = people.client(1, "--key", people.path("nowhere"))
     assert done.returncode == 61

@@ -94,6 +94,7 @@ def echo_server() -> Iterator[int]:
         process.stdout.close()
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(SECONDS + 500)
 def test_all_cases_pass_except_known_exceptions(suite: list[str], echo_server: int) -> None:
     with tempfile.TemporaryDirectory() as directory:

@@ -180,6 +180,7 @@ def test_its_frames_fill_the_terminal(draw: Draw, options: list[str], is_picture
         assert len(terminal.written) - before < 10 * len(draw(COLUMNS, ROWS))
 
 
+@pytest.mark.thorough
 @CASES
 def test_its_frames_go_through_a_pipe_one_after_the_other(draw: Draw, options: list[str], is_picture: Check) -> None:
     with CServer(draw) as server, pipe(server, *options) as client:
@@ -188,6 +189,7 @@ def test_its_frames_go_through_a_pipe_one_after_the_other(draw: Draw, options: l
             assert is_picture(rows), rows
 
 
+@pytest.mark.thorough
 @CASES
 def test_a_snapshot_prints_one_of_its_frames(draw: Draw, options: list[str], is_picture: Check) -> None:
     with CServer(draw) as server:
@@ -245,6 +247,7 @@ def test_a_single_bad_frame_shows_no_notice() -> None:
         assert SENTENCE[:30].encode() not in terminal.written
 
 
+@pytest.mark.thorough
 def test_with_a_pipe_bad_frames_are_logged_and_not_written() -> None:
     with CServer(hostile) as server, pipe(server, *COLORED) as client:
         client.wait_for_log(SENTENCE.encode())
@@ -272,6 +275,7 @@ def test_damaged_frames_are_reported_as_damaged() -> None:
 # --- connections that are reset before a byte -------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_joining_just_after_somebody_left_is_retried_quietly() -> None:
     with CServer(half_blocks, resets=3) as server:
         done = snapshot(server, *COLORED)
@@ -287,6 +291,7 @@ def test_joining_just_after_somebody_left_is_retried_quietly() -> None:
         assert (server.accepted, server.joined) == (12, 3)
 
 
+@pytest.mark.thorough
 def test_a_disconnected_client_rejoins_despite_resets() -> None:
     with CServer(half_blocks) as server, on_terminal(server, *COLORED) as terminal:
         terminal.wait_for(lambda: is_half_block_picture(terminal.rows))
@@ -295,6 +300,7 @@ def test_a_disconnected_client_rejoins_despite_resets() -> None:
         terminal.wait_for(lambda: server.joined == 2 and is_half_block_picture(terminal.rows))
 
 
+@pytest.mark.thorough
 def test_a_server_that_resets_every_connection_is_given_up_with_likely_reasons() -> None:
     with CServer(half_blocks, resets=-1) as server:
         done = snapshot(server, *COLORED)

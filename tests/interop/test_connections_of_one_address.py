@@ -104,6 +104,7 @@ def test_connections_without_a_tls_handshake_are_counted(start_server: StartServ
         wait_for(lambda: secure_answer().startswith(b"HTTP/1.1 200 "), "a place is free again")
 
 
+@pytest.mark.thorough
 def test_an_upgrade_does_not_lift_the_deadline(start_server: StartServer, tmp_path: Path) -> None:
     options = ["--events", "--relay-admin", "79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798"]
     server = start_server("--http", "--http-port", "0", "--data-dir", str(tmp_path), *options)

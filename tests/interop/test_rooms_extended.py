@@ -536,6 +536,7 @@ def test_an_unusable_certificate_is_reported_in_one_sentence(tmp_path: Path) -> 
         assert "Traceback" not in result.stderr
 
 
+@pytest.mark.thorough
 def test_slow_requests_are_closed_and_harm_nobody_else(start_server: StartServer, tmp_path: Path) -> None:
     """Connections without a request, with half of one, and with one and then half of the next; with TLS without any."""
     plain = room_server(start_server)

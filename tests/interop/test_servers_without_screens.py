@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -44,7 +43,7 @@ async def until(frames: list[SafeFrame], text: bytes, count: int) -> None:
 
 
 def test_text_frames_arrive_and_no_screen_messages_are_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(call_admission, "Feature", SimpleNamespace(SCREEN_UPDATES=Feature.NONE))
+    monkeypatch.setattr(call_admission, "_FEATURES", Feature.NONE)
 
     async def scenario() -> None:
         server = app.Server(ServerConfig(addresses=("127.0.0.1",), port=0, http=False))
