@@ -17,8 +17,9 @@ from teleglyph.call.limits import CallLimits
 from teleglyph.call.picture import PictureSlot, Pixels
 from teleglyph.call.statistics import SenderCounters
 from teleglyph.errors import BadDataError, MediaDecodeError
+from teleglyph.media.gate import PictureGate
 from teleglyph.media.picture_codec import PictureCodec
-from teleglyph.media.picture_gate import PictureGate, open_gate, starts_with_keyframe
+from teleglyph.media.picture_gate import open_gate, starts_with_keyframe
 from teleglyph.net import TokenBucket
 
 _log = logging.getLogger(__name__)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from teleglyph.errors import MediaDecodeError
 from teleglyph.media.av1_header import Av1Sequence, FrameType, read_frame_header, read_sequence_header
 from teleglyph.media.bitstream import MAX_PIXELS, MAX_UNITS, check_size, padded_pixels
+from teleglyph.media.gate import PictureGate
 
 _SEQUENCE, _DELIMITER, _FRAME_HEADER, _TILES, _FRAME = 1, 2, 3, 4, 6
 _FORWARDED = frozenset({_SEQUENCE, _FRAME_HEADER, _TILES, _FRAME})
@@ -24,20 +25,12 @@ _TILE_BYTES_PER_PIXEL = 8
 _BYTES_PER_STREAM = 4 << 20
 
 
-class Av1Gate:
-    """Filters one sender's stream for its decoder; use one gate per decoder.
-
-    Args:
-        max_pixels: largest area of a picture.
-
-    Attributes:
-        buffer_bytes: the most memory that the decoder may hold for the stream so far.
-    """
+class Av1Gate(PictureGate):
+    """Filters one sender's stream for its decoder; use one gate per decoder."""
 
     def __init__(self, max_pixels: int = MAX_PIXELS) -> None:
-        self._max_pixels = max_pixels
+        super().__init__(max_pixels)
         self._sequence: Av1Sequence | None = None
-        self.buffer_bytes = 0
 
     @staticmethod
     def starts_with_keyframe(bitstream: bytes) -> bool:

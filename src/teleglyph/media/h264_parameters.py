@@ -15,6 +15,7 @@ from teleglyph.media.bitstream import (
     split_units,
     unescaped,
 )
+from teleglyph.media.gate import PictureGate
 
 _SLICE, _KEY_SLICE, _SPS, _PPS, _DELIMITER, _END_OF_SEQUENCE, _END_OF_STREAM = 1, 5, 7, 8, 9, 10, 11
 _FORWARDED = frozenset({_SLICE, _KEY_SLICE, _SPS, _PPS, _DELIMITER, _END_OF_SEQUENCE, _END_OF_STREAM})
@@ -136,19 +137,8 @@ def _read_picture_order(bits: BitReader) -> None:
             bits.golomb("An offset", (1 << 32) - 2)
 
 
-class H264Gate:
-    """Filters one sender's stream for its decoder; use one gate per decoder.
-
-    Args:
-        max_pixels: largest area of a coded picture.
-
-    Attributes:
-        buffer_bytes: the most memory that the decoder may hold for the stream so far.
-    """
-
-    def __init__(self, max_pixels: int = MAX_PIXELS) -> None:
-        self._max_pixels = max_pixels
-        self.buffer_bytes = 0
+class H264Gate(PictureGate):
+    """Filters one sender's stream for its decoder; use one gate per decoder."""
 
     @staticmethod
     def starts_with_keyframe(bitstream: bytes) -> bool:

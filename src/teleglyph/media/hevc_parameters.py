@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from teleglyph.errors import MediaDecodeError
 from teleglyph.media.bitstream import MAX_PIXELS, MAX_UNITS, START_CODE, BitReader, split_units, unescaped
+from teleglyph.media.gate import PictureGate
 
 _LAST_SLICE_OF_ITS_KIND, _FIRST_IRAP, _LAST_IRAP = 9, 16, 21
 _VPS, _SPS, _PPS, _DELIMITER, _END_OF_SEQUENCE, _END_OF_STREAM = 32, 33, 34, 35, 36, 37
@@ -110,19 +111,8 @@ def _skip_profile(bits: BitReader, sub_layers: int) -> None:
         bits.read(88 * profile + 8 * level)
 
 
-class HevcGate:
-    """Filters one sender's stream for its decoder; use one gate per decoder.
-
-    Args:
-        max_pixels: largest area of a picture.
-
-    Attributes:
-        buffer_bytes: the most memory that the decoder may hold for the stream so far.
-    """
-
-    def __init__(self, max_pixels: int = MAX_PIXELS) -> None:
-        self._max_pixels = max_pixels
-        self.buffer_bytes = 0
+class HevcGate(PictureGate):
+    """Filters one sender's stream for its decoder; use one gate per decoder."""
 
     @staticmethod
     def starts_with_keyframe(bitstream: bytes) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from teleglyph.errors import MediaDecodeError
-from teleglyph.media.bitstream import MAX_PIXELS, check_size, padded_pixels
+from teleglyph.media.bitstream import check_size, padded_pixels
+from teleglyph.media.gate import PictureGate
 
 _START, _END = b"\xff\xd8", b"\xff\xd9"
 _SOF0, _SOF1, _DHT, _EOI, _SOS, _DQT, _DRI, _COM = 0xC0, 0xC1, 0xC4, 0xD9, 0xDA, 0xDB, 0xDD, 0xFE
@@ -26,21 +27,11 @@ _BYTES_PER_PIXEL = 3
 _BYTES_PER_STREAM = 1 << 20
 
 
-class JpegGate:
+class JpegGate(PictureGate):
     """Reduces one sender's files to what their decoder needs; use one gate per decoder.
 
     Progressive files are refused: they cost time and memory in proportion to a number of scans that the sender chooses.
-
-    Args:
-        max_pixels: largest area of a picture.
-
-    Attributes:
-        buffer_bytes: the most memory that the decoder may hold for the files so far.
     """
-
-    def __init__(self, max_pixels: int = MAX_PIXELS) -> None:
-        self._max_pixels = max_pixels
-        self.buffer_bytes = 0
 
     @staticmethod
     def starts_with_keyframe(bitstream: bytes) -> bool:

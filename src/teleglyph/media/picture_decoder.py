@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -77,7 +76,6 @@ class PictureDecoder:
             raise MediaDecodeError(f"not decodable as {self._codec.label}: {error}") from error
 
 
-@cache
 def available_codecs() -> frozenset[PictureCodec]:
     """The codecs for which this installation of PyAV has decoders."""
     import av

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from teleglyph.media.av1_gate import Av1Gate
+from teleglyph.media.gate import PictureGate
 from teleglyph.media.h264_parameters import H264Gate
 from teleglyph.media.hevc_parameters import HevcGate
 from teleglyph.media.jpeg_header import JpegGate
@@ -12,25 +11,7 @@ from teleglyph.media.picture_codec import PictureCodec
 from teleglyph.media.vp8_header import Vp8Gate
 from teleglyph.media.vp9_header import Vp9Gate
 
-
-class PictureGate(Protocol):
-    """Checks one sender's stream for its decoder; use one gate per decoder.
-
-    Attributes:
-        buffer_bytes: the most memory that the decoder may hold for the stream so far; 0 before a keyframe.
-    """
-
-    buffer_bytes: int
-
-    def check(self, bitstream: bytes) -> bytes:
-        """The parts of one encoder output that the decoder needs.
-
-        Raises:
-            MediaDecodeError: it is malformed, demands too much, or is of a kind whose demands have no bound.
-        """
-
-
-_GATES: dict[PictureCodec, type[HevcGate | Vp8Gate | Vp9Gate | Av1Gate | H264Gate | JpegGate]] = {
+_GATES: dict[PictureCodec, type[PictureGate]] = {
     PictureCodec.HEVC: HevcGate,
     PictureCodec.VP8: Vp8Gate,
     PictureCodec.VP9: Vp9Gate,

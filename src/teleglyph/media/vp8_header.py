@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from teleglyph.errors import MediaDecodeError
-from teleglyph.media.bitstream import MAX_PIXELS, check_size, padded_pixels
+from teleglyph.media.bitstream import check_size, padded_pixels
+from teleglyph.media.gate import PictureGate
 
 _TAG, _KEYFRAME_HEADER = 3, 10
 _START_CODE = b"\x9d\x01\x2a"
@@ -16,21 +17,11 @@ _BYTES_PER_PIXEL = 2
 _BYTES_PER_STREAM = 1 << 20
 
 
-class Vp8Gate:
+class Vp8Gate(PictureGate):
     """Checks one sender's stream for its decoder; use one gate per decoder.
 
     Only keyframes have a size, which is valid up to the next one.
-
-    Args:
-        max_pixels: largest area of a picture.
-
-    Attributes:
-        buffer_bytes: the most memory that the decoder may hold for the stream so far.
     """
-
-    def __init__(self, max_pixels: int = MAX_PIXELS) -> None:
-        self._max_pixels = max_pixels
-        self.buffer_bytes = 0
 
     @staticmethod
     def starts_with_keyframe(bitstream: bytes) -> bool:

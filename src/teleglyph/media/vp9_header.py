@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from teleglyph.errors import MediaDecodeError
-from teleglyph.media.bitstream import MAX_PIXELS, BitReader, check_size, padded_pixels
+from teleglyph.media.bitstream import BitReader, check_size, padded_pixels
+from teleglyph.media.gate import PictureGate
 
 _HEADER = 64
 """Bytes in which the part of a header that is read here ends."""
@@ -28,22 +29,12 @@ class _Header(NamedTuple):
     """None if it is that of an earlier frame."""
 
 
-class Vp9Gate:
+class Vp9Gate(PictureGate):
     """Checks one sender's stream for its decoder; use one gate per decoder.
 
     Every frame may have a size of its own.  Frames that take it from a reference are safe, since the reference has
     passed as well.
-
-    Args:
-        max_pixels: largest area of a picture.
-
-    Attributes:
-        buffer_bytes: the most memory that the decoder may hold for the stream so far.
     """
-
-    def __init__(self, max_pixels: int = MAX_PIXELS) -> None:
-        self._max_pixels = max_pixels
-        self.buffer_bytes = 0
 
     @staticmethod
     def starts_with_keyframe(bitstream: bytes) -> bool:
