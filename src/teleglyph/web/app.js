@@ -34,7 +34,6 @@ export class App {
     this._media.setPushToTalk(this._preferences.pushToTalk);
     this._spotlight = 0;
     this._isViewOnly = false;
-    this._soundIsOn = false;
     /** @type {Lobby | null} */
     this._lobby = null;
     /** @type {CallView | null} */

@@ -1,4 +1,6 @@
-/** What the page remembers in this browser; storage may be blocked or full, and then it only forgets. */
+/** The choices that the page remembers in this browser. */
+
+import { recall, remember } from "./storage.js";
 
 const KEY = "teleglyph.preferences";
 
@@ -52,20 +54,16 @@ const DEFAULTS = {
 export function loadPreferences() {
   let stored = {};
   try {
-    stored = JSON.parse(localStorage.getItem(KEY) ?? "{}") ?? {};
+    stored = JSON.parse(recall(KEY) ?? "{}") ?? {};
   } catch {
-    // Nothing is remembered.
+    // Not ours.
   }
   return validated(stored);
 }
 
 /** @param {Preferences} preferences */
 export function savePreferences(preferences) {
-  try {
-    localStorage.setItem(KEY, JSON.stringify(preferences));
-  } catch {
-    // Nothing is remembered.
-  }
+  remember(KEY, JSON.stringify(preferences));
 }
 
 /**

@@ -7,7 +7,6 @@ import {
   capabilities,
   clientJoin,
   codedPicture,
-  readError,
   readPictureRequest,
   readRoster,
   readViewState,
@@ -197,7 +196,7 @@ export class Call {
       const state = readViewState(payload);
       this._view = { ...this._view, spotlight: state.place };
       handlers.onViewState(state);
-    } else if (type === Type.ERROR_MESSAGE) console.warn(readError(payload).text);
+    }
   }
 
   /** @param {Ending} ending */

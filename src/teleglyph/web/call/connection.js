@@ -19,7 +19,6 @@ const GOING_AWAY = 1001;
  * @property {number} reasons bits of AuthFailure, if the password or invitation was refused
  * @property {number} code of the server's error; 0 for none
  * @property {string} text a sentence of the server; empty for none
- * @property {boolean} wasOpen the handshake had succeeded
  */
 
 /**
@@ -139,7 +138,6 @@ export class CallConnection {
       reasons: this._reasons,
       code: this._code,
       text: this._text,
-      wasOpen: this._isOpen,
     });
   }
 

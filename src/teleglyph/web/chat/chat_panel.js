@@ -1,6 +1,6 @@
 /** The chat on the page: messages and an input. Its styles are in chat.css. */
 
-import { element } from "./element.js";
+import { element } from "../ui/elements.js";
 import { MessageLog } from "./message_log.js";
 
 /** @typedef {import("./room_chat.js").RoomChat} RoomChat */

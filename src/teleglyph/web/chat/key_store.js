@@ -3,6 +3,7 @@
 import { signEvent } from "./event.js";
 import { fromHex, isHex32, toHex } from "./hex.js";
 import { isSecretKey, publicKey } from "./schnorr.js";
+import { availableStorage, recall, remember } from "../storage.js";
 
 const KEY = "teleglyph.chat.key";
 const NAME = "teleglyph.chat.name";
@@ -21,13 +22,13 @@ export class KeyStore {
   /** @param {Storage | null} [storage] null for memory only */
   constructor(storage = availableStorage()) {
     this.#storage = storage;
-    const stored = this.#read(KEY);
+    const stored = recall(KEY, storage);
     const secret = isHex32(stored) ? fromHex(stored) : new Uint8Array();
     this.#secret = isSecretKey(secret) ? secret : newSecretKey();
     /** Our public key, 64 hexadecimal digits. */
     this.publicKey = toHex(publicKey(this.#secret));
-    this.#write(KEY, toHex(this.#secret));
-    this.#name = this.#read(NAME) ?? "";
+    remember(KEY, toHex(this.#secret), storage);
+    this.#name = recall(NAME, storage) ?? "";
   }
 
   /** The visitor's name, as typed; empty if none was chosen. */
@@ -37,7 +38,7 @@ export class KeyStore {
 
   set name(name) {
     this.#name = name;
-    this.#write(NAME, name);
+    remember(NAME, name, this.#storage);
   }
 
   /**
@@ -46,35 +47,6 @@ export class KeyStore {
    */
   sign(draft) {
     return signEvent(this.#secret, this.publicKey, draft);
-  }
-
-  /** @param {string} name */
-  #read(name) {
-    try {
-      return this.#storage?.getItem(name) ?? null;
-    } catch {
-      return null;
-    }
-  }
-
-  /**
-   * @param {string} name
-   * @param {string} value
-   */
-  #write(name, value) {
-    try {
-      this.#storage?.setItem(name, value);
-    } catch {
-      this.#storage = null; // Full or forbidden: what we have lasts until the page closes.
-    }
-  }
-}
-
-function availableStorage() {
-  try {
-    return localStorage;
-  } catch {
-    return null; // The browser blocks it, as some do in private windows.
   }
 }
 

@@ -1,6 +1,6 @@
 /** The scrolling list of messages. */
 
-import { element } from "./element.js";
+import { element } from "../ui/elements.js";
 import { MessageView } from "./message_view.js";
 
 /** @typedef {import("./room_chat.js").RoomChat} RoomChat */

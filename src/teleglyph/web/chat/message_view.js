@@ -1,6 +1,6 @@
 /** One message on the page. */
 
-import { element } from "./element.js";
+import { element } from "../ui/elements.js";
 import { splitLinks } from "./links.js";
 import { beginning, cleanText } from "./text.js";
 

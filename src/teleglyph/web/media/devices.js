@@ -1,5 +1,7 @@
 /** The cameras, microphones and speakers of this computer, and which of them were chosen. */
 
+import { recall, remember } from "../storage.js";
+
 /** @typedef {"camera" | "microphone" | "speaker"} DeviceKind */
 /** @typedef {{ id: string, label: string }} Device */
 
@@ -39,11 +41,7 @@ export class Devices {
    * @param {DeviceKind} kind
    */
   chosen(kind) {
-    try {
-      return localStorage.getItem(PREFIX + kind) ?? "";
-    } catch {
-      return ""; // Storage can be forbidden.
-    }
+    return recall(PREFIX + kind) ?? "";
   }
 
   /**
@@ -53,12 +51,7 @@ export class Devices {
    * @param {string} id of the device; "" for the default device
    */
   choose(kind, id) {
-    try {
-      if (id) localStorage.setItem(PREFIX + kind, id);
-      else localStorage.removeItem(PREFIX + kind);
-    } catch {
-      // Storage can be forbidden or full. The choice then lasts as long as the page.
-    }
+    remember(PREFIX + kind, id);
   }
 
   /** Stop watching for changes. */

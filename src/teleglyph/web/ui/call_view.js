@@ -112,11 +112,6 @@ export class CallView {
     this._openers.chat.setAttribute("aria-label", count ? `Chat (C), ${count} new messages` : "Chat (C)");
   }
 
-  /** Whether the chat is on the page. */
-  get showsChat() {
-    return this._open === "chat";
-  }
-
   /** @param {number} place that is shown alone; 0 for all */
   showSpotlight(place) {
     this._spotlight = place;

@@ -1,6 +1,20 @@
 /** Makes elements without markup, so that no text can become markup. */
 
 /**
+ * @template {keyof HTMLElementTagNameMap} Name
+ * @param {Name} name
+ * @param {string} [className]
+ * @param {...(Node | string)} children texts are shown as they are, never read as HTML
+ * @returns {HTMLElementTagNameMap[Name]}
+ */
+export function element(name, className = "", ...children) {
+  const made = document.createElement(name);
+  if (className) made.className = className;
+  made.append(...children);
+  return made;
+}
+
+/**
  * @param {string} tag with classes after dots, such as "button.primary"
  * @param {Record<string, unknown>} [properties] "on…" are listeners, the rest attributes; false leaves one out
  * @param {...(Node | string | null)} children
@@ -8,15 +22,14 @@
  */
 export function h(tag, properties = {}, ...children) {
   const [name, ...classes] = tag.split(".");
-  const element = document.createElement(name);
-  if (classes.length) element.className = classes.join(" ");
+  const made = element(/** @type {keyof HTMLElementTagNameMap} */ (name), classes.join(" "));
   for (const [key, value] of Object.entries(properties)) {
-    if (key.startsWith("on")) element.addEventListener(key.slice(2), /** @type {EventListener} */ (value));
-    else if (value === true) element.setAttribute(key, "");
-    else if (value !== false && value !== null && value !== undefined) element.setAttribute(key, String(value));
+    if (key.startsWith("on")) made.addEventListener(key.slice(2), /** @type {EventListener} */ (value));
+    else if (value === true) made.setAttribute(key, "");
+    else if (value !== false && value !== null && value !== undefined) made.setAttribute(key, String(value));
   }
-  element.append(...children.filter((child) => child !== null));
-  return element;
+  made.append(...children.filter((child) => child !== null));
+  return made;
 }
 
 /**
