@@ -251,6 +251,8 @@ def test_a_page_learns_why_it_cannot_join(start_server: StartServer, open_page: 
 
 def test_without_the_page_there_is_none(web_server: StartServer, open_page: Join) -> None:
     server = web_server("--no-page")
+    server.wait_for_log("Join on this machine")
+    assert "in a browser" not in "".join(server.log)
     assert Answer(server, "/", headers=HTML).body.startswith(b"Teleglyph ")
     assert Answer(server, "/tea", headers=HTML).status == 404
     assert Answer(server, "/health").status == 200

@@ -221,7 +221,7 @@ async def _serve(
         has_database=config.database is not None,
         names=names_for_links(config),
         has_certificate=config.tls is not None,
-        has_pages=config.http,
+        has_page=config.http and config.page,
     )
     service.on_reload = partial(_record, service, welcome, keys)
     _record(service, welcome, keys)

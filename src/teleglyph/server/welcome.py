@@ -31,7 +31,7 @@ class Welcome:
         has_database: records and events are in PostgreSQL.
         names: by which others may know the server, such as those of its certificate; the best one first.
         has_certificate: browsers can check its certificate.
-        has_pages: it serves HTTP on the port for calls.
+        has_page: it serves the page for browsers on the port for calls.
     """
 
     bound: Sequence[tuple[str, int]]
@@ -46,7 +46,7 @@ class Welcome:
     has_database: bool
     names: Sequence[str] = ()
     has_certificate: bool = False
-    has_pages: bool = True
+    has_page: bool = True
 
     @property
     def is_local(self) -> bool:
@@ -63,9 +63,9 @@ class Welcome:
 
     @property
     def link(self) -> str:
-        """The URL of the lobby; empty without pages."""
+        """The URL of the lobby; empty without a page."""
         port = self.bound[0][1]
-        return page_link(self.hosts[0], port, has_certificate=self.has_certificate) if self.has_pages else ""
+        return page_link(self.hosts[0], port, has_certificate=self.has_certificate) if self.has_page else ""
 
     def lines(self) -> Iterator[str]:
         """What a host needs to know, in one line each."""

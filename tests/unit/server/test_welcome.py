@@ -145,7 +145,7 @@ def test_lines_fit_into_80_columns() -> None:
         ({"machine": []}, ("localhost",), "http://localhost:27224/"),
         ({"names": ["example.org"], **LOCAL}, ("localhost",), "http://localhost:27224/"),
         ({"bound": [("127.0.0.5", 27224)]}, ("127.0.0.5",), "http://127.0.0.5:27224/"),
-        ({"has_pages": False}, ("192.168.1.5", "fd00::5"), ""),
+        ({"has_page": False}, ("192.168.1.5", "fd00::5"), ""),
     ],
 )
 def test_links_name_the_server_as_others_know_it(changes: dict[str, Any], hosts: tuple[str, ...], link: str) -> None:
