@@ -7,10 +7,9 @@ import functools
 import re
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -19,6 +18,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from conftest import ServerProcess
 from nostr_peer import ANN, BOB, NostrPeer, make
+from served_files import served
 
 StartServer = Callable[..., ServerProcess]
 OpenChat = Callable[..., Page]
@@ -59,13 +59,8 @@ class _Files(SimpleHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def page_port() -> Iterator[int]:
     """Where the page is."""
-    server = ThreadingHTTPServer(("", 0), functools.partial(_Files, directory=str(PAGE)))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield server.server_port
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with served(functools.partial(_Files, directory=str(PAGE)), "") as port:
+        yield port
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import shutil
-import threading
 from collections.abc import Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy as np
 import pytest
 from av.video.codeccontext import VideoCodecContext
 
+from served_files import served
 from teleglyph.media.opus import OpusDecoder, OpusEncoder, Samples
 from teleglyph.wire.acip.messages import AudioBatch
 
@@ -41,8 +41,8 @@ class Handler(SimpleHTTPRequestHandler):
 
     def translate_path(self, path: str) -> str:
         name = path.partition("?")[0].lstrip("/")
-        folder = "src/teleglyph/web" if name.startswith("media/") else "tests/browser"
-        return str(ROOT / folder / name)
+        own = ROOT / "tests/browser" / name
+        return str(own if own.is_file() else ROOT / "src/teleglyph/web" / name)
 
     def do_GET(self) -> None:
         if self.path != "/":
@@ -63,12 +63,8 @@ class Handler(SimpleHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """Where the page is served."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-        thread.join()
+    with served(Handler) as port:
+        yield f"http://127.0.0.1:{port}/"
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,12 @@ KEY = bytes(31) + b"\1"
 MEMBERS = 39002
 
 
+@pytest.fixture(autouse=True)
+def without_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine publishing takes long, and so would the rest after it."""
+    monkeypatch.setattr(own_events, "_REST", 0.0)
+
+
 class Store:
     """Takes published events; answers at once, or on command."""
 
