@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -18,6 +21,7 @@ from numpy.typing import NDArray
 from acip_peer import AcipPeer
 from call_page import CallPage
 from conftest import ServerProcess
+from speaking_client import SpeakingClient
 from talker import RATE, Samples, Talker, level_of, tone
 from terminal import Terminal, terminal, wait_for
 
@@ -28,6 +32,7 @@ Look = tuple[Color | str | None, ...]
 """Upper and lower half of a cell, or its glyph, foreground and background; None is the terminal's own colour."""
 
 TONE, WHISTLE = 440.0, 660.0
+CLIENTS = (660.0, 990.0)
 """Hz: what the browser's microphone hears, and what the other person says."""
 PURPLE, ORANGE = (150, 40, 190), (230, 130, 20)
 TRUECOLOR = "LC_ALL=C.UTF-8 COLORTERM=truecolor"
@@ -255,6 +260,43 @@ def test_a_page_and_somebody_else_hear_each_other(
     heard = max(seconds, key=lambda second: level_of(second, TONE))
     assert level_of(heard, TONE) > -45
     assert level_of(heard, WHISTLE) < level_of(heard, TONE) - 10, "somebody hears themselves"
+
+
+@pytest.mark.alone
+def test_a_page_and_two_terminal_clients_hear_each_other(page_server: ServerProcess, open_page: OpenPage) -> None:
+    page = open_page(page_server, size=(500, 400))
+    page.joined("zoe")
+    page.wait("app._media.isTalking", "the microphone is off")
+
+    async def talk(stop: threading.Event) -> list[Samples]:
+        people = [SpeakingClient(page_server, name) for name in ("ann", "bob")]
+        lives = [
+            asyncio.create_task(person.live(tone(frequency, 60.0)))
+            for person, frequency in zip(people, CLIENTS, strict=True)
+        ]
+        await asyncio.to_thread(stop.wait)
+        for life, person in zip(lives, people, strict=True):
+            life.cancel()
+            await person.leave()
+        await asyncio.gather(*lives, return_exceptions=True)
+        return [np.concatenate(person.heard) for person in people]
+
+    stop = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        talking = pool.submit(lambda: asyncio.run(talk(stop)))
+        try:
+            page.wait("app._playback.statistics?.bufferedMs > 0", "the page hears nothing")
+            parts = record(page, 6)
+        finally:
+            stop.set()
+        sounds = talking.result(10)
+    for frequency in CLIENTS:
+        assert max(level_of(part, frequency) for part in parts) > -30, f"the page does not hear {frequency} Hz"
+    for own, other, sound in zip(CLIENTS, reversed(CLIENTS), sounds, strict=True):
+        seconds = [sound[at : at + RATE] for at in range(0, len(sound) - RATE, RATE // 2)]
+        assert max(level_of(second, other) for second in seconds) > -30, "one client does not hear the other"
+        assert max(level_of(second, TONE) for second in seconds) > -45, "a client does not hear the page"
+        assert max(level_of(second, own) for second in seconds[2:]) < -45, "a client hears itself"
 
 
 @pytest.mark.alone

@@ -16,56 +16,21 @@ import pytest
 from numpy.typing import NDArray
 
 from conftest import ServerProcess
+from speaking_client import BLOCK, SpeakingClient
 from talker import RATE, Samples, level_of, tone
 from teleglyph.call.sound import BLOCK as TICK
 from teleglyph.call.sound import SHORT_FRAME, RoomSound, Voice
-from teleglyph.client.address import Address
-from teleglyph.client.call.client import CallClient, CallEvents
-from teleglyph.client.call.connection import Credentials
 from teleglyph.client.call.sound import CallSound
 from teleglyph.net import Outbox
-from teleglyph.wire.acip import Capabilities, Message, OpusBatch, StreamStart
+from teleglyph.wire.acip import Message, OpusBatch, StreamStart
 from teleglyph.wire.acip.packet import HEADER
-
-BLOCK = 480
-
-
-class Person:
-    """A client whose sound card is this test."""
-
-    def __init__(self, server: ServerProcess, name: str, sound: CallSound | None = None) -> None:
-        self.sound = sound or CallSound()
-        self.heard: list[Samples] = []
-        self.joined = asyncio.Event()
-        self._client = CallClient(
-            Address("127.0.0.1", server.port),
-            Credentials(name),
-            Capabilities(20, 10, desired_fps=1, audio_codecs=0x103),
-            events=CallEvents(joined=lambda _: self.joined.set()),
-            sound=self.sound,
-        )
-        self._task = asyncio.create_task(self._client.run())
-
-    async def live(self, said: Samples, mute_from: int | None = None) -> None:
-        """Play samples into the microphone and record the speakers meanwhile, in blocks like a sound card's."""
-        await self.joined.wait()
-        await asyncio.sleep(0.2)
-        started = time.monotonic()
-        for number, start in enumerate(range(0, len(said) - BLOCK + 1, BLOCK)):
-            await asyncio.sleep(max(0.0, started + number * BLOCK / RATE - time.monotonic()))
-            if mute_from is not None and start == mute_from:
-                self.sound.toggle_mute()
-            self.sound.capture(said[start : start + BLOCK])
-            self.heard.append(self.sound.fill(BLOCK))
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
 
 
 def talk(server: ServerProcess, *sounds: Samples, mute_from: int | None = None) -> list[Samples]:
     """What each person hears while all speak; the first may mute itself at a sample."""
 
     async def run() -> list[Samples]:
-        people = [Person(server, f"person-{number}") for number in range(len(sounds))]
+        people = [SpeakingClient(server, f"person-{number}") for number in range(len(sounds))]
         lives = [
             person.live(sound, mute_from if number == 0 else None)
             for number, (person, sound) in enumerate(zip(people, sounds, strict=True))
@@ -199,7 +164,7 @@ def test_speech_arrives_as_it_was_spoken(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_a_device_that_vanishes_is_reported_and_so_is_its_return(server: ServerProcess) -> None:
     async def run() -> list[str]:
-        person = Person(server, "ann")
+        person = SpeakingClient(server, "ann")
         notices: list[str] = []
         person.sound.on_notice = notices.append
         assert person.sound.open(silent=True) == ""
@@ -222,7 +187,7 @@ def test_a_device_that_vanishes_is_reported_and_so_is_its_return(server: ServerP
 
 def test_a_film_says_that_its_sound_is_sent_when_it_has_some(server: ServerProcess) -> None:
     async def run(*, has_sound: bool) -> list[str]:
-        person = Person(server, "ann", CallSound(film="holiday.mp4"))
+        person = SpeakingClient(server, "ann", CallSound(film="holiday.mp4"))
         notices: list[str] = []
         person.sound.on_notice = notices.append
         await person.joined.wait()
