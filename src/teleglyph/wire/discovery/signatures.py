@@ -9,14 +9,13 @@ from typing import Any, TypeVar
 
 from teleglyph.errors import VerificationError
 from teleglyph.wire.acip.primitives import Identity, fingerprint, verify_signature
+from teleglyph.wire.discovery.messages.joining import SessionJoin, SessionReconnect
 from teleglyph.wire.discovery.messages.names import StringRelease, StringRenew, StringReserve
 from teleglyph.wire.discovery.messages.sessions import (
     NO_KEY,
     Capability,
     SessionCreate,
     SessionEnd,
-    SessionJoin,
-    SessionReconnect,
 )
 
 MAX_AGE, MAX_AHEAD = 300_000, 60_000
