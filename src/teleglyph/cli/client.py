@@ -33,15 +33,18 @@ from teleglyph.client.call.interactive import watch_call
 from teleglyph.client.call.options import CallOptions
 from teleglyph.client.call.pipe import pipe_call
 from teleglyph.client.call.snapshot import snapshot_call
-from teleglyph.client.link import parse_call
+from teleglyph.client.link import parse_call, parse_service
+from teleglyph.client.session_address import SessionAddress
 from teleglyph.client.terminal.capabilities import Terminal, detect
 from teleglyph.client.terminal.screen import restore_all
 from teleglyph.client.trust import ServerTrust
 from teleglyph.client.waiting import unless_stopped
 from teleglyph.console import echo, write_frame
+from teleglyph.discovery.service_trust import ServiceTrust
 from teleglyph.errors import TeleglyphError
 from teleglyph.keys import KnownHosts, load_identity, parse_public_keys
 from teleglyph.media.soundcard import require_devices
+from teleglyph.net import authority
 from teleglyph.wire.acip import derive_password_key
 from teleglyph.wire.invitation import Invitation
 
@@ -77,15 +80,19 @@ def client(
     """Join a call.
 
     ADDRESS is the server: HOST, HOST:PORT, an IPv4 or IPv6 address, or [IPv6]:PORT. The default is this machine.
-    '/ROOM' after it names a call room; without it you join the lobby. A ws:// or wss:// URL joins over WebSocket, also
+    '/ROOM' after it names a call room; without it you join the lobby. Three words, as in big-green-boat, name a call that
+    is near, or known to the service of --discovery; NAME@HOST names the service, too. A ws:// or wss:// URL joins over WebSocket, also
     through the proxy that http_proxy or https_proxy names. A link from 'teleglyph invite' is an address, too. '-' reads
     it from standard input, and TELEGLYPH_INVITATION may hold it, to keep it out of the process list. In the call, press
     q to quit and ? to see the other keys.
     """
     source = sources.source()
-    where, invitation = parse_call(_read_address(address, source), joining.port, joining.room)
+    service = parse_service(joining.discovery) if joining.discovery else None
+    where, invitation = parse_call(_read_address(address, source), joining.port, joining.room, service)
     joining.check(has_invitation=invitation is not None)
     is_silent_guest = invitation is not None and invitation.view_only and source.is_default
+    if isinstance(where, SessionAddress) and joining.protocol == CallProtocol.ACIP.value:
+        raise click.UsageError(f"--protocol acip cannot be combined with {where}: calls by name use the secure link.")
     if isinstance(where, WebSocketAddress) and joining.protocol == CallProtocol.LINK2.value:
         raise click.UsageError(f"--protocol 2 cannot be combined with {where}: the secure link has no URL. Write HOST.")
     preferences = view.preferences()
@@ -143,6 +150,16 @@ def _credentials(joining: JoinOptions, where: CallAddress, invitation: Invitatio
         joining.encrypt,
         protocol,
         invitation,
+        _service_trust(joining, where).check if isinstance(where, SessionAddress) else None,
+    )
+
+
+def _service_trust(joining: JoinOptions, where: SessionAddress) -> ServiceTrust:
+    return ServiceTrust(
+        KnownHosts(),
+        parse_public_keys(joining.discovery_key) if joining.discovery_key else (),
+        name="" if where.service is None else authority(*where.service),
+        on_new=lambda text: echo(f"teleglyph: {text}", err=True),
     )
 
 

@@ -68,6 +68,19 @@ class JoinOptions:
         help="How to talk to the server: 2 is Teleglyph's secure link over TLS, acip is ascii-chat's protocol. auto "
         "tries the secure link first, and never gives it up for a server that has it.",
     )
+    discovery: str | None = option(
+        "--discovery",
+        table="network",
+        metavar="HOST",
+        help="Discovery service that knows calls by their three-word names; NAME@HOST means the same.",
+    )
+    discovery_key: str | None = option(
+        "--discovery-key",
+        table="security",
+        metavar="KEYS",
+        help="Only use a discovery service that proves this public key: the key itself, a file, github:USER or "
+        "gitlab:USER.",
+    )
     name: str = option(
         "--name",
         table="network",

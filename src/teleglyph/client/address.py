@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from typing import NamedTuple
 
+from teleglyph.client.session_address import SessionAddress
 from teleglyph.errors import UserError
 from teleglyph.net import DEFAULT_PORT, authority
 from teleglyph.room_name import LOBBY, parse_room_name
@@ -88,7 +89,7 @@ class WebSocketAddress(NamedTuple):
         return self.path.removeprefix(f"{CALL_PATH}/") if self.path.startswith(f"{CALL_PATH}/") else ""
 
 
-CallAddress = Address | WebSocketAddress
+CallAddress = Address | WebSocketAddress | SessionAddress
 
 
 def parse_call_address(text: str | None, port: int | None = None, room: str | None = None) -> CallAddress:

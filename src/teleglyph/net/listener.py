@@ -35,6 +35,10 @@ _CLOSE_SECONDS = 1.0
 _DRAIN = 64 << 10
 
 
+Choose = Callable[[str, Callable[[], None]], "asyncio.Protocol | bytes"]
+"""Takes a peer's address and what it calls when its connection has ended."""
+
+
 class Entry(Protocol):
     """A peer's place on the server, from its acceptance on."""
 
@@ -124,6 +128,16 @@ class Listener:
         name = listening.getsockname()
         return str(name[0]), int(name[1])
 
+    def adopt(self, sock: socket.socket, peer: str, choose: Choose | None = None) -> None:
+        """Serve a peer that came in another way than by TCP.
+
+        Args:
+            sock: a connected stream socket, not blocking; it belongs to the listener now.
+            peer: the address that limits count.
+            choose: the protocol for the peer, or bytes to send before closing; None lets its first bytes decide.
+        """
+        _NewPeer(self, sock, peer).start(choose)
+
     def close(self) -> None:
         """Stop listening and close peers that were not passed on; other connections stay open."""
         for listening in self._sockets:
@@ -176,13 +190,16 @@ class _NewPeer:
         self._looked_at = 0
         self._loop = asyncio.get_running_loop()
 
-    def start(self) -> None:
-        """Count the peer and wait for its first bytes."""
+    def start(self, choose: Choose | None = None) -> None:
+        """Count the peer and wait for its first bytes, unless its protocol is known."""
         self._entry = self._handler.let_in(self._client.address, is_proxy=self._is_proxy)
         if self._entry is None:
             self._socket.close()
             return
         self._listener.peers.add(self)
+        if choose is not None:
+            self._serve(b"" if self._entry.refusal else choose(self._client.address, self._entry.leave), self._entry)
+            return
         seconds = self._listener.first_bytes_timeout
         if self._entry.refusal:
             seconds = min(seconds, _REFUSED_SECONDS)
@@ -309,6 +326,9 @@ class _NewPeer:
             verdict: asyncio.Protocol | bytes = b""
         else:
             verdict = self._handler.plain(self._client, kind, entry)
+        self._serve(verdict, entry)
+
+    def _serve(self, verdict: asyncio.Protocol | bytes, entry: Entry) -> None:
         if isinstance(verdict, bytes):
             self._refuse(verdict)
             self._finish()

@@ -98,6 +98,7 @@ async def connect_tls(
     timeout: float = 3.0,
     tls_timeout: float = 5.0,
     limits: ConnectionLimits | None = None,
+    tunnel: socket.socket | None = None,
 ) -> Connection:
     """Connect to a server with TLS.
 
@@ -109,6 +110,8 @@ async def connect_tls(
         timeout: seconds for the connection.
         tls_timeout: seconds for the TLS handshake.
         limits: of the connection.
+        tunnel: a Unix stream socket whose other end leads to the server, such as that of a data channel; it is closed
+            with the connection.  None connects to the server.
 
     Raises:
         ConnectError: no address could be reached within ``timeout`` seconds.
@@ -117,13 +120,16 @@ async def connect_tls(
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(timeout):
-            transport, _ = await loop.create_connection(asyncio.Protocol, host, port)
+            if tunnel is not None:
+                transport, _ = await loop.create_unix_connection(asyncio.Protocol, sock=tunnel)
+            else:
+                transport, _ = await loop.create_connection(asyncio.Protocol, host, port)
     except ENDED as error:
         # The peer's reset may arrive while the event loop is still setting up the connection.
         raise TlsFailedError("", error) from error
     except OSError as error:
         raise ConnectError(tcp_failure(error, host, port, timeout)) from error
-    numeric = authority(peer_name(transport), port)
+    numeric = authority(peer_name(transport), port) if tunnel is None else authority(host, port)
     try:
         if transport.is_closing():
             raise ConnectionResetError
@@ -144,7 +150,7 @@ async def connect_tls(
         secure.abort()
         raise
     connection = Connection(session, authority(host, port), limits)
-    protocol = _OutgoingProtocol(connection)
+    protocol = _OutgoingProtocol(connection) if tunnel is None else ConnectionProtocol(connection)
     secure.set_protocol(protocol)
     protocol.connection_made(secure)
     return connection

@@ -43,6 +43,7 @@ from teleglyph.server.tls_certificate import ServerTls
 from teleglyph.store import Database, RecordStore, open_database
 
 if TYPE_CHECKING:
+    from teleglyph.server.discovery.found_by_name import FoundByName
     from teleglyph.events.service import EventsService
 
 _log = logging.getLogger(__name__)
@@ -84,6 +85,10 @@ class Server:
         self._pages_listener = Listener(self._door(None), config.call.handshake_timeout, "HTTP", "--http-port")
         self._background: list[asyncio.Task[None]] = []
         self.relay = Relay(config.games, config.relay, on_start=self._room_started, on_end=self._room_ended)
+        self.discovery: FoundByName | None = None
+        """Lets people find this server by a name; None if they do not, and before the start."""
+        self.on_name: Callable[[str], None] = lambda _: None
+        """Called with the name whenever this server has been registered at its discovery service."""
         self._reloader = Reloader(config, self._call_rooms, self.relay, self._http.reload_tls)
         self.records: RecordStore | None = None
         """Records of games; None without a database."""
@@ -132,6 +137,7 @@ class Server:
                 if self.config.announce is not None and self.events.groups is not None:
                     self._announcements = CallAnnouncements(self.events, self.lobby, self.config.announce)
                     self._spawn(self._announcements.run(), "announcements")
+        self._be_found()
         _log.info("Server is listening on %s", ", ".join(authority(*bound) for bound in self.bound))
         if self.records is not None:
             self._spawn(self._close_orphans(self.records), "orphaned records")
@@ -140,6 +146,26 @@ class Server:
         self._call_rooms.start()
         collect_less_often()
         self._spawn(collect_while_few(lambda: len(self.gate)), "garbage")
+
+    def _be_found(self) -> None:
+        """Register at the discovery service, if one is configured."""
+        config = self.config
+        if config.discovery is None:
+            return
+        # Imported here, because only few servers need these libraries.
+        from teleglyph.server.discovery.found_by_name import FoundByName
+
+        self.discovery = FoundByName(
+            config.discovery,
+            self.calls,
+            self._listener,
+            self.bound,
+            identity=config.identities[0],
+            has_password=config.password is not None,
+            max_participants=config.call.max_participants,
+            data_dir=config.data_dir,
+        )
+        self.discovery.start(lambda name: self.on_name(name))
 
     async def _open_database(self) -> None:
         """Open the database, if one is configured and a service needs it."""
@@ -190,6 +216,8 @@ class Server:
 
     async def stop(self) -> None:
         """Stop listening, end all connections and release everything, in less than a second."""
+        if self.discovery is not None:
+            await self.discovery.stop()
         self._listener.close()
         self._pages_listener.close()
         self.relay.close("The server is shutting down")

@@ -27,6 +27,7 @@ from teleglyph.wire.acip.session import ServerRole
 from teleglyph.wire.invitation import InvitationCheck
 from teleglyph.wire.link2 import Channel, LinkServerSession
 from teleglyph.wire.page import PageServerSession
+from teleglyph.wire.rendezvous import RendezvousServerSession
 
 _log = logging.getLogger(__name__)
 
@@ -161,6 +162,21 @@ class CallAdmission:
             lambda name: self._rooms.access(name or room), features=_FEATURES, guard=guard, admit=self._admit_invited
         )
 
+    def rendezvous_session(self, guard: HandshakeGuard, session_id: bytes) -> RendezvousServerSession:
+        """A session for a guest who comes by this server's name at a discovery service.
+
+        Args:
+            guard: of its handshake.
+            session_id: of this server at the service.
+        """
+        return RendezvousServerSession(
+            session_id,
+            self._config.identities,
+            self._rooms.access,
+            guard=guard,
+            admit_invited=self._admit_invited,
+        )
+
     def refuse_acip(self, peer: str) -> str | None:
         """Why a peer that speaks ACIP, over any transport, may not join; None if it may."""
         if self._config.acip:
@@ -206,6 +222,20 @@ class CallAdmission:
             admit_invited=self._admit_invited,
         )
         return self._protocol(peer, session, guard, leave)
+
+    def page(self, peer: str, leave: Callable[[], None]) -> asyncio.Protocol | bytes:
+        """The protocol for a page that comes in without a WebSocket, or the bytes that refuse it.
+
+        Args:
+            peer: its address.
+            leave: called when its connection has ended.
+        """
+        if not self._config.page:
+            return encode(ErrorMessage(HandshakeError.exit_code, "This server does not admit browsers."))
+        if (refusal := self.refuse(peer, is_counted=True)) is not None:
+            return encode(ErrorMessage(ServerFullError.exit_code, f"The server is full: {refusal.text}."))
+        guard = self.guard(peer)
+        return self._protocol(peer, self.page_session(guard), guard, leave)
 
     def _protocol(
         self, peer: str, session: ServerRole, guard: HandshakeGuard, leave: Callable[[], None]

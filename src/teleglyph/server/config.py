@@ -15,6 +15,7 @@ from teleglyph.net.forwarding import Network
 from teleglyph.rooms.relay import RelayLimits
 from teleglyph.rooms.room import GameRules
 from teleglyph.rooms.service import RoomsLimits
+from teleglyph.server.discovery.settings import DiscoverySettings
 from teleglyph.wire.acip import Identity
 
 DEFAULT_PORT = 27224
@@ -111,6 +112,8 @@ class ServerConfig:
     """Seconds between two logs of the counters."""
     logs_statistics: bool = False
     """Log the counters on the info level instead of the debug level."""
+    discovery: DiscoverySettings | None = None
+    """How people find this server by a name; None: they do not."""
     sound: SoundSettings = SoundSettings()
     call: CallLimits = CallLimits()
     connection: ConnectionLimits = ConnectionLimits()

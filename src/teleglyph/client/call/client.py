@@ -12,6 +12,8 @@ from teleglyph.client.call.connection import Credentials, ServerConnector
 from teleglyph.client.call.keep_alive import keep_alive
 from teleglyph.client.call.sound import CallSound
 from teleglyph.client.call.uplink import Uplink
+from teleglyph.client.session_address import SessionAddress
+from teleglyph.client.ways.session_connector import SessionConnector
 from teleglyph.errors import CallRoomError, ConnectionLostError, PeerError
 from teleglyph.media.frame_text import SafeFrame, check_frame, explain_refusal
 from teleglyph.net import Connection
@@ -109,7 +111,7 @@ class CallClient:
         """Called when :attr:`view` changes."""
         self._address = address
         self._credentials = credentials
-        self._connector = ServerConnector(address, credentials)
+        self._connector = _connector(address, credentials)
         self._capabilities = capabilities
         self._settings = _with_view_state(settings or ViewSettings())
         self._has_screens = False
@@ -262,6 +264,12 @@ class CallClient:
         self.received.frames += 1
         self.received.frame_bytes += len(text)
         self._events.frame(frame)
+
+
+def _connector(address: CallAddress, credentials: Credentials) -> ServerConnector | SessionConnector:
+    if isinstance(address, SessionAddress):
+        return SessionConnector(address, credentials)
+    return ServerConnector(address, credentials)
 
 
 def _with_view_state(settings: ViewSettings) -> ViewSettings:

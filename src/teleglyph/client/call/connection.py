@@ -38,6 +38,7 @@ WEBSOCKET_SECONDS = 8.0
 HANDSHAKE_SECONDS = 5.0
 
 Opened = tuple[Connection, HandshakeDone]
+IdentityCheck = Callable[[str, "bytes | None"], None]
 
 
 class CallProtocol(enum.Enum):
@@ -61,6 +62,7 @@ class Credentials:
         encrypt: False only for servers that run without encryption.
         protocol: how to talk to the server.
         invitation: to the room, instead of a password and a key; only for link 2, which is then the only protocol.
+        check_service: decides about the identity of a discovery service, by its numeric address; None accepts any.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Credentials:
     encrypt: bool = True
     protocol: CallProtocol = CallProtocol.AUTO
     invitation: Invitation | None = field(default=None, repr=False)
+    check_service: IdentityCheck | None = field(default=None, repr=False)
 
 
 class NoAnswerError(RateLimitError):

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 
 from teleglyph.client.address import CallAddress
+from teleglyph.client.session_address import SessionAddress
 from teleglyph.net import is_loopback, own_addresses
 
 _CONNECT_SECONDS = 0.5
@@ -21,7 +22,7 @@ async def invitation(address: CallAddress, numeric_host: str) -> tuple[str, ...]
         numeric_host: its numeric address.  If that is this machine, others need another address; connecting to each
             shows whether the server listens there.
     """
-    if not is_loopback(numeric_host):
+    if isinstance(address, SessionAddress) or not is_loopback(numeric_host):
         return (f"{ALONE} Others join with", f"teleglyph client {address.as_typed}")
     for own in own_addresses():
         if await _accepts_connections(own, address.port):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import socket
 import ssl
 
 from teleglyph.client.address import CallAddress
@@ -86,12 +87,15 @@ class LinkAttempt:
         except ValueError:
             return False  # nobody issues names that cannot be read
 
-    async def open(self, check_identity: IdentityCheck, timeout: float) -> Connection:
+    async def open(
+        self, check_identity: IdentityCheck, timeout: float, tunnel: socket.socket | None = None
+    ) -> Connection:
         """Connect; the handshake of the session is still to come.
 
         Args:
             check_identity: decides about the server's identity.
             timeout: seconds for the TCP connection.
+            tunnel: leads to the server; None connects to its address.
 
         Raises:
             ConnectError: the server cannot be reached.
@@ -127,6 +131,7 @@ class LinkAttempt:
                 make_session,
                 timeout=timeout,
                 tls_timeout=TLS_SECONDS,
+                tunnel=tunnel,
             )
         except TlsFailedError as error:
             raise self._failure(error) from error
