@@ -20,6 +20,7 @@ from click.core import ParameterSource
 from teleglyph.call.sound import SoundSettings
 from teleglyph.cli.call_room_tables import rooms_of
 from teleglyph.cli.config_file import CALL_ROOMS, Configuration, chosen_file
+from teleglyph.cli.discovery_options import DiscoveryOptions
 from teleglyph.cli.event_options import EventOptions
 from teleglyph.cli.http_options import HttpOptions
 from teleglyph.cli.identity import draw_identities
@@ -44,7 +45,7 @@ from teleglyph.net import own_addresses
 from teleglyph.rooms.relay import RelayLimits
 from teleglyph.rooms.room import GameRules
 from teleglyph.server.app import Server
-from teleglyph.server.config import CallRoomSettings, ServerConfig
+from teleglyph.server.config import ALL_ADDRESSES, CallRoomSettings, ServerConfig
 from teleglyph.server.data_directory import IDENTITY_FILE, open_data_directory
 from teleglyph.server.own_names import names_for_links
 from teleglyph.server.running_server import RunningServer
@@ -64,6 +65,7 @@ _LINES_BESIDE_QR = 24
     access=AccessOptions,
     storage=StorageOptions,
     load=LoadOptions,
+    discovery=DiscoveryOptions,
     rooms=RoomOptions,
     relay=EventOptions,
     web=HttpOptions,
@@ -78,6 +80,7 @@ def server(
     access: AccessOptions,
     storage: StorageOptions,
     load: LoadOptions,
+    discovery: DiscoveryOptions,
     rooms: RoomOptions,
     relay: EventOptions,
     web: HttpOptions,
@@ -94,12 +97,17 @@ def server(
     access.check(has_protected_rooms=any(room.is_private for room in configured_rooms.values()))
     web.check()
     storage = storage.resolved()
+    has_private_room = any(room.is_private for room in configured_rooms.values())
+    discovery.check(
+        is_protected=access.password is not None or bool(access.client_keys) or has_private_room,
+        has_identity=bool(access.keys) or (storage.data_dir is not None and access.encrypt),
+    )
     relay = relay.resolved(has_storage=not storage.ephemeral, has_http=listen.http)
     logs.apply()
     # Locked before anything in it is read, created or opened.
     with nullcontext() if storage.data_dir is None else open_data_directory(storage.data_dir):
         config = ServerConfig(
-            addresses=listen.addresses,
+            addresses=_addresses(listen, discovery),
             port=listen.port,
             http=listen.http,
             http_port=listen.http_port,
@@ -135,12 +143,19 @@ def server(
             admin_token=web.admin_token,
             tls=web.tls,
             sound=SoundSettings(mix.audio_bitrate, mix.audio_complexity),
+            discovery=discovery.settings(),
             statistics_interval=statistics.statistics_interval,
             logs_statistics=source_of("statistics_interval") not in (None, ParameterSource.DEFAULT),
         )
         config = replace(config, call=replace(config.call, max_participants=listen.max_clients))
         keys = tuple(key if key.startswith("gpg:") else str(Path(key).expanduser().absolute()) for key in access.keys)
         return run(lambda stop: _serve(config, stop, keys, listen.qr))
+
+
+def _addresses(listen: ListenOptions, discovery: DiscoveryOptions) -> tuple[str, ...]:
+    """The addresses to listen on: with a discovery service all of them by default, because others are to join."""
+    is_default = source_of("addresses") in (None, ParameterSource.DEFAULT)
+    return ALL_ADDRESSES if is_default and discovery.discovery is not None else listen.addresses
 
 
 def _identities(access: AccessOptions, data_dir: Path | None) -> tuple[Identity, ...]:

@@ -110,7 +110,9 @@ def parse_session(text: str, service: Service | None = None, room: str | None = 
     if "://" in text or not (at or is_listed(words) or (service is not None and is_name(words))):
         return None
     if not is_name(words):
-        raise UserError(f"'{printable(words)[:60]}' is not the name of a call. Write three words, as in big-green-boat.")
+        raise UserError(
+            f"'{printable(words)[:60]}' is not the name of a call. Write three words, as in big-green-boat."
+        )
     if at:
         service = parse_service(host)
     if tail and room and tail.lower() != room.lower():

@@ -45,6 +45,7 @@ class _DataChannel:
         self._stack: Stack | None = None
         self._tunnel: Tunnel | None = None
         self._way = ""
+        self._peer = ""
         self._opened: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         """The protocol of the open channel."""
         self._opened.add_done_callback(lambda future: future.cancelled() or future.exception())
@@ -55,6 +56,11 @@ class _DataChannel:
     def way(self) -> str:
         """How the bytes travel: ``direct`` or ``relayed``; empty until the channel is open."""
         return self._way
+
+    @property
+    def peer(self) -> str:
+        """The other side's numeric address, or that of its relay; empty until the channel is open."""
+        return self._peer
 
     @property
     def server_failures(self) -> list[str]:
@@ -133,6 +139,7 @@ class _DataChannel:
             except TimeoutError:
                 raise PeerTimeoutError(self._not_opened(_MAX_CONNECTING)) from None
             self._way = "relayed" if stack.agent.is_relayed else "direct"
+            self._peer = stack.agent.peer
             _log.debug("Data channel opened: way=%s protocol=%s", self._way, channel.protocol)
             self._opened.set_result(channel.protocol)
             await stack.run(tunnel)

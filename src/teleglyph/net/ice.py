@@ -88,6 +88,12 @@ class IceAgent(aioice_ice.Connection):
         pair = self._nominated.get(1)
         return None if pair is None else _is_relayed(pair)
 
+    @property
+    def peer(self) -> str:
+        """The other side's numeric address, or that of its relay; empty until the connection is established."""
+        pair = self._nominated.get(1)
+        return "" if pair is None else str(pair.remote_candidate.host)
+
     async def add_candidates(self, candidates: Sequence[Candidate]) -> None:
         """Add the other side's candidates.
 

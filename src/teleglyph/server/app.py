@@ -32,7 +32,7 @@ from teleglyph.server.background import start_task
 from teleglyph.server.call_admission import CallAdmission
 from teleglyph.server.call_announcements import CallAnnouncements
 from teleglyph.server.call_rooms import CallRooms
-from teleglyph.server.config import DEFAULT_ADDRESSES, ServerConfig
+from teleglyph.server.config import ALL_ADDRESSES, DEFAULT_ADDRESSES, ServerConfig
 from teleglyph.server.data_directory import DATABASE_FILE, RELAY_KEY_FILE
 from teleglyph.server.front_door import FrontDoor
 from teleglyph.server.garbage import collect_less_often, collect_while_few
@@ -43,8 +43,8 @@ from teleglyph.server.tls_certificate import ServerTls
 from teleglyph.store import Database, RecordStore, open_database
 
 if TYPE_CHECKING:
-    from teleglyph.server.discovery.found_by_name import FoundByName
     from teleglyph.events.service import EventsService
+    from teleglyph.server.discovery.found_by_name import FoundByName
 
 _log = logging.getLogger(__name__)
 
@@ -165,7 +165,7 @@ class Server:
             max_participants=config.call.max_participants,
             data_dir=config.data_dir,
         )
-        self.discovery.start(lambda name: self.on_name(name))
+        self.discovery.start(self.on_name)
 
     async def _open_database(self) -> None:
         """Open the database, if one is configured and a service needs it."""
@@ -269,8 +269,9 @@ class Server:
             raise BindError(f"Cannot listen on any of the addresses {', '.join(self.config.addresses)}.")
 
     def _is_optional(self, address: str) -> bool:
-        """Whether an address may be missing: the default ``::1``, because machines without IPv6 are common."""
-        return self.config.addresses == DEFAULT_ADDRESSES and ":" in address and bool(self.bound)
+        """Whether an address may be missing: the default IPv6 one, because machines without IPv6 are common."""
+        is_default = self.config.addresses in (DEFAULT_ADDRESSES, ALL_ADDRESSES)
+        return is_default and ":" in address and bool(self.bound)
 
     def _spawn(self, coroutine: Coroutine[None, None, None], name: str) -> None:
         self._background.append(start_task(coroutine, name))

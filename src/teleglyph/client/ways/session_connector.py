@@ -28,7 +28,11 @@ CHANNEL_SECONDS = 15.0
 """Until a data channel is open, after its offer is answered."""
 TOTAL_SECONDS = 40.0
 
-_WORDS: dict[int, str] = {AddressKind.LAN: "the local network", AddressKind.PUBLIC: "its address", AddressKind.MAPPED: "its router"}
+_WORDS: dict[int, str] = {
+    AddressKind.LAN: "the local network",
+    AddressKind.PUBLIC: "its address",
+    AddressKind.MAPPED: "its router",
+}
 
 
 class SessionConnector:
@@ -107,12 +111,12 @@ class SessionConnector:
 
     async def _open_channel(self, race: WayRace, conversation: HostConversation, ways: Ways, way: LinkWay) -> None:
         # Imported here, because most calls do not need these libraries.
-        from teleglyph.net.data_channel import STREAM_PROTOCOL, DataChannelOffer
+        from teleglyph.net.data_channel import STREAM, DataChannelOffer
 
         channel = DataChannelOffer()
         is_kept = False
         try:
-            offer = await channel.create(ways.servers, STREAM_PROTOCOL)
+            offer = await channel.create(ways.servers, STREAM)
             await channel.accept(await conversation.offer_channel(offer))
 
             async def tunnel() -> socket.socket:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Callable, Sequence
 
 from teleglyph.errors import RateLimitError
@@ -11,7 +10,6 @@ from teleglyph.net import Listener
 from teleglyph.server.call_admission import CallAdmission
 from teleglyph.wire.discovery import IceServer
 
-PAGE_PROTOCOL = "teleglyph.page"
 MAX_CHANNELS = 64
 """Data channels at once, open or being opened."""
 OPEN_SECONDS = 20.0
@@ -58,23 +56,17 @@ class Arrivals:
         if len(self._tasks) > MAX_CHANNELS:
             raise RateLimitError("The host has too many data channels open. Try again later.")
         # Imported here, because only few servers need these libraries.
-        from teleglyph.net.data_channel import DataChannelAnswer
+        from teleglyph.net.data_channel import PAGE, DataChannelAnswer
 
         channel = DataChannelAnswer()
         try:
             reply(await channel.create(offer, servers))
             sock, protocol = await channel.open(OPEN_SECONDS)
             self.opened += 1
-            self._serve(sock, protocol, channel.peer)
+            self._listener.adopt(sock, channel.peer, self._calls.page if protocol == PAGE else None)
             await channel.wait_closed()
         finally:
             await channel.close()
-
-    def _serve(self, sock: socket.socket, protocol: str, peer: str) -> None:
-        if protocol == PAGE_PROTOCOL:
-            self._listener.adopt(sock, peer, self._calls.page)
-        else:
-            self._listener.adopt(sock, peer)
 
     async def close(self) -> None:
         """Close all data channels."""

@@ -50,9 +50,7 @@ class FoundByName:
     ) -> None:
         self._bound = bound
         self._arrivals = Arrivals(listener, calls)
-        self._door = RendezvousDoor(
-            calls, self._arrivals, self._addresses, exposes_address=settings.exposes_address
-        )
+        self._door = RendezvousDoor(calls, self._arrivals, self._addresses, exposes_address=settings.exposes_address)
         self._registration = Registration(
             settings,
             identity,

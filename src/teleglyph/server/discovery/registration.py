@@ -94,7 +94,9 @@ class Registration:
                 self.state = RegistrationState.WAITING
                 pause = self._pause * (1 + random.random() / 2)  # noqa: S311 - spreads the hosts of a service
                 level = logging.ERROR if isinstance(error, VerificationError) else logging.WARNING
-                _log.log(level, "Discovery service %s: %s Trying again in %.0f s.", self._settings.service, error, pause)
+                _log.log(
+                    level, "Discovery service %s: %s Trying again in %.0f s.", self._settings.service, error, pause
+                )
                 self._pause = min(_LONGEST_PAUSE, self._pause * 2)
                 await asyncio.sleep(pause)
 

@@ -35,7 +35,9 @@ _TAG = 8
 class _Guest:
     """One conversation."""
 
-    def __init__(self, session: RendezvousServerSession, over: Callable[[], None], expires: asyncio.TimerHandle) -> None:
+    def __init__(
+        self, session: RendezvousServerSession, over: Callable[[], None], expires: asyncio.TimerHandle
+    ) -> None:
         self.session = session
         self.over = over
         self.expires = expires
@@ -164,7 +166,9 @@ class RendezvousDoor:
     async def _answer(self, sender: bytes, guest: _Guest, sdp: str) -> None:
         """Open a data channel; it outlives the conversation."""
         try:
-            await self._arrivals.answer(sdp, self.servers, lambda answer: self._reply(sender, guest, WaysAnswer(answer)))
+            await self._arrivals.answer(
+                sdp, self.servers, lambda answer: self._reply(sender, guest, WaysAnswer(answer))
+            )
         except RateLimitError as error:
             self._reply(sender, guest, ErrorMessage(error.exit_code, str(error)))
         except PeerError as error:
