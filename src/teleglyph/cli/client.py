@@ -82,8 +82,9 @@ def client(
     ADDRESS is the server: HOST, HOST:PORT, an IPv4 or IPv6 address, or [IPv6]:PORT. The default is this machine.
     '/ROOM' after it names a call room; without it you join the lobby. Three words, as in big-green-boat, name a call
     that is nearby, or known to the service of --discovery; NAME@SERVICE names the service, too. A ws:// or wss:// URL
-    joins over WebSocket, also through the proxy that http_proxy or https_proxy names. A link from 'teleglyph invite' is an address, too. '-' reads
-    it from standard input, and TELEGLYPH_INVITATION may hold it, to keep it out of the process list. In the call, press
+    joins over WebSocket, also through the proxy that http_proxy or https_proxy names. A link from 'teleglyph invite' is
+    an address, too. '-' reads it from standard input, and TELEGLYPH_INVITATION may hold it, to keep it out of the
+    process list. In the call, press
     q to quit and ? to see the other keys.
     """
     source = sources.source()

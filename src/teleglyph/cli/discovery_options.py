@@ -90,8 +90,8 @@ class DiscoveryOptions:
             )
         if not is_protected and not self.discovery_expose_ip:
             raise click.UsageError(
-                "--discovery would let anyone who guesses the name learn this server's address. Set TELEGLYPH_PASSWORD, "
-                "use --client-keys, or accept that with --discovery-expose-ip."
+                "--discovery would let anyone who guesses the name learn this server's address. Set "
+                "TELEGLYPH_PASSWORD, use --client-keys, or accept that with --discovery-expose-ip."
             )
 
     def settings(self) -> DiscoverySettings | None:

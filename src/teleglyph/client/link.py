@@ -91,8 +91,8 @@ def parse_link(text: str, port: int | None = None, room: str | None = None) -> t
 def parse_session(text: str, service: Service | None = None, room: str | None = None) -> SessionAddress | None:
     """Parse ``NAME``, ``NAME@SERVICE``, each perhaps with ``/ROOM``, or a link ``https://SERVICE/NAME``.
 
-    Without ``@`` and without a service, only words of our own lists are a name, because three words may also be the name
-    of a computer.
+    Without ``@`` and without a service, only words of our own lists are a name, because three words may also be the
+    name of a computer.
 
     Args:
         text: the user's input.

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from teleglyph.client.address import Address, CallAddress
+from teleglyph.client.address import Address, CallAddress, WebSocketAddress
 from teleglyph.client.call.backoff import UNANSWERED_PAUSES
 from teleglyph.client.call.link_connection import TLS_SECONDS, LinkAttempt, NoLinkError
 from teleglyph.client.trust import NotPinnedError, ServerTrust
@@ -94,7 +94,7 @@ class ServerConnector:
         credentials: how to join.
     """
 
-    def __init__(self, address: CallAddress, credentials: Credentials) -> None:
+    def __init__(self, address: Address | WebSocketAddress, credentials: Credentials) -> None:
         self._address = address
         self._name = authority(address.host, address.port)
         self._credentials = credentials

@@ -105,7 +105,7 @@ class SessionConnector:
             ways = await conversation.ask_for_ways()
             way = LinkWay(address.room, self._credentials, self._check_same_host)
             for number, direct in enumerate(_usable(ways)):
-                name = f"direct TCP to {_WORDS.get(direct.kind, 'its address')}"
+                name = f"direct TCP to {_WORDS.get(direct.kind, 'another address')}"
                 race.add(name, lambda at=direct: way.direct(at.host, at.port), number * STAGGER)  # type: ignore[misc]
             await self._open_channel(race, conversation, ways, way)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 
-from teleglyph.net import is_loopback, numeric
+from teleglyph.net import is_loopback
+from teleglyph.net.addresses import numeric
 from teleglyph.wire.discovery import AddressKind, DirectAddress
 
 _ANY = ("0.0.0.0", "::")  # noqa: S104 - to be recognised, not listened on

@@ -154,8 +154,8 @@ class RendezvousDoor:
     def _admit(self, guest: _Guest, done: HandshakeDone) -> None:
         if not done.authenticated and not self._exposes_address:
             text = (
-                "This room needs neither a password nor a key, so its host does not show its address. Ask the host for an "
-                "invitation, or for a room with a password."
+                "This room needs neither a password nor a key, so its host does not show its address. Ask the host for "
+                "an invitation, or for a room with a password."
             )
             guest.session.send(ErrorMessage(AuthenticationError.exit_code, text))
             raise AuthenticationError("it proved nothing, and --discovery-expose-ip is not set")
