@@ -37,12 +37,14 @@ from teleglyph.server.data_directory import DATABASE_FILE, RELAY_KEY_FILE
 from teleglyph.server.front_door import FrontDoor
 from teleglyph.server.garbage import collect_less_often, collect_while_few
 from teleglyph.server.http import HttpFront
+from teleglyph.server.lan import announcement_for
 from teleglyph.server.overload import Overload
 from teleglyph.server.reloading import Reloader
 from teleglyph.server.tls_certificate import ServerTls
 from teleglyph.store import Database, RecordStore, open_database
 
 if TYPE_CHECKING:
+    from teleglyph.discovery.lan import LanAnnouncement
     from teleglyph.events.service import EventsService
 
 _log = logging.getLogger(__name__)
@@ -92,6 +94,8 @@ class Server:
         self.events: EventsService | None = None
         """The Nostr relay; None if it is disabled."""
         self._announcements: CallAnnouncements | None = None
+        self.lan: LanAnnouncement | None = None
+        """The announcement on the local network; None if there is none."""
         self.on_reload: Callable[[], None] = lambda: None
         """Called after a reload."""
 
@@ -133,6 +137,9 @@ class Server:
                     self._announcements = CallAnnouncements(self.events, self.lobby, self.config.announce)
                     self._spawn(self._announcements.run(), "announcements")
         _log.info("Server is listening on %s", ", ".join(authority(*bound) for bound in self.bound))
+        self.lan = announcement_for(self.config, self.bound)
+        if self.lan is not None:
+            await self.lan.start()
         if self.records is not None:
             self._spawn(self._close_orphans(self.records), "orphaned records")
         self._spawn(self._watch(), "watch")
@@ -192,6 +199,7 @@ class Server:
         """Stop listening, end all connections and release everything, in less than a second."""
         self._listener.close()
         self._pages_listener.close()
+        farewell = asyncio.create_task(self.lan.close()) if self.lan is not None else None
         self.relay.close("The server is shutting down")
         self._call_rooms.close_groups()
         if self._announcements is not None:
@@ -205,6 +213,8 @@ class Server:
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
+        if farewell is not None:
+            await farewell
         if self._database is not None:
             await asyncio.to_thread(self._database.close)
         await self._decoding.close()
