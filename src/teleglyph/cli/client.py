@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import time
 from dataclasses import dataclass, replace
 
 import click
 from click.core import ParameterSource
 
+from teleglyph.cli.choosing import choose, may_choose
 from teleglyph.cli.client_options import (
     AudioOptions,
     DeviceOptions,
     JoinOptions,
+    RecentOptions,
     ReconnectOptions,
     VideoOptions,
     ViewOptions,
@@ -33,7 +36,9 @@ from teleglyph.client.call.interactive import watch_call
 from teleglyph.client.call.options import CallOptions
 from teleglyph.client.call.pipe import pipe_call
 from teleglyph.client.call.snapshot import snapshot_call
+from teleglyph.client.call_choice import THIS_MACHINE
 from teleglyph.client.link import parse_call, parse_service
+from teleglyph.client.recent_calls import RecentCalls, recent_calls_file
 from teleglyph.client.session_address import SessionAddress
 from teleglyph.client.terminal.capabilities import Terminal, detect
 from teleglyph.client.terminal.screen import restore_all
@@ -63,6 +68,7 @@ _MAX_LINK = 4096
     display=DisplayOptions,
     view=ViewOptions,
     reconnecting=ReconnectOptions,
+    recent=RecentOptions,
 )
 @click.pass_obj
 def client(
@@ -76,26 +82,22 @@ def client(
     display: DisplayOptions,
     view: ViewOptions,
     reconnecting: ReconnectOptions,
+    recent: RecentOptions,
 ) -> int:
     """Join a call.
 
-    ADDRESS is the server: HOST, HOST:PORT, an IPv4 or IPv6 address, or [IPv6]:PORT. The default is this machine.
-    '/ROOM' after it names a call room; without it you join the lobby. Three words, as in big-green-boat, name a call
-    that is nearby, or known to the service of --discovery; NAME@SERVICE names the service, too. A ws:// or wss:// URL
-    joins over WebSocket, also through the proxy that http_proxy or https_proxy names. A link from 'teleglyph invite' is
-    an address, too. '-' reads it from standard input, and TELEGLYPH_INVITATION may hold it, to keep it out of the
-    process list. In the call, press
-    q to quit and ? to see the other keys.
+    ADDRESS is the server: HOST, HOST:PORT, an IPv4 or IPv6 address, or [IPv6]:PORT. Without it, you choose from the
+    calls on your network and those that you joined recently; if there are none, or no terminal, it is this machine.
+    '/ROOM' after ADDRESS names a call room; without it you join the lobby. Three words, as in big-green-boat, name a
+    call that is nearby, or known to the service of --discovery; NAME@SERVICE names the service, too. A ws:// or wss://
+    URL joins over WebSocket, also through the proxy that http_proxy or https_proxy names. A link from 'teleglyph
+    invite' is an address, too. '-' reads it from standard input, and TELEGLYPH_INVITATION may hold it, to keep it out
+    of the process list. In the call, press q to quit and ? to see the other keys.
     """
+    recent_calls = RecentCalls(recent_calls_file())
+    if recent.forget_recent:
+        return _forget(recent_calls)
     source = sources.source()
-    service = parse_service(joining.discovery) if joining.discovery else None
-    where, invitation = parse_call(_read_address(address, source), joining.port, joining.room, service)
-    joining.check(has_invitation=invitation is not None)
-    is_silent_guest = invitation is not None and invitation.view_only and source.is_default
-    if isinstance(where, SessionAddress) and joining.protocol == CallProtocol.ACIP.value:
-        raise click.UsageError(f"--protocol acip cannot be combined with {where}: calls by name use the secure link.")
-    if isinstance(where, WebSocketAddress) and joining.protocol == CallProtocol.LINK2.value:
-        raise click.UsageError(f"--protocol 2 cannot be combined with {where}: the secure link has no URL. Write HOST.")
     preferences = view.preferences()
     if video.no_video and not source.is_default:
         raise click.UsageError(
@@ -103,17 +105,37 @@ def client(
         )
     interactive = sys.stdout.isatty() and not display.snapshot
     logs.apply(console=not interactive)
+    service = parse_service(joining.discovery) if joining.discovery else None
+    text, choice = _read_address(address, source), THIS_MACHINE
+    if text is None and interactive and may_choose(joining):
+        joining.check()
+        picked = choose(recent_calls, joining)
+        if picked is None:
+            return 0
+        text, choice = picked.address, picked
+    if choice is THIS_MACHINE:
+        where, invitation = parse_call(text, joining.port, joining.room, service)
+    else:
+        where, invitation = parse_call(text, service=service)
+    joining.check(has_invitation=invitation is not None)
+    is_silent_guest = invitation is not None and invitation.view_only and source.is_default
+    if isinstance(where, SessionAddress) and joining.protocol == CallProtocol.ACIP.value:
+        raise click.UsageError(f"--protocol acip cannot be combined with {where}: calls by name use the secure link.")
+    if isinstance(where, WebSocketAddress) and joining.protocol == CallProtocol.LINK2.value:
+        raise click.UsageError(f"--protocol 2 cannot be combined with {where}: the secure link has no URL. Write HOST.")
     terminal = detect(os.environ, ask=interactive)
     if interactive:
         terminal.require_cursor()
     options = CallOptions(
         address=where,
-        credentials=_credentials(joining, where, invitation),
+        credentials=_credentials(joining, where, invitation, choice.identity),
         display=display.display(terminal, whole_screen=not interactive),
         fixed_size=display.fixed_size,
         reconnect_attempts=reconnecting.reconnect_attempts,
         preferences=preferences,
     )
+    if recent.remember:
+        options = replace(options, on_joined=lambda: recent_calls.add(where.as_typed, choice.name, time.time()))
     chosen = None
     if _wants_sound(sound, devices, display, source, interactive=interactive):
         chosen = _sound_devices(sound, devices, source)
@@ -139,7 +161,17 @@ def _read_address(address: str | None, source: Source) -> str | None:
     return text.strip()
 
 
-def _credentials(joining: JoinOptions, where: CallAddress, invitation: Invitation | None) -> Credentials:
+def _forget(recent_calls: RecentCalls) -> int:
+    if _is_typed("address"):
+        raise click.UsageError("--forget-recent takes no ADDRESS: it forgets all recent calls.")
+    count = recent_calls.forget()
+    echo(f"Forgot {count} recent call{'' if count == 1 else 's'}.", err=True)
+    return 0
+
+
+def _credentials(
+    joining: JoinOptions, where: CallAddress, invitation: Invitation | None, announced: bytes | None
+) -> Credentials:
     # A WebSocket has no secure link, so its URL asks for ACIP.
     is_acip = joining.protocol == CallProtocol.ACIP.value or isinstance(where, WebSocketAddress)
     protocol = CallProtocol(joining.protocol)
@@ -147,7 +179,7 @@ def _credentials(joining: JoinOptions, where: CallAddress, invitation: Invitatio
         joining.name,
         derive_password_key(joining.password) if joining.password else None,
         load_identity(joining.key, ask_passphrase) if joining.key else None,
-        _trust(joining, is_acip=is_acip) if joining.encrypt else None,
+        _trust(joining, announced, is_acip=is_acip) if joining.encrypt else None,
         joining.encrypt,
         protocol,
         invitation,
@@ -164,13 +196,14 @@ def _service_trust(joining: JoinOptions, where: SessionAddress) -> ServiceTrust:
     )
 
 
-def _trust(joining: JoinOptions, *, is_acip: bool) -> ServerTrust:
+def _trust(joining: JoinOptions, announced: bytes | None, *, is_acip: bool) -> ServerTrust:
     pinned = parse_public_keys(joining.server_key) if joining.server_key else []
     return ServerTrust(
         KnownHosts(),
         pinned,
         accept_new=joining.accept_new_server,
         allows_downgrade=is_acip,
+        announced=announced,
         on_new=lambda text: echo(f"teleglyph: {text}", err=True),
     )
 

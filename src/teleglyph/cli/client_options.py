@@ -203,3 +203,17 @@ class ReconnectOptions:
         show_default=True,
         help="Attempts to restore a lost connection; -1 for no limit. A snapshot never reconnects.",
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecentOptions:
+    """The list of recent calls."""
+
+    remember: bool = option(
+        "--remember/--no-remember",
+        table="network",
+        default=True,
+        show_default=True,
+        help="Add the call to your recent calls, which 'teleglyph client' lists without an address.",
+    )
+    forget_recent: bool = option("--forget-recent", is_flag=True, help="Forget your recent calls, and exit.")

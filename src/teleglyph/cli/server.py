@@ -112,6 +112,7 @@ def server(
             http=listen.http,
             http_port=listen.http_port,
             page=listen.page,
+            lan=listen.lan,
             acip=access.acip,
             password=access.password,
             identities=_identities(access, storage.data_dir),
@@ -237,6 +238,7 @@ async def _serve(
         names=names_for_links(config),
         has_certificate=config.tls is not None,
         has_page=config.http and config.page,
+        is_announced=service.lan is not None,
     )
     service.on_reload = partial(_record, service, welcome, keys)
     _record(service, welcome, keys)

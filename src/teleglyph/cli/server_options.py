@@ -75,6 +75,14 @@ class ListenOptions:
         show_default=True,
         help="Maximum number of participants.",
     )
+    lan: bool = option(
+        "--lan/--no-lan",
+        table="network",
+        default=True,
+        show_default=True,
+        help="Announce the call on the local network (mDNS), so that 'teleglyph client' lists it there. Nothing is "
+        "announced while only this machine can connect, nor with public addresses.",
+    )
     qr: bool | None = option(
         "--qr/--no-qr",
         table="network",

@@ -25,6 +25,8 @@ class ServerTrust:
         pinned: the only accepted identities; if empty, ``hosts`` decides.
         accept_new: remember new servers without asking.
         allows_downgrade: accept servers that spoke link 2 before and do not now.
+        announced: the identity that the server's announcement on the local network names, which it must show; None
+            without one.  Anybody can announce anything, so it does not replace any other check.
         on_new: called with a sentence when a server is remembered.
     """
 
@@ -35,12 +37,14 @@ class ServerTrust:
         *,
         accept_new: bool = False,
         allows_downgrade: bool = False,
+        announced: bytes | None = None,
         on_new: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.hosts = hosts
         self.pinned = tuple(pinned)
         self.allows_downgrade = allows_downgrade
         self._accept_new = accept_new
+        self._announced = announced
         self._on_new = on_new
 
     def check(
@@ -80,6 +84,8 @@ class ServerTrust:
             if has_link2:
                 self._remember_pinned(verdict, entries, address, identity, name)
             return
+        if verdict is not Verdict.CHANGED:
+            self._check_announced(name, address, identity, shown)
         if verdict is Verdict.KNOWN:
             with contextlib.suppress(KeyFileError):  # the server is known without these
                 self.hosts.add_name(entries, name)
@@ -168,6 +174,14 @@ class ServerTrust:
             raise NotPinnedError(
                 f"{address} shows {shown}, but --server-key requires {expected}. Someone may be intercepting the "
                 "connection, or its host has a new key."
+            )
+
+    def _check_announced(self, name: str, address: str, identity: bytes | None, shown: str) -> None:
+        if self._announced is not None and identity != self._announced:
+            raise VerificationError(
+                f"{_both(name, address)} shows {shown}, but its announcement on your network names "
+                f"{fingerprint(self._announced)}. Someone may be announcing or intercepting calls that are not theirs. "
+                "Ask the host for the server's address and fingerprint."
             )
 
     def _remedy(self, address: str, entries: Sequence[Entry]) -> str:

@@ -1,5 +1,6 @@
-"""Finding a call by three words instead of an address.
+"""Finding a call without knowing its address, and reaching it through NAT.
 
-Owns what hosts and joiners need to find each other.  May use ``wire``, ``net``, ``store`` and ``keys``; never imports
-calls, rooms or events, nor the server or the client.  Begin at :func:`teleglyph.discovery.names.random_name`.
+Owns what hosts and joiners need for that: names of three words (:mod:`~teleglyph.discovery.names`), calls on the local
+network (:mod:`~teleglyph.discovery.lan`), port mapping, STUN, the discovery service and its client.  Nothing here knows
+calls or participants.  Begin at :mod:`teleglyph.discovery.service_client`.
 """

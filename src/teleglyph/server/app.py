@@ -37,12 +37,14 @@ from teleglyph.server.data_directory import DATABASE_FILE, RELAY_KEY_FILE
 from teleglyph.server.front_door import FrontDoor
 from teleglyph.server.garbage import collect_less_often, collect_while_few
 from teleglyph.server.http import HttpFront
+from teleglyph.server.lan import announcement_for
 from teleglyph.server.overload import Overload
 from teleglyph.server.reloading import Reloader
 from teleglyph.server.tls_certificate import ServerTls
 from teleglyph.store import Database, RecordStore, open_database
 
 if TYPE_CHECKING:
+    from teleglyph.discovery.lan import LanAnnouncement
     from teleglyph.events.service import EventsService
     from teleglyph.server.discovery.found_by_name import FoundByName
 
@@ -97,6 +99,8 @@ class Server:
         self.events: EventsService | None = None
         """The Nostr relay; None if it is disabled."""
         self._announcements: CallAnnouncements | None = None
+        self.lan: LanAnnouncement | None = None
+        """The announcement on the local network; None if there is none."""
         self.on_reload: Callable[[], None] = lambda: None
         """Called after a reload."""
 
@@ -139,6 +143,9 @@ class Server:
                     self._spawn(self._announcements.run(), "announcements")
         self._be_found()
         _log.info("Server is listening on %s", ", ".join(authority(*bound) for bound in self.bound))
+        self.lan = announcement_for(self.config, self.bound)
+        if self.lan is not None:
+            await self.lan.start()
         if self.records is not None:
             self._spawn(self._close_orphans(self.records), "orphaned records")
         self._spawn(self._watch(), "watch")
@@ -220,6 +227,7 @@ class Server:
             await self.discovery.stop()
         self._listener.close()
         self._pages_listener.close()
+        farewell = asyncio.create_task(self.lan.close()) if self.lan is not None else None
         self.relay.close("The server is shutting down")
         self._call_rooms.close_groups()
         if self._announcements is not None:
@@ -233,6 +241,8 @@ class Server:
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
+        if farewell is not None:
+            await farewell
         if self._database is not None:
             await asyncio.to_thread(self._database.close)
         await self._decoding.close()

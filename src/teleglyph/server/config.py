@@ -47,6 +47,8 @@ class ServerConfig:
     """Serve HTTP and everything over it, on the port for calls."""
     http_port: int | None = None
     """A second port, for HTTP only; None for none."""
+    lan: bool = True
+    """Announce the call on the local network, if others there can connect."""
     page: bool = True
     """Serve the page for browsers, and admit it to calls; needs ``http``."""
     acip: bool = True

@@ -32,6 +32,7 @@ class Welcome:
         names: by which others may know the server, such as those of its certificate; the best one first.
         has_certificate: browsers can check its certificate.
         has_page: it serves the page for browsers on the port for calls.
+        is_announced: it is announced on the local network.
     """
 
     bound: Sequence[tuple[str, int]]
@@ -47,6 +48,7 @@ class Welcome:
     names: Sequence[str] = ()
     has_certificate: bool = False
     has_page: bool = True
+    is_announced: bool = False
 
     @property
     def is_local(self) -> bool:
@@ -100,6 +102,8 @@ class Welcome:
         reachable = self._reachable()
         for address in reachable:
             yield f"Friends join with: teleglyph client {_as_typed(address, port)}"
+        if self.is_announced and any(_is_private(address) for address in reachable):
+            yield "On your own network they find it with: teleglyph client"
         if self.link and (reachable or self.names):
             yield f"Or in a browser: {self.link}"
         if not reachable:

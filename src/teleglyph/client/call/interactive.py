@@ -63,6 +63,7 @@ class _InteractiveCall:
         self._no_sound = options.no_sound
         self._preferences = options.preferences
         self._room = options.address.room
+        self._on_joined = options.on_joined
         self._last_view: ViewState | None = None
         self._was_joined = False
         self._rates = Rates()
@@ -81,6 +82,7 @@ class _InteractiveCall:
         self._update(self._interface.display)
         try:
             if await self._call.join():
+                await asyncio.to_thread(self._on_joined)
                 async with self._interface as interface:
                     if notice:
                         self.show_message(notice)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from teleglyph.client.address import CallAddress
@@ -23,6 +24,7 @@ class CallOptions:
         sound: microphone and speakers; None for neither.
         no_sound: a sentence that explains why there is no sound.
         preferences: what frames show.
+        on_joined: called in a thread when a call on a terminal has been joined, before it is shown.
     """
 
     address: CallAddress
@@ -33,3 +35,4 @@ class CallOptions:
     sound: CallSound | None = None
     no_sound: str = "There is no sound: you joined with --no-audio."
     preferences: ViewPreferences = ViewPreferences()
+    on_joined: Callable[[], None] = lambda: None

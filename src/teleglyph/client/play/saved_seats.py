@@ -7,20 +7,19 @@ whole, and a lock that the process in the seat holds as long as it lives.
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import hashlib
 import json
 import logging
 import os
-import stat
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from teleglyph import directories
-from teleglyph.errors import SeatRefusedError, reason_of
+from teleglyph.client.private_file import describe_error, prepare_directory, read_file, replace_file
+from teleglyph.errors import SeatRefusedError
 
 _log = logging.getLogger(__name__)
 
@@ -90,16 +89,16 @@ class SeatFile:
             _log.warning("Seats are not saved: you have no home directory, and XDG_STATE_HOME is not set.")
             return
         try:
-            _prepare(self._directory)
+            prepare_directory(self._directory)
         except OSError as error:
-            _log.warning("Seats are not saved: %s", _describe(error))
+            _log.warning("Seats are not saved: %s", describe_error(error))
             return
         try:
             self._lock = _acquire_lock(self._lock_path)
         except BlockingIOError:
             raise SeatRefusedError(self._in_use()) from None
         except OSError as error:
-            _log.warning("Seats are not saved: cannot lock %s: %s", self._lock_path, _describe(error))
+            _log.warning("Seats are not saved: cannot lock %s: %s", self._lock_path, describe_error(error))
             return
         self._is_usable = True
         _purge(self._directory, keep=self._path, now=time.time())
@@ -109,12 +108,14 @@ class SeatFile:
         if not self._is_usable:
             return None
         try:
-            return _decode(_read(self._path), self._seat)
+            return _decode(read_file(self._path, _MAX_BYTES), self._seat)
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
             # The error's own text could quote the token.
-            reason = _describe(error) if isinstance(error, OSError) else "it is damaged, or belongs to another seat"
+            reason = (
+                describe_error(error) if isinstance(error, OSError) else "it is damaged, or belongs to another seat"
+            )
             _log.warning("Ignored the saved seat %s: %s", self._path, reason)
             return None
 
@@ -130,20 +131,10 @@ class SeatFile:
             "grace": seat.grace,
             "state": seat.state,
         }
-        temporary = self._path.with_suffix(".new")
         try:
-            # A killed process may have left it; our lock proves that nobody is writing it.
-            temporary.unlink(missing_ok=True)
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-            with open(descriptor, "w", encoding="utf-8") as file:
-                json.dump(content, file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, self._path)
+            replace_file(self._path, json.dumps(content).encode())
         except OSError as error:
-            _log.warning("Could not save the seat: %s", _describe(error))
-            with contextlib.suppress(OSError):
-                temporary.unlink()
+            _log.warning("Could not save the seat: %s", describe_error(error))
             return False
         return True
 
@@ -172,28 +163,12 @@ class SeatFile:
     def _in_use(self) -> str:
         process = ""
         with contextlib.suppress(OSError, ValueError):
-            process = f" (process {int(_read(self._lock_path) or b'')})"
+            process = f" (process {int(read_file(self._lock_path, _MAX_BYTES) or b'')})"
         room, role = self._seat["room"], self._seat["role"]
         return (
             f"You are already playing at '{room}' as {role} in another window{process}. Continue there, or leave with "
             "q first; resume a process stopped with Ctrl-Z with 'fg'."
         )
-
-
-def _prepare(directory: Path) -> None:
-    """Create the directory, accessible only to its owner.
-
-    Raises:
-        OSError: it cannot be created, or belongs to another user.
-    """
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = os.lstat(directory)
-    if not stat.S_ISDIR(found.st_mode):
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(directory))
-    if found.st_uid != os.geteuid():
-        raise PermissionError(errno.EPERM, "the directory belongs to another user", str(directory))
-    if found.st_mode & 0o077:
-        directory.chmod(0o700)
 
 
 def _acquire_lock(path: Path) -> int:
@@ -220,22 +195,6 @@ def _acquire_lock(path: Path) -> int:
             raise
         # The previous owner deleted the file before we got the lock.
         os.close(descriptor)
-
-
-def _read(path: Path) -> bytes:
-    """Read a file that only we can access.
-
-    Raises:
-        OSError: it is unreadable, not a file, too large, or accessible to others.
-    """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with open(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode) or found.st_size > _MAX_BYTES:
-            raise OSError(errno.EINVAL, f"it is not a file of at most {_MAX_BYTES} bytes", str(path))
-        if found.st_uid != os.geteuid() or found.st_mode & 0o077:
-            raise PermissionError(errno.EPERM, "the file belongs to another user, or others can read it", str(path))
-        return file.read(_MAX_BYTES)
 
 
 def _decode(data: bytes, seat: dict[str, str]) -> SavedSeat:
@@ -278,7 +237,7 @@ def _purge(directory: Path, keep: Path, now: float) -> None:
 
 def _grace_of(path: Path) -> float:
     try:
-        return float(json.loads(_read(path))["grace"])
+        return float(json.loads(read_file(path, _MAX_BYTES))["grace"])
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return DEFAULT_GRACE
 
@@ -294,7 +253,3 @@ def _delete(path: Path) -> None:
         path.unlink(missing_ok=True)
         lock.unlink()
     os.close(descriptor)
-
-
-def _describe(error: OSError) -> str:
-    return f"{reason_of(error)}{f' ({error.filename})' if error.filename else ''}"
