@@ -60,11 +60,18 @@ class Home:
 
 
 class Place(Namespace):
-    """A namespace where programs run, with the addresses that it has."""
+    """A namespace where programs run.
+
+    Attributes:
+        address: its own IPv4 address.
+        gateway: the address of its router; empty for the public net.
+        ipv6_address: its public one, if its home has IPv6.
+    """
 
     def __init__(self, address: str, programs: list[Program]) -> None:
         super().__init__()
         self.address = address
+        self.gateway = ""
         self.ipv6_address: str | None = None
         self._programs = programs
         # Nobody else has our addresses, and waiting to find that out takes seconds.
@@ -182,9 +189,10 @@ class Networks:
     def _make_host(self, router: Place, lan: str, number: int, interface: str = "lan") -> Place:
         """A namespace connected to the ``lan`` of a router."""
         host = self._place(f"{lan}.{number}")
+        host.gateway = f"{lan}.1"
         self._connect(router, f"port{number}", host, interface)
         router.ip(f"link set port{number} master lan")
-        host.ip(f"addr add {host.address}/24 dev {interface}", f"route add default via {lan}.1")
+        host.ip(f"addr add {host.address}/24 dev {interface}", f"route add default via {host.gateway}")
         return host
 
     def _connect(self, one: Place, interface: str, other: Place, other_interface: str, delay: float = 0.0) -> None:

@@ -23,6 +23,8 @@ from typing import Literal, get_args
 NatKind = Literal["open", "full cone", "restricted", "port restricted", "symmetric", "udp blocked"]
 NAT_KINDS: tuple[NatKind, ...] = get_args(NatKind)
 
+TABLE = "home"
+"""The table of nftables with all rules of a router."""
 PORT_MAPPING_CHAINS = ("mapped_forward", "mapped_in", "mapped_out")
 """Chains for the rules of a port mapping daemon."""
 
@@ -69,7 +71,7 @@ def rules(kind: NatKind, address: str, lan: str, loss: float = 0.0, hairpin: boo
     lose = f"numgen random mod 1000 < {per_mille} drop" if per_mille else ""
     mapped_forward, mapped_in, mapped_out = PORT_MAPPING_CHAINS
     return f"""
-table inet home {{
+table inet {TABLE} {{
     {table}
     chain {mapped_forward} {{ }}
     chain {mapped_in} {{ }}
