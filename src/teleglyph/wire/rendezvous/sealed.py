@@ -135,8 +135,8 @@ class _SealedEnd:
             return self._receiving.open(message)
         except InvalidTag:
             raise CryptoError(
-                f"A sealed message of {len(message)} bytes cannot be decrypted: it was changed or repeated on the way, or "
-                "an earlier one was lost. The discovery service may be faulty or hostile."
+                f"A sealed message of {len(message)} bytes cannot be decrypted: it was changed or repeated on the way, "
+                "or an earlier one was lost. The discovery service may be faulty or hostile."
             ) from None
 
     def _finish(self, first: bytes, answer: bytes, peer_key: bytes, identity: bytes) -> _Keys:
