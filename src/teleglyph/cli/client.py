@@ -88,7 +88,7 @@ def client(
 
     ADDRESS is the server: HOST, HOST:PORT, an IPv4 or IPv6 address, or [IPv6]:PORT. Without it, you choose from the
     calls on your network and those that you joined recently; if there are none, or no terminal, it is this machine.
-    '/ROOM' after ADDRESS names a call room; without it you join the lobby. Three words, as in big-green-boat, name a
+    '/ROOM' after ADDRESS names a call room; without it you join the lobby. Three words, as in brave-otter-lamp, name a
     call that is nearby, or known to the service of --discovery; NAME@SERVICE names the service, too. A ws:// or wss://
     URL joins over WebSocket, also through the proxy that http_proxy or https_proxy names. A link from 'teleglyph
     invite' is an address, too. '-' reads it from standard input, and TELEGLYPH_INVITATION may hold it, to keep it out

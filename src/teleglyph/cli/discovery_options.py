@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 def _check_name(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
     if value is not None and not is_name(value):
-        raise click.BadParameter(f"'{value}' is not a name. Write three words with '-', as in big-green-boat.")
+        raise click.BadParameter(f"'{value}' is not a name. Write three words with '-', as in brave-otter-lamp.")
     return value
 
 

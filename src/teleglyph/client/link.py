@@ -111,7 +111,7 @@ def parse_session(text: str, service: Service | None = None, room: str | None = 
         return None
     if not is_name(words):
         raise UserError(
-            f"'{printable(words)[:60]}' is not the name of a call. Write three words, as in big-green-boat."
+            f"'{printable(words)[:60]}' is not the name of a call. Write three words, as in brave-otter-lamp."
         )
     if at:
         service = parse_service(host)

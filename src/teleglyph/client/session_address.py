@@ -1,4 +1,4 @@
-"""Calls by their three-word names: ``big-green-boat``, ``big-green-boat/ROOM``, ``big-green-boat@SERVICE``."""
+"""Calls by their three-word names: ``brave-otter-lamp``, ``brave-otter-lamp/ROOM``, ``brave-otter-lamp@SERVICE``."""
 
 from __future__ import annotations
 

@@ -172,7 +172,13 @@ class Server:
             max_participants=config.call.max_participants,
             data_dir=config.data_dir,
         )
-        self.discovery.start(self.on_name)
+        self.discovery.start(self._named)
+
+    def _named(self, name: str) -> None:
+        """The server has been registered under a name."""
+        if self.lan is not None:
+            self._spawn(self.lan.rename(name), "name on the local network")
+        self.on_name(name)
 
     async def _open_database(self) -> None:
         """Open the database, if one is configured and a service needs it."""
