@@ -10,6 +10,7 @@ import enum
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from teleglyph.store.backend import DatabaseConnection
 from teleglyph.store.database import Database
@@ -143,23 +144,25 @@ def _find(connection: DatabaseConnection, name: str) -> StoredSession | None:
     return _session(rows[0]) if rows else None
 
 
-def _session(row: tuple[object, ...]) -> StoredSession:
-    name, id_, host_id, owner, capabilities, places, kind, has_password, password, exposes, *rest = row
+def _session(row: tuple[Any, ...]) -> StoredSession:
+    owner = row[3]
     return StoredSession(
-        str(name),
-        *(_bytes(id_), _bytes(host_id), None if owner is None else _bytes(owner)),
-        *(_int(capabilities), _int(places), _int(kind), bool(has_password), str(password), bool(exposes)),
-        str(rest[0]),
-        *map(_int, rest[1:]),  # type: ignore[arg-type]
+        name=row[0],
+        id=bytes(row[1]),
+        host_id=bytes(row[2]),
+        owner=None if owner is None else bytes(owner),
+        capabilities=row[4],
+        max_participants=row[5],
+        kind=row[6],
+        has_password=bool(row[7]),
+        password=row[8],
+        exposes_address=bool(row[9]),
+        address=row[10],
+        port=row[11],
+        created_at=row[12],
+        active_at=row[13],
+        signed_at=row[14],
     )
-
-
-def _bytes(value: object) -> bytes:
-    return bytes(value)  # type: ignore[call-overload, no-any-return]
-
-
-def _int(value: object) -> int:
-    return int(value)  # type: ignore[call-overload, no-any-return]
 
 
 def _claim(connection: DatabaseConnection, session: StoredSession, held_until: int) -> StoredSession | ClaimRefusal:
@@ -211,8 +214,9 @@ def _hold(connection: DatabaseConnection, name: str, owner: bytes, held_until: i
     connection.run(
         "INSERT INTO session_names (name, owner, held_until, is_reserved) VALUES (?, ?, ?, 0) "
         "ON CONFLICT (name) DO UPDATE SET "
-        "held_until = CASE WHEN session_names.owner = excluded.owner AND session_names.held_until > excluded.held_until "
-        "THEN session_names.held_until ELSE excluded.held_until END, "
+        "held_until = CASE WHEN session_names.owner = excluded.owner "
+        "AND session_names.held_until > excluded.held_until THEN session_names.held_until "
+        "ELSE excluded.held_until END, "
         "is_reserved = CASE WHEN session_names.owner = excluded.owner THEN session_names.is_reserved ELSE 0 END, "
         "owner = excluded.owner",
         *(name, owner, held_until),

@@ -21,6 +21,7 @@ class SessionIndex:
 
     Attributes:
         live: sessions with people, by name.
+        by_id: the same, by id.
         total: the number of all sessions.
         by_network: how many sessions hosts of each address have created since the start.
     """
@@ -28,11 +29,14 @@ class SessionIndex:
     def __init__(self, store: SessionStore) -> None:
         self.store = store
         self.live: dict[str, LiveSession] = {}
+        self.by_id: dict[bytes, LiveSession] = {}
         self.total = 0
         self.by_network: Counter[str] = Counter()
         self._networks: dict[str, str] = {}
         """Where the host of each session came from, for those created since the start."""
         self._remembered: OrderedDict[str, StoredSession] = OrderedDict()
+        self._ending: Counter[str] = Counter()
+        """Sessions that have ended, but not in the database yet."""
 
     async def load(self) -> None:
         """Count the stored sessions."""
@@ -42,12 +46,16 @@ class SessionIndex:
         """The session with a name; None if there is none."""
         if (live := self.live.get(name)) is not None:
             return live.stored
+        if name in self._ending:
+            return None
         if name in self._remembered:
             self._remembered.move_to_end(name)
             return self._remembered[name]
         found = await asyncio.wrap_future(self.store.find(name))
         if (live := self.live.get(name)) is not None:
             return live.stored  # somebody joined meanwhile
+        if name in self._ending:
+            return None
         if found is not None:
             self._remember(found)
         return found
@@ -61,7 +69,7 @@ class SessionIndex:
         """The session as one with people."""
         live = self.live.get(stored.name)
         if live is None:
-            live = self.live[stored.name] = LiveSession(stored, now)
+            live = self.live[stored.name] = self.by_id[stored.id] = LiveSession(stored, now)
             self._remembered.pop(stored.name, None)
         return live
 
@@ -90,7 +98,13 @@ class SessionIndex:
     async def end(self, name: str, held_until: int) -> None:
         """End a session."""
         self.forget(name)
-        await asyncio.wrap_future(self.store.end(name, held_until))
+        self._ending[name] += 1
+        try:
+            await asyncio.wrap_future(self.store.end(name, held_until))
+        finally:
+            self._ending[name] -= 1
+            if not self._ending[name]:
+                del self._ending[name]
 
     def touched(self, live: LiveSession, now_ms: int) -> None:
         """Note that something happened in a session; it is stored later."""
@@ -99,11 +113,13 @@ class SessionIndex:
     def settle(self, live: LiveSession) -> None:
         """Keep a session without people in the database only."""
         if self.live.pop(live.stored.name, None) is not None:
+            del self.by_id[live.stored.id]
             self._remember(live.stored)
 
     def forget(self, name: str) -> None:
         """Forget a session that has ended."""
-        self.live.pop(name, None)
+        if (live := self.live.pop(name, None)) is not None:
+            del self.by_id[live.stored.id]
         self._remembered.pop(name, None)
         self.total = max(0, self.total - 1)
         network = self._networks.pop(name, None)
