@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from dataclasses import replace
 from functools import singledispatch
@@ -9,14 +10,13 @@ from typing import Any, TypeVar
 
 from teleglyph.errors import VerificationError
 from teleglyph.wire.acip.primitives import Identity, fingerprint, verify_signature
+from teleglyph.wire.discovery.messages.joining import SessionJoin, SessionReconnect
 from teleglyph.wire.discovery.messages.names import StringRelease, StringRenew, StringReserve
 from teleglyph.wire.discovery.messages.sessions import (
     NO_KEY,
     Capability,
     SessionCreate,
     SessionEnd,
-    SessionJoin,
-    SessionReconnect,
 )
 
 MAX_AGE, MAX_AHEAD = 300_000, 60_000
@@ -121,11 +121,9 @@ def check_time(timestamp: int, now: int) -> None:
     """
     age = now - timestamp
     if age > MAX_AGE:
-        raise VerificationError(
-            f"The request is {age // 1000} s old (at most {MAX_AGE // 1000} s). Set the clock of the sender's machine."
-        )
-    if age < -MAX_AHEAD:
-        raise VerificationError(
-            f"The request is from {-age // 1000} s in the future (at most {MAX_AHEAD // 1000} s). "
-            "Set the clock of the sender's machine."
-        )
+        fault = f"is {math.ceil(age / 1000)} s old (at most {MAX_AGE // 1000} s)"
+    elif age < -MAX_AHEAD:
+        fault = f"is from {math.ceil(-age / 1000)} s in the future (at most {MAX_AHEAD // 1000} s)"
+    else:
+        return
+    raise VerificationError(f"The request {fault}. Set the clock of the sender's machine.")

@@ -23,6 +23,7 @@ from teleglyph.wire.discovery.messages.ice import (
     WebrtcIce,
     WebrtcSdp,
 )
+from teleglyph.wire.discovery.messages.joining import SessionJoin, SessionJoined, SessionLeave, SessionReconnect
 from teleglyph.wire.discovery.messages.names import MAX_DAYS, StringRelease, StringRenew, StringReserve, StringReserved
 from teleglyph.wire.discovery.messages.participants import (
     HostAnnouncement,
@@ -59,11 +60,7 @@ from teleglyph.wire.discovery.messages.sessions import (
     SessionCreate,
     SessionEnd,
     SessionInfo,
-    SessionJoin,
-    SessionJoined,
-    SessionLeave,
     SessionLookup,
-    SessionReconnect,
     SessionType,
 )
 
