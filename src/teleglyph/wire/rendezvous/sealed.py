@@ -126,8 +126,10 @@ class _SealedEnd:
 
     def _open(self, message: bytes) -> bytes:
         """The packets of a message; any failure ends the channel."""
-        if self._is_broken or self._receiving is None:
+        if self._is_broken:
             raise HandshakeError("The sealed channel has ended.")
+        if self._receiving is None:
+            raise HandshakeError("A sealed message came before the keys were exchanged.")
         smallest = len(_SEALED) + _TAG_SIZE + 1
         if not smallest <= len(message) <= MAX_RELAYED:
             raise ProtocolError(f"Sealed message of {len(message)} bytes (expected {smallest}-{MAX_RELAYED}).")
