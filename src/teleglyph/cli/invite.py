@@ -110,13 +110,17 @@ def _invite(options: InviteOptions, directory: Path, server: RunningServer, revo
     expires = issued + options.expires if options.expires else 0
     identity = _identity(options.identity, directory, server)
     invitation = Invitation.issue(identity, room, issued, expires, os.urandom, view_only=options.view_only)
-    link = server.link(room, invitation.text, host)
+    by_name = bool(server.session) and not host
+    link = server.link_from_anywhere(room, invitation.text) if by_name else server.link(room, invitation.text, host)
     echo(link)
     what = "watch and listen in" if invitation.view_only else "join"
     where = f"the call room '{invitation.room}'" if invitation.room else "the lobby"
     until = f"until {format_time(expires)}" if expires else "at any time"
     echo(f"Anyone who has this link can {what} {where} {until}.", err=True)
     echo(f"To revoke it: teleglyph invite --revoke {invitation.id.hex()}", err=True)
+    if by_name:
+        echo("It works from anywhere: teleglyph client 'LINK'.", err=True)
+        echo(f"For a browser on your own network: {server.link(room, invitation.text)}", err=True)
     for note in _notes(server, host):
         echo(note, err=True)
     if options.qr:

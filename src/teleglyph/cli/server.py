@@ -39,6 +39,7 @@ from teleglyph.cli.server_options import (
     StatisticsOptions,
 )
 from teleglyph.cli.storage_options import StorageOptions
+from teleglyph.client.session_address import Service, SessionAddress
 from teleglyph.errors import StoreError
 from teleglyph.keys import KeyList, fingerprint, load_identity, load_or_create_identity
 from teleglyph.net import own_addresses
@@ -241,11 +242,15 @@ async def _serve(
         is_announced=service.lan is not None,
     )
     service.on_reload = partial(_record, service, welcome, keys)
+    service.on_name = lambda _: _registered(service, welcome, keys)
+    has_name = bool(_session(service))
     _record(service, welcome, keys)
     for line in welcome.lines():
         _log.info("%s", line)
     draw_identities([] if welcome.is_local else config.identities)
     _draw_link(welcome, wants_qr)
+    if has_name:
+        _registered(service, welcome, keys)
     if config.call_rooms:
         _log.info("Configured call rooms: %s", ", ".join(config.call_rooms))
     for line in welcome.warnings():
@@ -254,6 +259,12 @@ async def _serve(
     await service.stop()
     _record(service, welcome, keys, is_running=False)
     return 0
+
+
+def _registered(service: Server, welcome: Welcome, keys: tuple[str, ...]) -> None:
+    """Tell the host and ``teleglyph invite`` under which name others find this server."""
+    _record(service, welcome, keys)
+    _log.info("Friends anywhere join with: teleglyph client %s", _session(service))
 
 
 def _record(service: Server, welcome: Welcome, keys: tuple[str, ...], *, is_running: bool = True) -> None:
@@ -269,11 +280,20 @@ def _record(service: Server, welcome: Welcome, keys: tuple[str, ...], *, is_runn
         keys=keys,
         rooms=None if config.new_call_rooms else tuple(service.configured_rooms),
         is_running=is_running,
+        session=_session(service),
     )
     try:
         found.write(config.data_dir)
     except StoreError as error:
         _log.warning("'teleglyph invite' cannot be used: %s", error)
+
+
+def _session(service: Server) -> str:
+    """Under which name and at which service others find this server; empty if they do not."""
+    settings, found = service.config.discovery, service.discovery
+    if settings is None or found is None or not found.name:
+        return ""
+    return SessionAddress(found.name, Service(settings.host, settings.port)).as_typed
 
 
 def _draw_link(welcome: Welcome, wanted: bool | None) -> None:

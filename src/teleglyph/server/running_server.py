@@ -30,6 +30,7 @@ class RunningServer:
         keys: the values of ``--key``; empty if the identity is in the data directory.
         rooms: the configured call rooms, if there are no others beside the lobby; None if people may open rooms.
         is_running: it has not been stopped since.
+        session: its name at a discovery service, as ``NAME@SERVICE``; empty for none.
     """
 
     hosts: tuple[str, ...]
@@ -39,6 +40,7 @@ class RunningServer:
     keys: tuple[str, ...] = ()
     rooms: tuple[str, ...] | None = None
     is_running: bool = True
+    session: str = ""
 
     @property
     def fingerprints(self) -> list[str]:
@@ -54,6 +56,16 @@ class RunningServer:
             host: instead of the server's first name.
         """
         return page_link(host or self.hosts[0], self.port, has_certificate=self.has_certificate, room=room, token=token)
+
+    def link_from_anywhere(self, room: str = "", token: str = "") -> str:
+        """A link of a call for ``teleglyph client``, by its name: ``NAME@SERVICE/room#i=token``.
+
+        Args:
+            room: its name; empty for the lobby.
+            token: an invitation; empty for none.
+        """
+        place = f"/{room}" if room and room != LOBBY else ""
+        return f"{self.session}{place}" + (f"#i={token}" if token else "")
 
     def write(self, directory: Path) -> None:
         """Write it into a data directory.
@@ -86,6 +98,7 @@ def read_running_server(directory: Path) -> RunningServer:
             _texts(content["keys"]),
             None if content["rooms"] is None else _texts(content["rooms"]),
             bool(content["is_running"]),
+            _text(content.get("session", "")),
         )
     except FileNotFoundError:
         raise StoreError(
@@ -118,6 +131,12 @@ def page_link(host: str, port: int, *, has_certificate: bool, room: str = "", to
     if has_certificate and port == _HTTPS_PORT:
         place = place.removesuffix(f":{port}")
     return f"{scheme}://{place}/{'' if room == LOBBY else room}" + (f"#i={token}" if token else "")
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("not a text")
+    return value
 
 
 def _texts(values: Sequence[object]) -> tuple[str, ...]:

@@ -40,6 +40,7 @@ class HostConversation:
     ) -> None:
         self._service = service
         self._joined = joined
+        self._messages = service.messages()
         self._session = RendezvousClientSession(
             joined.session_id,
             password_key=credentials.password_key,
@@ -98,7 +99,7 @@ class HostConversation:
                 self._flush()
             if event is not None:
                 return event
-            message = await self._service.next_message()
+            message = await anext(self._messages)
             if isinstance(message, Rendezvous):
                 if message.sender_id == self._joined.host_id:
                     self._session.receive(message.body)

@@ -13,10 +13,11 @@ from teleglyph.client.session_address import Service, SessionAddress
 from teleglyph.client.ways.link_way import LinkWay
 from teleglyph.client.ways.race import NoWayError, WayRace
 from teleglyph.client.ways.rendezvous import HostConversation
+from teleglyph.discovery.names import similar_names
 from teleglyph.discovery.service_client import ServiceClient
-from teleglyph.errors import ConnectError, UserError, VerificationError
+from teleglyph.errors import ConnectError, HostAwayError, NoSuchSessionError, UserError, VerificationError
 from teleglyph.keys import fingerprint
-from teleglyph.wire.discovery import AddressKind, DirectAddress, Ways
+from teleglyph.wire.discovery import AddressKind, Capability, DirectAddress, SessionJoined, Ways
 
 if TYPE_CHECKING:
     from teleglyph.net.data_channel import DataChannelOffer
@@ -98,9 +99,8 @@ class SessionConnector:
     async def _ask_service(self, race: WayRace, service: Service) -> None:
         address = self._address
         check = self._credentials.check_service or (lambda _address, _identity: None)
-        async with ServiceClient.open(service.host, service.port, check) as client:
-            await client.lookup(address.name)
-            joined = await client.join(address.name)
+        async with ServiceClient.open(service.host, service.port, check_identity=check) as client:
+            joined = await self._join(client)
             conversation = HostConversation(client, joined, address.room, self._credentials, self._check_host)
             ways = await conversation.ask_for_ways()
             way = LinkWay(address.room, self._credentials, self._check_same_host)
@@ -108,6 +108,21 @@ class SessionConnector:
                 name = f"direct TCP to {_WORDS.get(direct.kind, 'another address')}"
                 race.add(name, lambda at=direct: way.direct(at.host, at.port), number * STAGGER)  # type: ignore[misc]
             await self._open_channel(race, conversation, ways, way)
+
+    async def _join(self, service: ServiceClient) -> SessionJoined:
+        """Join the session; the service then relays our messages to its host."""
+        address = self._address
+        info = await service.lookup(address.name)
+        if info is None:
+            similar = " or ".join(f"'{name}'" for name in similar_names(address.name))
+            advice = f"Did you mean {similar}?" if similar else "Ask its host for the name, and whether the server runs."
+            raise NoSuchSessionError(f"{address.service} knows no call {address}. {advice}")
+        if not info.capabilities & Capability.RENDEZVOUS:
+            raise ConnectError(f"{address} is not hosted by a Teleglyph server, so it cannot be joined by its name.")
+        joined = await service.join(address.name)
+        if not joined.has_host:
+            raise HostAwayError(f"The host of {address} is away. Ask whether its server is running.")
+        return joined
 
     async def _open_channel(self, race: WayRace, conversation: HostConversation, ways: Ways, way: LinkWay) -> None:
         # Imported here, because most calls do not need these libraries.

@@ -7,12 +7,12 @@ import enum
 import json
 import logging
 import random
-import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from teleglyph.discovery.service_client import ServiceClient
-from teleglyph.errors import PeerError, StoreError, VerificationError
+from teleglyph.errors import NameTakenError, PeerError, StoreError, VerificationError
 from teleglyph.server.discovery.rendezvous_door import RendezvousDoor
 from teleglyph.server.discovery.settings import DiscoverySettings
 from teleglyph.server.private_file import write_private
@@ -25,7 +25,6 @@ from teleglyph.wire.discovery import (
     Rendezvous,
     SessionCreate,
     SessionType,
-    sign,
 )
 
 _log = logging.getLogger(__name__)
@@ -103,7 +102,7 @@ class Registration:
     async def _stay_registered(self) -> None:
         settings = self._settings
         async with ServiceClient.open(
-            settings.host, settings.port, settings.check_service, identity=self._identity
+            settings.host, settings.port, check_identity=settings.check_service, identity=self._identity
         ) as service:
             name = await self._register(service)
             self._pause = _FIRST_PAUSE
@@ -135,7 +134,13 @@ class Registration:
             port=self._port if exposes else 0,
             wanted_name=self.name,
         )
-        created = await service.create(sign(wanted, self._identity, int(time.time() * 1000)))
+        try:
+            created = await service.create(wanted)
+        except NameTakenError:
+            if self._settings.name:
+                raise
+            _log.warning("The name %s belongs to another server now; asking for a new one", self.name)
+            created = await service.create(replace(wanted, wanted_name=""))
         joined = await service.join(created.name)
         self._door.open(created.session_id, joined.participant_id, service.send)
         if created.name != self.name:
