@@ -11,6 +11,7 @@ import ctypes
 import fcntl
 import os
 import re
+import shlex
 import shutil
 import struct
 import subprocess
@@ -25,9 +26,10 @@ _CLONE_NEWNET = 0x4000_0000
 _TUNSETIFF, _IFF_TUN, _IFF_NO_PI = 0x4004_54CA, 0x0001, 0x1000
 _HOSTS = Path(__file__).with_name("hosts")
 # Programs in a namespace see the names of its world only: asking a name server that cannot be reached takes seconds.
-_WITH_NAMES = f'mount --bind {_HOSTS} /etc/hosts; mount --bind /dev/null /etc/resolv.conf; exec "$@"'
+_BIND = f'mount --bind {shlex.quote(str(_HOSTS))} /etc/hosts; mount --bind /dev/null /etc/resolv.conf; exec "$@"'
 _UNTIL_DEATH = ("setpriv", "--pdeathsig", "KILL")
-_WRAPPER = ("unshare", "--mount", "sh", "-e", "-c", _WITH_NAMES, "sh")
+WITH_NAMES = ("unshare", "--mount", "sh", "-e", "-c", _BIND, "sh")
+"""Runs the command that follows with these names."""
 _PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 
 
@@ -99,7 +101,7 @@ class Namespace:
         """Run a program to its end, with its output as text."""
         with self.entered():
             return subprocess.run(
-                [*_UNTIL_DEATH, *_WRAPPER, *command],
+                [*_UNTIL_DEATH, *WITH_NAMES, *command],
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
@@ -111,7 +113,7 @@ class Namespace:
     def start(self, command: Sequence[str | Path], environment: Mapping[str, str] | None = None) -> Program:
         """Start a program; it is killed when the calling thread ends."""
         with self.entered():
-            return Program([*_WRAPPER, *command], _environment(environment))
+            return Program([*WITH_NAMES, *command], _environment(environment))
 
     def ip(self, *commands: str) -> None:
         """Run commands of iproute2, written without ``ip``."""
