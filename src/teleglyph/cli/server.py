@@ -20,7 +20,6 @@ from click.core import ParameterSource
 from teleglyph.call.sound import SoundSettings
 from teleglyph.cli.call_room_tables import rooms_of
 from teleglyph.cli.config_file import CALL_ROOMS, Configuration, chosen_file
-from teleglyph.cli.discovery_options import DiscoveryOptions
 from teleglyph.cli.event_options import EventOptions
 from teleglyph.cli.http_options import HttpOptions
 from teleglyph.cli.identity import draw_identities
@@ -29,6 +28,7 @@ from teleglyph.cli.logs import LogOptions, has_text_console
 from teleglyph.cli.option_groups import source_of, with_options
 from teleglyph.cli.option_types import ask_passphrase
 from teleglyph.cli.qr_code import QrCode
+from teleglyph.cli.registration_options import RegistrationOptions
 from teleglyph.cli.room_options import RoomOptions, rules_of
 from teleglyph.cli.server_options import (
     AccessOptions,
@@ -66,7 +66,7 @@ _LINES_BESIDE_QR = 24
     access=AccessOptions,
     storage=StorageOptions,
     load=LoadOptions,
-    discovery=DiscoveryOptions,
+    discovery=RegistrationOptions,
     rooms=RoomOptions,
     relay=EventOptions,
     web=HttpOptions,
@@ -81,7 +81,7 @@ def server(
     access: AccessOptions,
     storage: StorageOptions,
     load: LoadOptions,
-    discovery: DiscoveryOptions,
+    discovery: RegistrationOptions,
     rooms: RoomOptions,
     relay: EventOptions,
     web: HttpOptions,
@@ -154,7 +154,7 @@ def server(
         return run(lambda stop: _serve(config, stop, keys, listen.qr))
 
 
-def _addresses(listen: ListenOptions, discovery: DiscoveryOptions) -> tuple[str, ...]:
+def _addresses(listen: ListenOptions, discovery: RegistrationOptions) -> tuple[str, ...]:
     """The addresses to listen on: with a discovery service all of them by default, because others are to join."""
     is_default = source_of("addresses") in (None, ParameterSource.DEFAULT)
     return ALL_ADDRESSES if is_default and discovery.discovery is not None else listen.addresses

@@ -115,7 +115,9 @@ class SessionConnector:
         info = await service.lookup(address.name)
         if info is None:
             similar = " or ".join(f"'{name}'" for name in similar_names(address.name))
-            advice = f"Did you mean {similar}?" if similar else "Ask its host for the name, and whether the server runs."
+            advice = (
+                f"Did you mean {similar}?" if similar else "Ask its host for the name, and whether the server runs."
+            )
             raise NoSuchSessionError(f"{address.service} knows no call {address}. {advice}")
         if not info.capabilities & Capability.RENDEZVOUS:
             raise ConnectError(f"{address} is not hosted by a Teleglyph server, so it cannot be joined by its name.")

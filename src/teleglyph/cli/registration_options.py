@@ -26,7 +26,7 @@ def _check_name(_ctx: click.Context, _param: click.Parameter, value: str | None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DiscoveryOptions:
+class RegistrationOptions:
     """How people find the server by three words, and reach it through NAT."""
 
     discovery: str | None = option(
