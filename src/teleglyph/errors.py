@@ -161,6 +161,44 @@ class CallRoomError(PeerError):
     exit_code = 47
 
 
+class DiscoveryError(PeerError):
+    """A discovery service refused a request; the message is its explanation.
+
+    Attributes:
+        number: the service's number for the reason, as in ERROR_MESSAGE.
+    """
+
+    exit_code = 47
+
+    def __init__(self, message: str, number: int = 0) -> None:
+        super().__init__(message)
+        self.number = number
+
+
+class NoSuchSessionError(DiscoveryError):
+    """The discovery service has no session with this name."""
+
+
+class SessionFullError(DiscoveryError):
+    """The session has no place for another participant."""
+
+    exit_code = 48
+
+
+class SessionPasswordError(DiscoveryError):
+    """The session's password, which the service checks, is missing or wrong."""
+
+    exit_code = 62
+
+
+class NameTakenError(DiscoveryError):
+    """The name of a session belongs to another host."""
+
+
+class HostAwayError(DiscoveryError):
+    """The host of a session, or a participant, is not connected to the service at this moment."""
+
+
 class RateLimitError(PeerError):
     """The server refuses connections from this address for a while, or appears to."""
 

@@ -6,29 +6,34 @@ import enum
 
 
 class Reason(enum.Enum):
-    """A reason: its code in SESSION_JOINED and STRING_RESERVED, and in ERROR_MESSAGE (docs/protocol/discovery.md)."""
+    """A reason: its name in metrics, its code in SESSION_JOINED and STRING_RESERVED, its number in ERROR_MESSAGE."""
 
-    NOT_FOUND = (1, 44)
-    FULL = (2, 48)
-    PASSWORD = (3, 62)
-    SIGNATURE = (4, 64)
-    RATE = (5, 46)
-    TAKEN = (6, 85)
-    NAME = (7, 86)
-    PARAMETER = (255, 86)
-    STATE = (255, 85)
-    AWAY = (255, 44)
-    STORE = (255, 4)
+    NOT_FOUND = ("not_found", 1, 44)
+    FULL = ("full", 2, 48)
+    PASSWORD = ("password", 3, 62)
+    SIGNATURE = ("signature", 4, 64)
+    RATE = ("rate", 5, 46)
+    TAKEN = ("taken", 6, 85)
+    NAME = ("name", 7, 86)
+    PARAMETER = ("parameter", 255, 86)
+    STATE = ("state", 255, 86)
+    AWAY = ("away", 255, 44)
+    STORE = ("store", 255, 4)
+
+    @property
+    def label(self) -> str:
+        """In metrics."""
+        return self.value[0]
 
     @property
     def code(self) -> int:
         """Inside the service's own packets."""
-        return self.value[0]
+        return self.value[1]
 
     @property
     def number(self) -> int:
         """In ERROR_MESSAGE."""
-        return self.value[1]
+        return self.value[2]
 
 
 class RefusedError(Exception):

@@ -81,7 +81,7 @@ class ServiceState:
 
     def refused(self, error: RefusedError) -> None:
         """Count a refusal."""
-        self.counters.refused[error.reason.name.lower()] += 1
+        self.counters.refused[error.reason.label] += 1
 
     def fail(self, peer: ServicePeer, error: RefusedError) -> None:
         """Count a refusal and send it as ERROR_MESSAGE."""

@@ -1,4 +1,4 @@
-"""The client's side of a connection to a discovery service, without I/O (docs/protocol/discovery.md#connections)."""
+"""The client's side of a connection to a discovery service, without I/O (docs/protocol/discovery.md#transport)."""
 
 from __future__ import annotations
 

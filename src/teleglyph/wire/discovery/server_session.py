@@ -1,4 +1,4 @@
-"""The service's side of a connection without I/O: packets in, requests out (docs/protocol/discovery.md#connections)."""
+"""The service's side of a connection without I/O: packets in, requests out (docs/protocol/discovery.md#transport)."""
 
 from __future__ import annotations
 
