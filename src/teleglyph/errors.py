@@ -39,6 +39,10 @@ class BadDataError(ProtocolError):
     """
 
 
+class SessionNameError(BadDataError):
+    """A request to a discovery service has no session name, or one that cannot exist."""
+
+
 class ProxyHeaderError(ProtocolError):
     """A trusted proxy sent an invalid PROXY header.  ``str(error)`` is meant for the server's log."""
 
@@ -155,6 +159,44 @@ class CallRoomError(PeerError):
     """The server has no such call room, or too many rooms; the message is sent to the peer."""
 
     exit_code = 47
+
+
+class DiscoveryError(PeerError):
+    """A discovery service refused a request; the message is its explanation.
+
+    Attributes:
+        number: the service's number for the reason, as in ERROR_MESSAGE.
+    """
+
+    exit_code = 47
+
+    def __init__(self, message: str, number: int = 0) -> None:
+        super().__init__(message)
+        self.number = number
+
+
+class NoSuchSessionError(DiscoveryError):
+    """The discovery service has no session with this name."""
+
+
+class SessionFullError(DiscoveryError):
+    """The session has no place for another participant."""
+
+    exit_code = 48
+
+
+class SessionPasswordError(DiscoveryError):
+    """The session's password, which the service checks, is missing or wrong."""
+
+    exit_code = 62
+
+
+class NameTakenError(DiscoveryError):
+    """The name of a session belongs to another host."""
+
+
+class HostAwayError(DiscoveryError):
+    """The host of a session, or a participant, is not connected to the service at this moment."""
 
 
 class RateLimitError(PeerError):

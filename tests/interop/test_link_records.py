@@ -16,6 +16,7 @@ import pytest
 from teleglyph.client.call import link_connection
 from teleglyph.errors import PeerError, VerificationError
 from teleglyph.keys import FileIdentity
+from teleglyph.net.tcp import client_context
 from teleglyph.server.tls_certificate import load_setup
 from teleglyph.wire.acip import (
     Capabilities,
@@ -34,7 +35,7 @@ SERVER, CLIENT, ATTACKER = (FileIdentity(bytes([number]) * 32) for number in (1,
 PASSWORD = b"p" * 32
 ROOM, HOST = "den-of-lions", "calls.example.org"
 SETUP = load_setup(None, SERVER)
-CLIENT_CONTEXT = link_connection._context(verify=False)
+CLIENT_CONTEXT = client_context([ALPN], verify=False)
 RECORD_HEADER = 5
 OTHER = {"client": "server", "server": "client"}
 

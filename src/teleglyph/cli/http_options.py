@@ -51,8 +51,8 @@ def _check_admin_token(_ctx: click.Context, _param: click.Parameter, value: str 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class HttpOptions:
-    """How the HTTP port is reached and protected."""
+class TlsOptions:
+    """How a port is reached and protected."""
 
     tls_cert: Path | None = option(
         "--tls-cert",
@@ -66,16 +66,6 @@ class HttpOptions:
         table="network",
         type=click.Path(dir_okay=False, path_type=Path),
         help="PEM file with the certificate's private key, without a pass phrase.  [default: the --tls-cert file]",
-    )
-    relay_urls: tuple[OwnName, ...] = option(
-        "--relay-url",
-        table="network",
-        multiple=True,
-        metavar="URL",
-        callback=_parse_relay_urls,
-        help="URL that clients use to reach this server, such as wss://relay.example.org. Clients that authenticate "
-        "to the Nostr relay or prove an identity in a room must have connected to one of these. The certificate's "
-        "names, the --announce address and the server's numeric address also count. May be repeated.",
     )
     trusted_proxies: tuple[Network, ...] = option(
         "--trusted-proxy",
@@ -107,3 +97,19 @@ class HttpOptions:
     def tls(self) -> tuple[Path, Path | None] | None:
         """The certificate and its key, if any."""
         return None if self.tls_cert is None else (self.tls_cert, self.tls_key)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class HttpOptions(TlsOptions):
+    """How the HTTP port is reached and protected."""
+
+    relay_urls: tuple[OwnName, ...] = option(
+        "--relay-url",
+        table="network",
+        multiple=True,
+        metavar="URL",
+        callback=_parse_relay_urls,
+        help="URL that clients use to reach this server, such as wss://relay.example.org. Clients that authenticate "
+        "to the Nostr relay or prove an identity in a room must have connected to one of these. The certificate's "
+        "names, the --announce address and the server's numeric address also count. May be repeated.",
+    )

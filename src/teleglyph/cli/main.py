@@ -30,6 +30,7 @@ _COMMANDS = {
     "play": "Play four in a row with someone at another terminal",
     "chat": "Chat in a room of a Teleglyph server or Nostr relay",
     "events": "Export or import the events of a relay",
+    "discovery-service": "Run a service that finds calls by three words",
     "keygen": "Create a key that identifies you",
     "config": "Show, check or create the configuration file",
     "known-hosts": "List or forget servers that you have joined",

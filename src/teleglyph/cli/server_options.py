@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass, replace
+from functools import partial
 
 import click
 
@@ -13,7 +14,10 @@ from teleglyph.net import CostLimits
 from teleglyph.server.config import DEFAULT_ADDRESSES, DEFAULT_PORT
 
 
-def _check_addresses(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+def check_addresses(
+    defaults: tuple[str, ...], _ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Addresses to listen on, without brackets; ``defaults`` if there are none."""
     addresses = []
     for value in values:
         literal = value.strip("[]")
@@ -24,7 +28,7 @@ def _check_addresses(_ctx: click.Context, _param: click.Parameter, values: tuple
                 f"'{value}' is not an IPv4 or IPv6 address. Use '0.0.0.0' and '::' for all of this machine's addresses."
             ) from None
         addresses.append(literal)
-    return tuple(addresses) or DEFAULT_ADDRESSES
+    return tuple(addresses) or defaults
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +39,7 @@ class ListenOptions:
         table="network",
         comment="IPv4 and IPv6 addresses to listen on; by default only this machine can connect.",
         nargs=-1,
-        callback=_check_addresses,
+        callback=partial(check_addresses, DEFAULT_ADDRESSES),
     )
     port: int = option(
         "-p",

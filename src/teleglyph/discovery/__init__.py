@@ -1,6 +1,7 @@
-"""Finding a call by three words instead of an address, through NATs.
+"""Finding each other by three words instead of an address, through NATs.
 
-Owns what hosts and joiners need to find each other.  May use ``wire``, ``net``, ``store`` and ``keys``; never imports
-calls, rooms or events, nor the server or the client.  Begin at :func:`teleglyph.discovery.names.random_name`, and at
+Owns what hosts and joiners need to find each other: names, the service that knows where they are, and the ways through
+NATs.  Knows connections and messages, but neither calls, rooms nor events, and neither the server nor the client.  Begin
+at :func:`teleglyph.discovery.names.random_name`, at :class:`teleglyph.discovery.service_client.ServiceClient`, and at
 :mod:`teleglyph.discovery.stun` for public addresses.
 """

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import os
 from dataclasses import dataclass, field
 
 from teleglyph.keys.private import FileIdentity
 from teleglyph.wire.acip import Identity
+from teleglyph.wire.link2 import Channel
 
 _SUBJECT = "Teleglyph"
 _DAY = datetime.timedelta(days=1)
@@ -74,6 +76,15 @@ def ed25519_key_of(certificate: bytes) -> bytes | None:
     except UnsupportedAlgorithm:
         return None
     return key.public_bytes_raw() if isinstance(key, Ed25519PublicKey) else None
+
+
+def channel_of(certificate: bytes) -> Channel:
+    """What the proofs of link 2 are bound to, for a server's certificate in DER.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    return Channel(hashlib.sha256(certificate).digest(), ed25519_key_of(certificate))
 
 
 def is_self_signed(certificate: bytes) -> bool:

@@ -7,8 +7,8 @@ import time
 from typing import TYPE_CHECKING
 
 from teleglyph.net import GuessLimiter, OwnNames, network_of
-from teleglyph.server.config import ServerConfig
 from teleglyph.server.http_answers import client_of_request, json_answer
+from teleglyph.server.http_config import HttpConfig
 from teleglyph.server.own_names import KnownNames
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class HttpAccess:
         guesses: limits wrong tokens and authentications.
     """
 
-    def __init__(self, config: ServerConfig) -> None:
+    def __init__(self, config: HttpConfig) -> None:
         self._config = config
         self.names: KnownNames | None = None
         self.guesses = GuessLimiter(burst=3, first=1.0)

@@ -31,12 +31,14 @@ from teleglyph.rooms.service import RoomsService
 from teleglyph.server.background import start_task
 from teleglyph.server.call_admission import CallAdmission
 from teleglyph.server.call_announcements import CallAnnouncements
+from teleglyph.server.call_http import call_http
 from teleglyph.server.call_rooms import CallRooms
 from teleglyph.server.config import DEFAULT_ADDRESSES, ServerConfig
 from teleglyph.server.data_directory import DATABASE_FILE, RELAY_KEY_FILE
+from teleglyph.server.database_health import trouble_of
 from teleglyph.server.front_door import FrontDoor
 from teleglyph.server.garbage import collect_less_often, collect_while_few
-from teleglyph.server.http import HttpFront
+from teleglyph.server.listening import listen_on
 from teleglyph.server.overload import Overload
 from teleglyph.server.reloading import Reloader
 from teleglyph.server.tls_certificate import ServerTls
@@ -49,8 +51,6 @@ _log = logging.getLogger(__name__)
 
 _WATCH_INTERVAL = 0.1
 _ORPHANS_INTERVAL = 60.0
-_PROOF_SECONDS = 5.0
-"""How long the health page waits for the database to prove that it works."""
 
 
 class Server:
@@ -79,7 +79,7 @@ class Server:
         self.gate = self.calls.gate
         """Limits the connections of each address."""
         self._tls = ServerTls(config.tls, config.identities[0] if config.identities else None)
-        self._http = HttpFront(self, self._tls)
+        self._http = call_http(self, self._tls)
         self._listener = Listener(self._door(self.calls), config.call.handshake_timeout)
         self._pages_listener = Listener(self._door(None), config.call.handshake_timeout, "HTTP", "--http-port")
         self._background: list[asyncio.Task[None]] = []
@@ -117,7 +117,7 @@ class Server:
         await asyncio.to_thread(self._tls.load)
         if self.config.http:
             await self._http.prepare()
-        self._listen()
+        self.bound += listen_on(self._listener, self.config.addresses, self.config.port, DEFAULT_ADDRESSES)
         if self.config.http:
             if self.config.http_port is not None:
                 try:
@@ -170,17 +170,7 @@ class Server:
 
     async def database_trouble(self) -> str | None:
         """Why the database does not work, as a sentence for people; None if it works or there is none."""
-        if self._database is None:
-            return None
-        if (reason := self._database.health()) is not None:
-            return reason
-        proof = asyncio.wrap_future(self._database.probe())
-        # The probe is shared with other callers, so it is not cancelled, and it may fail after this one has given up.
-        proof.add_done_callback(lambda done: done.cancelled() or done.exception())
-        await asyncio.wait([proof], timeout=_PROOF_SECONDS)
-        if not proof.done():
-            return f"the database has not finished a write for {_PROOF_SECONDS:g} s"
-        return None if (error := proof.exception()) is None else str(error)
+        return await trouble_of(self._database)
 
     def _relay_key(self) -> bytes | None:
         from teleglyph.keys.nostr import load_nostr_key
@@ -223,26 +213,6 @@ class Server:
         problems = await self._reloader.run()
         self.on_reload()
         return problems
-
-    def _listen(self) -> None:
-        port = self.config.port
-        for address in self.config.addresses:
-            try:
-                bound = self._listener.listen(address, port)
-            except BindError as error:
-                if not self._is_optional(address):
-                    self._listener.close()
-                    raise
-                _log.warning("%s Continuing without it.", error)
-                continue
-            port = bound[1]
-            self.bound.append(bound)
-        if not self.bound:
-            raise BindError(f"Cannot listen on any of the addresses {', '.join(self.config.addresses)}.")
-
-    def _is_optional(self, address: str) -> bool:
-        """Whether an address may be missing: the default ``::1``, because machines without IPv6 are common."""
-        return self.config.addresses == DEFAULT_ADDRESSES and ":" in address and bool(self.bound)
 
     def _spawn(self, coroutine: Coroutine[None, None, None], name: str) -> None:
         self._background.append(start_task(coroutine, name))

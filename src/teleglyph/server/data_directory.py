@@ -14,7 +14,8 @@ DATABASE_FILE = "teleglyph.sqlite3"
 IDENTITY_FILE = "identity"
 RELAY_KEY_FILE = "relay.key"
 _LOCK_FILE = "lock"
-_ALTERNATIVES = "Choose another directory with --data-dir, or use --ephemeral to store nothing."
+_ANOTHER = "Choose another directory with --data-dir"
+_ALTERNATIVES = f"{_ANOTHER}, or use --ephemeral to store nothing."
 
 
 def default_data_directory() -> Path:
@@ -30,10 +31,14 @@ def default_data_directory() -> Path:
 
 
 @contextlib.contextmanager
-def open_data_directory(path: Path) -> Iterator[Path]:
+def open_data_directory(path: Path, *, is_needed: bool = False) -> Iterator[Path]:
     """Create a directory if it does not exist, and lock it inside the ``with`` block.
 
     The kernel releases the lock when the process ends, however it ends.  Child processes do not inherit it.
+
+    Args:
+        path: of the directory.
+        is_needed: the program cannot run without one; otherwise errors advise to do so.
 
     Raises:
         ConfigurationError: the directory cannot be created, written or locked.
@@ -41,25 +46,27 @@ def open_data_directory(path: Path) -> Iterator[Path]:
     """
     import fcntl  # not on every system; without a data directory a server does not need it
 
+    advice = f"{_ANOTHER}." if is_needed else _ALTERNATIVES
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(path / _LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise _unusable("write to", path, error) from error
+        raise _unusable("write to", path, error, advice) from error
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise StoreError(
-                f"The data directory '{path}' is in use by another server. Stop it, choose another directory with "
-                "--data-dir, or use --ephemeral."
-            ) from None
+            others = "or choose another directory with --data-dir."
+            if not is_needed:
+                others = "choose another directory with --data-dir, or use --ephemeral."
+            text = f"The data directory '{path}' is in use by another server. Stop it, {others}"
+            raise StoreError(text) from None
         except OSError as error:
-            raise _unusable("lock", path, error) from error
+            raise _unusable("lock", path, error, advice) from error
         yield path
     finally:
         os.close(lock)
 
 
-def _unusable(verb: str, path: Path, error: OSError) -> ConfigurationError:
-    return ConfigurationError(f"Cannot {verb} the data directory '{path}': {reason_of(error)}. {_ALTERNATIVES}")
+def _unusable(verb: str, path: Path, error: OSError, advice: str) -> ConfigurationError:
+    return ConfigurationError(f"Cannot {verb} the data directory '{path}': {reason_of(error)}. {advice}")

@@ -1,4 +1,4 @@
-"""HTTP on all ports: its connections and request limits; other modules have the pages."""
+"""HTTP on all ports: its connections and request limits; other modules have the pages, and put them together."""
 
 from __future__ import annotations
 
@@ -8,24 +8,20 @@ import logging
 import re
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from teleglyph.errors import BindError
 from teleglyph.net import SlidingWindow, charged, network_of
 from teleglyph.net.forwarding import Client, client_of, is_trusted
 from teleglyph.net.listener import Listener
 from teleglyph.server.access import HttpAccess
-from teleglyph.server.call_pages import CallPages
-from teleglyph.server.event_pages import EventPages
+from teleglyph.server.address_gate import AddressGate
 from teleglyph.server.front_door import refusal
 from teleglyph.server.head_guard import HEAD_SECONDS, HeadGuard
 from teleglyph.server.http_answers import CLIENT, DEADLINE, json_answer
+from teleglyph.server.http_config import HttpConfig
 from teleglyph.server.own_names import KnownNames
-from teleglyph.server.room_pages import RoomPages
-from teleglyph.server.services import Services
-from teleglyph.server.status_pages import StatusPages
 from teleglyph.server.tls_certificate import ServerTls
-from teleglyph.server.upgrades import Upgrader
 from teleglyph.server.web_pages import WebPages
 
 if TYPE_CHECKING:
@@ -44,34 +40,49 @@ _MAX_PAUSE = 5.0
 """The longest time in seconds that a request is delayed because its address is over its share."""
 
 
+class Pages(Protocol):
+    """Some pages of a server."""
+
+    def routes(self) -> list[web.RouteDef]:
+        """Their addresses."""
+
+
 class HttpFront:
-    """Serves HTTP, on the port for calls and perhaps on one of its own.
+    """Serves HTTP, on the main port and perhaps on one of its own.
 
     Args:
-        services: that the pages show.
+        config: of the server.
+        gate: has the accounts of all addresses.
         tls: the server's certificate.
+        access: learns the server's names.
+        pages: all of them, including ``web_pages``.
+        web_pages: read their files first.
+        middlewares: of aiohttp, which see each request after its limits.
     """
 
-    def __init__(self, services: Services, tls: ServerTls) -> None:
-        self._services = services
+    def __init__(
+        self,
+        config: HttpConfig,
+        gate: AddressGate,
+        tls: ServerTls,
+        access: HttpAccess,
+        pages: Sequence[Pages],
+        web_pages: WebPages,
+        middlewares: Sequence[Any] = (),
+    ) -> None:
+        self._config = config
+        self._gate = gate
         self._tls = tls
-        self._access = HttpAccess(services.config)
-        upgrader = Upgrader(services.gate, self._access)
-        self._calls = CallPages(services, self._access, upgrader)
-        self._page = WebPages(services.config.page, tls)
-        self._pages = (
-            self._calls,
-            StatusPages(services, self._access),
-            RoomPages(services, self._access, upgrader),
-            EventPages(services, self._access, upgrader, self._page.front),
-            self._page,
-        )
+        self._access = access
+        self._pages = pages
+        self._web_pages = web_pages
+        self._middlewares = middlewares
         self._runner: web.AppRunner | None = None
         self._guard = HeadGuard()
         self._watcher: asyncio.Task[None] | None = None
         self.port = 0
         """The port for HTTP only; 0 without one."""
-        limit = _REQUESTS_PER_MINUTE if services.config.connections_per_minute else 0
+        limit = _REQUESTS_PER_MINUTE if config.connections_per_minute else 0
         self._requests = SlidingWindow(limit, 60.0, max_keys=_REMEMBERED_ADDRESSES)
 
     async def prepare(self) -> None:
@@ -82,14 +93,14 @@ class HttpFront:
         """
         from aiohttp import web
 
-        app = web.Application(client_max_size=1 << 16, middlewares=[self._limit, self._calls.by_subprotocol])
+        app = web.Application(client_max_size=1 << 16, middlewares=[self._limit, *self._middlewares])
         app.add_routes(self.routes())
         self._runner = web.AppRunner(
             app, access_log=None, handle_signals=False, keepalive_timeout=_KEEPALIVE_SECONDS, shutdown_timeout=0.5
         )
         await self._runner.setup()
-        await self._page.prepare()
-        self._access.names = await asyncio.to_thread(KnownNames, self._services.config)
+        await self._web_pages.prepare()
+        self._access.names = await asyncio.to_thread(KnownNames, self._config)
         handlers = cast("web.Server", self._runner.server)
         self._watcher = asyncio.get_running_loop().create_task(self._watch(handlers), name="http guard")
 
@@ -162,10 +173,10 @@ class HttpFront:
     def _charge(self, peer: str, seconds: float) -> None:
         """Charge work to the address of a connection, except to a proxy, whose clients are charged instead."""
         if not self._is_proxy(peer):
-            self._services.gate.costs.charge(network_of(peer), seconds, time.monotonic())
+            self._gate.costs.charge(network_of(peer), seconds, time.monotonic())
 
     def _is_proxy(self, peer: str) -> bool:
-        return is_trusted(peer, self._services.config.trusted_proxies)
+        return is_trusted(peer, self._config.trusted_proxies)
 
     async def _watch(self, handlers: web.Server) -> None:
         """Close connections whose next request is late."""
@@ -187,7 +198,7 @@ class HttpFront:
                 if len(hosts) > 1 or (not hosts and request.version >= (1, 1)) or any(map(_INVALID_HOST.search, hosts)):
                     return json_answer({"error": "A request must have one valid Host header."}, status=400)
                 peer = cast(RequestHandler, request.protocol).client
-                client = client_of(peer.address, request.headers.items(), self._services.config.trusted_proxies)
+                client = client_of(peer.address, request.headers.items(), self._config.trusted_proxies)
                 if not peer.is_direct:
                     client = Client(client.address, is_direct=False)
                 request = request.clone(remote=client.address)
@@ -196,7 +207,7 @@ class HttpFront:
 
         async def serve(request: web.Request, handler: Any) -> web.StreamResponse:
             network = network_of(request.remote or "")
-            pause = self._services.gate.costs.charge(network, _REQUEST_SECONDS, time.monotonic())
+            pause = self._gate.costs.charge(network, _REQUEST_SECONDS, time.monotonic())
             if pause > _MAX_PAUSE or not self._requests.allow(network, time.monotonic()):
                 return json_answer({"error": "Too many requests. Try again in a minute."}, status=429)
             await asyncio.sleep(pause)

@@ -14,7 +14,7 @@ from teleglyph.net.own_names import plain_host, read_relay_url
 
 if TYPE_CHECKING:
     from teleglyph.net.forwarding import Client
-    from teleglyph.server.config import ServerConfig
+    from teleglyph.server.http_config import HttpConfig
 
 _LOOPBACK = (OwnName("localhost"), OwnName("127.0.0.1"), OwnName("::1"))
 
@@ -29,7 +29,7 @@ class KnownNames:
         ConfigurationError: the certificate cannot be read.
     """
 
-    def __init__(self, config: ServerConfig) -> None:
+    def __init__(self, config: HttpConfig) -> None:
         self._config = config
         self._fixed: tuple[OwnName, ...] = ()
         self.reload()
@@ -66,7 +66,7 @@ class KnownNames:
         return OwnNames(tuple(dict.fromkeys(names)), asked)
 
 
-def names_for_links(config: ServerConfig) -> list[str]:
+def names_for_links(config: HttpConfig) -> list[str]:
     """The names by which others may reach the server: those of its certificate, then the announced one.
 
     Raises:

@@ -57,13 +57,16 @@ class PageFiles:
     others: dict[str, PageFile]
 
 
-def load_page(root: Traversable | None = None) -> PageFiles:
+def load_page(root: Traversable | None = None, head: bytes = b"") -> PageFiles:
     """Read and compress the files, which takes a moment.
 
     Args:
         root: the directory; None for the one of this package.
+        head: elements to add to the head of the page.
     """
     contents = dict(sorted(_walk(files("teleglyph") / "web" if root is None else root)))
+    if head:
+        contents[INDEX] = contents[INDEX].replace(b"</title>", b"</title>\n        " + head, 1)
     digest = hashlib.sha256()
     for name, body in contents.items():
         digest.update(b"%s\0%d\0" % (name.encode(), len(body)) + body)

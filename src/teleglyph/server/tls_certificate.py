@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import ssl
 import tempfile
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from teleglyph.errors import ConfigurationError, reason_of
-from teleglyph.keys.certificate import ed25519_key_of, self_signed
+from teleglyph.keys.certificate import channel_of, self_signed
 from teleglyph.wire.acip import Identity
 from teleglyph.wire.link2 import ALPN, Channel
 
@@ -91,7 +90,7 @@ def load_setup(files: tuple[Path, Path | None] | None, identity: Identity | None
         der = made.der
         with _temporary_file(made.pem) as path:
             calls, pages = (load_tls(path, None, protocols) for protocols in ((ALPN, _HTTP), (_HTTP,)))
-    return TlsSetup(calls, pages, Channel(hashlib.sha256(der).digest(), ed25519_key_of(der)))
+    return TlsSetup(calls, pages, channel_of(der))
 
 
 def load_tls(certificate: Path, key: Path | None, protocols: tuple[str, ...] = (_HTTP,)) -> ssl.SSLContext:

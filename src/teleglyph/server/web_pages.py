@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import teleglyph
@@ -53,17 +54,30 @@ class WebPages:
     Args:
         is_on: False serves no page.
         tls: the server's certificate.
+        head: elements to add to the head of the page.
+        check_name: raises ValueError for names that have no page.
+        not_found: the page for those.
     """
 
-    def __init__(self, is_on: bool, tls: ServerTls) -> None:
+    def __init__(
+        self,
+        is_on: bool,
+        tls: ServerTls,
+        head: bytes = b"",
+        check_name: Callable[[str], object] = parse_room_name,
+        not_found: str = _NOT_FOUND,
+    ) -> None:
         self._is_on = is_on
         self._tls = tls
+        self._head = head
+        self._check_name = check_name
+        self._not_found = not_found
         self._files: PageFiles | None = None
 
     async def prepare(self) -> None:
         """Read the files."""
         if self._is_on:
-            self._files = await asyncio.to_thread(load_page)
+            self._files = await asyncio.to_thread(load_page, None, self._head)
 
     def routes(self) -> list[web.RouteDef]:
         """The routes, for an aiohttp application."""
@@ -91,9 +105,9 @@ class WebPages:
         if self._files is None or "Upgrade" in request.headers:
             raise web.HTTPNotFound
         try:
-            parse_room_name(request.match_info["room"])
+            self._check_name(request.match_info["room"])
         except ValueError:
-            return self._answer(request, _REVALIDATE, text=_NOT_FOUND, content_type="text/html", status=404)
+            return self._answer(request, _REVALIDATE, text=self._not_found, content_type="text/html", status=404)
         return self._page(request, self._files)
 
     async def _file(self, request: web.Request) -> web.Response:

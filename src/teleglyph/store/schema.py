@@ -161,6 +161,35 @@ MIGRATIONS = (
         expires_at {integer} NOT NULL
     ) {keyed_table};
     """,
+    # Sessions of the discovery service, and the keys that own their names.
+    """
+    CREATE TABLE sessions (
+        name TEXT NOT NULL PRIMARY KEY,
+        id {bytes} NOT NULL,
+        host_id {bytes} NOT NULL,
+        owner {bytes},
+        capabilities {integer} NOT NULL,
+        max_participants {integer} NOT NULL,
+        kind {integer} NOT NULL,
+        has_password {integer} NOT NULL,
+        password TEXT NOT NULL,
+        exposes_address {integer} NOT NULL,
+        address TEXT NOT NULL,
+        port {integer} NOT NULL,
+        created_at {integer} NOT NULL,
+        active_at {integer} NOT NULL,
+        signed_at {integer} NOT NULL
+    ) {keyed_table};
+    CREATE INDEX sessions_by_activity ON sessions (active_at);
+    CREATE TABLE session_names (
+        name TEXT NOT NULL PRIMARY KEY,
+        owner {bytes} NOT NULL,
+        held_until {integer} NOT NULL,
+        is_reserved {integer} NOT NULL
+    ) {keyed_table};
+    CREATE INDEX session_names_by_owner ON session_names (owner);
+    CREATE INDEX session_names_by_end ON session_names (held_until);
+    """,
 )
 
 

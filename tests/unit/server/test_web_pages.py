@@ -9,8 +9,8 @@ from aiohttp import web
 
 from teleglyph.room_name import parse_room_name
 from teleglyph.server.app import Server
+from teleglyph.server.call_http import call_http
 from teleglyph.server.config import ServerConfig
-from teleglyph.server.http import HttpFront
 from teleglyph.server.page_files import load_page
 from teleglyph.server.tls_certificate import ServerTls
 from teleglyph.server.web_pages import RESERVED_NAMES
@@ -22,7 +22,7 @@ INDEX = """<script src="/web/main.js"></script><link href='web/look.css'><p>see 
 def routes() -> list[web.RouteDef]:
     """All routes of a server."""
     config = ServerConfig()
-    return HttpFront(Server(config), ServerTls(config.tls, None)).routes()
+    return call_http(Server(config), ServerTls(config.tls, None)).routes()
 
 
 @pytest.fixture

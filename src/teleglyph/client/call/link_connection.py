@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import ssl
 
 from teleglyph.client.address import CallAddress
 from teleglyph.errors import PeerError
-from teleglyph.keys.certificate import ed25519_key_of, is_self_signed
+from teleglyph.keys.certificate import channel_of, is_self_signed
 from teleglyph.net import Connection, connect_tls
-from teleglyph.net.tcp import TlsFailedError
+from teleglyph.net.tcp import TlsFailedError, client_context
 from teleglyph.wire.acip import Feature, Identity
 from teleglyph.wire.acip.client_handshake import IdentityCheck
 from teleglyph.wire.invitation import Invitation
@@ -123,7 +122,7 @@ class LinkAttempt:
             return await connect_tls(
                 self._address.host,
                 self._address.port,
-                _context(verify=self._verify),
+                client_context([ALPN], verify=self._verify),
                 make_session,
                 timeout=timeout,
                 tls_timeout=TLS_SECONDS,
@@ -151,19 +150,8 @@ class LinkAttempt:
 
 def _channel_of(certificate: bytes, numeric_peer: str) -> Channel:
     try:
-        return Channel(hashlib.sha256(certificate).digest(), ed25519_key_of(certificate))
+        return channel_of(certificate)
     except ValueError:
         raise NoLinkError(
             f"{numeric_peer} shows a certificate that cannot be read.", numeric_peer, speaks_tls=True
         ) from None
-
-
-def _context(*, verify: bool) -> ssl.SSLContext:
-    # Loading the authorities that this machine trusts takes 50 ms, so only where they are needed.
-    context = ssl.create_default_context() if verify else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.set_alpn_protocols([ALPN])
-    if not verify:
-        # The server is known by its key, as with SSH: docs/protocol/link2.md#tls.
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context
