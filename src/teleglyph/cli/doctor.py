@@ -14,9 +14,10 @@ from teleglyph.cli.doctor_report import TextReport, as_json, count
 from teleglyph.cli.lifecycle import run
 from teleglyph.cli.logs import LogOptions
 from teleglyph.cli.option_groups import option, with_options
-from teleglyph.client.address import DEFAULT_PORT, parse_address
+from teleglyph.client.address import DEFAULT_PORT, Address, parse_address
 from teleglyph.client.doctor.call_server import Look, clock_check, server_checks
 from teleglyph.client.doctor.devices import device_checks
+from teleglyph.client.doctor.discovery_service import ServiceVisitor
 from teleglyph.client.doctor.examination import Check, Result, examine
 from teleglyph.client.doctor.files import Places, file_checks
 from teleglyph.client.doctor.reachability import Ways, reachability_checks
@@ -25,6 +26,7 @@ from teleglyph.client.doctor.server_probe import Once, look_at
 from teleglyph.client.doctor.terminal import TerminalFacts, observe_terminal, terminal_checks
 from teleglyph.client.waiting import unless_stopped
 from teleglyph.console import echo
+from teleglyph.discovery.service_client import DEFAULT_SERVICE_PORT
 from teleglyph.discovery.stun import StunServer, examine_nat, parse_stun_server
 from teleglyph.keys import KnownHosts, default_identity_path
 from teleglyph.keys.known_hosts import own_file
@@ -54,7 +56,7 @@ class DoctorOptions:
     stun: str | None = option(
         "--stun",
         metavar="HOST[:PORT]",
-        help="The STUN server that tells the kind of your NAT.  [default: that of the discovery service]",
+        help="The STUN server that tells the kind of your NAT.  [default: port 3478 of the discovery service]",
     )
     port: int = option(
         "-p",
@@ -122,34 +124,42 @@ def _network_checks(options: DoctorOptions) -> list[Check]:
     Raises:
         UserError: an address is invalid.
     """
-    looks: list[Look] = []
-    look = None
-    if options.server is not None:
-        look = Once(partial(look_at, parse_address(options.server)))
-        looks.append(look)
+    known = KnownHosts()
+    server = None if options.server is None else parse_address(options.server)
+    service = None
+    if options.discovery is not None:
+        service = parse_address(options.discovery, default_port=DEFAULT_SERVICE_PORT)
+    looks: dict[Address, Look] = {
+        address: Once(partial(look_at, address)) for address in (server, service) if address is not None
+    }
     return [
         *route_checks(),
-        clock_check(looks),
-        *server_checks(look, KnownHosts()),
-        *reachability_checks(_ways(options), "" if options.network else _NO_NETWORK),
+        clock_check(list(looks.values())),
+        *server_checks(None if server is None else looks[server], known),
+        *reachability_checks(_ways(options, service, known), "" if options.network else _NO_NETWORK),
     ]
 
 
-def _ways(options: DoctorOptions) -> Ways:
+def _ways(options: DoctorOptions, service: Address | None, known: KnownHosts) -> Ways:
     """How to look at the ways through a NAT.
 
     Raises:
-        UserError: an address is invalid.
+        ConfigurationError: the STUN server's address is invalid.
     """
     if not options.network:
         return Ways()
     stun = None
     if options.stun is not None:
         stun = parse_stun_server(options.stun)
-    elif options.discovery is not None:
-        stun = StunServer(parse_address(options.discovery).host)
+    elif service is not None:
+        stun = StunServer(service.host)
+    visitor = None if service is None else ServiceVisitor(service, known)
     return Ways(
         nat=None if stun is None else partial(examine_nat, [stun]),
         stun_server="" if stun is None else str(stun),
+        guesses_stun=options.stun is None,
+        service=None if visitor is None else visitor.visit,
+        service_name=str(service),
+        probe=None if visitor is None else visitor.probe,
         port=options.port,
     )

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import enum
 import errno
 import ipaddress
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
 
 from teleglyph.client.doctor.examination import Check, immediate
 from teleglyph.client.doctor.report import Finding, note, ok, problem, skipped
 from teleglyph.discovery.stun import NatKind, NatReport
 from teleglyph.errors import ConnectError, PeerError
+from teleglyph.wire.discovery import NatProbed, ProbeResult
+from teleglyph.wire.discovery.messages.rendezvous import MIN_PROBED_PORT
 
-MIN_PORT = 1024
-"""The service tries no port below."""
 NAT_SECONDS = 16.0
 """For all packets of an examination, each with its own timeout."""
 MAPPING_SECONDS = 10.0
@@ -32,27 +30,6 @@ _NAT_TEXTS = {
     NatKind.PORT_RESTRICTED: "Your NAT is a port-restricted cone: direct ways work, except with symmetric NATs.",
     NatKind.CONE: "Your NAT uses one port for all destinations: direct ways work with almost everybody.",
 }
-
-
-class Reach(enum.Enum):
-    """What became of a connection from the service to this machine."""
-
-    REACHED = 0
-    REFUSED = 1
-    NO_ANSWER = 2
-    RATE_LIMITED = 3
-
-
-class Probed(NamedTuple):
-    """The service's answer to a request to try a port.
-
-    Attributes:
-        reach: what became of its connection.
-        address: this machine's, as the service sees it; numeric.
-    """
-
-    reach: Reach
-    address: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +48,8 @@ class MappingFacts:
 ExamineNat = Callable[[], Awaitable[NatReport]]
 ProbeMapping = Callable[[], Awaitable[MappingFacts]]
 VisitService = Callable[[], Awaitable[float]]
-"""Connects to the service, and returns the seconds of a round trip."""
-ProbePort = Callable[[int], Awaitable[Probed]]
+"""Connects to the service, and returns the seconds until the handshake was done."""
+ProbePort = Callable[[int], Awaitable[NatProbed]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +59,7 @@ class Ways:
     Attributes:
         nat: examines the NAT with a STUN server.
         stun_server: its name, for people.
+        guesses_stun: nobody named a STUN server, so there may be none.
         mapping: asks the router.
         service: visits the discovery service.
         service_name: its name, for people.
@@ -91,6 +69,7 @@ class Ways:
 
     nat: ExamineNat | None = None
     stun_server: str = ""
+    guesses_stun: bool = False
     mapping: ProbeMapping | None = None
     service: VisitService | None = None
     service_name: str = ""
@@ -108,7 +87,11 @@ def reachability_checks(ways: Ways, why_not: str = "") -> list[Check]:
     no_service = partial(skipped, why_not or "No discovery service was named.", "" if why_not else _ADD_SERVICE)
     no_nat = partial(skipped, why_not or "No STUN server was named.", "" if why_not else _ADD_STUN)
     no_mapping = partial(skipped, why_not or "There is no way to ask the router.")
-    nat = immediate(no_nat) if ways.nat is None else partial(check_nat, ways.nat, ways.stun_server)
+    nat = (
+        immediate(no_nat)
+        if ways.nat is None
+        else partial(check_nat, ways.nat, ways.stun_server, is_guess=ways.guesses_stun)
+    )
     mapping = immediate(no_mapping) if ways.mapping is None else partial(check_mapping, ways.mapping)
     service = immediate(no_service) if ways.service is None else partial(check_service, ways.service, ways.service_name)
     port = immediate(no_service) if ways.probe is None else partial(check_port, ways.probe, ways.port)
@@ -124,12 +107,13 @@ _ADD_SERVICE = "Add --discovery HOST to check one."
 _ADD_STUN = "Add --stun HOST:PORT to find out what your NAT does."
 
 
-async def check_nat(examine: ExamineNat, server: str) -> Finding:
+async def check_nat(examine: ExamineNat, server: str, *, is_guess: bool = False) -> Finding:
     """What the NAT in front of this machine means for direct ways.
 
     Args:
         examine: asks a STUN server.
         server: its name, for people.
+        is_guess: there may be no STUN server.
     """
     report = await examine()
     if report.kind in _NAT_TEXTS:
@@ -140,6 +124,8 @@ async def check_nat(examine: ExamineNat, server: str) -> Finding:
             "Your NAT is symmetric: it uses another port for each destination, so many calls will be relayed.",
             "If you host: forward the port in your router, or use --port-mapping. Else a relay (TURN) does it.",
         )
+    if report.kind is NatKind.BLOCKED and is_guess:
+        return skipped(f"There seems to be no STUN server at {server}.", _ADD_STUN)
     if report.kind is NatKind.BLOCKED:
         return problem(
             f"{server} does not answer over UDP: a firewall blocks it, or there is no STUN server.",
@@ -185,7 +171,7 @@ async def check_service(visit: VisitService, name: str) -> Finding:
         seconds = await visit()
     except PeerError as error:
         return _failure(error)
-    return ok(f"{name} answers in {seconds * 1000:.0f} ms.")
+    return ok(f"{name} is ready after {seconds * 1000:.0f} ms.")
 
 
 async def check_port(probe: ProbePort, port: int) -> Finding:
@@ -193,8 +179,8 @@ async def check_port(probe: ProbePort, port: int) -> Finding:
 
     If nothing listens on the port, something does for the time of the check.
     """
-    if port < MIN_PORT:
-        return skipped(f"Port {port} is below {MIN_PORT}, and services do not try these.", "Use another --port.")
+    if port < MIN_PROBED_PORT:
+        return skipped(f"Port {port} is below {MIN_PROBED_PORT}, and services do not try these.", "Use another --port.")
     try:
         async with _listening(port):
             answer = await probe(port)
@@ -205,16 +191,16 @@ async def check_port(probe: ProbePort, port: int) -> Finding:
     except OSError as error:
         return problem(f"Cannot listen on port {port}: {error.strerror}.", "Use another --port.")
     address = answer.address
-    if answer.reach is Reach.REACHED:
+    if answer.result == ProbeResult.REACHED:
         return ok(f"The service reaches port {port} of this machine at {address}.")
-    if answer.reach is Reach.RATE_LIMITED:
+    if answer.result == ProbeResult.RATE_LIMITED:
         return skipped("The service was asked too often.", "Try again in a minute.")
     if not ipaddress.ip_address(address).is_global:
         return skipped(
             f"The service sees this machine at {address}, which is not public, and did not reach port {port} there.",
             "Use a service on the Internet to see what guests from there see.",
         )
-    if answer.reach is Reach.REFUSED:
+    if answer.result == ProbeResult.REFUSED:
         return note(
             f"{address} refuses connections from outside to port {port}: the router does not forward it.",
             f"To host, forward TCP port {port} to this machine in the router, or use --port-mapping. "

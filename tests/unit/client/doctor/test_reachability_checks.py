@@ -9,9 +9,7 @@ import pytest
 
 from teleglyph.client.doctor.reachability import (
     MappingFacts,
-    Probed,
     ProbePort,
-    Reach,
     Ways,
     check_mapping,
     check_nat,
@@ -22,6 +20,7 @@ from teleglyph.client.doctor.reachability import (
 from teleglyph.client.doctor.report import Finding, Verdict
 from teleglyph.discovery.stun import NatKind, NatReport
 from teleglyph.errors import ConnectError, VerificationError
+from teleglyph.wire.discovery import NatProbed, ProbeResult
 from teleglyph.wire.stun import StunAddress
 
 
@@ -63,6 +62,14 @@ def test_the_public_address_is_shown() -> None:
     assert of_nat(NatKind.FULL_CONE).text.endswith("Your public address is 203.0.113.9.")
 
 
+def test_a_guessed_stun_server_may_not_exist() -> None:
+    async def examine() -> NatReport:
+        return NatReport(NatKind.BLOCKED)
+
+    found = asyncio.run(check_nat(examine, "d.example:3478", is_guess=True))
+    expect(found, Verdict.SKIPPED, "no STUN server at d.example:3478", "--stun HOST:PORT")
+
+
 def test_no_kind_is_forgotten() -> None:
     assert all(of_nat(kind).text for kind in NatKind)
 
@@ -94,7 +101,7 @@ def test_a_service_that_answers() -> None:
     async def visit() -> float:
         return 0.034
 
-    expect(asyncio.run(check_service(visit, "discovery.example")), Verdict.OK, "discovery.example answers in 34 ms")
+    expect(asyncio.run(check_service(visit, "discovery.example")), Verdict.OK, "discovery.example is ready after 34 ms")
 
 
 @pytest.mark.parametrize(
@@ -120,42 +127,42 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def of_port(reach: Reach, address: str = "8.8.4.4", port: int = 0) -> Finding:
-    async def probe(_port: int) -> Probed:
-        return Probed(reach, address)
+def of_port(reach: ProbeResult, address: str = "8.8.4.4", wanted: int = 0) -> Finding:
+    async def probe(port: int) -> NatProbed:
+        return NatProbed(reach, port, address)
 
-    return asyncio.run(check_port(probe, port or free_port()))
+    return asyncio.run(check_port(probe, wanted or free_port()))
 
 
 @pytest.mark.parametrize(
     ("reach", "address", "verdict", "text", "step"),
     [
-        (Reach.REACHED, "8.8.4.4", Verdict.OK, "of this machine at 8.8.4.4", ""),
-        (Reach.REFUSED, "8.8.4.4", Verdict.NOTE, "the router does not forward it", "--port-mapping"),
-        (Reach.NO_ANSWER, "8.8.4.4", Verdict.NOTE, "a router or firewall drops", "allow TCP port"),
-        (Reach.NO_ANSWER, "2606:4700::1", Verdict.NOTE, "2606:4700::1 answers", "allow TCP port"),
-        (Reach.REFUSED, "192.168.1.5", Verdict.SKIPPED, "which is not public", "on the Internet"),
-        (Reach.RATE_LIMITED, "8.8.4.4", Verdict.SKIPPED, "asked too often", "in a minute"),
+        (ProbeResult.REACHED, "8.8.4.4", Verdict.OK, "of this machine at 8.8.4.4", ""),
+        (ProbeResult.REFUSED, "8.8.4.4", Verdict.NOTE, "the router does not forward it", "--port-mapping"),
+        (ProbeResult.NO_ANSWER, "8.8.4.4", Verdict.NOTE, "a router or firewall drops", "allow TCP port"),
+        (ProbeResult.NO_ANSWER, "2606:4700::1", Verdict.NOTE, "2606:4700::1 answers", "allow TCP port"),
+        (ProbeResult.REFUSED, "192.168.1.5", Verdict.SKIPPED, "which is not public", "on the Internet"),
+        (ProbeResult.RATE_LIMITED, "8.8.4.4", Verdict.SKIPPED, "asked too often", "in a minute"),
     ],
 )
-def test_a_port_from_outside(reach: Reach, address: str, verdict: Verdict, text: str, step: str) -> None:
+def test_a_port_from_outside(reach: ProbeResult, address: str, verdict: Verdict, text: str, step: str) -> None:
     expect(of_port(reach, address), verdict, text, step)
 
 
-async def knock(port: int) -> Probed:
+async def knock(port: int) -> NatProbed:
     """A service that really connects, from this machine."""
     try:
         _, writer = await asyncio.open_connection("127.0.0.1", port)
     except OSError:
-        return Probed(Reach.REFUSED, "8.8.4.4")
+        return NatProbed(ProbeResult.REFUSED, port, "8.8.4.4")
     writer.close()
-    return Probed(Reach.REACHED, "8.8.4.4")
+    return NatProbed(ProbeResult.REACHED, port, "8.8.4.4")
 
 
 def test_somebody_listens_for_the_time_of_the_check() -> None:
     port = free_port()
     expect(asyncio.run(check_port(knock, port)), Verdict.OK, f"reaches port {port}")
-    assert asyncio.run(knock(port)).reach is Reach.REFUSED
+    assert asyncio.run(knock(port)).result == ProbeResult.REFUSED
 
 
 def test_a_server_that_runs_already_is_not_disturbed() -> None:
@@ -168,7 +175,7 @@ def test_a_server_that_runs_already_is_not_disturbed() -> None:
 
 
 def test_ports_that_cannot_be_tried() -> None:
-    expect(of_port(Reach.REACHED, port=443), Verdict.SKIPPED, "Port 443 is below 1024", "another --port")
+    expect(of_port(ProbeResult.REACHED, wanted=443), Verdict.SKIPPED, "Port 443 is below 1024", "another --port")
 
 
 @pytest.mark.parametrize(
@@ -179,7 +186,7 @@ def test_ports_that_cannot_be_tried() -> None:
     ],
 )
 def test_a_service_that_fails_meanwhile(error: Exception, verdict: Verdict, text: str) -> None:
-    async def probe(_port: int) -> Probed:
+    async def probe(port: int) -> NatProbed:
         raise error
 
     expect(asyncio.run(check_port(probe, free_port())), verdict, text)
@@ -218,5 +225,5 @@ def test_everything_is_checked_that_can_be() -> None:
         return 0.01
 
     probe: ProbePort = knock
-    found = all_of(Ways(examine, "stun", probe_mapping, visit, "service", probe, free_port()))
+    found = all_of(Ways(examine, "stun", False, probe_mapping, visit, "service", probe, free_port()))
     assert {finding.verdict for finding in found.values()} == {Verdict.OK}
