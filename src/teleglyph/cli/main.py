@@ -34,6 +34,7 @@ _COMMANDS = {
     "keygen": "Create a key that identifies you",
     "config": "Show, check or create the configuration file",
     "known-hosts": "List or forget servers that you have joined",
+    "doctor": "Check this machine and its network, and say what to do",
     "demo": "Show a call with animated participants",
     "help": "Show the help of a command",
 }

@@ -89,7 +89,8 @@ class StunMessage:
         error_code: 300 to 699; 0 if the message is not an error.
         error_reason: the server's words.
         software: the name of the program at the other end.
-        unknown: numbers of attributes that we do not know but should.
+        unknown: numbers of attributes that we do not know but should; of an error response, those that the server
+            did not know.
         has_fingerprint: the message had a FINGERPRINT, and it was right.
     """
 
@@ -184,13 +185,15 @@ class _Reader:
                 self._change = int.from_bytes(_sized(value, 4, "CHANGE-REQUEST"), "big")
             case Attribute.ERROR_CODE:
                 self._error_code, self._error_reason = _error(value)
+            case Attribute.UNKNOWN_ATTRIBUTES if self._kind == MessageClass.ERROR:
+                self._unknown = list(struct.unpack(f">{len(value) // 2}H", value[: len(value) // 2 * 2]))
             case Attribute.SOFTWARE:
                 self._software = _text(value)
             case Attribute.FINGERPRINT:
                 if int.from_bytes(_sized(value, 4, "FINGERPRINT"), "big") != _fingerprint(data[:place]):
                     raise StunError("A STUN message has a wrong FINGERPRINT.")
             case _:
-                if number < _OPTIONAL and number not in _KNOWN:
+                if number < _OPTIONAL and number not in _KNOWN and self._kind != MessageClass.ERROR:
                     self._unknown.append(number)
 
     def message(self) -> StunMessage:

@@ -135,12 +135,12 @@ def detect(environment: Mapping[str, str], *, input_fd: int = 0, output_fd: int 
     answer = b""
     cursor = interactive and _moves_cursor(environment, output_fd)
     utf8, utf8_source = utf8_from_environment(environment)
-    if ask and cursor and has_keys and term not in _UNQUERYABLE_TERMS:
+    if ask and _answers(cursor=cursor, has_keys=has_keys, term=term):
         queries = _QUERY_SYNCHRONIZED + _QUERY_VERSION
         # GNU screen passes the query's contents to the outer terminal, which prints them.
         if ColorLevel.NONE < color < ColorLevel.TRUECOLOR and not environment.get("STY"):
             queries += _QUERY_COLOR
-        answer = _query(queries + _QUERY_ATTRIBUTES, input_fd, output_fd)
+        answer = query_terminal(queries, input_fd, output_fd)
     if _DIRECT_COLOR.search(answer):
         color, source = ColorLevel.TRUECOLOR, "the terminal's answer"
     return Terminal(
@@ -208,6 +208,15 @@ def _is_in_emacs(environment: Mapping[str, str]) -> bool:
     return "comint" in environment.get("INSIDE_EMACS", "")
 
 
+def has_description(term: str) -> bool:
+    """Whether the terminfo database knows a type of terminal."""
+    try:
+        curses.setupterm(term, 1)
+    except curses.error:
+        return False
+    return True
+
+
 def _moves_cursor(environment: Mapping[str, str], output_fd: int) -> bool:
     """Whether the terminal can do more than print lines."""
     term = environment.get("TERM", "")
@@ -236,13 +245,26 @@ def _positive(text: str | None, default: int) -> int:
     return int(text) if text and text.isascii() and text.isdecimal() and 0 < int(text) <= 4096 else default
 
 
-def _query(queries: bytes, input_fd: int, output_fd: int) -> bytes:
-    """Send queries and return everything read until the last answer, keys included."""
+def can_be_queried(terminal: Terminal) -> bool:
+    """Whether a terminal answers queries, or at least ignores them."""
+    return _answers(cursor=terminal.cursor, has_keys=terminal.has_keys, term=terminal.term)
+
+
+def _answers(*, cursor: bool, has_keys: bool, term: str) -> bool:
+    return cursor and has_keys and term not in _UNQUERYABLE_TERMS
+
+
+def query_terminal(queries: bytes, input_fd: int = 0, output_fd: int = 1) -> bytes:
+    """Send queries, and one more that every terminal answers.
+
+    Returns:
+        everything read until the last answer, keys included; at most 4096 bytes.
+    """
     saved = termios.tcgetattr(input_fd)
     read = b""
     try:
         tty.setcbreak(input_fd, termios.TCSANOW)
-        os.write(output_fd, queries)
+        os.write(output_fd, queries + _QUERY_ATTRIBUTES)
         started = time.monotonic()
         deadline = started + FIRST_ANSWER_SECONDS
         while len(read) < _MAX_ANSWER and not _ATTRIBUTES.search(read):
