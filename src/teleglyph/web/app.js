@@ -4,6 +4,7 @@ import { Call } from "./call/call.js";
 import { AuthFailure, Stream } from "./call/messages.js";
 import { decodeOpusBatch, encodeOpusBatch } from "./call/opus_batch.js";
 import { Type } from "./call/packet.js";
+import { overWebSocket } from "./call/transport.js";
 import { RoomConversation } from "./room_conversation.js";
 import { readLink, socketUrl } from "./link.js";
 import { decodeAudioBatch, encodeAudioBatch } from "./media/audio_batch.js";
@@ -100,7 +101,7 @@ export class App {
     if (worklet) void this._startPlayback();
     const entry = { ...this._link, password, name };
     // The size is not known before the stage is on the page.
-    this._call = new Call(socketUrl(location, "/call"), entry, this._wantedView(), audioDecoder, {
+    this._call = new Call(overWebSocket(socketUrl(location, "/call")), entry, this._wantedView(), audioDecoder, {
       onJoined: (welcome) => this._joined(welcome),
       onScreen: (payload) => void this._view?.stage.receive(payload),
       onSound: (type, payload) => this._hear(type, payload),
@@ -112,7 +113,7 @@ export class App {
     });
   }
 
-  /** @param {import("./call/connection.js").Ending} ending */
+  /** @param {import("./call/handshake.js").Ending} ending */
   async _refused(ending) {
     if (this._view !== null) this._showLobby();
     this._call = null;
@@ -182,7 +183,7 @@ export class App {
   }
 
   /**
-   * @param {import("./call/connection.js").Ending} ending
+   * @param {import("./call/handshake.js").Ending} ending
    * @param {number} seconds
    */
   _lost(ending, seconds) {
