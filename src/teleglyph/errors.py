@@ -39,6 +39,10 @@ class BadDataError(ProtocolError):
     """
 
 
+class SessionNameError(BadDataError):
+    """A request to a discovery service has no session name, or one that cannot exist."""
+
+
 class ProxyHeaderError(ProtocolError):
     """A trusted proxy sent an invalid PROXY header.  ``str(error)`` is meant for the server's log."""
 

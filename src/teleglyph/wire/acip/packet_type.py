@@ -9,7 +9,7 @@ class PacketType(enum.IntEnum):
     """Packet types of ACIP version 1; those from 6000 on belong to session discovery.
 
     3003, 3100, 3101 and 5100 to 5103 are Teleglyph's own and need a :class:`Feature` on both sides.  1300 to 1303 are
-    the handshake of link 2, 1310 and 1311 that of the page.
+    the handshake of link 2, 1310 and 1311 that of the page.  6110 to 6116 are Teleglyph's own part of discovery.
     """
 
     PROTOCOL_VERSION = 1
@@ -94,6 +94,13 @@ class PacketType(enum.IntEnum):
     STATS_UPDATE = 6102
     RING_ELECTION_RESULT = 6103
     STATS_ACK = 6104
+    RENDEZVOUS = 6110
+    ICE_SERVERS = 6111
+    WAYS = 6112
+    WAYS_OFFER = 6113
+    WAYS_ANSWER = 6114
+    NAT_PROBE = 6115
+    NAT_PROBED = 6116
     DISCOVERY_PING = 6190
     ACIP_ERROR = 6199
 

@@ -355,6 +355,7 @@ class ClientRole(Session):
         handshake: the client's side; None for a connection without one.
         random: source of random bytes.
         max_frame_text: a frame with a longer text is dropped, in bytes.
+        accepted: decoders of the packet types that it accepts, if not those of a call.
     """
 
     def __init__(
@@ -362,10 +363,13 @@ class ClientRole(Session):
         handshake: RefusableHandshake | None,
         random: RandomBytes = os.urandom,
         max_frame_text: int = MAX_FRAME_TEXT,
+        accepted: Mapping[int, PayloadDecoder] | None = None,
     ) -> None:
-        decode_frame = partial(AsciiFrame.decode_payload, max_text=max_frame_text)
-        accepted: dict[int, PayloadDecoder] = {**_CLIENT_ACCEPTS, PacketType.ASCII_FRAME: decode_frame}
-        super().__init__(handshake or NoHandshake(), accepted, _CLIENT_EXTENDED, recognize_refusal=True, random=random)
+        extended: Mapping[Feature, Mapping[int, PayloadDecoder]] = {}
+        if accepted is None:
+            decode_frame = partial(AsciiFrame.decode_payload, max_text=max_frame_text)
+            accepted, extended = {**_CLIENT_ACCEPTS, PacketType.ASCII_FRAME: decode_frame}, _CLIENT_EXTENDED
+        super().__init__(handshake or NoHandshake(), accepted, extended, recognize_refusal=True, random=random)
         self._refusable = handshake
 
     def _shake_hands(self) -> HandshakeDone | None:
