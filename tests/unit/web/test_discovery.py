@@ -92,7 +92,7 @@ def test_the_page_reads_the_same_fields() -> None:
         ("readWays", messages.Ways(), []),
         ("readSdp", messages.WaysAnswer(SDP), SDP),
     ]
-    calls = [[name, hexed(message.encode_payload())] for name, message, _ in cases]
+    calls: list[list[Any]] = [[name, hexed(message.encode_payload())] for name, message, _ in cases]
     errors: list[tuple[Message, Any]] = [
         (ErrorMessage(44, "The host is away."), {"code": 44, "text": "The host is away."}),
         (messages.AcipError(5, "Wait."), {"code": 5, "text": "Wait."}),
