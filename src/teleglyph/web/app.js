@@ -4,6 +4,11 @@ import { Call } from "./call/call.js";
 import { AuthFailure, Stream } from "./call/messages.js";
 import { decodeOpusBatch, encodeOpusBatch } from "./call/opus_batch.js";
 import { Type } from "./call/packet.js";
+import { overWebSocket } from "./call/transport.js";
+import { noName } from "./discovery/call_name.js";
+import { trustHost } from "./discovery/host_trust.js";
+import { missingSupport } from "./discovery/problem.js";
+import { overRendezvous } from "./discovery/rendezvous.js";
 import { RoomConversation } from "./room_conversation.js";
 import { readLink, socketUrl } from "./link.js";
 import { decodeAudioBatch, encodeAudioBatch } from "./media/audio_batch.js";
@@ -12,19 +17,29 @@ import { OwnMedia } from "./own_media.js";
 import { loadPreferences, savePreferences, validated } from "./preferences.js";
 import { CallView } from "./ui/call_view.js";
 import { byId } from "./ui/elements.js";
+import { HostPanel, NO_CHAT, hostWarning } from "./ui/host_panel.js";
 import { Lobby } from "./ui/lobby.js";
+import { NameForm } from "./ui/name_form.js";
 import { changes } from "./ui/people.js";
 
 const RATE = 60;
 const HIDDEN_RATE = 1;
 const MAX_ANNOUNCEMENTS = 3;
+const LOST = "The connection was lost. Try again.";
 
 export class App {
   /** @param {import("./media/media_support.js").MediaSupport} support */
   constructor(support) {
     this._support = support;
     this._preferences = loadPreferences();
-    this._link = readLink(location);
+    this._isDiscovery = document.querySelector("meta[name=teleglyph-discovery][content='1']") !== null;
+    this._link = readLink(location, this._isDiscovery);
+    const { name, room } = this._link;
+    this._title = [name, room].filter(Boolean).join("/");
+    /** About the host; null if it is the server that this page comes from. */
+    this._host = name ? new HostPanel(name) : null;
+    /** @type {import("./discovery/data_channel.js").Way | ""} */
+    this._way = "";
     this._root = byId("app");
     this._media = new OwnMedia({
       onChange: () => this._mediaChanged(),
@@ -64,6 +79,10 @@ export class App {
 
   /** Show the lobby, and turn on what was on the last time. */
   async start() {
+    if (this._isDiscovery && !this._link.name) {
+      this._askForName();
+      return;
+    }
     this._showLobby();
     if (this._link.isViewOnly) return;
     const { camera, microphone } = this._preferences;
@@ -73,12 +92,19 @@ export class App {
 
   // --- the lobby ------------------------------------------------------------------------------------
 
+  _askForName() {
+    const { wrongName } = this._link;
+    const form = new NameForm(wrongName && noName(wrongName), (path) => location.assign(path));
+    this._root.replaceChildren(form.element);
+  }
+
   _showLobby() {
     this._endCall();
-    document.title = this._link.room ? `${this._link.room} · Teleglyph` : "Teleglyph";
+    document.title = this._title ? `${this._title} · Teleglyph` : "Teleglyph";
     this._lobby?.dispose();
     this._lobby = new Lobby({
-      room: this._link.room,
+      room: this._title,
+      isByName: this._host !== null,
       preferences: this._preferences,
       media: this._media,
       support: this._support,
@@ -87,6 +113,7 @@ export class App {
       onWish: (wishes) => this._wish(wishes),
     });
     this._root.replaceChildren(this._lobby.element);
+    if (this._host !== null) void missingSupport().then((text) => text && this._lobby?.forbid(text));
   }
 
   /**
@@ -100,7 +127,7 @@ export class App {
     if (worklet) void this._startPlayback();
     const entry = { ...this._link, password, name };
     // The size is not known before the stage is on the page.
-    this._call = new Call(socketUrl(location, "/call"), entry, this._wantedView(), audioDecoder, {
+    this._call = new Call(this._transport(), entry, this._wantedView(), audioDecoder, {
       onJoined: (welcome) => this._joined(welcome),
       onScreen: (payload) => void this._view?.stage.receive(payload),
       onSound: (type, payload) => this._hear(type, payload),
@@ -112,16 +139,30 @@ export class App {
     });
   }
 
-  /** @param {import("./call/connection.js").Ending} ending */
+  /** @returns {import("./call/transport.js").Connect} */
+  _transport() {
+    const host = this._host;
+    if (host === null) return overWebSocket(socketUrl(location, "/call"));
+    return overRendezvous({
+      url: socketUrl(location, "/discovery"),
+      name: this._link.name,
+      pin: this._link.pin,
+      onHost: (key) => host.showKey(key),
+      onWay: (way) => this._showWay(way),
+    });
+  }
+
+  /** @param {import("./call/handshake.js").Ending} ending */
   async _refused(ending) {
     if (this._view !== null) this._showLobby();
     this._call = null;
     this._closePlayback();
     const lobby = this._lobby;
     lobby?.showJoining(false);
-    const { reasons, text } = ending;
+    const { reasons, text, change } = ending;
     if (text) lobby?.notice(text, true);
-    if (reasons & AuthFailure.PASSWORD_REQUIRED && !this._support.secure)
+    if (change) lobby?.show(hostWarning(change, () => this._trust(change)));
+    else if (reasons & AuthFailure.PASSWORD_REQUIRED && !this._support.secure)
       lobby?.notice(
         "This call has a password. It can only be typed on a secure page, so ask the host for an https link.",
         true,
@@ -133,7 +174,13 @@ export class App {
         "This call admits only people with a key, or with an invitation. Ask the host for an invitation link.",
         true,
       );
-    else if (!text) lobby?.notice(await whyNot(), true);
+    else if (!text) lobby?.notice(this._host ? LOST : await whyNot(), true);
+  }
+
+  /** @param {import("./discovery/host_trust.js").HostChange} change that the user knows of */
+  _trust({ name, actual }) {
+    trustHost(name, actual);
+    this._lobby?.submit();
   }
 
   // --- the call -------------------------------------------------------------------------------------
@@ -154,7 +201,8 @@ export class App {
     this._view?.status("");
     this._mediaChanged();
     if (isViewOnly) this._view?.status("You were invited to watch and listen.");
-    if (group && this._conversation === null) this._startChat(group);
+    // The chat is at the host, which this page cannot ask for it.
+    if (group && this._host === null && this._conversation === null) this._startChat(group);
   }
 
   /** @param {string} room */
@@ -162,9 +210,12 @@ export class App {
     const { camera, microphone, worklet } = this._support;
     this._lobby?.dispose();
     this._lobby = null;
-    document.title = `${room} · Teleglyph`;
+    const title = this._host ? this._title : room;
+    document.title = `${title} · Teleglyph`;
     this._view = new CallView({
-      room,
+      room: title,
+      host: this._host?.element ?? null,
+      noChat: this._host ? NO_CHAT : "",
       preferences: this._preferences,
       media: this._media,
       can: { camera: camera && !this._isViewOnly, microphone: microphone && !this._isViewOnly, sound: worklet },
@@ -179,10 +230,18 @@ export class App {
     });
     this._root.replaceChildren(this._view.element);
     this._view.showSpotlight(this._spotlight);
+    if (this._way) this._view.showWay(this._way);
+  }
+
+  /** @param {import("./discovery/data_channel.js").Way} way to the host */
+  _showWay(way) {
+    this._way = way;
+    this._host?.showWay(way);
+    this._view?.showWay(way);
   }
 
   /**
-   * @param {import("./call/connection.js").Ending} ending
+   * @param {import("./call/handshake.js").Ending} ending
    * @param {number} seconds
    */
   _lost(ending, seconds) {
@@ -374,7 +433,7 @@ async function whyNot() {
       const { error } = await answer.json();
       if (typeof error === "string") return error;
     }
-    return "The connection was lost. Try again.";
+    return LOST;
   } catch {
     return "The server does not answer. Check your network, then try again.";
   }

@@ -26,7 +26,7 @@ const MAX_WAITING_PICTURES = 200_000;
 const MAX_WAITING_SOUND = 400_000;
 
 /** @typedef {import("./messages.js").View} View */
-/** @typedef {import("./connection.js").Ending} Ending */
+/** @typedef {import("./handshake.js").Ending} Ending */
 
 /**
  * @typedef {object} Entry what the page shows to be let in
@@ -51,14 +51,14 @@ const MAX_WAITING_SOUND = 400_000;
 
 export class Call {
   /**
-   * @param {string} url
+   * @param {import("./transport.js").Connect} connect
    * @param {Entry} entry
    * @param {View} view
    * @param {boolean} hasOpus
    * @param {CallHandlers} handlers
    */
-  constructor(url, entry, view, hasOpus, handlers) {
-    this._url = url;
+  constructor(connect, entry, view, hasOpus, handlers) {
+    this._open = connect;
     this._entry = entry;
     this._view = view;
     this._hasOpus = hasOpus;
@@ -154,7 +154,7 @@ export class Call {
   _connect() {
     const { room, password, invitation } = this._entry;
     return new CallConnection(
-      this._url,
+      this._open,
       { features: FEATURES, room, password, invitation },
       {
         onWelcome: (welcome) => this._welcomed(welcome),

@@ -1,59 +1,49 @@
-/** One WebSocket of a call: the handshake, packets in both directions, and signs of life. */
+/** One connection of a call: the handshake, packets in both directions, and signs of life. */
 
-import { pageHello, readAuthFailed, readError, readWelcome } from "./messages.js";
+import { PageHandshake } from "./handshake.js";
+import { pageHello } from "./messages.js";
 import { PacketError, Type, decodePackets, encodePacket } from "./packet.js";
 
 const TICK_MS = 2000;
 const PING_AFTER_MS = 4000;
 const LOST_AFTER_MS = 12_000;
-const CONNECT_MS = 10_000;
 const JUMP_MS = 15_000;
 /** After a sleep the server may be gone, or may have given up on this page; waiting for 12 s would be too long. */
 const AFTER_SLEEP_MS = 3000;
-const TRY_AGAIN_LATER = 1013;
-const GOING_AWAY = 1001;
 
-/**
- * @typedef {object} Ending why a connection ended
- * @property {"refused" | "lost"} kind refused: the server does not want this page as it is; lost: try again
- * @property {number} reasons bits of AuthFailure, if the password or invitation was refused
- * @property {number} code of the server's error; 0 for none
- * @property {string} text a sentence of the server; empty for none
- */
+/** @typedef {import("./handshake.js").Ending} Ending */
 
 /**
  * @typedef {object} Handlers
- * @property {(welcome: ReturnType<typeof readWelcome>) => void} onWelcome
+ * @property {(welcome: NonNullable<PageHandshake["welcome"]>) => void} onWelcome
  * @property {(type: number, payload: Uint8Array) => void} onPacket
  * @property {(ending: Ending) => void} onEnd called once, unless the page left by itself
  */
 
 export class CallConnection {
   /**
-   * @param {string} url
+   * @param {import("./transport.js").Connect} connect
    * @param {Parameters<typeof pageHello>[0]} hello
    * @param {Handlers} handlers
    */
-  constructor(url, hello, handlers) {
+  constructor(connect, hello, handlers) {
     this._handlers = handlers;
-    this._isOpen = false;
+    this._handshake = new PageHandshake();
     this._hasEnded = false;
-    this._reasons = 0;
-    this._code = 0;
-    this._text = "";
     this._startedAt = this._heardAt = this._tickedAt = performance.now();
     this._limitMs = LOST_AFTER_MS;
-    this._socket = new WebSocket(url, "teleglyph.page");
-    this._socket.binaryType = "arraybuffer";
-    this._socket.onopen = () => this._socket.send(new Uint8Array(encodePacket(Type.PAGE_HELLO, pageHello(hello))));
-    this._socket.onmessage = (event) => this._receive(event.data);
-    this._socket.onclose = (event) => this._closed(event.code);
+    const packet = encodePacket(Type.PAGE_HELLO, pageHello(hello));
+    this._transport = connect(packet, {
+      onOpen: () => this._transport.send(packet),
+      onMessage: (message) => this._receive(message),
+      onClose: (isTemporary, ending) => this._closed(isTemporary, ending),
+    });
     this._timer = setInterval(() => this._tick(), TICK_MS);
   }
 
   /** Bytes that wait in the browser because the network is slow. */
   get waitingBytes() {
-    return this._socket.bufferedAmount;
+    return this._transport.waitingBytes;
   }
 
   /**
@@ -63,15 +53,14 @@ export class CallConnection {
    * @param {Uint8Array} [payload]
    */
   send(type, payload = new Uint8Array()) {
-    if (this._isOpen && this._socket.readyState === WebSocket.OPEN)
-      this._socket.send(new Uint8Array(encodePacket(type, payload)));
+    if (this._handshake.welcome !== null) this._transport.send(encodePacket(type, payload));
   }
 
   /** Leave the call; onEnd is not called any more. */
   leave() {
     this.send(Type.CLIENT_LEAVE);
     this._end();
-    this._socket.close(1000);
+    this._transport.close();
   }
 
   /** Check soon whether the server is still there, for example when the network has changed. */
@@ -81,18 +70,18 @@ export class CallConnection {
     this.send(Type.PING);
   }
 
-  /** @param {unknown} data */
-  _receive(data) {
+  /** @param {unknown} message */
+  _receive(message) {
     this._heardAt = performance.now();
     this._limitMs = LOST_AFTER_MS;
     try {
-      if (!(data instanceof ArrayBuffer)) throw new PacketError("The server sent a text.");
-      for (const { type, payload } of decodePackets(data)) this._dispatch(type, payload);
+      if (!(message instanceof ArrayBuffer)) throw new PacketError("The server sent a text.");
+      for (const { type, payload } of decodePackets(message)) this._dispatch(type, payload);
     } catch (error) {
       if (!(error instanceof PacketError)) throw error;
       console.warn(error.message);
-      this._socket.close(3002);
-      this._closed(3002);
+      this._transport.close(true);
+      this._closed(false);
     }
   }
 
@@ -102,43 +91,37 @@ export class CallConnection {
    */
   _dispatch(type, payload) {
     if (this._hasEnded) return;
+    const wasIn = this._handshake.welcome !== null;
     if (type === Type.PING) this.send(Type.PONG);
-    else if (type === Type.AUTH_FAILED) this._reasons |= readAuthFailed(payload) || 0x80;
-    else if (type === Type.ERROR_MESSAGE) ({ code: this._code, text: this._text } = readError(payload));
-    else if (type === Type.PAGE_WELCOME && !this._isOpen) {
-      this._isOpen = true;
-      this._handlers.onWelcome(readWelcome(payload));
-    } else if (this._isOpen) this._handlers.onPacket(type, payload);
+    else if (this._handshake.receive(type, payload)) {
+      if (!wasIn && this._handshake.welcome) this._handlers.onWelcome(this._handshake.welcome);
+    } else if (wasIn) this._handlers.onPacket(type, payload);
   }
 
   _tick() {
     const now = performance.now();
     const hasSlept = now - this._tickedAt > JUMP_MS && document.visibilityState === "visible";
     this._tickedAt = now;
-    if (!this._isOpen) {
-      if (now - this._startedAt > CONNECT_MS) this._giveUp();
+    if (this._handshake.welcome === null) {
+      if (now - this._startedAt > this._transport.limitMs) this._giveUp();
     } else if (hasSlept) this.check();
     else if (now - this._heardAt > this._limitMs && document.visibilityState === "visible") this._giveUp();
     else if (now - this._heardAt > PING_AFTER_MS) this.send(Type.PING);
   }
 
   _giveUp() {
-    this._socket.close();
-    this._closed(0);
+    this._transport.close();
+    this._closed(false);
   }
 
-  /** @param {number} code of the close frame */
-  _closed(code) {
+  /**
+   * @param {boolean} isTemporary
+   * @param {Ending} [ending]
+   */
+  _closed(isTemporary, ending) {
     if (this._hasEnded) return;
     this._end();
-    const isTemporary = code === TRY_AGAIN_LATER || code === GOING_AWAY;
-    const isRefused = this._reasons !== 0 || (this._code !== 0 && !isTemporary);
-    this._handlers.onEnd({
-      kind: isRefused ? "refused" : "lost",
-      reasons: this._reasons,
-      code: this._code,
-      text: this._text,
-    });
+    this._handlers.onEnd(ending ?? this._handshake.ending(isTemporary));
   }
 
   _end() {

@@ -1,6 +1,6 @@
 /** Payloads of the packets that the page sends and receives (docs/protocol/messages.md, screens.md and page.md). */
 
-import { PacketError } from "./packet.js";
+import { Reader } from "./reader.js";
 import { Writer, utf8 } from "./writer.js";
 
 export const Feature = Object.freeze({ SCREENS: 0x02, CODED_PICTURES: 0x04, DEFLATE: 0x08, ROSTER: 0x10 });
@@ -21,7 +21,6 @@ const OPUS_SHORT_FRAMES = 0x102;
 const RAW_SOUND = 0x01;
 const NAME_SIZE = 32;
 const MAX_PASSWORD = 256;
-const decoder = new TextDecoder();
 
 /**
  * @typedef {object} RosterEntry a participant
@@ -140,42 +139,6 @@ export function codedPicture({ codec, keyframe, width, height, data }) {
     .u16(height)
     .bytes(data)
     .end();
-}
-
-/** Reads the fields of a payload, big-endian. */
-class Reader {
-  /** @param {Uint8Array} payload */
-  constructor(payload) {
-    this._payload = payload;
-    this._view = new DataView(payload.buffer, payload.byteOffset, payload.length);
-    this._at = 0;
-  }
-
-  /** @param {number} size */
-  _take(size) {
-    const at = this._at;
-    if (at + size > this._payload.length) throw new PacketError("A payload is too short.");
-    this._at += size;
-    return at;
-  }
-
-  u8() {
-    return this._view.getUint8(this._take(1));
-  }
-
-  u16() {
-    return this._view.getUint16(this._take(2));
-  }
-
-  u32() {
-    return this._view.getUint32(this._take(4));
-  }
-
-  /** @param {number} [size] in bytes; without it, to the end */
-  text(size = this._payload.length - this._at) {
-    const at = this._take(size);
-    return decoder.decode(this._payload.subarray(at, at + size));
-  }
 }
 
 /** @param {Uint8Array} payload */

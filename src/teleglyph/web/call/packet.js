@@ -27,7 +27,7 @@ export const Type = Object.freeze({
   ROSTER: 5103,
 });
 
-const HEADER_SIZE = 22;
+export const HEADER_SIZE = 22;
 const MAGIC_HIGH = 0x0000000a;
 const MAGIC_LOW = 0x5c11c4a1;
 
@@ -37,7 +37,7 @@ export class PacketError extends Error {}
 /**
  * @param {number} type
  * @param {Uint8Array} payload
- * @returns {Uint8Array} the whole packet
+ * @returns {Uint8Array<ArrayBuffer>} the whole packet
  */
 export function encodePacket(type, payload) {
   const packet = new Uint8Array(HEADER_SIZE + payload.length);

@@ -13,6 +13,8 @@ const TITLES = Object.freeze({ chat: "Chat", people: "People", settings: "Settin
 /**
  * @typedef {object} CallViewOptions
  * @property {string} room
+ * @property {HTMLElement | null} host for the settings: about the host; null if it is the page's own server
+ * @property {string} noChat why there can be no chat; empty if there can
  * @property {import("../preferences.js").Preferences} preferences
  * @property {import("../own_media.js").OwnMedia} media
  * @property {{camera: boolean, microphone: boolean, sound: boolean}} can what this guest may and can do
@@ -97,6 +99,11 @@ export class CallView {
     void this._devices?.refresh();
   }
 
+  /** @param {string} way to the host, in one word */
+  showWay(way) {
+    this._corner.textContent = `${this._options.room} · ${way}`;
+  }
+
   /** @param {HTMLElement} panel of the room's chat */
   setChat(panel) {
     this._chat = panel;
@@ -141,7 +148,11 @@ export class CallView {
    * @param {boolean} [takesFocus] false if nobody asked for the panel, so that keys stay commands
    */
   show(name, takesFocus = true) {
-    if (name === "chat" && this._chat === null) return;
+    if (name === "chat" && this._chat === null) {
+      const { noChat } = this._options;
+      if (noChat) this.status(noChat, () => this.status(""));
+      return;
+    }
     const before = this._open;
     this._open = name;
     // What arrives while the chat is hidden counts as unread.
@@ -188,7 +199,7 @@ export class CallView {
     if (can.camera) kinds.push("camera");
     if (can.sound && canChooseSpeaker) kinds.push("speaker");
     this._devices = kinds.length ? new DeviceChoice(media.devices, kinds, onDevice) : undefined;
-    return settingsPanel(preferences, this._options.onPreferences, this._devices?.element ?? null);
+    return settingsPanel(preferences, this._options.onPreferences, this._devices?.element ?? null, this._options.host);
   }
 
   /** @param {number} place */

@@ -56,6 +56,11 @@ export function byId(id) {
   return element;
 }
 
+/** @returns {string} address of the page's own icon */
+export function iconUrl() {
+  return /** @type {HTMLLinkElement} */ (document.querySelector("link[rel=icon]")).href;
+}
+
 /**
  * Whether a key belongs to what the user types into.
  *

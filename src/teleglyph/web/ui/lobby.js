@@ -1,12 +1,13 @@
 /** The page before a call: name, camera preview, devices, a password if the server wants one. */
 
 import { DeviceChoice } from "./device_choice.js";
-import { h, icon } from "./elements.js";
+import { h, icon, iconUrl } from "./elements.js";
 import { Preview } from "./preview.js";
 
 /**
  * @typedef {object} LobbyOptions
  * @property {string} room empty for the lobby
+ * @property {boolean} isByName the call is one of a discovery service, which has no chat and needs a secure page
  * @property {import("../preferences.js").Preferences} preferences
  * @property {import("../own_media.js").OwnMedia} media
  * @property {import("../media/media_support.js").MediaSupport} support
@@ -39,7 +40,7 @@ export class Lobby {
       {
         onsubmit: (/** @type {Event} */ event) => {
           event.preventDefault();
-          options.onJoin(this._name.value.trim(), this._password.value);
+          this.submit();
         },
       },
       h("div.brand", {}, h("img", { src: iconUrl(), alt: "" }), "Teleglyph"),
@@ -66,9 +67,11 @@ export class Lobby {
       ),
     );
     if (options.isViewOnly) this.notice("You were invited to watch and listen.");
-    if (!support.secure) this._explainInsecure();
+    if (!support.secure && !options.isByName) this._explainInsecure();
     else if (!this._canSend && !options.isViewOnly)
-      this.notice("This browser has no camera or microphone for pages. You can watch and chat.");
+      this.notice(
+        `This browser has no camera or microphone for pages. You can watch and ${options.isByName ? "listen" : "chat"}.`,
+      );
     this.refresh();
   }
 
@@ -89,7 +92,18 @@ export class Lobby {
 
   /** @param {string} text that the user should know */
   notice(text, isError = false) {
-    this._notices.append(h(isError ? "p.notice.error" : "p.notice", {}, text));
+    this.show(h(isError ? "p.notice.error" : "p.notice", {}, text));
+  }
+
+  /** @param {HTMLElement} notice */
+  show(notice) {
+    this._notices.append(notice);
+  }
+
+  /** @param {string} text why nobody can join with this browser */
+  forbid(text) {
+    this._button.disabled = true;
+    this.notice(text, true);
   }
 
   /** @param {boolean} isWrong a password was tried */
@@ -99,6 +113,11 @@ export class Lobby {
     this._password.value = "";
     this._password.focus();
     if (isWrong) this.notice("The password is wrong.", true);
+  }
+
+  /** Join with what was typed. */
+  submit() {
+    this._options.onJoin(this._name.value.trim(), this._password.value);
   }
 
   /** @param {boolean} isJoining */
@@ -146,11 +165,6 @@ export function showSwitch(button, name, isOn) {
   const label = `Turn ${isOn ? "off" : "on"} the ${name}`;
   button.setAttribute("aria-label", label);
   button.title = label;
-}
-
-/** @returns {string} */
-function iconUrl() {
-  return /** @type {HTMLLinkElement} */ (document.querySelector("link[rel=icon]")).href;
 }
 
 /**

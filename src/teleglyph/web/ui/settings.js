@@ -19,9 +19,10 @@ const KEYS = [
  * @param {Preferences} preferences
  * @param {(changed: Partial<Preferences>) => void} onChange
  * @param {HTMLElement | null} devices elements to choose devices; null if the page only watches
+ * @param {HTMLElement | null} host about the host; null if it is the page's own server
  * @returns {HTMLElement}
  */
-export function settingsPanel(preferences, onChange, devices) {
+export function settingsPanel(preferences, onChange, devices, host) {
   const picture = fieldset(
     "Picture",
     range("Size of the characters", preferences.cell, MIN_CELL, MAX_CELL, (cell) => onChange({ cell })),
@@ -41,7 +42,11 @@ export function settingsPanel(preferences, onChange, devices) {
     "You",
     name(preferences.name, (text) => onChange({ name: text })),
   );
-  return h("div.body", {}, h("div.settings", {}, picture, sound, you, fieldset("Keys", h("dl.keys", {}, ...keys))));
+  return h(
+    "div.body",
+    {},
+    h("div.settings", {}, picture, sound, you, host, fieldset("Keys", h("dl.keys", {}, ...keys))),
+  );
 }
 
 /**
