@@ -33,7 +33,7 @@ async def snapshot_call(
         ProtocolError: the frames cannot be shown.
     """
     frame: SafeFrame | None = None
-    first, is_refused = asyncio.Event(), asyncio.Event()
+    joined, first, is_refused = asyncio.Event(), asyncio.Event(), asyncio.Event()
     is_empty = False
     refused_for = ""
 
@@ -65,11 +65,15 @@ async def snapshot_call(
         options.credentials,
         options.display.capabilities(),
         uplink,
-        CallEvents(frame=keep_frame, refused=refusals.add, screen=keep_screen, members=count),
+        CallEvents(
+            joined=lambda _: joined.set(), frame=keep_frame, refused=refusals.add, screen=keep_screen, members=count
+        ),
         settings=options.display.settings(replace(options.preferences, names=False)),
     )
     task = asyncio.create_task(client.run(), name="call")
     try:
+        # Connecting has limits of its own.
+        await wait_for_first(task, joined.wait(), stop.wait())
         await wait_for_first(task, first.wait(), is_refused.wait(), stop.wait(), timeout=_FIRST_FRAME_SECONDS)
         if task.done():
             await task

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 LAN_SECONDS = 2.0
 STAGGER = 0.25
 """Seconds between the beginnings of attempts to connect (RFC 8305, 5)."""
-CHANNEL_SECONDS = 15.0
+CHANNEL_SECONDS = 12.0
 """Until a data channel is open, after its offer is answered."""
 TOTAL_SECONDS = 40.0
 
