@@ -14,7 +14,7 @@ from teleglyph.discovery.service.state import ServiceSettings
 from teleglyph.keys import FileIdentity
 from teleglyph.store import open_database
 from teleglyph.store.sessions import SessionStore
-from teleglyph.wire.acip import ErrorMessage, Message
+from teleglyph.wire.acip import ErrorMessage, Event, Message
 from teleglyph.wire.discovery import Capability, SessionCreate, SessionCreated, SessionJoin, SessionJoined, sign
 
 HOST, OTHER, GUEST = (FileIdentity(bytes([number]) * 32) for number in (1, 2, 3))
@@ -32,17 +32,17 @@ class Visitor:
         self.received: list[Message] = []
         self.peer: ServicePeer = house.service.connected(address, self.received.append, is_private=is_private)
 
-    async def tell(self, message: Message) -> None:
+    async def tell(self, message: Event) -> None:
         """Send a message; forget what was received before."""
         self.received.clear()
         await self.house.service.receive(self.peer, message)
 
-    async def ask(self, message: Message, kind: type[_Message]) -> _Message:
+    async def ask(self, message: Event, kind: type[_Message]) -> _Message:
         """Send a message, and return the answer."""
         await self.tell(message)
         return self.first(kind)
 
-    async def refused(self, message: Message) -> ErrorMessage:
+    async def refused(self, message: Event) -> ErrorMessage:
         """Send a message, and return the only answer, an error."""
         await self.tell(message)
         assert len(self.received) == 1, self.received

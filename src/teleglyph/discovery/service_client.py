@@ -53,6 +53,7 @@ DEFAULT_SERVICE_PORT = 27225
 CheckIdentity = Callable[[str, bytes | None], None]
 """Gets the service's numeric address with the port, and its proven key or None; raises a PeerError to refuse it."""
 
+_CHECK_PORT = f"A discovery service uses port {DEFAULT_SERVICE_PORT} unless its operator chose another one."
 _CONNECT_SECONDS = 5.0
 _HANDSHAKE_SECONDS = 5.0
 _ANSWER_SECONDS = 10.0
@@ -373,7 +374,7 @@ async def _connect_link(host: str, port: int, check_identity: CheckIdentity, *, 
 
     context = client_context([ALPN], verify=verify)
     try:
-        return await connect_tls(host, port, context, make_session, timeout=_CONNECT_SECONDS)
+        return await connect_tls(host, port, context, make_session, timeout=_CONNECT_SECONDS, check_port=_CHECK_PORT)
     except TlsFailedError as error:
         raise ConnectError(
             f"{name} does not speak Teleglyph's secure link. Is it a discovery service? A service of ascii-chat needs "
@@ -386,7 +387,7 @@ async def _connect_plain(host: str, port: int, check_identity: CheckIdentity) ->
         check_identity(connection.numeric_peer, identity)
 
     session = DiscoveryClientSession.in_plaintext(check)
-    connection = await connect_tcp(host, port, session, timeout=_CONNECT_SECONDS)
+    connection = await connect_tcp(host, port, session, timeout=_CONNECT_SECONDS, check_port=_CHECK_PORT)
     return connection
 
 

@@ -14,12 +14,13 @@ import socket
 from teleglyph.net.addresses import DEFAULT_PORT, authority
 
 _WEB_PORTS = (80, 443)
-_CHECK_PORT = f"Calls, chat and games use port {DEFAULT_PORT} unless the host chose another one."
+CHECK_PORT = f"Calls, chat and games use port {DEFAULT_PORT} unless the host chose another one."
+"""About the usual port."""
 _UNREACHABLE = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EINVAL, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 _ENDED = (errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE)
 
 
-def tcp_failure(error: OSError, host: str, port: int, seconds: float) -> str:
+def tcp_failure(error: OSError, host: str, port: int, seconds: float, check_port: str = CHECK_PORT) -> str:
     """The reason why a TCP connection failed.
 
     Args:
@@ -27,23 +28,25 @@ def tcp_failure(error: OSError, host: str, port: int, seconds: float) -> str:
         host: the destination.
         port: the destination's port.
         seconds: our timeout.
+        check_port: a sentence about the usual port.
     """
+    hint = port_hint(port, check_port)
     where, code = authority(host, port), _number(error)
     if isinstance(error, socket.gaierror):
         if code == socket.EAI_AGAIN:
             return f"The host name '{host}' cannot be looked up now. Check your network and try again."
         return f"The host name '{host}' is not known. Check the spelling."
     if isinstance(error, ConnectionRefusedError) or code == errno.ECONNREFUSED:
-        return f"Nobody listens on {where}. Is the server running?{port_hint(port)}"
+        return f"Nobody listens on {where}. Is the server running?{hint}"
     if isinstance(error, TimeoutError):
         return (
             f"{where} did not answer within {seconds:g} s. Check the address, "
-            f"and that no firewall blocks port {port}.{port_hint(port)}"
+            f"and that no firewall blocks port {port}.{hint}"
         )
     if code in _UNREACHABLE:
         return f"{where} cannot be reached from here. Check the address and your network."
     if isinstance(error, ConnectionError) or code in _ENDED:
-        return f"{where} closed the connection instead of answering. Check the port.{port_hint(port)}"
+        return f"{where} closed the connection instead of answering. Check the port.{hint}"
     reason = f": {os.strerror(code).lower()}" if code else ""
     return f"Cannot connect to {where}{reason}. Check the address and your network."
 
@@ -55,9 +58,9 @@ def is_end(error: OSError) -> bool:
     )
 
 
-def port_hint(port: int) -> str:
+def port_hint(port: int, check_port: str = CHECK_PORT) -> str:
     """A space and a sentence about the default port; empty for the ports of web servers."""
-    return "" if port in _WEB_PORTS else f" {_CHECK_PORT}"
+    return "" if port in _WEB_PORTS else f" {check_port}"
 
 
 def _number(error: OSError) -> int | None:

@@ -13,7 +13,7 @@ from typing import cast
 
 from teleglyph.errors import ConnectError, reason_of
 from teleglyph.net.addresses import authority
-from teleglyph.net.connect_failure import tcp_failure
+from teleglyph.net.connect_failure import CHECK_PORT, tcp_failure
 from teleglyph.net.connection import Connection
 from teleglyph.net.traffic import ConnectionLimits
 from teleglyph.net.transport import ByteSession
@@ -73,9 +73,23 @@ class _OutgoingProtocol(ConnectionProtocol):
 
 
 async def connect_tcp(
-    host: str, port: int, session: ByteSession, *, timeout: float = 3.0, limits: ConnectionLimits | None = None
+    host: str,
+    port: int,
+    session: ByteSession,
+    *,
+    timeout: float = 3.0,
+    limits: ConnectionLimits | None = None,
+    check_port: str = CHECK_PORT,
 ) -> Connection:
     """Connect to a server; tries every address of ``host`` in the resolver's order.
+
+    Args:
+        host: of the server.
+        port: of the server.
+        session: of the connection.
+        timeout: seconds for the connection.
+        limits: of the connection.
+        check_port: a sentence about the usual port, for error messages.
 
     Raises:
         ConnectError: no address could be reached within ``timeout`` seconds.
@@ -85,7 +99,7 @@ async def connect_tcp(
         async with asyncio.timeout(timeout):
             await open_transport(connection, host, port)
     except OSError as error:
-        raise ConnectError(tcp_failure(error, host, port, timeout)) from error
+        raise ConnectError(tcp_failure(error, host, port, timeout, check_port)) from error
     return connection
 
 
@@ -116,6 +130,7 @@ async def connect_tls(
     tls_timeout: float = 5.0,
     limits: ConnectionLimits | None = None,
     tunnel: socket.socket | None = None,
+    check_port: str = CHECK_PORT,
 ) -> Connection:
     """Connect to a server with TLS.
 
@@ -129,6 +144,7 @@ async def connect_tls(
         limits: of the connection.
         tunnel: a Unix stream socket whose other end leads to the server, such as that of a data channel; it is closed
             with the connection.  None connects to the server.
+        check_port: a sentence about the usual port, for error messages.
 
     Raises:
         ConnectError: no address could be reached within ``timeout`` seconds.
@@ -145,7 +161,7 @@ async def connect_tls(
         # The peer's reset may arrive while the event loop is still setting up the connection.
         raise TlsFailedError("", error) from error
     except OSError as error:
-        raise ConnectError(tcp_failure(error, host, port, timeout)) from error
+        raise ConnectError(tcp_failure(error, host, port, timeout, check_port)) from error
     numeric = authority(peer_name(transport), port) if tunnel is None else authority(host, port)
     try:
         if transport.is_closing():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import teleglyph
@@ -202,7 +202,7 @@ class DiscoveryStatusPages:
         if (refusal := self._access.refuse_reader(request)) is not None:
             return refusal
         service = self._services.service
-        counters: dict[str, Any] = asdict(service.state.counters)
+        counters = {one.name: getattr(service.state.counters, one.name) for one in fields(service.state.counters)}
         return json_answer({**service.gauges(), **counters, "connections_refused": dict(self._services.gate.refused)})
 
     async def _metrics(self, request: web.Request) -> web.Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from teleglyph.errors import ProtocolError
+from teleglyph.errors import HandshakeError, ProtocolError
 from teleglyph.wire.acip.client_handshake import ClientHandshake, IdentityCheck
 from teleglyph.wire.acip.handshake import HandshakeResult, NoHandshake
 from teleglyph.wire.acip.messages.base import Event
@@ -39,6 +39,14 @@ class ShortHandshake(ClientHandshake):
         super().__init__(None, None, check_identity, None, random)
         self.wait_for_server()
         self.send(ProtocolVersion(CryptoMode.ENCRYPT))
+
+    def receive(self, packet: Packet) -> None:
+        if packet.type == PacketType.PROTOCOL_VERSION:
+            raise HandshakeError(
+                "The discovery service takes no plaintext, so it is one of Teleglyph's. Connect to it without "
+                "--discovery-insecure."
+            )
+        super().receive(packet)
 
     def _finish(self, *, authenticated: bool) -> None:
         super()._finish(authenticated=authenticated)

@@ -73,7 +73,7 @@ class DiscoveryServerHandshake(ServerHandshake):
         self._is_short = False
 
     def receive(self, packet: Packet) -> None:
-        if self.step is ServerStep.VERSION and packet.type in REQUESTS | _SIGNS:
+        if self.step is ServerStep.VERSION and (packet.type >= PacketType.SESSION_CREATE or packet.type in _SIGNS):
             if not self._allows_short:
                 self.explain(PLAINTEXT_REFUSED)
                 raise HandshakeError("The client sends requests in plaintext, which needs --allow-plaintext.")
