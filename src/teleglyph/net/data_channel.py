@@ -50,6 +50,7 @@ class _DataChannel:
         """The protocol of the open channel."""
         self._opened.add_done_callback(lambda future: future.cancelled() or future.exception())
         self._task: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
         self._is_taken = False
 
     @property
@@ -77,13 +78,10 @@ class _DataChannel:
 
         Closing the socket of an open channel is enough; then they are not.
         """
-        task = self._task
-        if task is None:
-            await self._release()
-            return
-        if not task.cancelling():
-            task.cancel()
-        await asyncio.wait([task])
+        if self._task is not None:
+            self._task.cancel()
+        await self._release()
+        await self.wait_closed()
 
     async def _prepare(self, servers: Sequence[IceServer], *, is_joiner: bool) -> Stack:
         """Load the library, open sockets, and ask the servers; at most about two seconds."""
@@ -147,12 +145,18 @@ class _DataChannel:
             if not self._opened.done():
                 self._opened.set_exception(error)
         finally:
-            if not self._opened.done():
-                self._opened.set_exception(ConnectError("The data channel was closed before it was open."))
             await self._release()
 
     async def _release(self) -> None:
+        """Close everything once; whoever waits for it may be cancelled meanwhile."""
+        if self._closing is None:
+            self._closing = asyncio.get_running_loop().create_task(self._close_all(), name="closing a data channel")
+        await asyncio.shield(self._closing)
+
+    async def _close_all(self) -> None:
         tunnel, stack = self._tunnel, self._stack
+        if not self._opened.done():
+            self._opened.set_exception(ConnectError("The data channel was closed before it was open."))
         if tunnel is not None:
             tunnel.abort()
             if not self._is_taken:

@@ -7,8 +7,11 @@ bounds their versions.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import logging
+import os
+import random
 import socket
 import ssl
 from collections.abc import Coroutine, Iterable, Sequence
@@ -37,6 +40,13 @@ _MAX_ADDRESSES = 12
 """Own addresses that become candidates; containers and virtual machines may add dozens."""
 _MAX_WAITING = 1024
 """Datagrams that wait to be read, from whoever sends them."""
+_TURN = 8
+"""Datagrams that are handled before other tasks get their turn."""
+_CONSENT_INTERVAL = 5.0
+_CONSENT_SECONDS = 30.0
+"""How often the other side is asked whether it still wants our packets, and when its silence means no (RFC 7675)."""
+_CONSENT_RETRIES = 2
+"""Three requests within 3.5 s.  aioice sends one and waits for 0.5 s, which a slow link with full queues exceeds."""
 _DTLS_1_2 = 0xFEFD
 
 
@@ -73,6 +83,7 @@ class IceAgent(aioice_ice.Connection):
         self.failures: list[str] = []
         self._stun_servers = stun
         self._turn_servers = turn
+        self._handled = 0
 
     @property
     def own_candidates(self) -> tuple[Candidate, ...]:
@@ -183,6 +194,33 @@ class IceAgent(aioice_ice.Connection):
         if "PRIORITY" in message.attributes and (is_known or len(self._remote_candidates) < MAX_CANDIDATES):
             super().check_incoming(message, addr, protocol)
 
+    async def query_consent(self) -> None:
+        """Ask regularly whether the other side is still there; close if it is not."""
+        loop = asyncio.get_running_loop()
+        heard = loop.time()
+        while loop.time() - heard < _CONSENT_SECONDS:
+            await asyncio.sleep(_CONSENT_INTERVAL * random.uniform(0.8, 1.2))  # noqa: S311 - so that not all ask at once
+            pair = self._nominated.get(1)
+            if pair is None or self.remote_password is None:
+                break
+            with contextlib.suppress(aioice_stun.TransactionError):
+                await pair.protocol.request(
+                    self.build_request(pair, nominate=False),
+                    pair.remote_addr,
+                    integrity_key=self.remote_password.encode(),
+                    retransmissions=_CONSENT_RETRIES,
+                )
+                heard = loop.time()
+        self._query_consent_task = None  # or close() would cancel this task
+        await self.close()
+
+    async def recvfrom(self) -> tuple[bytes, int]:
+        """The next datagram; other tasks get their turn even if many wait."""
+        self._handled += 1
+        if self._handled % _TURN == 0:
+            await asyncio.sleep(0)
+        return await super().recvfrom()
+
     def data_received(self, data: bytes, component: int) -> None:
         """Queue a datagram; drop it if too many wait."""
         if data and self._queue.qsize() < _MAX_WAITING:
@@ -245,5 +283,6 @@ def _turn_failure(error: Exception) -> str:
     if isinstance(error, socket.gaierror):
         return "has a name without an address"
     if isinstance(error, OSError):
-        return f"cannot be reached: {reason_of(error)}"
+        reason = os.strerror(error.errno).lower() if error.errno else reason_of(error)
+        return f"cannot be reached: {reason}"
     return "sent an answer that is not valid"
