@@ -166,7 +166,7 @@ class MdnsPeer:
             with contextlib.suppress(BlockingIOError):
                 self._socket.sendto(packet, (GROUP, PORT))
 
-    def wait_for(self, condition: Callable[[Packet], bool], seconds: float = 15.0) -> Packet:
+    def wait_for(self, condition: Callable[[Packet], bool], seconds: float = 60.0) -> Packet:
         """The first packet that fulfils a condition."""
         deadline = time.monotonic() + seconds
         while True:
