@@ -33,10 +33,11 @@ _STORAGE = {"--data-dir", "--database", "--events", "--ephemeral"}
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_data_of_the_developer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Servers must not write into the developer's data directory, nor clients into the list of known servers."""
+    """Servers must not write into the developer's data directory, nor clients into the lists of servers and calls."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("xdg-data")))
         patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("xdg-config")))
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("xdg-state")))
         yield
 
 

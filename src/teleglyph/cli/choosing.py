@@ -17,6 +17,7 @@ from teleglyph.client.call_choice import CallChoice, choose_call
 from teleglyph.client.recent_calls import RecentCalls
 from teleglyph.client.terminal.capabilities import detect
 from teleglyph.client.terminal.chooser import Chooser
+from teleglyph.console import echo
 
 _FROM_FILE = (None, ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
 
@@ -51,4 +52,6 @@ def choose(recent: RecentCalls, joining: JoinOptions) -> CallChoice | None:
             each()
 
     run(ask, on_abort)
+    if recent.notice and not restore:
+        echo(f"teleglyph: {recent.notice}", err=True)
     return chosen[0]

@@ -135,6 +135,8 @@ class RecentCalls:
             prepare_directory(self._path.parent)
             with _lock(self._path.with_suffix(".lock")):
                 calls = [asdict(call) for call in change(self.entries())[:MAX_CALLS]]
+                if self.notice:
+                    _log.warning("%s", self.notice)
                 replace_file(self._path, json.dumps({"version": _VERSION, "calls": calls}).encode())
         except OSError as error:
             _log.warning("Could not remember the call: %s", describe_error(error))

@@ -62,7 +62,7 @@ class LanAnnouncement:
         """The announced addresses."""
         self._name, self._identity = name, identity
         self._bound, self._port = tuple(addresses), port
-        self._title = title or socket.gethostname().partition(".")[0] or "Teleglyph"
+        self._title = _cut(printable(title or socket.gethostname().partition(".")[0]).strip()) or "Teleglyph"
         # A name of our own: the machine's name may belong to another program, with other addresses.
         self._target = f"teleglyph-{secrets.token_hex(6)}.local."
         self._zeroconf: AsyncZeroconf | None = None
@@ -74,6 +74,7 @@ class LanAnnouncement:
     async def start(self) -> None:
         """Announce the server in the background; failures are logged as warnings."""
         self._watching = asyncio.create_task(self._watch(), name="announcement on the local network")
+        self._watching.add_done_callback(_log_failure)
 
     async def rename(self, name: str) -> None:
         """Announce another name of the call: three words, or nothing."""
@@ -319,7 +320,14 @@ async def _close(opened: AsyncZeroconf) -> None:
 
 def _label(title: str) -> str:
     """A title as the name of an instance: one label of a domain name."""
-    text = title.replace(".", " ").strip()
-    while len(text.encode()) > _MAX_INSTANCE_BYTES:
-        text = text[:-1]
-    return text or "Teleglyph"
+    return title.replace(".", " ").strip() or "Teleglyph"
+
+
+def _cut(text: str) -> str:
+    """The start of a text, short enough for a label and for an entry of a TXT record."""
+    return text.encode()[:_MAX_INSTANCE_BYTES].decode("utf-8", "ignore").strip()
+
+
+def _log_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.error("Announcement on the local network failed", exc_info=error)

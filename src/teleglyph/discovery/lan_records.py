@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from teleglyph.discovery.interfaces import InterfaceAddress, IPAddress, is_local, is_neighbour
+from teleglyph.discovery.interfaces import InterfaceAddress, IPAddress, is_neighbour
 from teleglyph.net import authority
 from teleglyph.printable import fit, printable
 
@@ -139,8 +139,9 @@ def usable_hosts(addresses: Iterable[str], own: Sequence[InterfaceAddress]) -> l
 
 
 def _rank(address: IPAddress, own: Sequence[InterfaceAddress]) -> tuple[int, int]:
-    is_ours = any(address in each.network for each in own)
-    return (0 if is_ours and not address.is_link_local else 1 if is_local(address) else 2, address.version)
+    if address.is_link_local:
+        return 2, address.version
+    return (0 if any(address in each.network for each in own) else 1), address.version
 
 
 def _without_zone(address: IPAddress) -> IPAddress:

@@ -95,3 +95,34 @@ def test_what_is_known_of_a_server_counts_more_than_an_invitation(hosts: KnownHo
 def test_a_pinned_key_counts_more_than_an_invitation(hosts: KnownHosts) -> None:
     with pytest.raises(VerificationError, match="--server-key requires"):
         ServerTrust(hosts, [OTHER]).check(ELSEWHERE[0], KEY, has_link2=True, invited_by=KEY)
+
+
+# --- announcements on the local network -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shown", [OTHER, None])
+@pytest.mark.parametrize("accept_new", [True, False])
+def test_a_server_must_show_the_identity_that_it_announced(
+    hosts: KnownHosts, shown: bytes | None, accept_new: bool
+) -> None:
+    with pytest.raises(VerificationError, match="its announcement on your network names"):
+        ServerTrust(hosts, announced=KEY, accept_new=accept_new).check(ELSEWHERE[0], shown)
+    assert list(hosts.entries()) == []
+
+
+def test_an_announcement_does_not_replace_the_question_about_a_new_server(hosts: KnownHosts) -> None:
+    with pytest.raises(UnknownServerError):
+        ServerTrust(hosts, announced=KEY).check(ELSEWHERE[0], KEY)
+
+
+def test_an_announcement_of_a_known_server_must_be_right_too(hosts: KnownHosts) -> None:
+    hosts.add(ELSEWHERE[0], KEY)
+    ServerTrust(hosts, announced=KEY).check(ELSEWHERE[0], KEY)
+    with pytest.raises(VerificationError, match="announcement"):
+        ServerTrust(hosts, announced=OTHER).check(ELSEWHERE[0], KEY)
+
+
+def test_an_announcement_does_not_excuse_a_changed_identity(hosts: KnownHosts) -> None:
+    hosts.add(ELSEWHERE[0], KEY)
+    with pytest.raises(VerificationError, match="has changed"):
+        ServerTrust(hosts, announced=OTHER).check(ELSEWHERE[0], OTHER)
