@@ -42,7 +42,8 @@ def _no_data_of_the_developer(tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @functools.cache
-def _fork_server() -> ForkServer:
+def fork_server() -> ForkServer:
+    """The process that starts programs for all tests of this process."""
     return ForkServer()
 
 
@@ -64,7 +65,7 @@ class ServerProcess:
                 [sys.executable, "-m", "teleglyph", *arguments], stderr=subprocess.PIPE, text=True, env=variables
             )
         else:
-            self.process = _fork_server().start(arguments, variables)
+            self.process = fork_server().start(arguments, variables)
         self.log: list[str] = []
         self.port = self.http_port = 0
         self._listening = threading.Event()

@@ -21,6 +21,7 @@ import sys
 from typing import NoReturn
 
 import teleglyph
+from networks.namespace import enter
 
 _MAX_REQUEST = 1 << 18
 _NOT_IMPORTED = ("teleglyph.__main__", "teleglyph.media.decoding_process")
@@ -51,7 +52,7 @@ def serve(control: socket.socket) -> None:
                 os.read(ended, 4096)
             report(control, running)
         if control in readable:
-            request, descriptors, _, _ = socket.recv_fds(control, _MAX_REQUEST, 1)
+            request, descriptors, _, _ = socket.recv_fds(control, _MAX_REQUEST, 2)
             if not request:
                 break
             program = os.fork()
@@ -59,8 +60,9 @@ def serve(control: socket.socket) -> None:
                 os.close(ended)
                 os.close(wake)
                 control.close()
-                run(json.loads(request), descriptors[0])
-            os.close(descriptors[0])
+                run(json.loads(request), descriptors)
+            for descriptor in descriptors:
+                os.close(descriptor)
             running.add(program)
             control.send(json.dumps({"started": program}).encode())
     for program in running:
@@ -76,13 +78,21 @@ def report(control: socket.socket, running: set[int]) -> None:
             control.send(json.dumps({"ended": program, "code": os.waitstatus_to_exitcode(status)}).encode())
 
 
-def run(request: dict[str, object], errors: int) -> NoReturn:
-    """Become the program ``teleglyph`` with the arguments and the environment of a request."""
+def run(request: dict[str, object], descriptors: list[int]) -> NoReturn:
+    """Become the program ``teleglyph`` with the arguments, the environment and the network of a request.
+
+    Args:
+        request: what :meth:`prepared_process.ForkServer.start` sends.
+        descriptors: for its standard error and, if there is another one, its standard output.
+    """
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    os.dup2(errors, 2)
-    os.close(errors)
+    for number, descriptor in zip((2, 1), descriptors, strict=False):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    if network := request["network"]:
+        enter(str(network))
     arguments, environment = request["arguments"], request["environment"]
     assert isinstance(arguments, list)
     assert isinstance(environment, dict)

@@ -31,16 +31,32 @@ class ForkServer:
         self._starting = threading.Lock()
         threading.Thread(target=self._listen, daemon=True).start()
 
-    def start(self, arguments: Sequence[str], environment: Mapping[str, str]) -> PreparedProcess:
-        """Start ``teleglyph`` with its standard error in a pipe."""
-        request = json.dumps({"arguments": list(arguments), "environment": dict(environment)}).encode()
-        reading, writing = os.pipe()
+    def start(
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        network: str | None = None,
+        capture_output: bool = False,
+    ) -> PreparedProcess:
+        """Start ``teleglyph`` with its standard error in a pipe.
+
+        Args:
+            arguments: of the program.
+            environment: all its variables.
+            network: the path of the network namespace where it runs; None for the test's own.
+            capture_output: its standard output is in a pipe, too.
+        """
+        content = {"arguments": list(arguments), "environment": dict(environment), "network": network}
+        pipes = [os.pipe() for _ in range(1 + capture_output)]
+        writing = [pipe[1] for pipe in pipes]
         with self._starting:
-            socket.send_fds(self._control, [request], [writing])
-            os.close(writing)
+            socket.send_fds(self._control, [json.dumps(content).encode()], writing)
+            for descriptor in writing:
+                os.close(descriptor)
             with self._changed:
                 assert self._changed.wait_for(lambda: self._started, 60), "the fork server does not answer"
-                return PreparedProcess(self, self._started.pop(), open(reading, encoding="utf-8"))
+                outputs = (os.fdopen(reading, encoding="utf-8") for reading, _ in pipes)
+                return PreparedProcess(self, self._started.pop(), *outputs)
 
     def code_of(self, program: int, timeout: float | None) -> int | None:
         """The exit code of a program, negative for a signal; None if it still runs after these seconds."""
@@ -66,12 +82,13 @@ class PreparedProcess:
     Attributes:
         pid: its number.
         stderr: its log.
+        stdout: its output, if it is captured.
     """
 
-    def __init__(self, server: ForkServer, pid: int, stderr: TextIO) -> None:
+    def __init__(self, server: ForkServer, pid: int, stderr: TextIO, stdout: TextIO | None = None) -> None:
         self.pid = pid
         self.stderr: TextIO | None = stderr
-        self.stdout = None
+        self.stdout = stdout
         self._server = server
 
     @property

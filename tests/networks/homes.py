@@ -88,7 +88,10 @@ class Place(Namespace):
 
     def start(self, command: Sequence[str | Path], environment: Mapping[str, str] | None = None) -> Program:
         """Start a program; it is stopped with the networks, and killed if the calling thread ends before."""
-        program = super().start(command, environment)
+        return self.keep(super().start(command, environment))
+
+    def keep(self, program: Program) -> Program:
+        """Stop this program with the networks."""
         self._programs.append(program)
         return program
 
@@ -141,6 +144,7 @@ class Networks:
     def _make_public(self) -> None:
         self.public.let_forward()
         self.public.ip(
+            "link set lo up",
             *(f"addr add {address}/32 dev lo" for address in (SERVICE, OTHER_SERVICE)),
             *(f"addr add {address}/128 dev lo" for address in (SERVICE_IPV6, OTHER_SERVICE_IPV6)),
             # As on the internet, a packet to a private address gets no answer and is no error. An interface that nobody
@@ -152,64 +156,80 @@ class Networks:
 
     def _make_home(self, number: int, home: Home) -> HomeNetwork:
         address, lan = f"45.0.{number}.2", home.lan or f"192.168.{number}"
+        at_public = [f"addr add 45.0.{number}.1/24 dev home{number}"]
+        at_router = [f"addr add {address}/24 dev wan", f"route add default via 45.0.{number}.1"]
         if home.nat == "open":
             lan = f"45.1.{number}"
-        router = self._place(address)
-        self._connect(self.public, f"home{number}", router, "wan", home.delay)
-        self.public.ip(f"addr add 45.0.{number}.1/24 dev home{number}")
-        router.ip(f"addr add {address}/24 dev wan", f"route add default via 45.0.{number}.1")
-        if home.carrier is not None:
-            self._make_router(router, Home(home.carrier), f"100.64.{number}")
-            router = self._make_host(router, f"100.64.{number}", 2, "wan")
-        self._make_router(router, home, lan)
-        if home.nat == "open":
-            assert home.carrier is None
-            self.public.ip(f"route add {lan}.0/24 via {address}")
+            at_public.append(f"route add {lan}.0/24 via {address}")
         if home.ipv6:
-            assert home.carrier is None
-            self.public.ip(
+            at_public += [
                 f"addr add 2a00:45:0:{number}::1/64 dev home{number}",
                 f"route add 2a00:45:{number}::/64 via 2a00:45:0:{number}::2",
-            )
-            router.ip(
+            ]
+            at_router += [
                 f"addr add 2a00:45:0:{number}::2/64 dev wan",
                 f"route add default via 2a00:45:0:{number}::1",
+                *_make_bridge(lan),
                 f"addr add 2a00:45:{number}::1/64 dev lan",
+            ]
+        elif home.carrier is None:
+            at_router += _make_bridge(lan)
+        router = self._place(address)
+        if home.carrier is not None:
+            assert home.nat != "open"
+            assert not home.ipv6
+            shared = f"100.64.{number}"
+            self._connect(
+                self.public, f"home{number}", at_public, router, "wan", at_router + _make_bridge(shared), home.delay
             )
-        hosts = [self._make_host(router, lan, place) for place in range(10, 10 + home.hosts)]
-        if home.ipv6:
-            for place, host in enumerate(hosts, 16):
-                host.ipv6_address = f"2a00:45:{number}::{place:x}"
-                host.ip(f"addr add {host.ipv6_address}/64 dev lan", f"route add default via 2a00:45:{number}::1")
+            self._translate(router, Home(home.carrier), shared)
+            carrier, router = router, self._place(f"{shared}.2")
+            router.gateway = f"{shared}.1"
+            at_router = [f"addr add {router.address}/24 dev wan", f"route add default via {router.gateway}"]
+            self._connect(carrier, "home", ["link set home master lan"], router, "wan", at_router + _make_bridge(lan))
+        else:
+            self._connect(self.public, f"home{number}", at_public, router, "wan", at_router, home.delay)
+        self._translate(router, home, lan)
+        hosts = [self._make_host(router, lan, number, place, home.ipv6) for place in range(10, 10 + home.hosts)]
         return HomeNetwork(address if home.nat != "open" else hosts[0].address, router, hosts)
 
-    def _make_router(self, router: Place, home: Home, lan: str) -> None:
-        """Give a namespace with an interface ``wan`` one called ``lan``, and the rules of a router."""
+    def _translate(self, router: Place, home: Home, lan: str) -> None:
+        """Make a router of a namespace with the interfaces ``wan`` and ``lan``."""
         router.let_forward()
-        router.ip("link add lan type bridge", "link set lan up", f"addr add {lan}.1/24 dev lan")
         router.nft(rules(home.nat, router.address, lan, home.loss, home.hairpin))
 
-    def _make_host(self, router: Place, lan: str, number: int, interface: str = "lan") -> Place:
-        """A namespace connected to the ``lan`` of a router."""
-        host = self._place(f"{lan}.{number}")
+    def _make_host(self, router: Place, lan: str, number: int, place: int, ipv6: bool) -> Place:
+        host = self._place(f"{lan}.{place}")
         host.gateway = f"{lan}.1"
-        self._connect(router, f"port{number}", host, interface)
-        router.ip(f"link set port{number} master lan")
-        host.ip(f"addr add {host.address}/24 dev {interface}", f"route add default via {host.gateway}")
+        commands = [f"addr add {host.address}/24 dev lan", f"route add default via {host.gateway}"]
+        if ipv6:
+            host.ipv6_address = f"2a00:45:{number}::{place}"
+            commands += [f"addr add {host.ipv6_address}/64 dev lan", f"route add default via 2a00:45:{number}::1"]
+        self._connect(router, f"port{place}", [f"link set port{place} master lan"], host, "lan", commands)
         return host
 
-    def _connect(self, one: Place, interface: str, other: Place, other_interface: str, delay: float = 0.0) -> None:
-        """Connect two namespaces by a new interface in each."""
+    def _connect(
+        self,
+        one: Place,
+        interface: str,
+        commands: list[str],
+        other: Place,
+        other_interface: str,
+        other_commands: list[str],
+        delay: float = 0.0,
+    ) -> None:
+        """Connect two namespaces by a new interface in each, and run commands there; the other one is new."""
+        made = []
         if delay:
             descriptors = (one.open_tun(interface), other.open_tun(other_interface))
-            command = [sys.executable, str(_DELAYED_LINK), str(delay), *map(str, descriptors)]
-            self.programs.append(Program(command, os.environ, descriptors))
+            program = [sys.executable, str(_DELAYED_LINK), str(delay), *map(str, descriptors)]
+            self.programs.append(Program.start(program, os.environ, descriptors))
             for descriptor in descriptors:
                 os.close(descriptor)
         else:
-            one.ip(f"link add {interface} type veth peer name {other_interface} netns {other.path}")
-        one.ip(f"link set {interface} up")
-        other.ip(f"link set {other_interface} up")
+            made = [f"link add {interface} type veth peer name {other_interface} netns {other.path}"]
+        one.ip(*made, f"link set {interface} up", *commands)
+        other.ip("link set lo up", f"link set {other_interface} up", *other_commands)
 
     def close(self) -> None:
         """Stop all programs and let the namespaces vanish."""
@@ -222,3 +242,8 @@ class Networks:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _make_bridge(lan: str) -> list[str]:
+    """Commands that give a router its interface to the inside."""
+    return ["link add lan type bridge", "link set lan up", f"addr add {lan}.1/24 dev lan"]

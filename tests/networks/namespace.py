@@ -20,9 +20,12 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import IO, Self, TextIO
 
-_CLONE_NEWNET = 0x4000_0000
+from prepared_process import PreparedProcess
+
+_CLONE_NEWNS, _CLONE_NEWNET = 0x0002_0000, 0x4000_0000
+_MS_BIND, _MS_REC, _MS_PRIVATE = 0x1000, 0x4000, 0x40000
 _TUNSETIFF, _IFF_TUN, _IFF_NO_PI = 0x4004_54CA, 0x0001, 0x1000
 _HOSTS = Path(__file__).with_name("hosts")
 # Programs in a namespace see the names of its world only: asking a name server that cannot be reached takes seconds.
@@ -54,8 +57,23 @@ def why_unavailable() -> str | None:
     return None
 
 
+def enter(path: str) -> None:
+    """Move this process, which has one thread, into a namespace, with the names of its world.
+
+    Args:
+        path: of the namespace, see :attr:`Namespace.path`.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    _call("setns", descriptor, _CLONE_NEWNET)
+    os.close(descriptor)
+    _call("unshare", _CLONE_NEWNS)
+    _call("mount", None, b"/", None, _MS_REC | _MS_PRIVATE, None)
+    for source, place in ((os.fsencode(_HOSTS), b"/etc/hosts"), (b"/dev/null", b"/etc/resolv.conf")):
+        _call("mount", source, place, None, _MS_BIND, None)
+
+
 class Namespace:
-    """One network namespace, at first with nothing but a loopback interface."""
+    """One network namespace, at first with nothing but a loopback interface, which is down."""
 
     def __init__(self) -> None:
         self._descriptor = -1
@@ -66,7 +84,6 @@ class Namespace:
             _call("setns", before, _CLONE_NEWNET)
         finally:
             os.close(before)
-        self.ip("link set lo up")
 
     @property
     def path(self) -> str:
@@ -113,7 +130,7 @@ class Namespace:
     def start(self, command: Sequence[str | Path], environment: Mapping[str, str] | None = None) -> Program:
         """Start a program; it is killed when the calling thread ends."""
         with self.entered():
-            return Program([*WITH_NAMES, *command], _environment(environment))
+            return Program.start([*WITH_NAMES, *command], _environment(environment))
 
     def ip(self, *commands: str) -> None:
         """Run commands of iproute2, written without ``ip``."""
@@ -161,11 +178,28 @@ class Program:
         lines: what it has written so far, to its standard output and standard error.
     """
 
-    def __init__(
-        self, command: Sequence[str | Path], environment: Mapping[str, str], descriptors: Sequence[int] = ()
-    ) -> None:
+    def __init__(self, process: subprocess.Popen[str] | PreparedProcess, output: TextIO | IO[str] | None) -> None:
+        assert output is not None
         self.lines: list[str] = []
-        self._process = subprocess.Popen(
+        self._process = process
+        self._output = output
+        self._changed = threading.Condition()
+        self._has_ended = False
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    @classmethod
+    def start(
+        cls, command: Sequence[str | Path], environment: Mapping[str, str], descriptors: Sequence[int] = ()
+    ) -> Program:
+        """Start a program in the calling thread's namespace; it is killed when this thread ends.
+
+        Args:
+            command: the program and its arguments.
+            environment: all its variables.
+            descriptors: that it inherits.
+        """
+        process = subprocess.Popen(
             [*_UNTIL_DEATH, *command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -175,14 +209,10 @@ class Program:
             env=environment,
             pass_fds=descriptors,
         )
-        self._changed = threading.Condition()
-        self._has_ended = False
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
+        return cls(process, process.stdout)
 
     def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
+        for line in self._output:
             with self._changed:
                 self.lines.append(line.rstrip("\n"))
                 self._changed.notify_all()
@@ -231,9 +261,8 @@ class Program:
         except subprocess.TimeoutExpired:
             self._process.kill()
         code = self.wait(5)
-        assert self._process.stdout is not None
         if not self._reader.is_alive():  # a program that it left behind may hold the pipe
-            self._process.stdout.close()
+            self._output.close()
         return code
 
 
@@ -245,7 +274,7 @@ def _open_current() -> int:
     return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 
 
-def _call(name: str, *arguments: int) -> None:
+def _call(name: str, *arguments: int | bytes | None) -> None:
     # os.setns and os.unshare exist since Python 3.12.
     if getattr(_libc(), name)(*arguments) != 0:
         number = ctypes.get_errno()

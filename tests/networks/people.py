@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from conftest import fork_server
 from networks.homes import Place
 from networks.namespace import WITH_NAMES, Program
+from prepared_process import PreparedProcess
 from terminal import Terminal
 
 TELEGLYPH = (sys.executable, "-m", "teleglyph")
@@ -40,11 +44,25 @@ class Person:
 
     def start(self, *words: str) -> Program:
         """Start ``teleglyph WORDS`` with nobody at the keyboard. Its log is in ``lines``, see ``wait_for_line``."""
-        return self.place.start([*TELEGLYPH, "--log-level", "debug", *words], self.environment)
+        process = self._start(["--log-level", "debug", *words])
+        return self.place.keep(Program(process, process.stderr))
 
     def run(self, *words: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
         """Run ``teleglyph WORDS`` to its end, whatever its exit code."""
-        return self.place.run([*TELEGLYPH, *words], seconds, self.environment, check=False)
+        process = self._start(list(words), capture_output=True)
+        assert process.stdout is not None
+        assert process.stderr is not None
+        with process.stdout, process.stderr, ThreadPoolExecutor() as readers:
+            texts = [readers.submit(stream.read) for stream in (process.stdout, process.stderr)]
+            try:
+                code = process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+            return subprocess.CompletedProcess(words, code, *(text.result() for text in texts))
+
+    def _start(self, words: list[str], capture_output: bool = False) -> PreparedProcess:
+        return fork_server().start(words, {**os.environ, **self.environment}, self.place.path, capture_output)
 
     def snapshot(self, address: str, *options: str) -> subprocess.CompletedProcess[str]:
         """Join a call, take one picture of it as text, and leave."""
