@@ -16,13 +16,17 @@ import pytest
 
 from teleglyph.errors import ProtocolError
 from teleglyph.events.limits import EventLimits
+from teleglyph.keys import FileIdentity
 from teleglyph.media.grid import DEFAULT_COLOR, Grid, apply_update, direct_color
 from teleglyph.rooms import end_texts, relay, service
-from teleglyph.wire import acip, invitation
+from teleglyph.wire import acip, discovery, invitation
 from teleglyph.wire.acip import cipher, messages, packet, primitives
 from teleglyph.wire.acip.messages import audio, capabilities, control, handshake, screen, text, video
 from teleglyph.wire.acip.packet_type import PacketType
+from teleglyph.wire.discovery import messages as discovery_messages
+from teleglyph.wire.discovery.layout import Layout
 from teleglyph.wire.link2 import messages as link_messages
+from teleglyph.wire.rendezvous import JoinerKind, SealedHost, SealedJoiner
 from teleglyph.wire.rooms import extended
 from teleglyph.wire.rooms import messages as room_messages
 
@@ -234,6 +238,19 @@ STRUCTS: dict[tuple[str, str], struct.Struct] = {
 }
 
 
+DISCOVERY = {
+    kind.type.name: kind
+    for kind in map(vars(discovery_messages).get, discovery_messages.__all__)
+    if isinstance(kind, type) and issubclass(kind, messages.Message)
+}
+"""The messages of a discovery service by the names of their packets."""
+STRUCTS |= {
+    ("discovery.md", name): layout.struct
+    for name, kind in DISCOVERY.items()
+    if isinstance(layout := getattr(kind, "layout", None), Layout) and name not in ("STRING_RENEW", "HOST_DESIGNATED")
+}
+
+
 def fields_of(layout: struct.Struct) -> list[tuple[int, int]]:
     """Offset and size of each field of a struct."""
     fields, offset = [], 0
@@ -265,6 +282,22 @@ def test_types_in_layouts_have_their_sizes() -> None:
             if offset.isdecimal() and size.isdecimal():
                 assert int(offset) == end, f"{item.heading} has a gap before {offset}"
                 end += int(size)
+
+
+def test_packets_of_discovery_match_the_code() -> None:
+    rows = table("discovery.md", "Number", "Name", "Direction").rows
+    assert [(int(row[0]), name_in(row[1])) for row in rows] == sorted(
+        (int(kind.type), name) for name, kind in DISCOVERY.items()
+    )
+    for _, name, _, size in rows:
+        layout = getattr(DISCOVERY[name_in(name)], "layout", None)
+        if isinstance(layout, Layout) and size.isdecimal():
+            assert int(size) == layout.size
+
+
+def test_error_codes_of_discovery_match_the_code() -> None:
+    rows = table("discovery.md", "Error", "Name").rows
+    assert [(int(row[0]), row[1]) for row in rows] == [(code.value, code.name) for code in discovery.DiscoveryCode]
 
 
 @pytest.mark.parametrize(
@@ -356,13 +389,25 @@ def exchange(private_key: bytes, peer_key: bytes) -> bytes:
     return primitives.EphemeralKey(lambda _size: private_key).exchange(peer_key)
 
 
+def sealed_channel() -> list[bytes]:
+    """The first four messages of a sealed channel with known secrets."""
+    session = bytes(range(16))
+    joiner = SealedJoiner(session, JoinerKind.TERMINAL, lambda _size: bytes(range(32)))
+    host = SealedHost(FileIdentity(b"\1" * 32), session, lambda _size: bytes(range(32, 64)))
+    answer = host.answer(joiner.first_message())
+    joiner.receive(answer)
+    return [joiner.first_message(), answer, joiner.seal(b"packets"), host.seal(b"packets")]
+
+
 NAMES = {
+    **vars(discovery),
     **vars(acip),
     **vars(primitives),
     **vars(room_messages),
     **vars(extended),
     "seal": seal,
     "exchange": exchange,
+    "sealed_channel": sealed_channel,
 }
 EXAMPLES = [
     pytest.param(match["source"], match["bytes"], id=f"{page.stem}-{match['source'][:40]}")

@@ -71,8 +71,8 @@ def secret(size: int) -> Field:
 
     def pack(text: str) -> bytes:
         data = text.encode("utf-8", "surrogateescape")
-        if len(data) >= size or b"\0" in data:
-            raise ValueError(f"the text has {len(data)} bytes (at most {size - 1}, without NUL)")
+        if len(data) > size or b"\0" in data:
+            raise ValueError(f"the text has {len(data)} bytes (at most {size}, without NUL)")
         return data
 
     return Field(f"{size}s", pack, lambda data: data.partition(b"\0")[0].decode("utf-8", "surrogateescape"))
@@ -80,8 +80,8 @@ def secret(size: int) -> Field:
 
 def _pack_address(text: str) -> bytes:
     data = text.encode()
-    if len(data) >= ADDRESS_SIZE or not _ADDRESS_FORM.fullmatch(data):
-        raise ValueError(f"address {text!r} (at most {ADDRESS_SIZE - 1} visible ASCII characters)")
+    if len(data) > ADDRESS_SIZE or not _ADDRESS_FORM.fullmatch(data):
+        raise ValueError(f"address {text!r} (at most {ADDRESS_SIZE} visible ASCII characters)")
     return data
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from dataclasses import replace
 from functools import singledispatch
@@ -120,11 +121,9 @@ def check_time(timestamp: int, now: int) -> None:
     """
     age = now - timestamp
     if age > MAX_AGE:
-        raise VerificationError(
-            f"The request is {age // 1000} s old (at most {MAX_AGE // 1000} s). Set the clock of the sender's machine."
-        )
-    if age < -MAX_AHEAD:
-        raise VerificationError(
-            f"The request is from {-age // 1000} s in the future (at most {MAX_AHEAD // 1000} s). "
-            "Set the clock of the sender's machine."
-        )
+        fault = f"is {math.ceil(age / 1000)} s old (at most {MAX_AGE // 1000} s)"
+    elif age < -MAX_AHEAD:
+        fault = f"is from {math.ceil(-age / 1000)} s in the future (at most {MAX_AHEAD // 1000} s)"
+    else:
+        return
+    raise VerificationError(f"The request {fault}. Set the clock of the sender's machine.")

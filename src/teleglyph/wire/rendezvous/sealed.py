@@ -126,8 +126,10 @@ class _SealedEnd:
 
     def _open(self, message: bytes) -> bytes:
         """The packets of a message; any failure ends the channel."""
-        if self._is_broken or self._receiving is None:
+        if self._is_broken:
             raise HandshakeError("The sealed channel has ended.")
+        if self._receiving is None:
+            raise HandshakeError("A sealed message came before the keys were exchanged.")
         smallest = len(_SEALED) + _TAG_SIZE + 1
         if not smallest <= len(message) <= MAX_RELAYED:
             raise ProtocolError(f"Sealed message of {len(message)} bytes (expected {smallest}-{MAX_RELAYED}).")
@@ -135,8 +137,8 @@ class _SealedEnd:
             return self._receiving.open(message)
         except InvalidTag:
             raise CryptoError(
-                f"A sealed message of {len(message)} bytes cannot be decrypted: it was changed or repeated on the way, or "
-                "an earlier one was lost. The discovery service may be faulty or hostile."
+                f"A sealed message of {len(message)} bytes cannot be decrypted: it was changed or repeated on the way, "
+                "or an earlier one was lost. The discovery service may be faulty or hostile."
             ) from None
 
     def _finish(self, first: bytes, answer: bytes, peer_key: bytes, identity: bytes) -> _Keys:
