@@ -92,7 +92,7 @@ class CallPage:
     def close(self) -> None:
         """Close the tab; errors of the page that the test did not expect fail it."""
         self.page.context.close()
-        assert self.errors == []
+        assert self.errors == [], self.errors
 
     def _log(self, message: ConsoleMessage) -> None:
         if message.type == "error":

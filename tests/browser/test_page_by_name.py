@@ -12,7 +12,8 @@ from playwright.sync_api import expect
 
 from call_page import CallPage
 from conftest import ServerProcess
-from fake_discovery import NAME, FakeDiscovery
+from fake_discovery import HOST, NAME, PAGE, SESSION, FakeDiscovery
+from guest import Guest
 from teleglyph.keys.fingerprint import fingerprint
 from teleglyph.keys.private import FileIdentity
 from teleglyph.wire.acip.messages.base import encode
@@ -63,17 +64,14 @@ def test_a_page_joins_by_name_and_shows_way_and_key(
 
 
 def test_pictures_travel_both_ways_through_the_channel(
-    page_server: ServerProcess, open_page: OpenPage, discover: Discover
+    page_server: ServerProcess, open_page: OpenPage, discover: Discover, invite: Callable[..., Guest]
 ) -> None:
-    service = discover(page_server)
-    ann, bob = (open_by_name(open_page, service, f"/{NAME}/pictures") for _ in range(2))
-    ann.joined("ann")
-    bob.joined("bob")
-    has_picture = "app._roster.filter((one) => (one.flags & 2) && one.place).length === 2"
-    for page in (ann, bob):
-        page.wait(has_picture, "somebody sends no picture")
-        frames = page.run("return app.stage.frames")
-        page.wait(f"app.stage.frames > {frames + 3}", "the picture stands still")
+    invite(page_server, "ann", (150, 40, 190))
+    page = open_by_name(open_page, discover(page_server))
+    page.joined("zoe")
+    page.wait("app._roster.filter((one) => (one.flags & 2) && one.place).length === 2", "somebody sends no picture")
+    frames = page.run("return app.stage.frames")
+    page.wait(f"app.stage.frames > {frames + 3}", "the picture stands still")
 
 
 def test_the_service_never_sees_the_password_or_addresses(
@@ -234,7 +232,7 @@ def test_what_the_service_changes_ends_with_a_sentence(
         (b"noise", "does not understand"),
         (os.urandom(5000), "does not understand"),
         (encode(messages.SessionInfo())[:-1], "does not understand"),
-        (encode(messages.SessionInfo()) * 100, "does not understand"),
+        (encode(messages.Rendezvous(SESSION, HOST, PAGE, b"x")) * 100, "does not understand"),
         (encode(messages.Ways()), ""),
         (encode(ErrorMessage(46, "Too many.")), "too many requests from your network"),
         (encode(ErrorMessage(85, "<b>Not today.</b>")), "The discovery service refused: <b>Not today.</b>"),
