@@ -14,7 +14,7 @@ from teleglyph.discovery.service_trust import ServiceTrust
 from teleglyph.errors import UserError
 from teleglyph.keys import KnownHosts, parse_public_keys
 from teleglyph.net import authority
-from teleglyph.server.discovery.settings import DiscoverySettings
+from teleglyph.server.by_name_settings import DiscoverySettings
 
 _log = logging.getLogger(__name__)
 

@@ -48,7 +48,7 @@ from teleglyph.store import Database, RecordStore, open_database
 if TYPE_CHECKING:
     from teleglyph.discovery.lan import LanAnnouncement
     from teleglyph.events.service import EventsService
-    from teleglyph.server.discovery.found_by_name import FoundByName
+    from teleglyph.server.by_name.found_by_name import FoundByName
 
 _log = logging.getLogger(__name__)
 
@@ -162,7 +162,7 @@ class Server:
         if config.discovery is None:
             return
         # Imported here, because only few servers need these libraries.
-        from teleglyph.server.discovery.found_by_name import FoundByName
+        from teleglyph.server.by_name.found_by_name import FoundByName
 
         self.discovery = FoundByName(
             config.discovery,

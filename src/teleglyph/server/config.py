@@ -15,7 +15,7 @@ from teleglyph.net.forwarding import Network
 from teleglyph.rooms.relay import RelayLimits
 from teleglyph.rooms.room import GameRules
 from teleglyph.rooms.service import RoomsLimits
-from teleglyph.server.discovery.settings import DiscoverySettings
+from teleglyph.server.by_name_settings import DiscoverySettings
 from teleglyph.wire.acip import Identity
 
 DEFAULT_PORT = 27224

@@ -12,8 +12,8 @@ from teleglyph.client.call.connection import Credentials, ServerConnector
 from teleglyph.client.call.keep_alive import keep_alive
 from teleglyph.client.call.sound import CallSound
 from teleglyph.client.call.uplink import Uplink
+from teleglyph.client.call.ways.session_connector import SessionConnector
 from teleglyph.client.session_address import SessionAddress
-from teleglyph.client.ways.session_connector import SessionConnector
 from teleglyph.errors import CallRoomError, ConnectionLostError, PeerError
 from teleglyph.media.frame_text import SafeFrame, check_frame, explain_refusal
 from teleglyph.net import Connection

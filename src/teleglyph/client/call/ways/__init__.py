@@ -1,4 +1,4 @@
 """Ways to a host that is known by a three-word name: found, tried side by side, and the first that works is used.
 
-Begin at :class:`teleglyph.client.ways.session_connector.SessionConnector`.
+Begin at :class:`teleglyph.client.call.ways.session_connector.SessionConnector`.
 """

@@ -10,12 +10,12 @@ from pathlib import Path
 from teleglyph.discovery.port_mapping import PortMapping
 from teleglyph.net import Listener, own_addresses
 from teleglyph.server.background import start_task
+from teleglyph.server.by_name.arrivals import Arrivals
+from teleglyph.server.by_name.direct_addresses import direct_addresses
+from teleglyph.server.by_name.registration import Registration, RegistrationState
+from teleglyph.server.by_name.rendezvous_door import RendezvousDoor
+from teleglyph.server.by_name_settings import DiscoverySettings
 from teleglyph.server.call_admission import CallAdmission
-from teleglyph.server.discovery.arrivals import Arrivals
-from teleglyph.server.discovery.direct_addresses import direct_addresses
-from teleglyph.server.discovery.registration import Registration, RegistrationState
-from teleglyph.server.discovery.rendezvous_door import RendezvousDoor
-from teleglyph.server.discovery.settings import DiscoverySettings
 from teleglyph.wire.acip import Identity
 from teleglyph.wire.discovery import DirectAddress
 

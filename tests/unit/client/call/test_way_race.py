@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from teleglyph.client.ways.race import Attempt, NoWayError, WayRace
+from teleglyph.client.call.ways.race import Attempt, NoWayError, WayRace
 from teleglyph.errors import AuthenticationError, ConnectError, PeerError, PeerTimeoutError, VerificationError
 
 

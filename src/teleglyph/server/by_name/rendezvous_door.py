@@ -13,8 +13,8 @@ from collections.abc import Callable
 
 from teleglyph.errors import AuthenticationError, HandshakeError, PeerError, RateLimitError
 from teleglyph.net import SlidingWindow
+from teleglyph.server.by_name.arrivals import Arrivals
 from teleglyph.server.call_admission import CallAdmission
-from teleglyph.server.discovery.arrivals import Arrivals
 from teleglyph.wire.acip import Event, HandshakeDone, Message
 from teleglyph.wire.acip.messages import ErrorMessage
 from teleglyph.wire.discovery import DirectAddress, IceServer, Rendezvous, Ways, WaysAnswer, WaysOffer

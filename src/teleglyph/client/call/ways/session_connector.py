@@ -9,10 +9,10 @@ import socket
 from typing import TYPE_CHECKING
 
 from teleglyph.client.call.connection import Credentials, Opened
+from teleglyph.client.call.ways.link_way import LinkWay
+from teleglyph.client.call.ways.race import NoWayError, WayRace
+from teleglyph.client.call.ways.rendezvous import HostConversation
 from teleglyph.client.session_address import Service, SessionAddress
-from teleglyph.client.ways.link_way import LinkWay
-from teleglyph.client.ways.race import NoWayError, WayRace
-from teleglyph.client.ways.rendezvous import HostConversation
 from teleglyph.discovery.names import similar_names
 from teleglyph.discovery.service_client import ServiceClient
 from teleglyph.errors import ConnectError, HostAwayError, NoSuchSessionError, UserError, VerificationError

@@ -15,9 +15,9 @@ from teleglyph.call.limits import CallLimits
 from teleglyph.errors import AuthenticationError, CallRoomError, HandshakeError, PeerError
 from teleglyph.keys.private import FileIdentity
 from teleglyph.server.admission import HandshakeGuard, Proofs
+from teleglyph.server.by_name import rendezvous_door
+from teleglyph.server.by_name.rendezvous_door import MAX_GUESTS, RendezvousDoor
 from teleglyph.server.call_rooms import RoomAccess
-from teleglyph.server.discovery import rendezvous_door
-from teleglyph.server.discovery.rendezvous_door import MAX_GUESTS, RendezvousDoor
 from teleglyph.wire.acip import HandshakeDone, Message, derive_password_key
 from teleglyph.wire.acip.messages import ErrorMessage
 from teleglyph.wire.discovery import AddressKind, DirectAddress, IceServer, Rendezvous, Ways, WaysAnswer, WaysOffer

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from teleglyph.discovery.service_client import ServiceClient
 from teleglyph.errors import NameTakenError, PeerError, StoreError, VerificationError
-from teleglyph.server.discovery.rendezvous_door import RendezvousDoor
-from teleglyph.server.discovery.settings import DiscoverySettings
+from teleglyph.server.by_name.rendezvous_door import RendezvousDoor
+from teleglyph.server.by_name_settings import DiscoverySettings
 from teleglyph.server.private_file import write_private
 from teleglyph.wire.acip import Identity
 from teleglyph.wire.acip.messages import ErrorMessage
