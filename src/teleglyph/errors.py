@@ -217,6 +217,14 @@ class ConnectError(PeerError):
     exit_code = 42
 
 
+class GatewayError(PeerError):
+    """The router refused a port mapping, or sent an invalid answer.  ``str(error)`` is a sentence for people."""
+
+
+class StunError(PeerError):
+    """A STUN message is invalid, or a STUN server refused a request."""
+
+
 class PeerTimeoutError(PeerError):
     """The peer did not respond in time."""
 
