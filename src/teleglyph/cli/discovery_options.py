@@ -162,6 +162,13 @@ class DiscoveryStorageOptions:
 class IceOptions:
     """The STUN and TURN servers that hosts get."""
 
+    stun_port: int | None = option(
+        "--stun-port",
+        type=click.IntRange(0, 65534),
+        default=None,
+        help="Also run a small STUN server on this UDP port and the next one; the usual one is 3478. Name it to hosts "
+        "with --stun-servers.  [default: none]",
+    )
     stun_servers: tuple[str, ...] = option(
         "--stun-servers",
         multiple=True,

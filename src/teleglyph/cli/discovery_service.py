@@ -73,6 +73,7 @@ def discovery_service(
             port=listen.port,
             websocket_port=listen.websocket_port,
             page=listen.page,
+            stun_port=ice.stun_port,
             identities=identities,
             tls=web.tls,
             data_dir=directory,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
 import time
 from collections.abc import Coroutine
 
 from teleglyph.discovery.service.service import DiscoveryService
+from teleglyph.discovery.stun import StunResponder
 from teleglyph.errors import BindError, ConfigurationError, StoreError
-from teleglyph.net import Listener, StallDetector, authority, raise_descriptor_limit, seconds_in_queue
+from teleglyph.net import Listener, StallDetector, authority, own_addresses, raise_descriptor_limit, seconds_in_queue
 from teleglyph.server.address_gate import AddressGate
 from teleglyph.server.background import start_task
 from teleglyph.server.database_health import trouble_of
@@ -69,6 +71,8 @@ class DiscoveryServer:
             self._is_known,
         )
         """Limits the connections of each address."""
+        self.stun: list[StunResponder] = []
+        """STUN servers, one for each address."""
         self._tls = ServerTls(config.tls, config.identities[0] if config.identities else None)
         self._database: Database | None = None
         self._background: list[asyncio.Task[None]] = []
@@ -99,6 +103,8 @@ class DiscoveryServer:
         self.bound += listen_on(listener, config.addresses, config.port, (DEFAULT_DISCOVERY_ADDRESSES,))
         if config.websocket_port is not None:
             await self._listen_for_websockets(config.websocket_port)
+        if config.stun_port is not None:
+            await self._serve_stun(config.stun_port)
         _log.info("Discovery service is listening on %s", ", ".join(authority(*one) for one in self.bound))
         self._spawn(self._watch(), "watch")
         self._spawn(self._keep_time(), "time")
@@ -110,6 +116,8 @@ class DiscoveryServer:
         """Stop listening, end all connections and release everything."""
         for listener in self._listeners:
             listener.close()
+        for responder in self.stun:
+            await responder.close()
         await self.door.close()
         await self._http.stop()
         for task in self._background:
@@ -152,6 +160,26 @@ class DiscoveryServer:
             await self.stop()
             raise
         self.websocket_port = self._http.port
+
+    async def _serve_stun(self, port: int) -> None:
+        own = await asyncio.to_thread(own_addresses)
+        try:
+            for address in self.config.addresses:
+                # A wildcard address means nothing to others.
+                public = next((one for one in own if (":" in one) == (":" in address)), address)
+                is_any = ipaddress.ip_address(address).is_unspecified
+                if is_any and public == address:
+                    continue  # no network of this kind
+                responder = StunResponder()
+                self.stun.append(responder)
+                await responder.start(
+                    address, port, alternate_port=port and port + 1, public_host=public if is_any else None
+                )
+                port = responder.port
+        except BindError:
+            await self.stop()
+            raise
+        _log.info("STUN server is listening on UDP port %d", port)
 
     def _is_known(self, network: str) -> bool:
         return self.service.is_present(network)

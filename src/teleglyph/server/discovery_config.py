@@ -38,6 +38,8 @@ class DiscoveryConfig:
     """0 lets the system choose."""
     websocket_port: int | None = None
     """A second port, for HTTP and WebSocket only; None for none."""
+    stun_port: int | None = None
+    """UDP port of a STUN server, which also uses the next one; None for none."""
     page: bool = True
     """Serve the page for browsers."""
     identities: tuple[Identity, ...] = ()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import teleglyph
 from teleglyph.discovery.names import is_name
 from teleglyph.discovery.service.service import DiscoveryService
+from teleglyph.discovery.stun import StunResponder
 from teleglyph.errors import RateLimitError
 from teleglyph.net.acip_websocket import SERVER_FIRST, AcipWebSocket
 from teleglyph.net.forwarding import is_trusted
@@ -52,6 +53,8 @@ class DiscoveryServices(Protocol):
     gate: AddressGate
     service: DiscoveryService
     door: DiscoveryDoor
+    stun: list[StunResponder]
+    """STUN servers, one for each address."""
     started_at: float
     """On the monotonic clock."""
 
@@ -232,6 +235,10 @@ def metrics(services: DiscoveryServices) -> Iterator[str]:
     yield f"teleglyph_discovery_hosts_lost_total {counters.hosts_lost}"
     yield f"teleglyph_discovery_relayed_bytes_total {counters.relayed_bytes}"
     yield f"teleglyph_discovery_undelivered_total {counters.undelivered}"
+    if services.stun:
+        names = ("answered", "refused", "invalid", "limited", "dropped")
+        totals = {name: sum(getattr(one.counters, name) for one in services.stun) for name in names}
+        yield from _labelled("stun_total", "result", totals)
 
 
 def _labelled(name: str, label: str, values: Mapping[str, int]) -> Iterator[str]:
