@@ -20,8 +20,8 @@ from teleglyph.wire.discovery.messages.rendezvous import MIN_PROBED_PORT
 NAT_SECONDS = 16.0
 """For all packets of an examination, each with its own timeout."""
 MAPPING_SECONDS = 10.0
-SERVICE_SECONDS = 10.0
-PORT_SECONDS = 15.0
+SERVICE_SECONDS = 22.0
+"""A connection, a handshake and an answer, each with its own timeout."""
 _STUCK = "Check the network, and run 'teleglyph doctor' again."
 _NAT_TEXTS = {
     NatKind.OPEN: "There is no NAT, and UDP gets in.",
@@ -48,7 +48,7 @@ class MappingFacts:
 ExamineNat = Callable[[], Awaitable[NatReport]]
 ProbeMapping = Callable[[], Awaitable[MappingFacts]]
 VisitService = Callable[[], Awaitable[float]]
-"""Connects to the service, and returns the seconds until the handshake was done."""
+"""Asks the service something, and returns the seconds until the answer."""
 ProbePort = Callable[[int], Awaitable[NatProbed]]
 
 
@@ -99,7 +99,7 @@ def reachability_checks(ways: Ways, why_not: str = "") -> list[Check]:
         Check("nat", "NAT", nat, _STUCK, NAT_SECONDS),
         Check("port-mapping", "port mapping", mapping, "Restart the router.", MAPPING_SECONDS),
         Check("discovery-service", "discovery service", service, _STUCK, SERVICE_SECONDS),
-        Check("port-from-outside", "port from outside", port, _STUCK, PORT_SECONDS),
+        Check("port-from-outside", "port from outside", port, _STUCK, SERVICE_SECONDS),
     ]
 
 
@@ -171,7 +171,7 @@ async def check_service(visit: VisitService, name: str) -> Finding:
         seconds = await visit()
     except PeerError as error:
         return _failure(error)
-    return ok(f"{name} is ready after {seconds * 1000:.0f} ms.")
+    return ok(f"{name} answers in {seconds * 1000:.0f} ms.")
 
 
 async def check_port(probe: ProbePort, port: int) -> Finding:

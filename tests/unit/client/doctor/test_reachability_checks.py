@@ -101,7 +101,7 @@ def test_a_service_that_answers() -> None:
     async def visit() -> float:
         return 0.034
 
-    expect(asyncio.run(check_service(visit, "discovery.example")), Verdict.OK, "discovery.example is ready after 34 ms")
+    expect(asyncio.run(check_service(visit, "discovery.example")), Verdict.OK, "discovery.example answers in 34 ms")
 
 
 @pytest.mark.parametrize(
