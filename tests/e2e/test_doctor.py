@@ -70,7 +70,6 @@ def examine(home: Path, *options: str, **variables: str) -> tuple[int, dict[str,
 
 def in_terminal(home: Path, *options: str, column: int = 2, **variables: str) -> tuple[int, PseudoTerminal]:
     """Run the doctor in a terminal whose cursor is in this column after a block."""
-
     answered = 0
 
     def answer(written: bytes) -> bytes:
