@@ -26,6 +26,7 @@ from teleglyph.client.doctor.server_probe import Once, look_at
 from teleglyph.client.doctor.terminal import TerminalFacts, observe_terminal, terminal_checks
 from teleglyph.client.waiting import unless_stopped
 from teleglyph.console import echo
+from teleglyph.discovery import port_mapping
 from teleglyph.discovery.service_client import DEFAULT_SERVICE_PORT
 from teleglyph.discovery.stun import StunServer, examine_nat, parse_stun_server
 from teleglyph.keys import KnownHosts, default_identity_path
@@ -158,6 +159,7 @@ def _ways(options: DoctorOptions, service: Address | None, known: KnownHosts) ->
         nat=None if stun is None else partial(examine_nat, [stun]),
         stun_server="" if stun is None else str(stun),
         guesses_stun=options.stun is None,
+        mapping=port_mapping.probe,
         service=None if visitor is None else visitor.visit,
         service_name=str(service),
         probe=None if visitor is None else visitor.probe,

@@ -6,6 +6,7 @@ import time
 from contextlib import AbstractAsyncContextManager
 
 from teleglyph.client.address import Address
+from teleglyph.discovery.names import random_name
 from teleglyph.discovery.service_client import ServiceClient
 from teleglyph.errors import VerificationError
 from teleglyph.keys import KnownHosts
@@ -26,13 +27,15 @@ class ServiceVisitor:
         self._known = known
 
     async def visit(self) -> float:
-        """Connect, and return the seconds until the handshake was done.
+        """Look a name up, and return the seconds until the answer.
 
         Raises:
-            PeerError: the service cannot be reached, or is another one than before.
+            PeerError: the service cannot be reached, is another one than before, or does not know such requests.
         """
-        started = time.perf_counter()
-        async with self._open():
+        async with self._open() as service:
+            started = time.perf_counter()
+            # A call server completes the handshake, too.
+            await service.lookup(random_name())
             return time.perf_counter() - started
 
     async def probe(self, port: int) -> NatProbed:

@@ -12,6 +12,7 @@ from functools import partial
 
 from teleglyph.client.doctor.examination import Check, immediate
 from teleglyph.client.doctor.report import Finding, note, ok, problem, skipped
+from teleglyph.discovery.port_mapping import RouterReport, is_public
 from teleglyph.discovery.stun import NatKind, NatReport
 from teleglyph.errors import ConnectError, PeerError
 from teleglyph.wire.discovery import NatProbed, ProbeResult
@@ -19,9 +20,10 @@ from teleglyph.wire.discovery.messages.rendezvous import MIN_PROBED_PORT
 
 NAT_SECONDS = 16.0
 """For all packets of an examination, each with its own timeout."""
-MAPPING_SECONDS = 10.0
-SERVICE_SECONDS = 10.0
-PORT_SECONDS = 15.0
+MAPPING_SECONDS = 22.0
+"""For all protocols, side by side."""
+SERVICE_SECONDS = 22.0
+"""A connection, a handshake and an answer, each with its own timeout."""
 _STUCK = "Check the network, and run 'teleglyph doctor' again."
 _NAT_TEXTS = {
     NatKind.OPEN: "There is no NAT, and UDP gets in.",
@@ -32,23 +34,10 @@ _NAT_TEXTS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class MappingFacts:
-    """What the router says about port mapping.
-
-    Attributes:
-        protocol: that it answers, such as ``UPnP``; empty for none.
-        external: the public address that it names; empty if it names none.
-    """
-
-    protocol: str
-    external: str = ""
-
-
 ExamineNat = Callable[[], Awaitable[NatReport]]
-ProbeMapping = Callable[[], Awaitable[MappingFacts]]
+ProbeMapping = Callable[[], Awaitable[RouterReport]]
 VisitService = Callable[[], Awaitable[float]]
-"""Connects to the service, and returns the seconds until the handshake was done."""
+"""Asks the service something, and returns the seconds until the answer."""
 ProbePort = Callable[[int], Awaitable[NatProbed]]
 
 
@@ -99,7 +88,7 @@ def reachability_checks(ways: Ways, why_not: str = "") -> list[Check]:
         Check("nat", "NAT", nat, _STUCK, NAT_SECONDS),
         Check("port-mapping", "port mapping", mapping, "Restart the router.", MAPPING_SECONDS),
         Check("discovery-service", "discovery service", service, _STUCK, SERVICE_SECONDS),
-        Check("port-from-outside", "port from outside", port, _STUCK, PORT_SECONDS),
+        Check("port-from-outside", "port from outside", port, _STUCK, SERVICE_SECONDS),
     ]
 
 
@@ -140,24 +129,26 @@ async def check_nat(examine: ExamineNat, server: str, *, is_guess: bool = False)
 
 async def check_mapping(probe: ProbeMapping) -> Finding:
     """Whether the router would forward a port by itself."""
-    facts = await probe()
-    if not facts.protocol:
+    report = await probe()
+    if report.route is None:
+        return skipped("This machine has no router that could be asked.")
+    working = [offer for offer in report.protocols if offer.works]
+    if not working:
         return note(
-            "No router here answers UPnP, NAT-PMP or PCP.",
+            f"The router {report.route.gateway} answers neither UPnP, NAT-PMP nor PCP.",
             "You need this only to host. Turn on UPnP in the router, or forward the port there by hand.",
         )
-    if not facts.external:
+    text = f"The router answers {' and '.join(offer.protocol for offer in working)}"
+    externals = [offer.external for offer in working if offer.external]
+    if not externals:
+        return ok(f"{text}, but names no public address before a port is mapped.")
+    public = next(filter(is_public, externals), None)
+    if public is None:
         return note(
-            f"The router answers {facts.protocol}, but does not know its public address.",
-            "Check the router's connection to the Internet.",
-        )
-    if not ipaddress.ip_address(facts.external).is_global:
-        return note(
-            f"The router answers {facts.protocol}, but its own address {facts.external} is not public: there is "
-            "a second NAT behind it.",
+            f"{text}, but its own address {externals[0]} is not public: there is a second NAT behind it.",
             "A mapping there helps nobody. Ask your provider for a public address, or use IPv6 or a relay.",
         )
-    return ok(f"The router answers {facts.protocol}; its public address is {facts.external}.")
+    return ok(f"{text}; its public address is {public}.")
 
 
 async def check_service(visit: VisitService, name: str) -> Finding:
@@ -171,7 +162,7 @@ async def check_service(visit: VisitService, name: str) -> Finding:
         seconds = await visit()
     except PeerError as error:
         return _failure(error)
-    return ok(f"{name} is ready after {seconds * 1000:.0f} ms.")
+    return ok(f"{name} answers in {seconds * 1000:.0f} ms.")
 
 
 async def check_port(probe: ProbePort, port: int) -> Finding:

@@ -8,7 +8,6 @@ import socket
 import pytest
 
 from teleglyph.client.doctor.reachability import (
-    MappingFacts,
     ProbePort,
     Ways,
     check_mapping,
@@ -18,6 +17,7 @@ from teleglyph.client.doctor.reachability import (
     reachability_checks,
 )
 from teleglyph.client.doctor.report import Finding, Verdict
+from teleglyph.discovery.port_mapping import ProtocolReport, Route, RouterReport
 from teleglyph.discovery.stun import NatKind, NatReport
 from teleglyph.errors import ConnectError, VerificationError
 from teleglyph.wire.discovery import NatProbed, ProbeResult
@@ -77,21 +77,40 @@ def test_no_kind_is_forgotten() -> None:
 # --- port mapping -------------------------------------------------------------------------------------------------
 
 
+ROUTER = Route("192.168.1.1", "192.168.1.5")
+
+
+def of_mapping(report: RouterReport) -> Finding:
+    async def probe() -> RouterReport:
+        return report
+
+    return asyncio.run(check_mapping(probe))
+
+
+def offers(*externals: str | None) -> RouterReport:
+    """A router that answers one protocol for each address, and one that it does not."""
+    names = ("UPnP", "PCP")
+    answered = [
+        ProtocolReport(name, True, external, "It works.") for name, external in zip(names, externals, strict=False)
+    ]
+    return RouterReport(ROUTER, (ProtocolReport("NAT-PMP", False, None, "It does not."), *answered))
+
+
 @pytest.mark.parametrize(
-    ("facts", "verdict", "text", "step"),
+    ("report", "verdict", "text", "step"),
     [
-        (MappingFacts("UPnP", "8.8.4.4"), Verdict.OK, "answers UPnP; its public address is 8.8.4.4", ""),
-        (MappingFacts("NAT-PMP", "10.1.2.3"), Verdict.NOTE, "10.1.2.3 is not public: there is a second NAT", "relay"),
-        (MappingFacts("PCP", "100.64.9.9"), Verdict.NOTE, "is not public", "relay"),
-        (MappingFacts("UPnP"), Verdict.NOTE, "does not know its public address", "router's connection"),
-        (MappingFacts(""), Verdict.NOTE, "No router here answers", "Turn on UPnP"),
+        (offers("8.8.4.4"), Verdict.OK, "answers UPnP; its public address is 8.8.4.4.", ""),
+        (offers(None, "8.8.4.4"), Verdict.OK, "answers UPnP and PCP; its public address is 8.8.4.4.", ""),
+        (offers("10.1.2.3", "8.8.4.4"), Verdict.OK, "its public address is 8.8.4.4.", ""),
+        (offers("10.1.2.3"), Verdict.NOTE, "10.1.2.3 is not public: there is a second NAT", "relay"),
+        (offers("100.64.9.9"), Verdict.NOTE, "is not public", "relay"),
+        (offers(None), Verdict.OK, "names no public address", ""),
+        (offers(), Verdict.NOTE, "The router 192.168.1.1 answers neither", "Turn on UPnP"),
+        (RouterReport(None), Verdict.SKIPPED, "no router", ""),
     ],
 )
-def test_port_mapping(facts: MappingFacts, verdict: Verdict, text: str, step: str) -> None:
-    async def probe() -> MappingFacts:
-        return facts
-
-    expect(asyncio.run(check_mapping(probe)), verdict, text, step)
+def test_port_mapping(report: RouterReport, verdict: Verdict, text: str, step: str) -> None:
+    expect(of_mapping(report), verdict, text, step)
 
 
 # --- the service --------------------------------------------------------------------------------------------------
@@ -101,7 +120,7 @@ def test_a_service_that_answers() -> None:
     async def visit() -> float:
         return 0.034
 
-    expect(asyncio.run(check_service(visit, "discovery.example")), Verdict.OK, "discovery.example is ready after 34 ms")
+    expect(asyncio.run(check_service(visit, "discovery.example")), Verdict.OK, "discovery.example answers in 34 ms")
 
 
 @pytest.mark.parametrize(
@@ -218,8 +237,8 @@ def test_everything_is_checked_that_can_be() -> None:
     async def examine() -> NatReport:
         return NatReport(NatKind.OPEN)
 
-    async def probe_mapping() -> MappingFacts:
-        return MappingFacts("UPnP", "8.8.4.4")
+    async def probe_mapping() -> RouterReport:
+        return offers("8.8.4.4")
 
     async def visit() -> float:
         return 0.01
