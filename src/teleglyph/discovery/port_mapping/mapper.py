@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from teleglyph.discovery.port_mapping.route import Route, default_route
 from teleglyph.errors import GatewayError
 from teleglyph.wire.port_mapping import PORT
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,7 @@ class PortMappingSettings:
         retry_interval: after how long a network without a usable router is tried again.
         search_timeout: for the search for UPnP routers.
         request_timeout: for one request and its repetitions.
+        attempt_timeout: for finding a protocol, and for mapping a port with it, with all requests that this takes.
         close_timeout: for the removal of a mapping.
         pcp_port: UDP port of PCP and NAT-PMP.
         ssdp: where UPnP routers are searched.
@@ -35,6 +39,7 @@ class PortMappingSettings:
     retry_interval: float = 300.0
     search_timeout: float = 3.0
     request_timeout: float = 4.0
+    attempt_timeout: float = 15.0
     close_timeout: float = 3.0
     pcp_port: int = PORT
     ssdp: tuple[str, int] = ("239.255.255.250", 1900)
@@ -89,6 +94,19 @@ class Mapper(Protocol):
 
 Opener = Callable[[Route, PortMappingSettings], Awaitable[Mapper]]
 """Finds out whether a router speaks a protocol.  Raises GatewayError if it does not."""
+
+
+async def in_time(awaitable: Awaitable[_T], protocol: str, seconds: float) -> _T:
+    """The result of an attempt.
+
+    Raises:
+        GatewayError: it took more than these seconds.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            return await awaitable
+    except TimeoutError:
+        raise GatewayError(f"{protocol}: The router took too long to answer.") from None
 
 
 def is_public(address: str) -> bool:

@@ -13,9 +13,9 @@ from teleglyph.discovery.port_mapping.mapper import (
     Mapped,
     Mapper,
     NotPublicError,
-    Opener,
     PortMappingSettings,
     check_public,
+    in_time,
 )
 from teleglyph.discovery.port_mapping.protocols import OPENERS
 from teleglyph.discovery.port_mapping.route import Route
@@ -76,7 +76,7 @@ class PortMapping:
         self._task = asyncio.create_task(self._run())
 
     async def settled(self) -> None:
-        """Wait until the first attempt has succeeded or failed, which takes at most about 20 s."""
+        """Wait until the first attempt has succeeded or failed: usually 10 s, with a very slow router a minute."""
         await self._settled.wait()
 
     async def close(self) -> None:
@@ -120,7 +120,10 @@ class PortMapping:
 
     async def _establish(self, route: Route) -> Mapped | None:
         """Map the port with the first protocol that can; afterwards ``_mapper`` has the mapping."""
-        pending = {asyncio.create_task(_opened(opener, route, self._settings)) for opener in OPENERS.values()}
+        pending = {
+            asyncio.create_task(in_time(opener(route, self._settings), name, self._settings.attempt_timeout))
+            for name, opener in OPENERS.items()
+        }
         failures: list[GatewayError] = []
         try:
             while pending:
@@ -153,7 +156,7 @@ class PortMapping:
         self._mapper = mapper
         if mapper.external is not None:
             check_public(mapper.external, mapper.protocol)
-        mapped = await mapper.map(self._port, self._port)
+        mapped = await self._map(mapper, self._port)
         check_public(mapped.address, mapper.protocol)
         self._accept(mapper, mapped, route)
         return mapped
@@ -173,7 +176,7 @@ class PortMapping:
             if time.monotonic() < due and await _is_alive(mapper):
                 continue
             try:
-                mapped = await mapper.map(self._port, mapped.port)
+                mapped = await self._map(mapper, mapped.port)
                 check_public(mapped.address, mapper.protocol)
             except NotPublicError as error:
                 self._change(None, str(error))
@@ -187,6 +190,9 @@ class PortMapping:
                 expires = time.monotonic() + mapped.lease
                 self._accept(mapper, mapped, route)
             due = self._due(expires)
+
+    async def _map(self, mapper: Mapper, wanted_port: int) -> Mapped:
+        return await in_time(mapper.map(self._port, wanted_port), mapper.protocol, self._settings.attempt_timeout)
 
     def _due(self, expires: float) -> float:
         """When to renew: after half of the remaining time."""
@@ -229,10 +235,6 @@ class PortMapping:
                     await mapper.unmap()
         finally:
             await mapper.close()
-
-
-async def _opened(opener: Opener, route: Route, settings: PortMappingSettings) -> Mapper:
-    return await opener(route, settings)
 
 
 async def _close_all(tasks: set[asyncio.Task[Mapper]]) -> None:

@@ -6,7 +6,14 @@ import asyncio
 import contextlib
 from dataclasses import dataclass
 
-from teleglyph.discovery.port_mapping.mapper import NotPublicError, Opener, PortMappingSettings, check_public, is_public
+from teleglyph.discovery.port_mapping.mapper import (
+    NotPublicError,
+    Opener,
+    PortMappingSettings,
+    check_public,
+    in_time,
+    is_public,
+)
 from teleglyph.discovery.port_mapping.protocols import OPENERS
 from teleglyph.discovery.port_mapping.route import Route
 from teleglyph.errors import GatewayError
@@ -48,7 +55,7 @@ class RouterReport:
 
 
 async def probe(port: int | None = None, *, settings: PortMappingSettings | None = None) -> RouterReport:
-    """Find out what the router offers, within about 20 s.  Never raises because of the network.
+    """Find out what the router offers, usually within 10 s.  Never raises because of the network.
 
     Args:
         port: a TCP port of ours that is mapped and removed again; None only asks.
@@ -70,7 +77,7 @@ async def _protocol_report(
     name: str, opener: Opener, route: Route, settings: PortMappingSettings, port: int | None, lock: asyncio.Lock
 ) -> ProtocolReport:
     try:
-        mapper = await opener(route, settings)
+        mapper = await in_time(opener(route, settings), name, settings.attempt_timeout)
     except GatewayError as error:
         return ProtocolReport(name, False, None, str(error))
     external, detail = mapper.external, f"The router speaks {mapper.protocol}."
@@ -78,10 +85,10 @@ async def _protocol_report(
         if port is not None:
             async with lock:
                 try:
-                    mapped = await mapper.map(port, port)
+                    mapped = await in_time(mapper.map(port, port), mapper.protocol, settings.attempt_timeout)
                 finally:
                     with contextlib.suppress(GatewayError):
-                        await mapper.unmap()
+                        await in_time(mapper.unmap(), mapper.protocol, settings.close_timeout)
             external = mapped.address
             detail = f"The router mapped its port {mapped.port} by {mapper.protocol}, and removed it again."
         if external is not None:

@@ -120,28 +120,27 @@ class StunSocket(asyncio.DatagramProtocol):
 
 
 @contextlib.asynccontextmanager
-async def open_stun_socket(server: StunAddress, local_socket: socket.socket | None = None) -> AsyncIterator[StunSocket]:
+async def open_stun_socket(server: StunAddress) -> AsyncIterator[StunSocket]:
     """A socket that can reach a server, closed at the end.
 
     Args:
         server: decides between IPv4 and IPv6.
-        local_socket: a bound UDP socket whose mapping is wanted; it stays the caller's, who must not read it meanwhile.
 
     Raises:
         OSError: there is no such socket.
     """
-    if local_socket is None:
-        six = ":" in server.host
-        udp = socket.socket(socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_DGRAM)
-        try:
-            udp.bind(("", 0))
-        except OSError:
-            udp.close()
-            raise
-    else:
-        udp = local_socket.dup()
-    udp.setblocking(False)
-    _, stun_socket = await asyncio.get_running_loop().create_datagram_endpoint(StunSocket, sock=udp)
+    with socket.socket(socket.AF_INET6 if ":" in server.host else socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.bind(("", 0))
+        async with _stun_socket(udp) as stun_socket:
+            yield stun_socket
+
+
+@contextlib.asynccontextmanager
+async def _stun_socket(udp: socket.socket) -> AsyncIterator[StunSocket]:
+    """Use a bound socket, which stays the caller's."""
+    own = udp.dup()
+    own.setblocking(False)
+    _, stun_socket = await asyncio.get_running_loop().create_datagram_endpoint(StunSocket, sock=own)
     try:
         yield stun_socket
     finally:
@@ -157,34 +156,42 @@ async def public_address(
 
     Args:
         servers: the first :data:`MAX_SERVERS` are asked at the same time.
-        local_socket: a bound UDP socket whose public port is wanted; without one, only the address is of use.
+        local_socket: a bound UDP socket whose public port is wanted; it stays the caller's, who must not read it
+            meanwhile.  Without one, only the address is of use.
         timeout: seconds.
 
     Returns:
         None if no server answered.
     """
-    asked = [asyncio.create_task(_ask(server, local_socket, timeout)) for server in servers[:MAX_SERVERS]]
-    try:
-        async with asyncio.timeout(timeout):
-            for answer in asyncio.as_completed(asked):
-                if address := await answer:
-                    return address
-    except TimeoutError:
-        pass
-    finally:
-        for task in asked:
-            task.cancel()
-        await asyncio.gather(*asked, return_exceptions=True)
+    async with contextlib.AsyncExitStack() as stack:
+        shared, family = None, int(socket.AF_UNSPEC)
+        if local_socket is not None:
+            shared, family = await stack.enter_async_context(_stun_socket(local_socket)), int(local_socket.family)
+        asked = [asyncio.create_task(_ask(server, shared, timeout, family)) for server in servers[:MAX_SERVERS]]
+        try:
+            async with asyncio.timeout(timeout):
+                for answer in asyncio.as_completed(asked):
+                    if address := await answer:
+                        return address
+        except TimeoutError:
+            pass
+        finally:
+            for task in asked:
+                task.cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
     return None
 
 
-async def _ask(server: StunServer, local_socket: socket.socket | None, timeout: float) -> StunAddress | None:
-    address = await resolve(server, timeout)
+async def _ask(server: StunServer, shared: StunSocket | None, timeout: float, family: int) -> StunAddress | None:
+    address = await resolve(server, timeout, family)
     if address is None:
         return None
     try:
-        async with open_stun_socket(address, local_socket) as stun_socket:
-            reply = await stun_socket.request(address, timeout)
+        if shared is not None:
+            reply = await shared.request(address, timeout)
+        else:
+            async with open_stun_socket(address) as stun_socket:
+                reply = await stun_socket.request(address, timeout)
     except OSError:
         return None
     return reply.message.mapped_address if reply else None

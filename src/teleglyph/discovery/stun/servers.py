@@ -46,20 +46,21 @@ def parse_stun_server(text: str) -> StunServer:
     return StunServer(found["six"] or found["host"], port)
 
 
-async def resolve(server: StunServer, timeout: float) -> StunAddress | None:
+async def resolve(server: StunServer, timeout: float, family: int = socket.AF_UNSPEC) -> StunAddress | None:
     """A numeric address of a server; IPv4 if it has one, because NATs are a matter of IPv4.
 
     Args:
         server: to find.
         timeout: seconds.
+        family: AF_INET or AF_INET6, if only such an address is of use.
 
     Returns:
-        None if its name has no address, or the answer takes too long.
+        None if its name has no such address, or the answer takes too long.
     """
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(timeout):
-            found = await loop.getaddrinfo(server.host, server.port, type=socket.SOCK_DGRAM)
+            found = await loop.getaddrinfo(server.host, server.port, family=family, type=socket.SOCK_DGRAM)
     except (OSError, TimeoutError, UnicodeError):
         return None
     addresses = [StunAddress(str(entry[4][0]), server.port) for entry in found]

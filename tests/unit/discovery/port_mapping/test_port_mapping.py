@@ -512,6 +512,12 @@ def test_the_end_waits_only_so_long_for_a_router_that_is_gone() -> None:
     attempt(gone, pcp=router, request_timeout=3600.0, close_timeout=0.3)
 
 
+@pytest.mark.parametrize("silent_after", [0, 1])
+def test_a_slow_router_does_not_hold_up_the_first_attempt(silent_after: int) -> None:
+    outcome = attempt(upnp=UpnpRouter(silent_after=silent_after), request_timeout=3600.0, attempt_timeout=1.0)
+    assert "UPnP: The router took too long to answer." in outcome.status
+
+
 def test_close_is_harmless_at_any_time() -> None:
     async def run() -> None:
         async with network(PcpRouter(silent_after=0)) as settings:

@@ -81,8 +81,9 @@ def test_other_texts_are_refused_with_an_example(text: str) -> None:
 
 def test_the_public_port_of_a_given_socket_is_found() -> None:
     async def ask() -> StunAddress | None:
-        async with udp_server(honest) as server:
-            return await public_address([server], local)
+        async with udp_server(honest) as server, udp_server(lambda data, source: []) as silent:
+            nowhere = [silent, StunServer("::1", server.port), StunServer("name.invalid")]
+            return await public_address([*nowhere, server], local, timeout=60)
 
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as local:
         local.bind(("127.0.0.1", 0))
