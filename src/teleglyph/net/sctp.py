@@ -7,6 +7,7 @@ neither side holds more than a window, whatever the other does.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,6 +26,9 @@ _MAX_AHEAD = 600
 """How far a packet may be ahead of a missing one.  The acknowledgement of such gaps has to fit into one datagram."""
 _MAX_GAP_SIZE = 4096
 """Packets that one acknowledgement may confirm beyond a missing one; more do not fit into a window."""
+_SACK_DELAY = 0.02
+"""Seconds for which the acknowledgement of a packet waits for the next one.  Each costs both sides about as much as
+the data of a packet, so every second packet is acknowledged, as RFC 9260 proposes."""
 _MIN_RETRANSMISSION = 0.2
 _FIRST_RETRANSMISSION = 1.0
 """Seconds, as for TCP; the library waits for at least 1 s and 3 s, which a viewer would see as a frozen picture."""
@@ -47,6 +51,8 @@ class Association(RTCSctpTransport):
         self._inbound_streams_max = 2
         self._peer_window = MAX_MESSAGE
         self._rto = _FIRST_RETRANSMISSION
+        self._unacknowledged = 0
+        self._sack_timer: asyncio.TimerHandle | None = None
 
     @property
     def _advertised_rwnd(self) -> int:
@@ -60,7 +66,7 @@ class Association(RTCSctpTransport):
     async def announce_window(self) -> None:
         """Tell the other side that the reader has taken what was waiting."""
         if self._association_state == self.State.ESTABLISHED:
-            await self._send_sack()
+            await self._acknowledge()
 
     # --- receiving ------------------------------------------------------------------------------------
 
@@ -89,6 +95,26 @@ class Association(RTCSctpTransport):
             await super()._receive_data_chunk(chunk)
         else:
             self._sack_needed = True  # says how much room there is; the peer sends the chunk again
+
+    async def _send_sack(self) -> None:
+        """Acknowledge what was received: at once if something is missing or the window closes, else with the next."""
+        self._unacknowledged += 1
+        is_plain = not self._sack_misordered and not self._sack_duplicates and self._advertised_rwnd > WINDOW // 2
+        if self._unacknowledged > 1 or not is_plain:
+            await self._acknowledge()
+            return
+        self._sack_needed = False
+        if self._sack_timer is None:
+            self._sack_timer = asyncio.get_running_loop().call_later(_SACK_DELAY, self._acknowledge_late)
+
+    async def _acknowledge(self) -> None:
+        self._unacknowledged = 0
+        await super()._send_sack()
+
+    def _acknowledge_late(self) -> None:
+        self._sack_timer = None
+        if self._unacknowledged and self._association_state == self.State.ESTABLISHED:
+            self._late = asyncio.ensure_future(self._acknowledge())
 
     def _has_room(self, chunk: aiortc_sctp.DataChunk) -> bool:
         if self._last_received_tsn is None:
