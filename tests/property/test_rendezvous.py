@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,7 +25,7 @@ Side = RendezvousClientSession | RendezvousServerSession
 
 
 def deliver(end: Side, message: bytes) -> bool:
-    """Deliver a message; returns whether it ended the handshake."""
+    """Deliver a message; returns whether it completed the handshake."""
     end.receive(message)
     try:
         events = list(iter(end.next_event, None))
@@ -41,24 +43,53 @@ def sides() -> tuple[Side, Side]:
     )
 
 
-@given(st.integers(0, 5), st.lists(damages(), min_size=1, max_size=3), st.booleans())
-def test_a_damaged_message_admits_nobody(hit: int, harm: list[Damage], repeats: bool) -> None:
-    ends, number, is_damaged = sides(), 0, False
+def run(change: Callable[[int, bytes], list[bytes]]) -> tuple[list[Side], tuple[Side, Side]]:
+    """A rendezvous through a relay that delivers something else for one message.
+
+    Args:
+        change: what it delivers for a message with this number.
+
+    Returns:
+        The sides that completed the handshake after the change, and both sides.
+    """
+    ends, number, is_changed, done = sides(), 0, False, []
     for _ in range(4):
         for source, to in (ends, ends[::-1]):
             for message in source.messages_to_send():
-                damaged = message
-                if number == hit:
-                    for damage in harm:
-                        damaged = damage(damaged)
-                    is_damaged = damaged != message
+                delivered = change(number, message)
                 number += 1
-                is_done = deliver(to, damaged)
-                assert not (is_damaged and is_done)
-                if repeats and number == hit:
-                    assert not deliver(to, message)
-                    is_damaged = True
-    assert is_damaged or all(end.is_established for end in ends)
+                for one in delivered:
+                    is_changed |= one is not message
+                    if deliver(to, one) and is_changed:
+                        done.append(to)
+                is_changed |= len(delivered) != 1
+    assert is_changed or all(end.is_established for end in ends)
+    return done, ends
+
+
+@given(st.integers(0, 5), st.lists(damages(), min_size=1, max_size=3))
+def test_a_damaged_message_admits_nobody(hit: int, harm: list[Damage]) -> None:
+    def change(number: int, message: bytes) -> list[bytes]:
+        damaged = message
+        for damage in harm if number == hit else ():
+            damaged = damage(damaged)
+        return [message if damaged == message else damaged]
+
+    done, _ = run(change)
+    assert done == []
+
+
+@given(st.integers(0, 5))
+def test_without_one_message_nobody_is_admitted(hit: int) -> None:
+    done, _ = run(lambda number, message: [] if number == hit else [message])
+    assert done == []
+
+
+@given(st.integers(0, 5), st.integers(2, 4))
+def test_a_repeated_message_ends_the_rendezvous_of_its_receiver(hit: int, times: int) -> None:
+    _, ends = run(lambda number, message: [message] * times if number == hit else [message])
+    receiver = ends[1 - hit % 2]
+    assert not receiver.is_established
 
 
 @given(st.lists(st.binary(max_size=300) | st.binary(max_size=150).map(lambda data: b"\3" + data), max_size=5))
