@@ -7,11 +7,10 @@ import pytest
 from teleglyph.client.address import Address
 from teleglyph.client.link import parse_call, parse_service
 from teleglyph.client.session_address import Service, SessionAddress
-from teleglyph.discovery.names import random_name
 from teleglyph.errors import UserError
 
 SERVICE = Service("talk.example")
-LISTED = random_name()
+LISTED = "brave-otter-lamp"
 
 
 @pytest.mark.parametrize(
