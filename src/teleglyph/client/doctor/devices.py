@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
@@ -15,6 +16,8 @@ from teleglyph.media.soundcard import SoundDevice, list_microphones, list_speake
 _CAMERA_SECONDS = 8.0
 """Some cameras take seconds to start."""
 _MAX_LISTED = 3
+_LISTING = threading.Lock()
+"""Two lists at once would redirect standard error at once, and one of them would not give it back."""
 
 
 class Closable(Protocol):
@@ -78,12 +81,16 @@ def check_cameras(
 
 def check_microphones(list_all: Callable[[], Sequence[SoundDevice]] = list_microphones) -> Finding:
     """Whether there is a microphone."""
-    return _check_sound(list_all(), "No microphone was found, so others will not hear you.", "microphone")
+    with _LISTING:
+        devices = list_all()
+    return _check_sound(devices, "No microphone was found, so others will not hear you.", "microphone")
 
 
 def check_speakers(list_all: Callable[[], Sequence[SoundDevice]] = list_speakers) -> Finding:
     """Whether there are speakers."""
-    return _check_sound(list_all(), "No speakers were found, so you will not hear others.", "headset")
+    with _LISTING:
+        devices = list_all()
+    return _check_sound(devices, "No speakers were found, so you will not hear others.", "headset")
 
 
 def _check_sound(devices: Sequence[SoundDevice], missing: str, kind: str) -> Finding:

@@ -173,7 +173,7 @@ async def check_port(probe: ProbePort, port: int) -> Finding:
     if port < MIN_PROBED_PORT:
         return skipped(f"Port {port} is below {MIN_PROBED_PORT}, and services do not try these.", "Use another --port.")
     try:
-        async with _listening(port):
+        async with _listening(port) as is_ours:
             answer = await probe(port)
     except ConnectError:
         return skipped("The discovery service cannot be reached.")
@@ -190,6 +190,12 @@ async def check_port(probe: ProbePort, port: int) -> Finding:
         return skipped(
             f"The service sees this machine at {address}, which is not public, and did not reach port {port} there.",
             "Use a service on the Internet to see what guests from there see.",
+        )
+    if answer.result == ProbeResult.REFUSED and not is_ours:
+        return note(
+            f"{address} refuses connections from outside to port {port}, where a program of this machine listens.",
+            f"If that is your server: let it listen on all addresses (teleglyph server 0.0.0.0 ::), and forward TCP port "
+            f"{port} in the router.",
         )
     if answer.result == ProbeResult.REFUSED:
         return note(
@@ -210,8 +216,8 @@ def _failure(error: PeerError) -> Finding:
 
 
 @contextlib.asynccontextmanager
-async def _listening(port: int) -> AsyncIterator[None]:
-    """Listen on a port of all addresses, unless a server already does."""
+async def _listening(port: int) -> AsyncIterator[bool]:
+    """Listen on a port of all addresses, unless another program uses it already; says whether it does not."""
 
     def hang_up(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.close()
@@ -221,7 +227,7 @@ async def _listening(port: int) -> AsyncIterator[None]:
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
-        yield
+        yield False
         return
     async with server:
-        yield
+        yield True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -68,6 +70,30 @@ def test_a_camera_that_cannot_be_opened_is_a_problem(
     assert finding.verdict is Verdict.PROBLEM
     assert text in finding.text
     assert step in finding.step
+
+
+def test_sound_devices_are_listed_one_after_the_other() -> None:
+    running, most = 0, 0
+    started = threading.Barrier(2)
+
+    def list_all() -> list[SoundDevice]:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        time.sleep(0.01)
+        running -= 1
+        return []
+
+    def look(check: Callable[..., Finding]) -> None:
+        started.wait()
+        check(list_all)
+
+    threads = [threading.Thread(target=look, args=(check,)) for check in (check_microphones, check_speakers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == 1
 
 
 @pytest.mark.parametrize(

@@ -193,6 +193,20 @@ def test_a_server_that_runs_already_is_not_disturbed() -> None:
     expect(asyncio.run(main()), Verdict.OK, "reaches port")
 
 
+def test_a_server_for_this_machine_only_is_explained() -> None:
+    async def main() -> Finding:
+        server = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", free_port())
+        async with server:
+            port = server.sockets[0].getsockname()[1]
+
+            async def probe(port: int) -> NatProbed:
+                return NatProbed(ProbeResult.REFUSED, port, "8.8.4.4")
+
+            return await check_port(probe, port)
+
+    expect(asyncio.run(main()), Verdict.NOTE, "where a program of this machine listens", "teleglyph server 0.0.0.0 ::")
+
+
 def test_ports_that_cannot_be_tried() -> None:
     expect(of_port(ProbeResult.REACHED, wanted=443), Verdict.SKIPPED, "Port 443 is below 1024", "another --port")
 
