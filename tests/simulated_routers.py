@@ -36,6 +36,7 @@ class PcpRouter(asyncio.DatagramProtocol):
         mappings: internal ports and what they are mapped to.
         made: how many times a mapping was made or renewed.
         requests: all datagrams.
+        violations: what the specification does not allow us to do.
     """
 
     speaks: str = "pcp"
@@ -54,6 +55,7 @@ class PcpRouter(asyncio.DatagramProtocol):
     made: int = 0
     requests: list[bytes] = field(default_factory=list)
     udp_port: int = 0
+    violations: list[AssertionError] = field(default_factory=list)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[PcpRouter]:
@@ -79,12 +81,16 @@ class PcpRouter(asyncio.DatagramProtocol):
         self.requests.append(data)
         if len(self.requests) > self.silent_after:
             return
-        if data[0] == 0:
-            answer = self._nat_pmp(data)
-        elif self.speaks == "pcp":
-            answer = self._pcp(data)
-        else:
-            answer = struct.pack(">BBHI", 0, 0x80 | data[1], 1, self.epoch) if self.speaks == "nat-pmp" else None
+        answer = None
+        try:
+            if data[0] == 0:
+                answer = self._nat_pmp(data)
+            elif self.speaks == "pcp":
+                answer = self._pcp(data)
+            elif self.speaks == "nat-pmp":
+                answer = struct.pack(">BBHI", 0, 0x80 | data[1], 1, self.epoch)
+        except AssertionError as error:
+            self.violations.append(error)
         if answer is None:
             return
         is_mapping = data[1] in (1, 2)
@@ -178,6 +184,7 @@ class UpnpRouter:
         silent_after: the number of actions after which it is gone.
         mappings: external ports, and their client, internal port and lease.
         calls: names of all actions that were called.
+        violations: what the specification does not allow us to do.
     """
 
     version: int = 1
@@ -199,6 +206,7 @@ class UpnpRouter:
     mappings: dict[int, tuple[str, int, int]] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     searches: int = 0
+    violations: list[AssertionError] = field(default_factory=list)
     ssdp: tuple[str, int] = (GATEWAY, 0)
 
     @contextlib.asynccontextmanager
@@ -207,7 +215,7 @@ class UpnpRouter:
         application = web.Application()
         application.router.add_get("/root.xml", self._describe)
         application.router.add_get("/service.xml", self._describe_service)
-        application.router.add_post("/control", self._control)
+        application.router.add_post("/control", self._checked_control)
         runner = web.AppRunner(application, shutdown_timeout=0.1)
         await runner.setup()
         site = web.TCPSite(runner, GATEWAY, 0)
@@ -291,6 +299,13 @@ class UpnpRouter:
             f"<actionList>{actions}</actionList><serviceStateTable>{table}</serviceStateTable></scpd>"
         )
         return web.Response(text=body, content_type="text/xml")
+
+    async def _checked_control(self, request: web.Request) -> web.Response:
+        try:
+            return await self._control(request)
+        except AssertionError as error:
+            self.violations.append(error)
+            raise
 
     async def _control(self, request: web.Request) -> web.Response:
         body = ElementTree.fromstring(await request.text()).find(_SOAP)  # noqa: S314  # from ourselves

@@ -14,24 +14,18 @@ import math
 import secrets
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import aiohttp
-from async_upnp_client.client import UpnpRequester, UpnpService
+from async_upnp_client.client import UpnpService
 from async_upnp_client.client_factory import UpnpFactory
-from async_upnp_client.const import HttpRequest, HttpResponse
 from async_upnp_client.exceptions import UpnpActionError
 from async_upnp_client.search import SsdpSearchListener
 from async_upnp_client.utils import CaseInsensitiveDict
 
 from teleglyph.discovery.port_mapping.mapper import Mapped, Mapper, PortMappingSettings, is_public
 from teleglyph.discovery.port_mapping.route import Route
+from teleglyph.discovery.port_mapping.upnp_requests import BoundedRequester
 from teleglyph.errors import GatewayError
-
-MAX_DOCUMENT: Final = 256 * 1024
-"""Largest answer of a router in bytes."""
-MAX_REQUESTS: Final = 40
-"""Requests that a router's description may cause: one for each service that it names."""
 
 _SEARCHED: Final = (
     "urn:schemas-upnp-org:device:InternetGatewayDevice:1",
@@ -67,7 +61,7 @@ async def open_upnp(route: Route, settings: PortMappingSettings) -> Mapper:
         GatewayError: it does not speak UPnP, or does not forward ports.
     """
     location = await _search(route, settings)
-    requester = _Requester(route.gateway, settings.request_timeout)
+    requester = BoundedRequester(route.gateway, settings.request_timeout)
     try:
         with _explained("describe itself"):
             async with asyncio.timeout(2 * settings.request_timeout):
@@ -98,7 +92,7 @@ class _UpnpMapper:
     protocol = "UPnP"
 
     def __init__(
-        self, route: Route, settings: PortMappingSettings, service: UpnpService, requester: _Requester
+        self, route: Route, settings: PortMappingSettings, service: UpnpService, requester: BoundedRequester
     ) -> None:
         self._own, self._settings = route.own, settings
         self._service, self._requester = service, requester
@@ -107,7 +101,7 @@ class _UpnpMapper:
         self._requested: set[int] = set()
         self._internal_port = 0
         self._port = 0
-        self._was_listed = False
+        self._is_listed = False
 
     async def find_external(self) -> str:
         """Ask for the external address."""
@@ -129,13 +123,13 @@ class _UpnpMapper:
         previous = self.external
         if await self.find_external() != previous:
             return False
-        return await self._listed(self._port) == (self._own, self._internal_port) or not self._was_listed
+        return await self._listed(self._port) == (self._own, self._internal_port) or not self._is_listed
 
     async def unmap(self) -> None:
         for port in list(self._requested):
             owner = await self._listed(port)
             with contextlib.suppress(_UpnpRefusalError):
-                if owner is None or owner[0] == self._own:
+                if owner in (None, (self._own, self._internal_port)):
                     await self._call("DeletePortMapping", NewRemoteHost="", NewExternalPort=port, NewProtocol="TCP")
             self._requested.discard(port)
 
@@ -151,12 +145,14 @@ class _UpnpMapper:
                 await self._add_exactly(internal_port, port)
                 owner = await self._listed(port)
                 if owner is None or owner == (self._own, internal_port):
+                    self._is_listed = owner is not None
                     return port
                 # The router has accepted the request, but kept the mapping of another computer.
                 refusal = _UpnpRefusalError(_CONFLICT)
             except _UpnpRefusalError as error:
                 refusal = error
-            self._requested.discard(port)
+            if port != self._port:
+                self._requested.discard(port)
             if refusal.code == _SAME_PORT and port != internal_port:
                 self._requested.add(internal_port)
                 await self._add_exactly(internal_port, internal_port)
@@ -208,8 +204,7 @@ class _UpnpMapper:
         client, port = entry.get("NewInternalClient"), entry.get("NewInternalPort")
         if not isinstance(client, str) or not isinstance(port, int):
             return None
-        self._was_listed = True
-        return client[:64], port
+        return client, port
 
     async def _call(self, name: str, **arguments: Any) -> Mapping[str, Any]:
         if not self._service.has_action(name):
@@ -227,50 +222,6 @@ class _UpnpRefusalError(GatewayError):
         reason = _REASONS.get(code or 0, f"UPnP error {code}")
         super().__init__(f"UPnP: The router refused to map a port: {reason}.")
         self.code = code
-
-
-class _Requester(UpnpRequester):
-    """HTTP to one router: of bounded size and number, and to nobody else."""
-
-    def __init__(self, gateway: str, timeout: float) -> None:
-        self._gateway = gateway
-        self._left = MAX_REQUESTS
-        self._session = aiohttp.ClientSession(
-            timeout=aiohttp.ClientTimeout(total=timeout),
-            # A compressed answer could become much larger than what is read.
-            auto_decompress=False,
-            headers={"Accept-Encoding": "identity"},
-            cookie_jar=aiohttp.DummyCookieJar(),
-        )
-
-    def allow_more(self) -> None:
-        """Allow the requests of one action."""
-        self._left = max(self._left, 1)
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._session.close()
-
-    async def async_http_request(self, http_request: HttpRequest) -> HttpResponse:
-        url = urlsplit(http_request.url)
-        if url.scheme != "http" or url.hostname != self._gateway:
-            raise GatewayError("UPnP: The router refers to an address that is not its own.")
-        if self._left <= 0:
-            raise GatewayError(f"UPnP: The router's description needs more than {MAX_REQUESTS} requests.")
-        self._left -= 1
-        async with self._session.request(
-            http_request.method,
-            http_request.url,
-            headers=http_request.headers,
-            data=http_request.body,
-            allow_redirects=False,
-        ) as response:
-            body = b""
-            while chunk := await response.content.read(MAX_DOCUMENT):
-                body += chunk
-                if len(body) > MAX_DOCUMENT:
-                    raise GatewayError(f"UPnP: The router sent a document of more than {MAX_DOCUMENT // 1024} KiB.")
-            return HttpResponse(response.status, response.headers, body.decode(errors="replace"))
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ import pytest
 
 from simulated_routers import GATEWAY, PUBLIC, PcpRouter, UpnpRouter
 from teleglyph.discovery.port_mapping import PortMapping, PortMappingSettings, Route, is_public, probe
-from teleglyph.discovery.port_mapping.upnp import MAX_DOCUMENT
+from teleglyph.discovery.port_mapping.upnp_requests import MAX_DOCUMENT
 
 PORT = 27224
 ROUTE = Route(GATEWAY, "127.0.0.1")
@@ -62,6 +62,8 @@ async def network(
             ssdp=upnp.ssdp if upnp else (GATEWAY, 9),
             **changes,
         )
+    for router in (pcp, upnp):
+        assert router is None or router.violations == []
 
 
 class Outcome(NamedTuple):
@@ -393,6 +395,19 @@ def test_the_mapping_is_made_again_after_a_upnp_router_forgot_it() -> None:
         assert mapping.external == (PUBLIC, PORT)
 
     attempt(restarted, upnp=router)
+
+
+def test_a_port_that_another_computer_has_taken_over_is_left_to_it() -> None:
+    router = UpnpRouter()
+
+    async def taken_over(mapping: PortMapping) -> None:
+        router.mappings.clear()
+        router.taken = {PORT}
+        await until(lambda: mapping.external is not None and mapping.external[1] != PORT)
+        assert len(router.mappings) == 1
+
+    attempt(taken_over, upnp=router)
+    assert router.mappings == {}
 
 
 @pytest.mark.parametrize("kind", ["nat-pmp", "upnp"])
