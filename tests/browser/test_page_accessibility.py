@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import expect
 
+from accessibility import AXE, audit
 from call_page import CallPage
 from conftest import ServerProcess
 from guest import Guest
@@ -16,21 +15,6 @@ from guest import Guest
 StartServer = Callable[..., ServerProcess]
 OpenPage = Callable[..., CallPage]
 Invite = Callable[..., Guest]
-
-AXE = Path(__file__).parents[2] / "build" / "web-tools" / "node_modules" / "axe-core" / "axe.min.js"
-AUDIT = """async () => {
-  const { violations } = await axe.run(document, { resultTypes: ["violations"] });
-  return violations.filter(({ impact }) => impact === "serious" || impact === "critical")
-    .map(({ id, nodes }) => [id, nodes.map(({ html, failureSummary }) => [html, failureSummary])]);
-}"""
-
-
-def audit(page: CallPage) -> list[Any]:
-    """What axe calls serious or critical, and whether the page scrolls sideways."""
-    found: list[Any] = page.page.evaluate(AUDIT)
-    if page.page.evaluate("document.documentElement.scrollWidth > innerWidth"):
-        found.append("the page is wider than its window")
-    return found
 
 
 @pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed; scripts/check-web installs it")

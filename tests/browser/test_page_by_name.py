@@ -10,6 +10,7 @@ from contextlib import ExitStack
 import pytest
 from playwright.sync_api import expect
 
+from accessibility import AXE, audit
 from call_page import CallPage
 from conftest import ServerProcess
 from fake_discovery import HOST, NAME, PAGE, SESSION, FakeDiscovery
@@ -27,7 +28,7 @@ PASSWORD = "drei Wörter reichen"
 
 @pytest.fixture
 def discover() -> Iterator[Discover]:
-    """Starts a discovery service for the call of a server."""
+    """Starts a discovery service for the call of a server.  Tests name it before ``open_page``: pages end first."""
     with ExitStack() as stack:
         yield lambda server, password="": stack.enter_context(FakeDiscovery(server.port, password).running())
 
@@ -42,7 +43,7 @@ def fingerprint_in_settings(page: CallPage) -> str:
 
 
 def test_a_page_joins_by_name_and_shows_way_and_key(
-    page_server: ServerProcess, open_page: OpenPage, discover: Discover
+    page_server: ServerProcess, discover: Discover, open_page: OpenPage
 ) -> None:
     service = discover(page_server)
     page = open_by_name(open_page, service, f"/{NAME}/name-and-room")
@@ -50,7 +51,7 @@ def test_a_page_joins_by_name_and_shows_way_and_key(
     page.joined("zoe")
     page.until(lambda: page.people == ["zoe"], "the page is not in the list")
     assert page.page.title() == f"{NAME}/name-and-room · Teleglyph"
-    expect(page.page.locator(".corner")).to_have_text(f"{NAME}/name-and-room · direct")
+    expect(page.page.locator(".corner")).to_have_text(f"direct · {NAME}/name-and-room")
     assert fingerprint_in_settings(page) == fingerprint(service.identity.public_key)
     expect(page.page.locator(".settings .host")).to_contain_text("Directly")
     page.page.get_by_role("button", name="Close").click()
@@ -64,7 +65,7 @@ def test_a_page_joins_by_name_and_shows_way_and_key(
 
 
 def test_pictures_travel_both_ways_through_the_channel(
-    page_server: ServerProcess, open_page: OpenPage, discover: Discover, invite: Callable[..., Guest]
+    page_server: ServerProcess, discover: Discover, open_page: OpenPage, invite: Callable[..., Guest]
 ) -> None:
     invite(page_server, "ann", (150, 40, 190))
     page = open_by_name(open_page, discover(page_server))
@@ -75,7 +76,7 @@ def test_pictures_travel_both_ways_through_the_channel(
 
 
 def test_the_service_never_sees_the_password_or_addresses(
-    shared_server: Callable[..., ServerProcess], open_page: OpenPage, discover: Discover
+    shared_server: Callable[..., ServerProcess], discover: Discover, open_page: OpenPage
 ) -> None:
     service = discover(shared_server("--max-load", "100", "--password", PASSWORD), PASSWORD)
     page = open_by_name(open_page, service)
@@ -97,7 +98,7 @@ def test_the_service_never_sees_the_password_or_addresses(
 
 
 def test_another_host_gets_nothing_until_its_key_is_trusted(
-    page_server: ServerProcess, open_page: OpenPage, discover: Discover
+    page_server: ServerProcess, discover: Discover, open_page: OpenPage
 ) -> None:
     service = discover(page_server)
     page = open_by_name(open_page, service)
@@ -122,7 +123,7 @@ def test_another_host_gets_nothing_until_its_key_is_trusted(
 
 
 def test_a_link_with_a_key_admits_only_that_host(
-    page_server: ServerProcess, open_page: OpenPage, discover: Discover
+    page_server: ServerProcess, discover: Discover, open_page: OpenPage
 ) -> None:
     service = discover(page_server)
     right = fingerprint(service.identity.public_key)
@@ -137,7 +138,7 @@ def test_a_link_with_a_key_admits_only_that_host(
 # --- what goes wrong ----------------------------------------------------------------------------------------
 
 
-def test_an_unknown_name_is_explained(page_server: ServerProcess, open_page: OpenPage, discover: Discover) -> None:
+def test_an_unknown_name_is_explained(page_server: ServerProcess, discover: Discover, open_page: OpenPage) -> None:
     page = open_by_name(open_page, discover(page_server), "/other-otter-lantern")
     page.join("zoe")
     expect(page.notices).to_contain_text("There is no call named other-otter-lantern.")
@@ -145,7 +146,7 @@ def test_an_unknown_name_is_explained(page_server: ServerProcess, open_page: Ope
 
 
 def test_a_host_that_is_away_is_explained_and_may_come_back(
-    page_server: ServerProcess, open_page: OpenPage, discover: Discover
+    page_server: ServerProcess, discover: Discover, open_page: OpenPage
 ) -> None:
     service = discover(page_server)
     service.is_host_away = True
@@ -157,7 +158,7 @@ def test_a_host_that_is_away_is_explained_and_may_come_back(
 
 
 def test_a_service_that_does_not_answer_is_explained(
-    page_server: ServerProcess, open_page: OpenPage, discover: Discover
+    page_server: ServerProcess, discover: Discover, open_page: OpenPage
 ) -> None:
     service = discover(page_server)
     service.is_up = False
@@ -167,7 +168,7 @@ def test_a_service_that_does_not_answer_is_explained(
 
 
 def test_a_host_that_only_takes_programs_is_explained(
-    page_server: ServerProcess, open_page: OpenPage, discover: Discover
+    page_server: ServerProcess, discover: Discover, open_page: OpenPage
 ) -> None:
     service = discover(page_server)
     service.capabilities = 3
@@ -187,7 +188,7 @@ def test_a_host_that_only_takes_programs_is_explained(
     ids=["no WebRTC", "old cryptography", "http"],
 )
 def test_a_browser_that_cannot_join_says_so(
-    page_server: ServerProcess, open_page: OpenPage, discover: Discover, script: str, sentence: str
+    page_server: ServerProcess, discover: Discover, open_page: OpenPage, script: str, sentence: str
 ) -> None:
     page = open_by_name(open_page, discover(page_server), script=script)
     expect(page.notices).to_contain_text(sentence)
@@ -202,17 +203,18 @@ def flipped(message: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "change",
-    [flipped, lambda message: os.urandom(len(message)), lambda _: b"\x03", lambda message: message[:40]],
-    ids=["one bit", "noise", "one byte", "cut off"],
+    ("first", "change"),
+    [
+        (0, flipped),
+        (0, lambda message: message[:40]),
+        (0, lambda message: os.urandom(len(message))),
+        (1, flipped),
+        (1, lambda _: b"\x03"),
+    ],
+    ids=["key: one bit", "key: cut off", "key: noise", "welcome: one bit", "welcome: one byte"],
 )
-@pytest.mark.parametrize("first", [0, 1], ids=["first message", "second message"])
 def test_what_the_service_changes_ends_with_a_sentence(
-    page_server: ServerProcess,
-    open_page: OpenPage,
-    discover: Discover,
-    change: Callable[[bytes], bytes],
-    first: int,
+    page_server: ServerProcess, discover: Discover, open_page: OpenPage, first: int, change: Callable[[bytes], bytes]
 ) -> None:
     service = discover(page_server)
     count = iter(range(1000))
@@ -241,7 +243,7 @@ def test_what_the_service_changes_ends_with_a_sentence(
     ids=["text", "short noise", "noise", "cut off", "flood", "wrong type", "rate limit", "other error", "ACIP_ERROR"],
 )
 def test_nonsense_of_the_service_ends_with_a_sentence(
-    page_server: ServerProcess, open_page: OpenPage, discover: Discover, welcome: bytes | str, sentence: str
+    page_server: ServerProcess, discover: Discover, open_page: OpenPage, welcome: bytes | str, sentence: str
 ) -> None:
     service = discover(page_server)
     service.welcome = welcome
@@ -255,7 +257,7 @@ def test_nonsense_of_the_service_ends_with_a_sentence(
 
 
 def test_a_service_that_swallows_messages_is_explained(
-    page_server: ServerProcess, open_page: OpenPage, discover: Discover
+    page_server: ServerProcess, discover: Discover, open_page: OpenPage
 ) -> None:
     service = discover(page_server)
     service.change = lambda _: None
@@ -267,7 +269,7 @@ def test_a_service_that_swallows_messages_is_explained(
 # --- a lost connection --------------------------------------------------------------------------------------
 
 
-def test_a_page_joins_again_by_itself(page_server: ServerProcess, open_page: OpenPage, discover: Discover) -> None:
+def test_a_page_joins_again_by_itself(page_server: ServerProcess, discover: Discover, open_page: OpenPage) -> None:
     service = discover(page_server)
     page = open_by_name(open_page, service, f"/{NAME}/again")
     page.joined("zoe")
@@ -284,7 +286,7 @@ def test_a_page_joins_again_by_itself(page_server: ServerProcess, open_page: Ope
 # --- the form for the name ----------------------------------------------------------------------------------
 
 
-def test_the_form_asks_for_three_words(page_server: ServerProcess, open_page: OpenPage, discover: Discover) -> None:
+def test_the_form_asks_for_three_words(page_server: ServerProcess, discover: Discover, open_page: OpenPage) -> None:
     service = discover(page_server)
     page = open_by_name(open_page, service, "/")
     words = page.page.get_by_label("The three words")
@@ -298,10 +300,27 @@ def test_the_form_asks_for_three_words(page_server: ServerProcess, open_page: Op
 
 
 def test_an_address_without_a_name_explains_itself(
-    page_server: ServerProcess, open_page: OpenPage, discover: Discover
+    page_server: ServerProcess, discover: Discover, open_page: OpenPage
 ) -> None:
     page = open_by_name(open_page, discover(page_server), "/brave-otter")
     expect(page.notices).to_contain_text("“brave-otter” is not the name of a call.")
     page.page.get_by_label("The three words").fill(f"http://127.0.0.1/{NAME}")
     page.page.get_by_role("button", name="Continue").click()
     expect(page.notices).to_contain_text("belongs to another service")
+
+
+@pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed; scripts/check-web installs it")
+@pytest.mark.parametrize("size", [(1280, 800), (390, 844)], ids=["desk", "phone"])
+def test_axe_finds_nothing_serious(
+    page_server: ServerProcess, discover: Discover, open_page: OpenPage, size: tuple[int, int]
+) -> None:
+    service = discover(page_server)
+    page = open_by_name(open_page, service, "/brave-otter", size=size, bypass_csp=True)
+    page.page.add_script_tag(path=str(AXE))
+    found = {"form": audit(page)}
+    page = open_by_name(open_page, service, f"/{NAME}#k={fingerprint(b'x' * 32)}", size=size, bypass_csp=True)
+    page.page.add_script_tag(path=str(AXE))
+    page.join("zoe")
+    expect(page.notices).to_contain_text("not the host that the link asks for")
+    found["warning"] = audit(page)
+    assert {name: problems for name, problems in found.items() if problems} == {}

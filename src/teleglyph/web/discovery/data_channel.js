@@ -32,7 +32,7 @@ export class DataChannel {
     this._stream = new PacketStream();
     this._isOpen = false;
     this._isClosed = false;
-    this._peer = new RTCPeerConnection({ iceServers: known });
+    this._peer = connectionWith(known);
     this._channel = this._peer.createDataChannel("teleglyph", { protocol: "teleglyph.page", ordered: true });
     this._channel.binaryType = "arraybuffer";
     this._channel.onmessage = ({ data }) => this._receive(data);
@@ -127,6 +127,17 @@ export class DataChannel {
   async _reportWay() {
     const way = wayIn(await this._peer.getStats());
     if (way !== null && !this._isClosed) this._handlers.onWay(way);
+  }
+}
+
+/** @param {RTCIceServer[]} iceServers */
+function connectionWith(iceServers) {
+  try {
+    return new RTCPeerConnection({ iceServers });
+  } catch (error) {
+    // One server that the browser does not understand would make it refuse all; a direct way may still work.
+    console.warn(error);
+    return new RTCPeerConnection();
   }
 }
 

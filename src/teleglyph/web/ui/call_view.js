@@ -101,7 +101,8 @@ export class CallView {
 
   /** @param {string} way to the host, in one word */
   showWay(way) {
-    this._corner.textContent = `${this._options.room} · ${way}`;
+    // A narrow window cuts the end off.
+    this._corner.textContent = `${way} · ${this._options.room}`;
   }
 
   /** @param {HTMLElement} panel of the room's chat */

@@ -31,7 +31,7 @@ export class NameForm {
       this._notices,
       h("label.field", {}, h("span", {}, "The three words that the host told you"), this._words),
       h("button.button.primary", { type: "submit" }, "Continue"),
-      h("p.hint", {}, "Your camera stays off until you join. Everybody in a call is drawn in characters."),
+      h("p.hint", {}, "Everybody in a call is drawn in characters."),
     );
     this.element = h("div.lobby", {}, h("div.lobby-card.narrow", {}, form));
     if (problem) this._notice(problem);
