@@ -233,9 +233,9 @@ class Networks:
 
     def close(self) -> None:
         """Stop all programs and let the namespaces vanish."""
-        for program in reversed(self.programs):
-            program.stop()
-        self._exits.close()
+        with self._exits:
+            for program in reversed(self.programs):
+                program.stop()
 
     def __enter__(self) -> Networks:
         return self

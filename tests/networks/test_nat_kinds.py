@@ -223,14 +223,17 @@ def test_ipv6_is_not_translated_but_only_answers_get_in(make_networks: MakeNetwo
 
 
 def test_a_router_loses_the_share_of_packets_that_it_should(make_networks: MakeNetworks) -> None:
-    networks = make_networks(Home("port restricted", loss=0.1))
-    with UdpProbe(networks.public, SERVICE) as server, UdpProbe(networks.homes[0].host) as inside:
-        arrived = 0
-        for _ in range(50):
-            for _ in range(20):
-                inside.send(server.address)
-            arrived += len(server.waiting(0.01))
-        assert 850 < arrived < 950  # five standard deviations
+    networks = make_networks(Home("full cone", loss=0.1))
+    (home,) = networks.homes
+    with UdpProbe(networks.public, SERVICE) as server, UdpProbe(home.host) as inside:
+        outside = (home.address, inside.address[1])
+        for sender, receiver, destination in ((inside, server, server.address), (server, inside, outside)):
+            arrived = 0
+            for _ in range(50):
+                for _ in range(20):
+                    sender.send(destination)
+                arrived += len(receiver.waiting(0.01))
+            assert 850 < arrived < 950  # five standard deviations
 
 
 def test_a_link_delays_packets_in_both_directions(make_networks: MakeNetworks) -> None:
