@@ -1,6 +1,11 @@
 // The joiner's side of a data channel, as a page has it: an offer, then a stream of bytes.
 
-let connection, channel, received = [], size = 0, ended = false, wake = () => {};
+let connection,
+  channel,
+  received = [],
+  size = 0,
+  ended = false,
+  wake = () => {};
 
 export async function offer(label, protocol, servers) {
   connection = new RTCPeerConnection({ iceServers: servers, iceTransportPolicy: servers.length ? "relay" : "all" });

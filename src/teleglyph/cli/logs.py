@@ -59,8 +59,9 @@ class LogOptions:
         root = logging.getLogger()
         root.handlers[:] = handlers or [logging.NullHandler()]
         root.setLevel(_LEVELS[self.log_level])
-        # Below this level, it logs clients' mistakes with stack traces.
-        logging.getLogger("aiohttp.server").setLevel(logging.WARNING)
+        # Below this level, the first logs clients' mistakes with stack traces, and the others every packet.
+        for library in ("aiohttp.server", "aioice", "aiortc", "async_upnp_client", "zeroconf"):
+            logging.getLogger(library).setLevel(logging.WARNING)
         logging.captureWarnings(True)
         logging.raiseExceptions = False  # a full disk must not print a stack trace for every line
 

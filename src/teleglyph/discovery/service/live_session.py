@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import secrets
 from collections.abc import Callable, Iterator
 
@@ -11,6 +12,8 @@ from teleglyph.store.sessions import StoredSession
 from teleglyph.wire.acip import Message
 from teleglyph.wire.discovery import ID_SIZE, NO_ID, NO_KEY, Capability, HostAnnouncement, SessionCreate
 
+NETWORK_TAG = 8
+"""The first bytes of an id, alike for all participants of one network."""
 _MINUTE = 60.0
 
 
@@ -69,7 +72,7 @@ class Participant:
         identity: the Ed25519 key that they proved; None for none.
         sees_address: they may learn the host's address.
         now: on the monotonic clock.
-        id: 16 bytes; None for a random one.
+        id: 16 bytes; None for a new one.
     """
 
     __slots__ = ("active_at", "id", "identity", "lost_at", "network", "peer", "sees_address", "session")
@@ -90,7 +93,7 @@ class Participant:
         self.network = "" if peer is None else peer.network
         self.identity = identity
         self.sees_address = sees_address
-        self.id = id or secrets.token_bytes(ID_SIZE)
+        self.id = id or session.new_id(self.network)
         self.active_at = now
         """When they last sent something to others."""
         self.lost_at: float | None = None
@@ -121,7 +124,7 @@ class LiveSession:
         ice_renewal: when the host gets new credentials, Unix seconds; 0: never.
     """
 
-    __slots__ = ("announced", "creator", "host", "ice_renewal", "participants", "stored", "touched_at")
+    __slots__ = ("_salt", "announced", "creator", "host", "ice_renewal", "participants", "stored", "touched_at")
 
     def __init__(self, stored: StoredSession, now: float) -> None:
         self.stored = stored
@@ -132,6 +135,21 @@ class LiveSession:
         self.ice_renewal = 0.0
         self.touched_at = now
         """When its activity was last stored, on the monotonic clock."""
+        self._salt = secrets.token_bytes(ID_SIZE)
+
+    def new_id(self, network: str) -> bytes:
+        """The id of a new participant.
+
+        Where the host decides who joins, it limits the guesses at its password.  So that it can count those of one
+        network together without learning their address, their ids begin alike.
+
+        Args:
+            network: from which the participant comes (:func:`teleglyph.net.network_of`).
+        """
+        if not self.has_rendezvous:
+            return secrets.token_bytes(ID_SIZE)
+        tag = hmac.digest(self._salt, network.encode(), "sha256")[:NETWORK_TAG]
+        return tag + secrets.token_bytes(ID_SIZE - NETWORK_TAG)
 
     def __len__(self) -> int:
         return len(self.participants)

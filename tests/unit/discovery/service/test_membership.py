@@ -11,6 +11,7 @@ import pytest
 from discovery_house import GUEST, HOST, NAME, OTHER, OURS, House, Visitor, scenario
 from teleglyph.discovery.service.ice import IceSettings
 from teleglyph.discovery.service.limits import HOUR, ServiceLimits
+from teleglyph.discovery.service.live_session import NETWORK_TAG
 from teleglyph.discovery.service.state import ServiceSettings
 from teleglyph.wire.acip import ErrorMessage, Ping, Pong
 from teleglyph.wire.discovery import (
@@ -60,6 +61,21 @@ async def test_host_and_joiner_learn_each_others_ids_and_nothing_else(house: Hou
     assert host.first(ParticipantJoined).participant_id == joined.participant_id
     await second.joins()
     assert not any(isinstance(message, ParticipantJoined) for message in first.received), "only the host is told"
+
+
+@scenario()
+async def test_ids_of_one_network_begin_alike_for_the_host_to_count(house: House) -> None:
+    created = await house.visitor().hosts()
+    addresses = ("192.0.2.1", "192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2", "2001:db8:0:1::1")
+    ids = [(await house.visitor(address).joins(created.name)).participant_id for address in addresses]
+    tags = [one[:NETWORK_TAG] for one in ids]
+    assert len(set(ids)) == len(ids)
+    assert tags[0] == tags[1]
+    assert tags[3] == tags[4]
+    assert len(set(tags)) == 4
+    other = await house.visitor().hosts(OTHER, "")
+    again = await house.visitor("192.0.2.1").joins(other.name)
+    assert again.participant_id[:NETWORK_TAG] != tags[0], "hosts could compare who visits them"
 
 
 @pytest.mark.parametrize(
