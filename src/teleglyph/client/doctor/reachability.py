@@ -194,8 +194,8 @@ async def check_port(probe: ProbePort, port: int) -> Finding:
     if answer.result == ProbeResult.REFUSED and not is_ours:
         return note(
             f"{address} refuses connections from outside to port {port}, where a program of this machine listens.",
-            f"If that is your server: let it listen on all addresses (teleglyph server 0.0.0.0 ::), and forward TCP port "
-            f"{port} in the router.",
+            "If that is your server: let it listen on all addresses (teleglyph server 0.0.0.0 ::), and forward TCP "
+            f"port {port} in the router.",
         )
     if answer.result == ProbeResult.REFUSED:
         return note(
