@@ -106,6 +106,7 @@ class FoundByName:
 
     async def _map_port(self, mapping: PortMapping) -> None:
         await mapping.start(self._bound[0][1])
+        await mapping.settled()
         _log.info("Port mapping: %s", mapping.status)
 
     def _addresses(self) -> list[DirectAddress]:
