@@ -184,6 +184,7 @@ def _credentials(
         protocol,
         invitation,
         _service_trust(joining, where).check if isinstance(where, SessionAddress) else None,
+        joining.discovery_insecure,
     )
 
 

@@ -81,6 +81,12 @@ class JoinOptions:
         help="Only use a discovery service that proves this public key: the key itself, a file, github:USER or "
         "gitlab:USER.",
     )
+    discovery_insecure: bool = option(
+        "--discovery-insecure",
+        table="security",
+        is_flag=True,
+        help="The discovery service is one of ascii-chat's: everybody on the way reads and can change what it says.",
+    )
     name: str = option(
         "--name",
         table="network",

@@ -49,7 +49,7 @@ from teleglyph.server.app import Server
 from teleglyph.server.config import ALL_ADDRESSES, CallRoomSettings, ServerConfig
 from teleglyph.server.data_directory import IDENTITY_FILE, open_data_directory
 from teleglyph.server.own_names import names_for_links
-from teleglyph.server.running_server import RunningServer
+from teleglyph.server.running_server import RunningServer, page_link
 from teleglyph.server.welcome import Welcome
 from teleglyph.wire.acip import Identity
 
@@ -242,15 +242,16 @@ async def _serve(
         is_announced=service.lan is not None,
     )
     service.on_reload = partial(_record, service, welcome, keys)
-    service.on_name = lambda _: _registered(service, welcome, keys)
+    service.on_name = lambda _: _registered(service, welcome, keys, wants_qr)
     has_name = bool(_session(service))
     _record(service, welcome, keys)
     for line in welcome.lines():
         _log.info("%s", line)
     draw_identities([] if welcome.is_local else config.identities)
-    _draw_link(welcome, wants_qr)
+    if config.discovery is None:
+        _draw_link(welcome.link, wants_qr, is_local=welcome.is_local)
     if has_name:
-        _registered(service, welcome, keys)
+        _registered(service, welcome, keys, wants_qr)
     if config.call_rooms:
         _log.info("Configured call rooms: %s", ", ".join(config.call_rooms))
     for line in welcome.warnings():
@@ -261,10 +262,13 @@ async def _serve(
     return 0
 
 
-def _registered(service: Server, welcome: Welcome, keys: tuple[str, ...]) -> None:
+def _registered(service: Server, welcome: Welcome, keys: tuple[str, ...], wants_qr: bool | None) -> None:
     """Tell the host and ``teleglyph invite`` under which name others find this server."""
     _record(service, welcome, keys)
     _log.info("Friends anywhere join with: teleglyph client %s", _session(service))
+    if link := _session_link(service):
+        _log.info("Or in a browser: %s", link)
+        _draw_link(link, wants_qr, is_local=False)
 
 
 def _record(service: Server, welcome: Welcome, keys: tuple[str, ...], *, is_running: bool = True) -> None:
@@ -296,11 +300,19 @@ def _session(service: Server) -> str:
     return SessionAddress(found.name, Service(settings.host, settings.port)).as_typed
 
 
-def _draw_link(welcome: Welcome, wanted: bool | None) -> None:
-    """Draw the link for guests as a QR code, if wanted; by default if others can join and the window has the room."""
-    if not welcome.link or wanted is False or (wanted is None and (welcome.is_local or not has_text_console())):
+def _session_link(service: Server) -> str:
+    """The URL of this server's page at the discovery service; empty if browsers would not open it."""
+    settings, found = service.config.discovery, service.discovery
+    if settings is None or found is None or not found.name or not found.has_page:
+        return ""
+    return page_link(settings.host, settings.port, has_certificate=True, room=found.name)
+
+
+def _draw_link(link: str, wanted: bool | None, *, is_local: bool) -> None:
+    """Draw a link for guests as a QR code, if wanted; by default if others can join and the window has the room."""
+    if not link or wanted is False or (wanted is None and (is_local or not has_text_console())):
         return
-    code = QrCode(welcome.link)
+    code = QrCode(link)
     if wanted or code.fits(lines_beside=_LINES_BESIDE_QR):
         code.draw()
 

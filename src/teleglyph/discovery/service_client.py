@@ -21,7 +21,7 @@ from teleglyph.errors import (
     PeerTimeoutError,
     ProtocolError,
 )
-from teleglyph.keys.certificate import channel_of
+from teleglyph.keys.certificate import channel_of, is_self_signed
 from teleglyph.net import Connection, authority, connect_tcp, connect_tls
 from teleglyph.net.tcp import TlsFailedError, client_context
 from teleglyph.wire.acip import ErrorMessage, Event, HandshakeDone, Identity, Message, Ping, Pong, RemoteLog
@@ -87,6 +87,8 @@ class ServiceClient:
     def __init__(self, connection: Connection, identity: Identity | None, *, is_foreign: bool) -> None:
         self.service_identity: bytes | None = None
         """The key that the service proved; None for none."""
+        self.has_public_certificate = False
+        """Whether an authority has issued its certificate, so that browsers may accept it."""
         self.joined: SessionJoined | None = None
         """The session that this client has joined."""
         self._connection = connection
@@ -132,6 +134,7 @@ class ServiceClient:
             host, port, check_identity
         )
         client = cls(connection, identity, is_foreign=insecure)
+        client.has_public_certificate = not insecure and _is_public(connection.certificate)
         try:
             client.service_identity = (await _shake_hands(connection)).identity
             client._begin()
@@ -358,6 +361,13 @@ class ServiceClient:
     def _raise_ending(self) -> None:
         if self._ending is not None:
             raise self._ending.with_traceback(None)
+
+
+def _is_public(certificate: bytes) -> bool:
+    try:
+        return bool(certificate) and not is_self_signed(certificate)
+    except ValueError:
+        return False
 
 
 async def _connect_link(host: str, port: int, check_identity: CheckIdentity, *, verify: bool) -> Connection:

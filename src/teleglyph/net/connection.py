@@ -58,6 +58,8 @@ class Connection:
         self.peer = peer
         self.numeric_peer = peer
         """The peer's numeric address; for an outgoing connection with its port, IPv6 in brackets."""
+        self.certificate = b""
+        """The server's, in DER, for an outgoing connection over TLS."""
         self.envelope: Envelope | None = None
         """What the packets travel in; None if they are the transport's own bytes, as over TCP."""
         self.limits = limits or ConnectionLimits()

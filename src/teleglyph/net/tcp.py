@@ -183,6 +183,7 @@ async def connect_tls(
         secure.abort()
         raise
     connection = Connection(session, authority(host, port), limits)
+    connection.certificate = secure.get_extra_info("ssl_object").getpeercert(binary_form=True) or b""
     protocol = _OutgoingProtocol(connection) if tunnel is None else ConnectionProtocol(connection)
     secure.set_protocol(protocol)
     protocol.connection_made(secure)

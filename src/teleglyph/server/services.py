@@ -16,6 +16,7 @@ from teleglyph.store import RecordStore
 
 if TYPE_CHECKING:
     from teleglyph.events.service import EventsService
+    from teleglyph.server.by_name.found_by_name import FoundByName
 
 
 class Services(Protocol):
@@ -34,6 +35,8 @@ class Services(Protocol):
     """Records of games; None without a database."""
     events: EventsService | None
     """The Nostr relay; None if it is disabled."""
+    discovery: FoundByName | None
+    """Lets people find the server by a name; None if they do not."""
     started_at: float
     """On the monotonic clock."""
 

@@ -65,6 +65,7 @@ class StatusPages:
                 "connections": len(self._services.participants),
                 "tasks": len(asyncio.all_tasks()),
                 **({} if self._services.events is None else {"events": self._services.events.statistics()}),
+                **({} if self._services.discovery is None else {"discovery": self._services.discovery.counters}),
             }
         )
 
@@ -92,5 +93,7 @@ class StatusPages:
             "players": len(services.players),
             "connections_refused_total": sum(services.gate.refused.values()),
         }
+        if services.discovery is not None:
+            gauges |= {f"discovery_{name}": value for name, value in services.discovery.counters.items()}
         text = "".join(f"teleglyph_{name} {value}\n" for name, value in gauges.items())
         return web.Response(text=text, headers={"Cache-Control": "no-store"})

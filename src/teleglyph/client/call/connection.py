@@ -63,6 +63,7 @@ class Credentials:
         protocol: how to talk to the server.
         invitation: to the room, instead of a password and a key; only for link 2, which is then the only protocol.
         check_service: decides about the identity of a discovery service, by its numeric address; None accepts any.
+        insecure_service: the discovery service is one of ascii-chat's, which encrypt nothing.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Credentials:
     protocol: CallProtocol = CallProtocol.AUTO
     invitation: Invitation | None = field(default=None, repr=False)
     check_service: IdentityCheck | None = field(default=None, repr=False)
+    insecure_service: bool = False
 
 
 class NoAnswerError(RateLimitError):

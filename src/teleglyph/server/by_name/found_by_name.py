@@ -69,6 +69,11 @@ class FoundByName:
         return self._registration.name if self.is_registered else ""
 
     @property
+    def has_page(self) -> bool:
+        """Whether browsers can join by the service's page."""
+        return self._registration.has_page
+
+    @property
     def is_registered(self) -> bool:
         """Whether people can find this server now."""
         return self._registration.state is RegistrationState.REGISTERED

@@ -70,6 +70,8 @@ class Registration:
         self.state = RegistrationState.CONNECTING
         self.name = settings.name
         """The session's name; before the registration the wanted one, perhaps empty."""
+        self.has_page = False
+        """Whether the service has a page that browsers accept."""
         self.on_name: Callable[[str], None] = lambda _: None
         """Called with the name when this server is registered, also again after a lost connection."""
         self._settings = settings
@@ -105,6 +107,7 @@ class Registration:
             settings.host, settings.port, check_identity=settings.check_service, identity=self._identity
         ) as service:
             name = await self._register(service)
+            self.has_page = service.has_public_certificate
             self._pause = _FIRST_PAUSE
             self.state = RegistrationState.REGISTERED
             self.on_name(name)

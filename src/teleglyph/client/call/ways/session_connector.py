@@ -8,7 +8,8 @@ import ipaddress
 import socket
 from typing import TYPE_CHECKING
 
-from teleglyph.client.call.connection import Credentials, Opened
+from teleglyph.client.address import Address
+from teleglyph.client.call.connection import Credentials, Opened, ServerConnector
 from teleglyph.client.call.ways.link_way import LinkWay
 from teleglyph.client.call.ways.race import NoWayError, WayRace
 from teleglyph.client.call.ways.rendezvous import HostConversation
@@ -17,7 +18,7 @@ from teleglyph.discovery.names import similar_names
 from teleglyph.discovery.service_client import ServiceClient
 from teleglyph.errors import ConnectError, HostAwayError, NoSuchSessionError, UserError, VerificationError
 from teleglyph.keys import fingerprint
-from teleglyph.wire.discovery import AddressKind, Capability, DirectAddress, SessionJoined, Ways
+from teleglyph.wire.discovery import AddressKind, Capability, DirectAddress, SessionInfo, SessionJoined, Ways
 
 if TYPE_CHECKING:
     from teleglyph.net.data_channel import DataChannelOffer
@@ -99,8 +100,12 @@ class SessionConnector:
     async def _ask_service(self, race: WayRace, service: Service) -> None:
         address = self._address
         check = self._credentials.check_service or (lambda _address, _identity: None)
-        async with ServiceClient.open(service.host, service.port, check_identity=check) as client:
-            joined = await self._join(client)
+        is_insecure = self._credentials.insecure_service
+        async with ServiceClient.open(service.host, service.port, check_identity=check, insecure=is_insecure) as client:
+            info, joined = await self._join(client)
+            if not info.capabilities & Capability.RENDEZVOUS:
+                self._try_revealed(race, joined)
+                return
             conversation = HostConversation(client, joined, address.room, self._credentials, self._check_host)
             ways = await conversation.ask_for_ways()
             way = LinkWay(address.room, self._credentials, self._check_same_host)
@@ -109,7 +114,18 @@ class SessionConnector:
                 race.add(name, lambda at=direct: way.direct(at.host, at.port), number * STAGGER)  # type: ignore[misc]
             await self._open_channel(race, conversation, ways, way)
 
-    async def _join(self, service: ServiceClient) -> SessionJoined:
+    def _try_revealed(self, race: WayRace, joined: SessionJoined) -> None:
+        """Try the address of a host of ascii-chat's kind, which the service reveals if the host wants that."""
+        address = self._address
+        if not joined.address:
+            raise ConnectError(
+                f"The host of {address} is not a Teleglyph server, and does not show its address. Ask for it, and join "
+                "with that."
+            )
+        found = ServerConnector(Address(joined.address, joined.port, address.room), self._credentials)
+        race.add("direct TCP to the address that the service knows", found.open)
+
+    async def _join(self, service: ServiceClient) -> tuple[SessionInfo, SessionJoined]:
         """Join the session; the service then relays our messages to its host."""
         address = self._address
         info = await service.lookup(address.name)
@@ -119,12 +135,10 @@ class SessionConnector:
                 f"Did you mean {similar}?" if similar else "Ask its host for the name, and whether the server runs."
             )
             raise NoSuchSessionError(f"{address.service} knows no call {address}. {advice}")
-        if not info.capabilities & Capability.RENDEZVOUS:
-            raise ConnectError(f"{address} is not hosted by a Teleglyph server, so it cannot be joined by its name.")
         joined = await service.join(address.name)
-        if not joined.has_host:
+        if info.capabilities & Capability.RENDEZVOUS and not joined.has_host:
             raise HostAwayError(f"The host of {address} is away. Ask whether its server is running.")
-        return joined
+        return info, joined
 
     async def _open_channel(self, race: WayRace, conversation: HostConversation, ways: Ways, way: LinkWay) -> None:
         # Imported here, because most calls do not need these libraries.
