@@ -546,3 +546,20 @@ def test_a_joiner_is_announced_to_the_host_only_once(start_service: Callable[...
             assert host._waiting.empty()
 
     asyncio.run(meet())
+
+
+def test_the_stun_server_says_where_a_client_comes_from(start_service: Callable[..., DiscoveryProcess]) -> None:
+    service = start_service("--stun-port", "0")
+    port = int(service.wait_for_log("STUN server").rsplit(" ", 1)[1])
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(10)
+        transaction = random.Random(2).randbytes(12)
+        client.sendto(struct.pack(">HHI", 1, 0, 0x2112A442) + transaction, ("127.0.0.1", port))
+        answer = client.recv(548)
+        assert (answer[:2], answer[8:20]) == (b"\x01\x01", transaction)
+        own = client.getsockname()[1]
+        mapped = struct.pack(">HHxBH", 0x20, 8, 1, own ^ 0x2112) + bytes(
+            map(int.__xor__, b"\x7f\0\0\x01", b"\x21\x12\xa4\x42")
+        )
+        assert mapped in answer
+    assert 'teleglyph_discovery_stun_total{result="answered"} 1\n' in get(service.port, "/metrics")[1]
