@@ -242,7 +242,16 @@ async def _serve(
         is_announced=service.lan is not None,
     )
     service.on_reload = partial(_record, service, welcome, keys)
-    service.on_name = lambda _: _registered(service, welcome, keys, wants_qr)
+    said: list[str] = []
+
+    def on_name(_: str) -> None:
+        _record(service, welcome, keys)
+        # The connection to the service may be lost and come back.
+        if said[-1:] != [_session(service)]:
+            said.append(_session(service))
+            _announce_name(service, wants_qr)
+
+    service.on_name = on_name
     has_name = bool(_session(service))
     _record(service, welcome, keys)
     for line in welcome.lines():
@@ -251,7 +260,7 @@ async def _serve(
     if config.discovery is None:
         _draw_link(welcome.link, wants_qr, is_local=welcome.is_local)
     if has_name:
-        _registered(service, welcome, keys, wants_qr)
+        on_name(_session(service))
     if config.call_rooms:
         _log.info("Configured call rooms: %s", ", ".join(config.call_rooms))
     for line in welcome.warnings():
@@ -262,9 +271,8 @@ async def _serve(
     return 0
 
 
-def _registered(service: Server, welcome: Welcome, keys: tuple[str, ...], wants_qr: bool | None) -> None:
-    """Tell the host and ``teleglyph invite`` under which name others find this server."""
-    _record(service, welcome, keys)
+def _announce_name(service: Server, wants_qr: bool | None) -> None:
+    """Tell the host under which name others find this server."""
     _log.info("Friends anywhere join with: teleglyph client %s", _session(service))
     if link := _session_link(service):
         _log.info("Or in a browser: %s", link)
