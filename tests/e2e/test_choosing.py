@@ -341,11 +341,18 @@ def test_a_suspended_list_comes_back(user: User) -> None:
         user.begin(window)
         window.expect(TITLE)
         window.press("C-z")
-        window.wait(lambda screen: TITLE not in screen, "it was not suspended")
-        window.type("fg")
+        window.wait(lambda screen: TITLE not in screen and "code=" in screen, "it was not suspended")
+        window.type("echo paused $((40 + 2))")
+        window.expect("paused 42")
+        assert "NDELAY" not in window.screen, "the shell had to repair the terminal"
+        window.begin("fg")
         window.expect(TITLE)
+        window.press("Down")
+        expect_selected(window, UNREACHABLE[1])
         window.press("q")
-        window.expect("code=0")
+        window.wait(lambda screen: TITLE not in screen, "it did not end")
+        window.type("echo left=$?")
+        window.expect("left=0")
 
 
 @pytest.mark.parametrize(

@@ -196,6 +196,8 @@ class Chooser:
 
         @keys.add("c-z")
         def _(event: KeyPressEvent) -> None:
+            # The shell reads from the same terminal meanwhile.
+            os.set_blocking(0, self._was_blocking)
             event.app.suspend_to_background()
 
         return keys
