@@ -22,6 +22,7 @@ from teleglyph.server.call_rooms import CallRooms, RoomAccess
 from teleglyph.server.config import ServerConfig
 from teleglyph.server.invitations import Invitations
 from teleglyph.server.overload import Overload
+from teleglyph.server.page_pings import PagePings
 from teleglyph.wire.acip import AuthFailure, ErrorMessage, Feature, ServerSession, encode
 from teleglyph.wire.acip.session import ServerRole
 from teleglyph.wire.invitation import InvitationCheck
@@ -235,7 +236,10 @@ class CallAdmission:
         if (refusal := self.refuse(peer, is_counted=True)) is not None:
             return encode(ErrorMessage(ServerFullError.exit_code, f"The server is full: {refusal.text}."))
         guard = self.guard(peer)
-        return self._protocol(peer, self.page_session(guard), guard, leave)
+        protocol = self._protocol(peer, self.page_session(guard), guard, leave)
+        if guard.connection is not None:
+            guard.connection.envelope = PagePings(guard.connection)
+        return protocol
 
     def _protocol(
         self, peer: str, session: ServerRole, guard: HandshakeGuard, leave: Callable[[], None]

@@ -85,7 +85,9 @@ class SessionConnector:
         from teleglyph.discovery.lan import find_on_lan
 
         address = self._address
-        calls = [call for call in await find_on_lan(LAN_SECONDS, name=address.name) if call.name == address.name]
+        # Only that of the host counts: anybody in the network may announce the name.
+        found = await find_on_lan(LAN_SECONDS, name=address.name, identity=self._known_identity())
+        calls = [call for call in found if call.name == address.name]
         for call in calls:
             way = LinkWay(address.room, self._credentials, self._check_host)
             race.add("the local network", lambda call=call, way=way: way.direct(call.host, call.port))  # type: ignore[misc]
@@ -164,6 +166,14 @@ class SessionConnector:
                 await channel.close()
 
     # --- the host's identity ----------------------------------------------------------------------------
+
+    def _known_identity(self) -> bytes | None:
+        """The host's key, if we have joined it before and it has only one."""
+        trust = self._credentials.trust
+        if self._identity is not None or trust is None:
+            return self._identity
+        known = {entry.identity for entry in trust.hosts.entries() if entry.address == self._address.known_as}
+        return known.pop() if len(known) == 1 else None
 
     def _check_host(self, identity: bytes | None) -> None:
         """Decide about a host that was not proven yet."""

@@ -1,0 +1,234 @@
+"""People find a server by three words, with the real programs, and with services that are hostile."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from conftest import ServerProcess
+from discovery_process import DiscoveryProcess
+from hostile_service import Attack, ManInTheMiddle, hostile_service
+from teleglyph.keys import fingerprint
+from teleglyph.wire.discovery import Rendezvous
+
+PASSWORD = "correct horse"
+Client = Callable[..., "subprocess.CompletedProcess[str]"]
+Host = Callable[..., tuple[ServerProcess, str]]
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[DiscoveryProcess]:
+    process = DiscoveryProcess("--connection-rate", "0")
+    yield process
+    assert process.stop() == 0
+    assert "Traceback" not in "".join(process.log), "".join(process.log)
+
+
+@pytest.fixture
+def host(start_server: Callable[..., ServerProcess], tmp_path: Path) -> Host:
+    """Starts a server that is found by its name, and returns it with the name and the service."""
+
+    def start(port: int, *options: str) -> tuple[ServerProcess, str]:
+        where = ["--discovery", f"127.0.0.1:{port}", "--no-port-mapping", "--data-dir", str(tmp_path / "host")]
+        server = start_server(*where, *(options or ("--password", PASSWORD)))
+        line = server.wait_for_log("Friends anywhere join with", 30)
+        return server, line.split()[-1]
+
+    return start
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Client:
+    """Takes a picture of a call, as somebody with a home directory of their own."""
+
+    def run(
+        address: str, *options: str, password: str = PASSWORD, new: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        words = ["--log-level", "info", "client", address, "--snapshot", "--snapshot-delay", "0.1", "--no-audio"]
+        words += ["--test-pattern", "--color-mode", "none", *(["--accept-new-server"] if new else []), *options]
+        variables = {**os.environ, "HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "config")}
+        variables |= {"XDG_STATE_HOME": str(tmp_path / "state")}
+        variables |= {"TELEGLYPH_PASSWORD": password} if password else {}
+        command = [sys.executable, "-m", "teleglyph", *words]
+        return subprocess.run(
+            command, env=variables, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL
+        )
+
+    return run
+
+
+def way(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) > 10, "there is no picture"
+    found = re.search("Connected: way=(.*)", done.stderr)
+    assert found is not None, done.stderr
+    return found[1].strip()
+
+
+def test_a_guest_reaches_a_server_for_this_machine_through_a_data_channel(
+    service: DiscoveryProcess, host: Host, client: Client
+) -> None:
+    server, name = host(service.port)
+    assert way(client(name)) == "a data channel, direct"
+    assert server.wait_for_log("left after")
+    assert "'data_channels_opened': 1" in str(statistics(server)) or statistics(server) == {}
+
+
+def statistics(server: ServerProcess) -> dict[str, object]:
+    """What the server says about itself, if it speaks HTTP."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.http_port}/statistics", timeout=5) as answer:
+            return dict(json.load(answer)["discovery"])
+    except OSError:
+        return {}
+
+
+@pytest.mark.parametrize(("password", "code"), [("", 62), ("wrong horse", 62)])
+def test_a_guest_without_the_password_learns_no_address(
+    service: DiscoveryProcess, host: Host, client: Client, password: str, code: int
+) -> None:
+    server, name = host(service.port)
+    done = client(name, password=password)
+    assert done.returncode == code, done.stderr
+    assert "password" in done.stderr
+    assert "WAYS" not in done.stderr
+    server.wait_for_log("A guest by name was refused")
+
+
+def test_an_invitation_works_by_name(service: DiscoveryProcess, host: Host, client: Client, tmp_path: Path) -> None:
+    _, name = host(service.port)
+    command = [sys.executable, "-m", "teleglyph", "invite", "--data-dir", str(tmp_path / "host")]
+    invited = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    link = invited.stdout.strip()
+    assert link.startswith(f"{name}#i="), invited.stdout
+    assert "from anywhere" in invited.stderr
+    assert way(client(link, password="", new=False)) == "a data channel, direct"
+
+
+def test_an_unknown_name_is_explained(service: DiscoveryProcess, client: Client) -> None:
+    done = client(f"brave-otter-lamp@127.0.0.1:{service.port}")
+    assert done.returncode == 42, done.stderr
+    assert "knows no call brave-otter-lamp" in done.stderr
+
+
+def test_a_misspelt_name_gets_a_proposal(service: DiscoveryProcess, client: Client) -> None:
+    done = client(f"brave-oter-lamp@127.0.0.1:{service.port}")
+    assert "Did you mean 'brave-otter-lamp'" in done.stderr, done.stderr
+
+
+def test_a_host_that_is_away_is_explained(service: DiscoveryProcess, host: Host, client: Client) -> None:
+    server, name = host(service.port)
+    server.process.kill()
+    server.process.wait()
+    done = client(name)
+    assert done.returncode == 42, done.stderr
+    assert "away" in done.stderr or "just left" in done.stderr
+
+
+@pytest.mark.parametrize("options", [("--discovery-name", "x"), ("--discovery", "talk.example/room")])
+def test_a_mistyped_option_is_explained(options: tuple[str, ...]) -> None:
+    command = [sys.executable, "-m", "teleglyph", "server", "--password", PASSWORD, *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "Error" in done.stderr
+
+
+def test_a_server_that_anybody_may_join_does_not_start_by_mistake() -> None:
+    command = [sys.executable, "-m", "teleglyph", "server", "--discovery", "127.0.0.1"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "--discovery-expose-ip" in done.stderr
+
+
+def test_a_host_that_exposes_its_address_needs_no_password(
+    service: DiscoveryProcess, host: Host, client: Client
+) -> None:
+    _, name = host(service.port, "--discovery-expose-ip")
+    assert way(client(name, password="")) == "a data channel, direct"
+
+
+# --- hostile services -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def attack() -> Iterator[Callable[[Attack], int]]:
+    """Starts a hostile service and returns its port."""
+    running = []
+
+    def start(attack: Attack) -> int:
+        running.append(hostile_service(attack))
+        return running[-1].__enter__()
+
+    yield start
+    for one in running:
+        one.__exit__(None, None, None)
+
+
+def test_a_service_in_the_middle_is_seen_by_its_key(
+    attack: Callable[[Attack], int], host: Host, client: Client
+) -> None:
+    middle = ManInTheMiddle()
+    _, name = host(attack(middle))
+    done = client(name, new=False)
+    assert done.returncode == 60, done.stderr
+    assert fingerprint(middle.identity.public_key) in done.stderr, "the user would compare this one with the host's"
+    assert PASSWORD.encode() not in middle.read
+
+
+def test_a_service_in_the_middle_cannot_pass_the_password_on(
+    attack: Callable[[Attack], int], host: Host, client: Client
+) -> None:
+    middle = ManInTheMiddle()
+    server, name = host(attack(middle))
+    done = client(name)  # somebody who does not compare keys
+    assert done.returncode == 62, done.stderr
+    assert PASSWORD.encode() not in middle.read
+    server.wait_for_log("A guest by name was refused")
+
+
+def test_a_service_that_turns_hostile_is_refused(attack: Callable[[Attack], int], host: Host, client: Client) -> None:
+    middle = ManInTheMiddle()
+    is_hostile = False
+
+    def later(message: Rendezvous, is_from_host: bool) -> Rendezvous | None:
+        return middle(message, is_from_host) if is_hostile else message
+
+    _, name = host(attack(later))
+    assert way(client(name)) == "a data channel, direct"
+    is_hostile = True
+    done = client(name, new=False)
+    assert done.returncode == 64, done.stderr
+    assert "has changed" in done.stderr
+
+
+@pytest.mark.parametrize("is_from_host", [False, True], ids=["to the host", "to the guest"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda body: body[:-1] + bytes([body[-1] ^ 1]),
+        lambda body: body[: len(body) // 2],
+        lambda body: body + b"\0",
+        lambda _: b"\x03" + bytes(60),
+    ],
+    ids=["one bit", "cut off", "longer", "zeros"],
+)
+def test_changed_messages_end_the_attempt_with_a_sentence(
+    attack: Callable[[Attack], int], host: Host, client: Client, is_from_host: bool, change: Callable[[bytes], bytes]
+) -> None:
+    def damage(message: Rendezvous, is_reply: bool) -> Rendezvous | None:
+        body = change(message.body) if is_reply == is_from_host and message.body[:1] == b"\x03" else message.body
+        return Rendezvous(message.session_id, message.sender_id, message.recipient_id, body)
+
+    server, name = host(attack(damage))
+    done = client(name)
+    assert done.returncode in (42, 43, 44, 60, 62, 63, 64), done.stderr
+    assert "Traceback" not in done.stderr
+    assert server.process.poll() is None
