@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 from playwright.sync_api import expect
@@ -35,6 +36,12 @@ def discover() -> Iterator[Discover]:
 
 def open_by_name(open_page: OpenPage, service: FakeDiscovery, path: str = f"/{NAME}", **options: object) -> CallPage:
     return open_page(f"http://127.0.0.1:{service.port}", path, **options)
+
+
+def mostly_thorough(cases: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """All cases; only the first two without --thorough."""
+    marks = [pytest.mark.thorough]
+    return [pytest.param(*case, marks=marks if number > 1 else []) for number, case in enumerate(cases)]
 
 
 def fingerprint_in_settings(page: CallPage) -> str:
@@ -180,11 +187,13 @@ def test_a_host_that_only_takes_programs_is_explained(
 
 @pytest.mark.parametrize(
     ("script", "sentence"),
-    [
-        ("delete globalThis.RTCPeerConnection", "This browser has no WebRTC"),
-        ("SubtleCrypto.prototype.generateKey = () => Promise.reject(new Error())", "Chrome or Edge 137"),
-        ("Object.defineProperty(globalThis, 'isSecureContext', { value: false })", "needs a secure page"),
-    ],
+    mostly_thorough(
+        [
+            ("delete globalThis.RTCPeerConnection", "This browser has no WebRTC"),
+            ("SubtleCrypto.prototype.generateKey = () => Promise.reject(new Error())", "Chrome or Edge 137"),
+            ("Object.defineProperty(globalThis, 'isSecureContext', { value: false })", "needs a secure page"),
+        ]
+    ),
     ids=["no WebRTC", "old cryptography", "http"],
 )
 def test_a_browser_that_cannot_join_says_so(
@@ -204,13 +213,15 @@ def flipped(message: bytes) -> bytes:
 
 @pytest.mark.parametrize(
     ("first", "change"),
-    [
-        (0, flipped),
-        (0, lambda message: message[:40]),
-        (0, lambda message: os.urandom(len(message))),
-        (1, flipped),
-        (1, lambda _: b"\x03"),
-    ],
+    mostly_thorough(
+        [
+            (0, flipped),
+            (0, lambda message: message[:40]),
+            (0, lambda message: os.urandom(len(message))),
+            (1, flipped),
+            (1, lambda _: b"\x03"),
+        ]
+    ),
     ids=["key: one bit", "key: cut off", "key: noise", "welcome: one bit", "welcome: one byte"],
 )
 def test_what_the_service_changes_ends_with_a_sentence(
@@ -229,17 +240,19 @@ def test_what_the_service_changes_ends_with_a_sentence(
 
 @pytest.mark.parametrize(
     ("welcome", "sentence"),
-    [
-        ("a text", "does not understand"),
-        (b"noise", "does not understand"),
-        (os.urandom(5000), "does not understand"),
-        (encode(messages.SessionInfo())[:-1], "does not understand"),
-        (encode(messages.Rendezvous(SESSION, HOST, PAGE, b"x")) * 100, "does not understand"),
-        (encode(messages.Ways()), ""),
-        (encode(ErrorMessage(46, "Too many.")), "too many requests from your network"),
-        (encode(ErrorMessage(85, "<b>Not today.</b>")), "The discovery service refused: <b>Not today.</b>"),
-        (encode(messages.AcipError(5, "")), "too many requests from your network"),
-    ],
+    mostly_thorough(
+        [
+            ("a text", "does not understand"),
+            (b"noise", "does not understand"),
+            (os.urandom(5000), "does not understand"),
+            (encode(messages.SessionInfo())[:-1], "does not understand"),
+            (encode(messages.Rendezvous(SESSION, HOST, PAGE, b"x")) * 100, "does not understand"),
+            (encode(messages.Ways()), ""),
+            (encode(ErrorMessage(46, "Too many.")), "too many requests from your network"),
+            (encode(ErrorMessage(85, "<b>Not today.</b>")), "The discovery service refused: <b>Not today.</b>"),
+            (encode(messages.AcipError(5, "")), "too many requests from your network"),
+        ]
+    ),
     ids=["text", "short noise", "noise", "cut off", "flood", "wrong type", "rate limit", "other error", "ACIP_ERROR"],
 )
 def test_nonsense_of_the_service_ends_with_a_sentence(

@@ -384,6 +384,7 @@ def test_titles_keep_their_letters_in_utf8(user: User) -> None:
         window.expect("code=0")
 
 
+@pytest.mark.thorough
 def test_a_damaged_list_is_reported(user: User, there: Machine) -> None:
     user.file.parent.mkdir(parents=True)
     user.file.write_text("damaged")
@@ -399,6 +400,7 @@ def test_a_damaged_list_is_reported(user: User, there: Machine) -> None:
             window.expect("code=0")
 
 
+@pytest.mark.thorough
 def test_secrets_are_not_remembered(user: User, there: Machine, tmp_path: Path) -> None:
     home, password = tmp_path / "server", "correct horse"
     environment = {**os.environ, "TELEGLYPH_PASSWORD": password}
@@ -420,6 +422,7 @@ def test_secrets_are_not_remembered(user: User, there: Machine, tmp_path: Path) 
     assert password not in stored
 
 
+@pytest.mark.thorough
 def test_a_user_need_not_be_remembered(user: User, there: Machine) -> None:
     with server(there, "0.0.0.0", "--ephemeral"), terminal() as window:
         user.begin(window, f"{there.address} --accept-new-server --no-remember {OPTIONS}")
@@ -427,6 +430,7 @@ def test_a_user_need_not_be_remembered(user: User, there: Machine) -> None:
         assert not user.file.exists()
 
 
+@pytest.mark.thorough
 def test_recent_calls_are_forgotten_on_request(user: User) -> None:
     user.remember(*UNREACHABLE)
     done = user.run("--forget-recent")

@@ -267,7 +267,9 @@ def test_a_search_for_a_name_ends_when_it_is_found(machines: tuple[Machine, Mach
         [call] = find(other, 100, NAME)
         assert (call.name, call.identity, call.host, call.port) == (NAME, KEY, host.address, 27224)
         assert call.title == "Ann's laptop"
-        assert find(other, 100, NAME, KEY) == find(other, 100, key=KEY)
+        for same in (find(other, 100, NAME, KEY), find(other, 100, key=KEY)):
+            # Whether its other addresses come in the same packet is up to the network.
+            assert [(one.name, one.identity, one.host, one.port) for one in same] == [(NAME, KEY, host.address, 27224)]
         assert find(other, 0.5, "calm-red-owl") == []
 
 

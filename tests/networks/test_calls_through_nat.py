@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from networks.homes import SERVICE, Networks
 from networks.people import COMMAND, Person
 from networks.port_mapping_router import PortMappingRouter
@@ -13,6 +15,7 @@ MakeNetworks = Callable[..., Networks]
 PORT = 27224
 
 
+@pytest.mark.thorough
 def test_people_in_two_homes_meet_at_a_public_server(make_networks: MakeNetworks, tmp_path: Path) -> None:
     networks = make_networks("symmetric", "port restricted")
     server = Person(networks.public, tmp_path / "server").start("server", SERVICE)
@@ -30,6 +33,7 @@ def test_people_in_two_homes_meet_at_a_public_server(make_networks: MakeNetworks
         server.wait_for_line(f"{home.address} is called {name}")
 
 
+@pytest.mark.thorough
 def test_a_host_behind_a_router_is_reached_through_a_mapped_port(make_networks: MakeNetworks, tmp_path: Path) -> None:
     networks = make_networks("port restricted", "symmetric")
     home, other = networks.homes
