@@ -12,12 +12,13 @@ from networks.homes import SERVICE, Home, Networks
 from networks.namespace import Program
 from networks.people import Person
 from networks.port_mapping_router import PortMappingRouter
+from networks.routers import NatKind
 from networks.turn import PORT as TURN_PORT
 from networks.turn import TurnServer
 
 MakeNetworks = Callable[..., Networks]
 SECRET, PASSWORD = "the relay's secret", "correct horse"
-KINDS = ("full cone", "restricted", "port restricted", "symmetric")
+KINDS: tuple[NatKind, ...] = ("full cone", "restricted", "port restricted", "symmetric")
 NEED_RELAY = {("port restricted", "symmetric"), ("symmetric", "port restricted"), ("symmetric", "symmetric")}
 IN_THE_GATE = {("full cone", "symmetric"), ("port restricted", "port restricted"), ("symmetric", "symmetric")}
 DIRECT, RELAYED = "a data channel, direct", "a data channel, relayed"
