@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import re
 import signal
@@ -15,7 +14,8 @@ from typing import Any, ClassVar
 import nacl.signing
 
 import acip_peer as acip
-from prepared_process import ForkServer, PreparedProcess
+from conftest import fork_server
+from prepared_process import PreparedProcess
 
 CREATE, CREATED, LOOKUP, INFO, JOIN, JOINED, LEAVE = range(6000, 6007)
 SDP, ICE = 6009, 6010
@@ -24,11 +24,6 @@ QUALITY, ANNOUNCEMENT, DESIGNATED, LOST, PARTICIPANT_JOINED, PARTICIPANT_LEFT = 
 RENDEZVOUS, ICE_SERVERS, NAT_PROBE, NAT_PROBED = 6110, 6111, 6115, 6116
 _CREATE = struct.Struct("<32s64sQBBBB128sBBBB64sH")
 _JOIN = struct.Struct("<B48s32s64sQB128s")
-
-
-@functools.cache
-def _fork_server() -> ForkServer:
-    return ForkServer()
 
 
 class DiscoveryProcess:
@@ -45,7 +40,7 @@ class DiscoveryProcess:
         arguments = ["--log-level", "debug", "discovery-service", address, "--port", str(port)]
         arguments += ["--connection-rate", "0", "--connections-per-address", "0"]
         arguments += ["--data-dir", data or self._own_data.name, *options]
-        self.process: PreparedProcess = _fork_server().start(arguments, dict(os.environ))
+        self.process: PreparedProcess = fork_server().start(arguments, dict(os.environ))
         self.log: list[str] = []
         self.port = self.websocket_port = 0
         self._listening = threading.Event()
