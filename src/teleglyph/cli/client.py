@@ -7,11 +7,11 @@ import os
 import sys
 import time
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
 
-from teleglyph.cli.choosing import choose, may_choose
 from teleglyph.cli.client_options import (
     AudioOptions,
     DeviceOptions,
@@ -36,7 +36,6 @@ from teleglyph.client.call.interactive import watch_call
 from teleglyph.client.call.options import CallOptions
 from teleglyph.client.call.pipe import pipe_call
 from teleglyph.client.call.snapshot import snapshot_call
-from teleglyph.client.call_choice import THIS_MACHINE
 from teleglyph.client.link import parse_call, parse_service
 from teleglyph.client.recent_calls import RecentCalls, recent_calls_file
 from teleglyph.client.session_address import SessionAddress
@@ -52,6 +51,9 @@ from teleglyph.media.soundcard import require_devices
 from teleglyph.net import authority
 from teleglyph.wire.acip import derive_password_key
 from teleglyph.wire.invitation import Invitation
+
+if TYPE_CHECKING:
+    from teleglyph.client.call_choice import CallChoice
 
 _MAX_LINK = 4096
 """Bytes of a link on standard input."""
@@ -106,17 +108,21 @@ def client(
     interactive = sys.stdout.isatty() and not display.snapshot
     logs.apply(console=not interactive)
     service = parse_service(joining.discovery) if joining.discovery else None
-    text, choice = _read_address(address, source), THIS_MACHINE
-    if text is None and interactive and may_choose(joining):
-        joining.check()
-        picked = choose(recent_calls, joining)
-        if picked is None:
-            return 0
-        text, choice = picked.address, picked
-    if choice is THIS_MACHINE:
+    text = _read_address(address, source)
+    picked: CallChoice | None = None
+    if text is None and interactive:
+        # Imported here, because a call with an address does not need these libraries.
+        from teleglyph.cli.choosing import choose, may_choose
+
+        if may_choose(joining):
+            joining.check()
+            picked = choose(recent_calls, joining)
+            if picked is None:
+                return 0
+    if picked is None or picked.address is None:  # this machine, on the port of the options
         where, invitation = parse_call(text, joining.port, joining.room, service)
     else:
-        where, invitation = parse_call(text, service=service)
+        where, invitation = parse_call(picked.address, service=service)
     joining.check(has_invitation=invitation is not None)
     is_silent_guest = invitation is not None and invitation.view_only and source.is_default
     if isinstance(where, SessionAddress) and joining.protocol == CallProtocol.ACIP.value:
@@ -128,14 +134,15 @@ def client(
         terminal.require_cursor()
     options = CallOptions(
         address=where,
-        credentials=_credentials(joining, where, invitation, choice.identity),
+        credentials=_credentials(joining, where, invitation, None if picked is None else picked.identity),
         display=display.display(terminal, whole_screen=not interactive),
         fixed_size=display.fixed_size,
         reconnect_attempts=reconnecting.reconnect_attempts,
         preferences=preferences,
     )
     if recent.remember:
-        options = replace(options, on_joined=lambda: recent_calls.add(where.as_typed, choice.name, time.time()))
+        name = "" if picked is None else picked.name
+        options = replace(options, on_joined=lambda: recent_calls.add(where.as_typed, name, time.time()))
     chosen = None
     if _wants_sound(sound, devices, display, source, interactive=interactive):
         chosen = _sound_devices(sound, devices, source)
@@ -189,12 +196,8 @@ def _credentials(
 
 
 def _service_trust(joining: JoinOptions, where: SessionAddress) -> ServiceTrust:
-    return ServiceTrust(
-        KnownHosts(),
-        parse_public_keys(joining.discovery_key) if joining.discovery_key else (),
-        name="" if where.service is None else authority(*where.service),
-        on_new=lambda text: echo(f"teleglyph: {text}", err=True),
-    )
+    name = "" if where.service is None else authority(*where.service)
+    return ServiceTrust.of_user(name, joining.discovery_key, lambda text: echo(f"teleglyph: {text}", err=True))
 
 
 def _trust(joining: JoinOptions, announced: bytes | None, *, is_acip: bool) -> ServerTrust:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import click
 
 from teleglyph.cli.option_groups import option
-from teleglyph.cli.option_types import Bitrate, check_name, check_password, default_name
+from teleglyph.cli.option_types import Bitrate, check_name, check_password, default_name, discovery_key_option
 from teleglyph.client.address import DEFAULT_PORT
 from teleglyph.client.call.connection import CallProtocol
 from teleglyph.client.terminal.display import ViewPreferences
@@ -74,13 +74,7 @@ class JoinOptions:
         metavar="HOST",
         help="Discovery service that knows calls by their three-word names; NAME@HOST means the same.",
     )
-    discovery_key: str | None = option(
-        "--discovery-key",
-        table="security",
-        metavar="KEYS",
-        help="Only use a discovery service that proves this public key: the key itself, a file, github:USER or "
-        "gitlab:USER.",
-    )
+    discovery_key: str | None = discovery_key_option()
     discovery_insecure: bool = option(
         "--discovery-insecure",
         table="security",

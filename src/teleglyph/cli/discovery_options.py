@@ -15,7 +15,7 @@ from teleglyph.cli.option_types import check_database
 from teleglyph.cli.server_options import check_addresses
 from teleglyph.discovery.service.ice import IceSettings
 from teleglyph.errors import ConfigurationError, reason_of
-from teleglyph.server.discovery_config import DEFAULT_DISCOVERY_ADDRESSES, DEFAULT_DISCOVERY_PORT
+from teleglyph.net.addresses import ALL_ADDRESSES, SERVICE_PORT
 from teleglyph.text_file import decode_text
 
 _MAX_SERVERS = 4
@@ -47,13 +47,13 @@ class DiscoveryListenOptions:
         table="network",
         comment="IPv4 and IPv6 addresses to listen on.",
         nargs=-1,
-        callback=partial(check_addresses, DEFAULT_DISCOVERY_ADDRESSES),
+        callback=partial(check_addresses, ALL_ADDRESSES),
     )
     port: int = option(
         "-p",
         "--port",
         type=click.IntRange(0, 65535),
-        default=DEFAULT_DISCOVERY_PORT,
+        default=SERVICE_PORT,
         show_default=True,
         help="TCP port for everything: hosts, clients, WebSockets and the page; 0 picks a free one.",
     )

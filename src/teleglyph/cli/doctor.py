@@ -27,11 +27,11 @@ from teleglyph.client.doctor.terminal import TerminalFacts, observe_terminal, te
 from teleglyph.client.waiting import unless_stopped
 from teleglyph.console import echo
 from teleglyph.discovery import port_mapping
-from teleglyph.discovery.service_client import DEFAULT_SERVICE_PORT
 from teleglyph.discovery.stun import StunServer, examine_nat, parse_stun_server
 from teleglyph.keys import KnownHosts, default_identity_path
 from teleglyph.keys.known_hosts import own_file
 from teleglyph.media.modes import ColorLevel
+from teleglyph.net.addresses import SERVICE_PORT
 from teleglyph.server.data_directory import IDENTITY_FILE, RELAY_KEY_FILE, default_data_directory
 
 PROBLEMS = 66
@@ -129,7 +129,7 @@ def _network_checks(options: DoctorOptions) -> list[Check]:
     server = None if options.server is None else parse_address(options.server)
     service = None
     if options.discovery is not None:
-        service = parse_address(options.discovery, default_port=DEFAULT_SERVICE_PORT)
+        service = parse_address(options.discovery, default_port=SERVICE_PORT)
     looks: dict[Address, Look] = {
         address: Once(partial(look_at, address)) for address in (server, service) if address is not None
     }

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from teleglyph.cli.option_groups import option
 from teleglyph.cli.questions import ask_secret, can_ask
 from teleglyph.printable import printable, width
 
@@ -144,3 +145,14 @@ def check_database(_ctx: click.Context, _param: click.Parameter, value: str | No
 def ask_passphrase(text: str) -> str | None:
     """Ask for a key's pass phrase; None without a terminal."""
     return ask_secret(text) if can_ask() else None
+
+
+def discovery_key_option() -> Any:
+    """``--discovery-key``, for hosts and guests."""
+    return option(
+        "--discovery-key",
+        table="security",
+        metavar="KEYS",
+        help="Only use a discovery service that proves this public key: the key itself, a file, github:USER or "
+        "gitlab:USER.",
+    )

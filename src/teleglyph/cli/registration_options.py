@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import click
 
 from teleglyph.cli.option_groups import option
+from teleglyph.cli.option_types import discovery_key_option
 from teleglyph.client.link import parse_service
 from teleglyph.discovery.names import is_name
 from teleglyph.discovery.service_trust import ServiceTrust
 from teleglyph.errors import UserError
-from teleglyph.keys import KnownHosts, parse_public_keys
 from teleglyph.net import authority
 from teleglyph.server.by_name_settings import DiscoverySettings
 
@@ -43,13 +43,7 @@ class RegistrationOptions:
         callback=_check_name,
         help="The name to ask for.  [default: the one that this server had before, or a new one]",
     )
-    discovery_key: str | None = option(
-        "--discovery-key",
-        table="security",
-        metavar="KEYS",
-        help="Only use a discovery service that proves this public key: the key itself, a file, github:USER or "
-        "gitlab:USER.",
-    )
+    discovery_key: str | None = discovery_key_option()
     discovery_expose_ip: bool = option(
         "--discovery-expose-ip",
         table="security",
@@ -106,12 +100,7 @@ class RegistrationOptions:
             service = parse_service(self.discovery)
         except UserError as error:
             raise click.UsageError(str(error)) from None
-        trust = ServiceTrust(
-            KnownHosts(),
-            parse_public_keys(self.discovery_key) if self.discovery_key else (),
-            name=authority(*service),
-            on_new=lambda text: _log.info("%s", text),
-        )
+        trust = ServiceTrust.of_user(authority(*service), self.discovery_key, lambda text: _log.info("%s", text))
         return DiscoverySettings(
             host=service.host,
             port=service.port,

@@ -43,10 +43,11 @@ from teleglyph.client.session_address import Service, SessionAddress
 from teleglyph.errors import StoreError
 from teleglyph.keys import KeyList, fingerprint, load_identity, load_or_create_identity
 from teleglyph.net import own_addresses
+from teleglyph.net.addresses import ALL_ADDRESSES
 from teleglyph.rooms.relay import RelayLimits
 from teleglyph.rooms.room import GameRules
 from teleglyph.server.app import Server
-from teleglyph.server.config import ALL_ADDRESSES, CallRoomSettings, ServerConfig
+from teleglyph.server.config import CallRoomSettings, ServerConfig
 from teleglyph.server.data_directory import IDENTITY_FILE, open_data_directory
 from teleglyph.server.own_names import names_for_links
 from teleglyph.server.running_server import RunningServer, page_link

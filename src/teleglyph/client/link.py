@@ -6,9 +6,10 @@ A token lets anyone who has it join, so no error message contains one.
 from __future__ import annotations
 
 from teleglyph.client.address import DEFAULT_PORT, Address, CallAddress, parse_address, parse_call_address
-from teleglyph.client.session_address import SERVICE_PORT, Service, SessionAddress
+from teleglyph.client.session_address import Service, SessionAddress
 from teleglyph.discovery.names import is_listed, is_name
 from teleglyph.errors import InvitationError, UserError
+from teleglyph.net.addresses import SERVICE_PORT
 from teleglyph.printable import printable
 from teleglyph.room_name import LOBBY, parse_room_name
 from teleglyph.wire.invitation import Invitation, check_room

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from teleglyph.net import authority
-
-SERVICE_PORT = 27225
-"""The port of discovery services."""
+from teleglyph.net.addresses import SERVICE_PORT
 
 
 class Service(NamedTuple):

@@ -7,11 +7,12 @@ import contextlib
 import logging
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from functools import partial
 from typing import TypeVar
 
 from teleglyph.discovery.service_errors import error_of
+from teleglyph.discovery.service_trust import CheckIdentity
 from teleglyph.errors import (
     ConnectError,
     ConnectionLostError,
@@ -21,8 +22,9 @@ from teleglyph.errors import (
     PeerTimeoutError,
     ProtocolError,
 )
-from teleglyph.keys.certificate import channel_of, is_self_signed
+from teleglyph.keys.certificate import channel_of, may_have_authority
 from teleglyph.net import Connection, authority, connect_tcp, connect_tls
+from teleglyph.net.addresses import SERVICE_PORT
 from teleglyph.net.tcp import TlsFailedError, client_context
 from teleglyph.wire.acip import ErrorMessage, Event, HandshakeDone, Identity, Message, Ping, Pong, RemoteLog
 from teleglyph.wire.discovery import (
@@ -49,11 +51,8 @@ from teleglyph.wire.link2 import ALPN
 _log = logging.getLogger(__name__)
 _Answer = TypeVar("_Answer", bound=Message)
 
-DEFAULT_SERVICE_PORT = 27225
-CheckIdentity = Callable[[str, bytes | None], None]
-"""Gets the service's numeric address with the port, and its proven key or None; raises a PeerError to refuse it."""
 
-_CHECK_PORT = f"A discovery service uses port {DEFAULT_SERVICE_PORT} unless its operator chose another one."
+_CHECK_PORT = f"A discovery service uses port {SERVICE_PORT} unless its operator chose another one."
 _CONNECT_SECONDS = 5.0
 _HANDSHAKE_SECONDS = 5.0
 _ANSWER_SECONDS = 10.0
@@ -110,7 +109,7 @@ class ServiceClient:
     async def open(
         cls,
         host: str,
-        port: int = DEFAULT_SERVICE_PORT,
+        port: int = SERVICE_PORT,
         *,
         check_identity: CheckIdentity,
         identity: Identity | None = None,
@@ -134,7 +133,7 @@ class ServiceClient:
             host, port, check_identity
         )
         client = cls(connection, identity, is_foreign=insecure)
-        client.has_public_certificate = not insecure and _is_public(connection.certificate)
+        client.has_public_certificate = not insecure and may_have_authority(connection.certificate)
         try:
             client.service_identity = (await _shake_hands(connection)).identity
             client._begin()
@@ -361,13 +360,6 @@ class ServiceClient:
     def _raise_ending(self) -> None:
         if self._ending is not None:
             raise self._ending.with_traceback(None)
-
-
-def _is_public(certificate: bytes) -> bool:
-    try:
-        return bool(certificate) and not is_self_signed(certificate)
-    except ValueError:
-        return False
 
 
 async def _connect_link(host: str, port: int, check_identity: CheckIdentity, *, verify: bool) -> Connection:

@@ -10,8 +10,11 @@ import contextlib
 from collections.abc import Callable, Sequence
 
 from teleglyph.errors import KeyFileError, VerificationError
-from teleglyph.keys import KnownHosts, fingerprint
+from teleglyph.keys import KnownHosts, fingerprint, parse_public_keys
 from teleglyph.keys.known_hosts import Verdict
+
+CheckIdentity = Callable[[str, "bytes | None"], None]
+"""Gets a service's numeric address with the port, and its proven key or None; raises a PeerError to refuse it."""
 
 
 class ServiceTrust:
@@ -36,6 +39,20 @@ class ServiceTrust:
         self._pinned = tuple(pinned)
         self._name = name
         self._on_new = on_new
+
+    @classmethod
+    def of_user(cls, service: str, keys: str | None, on_new: Callable[[str], None]) -> ServiceTrust:
+        """With the user's known servers.
+
+        Args:
+            service: its host and port, as text.
+            keys: from ``--discovery-key``; None for none.
+            on_new: called with a sentence when the service is remembered.
+
+        Raises:
+            KeyFileError, KeyFetchError: the keys cannot be read.
+        """
+        return cls(KnownHosts(), parse_public_keys(keys) if keys else (), name=service, on_new=on_new)
 
     def check(self, address: str, identity: bytes | None) -> None:
         """Accept a service, or raise an error.

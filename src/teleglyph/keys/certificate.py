@@ -87,6 +87,14 @@ def channel_of(certificate: bytes) -> Channel:
     return Channel(hashlib.sha256(certificate).digest(), ed25519_key_of(certificate))
 
 
+def may_have_authority(certificate: bytes) -> bool:
+    """Whether an authority may have issued a certificate (in DER; empty for none)."""
+    try:
+        return bool(certificate) and not is_self_signed(certificate)
+    except ValueError:
+        return False  # nobody issues names that cannot be read
+
+
 def is_self_signed(certificate: bytes) -> bool:
     """Whether a certificate (in DER) names its own subject as its issuer, so that no authority can have checked it.
 

@@ -5,9 +5,14 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import socket
+from collections.abc import Sequence
 
 DEFAULT_PORT = 27224
 """The port for calls, chat and games."""
+SERVICE_PORT = 27225
+"""The port of discovery services."""
+ALL_ADDRESSES = ("0.0.0.0", "::")  # noqa: S104 - only for those who ask for it
+"""Listening on these means listening on all addresses of the machine."""
 
 
 def authority(host: str, port: int) -> str:
@@ -44,6 +49,22 @@ def network_of(address: str) -> str:
     if plain is None:
         return address
     return str(ipaddress.ip_network((plain, 64), strict=False)) if ":" in plain else plain
+
+
+def reachable_addresses(bound: Sequence[tuple[str, int]], machine: Sequence[str]) -> list[tuple[str, int]]:
+    """The addresses and ports by which other machines may reach a server, in the order of ``bound``.
+
+    Args:
+        bound: addresses and ports that it listens on.
+        machine: this machine's own addresses, which those of :data:`ALL_ADDRESSES` stand for.
+    """
+    found: list[tuple[str, int]] = []
+    for address, port in bound:
+        if address in ALL_ADDRESSES:
+            found += [(own, port) for own in machine if (":" in own) == (":" in address)]
+        elif not is_loopback(address):
+            found.append((address, port))
+    return list(dict.fromkeys(found))
 
 
 def own_addresses() -> list[str]:

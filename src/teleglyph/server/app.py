@@ -25,6 +25,7 @@ from teleglyph.net import (
     authority,
     seconds_in_queue,
 )
+from teleglyph.net.addresses import ALL_ADDRESSES
 from teleglyph.rooms.relay import Relay
 from teleglyph.rooms.room import RelayRoom
 from teleglyph.rooms.service import RoomsService
@@ -33,7 +34,7 @@ from teleglyph.server.call_admission import CallAdmission
 from teleglyph.server.call_announcements import CallAnnouncements
 from teleglyph.server.call_http import call_http
 from teleglyph.server.call_rooms import CallRooms
-from teleglyph.server.config import ALL_ADDRESSES, DEFAULT_ADDRESSES, ServerConfig
+from teleglyph.server.config import DEFAULT_ADDRESSES, ServerConfig
 from teleglyph.server.data_directory import DATABASE_FILE, RELAY_KEY_FILE
 from teleglyph.server.database_health import trouble_of
 from teleglyph.server.front_door import FrontDoor
@@ -220,12 +221,15 @@ class Server:
         return load_nostr_key(path) if path else None
 
     async def stop(self) -> None:
-        """Stop listening, end all connections and release everything, in less than a second."""
+        """Stop listening, end all connections and release everything, in less than a second.
+
+        A router that is slow to remove a port mapping takes longer, but nobody else waits for it.
+        """
+        farewells = [asyncio.create_task(self.lan.close())] if self.lan is not None else []
         if self.discovery is not None:
-            await self.discovery.stop()
+            farewells.append(asyncio.create_task(self.discovery.leave()))
         self._listener.close()
         self._pages_listener.close()
-        farewell = asyncio.create_task(self.lan.close()) if self.lan is not None else None
         self.relay.close("The server is shutting down")
         self._call_rooms.close_groups()
         if self._announcements is not None:
@@ -239,8 +243,9 @@ class Server:
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
-        if farewell is not None:
-            await farewell
+        if self.discovery is not None:
+            await self.discovery.close()
+        await asyncio.gather(*farewells)
         if self._database is not None:
             await asyncio.to_thread(self._database.close)
         await self._decoding.close()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
-IdentityCheck = Callable[[str, "bytes | None"], None]
+from teleglyph.discovery.service_trust import CheckIdentity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +22,7 @@ class DiscoverySettings:
 
     host: str
     port: int
-    check_service: IdentityCheck = field(repr=False)
+    check_service: CheckIdentity = field(repr=False)
     name: str = ""
     exposes_address: bool = False
     maps_port: bool = True

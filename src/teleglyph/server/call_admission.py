@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from teleglyph.call.decoding import Decoding
 from teleglyph.call.life_cycle import State
@@ -28,7 +29,9 @@ from teleglyph.wire.acip.session import ServerRole
 from teleglyph.wire.invitation import InvitationCheck
 from teleglyph.wire.link2 import Channel, LinkServerSession
 from teleglyph.wire.page import PageServerSession
-from teleglyph.wire.rendezvous import RendezvousServerSession
+
+if TYPE_CHECKING:
+    from teleglyph.wire.rendezvous import RendezvousServerSession
 
 _log = logging.getLogger(__name__)
 
@@ -170,6 +173,9 @@ class CallAdmission:
             guard: of its handshake.
             session_id: of this server at the service.
         """
+        # Imported here, because only servers with a name need it.
+        from teleglyph.wire.rendezvous import RendezvousServerSession
+
         return RendezvousServerSession(
             session_id,
             self._config.identities,

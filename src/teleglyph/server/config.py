@@ -20,7 +20,6 @@ from teleglyph.wire.acip import Identity
 
 DEFAULT_PORT = 27224
 DEFAULT_ADDRESSES = ("127.0.0.1", "::1")
-ALL_ADDRESSES = ("0.0.0.0", "::")  # noqa: S104 - only for those who ask for it
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,11 @@ from teleglyph.discovery.service.service import DiscoveryService
 from teleglyph.discovery.stun import StunResponder
 from teleglyph.errors import BindError, ConfigurationError, StoreError
 from teleglyph.net import Listener, StallDetector, authority, own_addresses, raise_descriptor_limit, seconds_in_queue
+from teleglyph.net.addresses import ALL_ADDRESSES
 from teleglyph.server.address_gate import AddressGate
 from teleglyph.server.background import start_task
 from teleglyph.server.database_health import trouble_of
 from teleglyph.server.discovery_config import (
-    DEFAULT_DISCOVERY_ADDRESSES,
     DISCOVERY_DATABASE_FILE,
     DiscoveryConfig,
 )
@@ -100,7 +100,7 @@ class DiscoveryServer:
             self.gate, config.trusted_proxies, self._tls, self._http.protocol_for, self.door, config.max_handshakes
         )
         listener = self._listener(front, "discovery", "--port")
-        self.bound += listen_on(listener, config.addresses, config.port, (DEFAULT_DISCOVERY_ADDRESSES,))
+        self.bound += listen_on(listener, config.addresses, config.port, (ALL_ADDRESSES,))
         if config.websocket_port is not None:
             await self._listen_for_websockets(config.websocket_port)
         if config.stun_port is not None:

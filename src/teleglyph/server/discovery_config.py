@@ -7,11 +7,10 @@ from pathlib import Path
 
 from teleglyph.discovery.service.state import ServiceSettings
 from teleglyph.net import ConnectionLimits, CostLimits, OutboxLimits, OwnName
+from teleglyph.net.addresses import ALL_ADDRESSES, SERVICE_PORT
 from teleglyph.net.forwarding import Network
 from teleglyph.wire.acip import Identity
 
-DEFAULT_DISCOVERY_PORT = 27225
-DEFAULT_DISCOVERY_ADDRESSES = ("0.0.0.0", "::")  # noqa: S104 - a service that only this machine reaches is of no use
 DISCOVERY_DATABASE_FILE = "discovery.sqlite3"
 DISCOVERY_IDENTITY_FILE = "discovery_identity"
 
@@ -33,8 +32,8 @@ class DiscoveryTimeouts:
 class DiscoveryConfig:
     """All settings of one discovery service."""
 
-    addresses: tuple[str, ...] = DEFAULT_DISCOVERY_ADDRESSES
-    port: int = DEFAULT_DISCOVERY_PORT
+    addresses: tuple[str, ...] = ALL_ADDRESSES
+    port: int = SERVICE_PORT
     """0 lets the system choose."""
     websocket_port: int | None = None
     """A second port, for HTTP and WebSocket only; None for none."""

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from teleglyph.net import authority, is_loopback
-from teleglyph.server.discovery_config import DEFAULT_DISCOVERY_PORT, DiscoveryConfig
+from teleglyph.net.addresses import SERVICE_PORT
+from teleglyph.server.discovery_config import DiscoveryConfig
 from teleglyph.server.running_server import page_link
 
 _ANY = ("0.0.0.0", "::")  # noqa: S104 - to be recognised, not listened on
@@ -44,7 +45,7 @@ class DiscoveryWelcome:
     def lines(self) -> Iterator[str]:
         """What the operator needs to know, in one line each."""
         port = self.bound[0][1]
-        typed = self.host if port == DEFAULT_DISCOVERY_PORT else authority(self.host, port)
+        typed = self.host if port == SERVICE_PORT else authority(self.host, port)
         yield f"Hosts use it with: teleglyph server --discovery {typed}"
         if self.config.page:
             link = page_link(self.host, port, has_certificate=self.config.tls is not None)

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from teleglyph.net import authority, is_loopback
+from teleglyph.net.addresses import reachable_addresses
 from teleglyph.server.config import DEFAULT_ADDRESSES, DEFAULT_PORT
 from teleglyph.server.running_server import page_link
-
-_ANY = ("0.0.0.0", "::")  # noqa: S104 - to be recognised, not listened on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,13 +118,7 @@ class Welcome:
             yield f"For friends on the internet, forward TCP port {port} in your router"
 
     def _reachable(self) -> list[str]:
-        found: list[str] = []
-        for address, _ in self.bound:
-            if address in _ANY:
-                found += [own for own in self.machine if (":" in own) == (":" in address)]
-            elif not is_loopback(address):
-                found.append(address)
-        return list(dict.fromkeys(found))
+        return list(dict.fromkeys(address for address, _ in reachable_addresses(self.bound, self.machine)))
 
     def _needed(self) -> str:
         wanted = ["the password"] if self.has_password else []

@@ -6,13 +6,13 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from teleglyph.client.address import CallAddress
 from teleglyph.client.call.connection import Credentials, ServerConnector
 from teleglyph.client.call.keep_alive import keep_alive
 from teleglyph.client.call.sound import CallSound
 from teleglyph.client.call.uplink import Uplink
-from teleglyph.client.call.ways.session_connector import SessionConnector
 from teleglyph.client.session_address import SessionAddress
 from teleglyph.errors import CallRoomError, ConnectionLostError, PeerError
 from teleglyph.media.frame_text import SafeFrame, check_frame, explain_refusal
@@ -45,6 +45,9 @@ from teleglyph.wire.acip import (
     ViewState,
     encode,
 )
+
+if TYPE_CHECKING:
+    from teleglyph.client.call.ways.session_connector import SessionConnector
 
 _log = logging.getLogger(__name__)
 
@@ -268,6 +271,9 @@ class CallClient:
 
 def _connector(address: CallAddress, credentials: Credentials) -> ServerConnector | SessionConnector:
     if isinstance(address, SessionAddress):
+        # Imported here, because a call with an address does not need these modules.
+        from teleglyph.client.call.ways.session_connector import SessionConnector
+
         return SessionConnector(address, credentials)
     return ServerConnector(address, credentials)
 

@@ -13,6 +13,7 @@ from teleglyph.client.address import Address, CallAddress, WebSocketAddress
 from teleglyph.client.call.backoff import UNANSWERED_PAUSES
 from teleglyph.client.call.link_connection import TLS_SECONDS, LinkAttempt, NoLinkError
 from teleglyph.client.trust import NotPinnedError, ServerTrust
+from teleglyph.discovery.service_trust import CheckIdentity
 from teleglyph.errors import (
     CallRoomError,
     ConnectError,
@@ -38,7 +39,6 @@ WEBSOCKET_SECONDS = 8.0
 HANDSHAKE_SECONDS = 5.0
 
 Opened = tuple[Connection, HandshakeDone]
-IdentityCheck = Callable[[str, "bytes | None"], None]
 
 
 class CallProtocol(enum.Enum):
@@ -73,7 +73,7 @@ class Credentials:
     encrypt: bool = True
     protocol: CallProtocol = CallProtocol.AUTO
     invitation: Invitation | None = field(default=None, repr=False)
-    check_service: IdentityCheck | None = field(default=None, repr=False)
+    check_service: CheckIdentity | None = field(default=None, repr=False)
     insecure_service: bool = False
 
 

@@ -7,7 +7,7 @@ import ssl
 
 from teleglyph.client.address import CallAddress
 from teleglyph.errors import PeerError
-from teleglyph.keys.certificate import channel_of, is_self_signed
+from teleglyph.keys.certificate import channel_of, may_have_authority
 from teleglyph.net import Connection, connect_tls
 from teleglyph.net.tcp import TlsFailedError, client_context
 from teleglyph.wire.acip import Feature, Identity
@@ -81,10 +81,7 @@ class LinkAttempt:
     @property
     def has_authority(self) -> bool:
         """Whether an authority may have issued the server's certificate."""
-        try:
-            return bool(self._certificate) and not is_self_signed(self._certificate)
-        except ValueError:
-            return False  # nobody issues names that cannot be read
+        return may_have_authority(self._certificate)
 
     async def open(
         self, check_identity: IdentityCheck, timeout: float, tunnel: socket.socket | None = None

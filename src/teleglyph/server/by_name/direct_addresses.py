@@ -5,11 +5,9 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 
-from teleglyph.net import is_loopback
-from teleglyph.net.addresses import numeric
+from teleglyph.net.addresses import numeric, reachable_addresses
 from teleglyph.wire.discovery import AddressKind, DirectAddress
 
-_ANY = ("0.0.0.0", "::")  # noqa: S104 - to be recognised, not listened on
 MAX_ADDRESSES = 8
 
 
@@ -26,13 +24,7 @@ def direct_addresses(
     Returns:
         At most :data:`MAX_ADDRESSES`, those in the local network first.
     """
-    found: list[tuple[str, int]] = []
-    for address, port in bound:
-        if address in _ANY:
-            found += [(own, port) for own in machine if (":" in own) == (":" in address)]
-        elif not is_loopback(address):
-            found.append((address, port))
-    addresses = [DirectAddress(_kind(address), address, port) for address, port in dict.fromkeys(found)]
+    addresses = [DirectAddress(_kind(address), address, port) for address, port in reachable_addresses(bound, machine)]
     if mapped is not None:
         addresses.append(DirectAddress(AddressKind.MAPPED, *mapped))
     return sorted(addresses, key=lambda one: one.kind)[:MAX_ADDRESSES]

@@ -100,14 +100,20 @@ class FoundByName:
         if self._mapping is not None:
             self._tasks.append(start_task(self._map_port(self._mapping), "port mapping"))
 
-    async def stop(self) -> None:
-        """Remove the port mapping, and close all data channels.  The name stays ours."""
+    async def leave(self) -> None:
+        """Let nobody in any more, and remove the port mapping, which takes as long as the router.
+
+        Those who are here stay, and so does our right to the name.
+        """
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._arrivals.close()
         if self._mapping is not None:
             await self._mapping.close()
+
+    async def close(self) -> None:
+        """Close all data channels."""
+        await self._arrivals.close()
 
     async def _map_port(self, mapping: PortMapping) -> None:
         await mapping.start(self._bound[0][1])
