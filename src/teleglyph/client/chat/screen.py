@@ -13,20 +13,19 @@ from typing import Any
 
 from prompt_toolkit.application import Application
 from prompt_toolkit.buffer import Buffer
-from prompt_toolkit.data_structures import Size
 from prompt_toolkit.filters import Condition
 from prompt_toolkit.input import create_input
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.layout import BufferControl, Layout, Window
 from prompt_toolkit.layout.processors import BeforeInput
 from prompt_toolkit.output import ColorDepth
-from prompt_toolkit.output.vt100 import Vt100_Output
 
 from teleglyph.client.chat.commands import COMMANDS
 from teleglyph.client.chat.formatting import Message, TerminalFormatter
 from teleglyph.client.chat.graphemes import GraphemeProcessor, grapheme_after, grapheme_before
 from teleglyph.client.chat.line_history import LineHistory
 from teleglyph.client.terminal.capabilities import Terminal, terminal_size
+from teleglyph.client.terminal.toolkit_output import toolkit_output
 from teleglyph.console import write_text
 
 PROMPT = "> "
@@ -62,14 +61,7 @@ class ChatScreen:
                 )
             ),
             key_bindings=self._keys(),
-            output=Vt100_Output(
-                sys.stdout,
-                lambda: Size(columns=terminal_size(os.environ)[0], rows=terminal_size(os.environ)[1]),
-                term=os.environ.get("TERM"),
-                enable_bell=False,
-                # Late answers about the cursor would be read as typed text.
-                enable_cpr=False,
-            ),
+            output=toolkit_output(),
             input=create_input(sys.stdin),
             color_depth=ColorDepth.DEPTH_1_BIT,
             erase_when_done=True,

@@ -11,15 +11,15 @@ from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple
 
 from prompt_toolkit.application import Application
-from prompt_toolkit.data_structures import Point, Size
+from prompt_toolkit.data_structures import Point
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.input import create_input
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.layout import FormattedTextControl, HSplit, Layout, Window
 from prompt_toolkit.output import ColorDepth
-from prompt_toolkit.output.vt100 import Vt100_Output
 
 from teleglyph.client.terminal.capabilities import terminal_size
+from teleglyph.client.terminal.toolkit_output import toolkit_output
 from teleglyph.client.waiting import wait_for_first
 from teleglyph.console import write_text
 from teleglyph.printable import fit, in_ascii, width
@@ -84,13 +84,7 @@ class Chooser:
                 )
             ),
             key_bindings=self._keys(),
-            output=Vt100_Output(
-                sys.stdout,
-                lambda: Size(columns=terminal_size(os.environ)[0], rows=terminal_size(os.environ)[1]),
-                term=os.environ.get("TERM"),
-                enable_bell=False,
-                enable_cpr=False,
-            ),
+            output=toolkit_output(),
             input=create_input(sys.stdin),
             # The selected row is in reverse video, which every terminal has.
             color_depth=ColorDepth.DEPTH_1_BIT,
