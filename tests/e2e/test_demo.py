@@ -44,7 +44,8 @@ def test_in_a_terminal_the_demo_follows_a_resize_and_restores_the_terminal(key: 
 
 
 def test_the_demos_people_are_heard() -> None:
-    with terminal(100, 30) as window:
+    # Wide enough for the meter beside all notices.
+    with terminal(150, 30) as window:
         window.type(f"{sys.executable} -m teleglyph demo --sound-test")
         window.wait(lambda screen: "room ##" in screen, "the meter of the room moves")
         window.press("q")

@@ -86,10 +86,11 @@ def test_a_sync_finds_the_same_events_as_a_query(relay: ServerProcess, join: Joi
     direct = make("sealed", BOB, 1059, ["p", make("", ANN).pubkey])
     private = make("", ANN, 9007, ["h", "g"], ["private"])
     within = make("in the group", ANN, 9, ["h", "g"])
-    ended = make("soon over", ANN, 1, ["expiration", str(int(time.time()) + 1)])
-    for event in (open_event, direct, private, within, ended):
+    end = int(time.time()) + 4
+    ended = make("soon over", ANN, 1, ["expiration", str(end)])
+    for event in (ended, open_event, direct, private, within):
         assert ann.publish(event)[1] is True, event
-    time.sleep(2.1)
+    time.sleep(end + 1.1 - time.time())
     ours = ids(open_event, direct, private, within)
     wanted: dict[str, object] = {"authors": [make("", key).pubkey for key in (ANN, BOB)]}
     assert sync(ann, wanted, []) == (set(), ours)

@@ -68,6 +68,7 @@ def red_hevc() -> bytes:
 def test_the_first_frame_is_the_viewers_own_first_picture(
     server: ServerProcess, connect: Connect, hesitation: float
 ) -> None:
+    picture = red_hevc()
     client = CClient(connect(server))
     client.watch(hesitation)
     client.start_video()
@@ -76,7 +77,7 @@ def test_the_first_frame_is_the_viewers_own_first_picture(
     for _ in range(3):
         client.peer.send(acip.IMAGE_FRAME_H265, struct.pack(">BHH", 0, 64, 48))
         client.watch(0.2)
-    client.peer.send(acip.IMAGE_FRAME_H265, struct.pack(">BHH", 1, 64, 48) + red_hevc())
+    client.peer.send(acip.IMAGE_FRAME_H265, struct.pack(">BHH", 1, 64, 48) + picture)
     client.watch(10, until_frame=True)
     assert PLACEHOLDER not in client.frames[0]
     assert "38;2;2" in client.frames[0], "it is red"

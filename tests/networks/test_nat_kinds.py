@@ -262,19 +262,19 @@ host.start(["sleep", "1000"])
 print(os.stat(host.path).st_ino, *(program.pid for program in networks.programs), flush=True)
 sys.stdin.read()
 """
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", code],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": _TESTS},
-    )
-    assert process.stdout is not None
-    network, *programs = map(int, process.stdout.readline().split())
-    assert network in used_networks()
-    assert all(map(is_running, programs))
-    process.kill()
-    process.communicate()
+    ) as process:
+        assert process.stdout is not None
+        network, *programs = map(int, process.stdout.readline().split())
+        assert network in used_networks()
+        # The system shows no command line while a program is being loaded.
+        wait_for(lambda: all(map(is_running, programs)), "a program does not run")
+        process.kill()
     wait_for(lambda: network not in used_networks(), "a program still runs in a namespace")
     wait_for(lambda: not any(map(is_running, programs)), "a program still runs")
 

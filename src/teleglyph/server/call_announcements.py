@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from teleglyph.events.service import EventsService
 
 _INTERVAL = 5.0
-_FAREWELL_SECONDS = 0.3
-"""How long a stopping server waits until the end of the call is announced."""
+_FAREWELL_SECONDS = 2.0
+"""How long a stopping server waits at most until the end of the call is stored and its subscribers have it."""
 
 
 class CallAnnouncements:
