@@ -241,6 +241,7 @@ async def _serve(
         has_certificate=config.tls is not None,
         has_page=config.http and config.page,
         is_announced=service.lan is not None,
+        is_found_by_name=service.discovery is not None,
     )
     service.on_reload = partial(_record, service, welcome, keys)
     said: list[str] = []

@@ -32,6 +32,7 @@ class Welcome:
         has_certificate: browsers can check its certificate.
         has_page: it serves the page for browsers on the port for calls.
         is_announced: it is announced on the local network.
+        is_found_by_name: it registers with a discovery service.
     """
 
     bound: Sequence[tuple[str, int]]
@@ -48,6 +49,7 @@ class Welcome:
     has_certificate: bool = False
     has_page: bool = True
     is_announced: bool = False
+    is_found_by_name: bool = False
 
     @property
     def is_local(self) -> bool:
@@ -80,7 +82,10 @@ class Welcome:
                 yield f"Chat on this machine: {_command('chat', typed and f'--server {typed}')}"
             if needed := self._needed():
                 yield f"Joining needs {needed}"
-            yield "Nobody else can join. To let friends in: teleglyph server 0.0.0.0 ::"
+            if self.is_found_by_name:
+                yield "Others can only join by name. To let them connect directly: teleglyph server 0.0.0.0 ::"
+            else:
+                yield "Nobody else can join. To let friends in: teleglyph server 0.0.0.0 ::"
         else:
             yield from self._invitation(port)
         yield f"Data: {self._place()}"
@@ -90,7 +95,7 @@ class Welcome:
     def warnings(self) -> Iterator[str]:
         """What a host may not expect, in one line each."""
         is_open = not self.has_password and not self.has_keys
-        if is_open and not self.is_local:
+        if is_open and (self.is_found_by_name or not self.is_local):
             yield "Anybody can join. Set TELEGLYPH_PASSWORD or use --client-keys."
         if not is_open and self.has_chat:
             yield "Chat needs no password or key; --no-events turns it off."
@@ -114,7 +119,7 @@ class Welcome:
         if self._needed() and self.fingerprints and self.data_dir is not None:
             yield "To let someone in without that: teleglyph invite"
         yield f"In a firewall, open {self._ports(port)}"
-        if reachable and all(_is_private(address) for address in reachable):
+        if reachable and all(_is_private(address) for address in reachable) and not self.is_found_by_name:
             yield f"For friends on the internet, forward TCP port {port} in your router"
 
     def _reachable(self) -> list[str]:

@@ -82,6 +82,14 @@ def test_a_public_address_needs_no_router() -> None:
     assert "In a firewall, open TCP port 4000" in said
 
 
+def test_a_server_that_is_found_by_name_needs_no_router() -> None:
+    assert not any("router" in line for line in welcome(is_found_by_name=True).lines())
+    local = welcome(is_found_by_name=True, **LOCAL)
+    said = "Others can only join by name. To let them connect directly: teleglyph server 0.0.0.0 ::"
+    assert said in list(local.lines())
+    assert list(local.warnings()) == ["Anybody can join. Set TELEGLYPH_PASSWORD or use --client-keys."]
+
+
 def test_a_machine_without_a_network_names_no_address() -> None:
     said = list(welcome(machine=[], has_chat=True).lines())
     assert "Friends join with this machine's name and port 27224; no address for them was found" in said
