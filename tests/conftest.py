@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import psycopg
@@ -45,6 +45,26 @@ def _no_data_of_the_developer(tmp_path_factory: pytest.TempPathFactory) -> Itera
 def fork_server() -> ForkServer:
     """The process that starts programs for all tests of this process."""
     return ForkServer()
+
+
+def run_program(
+    *words: str, given: str = "", seconds: float = 60, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run ``teleglyph`` without a terminal to its end.
+
+    Args:
+        *words: the command and its options.
+        given: standard input.
+        seconds: after which it is killed and the test fails.
+        environment: all variables; None for the test's own.
+    """
+    variables = os.environ if environment is None else environment
+    if sys.platform != "linux":
+        command = [sys.executable, "-m", "teleglyph", *words]
+        return subprocess.run(
+            command, input=given, capture_output=True, text=True, timeout=seconds, env=variables, check=False
+        )
+    return fork_server().run(words, variables, given, seconds)
 
 
 class ServerProcess:

@@ -52,7 +52,7 @@ def serve(control: socket.socket) -> None:
                 os.read(ended, 4096)
             report(control, running)
         if control in readable:
-            request, descriptors, _, _ = socket.recv_fds(control, _MAX_REQUEST, 2)
+            request, descriptors, _, _ = socket.recv_fds(control, _MAX_REQUEST, 3)
             if not request:
                 break
             program = os.fork()
@@ -83,12 +83,12 @@ def run(request: dict[str, object], descriptors: list[int]) -> NoReturn:
 
     Args:
         request: what :meth:`prepared_process.ForkServer.start` sends.
-        descriptors: for its standard error and, if there is another one, its standard output.
+        descriptors: for its standard error and, if there are more, its standard output and its standard input.
     """
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    for number, descriptor in zip((2, 1), descriptors, strict=False):
+    for number, descriptor in zip((2, 1, 0), descriptors, strict=False):
         os.dup2(descriptor, number)
         os.close(descriptor)
     if network := request["network"]:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TextIO
 
@@ -37,6 +38,7 @@ class ForkServer:
         environment: Mapping[str, str],
         network: str | None = None,
         capture_output: bool = False,
+        given: str = "",
     ) -> PreparedProcess:
         """Start ``teleglyph`` with its standard error in a pipe.
 
@@ -45,18 +47,50 @@ class ForkServer:
             environment: all its variables.
             network: the path of the network namespace where it runs; None for the test's own.
             capture_output: its standard output is in a pipe, too.
+            given: its standard input, at most 64 KiB, together with ``capture_output``.
         """
         content = {"arguments": list(arguments), "environment": dict(environment), "network": network}
         pipes = [os.pipe() for _ in range(1 + capture_output)]
-        writing = [pipe[1] for pipe in pipes]
+        theirs = [pipe[1] for pipe in pipes]
+        if given:
+            reading, writing = os.pipe()
+            os.write(writing, given.encode())
+            os.close(writing)
+            theirs.append(reading)
         with self._starting:
-            socket.send_fds(self._control, [json.dumps(content).encode()], writing)
-            for descriptor in writing:
+            socket.send_fds(self._control, [json.dumps(content).encode()], theirs)
+            for descriptor in theirs:
                 os.close(descriptor)
             with self._changed:
                 assert self._changed.wait_for(lambda: self._started, 60), "the fork server does not answer"
                 outputs = (os.fdopen(reading, encoding="utf-8") for reading, _ in pipes)
                 return PreparedProcess(self, self._started.pop(), *outputs)
+
+    def run(
+        self, arguments: Sequence[str], environment: Mapping[str, str], given: str = "", timeout: float = 60
+    ) -> subprocess.CompletedProcess[str]:
+        """Run ``teleglyph`` without a terminal to its end.
+
+        Args:
+            arguments: of the program.
+            environment: all its variables.
+            given: its standard input.
+            timeout: in seconds; after them it is killed.
+
+        Raises:
+            subprocess.TimeoutExpired: it did not end in time.
+        """
+        program = self.start(arguments, environment, capture_output=True, given=given)
+        assert program.stdout is not None
+        assert program.stderr is not None
+        with program.stdout, program.stderr, ThreadPoolExecutor(2) as readers:
+            output, errors = readers.submit(program.stdout.read), readers.submit(program.stderr.read)
+            try:
+                code = program.wait(timeout)
+            except subprocess.TimeoutExpired:
+                program.kill()
+                raise
+            return subprocess.CompletedProcess(["teleglyph", *arguments], code, output.result(), errors.result())
 
     def code_of(self, program: int, timeout: float | None) -> int | None:
         """The exit code of a program, negative for a signal; None if it still runs after these seconds."""

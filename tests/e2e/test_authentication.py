@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ServerProcess
+from conftest import ServerProcess, run_program
 from teleglyph.keys import write_identity
 
 PASSWORD, OTHER_PASSWORD = "correct horse", "wrong horses"
@@ -114,15 +113,8 @@ def join(server: ServerProcess, protocol: str, case: Case, keys: Path, home: Pat
     environment.pop("TELEGLYPH_PASSWORD", None)
     if case.password is not None:
         environment["TELEGLYPH_PASSWORD"] = case.password
-    return subprocess.run(
-        [sys.executable, "-m", "teleglyph", "client", address.format(port=server.port), *options, *key]
-        + ["--name", "ann", "--snapshot", "--snapshot-delay", "0.2", "--test-pattern", "--accept-new-server"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        stdin=subprocess.DEVNULL,
-        env=environment,
-    )
+    words = ["client", address.format(port=server.port), *options, *key, "--name", "ann", "--accept-new-server"]
+    return run_program(*words, "--snapshot", "--snapshot-delay", "0.2", "--test-pattern", environment=environment)
 
 
 def wait_for_log(server: ServerProcess, seen: int, pattern: str) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ServerProcess
+from conftest import ServerProcess, run_program
 from discovery_process import DiscoveryProcess
 from hostile_service import Attack, Impostor, ManInTheMiddle, Reply, hostile_service
 from teleglyph.keys import fingerprint
@@ -57,10 +57,7 @@ def client(tmp_path: Path) -> Client:
         variables = {**os.environ, "HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "config")}
         variables |= {"XDG_STATE_HOME": str(tmp_path / "state")}
         variables |= {"TELEGLYPH_PASSWORD": password} if password else {}
-        command = [sys.executable, "-m", "teleglyph", *words]
-        return subprocess.run(
-            command, env=variables, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL
-        )
+        return run_program(*words, seconds=120, environment=variables)
 
     return run
 

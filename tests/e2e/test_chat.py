@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from conftest import ServerProcess
+from conftest import ServerProcess, run_program
 from nostr_peer import ANN, BOB, NostrPeer, make
 from teleglyph.wire.nostr.event import sign_event
 from terminal import terminal
@@ -123,14 +123,7 @@ def test_presence_names_the_live_activity_of_the_room(start_server: StartServer,
 
 def refused(*options: str) -> subprocess.CompletedProcess[str]:
     """A chat that ends by itself."""
-    return subprocess.run(
-        [sys.executable, "-m", "teleglyph", "chat", *options],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
+    return run_program("chat", *options, seconds=30)
 
 
 def test_a_missing_relay_and_an_exposed_key_are_reported_in_one_sentence(tmp_path: Path) -> None:

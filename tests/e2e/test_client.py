@@ -14,21 +14,14 @@ import pexpect
 import pytest
 
 from acip_peer import AcipPeer
-from conftest import ServerProcess
+from conftest import ServerProcess, run_program
 
 CLIENT = [sys.executable, "-m", "teleglyph", "client"]
 StartServer = Callable[..., ServerProcess]
 
 
 def run(*arguments: str, seconds: float = 60, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*CLIENT, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=seconds,
-        stdin=subprocess.DEVNULL,
-        env={**os.environ, **environment},
-    )
+    return run_program("client", *arguments, seconds=seconds, environment={**os.environ, **environment})
 
 
 def unused_port() -> int:

@@ -16,7 +16,7 @@ import pytest
 from c_server import half_blocks
 from c_websocket_server import CWebSocketServer
 from certificates import certificate
-from conftest import ServerProcess
+from conftest import ServerProcess, run_program
 from connect_proxy import ConnectProxy
 from teleglyph.keys import KnownHosts, format_public_key, write_identity
 from terminal import terminal, wait_for
@@ -49,14 +49,8 @@ def web_server(start_server: StartServer) -> Callable[..., ServerProcess]:
 
 
 def snapshot(environment: dict[str, str], url: str, *options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "teleglyph", "client", url, "--snapshot", "--snapshot-delay", "0", *options],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        stdin=subprocess.DEVNULL,
-        env={**os.environ, **environment},
-    )
+    words = ["client", url, "--snapshot", "--snapshot-delay", "0", *options]
+    return run_program(*words, environment={**os.environ, **environment})
 
 
 def send_picture(environment: dict[str, str], url: str, *options: str) -> subprocess.CompletedProcess[str]:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from conftest import run_program
 from teleglyph.cli.qr_code import QrCode
 from teleglyph.keys import fingerprint, parse_public_keys
 from terminal import Terminal, terminal, wait_for
@@ -50,10 +51,7 @@ class Home:
 
     def run(self, *words: str, text: str = "") -> subprocess.CompletedProcess[str]:
         """Our program with nobody at the keyboard."""
-        environment = {**os.environ, **self.environment}
-        return subprocess.run(
-            [*TELEGLYPH, *words], capture_output=True, text=True, timeout=60, input=text, env=environment, check=False
-        )
+        return run_program(*words, given=text, environment={**os.environ, **self.environment})
 
     def snapshot(self, port: int) -> subprocess.CompletedProcess[str]:
         return self.run("client", f"127.0.0.1:{port}", "--snapshot", "--snapshot-delay", "0", "--test-pattern")

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from conftest import ServerProcess
+from conftest import ServerProcess, run_program
 from pseudo_terminal import PseudoTerminal
 
 COMMAND = [sys.executable, "-m", "teleglyph"]
@@ -54,14 +54,7 @@ def environment(home: Path, **variables: str) -> dict[str, str]:
 
 def examine(home: Path, *options: str, **variables: str) -> tuple[int, dict[str, dict[str, Any]]]:
     """The exit code and the checks of ``doctor --json``, by their names."""
-    done = subprocess.run(
-        [*COMMAND, "doctor", "--json", *options],
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        env=environment(home, **variables),
-        timeout=90,
-    )
+    done = run_program("doctor", "--json", *options, seconds=90, environment=environment(home, **variables))
     assert not done.stderr
     checks = json.loads(done.stdout)["checks"]
     assert [check["name"] for check in checks] == NAMES

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ServerProcess
+from conftest import ServerProcess, run_program
 from teleglyph.errors import InvitationError
 from teleglyph.keys import fingerprint, load_identity, write_identity
 from teleglyph.wire.invitation import Invitation
@@ -50,9 +50,7 @@ class Home:
         return server
 
     def invite(self, *options: str) -> str:
-        done = subprocess.run(
-            [*TELEGLYPH, "invite", "--data-dir", str(self.data), *options], capture_output=True, text=True, timeout=60
-        )
+        done = run_program("invite", "--data-dir", str(self.data), *options)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
@@ -60,14 +58,8 @@ class Home:
         self, link: str, *options: str, given: str = "", source: str = "--test-pattern"
     ) -> subprocess.CompletedProcess[str]:
         """Our client, which takes one picture of the call and leaves."""
-        done = subprocess.run(
-            [*TELEGLYPH, "client", link, "--snapshot", "--snapshot-delay", "0", source, *options],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            input=given,
-            env={**os.environ, **self.environment},
-        )
+        words = ["client", link, "--snapshot", "--snapshot-delay", "0", source, *options]
+        done = run_program(*words, given=given, environment={**os.environ, **self.environment})
         assert "Traceback" not in done.stderr
         assert not given or given.strip() not in done.stderr
         assert link.partition("#i=")[2] in ("", link) or link.partition("#i=")[2] not in done.stderr

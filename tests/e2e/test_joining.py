@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ServerProcess
+from conftest import ServerProcess, run_program
 from teleglyph.errors import PeerError
 from teleglyph.keys import (
     FileIdentity,
@@ -51,14 +51,7 @@ def default_key(environment: dict[str, str], passphrase: str | None = None) -> F
 
 def run(environment: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
     """Our program with nobody at the keyboard."""
-    return subprocess.run(
-        [sys.executable, "-m", "teleglyph", *words],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        stdin=subprocess.DEVNULL,
-        env={**os.environ, **environment},
-    )
+    return run_program(*words, environment={**os.environ, **environment})
 
 
 def snapshot(

@@ -8,7 +8,6 @@ import signal
 import socket
 import ssl
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -20,7 +19,7 @@ import pytest
 import acip_peer as acip
 from acip_peer import AcipPeer
 from certificates import Authority
-from conftest import ServerProcess
+from conftest import ServerProcess, run_program
 from teleglyph.keys import FileIdentity, fingerprint, write_identity
 from teleglyph.wire.link2 import ALPN
 from terminal import wait_for
@@ -121,15 +120,8 @@ def identity(tmp_path: Path) -> FileIdentity:
 
 def join(environment: dict[str, str], where: str, *options: str) -> subprocess.CompletedProcess[str]:
     """Our client, which takes one picture of the call and leaves."""
-    done = subprocess.run(
-        [sys.executable, "-m", "teleglyph", "client", where, "--snapshot", "--snapshot-delay", "0", "--test-pattern"]
-        + [*options],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        stdin=subprocess.DEVNULL,
-        env={**os.environ, **environment},
-    )
+    words = ["client", where, "--snapshot", "--snapshot-delay", "0", "--test-pattern", *options]
+    done = run_program(*words, environment={**os.environ, **environment})
     assert "Traceback" not in done.stderr
     return done
 

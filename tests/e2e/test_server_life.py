@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from acip_peer import AcipPeer
-from conftest import ServerProcess
+from conftest import ServerProcess, run_program
 from terminal import wait_for
 
 TELEGLYPH = [sys.executable, "-m", "teleglyph"]
@@ -141,7 +141,7 @@ def test_health_and_statistics_are_served_over_http(tmp_path: Path) -> None:
     ],
 )
 def test_errors_are_one_sentence_and_their_code(arguments: list[str], code: int, words: str) -> None:
-    done = subprocess.run([*TELEGLYPH, *arguments], capture_output=True, text=True, timeout=60)
+    done = run_program(*arguments)
     assert words in done.stderr
     assert "Traceback" not in done.stderr
     assert done.returncode == code
@@ -161,7 +161,7 @@ def test_a_port_in_use_is_one_sentence_and_code_41(server: ServerProcess) -> Non
 
 @pytest.mark.parametrize("command", [[], ["server"], ["client"], ["mirror"], ["demo"]])
 def test_every_command_explains_itself(command: list[str]) -> None:
-    done = subprocess.run([*TELEGLYPH, *command, "--help"], capture_output=True, text=True, timeout=60)
+    done = run_program(*command, "--help")
     assert done.returncode == 0
     assert done.stdout.startswith("Usage: teleglyph")
     assert done.stderr == ""

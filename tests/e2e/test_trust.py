@@ -20,7 +20,7 @@ import pytest
 
 import acip_peer as acip
 from acip_peer import AcipPeer
-from conftest import ServerProcess
+from conftest import ServerProcess, run_program
 from teleglyph.keys import FileIdentity, fingerprint, format_public_key, parse_public_keys, randomart, write_identity
 from teleglyph.wire.acip import derive_password_key
 from terminal import terminal
@@ -40,15 +40,9 @@ class People:
 
     def client(self, port: int, *options: str, host: str = "127.0.0.1") -> subprocess.CompletedProcess[str]:
         """Our client, which takes one picture of the call and leaves."""
-        return subprocess.run(
-            [sys.executable, "-m", "teleglyph", "--log-level", "debug", "client", f"{host}:{port}"]
-            + ["--snapshot", "--snapshot-delay", "0", "--test-pattern", "--name", "somebody", *options],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            stdin=subprocess.DEVNULL,
-            env={**os.environ, **self.environment},
-        )
+        words = ["--log-level", "debug", "client", f"{host}:{port}", "--name", "somebody", *options]
+        words += ["--snapshot", "--snapshot-delay", "0", "--test-pattern"]
+        return run_program(*words, environment={**os.environ, **self.environment})
 
     def path(self, name: str) -> str:
         return str(self.directory / name)
@@ -418,13 +412,7 @@ def test_a_key_that_cannot_be_used_ends_the_command_with_its_code(people: People
 
 def test_the_keys_that_keygen_creates_are_accepted_everywhere(tmp_path: Path) -> None:
     def run(*options: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "teleglyph", "keygen", *options],
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            env={**os.environ, "XDG_CONFIG_HOME": str(tmp_path)},
-        )
+        return run_program("keygen", *options, environment={**os.environ, "XDG_CONFIG_HOME": str(tmp_path)})
 
     assert run().returncode == 2, "nobody can be asked for a pass phrase"
     done = run("--no-passphrase", "--comment", "ann")
@@ -458,16 +446,10 @@ def test_no_output_contains_a_secret(start_server: StartServer, people: People, 
     peer.close()
     written = ""
     for password in (PASSWORD, WRONG_PASSWORD):
-        done = subprocess.run(
-            [sys.executable, "-m", "teleglyph", "--log-level", "debug", "--log-file", str(log), "client"]
-            + [f"127.0.0.1:{server.port}", "--password", password, "--key", people.path("friend")]
-            + ["--server-key", people.path("server.pub"), "--snapshot", "--snapshot-delay", "0", "--test-pattern"],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            stdin=subprocess.DEVNULL,
-            env={**os.environ, **people.environment},
-        )
+        words = ["--log-level", "debug", "--log-file", str(log), "client", f"127.0.0.1:{server.port}"]
+        words += ["--password", password, "--key", people.path("friend"), "--server-key", people.path("server.pub")]
+        words += ["--snapshot", "--snapshot-delay", "0", "--test-pattern"]
+        done = run_program(*words, environment={**os.environ, **people.environment})
         written += done.stdout + done.stderr
     server.stop()
     written += "".join(server.log) + (log.read_text() if log.exists() else "")
