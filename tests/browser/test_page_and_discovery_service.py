@@ -80,6 +80,7 @@ def test_a_page_joins_a_call_with_a_password(service: DiscoveryProcess, host: Ho
     host.server.wait_for_log("zoe")
 
 
+@pytest.mark.thorough
 def test_a_page_is_back_after_its_host_was_killed(service: DiscoveryProcess, host: Host, open_page: OpenPage) -> None:
     page = open_page(origin(service), f"/{host.name}")
     page.join("zoe")

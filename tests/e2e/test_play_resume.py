@@ -498,9 +498,23 @@ asyncio.run(main())
 """
 
 
+ONE_KILL = [[moment] for low in range(1, 9) for moment in (low, low + 8)]
+MORE_KILLS = [
+    *([16, second] for second in range(1, 13)),
+    *([random.randint(8, 16), random.randint(1, 12), random.randint(1, 12)] for _ in range(4)),
+]
+
+
 @pytest.mark.parametrize("role", ["host", "guest"])
+@pytest.mark.parametrize(
+    "kills",
+    [
+        pytest.param(ONE_KILL, id="once"),
+        pytest.param([*ONE_KILL[12:], *MORE_KILLS], id="repeatedly", marks=pytest.mark.thorough),
+    ],
+)
 def test_a_process_killed_at_any_moment_of_joining_leaves_a_working_token(
-    start_server: StartServer, tmp_path: Path, role: str
+    start_server: StartServer, tmp_path: Path, role: str, kills: list[list[int]]
 ) -> None:
     def play_through(url: str, number: int, moments: list[int]) -> None:
         """Each number has its own table; the second place is the only one for guests."""
@@ -535,12 +549,9 @@ def test_a_process_killed_at_any_moment_of_joining_leaves_a_working_token(
                     await stack.enter_async_context(Host(url, "four", f"table {number}"))
                 await asyncio.to_thread(play_through, url, number, plan)
 
-    first = [[moment] for low in range(1, 9) for moment in (low, low + 8)]
-    later = [[16, second] for second in range(1, 13)]
-    later += [[random.randint(8, 16), random.randint(1, 12), random.randint(1, 12)] for _ in range(4)]
     # Tokens without a seat count as guesses of the address: two for each server.
-    for plans in (first[:4], first[4:8], first[8:12], first[12:] + later):
-        asyncio.run(with_hosts(plans))
+    for start in range(0, len(kills), 4):
+        asyncio.run(with_hosts(kills[start : start + 4]))
 
 
 # --- errors -----------------------------------------------------------------------------------------------------------
