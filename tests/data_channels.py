@@ -80,9 +80,10 @@ async def open_channels(
     relay_only: bool = False,
     change_answer: Callable[[str], str] = str,
     timeout: float = 20,
+    charge: Callable[[str, float], float] | None = None,
 ) -> AsyncIterator[Channels]:
-    """Open a channel between two sides in this process; closes everything at the end."""
-    offer, answer = DataChannelOffer(relay_only=relay_only), DataChannelAnswer(relay_only=relay_only)
+    """Open a channel between two sides in this process; closes everything at the end.  ``charge`` is the host's."""
+    offer, answer = DataChannelOffer(relay_only=relay_only), DataChannelAnswer(relay_only=relay_only, charge=charge)
     try:
         text = await answer.create(await offer.create(servers, protocol), servers)
         await offer.accept(change_answer(text))

@@ -13,7 +13,7 @@ import asyncio
 import importlib
 import logging
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from teleglyph.errors import ConnectError, PeerError, PeerTimeoutError
@@ -40,8 +40,9 @@ _MAX_CONNECTING = 60.0
 class _DataChannel:
     """What both sides have in common: they gather candidates, connect, and move bytes until one of them closes."""
 
-    def __init__(self, *, relay_only: bool = False) -> None:
+    def __init__(self, *, relay_only: bool = False, charge: Callable[[str, float], float] | None = None) -> None:
         self._relay_only = relay_only
+        self._charge = charge or (lambda peer, seconds: 0.0)
         self._stack: Stack | None = None
         self._tunnel: Tunnel | None = None
         self._way = ""
@@ -91,7 +92,12 @@ class _DataChannel:
             await tunnel.start()
             stun, turn = parse_servers(servers)
             stack: Stack = webrtc.Stack(
-                stun, turn, is_joiner=is_joiner, relay_only=self._relay_only, unread=lambda: tunnel.unread
+                stun,
+                turn,
+                is_joiner=is_joiner,
+                relay_only=self._relay_only,
+                unread=lambda: tunnel.unread,
+                charge=self._charge,
             )
             self._stack = stack
             await stack.gather()
@@ -224,7 +230,13 @@ class DataChannelOffer(_DataChannel):
 
 
 class DataChannelAnswer(_DataChannel):
-    """The host's side: answers an offer.  Each takes about 0.2 MB and a socket per own address; the caller counts."""
+    """The host's side: answers an offer.  Each takes about 0.2 MB and a socket per own address; the caller counts.
+
+    Args:
+        relay_only: use only relays.
+        charge: called with the joiner's address (empty until it is known) and the processor time that a packet of its
+            has cost; returns the seconds to wait before more is read.  Packets that arrive meanwhile may be lost.
+    """
 
     async def create(self, offer_sdp: str, ice_servers: Sequence[IceServer] = ()) -> str:
         """Gather candidates, return the answer, and begin to connect.

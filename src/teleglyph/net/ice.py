@@ -14,7 +14,8 @@ import os
 import random
 import socket
 import ssl
-from collections.abc import Coroutine, Iterable, Sequence
+import time
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
 from aioice import Candidate as IceCandidate
@@ -29,6 +30,10 @@ from teleglyph.net.ice_servers import StunServer, TurnServer
 from teleglyph.wire.session_description import MAX_CANDIDATES, Candidate
 
 _log = logging.getLogger(__name__)
+
+Charge = Callable[[str, float], float]
+"""Takes the other side's address (empty before it is known) and seconds of processor time, and returns the seconds to
+wait before more is read from it."""
 
 _GATHERING_SECONDS = 2.0
 """How long servers may take to answer.  aioice alone waits for 5 s."""
@@ -58,32 +63,53 @@ class Gatherer(RTCIceGatherer):
         stun: servers that say how they see us.
         turn: relays.
         relay_only: use nothing but relays, so that the other side does not learn our addresses.
+        charge: the agent's.
     """
 
     def __init__(
-        self, *, is_joiner: bool, stun: Sequence[StunServer], turn: Sequence[TurnServer], relay_only: bool
+        self,
+        *,
+        is_joiner: bool,
+        stun: Sequence[StunServer],
+        turn: Sequence[TurnServer],
+        relay_only: bool,
+        charge: Charge,
     ) -> None:
         super().__init__(iceServers=[])
         policy = TransportPolicy.RELAY if relay_only else TransportPolicy.ALL
-        self.agent = IceAgent(is_joiner, stun, turn, policy)
+        self.agent = IceAgent(is_joiner, stun, turn, policy, charge)
         self._connection = self.agent
 
 
 class IceAgent(aioice_ice.Connection):
     """An ICE agent of one component.
 
+    Args:
+        is_joiner: whether this side decides which candidates are used.
+        stun: servers that say how they see us.
+        turn: relays.
+        policy: which candidates are used.
+        charge: called after each datagram for DTLS.
+
     Attributes:
         failures: what was wrong with servers, for people.
     """
 
     def __init__(
-        self, is_joiner: bool, stun: Sequence[StunServer], turn: Sequence[TurnServer], policy: TransportPolicy
+        self,
+        is_joiner: bool,
+        stun: Sequence[StunServer],
+        turn: Sequence[TurnServer],
+        policy: TransportPolicy,
+        charge: Charge,
     ) -> None:
         super().__init__(ice_controlling=is_joiner, transport_policy=policy)
         self.failures: list[str] = []
         self._stun_servers = stun
         self._turn_servers = turn
+        self._charge = charge
         self._handled = 0
+        self._handling_since: float | None = None
 
     @property
     def own_candidates(self) -> tuple[Candidate, ...]:
@@ -215,11 +241,20 @@ class IceAgent(aioice_ice.Connection):
         await self.close()
 
     async def recvfrom(self) -> tuple[bytes, int]:
-        """The next datagram; other tasks get their turn even if many wait."""
+        """The next datagram, after a pause if this peer costs too much; other tasks get their turn even if many wait.
+
+        The caller handles each datagram in one step before it asks for the next one.
+        """
+        pause = 0.0
+        if self._handling_since is not None:
+            pause = self._charge(self.peer, time.thread_time() - self._handling_since)
+            self._handling_since = None
         self._handled += 1
-        if self._handled % _TURN == 0:
-            await asyncio.sleep(0)
-        return await super().recvfrom()
+        if pause > 0 or self._handled % _TURN == 0:
+            await asyncio.sleep(pause)
+        received = await super().recvfrom()
+        self._handling_since = time.thread_time()
+        return received
 
     def data_received(self, data: bytes, component: int) -> None:
         """Queue a datagram; drop it if too many wait."""

@@ -19,7 +19,7 @@ from aiortc import (
 )
 
 from teleglyph.errors import ConnectError
-from teleglyph.net.ice import Certificate, Gatherer
+from teleglyph.net.ice import Certificate, Charge, Gatherer
 from teleglyph.net.ice_servers import StunServer, TurnServer
 from teleglyph.net.sctp import Association
 from teleglyph.net.tunnel import Tunnel
@@ -38,6 +38,7 @@ class Stack:
         is_joiner: whether this side makes the offer.
         relay_only: use nothing but relays.
         unread: how many received bytes wait for the reader.
+        charge: called with what received packets cost.
     """
 
     def __init__(
@@ -48,8 +49,9 @@ class Stack:
         is_joiner: bool,
         relay_only: bool,
         unread: Callable[[], int],
+        charge: Charge,
     ) -> None:
-        self._gatherer = Gatherer(is_joiner=is_joiner, stun=stun, turn=turn, relay_only=relay_only)
+        self._gatherer = Gatherer(is_joiner=is_joiner, stun=stun, turn=turn, relay_only=relay_only, charge=charge)
         self.agent = self._gatherer.agent
         self._ice = RTCIceTransport(self._gatherer)
         self._dtls = RTCDtlsTransport(self._ice, [Certificate.generateCertificate()])

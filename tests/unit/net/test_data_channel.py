@@ -8,6 +8,7 @@ import logging
 import os
 import subprocess
 import sys
+import time
 import types
 from collections.abc import Callable
 from pathlib import Path
@@ -93,6 +94,50 @@ def test_bytes_under_way_to_the_side_that_closes_do_not_disturb(loop: str) -> No
             with pytest.raises(OSError, match=r"pipe|reset"):
                 await sending
             await channels.answer.wait_closed()
+
+    run(loop, main)
+
+
+def test_received_packets_are_charged_to_their_sender(loop: str) -> None:
+    charged: list[tuple[str, float]] = []
+
+    def charge(peer: str, seconds: float) -> float:
+        charged.append((peer, seconds))
+        return 0.0
+
+    async def main() -> None:
+        async with open_channels(charge=charge) as channels:
+            charged.clear()
+            before = time.thread_time()
+            data = os.urandom(200_000)
+            received, _ = await asyncio.gather(receive(channels.host, len(data)), send(channels.joiner, data))
+            used = time.thread_time() - before
+            assert received == data
+            assert len(charged) > len(data) / 1500
+            assert {peer for peer, _ in charged} == {channels.answer.peer}
+            # Both sides run here, and the host decrypts what the joiner encrypts.
+            assert 0.1 * used < sum(seconds for _, seconds in charged) < used
+
+    run(loop, main)
+
+
+def test_a_sender_that_costs_too_much_is_read_slowly(loop: str) -> None:
+    charged = 0
+    pause = 0.0
+
+    def charge(_peer: str, _seconds: float) -> float:
+        nonlocal charged
+        charged += 1
+        return pause
+
+    async def main() -> None:
+        nonlocal pause, charged
+        async with open_channels(charge=charge) as channels:
+            began, charged, pause = time.monotonic(), 0, 0.05
+            data = os.urandom(20_000)
+            received, _ = await asyncio.gather(receive(channels.host, len(data)), send(channels.joiner, data))
+            assert received == data
+            assert 10 < charged < (time.monotonic() - began) / pause + 2
 
     run(loop, main)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 
 from teleglyph.errors import RateLimitError
-from teleglyph.net import Listener
+from teleglyph.net import Listener, network_of
 from teleglyph.server.call_admission import CallAdmission
 from teleglyph.wire.discovery import IceServer
 
@@ -58,7 +59,7 @@ class Arrivals:
         # Imported here, because only few servers need these libraries.
         from teleglyph.net.data_channel import PAGE, DataChannelAnswer
 
-        channel = DataChannelAnswer()
+        channel = DataChannelAnswer(charge=self._charge)
         try:
             reply(await channel.create(offer, servers))
             sock, protocol = await channel.open(OPEN_SECONDS)
@@ -67,6 +68,10 @@ class Arrivals:
             await channel.wait_closed()
         finally:
             await channel.close()
+
+    def _charge(self, peer: str, seconds: float) -> float:
+        """Charge an address for its packets, since decrypting them happens before its connection is read."""
+        return self._calls.gate.costs.charge(network_of(peer), seconds, time.monotonic()) if peer else 0.0
 
     async def close(self) -> None:
         """Close all data channels."""
