@@ -212,7 +212,7 @@ def test_a_page_shows_the_cells_of_a_terminal_and_their_colours_on_its_canvas(
 def record(page: CallPage, parts: int) -> list[Samples]:
     """Parts of what the page plays, each 0.68 s without a break; a busy page or test does not disturb them."""
     rate, heard = page.run(
-        """const { context, _gain: gain } = app._playback;
+        """const { context, _gain: gain } = app._sound.playback;
         const analyser = new AnalyserNode(context, { fftSize: 32768 });
         gain.connect(analyser);
         const parts = [];
@@ -240,7 +240,7 @@ def hear_each_other(
     page.wait("app._media.isTalking", "the microphone is off")
     talker = Talker(connect(page_server).join(video=False), tone(WHISTLE, 60.0))
     talker.start()
-    page.wait("app._playback.statistics?.bufferedMs > 0", "the page hears nothing")
+    page.wait("app._sound.playback.statistics?.bufferedMs > 0", "the page hears nothing")
     heard = record(page, parts)
     page.until(lambda: len(talker.sound) > 2 * RATE, "the page is not heard")
     talker.stop()
@@ -285,7 +285,7 @@ def test_a_page_and_two_terminal_clients_hear_each_other(page_server: ServerProc
     with ThreadPoolExecutor(1) as pool:
         talking = pool.submit(lambda: asyncio.run(talk(stop)))
         try:
-            page.wait("app._playback.statistics?.bufferedMs > 0", "the page hears nothing")
+            page.wait("app._sound.playback.statistics?.bufferedMs > 0", "the page hears nothing")
             parts = record(page, 6)
         finally:
             stop.set()

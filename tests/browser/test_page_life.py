@@ -159,7 +159,8 @@ def test_a_hidden_tab_asks_for_few_pictures_and_still_plays_sound(
     talker = Talker(connect(page_server).join(video=False), tone(660, 60.0))
     talker.start()
     page.run(
-        "app._playback._gain.connect((globalThis.ear = new AnalyserNode(app._playback.context, { fftSize: 2048 })))"
+        """const { context, _gain: gain } = app._sound.playback;
+        gain.connect((globalThis.ear = new AnalyserNode(context, { fftSize: 2048 })));"""
     )
     page.until(
         lambda: page.run(

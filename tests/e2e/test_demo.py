@@ -43,6 +43,7 @@ def test_in_a_terminal_the_demo_follows_a_resize_and_restores_the_terminal(key: 
         assert window.mode("alternate_on", "cursor_flag", "wrap_flag") == ["0", "1", "1"]
 
 
+@pytest.mark.alone
 def test_the_demos_people_are_heard() -> None:
     # Wide enough for the meter beside all notices.
     with terminal(150, 30) as window:

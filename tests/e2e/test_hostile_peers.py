@@ -76,17 +76,24 @@ class Victims:
                 last_ping = time.monotonic()
                 self.viewer.send(acip.PING)
 
-    def check(self, pictures: int = 20) -> None:
-        """The next pictures arrive (nearly all: a frame shows only the newest of those sent in one tick)."""
-        assert self.failure is None
-        start = len(self.sent)
-        deadline = time.monotonic() + 30
-        while len(self.sent) < start + pictures and time.monotonic() < deadline:
-            time.sleep(0.05)
-        time.sleep(0.3)
-        expected = self.sent[start : start + pictures]
-        assert len(expected) == pictures
-        assert len(self.seen.intersection(expected)) >= 0.8 * pictures
+    def check(self, pictures: int = 20, attempts: int = 3) -> None:
+        """The next pictures arrive: nearly all, since a frame shows only the newest of those sent in one tick.
+
+        On a busy machine the sender itself may pause and then send several at once; so there are further attempts.
+        """
+        for attempt in range(attempts):
+            assert self.failure is None
+            start = len(self.sent)
+            deadline = time.monotonic() + 30
+            while len(self.sent) < start + pictures and time.monotonic() < deadline:
+                time.sleep(0.05)
+            time.sleep(0.3)
+            expected = self.sent[start : start + pictures]
+            assert len(expected) == pictures
+            seen = len(self.seen.intersection(expected))
+            if seen >= 0.8 * pictures:
+                break
+            assert attempt + 1 < attempts, f"only {seen} of {pictures} pictures arrived"
         assert self.failure is None
 
     def stop(self) -> None:

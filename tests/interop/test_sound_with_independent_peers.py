@@ -108,6 +108,7 @@ def test_sound_before_its_stream_is_started_is_refused_with_the_reason(server: S
     assert any(b"before audio stream enabled" in payload for _, payload in farewell)
 
 
+@pytest.mark.alone
 def test_a_films_flash_and_click_arrive_together(server: ServerProcess, connect: Connect, tmp_path: Path) -> None:
     film = make_film_with_sound(tmp_path / "film.mkv", 7.0)
     viewer = connect(server).join(video=False, columns=40, rows=20)

@@ -2,19 +2,21 @@
 
 import { Call } from "./call/call.js";
 import { AuthFailure, Stream } from "./call/messages.js";
-import { decodeOpusBatch, encodeOpusBatch } from "./call/opus_batch.js";
+import { encodeOpusBatch } from "./call/opus_batch.js";
 import { Type } from "./call/packet.js";
+import { LOST, whyNot } from "./call/refusal.js";
 import { overWebSocket } from "./call/transport.js";
 import { noName } from "./discovery/call_name.js";
 import { trustHost } from "./discovery/host_trust.js";
 import { missingSupport } from "./discovery/problem.js";
 import { overRendezvous } from "./discovery/rendezvous.js";
 import { RoomConversation } from "./room_conversation.js";
+import { RoomSound } from "./room_sound.js";
 import { readLink, socketUrl } from "./link.js";
-import { decodeAudioBatch, encodeAudioBatch } from "./media/audio_batch.js";
-import { Playback } from "./media/playback.js";
+import { encodeAudioBatch } from "./media/audio_batch.js";
 import { OwnMedia } from "./own_media.js";
 import { loadPreferences, savePreferences, validated } from "./preferences.js";
+import { announce } from "./ui/announcements.js";
 import { CallView } from "./ui/call_view.js";
 import { byId } from "./ui/elements.js";
 import { HostPanel, NO_CHAT, hostWarning } from "./ui/host_panel.js";
@@ -24,8 +26,6 @@ import { changes } from "./ui/people.js";
 
 const RATE = 60;
 const HIDDEN_RATE = 1;
-const MAX_ANNOUNCEMENTS = 3;
-const LOST = "The connection was lost. Try again.";
 
 export class App {
   /** @param {import("./media/media_support.js").MediaSupport} support */
@@ -47,6 +47,10 @@ export class App {
       onLevel: (rms) => this._lobby?.showLevel(rms),
     });
     this._media.setPushToTalk(this._preferences.pushToTalk);
+    this._sound = new RoomSound((needsGesture) =>
+      this._view?.status(needsGesture ? "Click to hear the others" : "", () => void this._sound.resume()),
+    );
+    this._sound.volume = this._preferences.volume;
     this._spotlight = 0;
     this._isViewOnly = false;
     /** @type {Lobby | null} */
@@ -55,8 +59,6 @@ export class App {
     this._view = null;
     /** @type {Call | null} */
     this._call = null;
-    /** @type {Playback | null} */
-    this._playback = null;
     /** @type {RoomConversation | null} */
     this._conversation = null;
     /** @type {import("./call/messages.js").RosterEntry[]} */
@@ -124,13 +126,13 @@ export class App {
     this._setPreferences({ name });
     this._lobby?.showJoining(true);
     const { worklet, audioDecoder } = this._support;
-    if (worklet) void this._startPlayback();
+    if (worklet) void this._sound.start(this._media.devices.chosen("speaker"));
     const entry = { ...this._link, password, name };
     // The size is not known before the stage is on the page.
     this._call = new Call(this._transport(), entry, this._wantedView(), audioDecoder, {
       onJoined: (welcome) => this._joined(welcome),
       onScreen: (payload) => void this._view?.stage.receive(payload),
-      onSound: (type, payload) => this._hear(type, payload),
+      onSound: (type, payload) => this._sound.hear(type, payload),
       onPictureRequest: (request) => this._media.request(request),
       onRoster: (roster) => this._showRoster(roster),
       onViewState: ({ place }) => this._showSpotlight(place),
@@ -156,7 +158,7 @@ export class App {
   async _refused(ending) {
     if (this._view !== null) this._showLobby();
     this._call = null;
-    this._closePlayback();
+    this._sound.close();
     const lobby = this._lobby;
     lobby?.showJoining(false);
     const { reasons, text, change } = ending;
@@ -219,7 +221,7 @@ export class App {
       preferences: this._preferences,
       media: this._media,
       can: { camera: camera && !this._isViewOnly, microphone: microphone && !this._isViewOnly, sound: worklet },
-      canChooseSpeaker: Playback.canChooseOutput,
+      canChooseSpeaker: RoomSound.canChooseOutput,
       onSize: () => this._sendView(),
       onAcknowledge: (number, flags) => this._call?.acknowledge(number, (flags & 1) !== 0),
       onPlace: (place) => this._spotlightWish(place),
@@ -265,7 +267,7 @@ export class App {
     this._conversation?.close();
     this._conversation = null;
     this._media.stopEncoding();
-    this._closePlayback();
+    this._sound.close();
     this._view?.dispose();
     this._view = null;
     this._roster = [];
@@ -314,42 +316,6 @@ export class App {
     this._roster = roster;
   }
 
-  // --- sound ----------------------------------------------------------------------------------------
-
-  async _startPlayback() {
-    this._playback ??= new Playback({
-      onNeedsGesture: (needsGesture) =>
-        this._view?.status(needsGesture ? "Click to hear the others" : "", () => void this._playback?.resume()),
-    });
-    this._playback.volume = this._preferences.volume;
-    try {
-      await this._playback.start();
-      await this._playback?.setOutput(this._media.devices.chosen("speaker"));
-    } catch (error) {
-      if (this._playback !== null) console.warn("Cannot play sound.", error);
-    }
-  }
-
-  _closePlayback() {
-    this._playback?.close();
-    this._playback = null;
-  }
-
-  /**
-   * @param {number} type
-   * @param {Uint8Array} payload
-   */
-  _hear(type, payload) {
-    if (type === Type.AUDIO_OPUS_BATCH) this._playback?.pushOpus(decodeOpusBatch(payload));
-    else {
-      try {
-        this._playback?.pushSamples(decodeAudioBatch(payload));
-      } catch (error) {
-        console.warn(error);
-      }
-    }
-  }
-
   // --- camera and microphone ------------------------------------------------------------------------
 
   /** @param {{camera?: boolean, microphone?: boolean}} wishes of the user */
@@ -379,7 +345,7 @@ export class App {
   async _useDevice(kind, id) {
     if (kind !== "speaker") return this._media.choose(kind, id);
     this._media.devices.choose(kind, id);
-    await this._playback?.setOutput(id).catch(() => this._problem("This speaker cannot be used."));
+    await this._sound.setOutput(id).catch(() => this._problem("This speaker cannot be used."));
   }
 
   /** @param {string} text */
@@ -406,35 +372,12 @@ export class App {
     Object.assign(preferences, validated({ ...preferences, ...changed }));
     savePreferences(preferences);
     if (changed.cell !== undefined) this._view?.stage.setCell(preferences.cell);
-    if (changed.volume !== undefined && this._playback) this._playback.volume = preferences.volume;
+    this._sound.volume = preferences.volume;
     if (changed.pushToTalk !== undefined) this._media.setPushToTalk(preferences.pushToTalk);
     if (changed.name !== undefined) {
       this._call?.setName(preferences.name);
       this._conversation?.setName(preferences.name);
     }
     this._sendView();
-  }
-}
-
-/** Tell people who cannot see the picture. @param {string} sentence */
-function announce(sentence) {
-  const region = byId("announcements");
-  const line = document.createElement("p");
-  line.textContent = sentence;
-  region.append(line);
-  while (region.children.length > MAX_ANNOUNCEMENTS) region.firstElementChild?.remove();
-}
-
-/** Why the server did not take a connection, in a sentence. */
-async function whyNot() {
-  try {
-    const answer = await fetch("/call", { headers: { Accept: "application/json" }, cache: "no-store" });
-    if (answer.status !== 426) {
-      const { error } = await answer.json();
-      if (typeof error === "string") return error;
-    }
-    return LOST;
-  } catch {
-    return "The server does not answer. Check your network, then try again.";
   }
 }

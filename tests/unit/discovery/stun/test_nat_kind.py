@@ -15,7 +15,7 @@ from simulated_nat import INSIDE, OUTSIDE, SimulatedNat
 from teleglyph.discovery.stun import Behaviour, NatKind, NatReport, StunResponder, StunServer, examine_nat, nat_kind
 from teleglyph.wire.stun import Attribute, MessageClass, StunAddress, StunMessage, decode, encode
 
-PATIENCE = 0.4
+PATIENCE = 0.8
 """Seconds to wait for an answer that a NAT may filter."""
 A1, A2, A3 = "127.0.0.1", "127.0.0.2", "127.0.0.3"
 KINDS = [
