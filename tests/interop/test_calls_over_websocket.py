@@ -178,7 +178,8 @@ def test_a_password_is_required(web_server: StartServer, join: Join) -> None:
     browser = join(server, kind=BrowserPeer)
     assert isinstance(browser, BrowserPeer)
     browser.receive_outer(), browser.receive_outer()
-    browser.introduce()
+    with contextlib.suppress(ConnectionError):  # its first message ends the connection, perhaps before the second
+        browser.introduce()
     assert browser.close_code() == 1002, "it cannot skip the password"
 
 

@@ -17,6 +17,12 @@ NOTES = [
 ALL = Filter(kinds=frozenset([1]))
 
 
+def store_notes(store: EventStore) -> None:
+    """In a few writes, each of which has its own time limit."""
+    for start in range(0, len(NOTES), 5):
+        store.store_events(NOTES[start : start + 5], now=2000).result(60)
+
+
 def rows(database: Database) -> tuple[int, int]:
     """Of events that are notes, and of their tags."""
     return database.read(
@@ -30,7 +36,7 @@ def rows(database: Database) -> tuple[int, int]:
 def test_deleted_events_are_hidden_at_once_and_removed_in_slices(database_place: str) -> None:
     database = open_database(database_place, 1)
     store = EventStore(database)
-    store.store_events(NOTES, now=2000).result(60)
+    store_notes(store)
     found = store.find([ALL], 100, 100, 2000).result(20)
     assert len(found) == 30
     request = sign_event(ANN, 2000, 5, [["e", note.id] for note in NOTES], "")
@@ -69,7 +75,7 @@ def test_a_deleted_address_is_free_for_a_newer_version(database_place: str) -> N
 def test_erasing_an_author_takes_slices_too(database_place: str) -> None:
     database = open_database(database_place, 1)
     store, moderation = EventStore(database), ModerationStore(database)
-    store.store_events(NOTES, now=2000).result(60)
+    store_notes(store)
     request = sign_event(ANN, 2000, VANISH, [["relay", "ALL_RELAYS"]], "")
     store.store_vanish_request(request, now=2000).result(20)
     cursor: tuple[int, int] | None = START
