@@ -7,6 +7,7 @@ to each :attr:`Operation.DECODE`.  The server sends one request at a time.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import enum
 import mmap
@@ -140,7 +141,8 @@ def main() -> None:
     from teleglyph.media.picture_codec import PictureCodec
     from teleglyph.media.picture_decoder import PictureDecoder, prepare_decoding
 
-    shared = np.frombuffer(mmap.mmap(descriptor, size), np.uint8)
+    memory_for_pictures = mmap.mmap(descriptor, size)
+    shared = np.frombuffer(memory_for_pictures, np.uint8)
     os.close(descriptor)
     # Load lazy imports now, because no file can be opened later.
     prepare_decoding()
@@ -151,6 +153,10 @@ def main() -> None:
         bitstream = _read(length)
         if operation == Operation.RELEASE:
             decoders.pop(stream, None)
+            if not decoders:
+                # The largest picture so far may have been far larger than the next ones.
+                with contextlib.suppress(OSError):  # which this kernel may not support
+                    memory_for_pictures.madvise(mmap.MADV_REMOVE)
             continue
         started = time.process_time()
         if stream not in decoders:

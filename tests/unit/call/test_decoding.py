@@ -103,6 +103,33 @@ def test_pictures_equal_those_of_a_separate_decoder(confined: bool) -> None:
     asyncio.run(run())
 
 
+def memory_for_pictures() -> int:
+    """KiB of this process that are shared with decoding processes."""
+    mappings = Path("/proc/self/smaps").read_text().split("teleglyph picture")[1:]
+    return sum(int(mapping.split("Rss:")[1].split()[0]) for mapping in mappings)
+
+
+@needs_confinement
+def test_the_memory_of_large_pictures_is_released_when_nobody_sends() -> None:
+    async def run() -> None:
+        async with opened() as decoding:
+            large, other = decoding.open_stream(HEVC, False), decoding.open_stream(HEVC, False)
+            assert (await decoding.decode(large, outputs(1, (1280, 720))[0], None)).picture is not None
+            small = outputs(2, (160, 90))
+            await decoding.decode(other, small[0], None)
+            assert memory_for_pictures() >= 1280 * 720 * 3 // 1024
+            decoding.close_stream(large)
+            decoding.close_stream(other)
+            await until(lambda: memory_for_pictures() == 0)
+            again = await decoding.decode(decoding.open_stream(HEVC, False), small[0], None)
+            expected = PictureDecoder(PictureCodec.HEVC).decode(small[0])
+            assert again.picture is not None
+            assert expected is not None
+            assert np.array_equal(again.picture, expected)
+
+    asyncio.run(run())
+
+
 @both
 def test_a_picture_that_fails_ends_its_own_stream_only(confined: bool) -> None:
     async def run() -> None:
