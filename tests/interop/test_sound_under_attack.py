@@ -69,7 +69,10 @@ def counts(peer: AcipPeer, _chance: np.random.Generator) -> None:
     peer.send(AUDIO_BATCH, struct.pack(">IIII", 0xFFFFFFFF, 0xFFFFFFFF, RATE, 1))
 
 
-@pytest.mark.parametrize("attack", [noise, burst, square_wave, lies, counts])
+@pytest.mark.alone
+@pytest.mark.parametrize(
+    "attack", [noise, square_wave, *(pytest.param(one, marks=pytest.mark.thorough) for one in (burst, lies, counts))]
+)
 def test_hostile_sound_leaves_no_gap_in_what_others_hear(
     server: ServerProcess, connect: Connect, attack: Attack
 ) -> None:

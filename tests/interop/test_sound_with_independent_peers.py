@@ -39,6 +39,7 @@ EXPECTED = 20 * np.log10(0.2 / np.sqrt(3))
 """Three voices speak at once: each is scaled by 1/sqrt(3); the two that are heard stay below the compressor."""
 
 
+@pytest.mark.alone
 def test_three_tones_each_listener_hears_the_two_others_and_not_its_own(
     server: ServerProcess, connect: Connect
 ) -> None:
@@ -54,6 +55,7 @@ def test_three_tones_each_listener_hears_the_two_others_and_not_its_own(
                 assert abs(level - EXPECTED) < 3, f"{frequency} Hz is heard at {level:.1f} dB"
 
 
+@pytest.mark.alone
 def test_a_leading_voice_ducks_the_others(server: ServerProcess, connect: Connect) -> None:
     peers = [connect(server).join(video=False) for _ in TONES]
     loud, quiet = tone(TONES[0], 3.0, 0.4), tone(TONES[1], 3.0, 0.05)
@@ -71,7 +73,8 @@ def test_noise_below_the_gate_is_not_heard(server: ServerProcess, connect: Conne
     assert not listener.heard or np.abs(listener.sound).max() < 0.001
 
 
-@pytest.mark.parametrize("clock", [0.98, 1.02])
+@pytest.mark.alone
+@pytest.mark.parametrize("clock", [0.98, pytest.param(1.02, marks=pytest.mark.thorough)])
 def test_a_wrong_clock_does_not_spoil_the_sound(server: ServerProcess, connect: Connect, clock: float) -> None:
     peers = [connect(server).join(video=False) for _ in TONES]
     talkers = talk(peers, [tone(frequency, 3.0) for frequency in TONES], [clock, 1.0, 1.0])
