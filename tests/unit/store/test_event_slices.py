@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from teleglyph.store import open_database
+import pytest
+
+from teleglyph.store import event_removal, open_database
 from teleglyph.store.database import Database
 from teleglyph.store.events import EventStore, Outcome
 from teleglyph.store.moderation import START, Erasure, ModerationStore
@@ -11,16 +13,16 @@ from teleglyph.wire.nostr.filter import Filter
 
 ANN = (1).to_bytes(32, "big")
 NOTES = [
-    sign_event(ANN, 1000 + number, 1, [["t", f"{number} {n}"] for n in range(1500)], "word " * 1000)
+    sign_event(ANN, 1000 + number, 1, [["t", f"{number} {n}"] for n in range(150)], "word " * 100)
     for number in range(30)
 ]
 ALL = Filter(kinds=frozenset([1]))
 
 
-def store_notes(store: EventStore) -> None:
-    """In a few writes, each of which has its own time limit."""
-    for start in range(0, len(NOTES), 5):
-        store.store_events(NOTES[start : start + 5], now=2000).result(60)
+@pytest.fixture(autouse=True)
+def small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tenth, so that few rows are many slices."""
+    monkeypatch.setattr(event_removal, "_SLICE_BYTES", event_removal._SLICE_BYTES // 10)
 
 
 def rows(database: Database) -> tuple[int, int]:
@@ -36,12 +38,12 @@ def rows(database: Database) -> tuple[int, int]:
 def test_deleted_events_are_hidden_at_once_and_removed_in_slices(database_place: str) -> None:
     database = open_database(database_place, 1)
     store = EventStore(database)
-    store_notes(store)
+    store.store_events(NOTES, now=2000).result(60)
     found = store.find([ALL], 100, 100, 2000).result(20)
     assert len(found) == 30
     request = sign_event(ANN, 2000, 5, [["e", note.id] for note in NOTES], "")
     assert store.store_events([request], now=2000).result(20) == [Outcome.STORED]
-    assert rows(database) == (30, 45_000), "the deletion itself touches few rows"
+    assert rows(database) == (30, 4_500), "the deletion itself touches few rows"
     assert store.find([ALL], 100, 100, 2000).result(20) == []
     assert store.count([ALL], 2000).result(20)[0] == 0
     assert store.bodies(found).result(20) == []
@@ -75,7 +77,7 @@ def test_a_deleted_address_is_free_for_a_newer_version(database_place: str) -> N
 def test_erasing_an_author_takes_slices_too(database_place: str) -> None:
     database = open_database(database_place, 1)
     store, moderation = EventStore(database), ModerationStore(database)
-    store_notes(store)
+    store.store_events(NOTES, now=2000).result(60)
     request = sign_event(ANN, 2000, VANISH, [["relay", "ALL_RELAYS"]], "")
     store.store_vanish_request(request, now=2000).result(20)
     cursor: tuple[int, int] | None = START
