@@ -23,7 +23,8 @@ from acip_peer import AcipPeer
 from prepared_process import ForkServer, PreparedProcess
 from teleglyph.net import own_addresses
 
-settings.register_profile("gate", deadline=None)
+settings.register_profile("gate", deadline=None, max_examples=50)
+settings.register_profile("thorough", deadline=None)
 settings.register_profile("long", deadline=None, max_examples=20_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate"))
 

@@ -108,6 +108,7 @@ def test_a_page_and_a_host_exchange_bytes(address: str) -> None:
     in_chromium(address, scenario)
 
 
+@pytest.mark.thorough
 def test_the_largest_message_of_a_page(address: str) -> None:
     async def scenario(page: Page, answer: DataChannelAnswer, sock: socket.socket) -> None:
         await page.evaluate("x => channel.send(...x)", [600_000, 65_536])
@@ -141,6 +142,7 @@ def test_a_page_that_nobody_reads_is_slowed_down(address: str) -> None:
     in_chromium(address, scenario)
 
 
+@pytest.mark.thorough
 def test_either_side_may_close(address: str) -> None:
     async def host_closes(page: Page, answer: DataChannelAnswer, sock: socket.socket) -> None:
         await send(sock, pattern(100_000))
@@ -156,6 +158,7 @@ def test_either_side_may_close(address: str) -> None:
     in_chromium(address, page_closes)
 
 
+@pytest.mark.thorough
 def test_a_page_that_sends_text_is_disconnected(address: str) -> None:
     async def scenario(page: Page, answer: DataChannelAnswer, sock: socket.socket) -> None:
         await page.evaluate("channel.text()")

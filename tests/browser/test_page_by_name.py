@@ -269,6 +269,7 @@ def test_nonsense_of_the_service_ends_with_a_sentence(
         page.page.wait_for_selector(".call")
 
 
+@pytest.mark.thorough
 def test_a_service_that_swallows_messages_is_explained(
     page_server: ServerProcess, discover: Discover, open_page: OpenPage
 ) -> None:
@@ -323,7 +324,9 @@ def test_an_address_without_a_name_explains_itself(
 
 
 @pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed; scripts/check-web installs it")
-@pytest.mark.parametrize("size", [(1280, 800), (390, 844)], ids=["desk", "phone"])
+@pytest.mark.parametrize(
+    "size", [pytest.param((1280, 800), id="desk", marks=pytest.mark.thorough), pytest.param((390, 844), id="phone")]
+)
 def test_axe_finds_nothing_serious(
     page_server: ServerProcess, discover: Discover, open_page: OpenPage, size: tuple[int, int]
 ) -> None:

@@ -26,7 +26,7 @@ def blocks(screen: str) -> int:
     return sum("\u2580" <= character <= "\u259f" for character in screen)
 
 
-@pytest.mark.parametrize("key", ["q", "C-c"])
+@pytest.mark.parametrize("key", ["C-c", pytest.param("q", marks=pytest.mark.thorough)])
 def test_in_a_terminal_the_demo_follows_a_resize_and_restores_the_terminal(key: str) -> None:
     with terminal(100, 30) as window:
         window.type("echo before")

@@ -120,6 +120,9 @@ def until_ended(server: ServerProcess, number: int) -> dict[str, Any]:
     return record(server, number)
 
 
+@pytest.mark.parametrize(
+    "database_place", ["sqlite", pytest.param("postgresql", marks=pytest.mark.thorough)], indirect=True
+)
 def test_a_killed_guest_and_a_killed_host_resume_their_game_and_it_is_recorded_once(
     start_server: StartServer, database_place: str, tmp_path: Path
 ) -> None:

@@ -141,6 +141,9 @@ def live_until_now(reader: NostrPeer) -> list[tuple[str, str]]:
 
 
 @pytest.mark.timeout(170 + (EVENTS + FILTERS) // 20)
+@pytest.mark.parametrize(
+    "database_place", ["sqlite", pytest.param("postgresql", marks=pytest.mark.thorough)], indirect=True
+)
 def test_random_events_and_filters_get_the_same_answers_as_from_the_reference(
     start_server: Callable[..., ServerProcess], database_place: str, tmp_path: Path
 ) -> None:

@@ -111,7 +111,12 @@ def watch(
 
 
 @pytest.mark.parametrize(
-    ("rate", "p95", "frames"), [(64 << 10, 1.0, 2), (256 << 10, 0.3, 8), (1 << 20, 0.2, 20)], ids=["64K", "256K", "1M"]
+    ("rate", "p95", "frames"),
+    [
+        pytest.param(64 << 10, 1.0, 2, id="64K", marks=pytest.mark.thorough),
+        pytest.param(256 << 10, 0.3, 8, id="256K"),
+        pytest.param(1 << 20, 0.2, 20, id="1M", marks=pytest.mark.thorough),
+    ],
 )
 def test_the_picture_stays_fresh_and_others_are_unaffected(
     servers: Servers, rate: int, p95: float, frames: float

@@ -1,6 +1,6 @@
 """Any bytes on a WebSocket for calls give packets or a clean error, in both roles and in every phase.
 
-``HYPOTHESIS_PROFILE=long`` (see tests/conftest.py) tries a hundred times as many inputs.
+``HYPOTHESIS_PROFILE=long`` (see tests/conftest.py) tries hundreds of times as many inputs.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Messages of discovery survive the wire; any damage gives a message or a clean error, and costs little memory.
 
-``HYPOTHESIS_PROFILE=long`` (see tests/conftest.py) tries a hundred times as many inputs.
+``HYPOTHESIS_PROFILE=long`` (see tests/conftest.py) tries hundreds of times as many inputs.
 """
 
 from __future__ import annotations

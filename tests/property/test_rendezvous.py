@@ -1,6 +1,6 @@
 """A relay that damages, drops, repeats and invents messages admits nobody, and costs nothing but the rendezvous.
 
-``HYPOTHESIS_PROFILE=long`` (see tests/conftest.py) tries a hundred times as many inputs.
+``HYPOTHESIS_PROFILE=long`` (see tests/conftest.py) tries hundreds of times as many inputs.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Any message survives any chunking; any damage gives a message or a clean error.
 
-``HYPOTHESIS_PROFILE=long`` (see tests/conftest.py) tries a hundred times as many inputs.
+``HYPOTHESIS_PROFILE=long`` (see tests/conftest.py) tries hundreds of times as many inputs.
 """
 
 from __future__ import annotations
