@@ -26,6 +26,7 @@ def compiler(tmp_path_factory: pytest.TempPathFactory) -> str:
     pytest.skip("no C++ compiler here has the address and undefined-behaviour sanitizers")
 
 
+@pytest.mark.timeout(900)  # the compiler takes a minute, or several on a busy machine
 def test_the_core_keeps_to_its_buffers_and_agrees_with_plain_loops(compiler: str, tmp_path: Path) -> None:
     sources = [str(path) for path in sorted(NATIVE.glob("*.cpp")) if not path.name.startswith("module")]
     program = str(tmp_path / "native_tests")
