@@ -42,14 +42,6 @@ def _no_data_of_the_developer(tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _node_without_helper_threads() -> Iterator[None]:
-    """Node's threads for collecting garbage wait for each other busily if there are fewer processors."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NODE_OPTIONS", "--v8-pool-size=0")
-        yield
-
-
 @functools.cache
 def fork_server() -> ForkServer:
     """The process that starts programs for all tests of this process."""
