@@ -74,6 +74,10 @@ class AddressGate:
         """The cost meter for a connection of an address."""
         return self.costs.meter(network_of(peer))
 
+    def charge(self, peer: str, seconds: float) -> float:
+        """Charge event-loop time to an address, outside the meters; returns the seconds to pause."""
+        return self.costs.charge(network_of(peer), seconds, time.monotonic())
+
     def may_wait(self, peer: str, *, is_proxy: bool = False) -> str | None:
         """The reason for closing a connection before it sends anything; None if it may send.
 
@@ -96,7 +100,7 @@ class AddressGate:
     def let_in(self, peer: str, *, is_proxy: bool = False) -> Callable[[], None] | str:
         """Count a connection; returns a function that uncounts it, or the reason for refusing it."""
         if not is_proxy:
-            self.costs.charge(network_of(peer), _OPENING, time.monotonic())
+            self.charge(peer, _OPENING)
         reason = self.may_wait(peer, is_proxy=is_proxy)
         if reason is not None:
             return reason

@@ -221,7 +221,7 @@ class Server:
         return load_nostr_key(path) if path else None
 
     async def stop(self) -> None:
-        """Stop listening, end all connections and release everything, in less than a second.
+        """Stop listening, end all connections and release everything, in less than a second if the database is quick.
 
         A router that is slow to remove a port mapping takes longer, but nobody else waits for it.
         """

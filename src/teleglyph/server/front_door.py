@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from teleglyph.net import network_of
 from teleglyph.net.first_bytes import FirstProtocol
 from teleglyph.net.forwarding import Client, Network, is_trusted
 from teleglyph.net.listener import Entry, TlsOffer
@@ -150,7 +149,7 @@ class FrontDoor:
         """The certificate and the protocols for a peer that begins a TLS handshake; None to refuse it."""
         if entry.refusal:
             return None
-        pause = self._gate.costs.charge(network_of(client.address), _TLS_COST, time.monotonic())
+        pause = self._gate.charge(client.address, _TLS_COST)
         if pause > _MAX_PAUSE:
             self.rejected(client.address, f"its address would have to wait {pause:.0f} s for a TLS handshake")
             return None

@@ -173,7 +173,7 @@ class HttpFront:
     def _charge(self, peer: str, seconds: float) -> None:
         """Charge work to the address of a connection, except to a proxy, whose clients are charged instead."""
         if not self._is_proxy(peer):
-            self._gate.costs.charge(network_of(peer), seconds, time.monotonic())
+            self._gate.charge(peer, seconds)
 
     def _is_proxy(self, peer: str) -> bool:
         return is_trusted(peer, self._config.trusted_proxies)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 
 from teleglyph.errors import RateLimitError
-from teleglyph.net import Listener, network_of
+from teleglyph.net import Listener
 from teleglyph.server.call_admission import CallAdmission
 from teleglyph.wire.discovery import IceServer
 
@@ -71,7 +70,7 @@ class Arrivals:
 
     def _charge(self, peer: str, seconds: float) -> float:
         """Charge an address for its packets, since decrypting them happens before its connection is read."""
-        return self._calls.gate.costs.charge(network_of(peer), seconds, time.monotonic()) if peer else 0.0
+        return self._calls.gate.charge(peer, seconds) if peer else 0.0
 
     async def close(self) -> None:
         """Close all data channels."""
