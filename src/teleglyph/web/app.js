@@ -126,7 +126,7 @@ export class App {
     this._setPreferences({ name });
     this._lobby?.showJoining(true);
     const { worklet, audioDecoder } = this._support;
-    if (worklet) void this._sound.start(this._media.devices.chosen("speaker"));
+    if (worklet) void this._sound.start(() => this._media.devices.chosen("speaker"));
     const entry = { ...this._link, password, name };
     // The size is not known before the stage is on the page.
     this._call = new Call(this._transport(), entry, this._wantedView(), audioDecoder, {

@@ -25,13 +25,13 @@ export class RoomSound {
     if (this.playback) this.playback.volume = volume;
   }
 
-  /** @param {string} speaker its id; empty for the browser's choice */
+  /** @param {() => string} speaker the id of the chosen one, which may change until sound is played; empty for the default */
   async start(speaker) {
     this.playback ??= new Playback({ onNeedsGesture: this._onNeedsGesture });
     this.playback.volume = this._volume;
     try {
       await this.playback.start();
-      await this.playback?.setOutput(speaker);
+      await this.playback?.setOutput(speaker());
     } catch (error) {
       if (this.playback !== null) console.warn("Cannot play sound.", error);
     }
